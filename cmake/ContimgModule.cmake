@@ -1,0 +1,57 @@
+# One module = one folder = one static library. Every *.cc below the folder belongs to it, so no list can rot.
+#   contimg_add_module(NAME USES <modules it may include> LIBS <foreign targets> CASACORE <foreign targets>)
+# Sources in NAME/casacore/ are the ones that include casacore: they are built as C++17 (casacore 3.5 does not compile
+# as C++20), so the headers they share with the rest must be C++17-clean.
+function(contimg_add_module name)
+  cmake_parse_arguments(ARG "" "" "USES;LIBS;CASACORE" ${ARGN})
+  set(dir ${PROJECT_SOURCE_DIR}/${name})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${dir}/*.h)
+  set(casacore_sources ${sources})
+  list(FILTER casacore_sources INCLUDE REGEX "/${name}/casacore/")
+  list(FILTER sources EXCLUDE REGEX "/${name}/casacore/")
+  list(FILTER sources EXCLUDE REGEX "/ops/bin/")
+  set(target contimg_${name})
+  if(NOT sources)
+    set(sources ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
+  endif()
+  add_library(${target} STATIC ${sources})
+  add_library(contimg::${name} ALIAS ${target})
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
+  set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${target} PUBLIC contimg_options Threads::Threads ${ARG_LIBS})
+  foreach(used ${ARG_USES})
+    target_link_libraries(${target} PUBLIC contimg_${used})
+  endforeach()
+  if(casacore_sources)
+    add_library(${target}_casacore OBJECT ${casacore_sources})
+    set_target_properties(${target}_casacore PROPERTIES CXX_STANDARD 17)
+    target_include_directories(${target}_casacore PRIVATE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(${target}_casacore PRIVATE contimg_options fmt::fmt ${ARG_CASACORE})
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_casacore>)
+    target_link_libraries(${target} PUBLIC ${ARG_CASACORE})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY CONTIMG_MODULE_USES "${name}=${ARG_USES}")  # read by tests/lint
+endfunction()
+
+# A program is a main() of a few lines over contimg::ops.
+function(contimg_add_program name source)
+  add_executable(${name} ${PROJECT_SOURCE_DIR}/${source})
+  target_link_libraries(${name} PRIVATE contimg::ops)
+endfunction()
+
+# All *_test.cc of a folder become one GoogleTest program, registered with CTest case by case.
+function(contimg_add_tests target dir)
+  cmake_parse_arguments(ARG "" "LABEL" "LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${target} ${sources})
+  target_link_libraries(${target} PRIVATE ${ARG_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${target} PRIVATE CONTIMG_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    CONTIMG_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  gtest_discover_tests(${target} TEST_PREFIX ${ARG_LABEL}. DISCOVERY_MODE PRE_TEST
+    PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 600)
+endfunction()

@@ -1,0 +1,35 @@
+# Compiler-wide choices. Everything else is a target property.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O3")  # asserts stay on: a wrong index in a 24/7 service must stop the job, not spoil the product
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g")
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+set(CONTIMG_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, for example address,undefined")
+option(CONTIMG_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+
+add_library(contimg_options INTERFACE)
+target_compile_options(contimg_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+  # The two relaxed floating-point rules we accept. NaN, infinities, signed zeros and the order of additions keep
+  # their meaning (flags travel as NaN, results must not depend on the compiler), so never -ffast-math.
+  -fno-math-errno        # sqrt, sin… need not set errno: lets them be inlined
+  -fno-trapping-math)    # nobody installs floating-point traps: lets comparisons be vectorised
+if(CONTIMG_SANITIZE)
+  target_compile_options(contimg_options INTERFACE -fsanitize=${CONTIMG_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(contimg_options INTERFACE -fsanitize=${CONTIMG_SANITIZE})
+  if(CONTIMG_SANITIZE MATCHES "undefined")
+    target_compile_options(contimg_options INTERFACE -fno-sanitize-recover=undefined)
+  endif()
+endif()

@@ -1,0 +1,22 @@
+#include "config/buffer.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include "config/error.h"
+
+namespace contimg::internal {
+
+void* MapPages(std::size_t bytes) {
+  void* pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) {
+    throw Error(ErrorKind::kResource, "memory", "", fmt::format("cannot get {:.1f} MiB of memory", bytes / 1048576.0));
+  }
+  constexpr std::size_t kHugePage = 2u << 20;
+  if (bytes >= kHugePage) madvise(pages, bytes, MADV_HUGEPAGE);  // advice: a refusal costs speed only
+  return pages;
+}
+
+void UnmapPages(void* pages, std::size_t bytes) noexcept { munmap(pages, bytes); }
+
+}  // namespace contimg::internal

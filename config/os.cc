@@ -1,0 +1,214 @@
+#include "config/os.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/error.h"
+
+namespace contimg {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kStage = "files";
+
+[[noreturn]] void Fail(const fs::path& path, std::string_view doing, int error_number) {
+  throw SystemError(kStage, path.string(), doing, error_number);
+}
+
+class RealFile final : public OsFile {
+ public:
+  RealFile(fs::path path, int fd) : path_(std::move(path)), fd_(fd) {}
+  ~RealFile() override {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  RealFile(const RealFile&) = delete;
+  RealFile& operator=(const RealFile&) = delete;
+
+  void WriteAt(const void* data, std::size_t size, std::uint64_t offset) override {
+    const char* p = static_cast<const char*>(data);
+    while (size > 0) {
+      const ssize_t n = ::pwrite(fd_, p, size, static_cast<off_t>(offset));
+      if (n < 0) {
+        if (errno == EINTR) continue;
+        Fail(path_, "cannot write", errno);
+      }
+      p += n;
+      offset += static_cast<std::uint64_t>(n);
+      size -= static_cast<std::size_t>(n);
+    }
+  }
+  void Resize(std::uint64_t size) override {
+    if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) Fail(path_, "cannot resize", errno);
+  }
+  void Reserve(std::uint64_t size) override {
+    if (size == 0) return;
+    if (::fallocate(fd_, 0, 0, static_cast<off_t>(size)) != 0 && errno != EOPNOTSUPP && errno != ENOSYS) {
+      Fail(path_, fmt::format("cannot reserve {:.1f} MiB", static_cast<double>(size) / 1048576.0), errno);
+    }
+  }
+  void Sync() override {
+    if (::fsync(fd_) != 0) Fail(path_, "cannot sync", errno);
+  }
+  void Close() override {
+    const int fd = std::exchange(fd_, -1);
+    if (fd >= 0 && ::close(fd) != 0) Fail(path_, "cannot close", errno);
+  }
+
+ private:
+  fs::path path_;
+  int fd_;
+};
+
+class RealOperatingSystem final : public Os {
+ public:
+  std::unique_ptr<OsFile> Create(const Path& path) override {
+    return Open(path, O_CREAT | O_EXCL, "cannot create");
+  }
+  std::unique_ptr<OsFile> OpenForUpdate(const Path& path) override { return Open(path, 0, "cannot open for writing"); }
+
+  void CreateDirectories(const Path& path) override {
+    std::error_code error;
+    fs::create_directories(path, error);
+    if (error) Fail(path, "cannot create directory", error.value());
+  }
+  void Rename(const Path& from, const Path& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) Fail(to, "cannot rename into place", errno);
+  }
+  void RenameNew(const Path& from, const Path& to) override {
+    if (::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+    if (errno == EINVAL || errno == ENOSYS) {  // a file system without the flag: check, then rename
+      if (::access(to.c_str(), F_OK) != 0) return Rename(from, to);
+      errno = EEXIST;
+    }
+    if (errno == EEXIST) throw Error(ErrorKind::kUsage, kStage, to.string(), "exists already");
+    Fail(to, "cannot rename into place", errno);
+  }
+  void HardLink(const Path& from, const Path& to) override {
+    if (::link(from.c_str(), to.c_str()) != 0) Fail(to, "cannot link", errno);
+  }
+  void CopyFile(const Path& from, const Path& to) override {
+    std::error_code error;
+    fs::copy_file(from, to, error);
+    if (error) Fail(to, "cannot copy from " + from.string(), error.value());
+  }
+  void RemoveAll(const Path& path) override {
+    std::error_code error;
+    fs::remove_all(path, error);
+    if (error) Fail(path, "cannot remove", error.value());
+  }
+  void SyncFile(const Path& path) override { SyncPath(path, O_RDONLY); }
+  void SyncDirectory(const Path& path) override { SyncPath(path, O_RDONLY | O_DIRECTORY); }
+  DiskSpace Space(const Path& path) override {
+    struct statvfs info {};
+    if (::statvfs(path.c_str(), &info) != 0) Fail(path, "cannot read free space", errno);
+    return {std::uint64_t{info.f_bavail} * info.f_frsize, std::uint64_t{info.f_blocks} * info.f_frsize};
+  }
+
+ private:
+  std::unique_ptr<OsFile> Open(const Path& path, int flags, const char* doing) {
+    const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | flags, 0640);
+    if (fd < 0) Fail(path, doing, errno);
+    return std::make_unique<RealFile>(path, fd);
+  }
+  void SyncPath(const Path& path, int flags) {
+    const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
+    if (fd < 0) Fail(path, "cannot open to sync", errno);
+    const int status = ::fsync(fd);
+    const int error_number = errno;
+    ::close(fd);
+    if (status != 0 && error_number != EINVAL && error_number != EROFS) Fail(path, "cannot sync", error_number);
+  }
+};
+
+constexpr std::string_view kUnfinishedMark = ".part-";
+
+fs::path UnfinishedSibling(const fs::path& path) {
+  return path.parent_path() / fmt::format(".{}{}{}", path.filename().string(), kUnfinishedMark, ::getpid());
+}
+
+}  // namespace
+
+Os& RealOs() {
+  static RealOperatingSystem os;
+  return os;
+}
+
+bool SameFileSystem(const fs::path& a, const fs::path& b) {
+  struct stat info_a {}, info_b {};
+  if (::stat(a.c_str(), &info_a) != 0) Fail(a, "cannot read", errno);
+  if (::stat(b.c_str(), &info_b) != 0) Fail(b, "cannot read", errno);
+  return info_a.st_dev == info_b.st_dev;
+}
+
+void WriteFileAtomically(Os& os, const fs::path& path, std::string_view text) {
+  const fs::path part = UnfinishedSibling(path);
+  os.RemoveAll(part);
+  try {
+    const auto file = os.Create(part);
+    file->WriteAt(text.data(), text.size(), 0);
+    file->Sync();
+    file->Close();
+    os.Rename(part, path);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(part, ignored);
+    throw;
+  }
+  os.SyncDirectory(path.parent_path().empty() ? "." : path.parent_path());
+}
+
+void SyncTree(Os& os, const fs::path& path) {
+  if (!fs::is_directory(path)) return os.SyncFile(path);
+  for (const auto& entry : fs::directory_iterator(path)) SyncTree(os, entry.path());
+  os.SyncDirectory(path);
+}
+
+void CopyTree(Os& os, const fs::path& from, const fs::path& to) {
+  if (!fs::is_directory(from)) return os.CopyFile(from, to);
+  os.CreateDirectories(to);
+  for (const auto& entry : fs::directory_iterator(from)) CopyTree(os, entry.path(), to / entry.path().filename());
+}
+
+void Publish(Os& os, const fs::path& staged, const fs::path& final_path, const PublishOptions& options) {
+  const fs::path parent = final_path.parent_path().empty() ? fs::path(".") : final_path.parent_path();
+  if (fs::exists(final_path)) throw Error(ErrorKind::kUsage, kStage, final_path.string(), "exists already");
+  os.CreateDirectories(parent);
+  if (SameFileSystem(staged, parent)) {
+    if (options.durable) SyncTree(os, staged);
+    os.RenameNew(staged, final_path);
+  } else {
+    const fs::path part = UnfinishedSibling(final_path);
+    os.RemoveAll(part);
+    try {
+      CopyTree(os, staged, part);
+      if (options.durable) SyncTree(os, part);
+      os.RenameNew(part, final_path);
+    } catch (...) {
+      std::error_code ignored;
+      fs::remove_all(part, ignored);
+      throw;
+    }
+    os.RemoveAll(staged);
+  }
+  if (options.durable) os.SyncDirectory(parent);
+}
+
+bool IsUnfinishedName(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return !name.empty() && name.front() == '.' && name.find(kUnfinishedMark) != std::string::npos;
+}
+
+}  // namespace contimg

@@ -1,0 +1,80 @@
+// The operating system's file calls behind an interface, so that tests can make any of them fail or stop the process at
+// any of them, anywhere, without special mounts or privileges.
+//
+// Everything that publishes a product, moves an input or measures free space goes through Os. Failures are thrown as
+// Error (SystemError's kinds) with the path as subject. Thread-safe as the system calls are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+namespace contimg {
+
+struct DiskSpace {
+  std::uint64_t free_bytes = 0;   // available to this user
+  std::uint64_t total_bytes = 0;
+};
+
+// An open file. Closed on destruction (errors there are dropped: call Close when they matter).
+class OsFile {
+ public:
+  virtual ~OsFile() = default;
+  virtual void WriteAt(const void* data, std::size_t size, std::uint64_t offset) = 0;  // all of it, or throws
+  virtual void Resize(std::uint64_t size) = 0;
+  // Reserves room so that a full disk shows now; a file system that cannot reserve accepts silently.
+  virtual void Reserve(std::uint64_t size) = 0;
+  virtual void Sync() = 0;  // data and size are on the disk
+  virtual void Close() = 0;
+};
+
+class Os {
+ public:
+  using Path = std::filesystem::path;
+  virtual ~Os() = default;
+
+  virtual std::unique_ptr<OsFile> Create(const Path& path) = 0;          // fails when it exists
+  virtual std::unique_ptr<OsFile> OpenForUpdate(const Path& path) = 0;   // must exist
+  virtual void CreateDirectories(const Path& path) = 0;
+  // rename(2): replaces an existing file. RenameNew fails with Error{kUsage} when `to` exists.
+  virtual void Rename(const Path& from, const Path& to) = 0;
+  virtual void RenameNew(const Path& from, const Path& to) = 0;
+  virtual void HardLink(const Path& from, const Path& to) = 0;
+  virtual void CopyFile(const Path& from, const Path& to) = 0;           // contents and mode; not synced
+  virtual void RemoveAll(const Path& path) = 0;                          // no error when absent
+  virtual void SyncFile(const Path& path) = 0;
+  virtual void SyncDirectory(const Path& path) = 0;
+  virtual DiskSpace Space(const Path& path) = 0;                         // of the file system that holds `path`
+};
+
+// The real one.
+Os& RealOs();
+// `os`, or the real one when null.
+inline Os& OsOr(Os* os) { return os != nullptr ? *os : RealOs(); }
+
+// Helpers made of the calls above.
+
+// True when both (existing) paths are on one file system, so that rename works between them.
+bool SameFileSystem(const std::filesystem::path& a, const std::filesystem::path& b);
+// Writes `text` to `path` by temporary sibling, sync, rename and sync of the directory.
+void WriteFileAtomically(Os& os, const std::filesystem::path& path, std::string_view text);
+// Syncs every file below `path`, then the directories, deepest first.
+void SyncTree(Os& os, const std::filesystem::path& path);
+// Copies a file or directory tree; `to` must not exist.
+void CopyTree(Os& os, const std::filesystem::path& from, const std::filesystem::path& to);
+
+// Gives the finished file or directory `staged` its final name: on one file system sync (when `durable`) and rename;
+// across file systems copy to a hidden sibling of `final_path` ('.<name>.part-<pid>'), sync, rename, then remove
+// `staged`. The final name never holds a partial product. Throws Error{kUsage} when `final_path` exists.
+struct PublishOptions {
+  bool durable = true;  // sync before the rename and sync the directory after it
+};
+void Publish(Os& os, const std::filesystem::path& staged, const std::filesystem::path& final_path,
+             const PublishOptions& options = {});
+
+// True for the names that Publish and WriteFileAtomically use for unfinished siblings.
+bool IsUnfinishedName(const std::filesystem::path& path);
+
+}  // namespace contimg

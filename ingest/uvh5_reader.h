@@ -1,0 +1,71 @@
+// Reads the UVH5 files that the DSA-110 correlator (and pyuvdata) writes. docs/formats/uvh5.md describes the format.
+//
+// All functions throw Error{kBadInput} naming the file, what was expected and what was found when a file is damaged or
+// contradicts itself or its group, and Error{kIo} when it cannot be read. HDF5 is used by one thread at a time (a
+// process-wide lock inside); the bulk of the data is read past the library, in parallel.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/run_context.h"
+#include "ingest/visibility_block.h"
+
+namespace contimg::ingest {
+
+// Everything about one subband file except its visibilities.
+struct SubbandHeader {
+  std::filesystem::path path;
+  std::optional<int> subband;  // from the file's name …_sbNN.hdf5
+  std::uint64_t file_size = 0;
+
+  std::vector<double> time_mjd_s;     // UTC, middle of the integration, one per integration, strictly ascending
+  std::vector<double> integration_s;  // per integration
+  std::vector<Baseline> baselines;    // antenna-table indices with antenna1 <= antenna2, order of the file
+  std::vector<std::uint8_t> conjugated;  // per baseline: 1 when the file has antenna1 > antenna2
+  std::vector<double> frequency_hz;   // ascending; the file's order is in `descending`
+  bool descending = false;
+  double channel_width_hz = 0;        // positive
+  std::vector<Polarisation> polarisations;         // order of VisibilityBlock
+  std::vector<std::size_t> file_polarisation;      // position in the file of each of them
+
+  AntennaTable antennas;
+  ArraySite site;
+  double app_dec_rad = 0;
+  double max_nsamples = 0;  // largest finite nsamples of the first integration: the clamp of the weights
+  std::string telescope_name, instrument, object_name, history, phase_type;
+  std::vector<std::string> extra_keywords;  // "key = value"
+
+  double start_mjd_s() const { return time_mjd_s.front() - integration_s.front() / 2; }
+  double end_mjd_s() const { return time_mjd_s.back() + integration_s.back() / 2; }
+};
+
+// Reads and checks the header: data sets present, ranks, types, axes that agree with each other and with the shapes of
+// /Data, antenna indices in range, times ascending, frequencies evenly spaced. Does not touch the visibilities.
+SubbandHeader ReadSubbandHeader(const std::filesystem::path& path);
+
+struct ReadReport {
+  std::size_t non_finite = 0;    // samples that were NaN or infinite: now flagged and zero
+  std::size_t no_samples = 0;    // samples with nsamples <= 0 or NaN: now flagged
+  std::size_t flagged_in_file = 0;
+  std::size_t samples = 0;       // all of them
+};
+
+struct TileInput {
+  std::unique_ptr<VisibilityBlock> block;  // kMeridian, kRaw
+  ReadReport report;
+};
+
+// Checks that the headers belong to one group: time axes, baselines, antenna tables, polarisations, declination equal;
+// subband numbers distinct and frequency falling strictly as the number rises; equal widths, no overlap; the DSA-110
+// channel grid when the channel width asks for it. Returns the positions of `headers` in ascending frequency.
+std::vector<std::size_t> CheckGroup(const std::vector<SubbandHeader>& headers);
+
+// Reads a whole group into memory: subbands in any order, one or more. `context.threads` subbands are read at once.
+TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunContext& context);
+
+}  // namespace contimg::ingest

@@ -1,0 +1,3 @@
+#include "ops/cli/program.h"
+
+int main(int argc, char** argv) { return contimg::ops::RunProgram(argc, argv); }

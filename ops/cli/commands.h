@@ -1,0 +1,13 @@
+// Every subcommand's registration. A command adds its options to `app` and sets the callback that does the work; the
+// callback throws contimg::Error. To add one: declare it here, define it in ops/cli/<name>_command.cc and add it to the
+// list in commands.cc.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace contimg::ops {
+
+// Adds all subcommands to the program.
+void AddCommands(CLI::App& app);
+
+}  // namespace contimg::ops
