@@ -1,0 +1,217 @@
+#include "ingest/group_assembler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace contimg::ingest {
+
+bool TimeAxis::Agrees(const TimeAxis& other, double tolerance_s) const {
+  return count == other.count && std::abs(first_mjd_s - other.first_mjd_s) <= tolerance_s &&
+         std::abs(last_mjd_s - other.last_mjd_s) <= tolerance_s;
+}
+
+UtcTime AssembledGroup::Stamp() const {
+  UtcTime earliest = UtcTime::FromMjdSeconds(axis.first_mjd_s);
+  bool first = true;
+  for (const auto& [number, file] : subbands) {
+    if (first || file.stamp < earliest) earliest = file.stamp;
+    first = false;
+  }
+  return earliest;
+}
+
+std::string_view ToString(DecisionKind kind) {
+  switch (kind) {
+    case DecisionKind::kFounded:
+      return "founded";
+    case DecisionKind::kJoined:
+      return "joined";
+    case DecisionKind::kComplete:
+      return "complete";
+    case DecisionKind::kPartial:
+      return "partial";
+    case DecisionKind::kIncomplete:
+      return "incomplete";
+    case DecisionKind::kDuplicate:
+      return "duplicate";
+    case DecisionKind::kConflict:
+      return "conflict";
+    case DecisionKind::kLate:
+      return "late";
+  }
+  return "unknown";
+}
+
+std::string GroupAssembler::Census(const AssembledGroup& group) const {
+  std::string missing;
+  for (int number = 0; number < rules_.expected_subbands; ++number) {
+    if (group.subbands.count(number) == 0) missing += fmt::format("{}sb{:02d}", missing.empty() ? "" : " ", number);
+  }
+  return fmt::format("{} of {} subbands{}{}", group.subbands.size(), rules_.expected_subbands,
+                     missing.empty() ? "" : ", missing ", missing);
+}
+
+AssembledGroup* GroupAssembler::FindMutable(const TimeAxis& axis) {
+  auto at = by_start_.lower_bound(axis.first_mjd_s - rules_.tolerance_s);
+  AssembledGroup* nearest = nullptr;
+  for (; at != by_start_.end() && at->first <= axis.first_mjd_s + rules_.tolerance_s; ++at) {
+    AssembledGroup& group = groups_.at(at->second);
+    if (!group.axis.Agrees(axis, rules_.tolerance_s)) continue;
+    if (nearest == nullptr ||
+        std::abs(group.axis.first_mjd_s - axis.first_mjd_s) < std::abs(nearest->axis.first_mjd_s - axis.first_mjd_s)) {
+      nearest = &group;
+    }
+  }
+  return nearest;
+}
+
+const AssembledGroup* GroupAssembler::Find(const TimeAxis& axis) const {
+  return const_cast<GroupAssembler*>(this)->FindMutable(axis);
+}
+
+const AssembledGroup* GroupAssembler::Find(GroupKey key) const {
+  const auto at = groups_.find(key);
+  return at == groups_.end() ? nullptr : &at->second;
+}
+
+std::optional<Decision> GroupAssembler::CloseIfComplete(AssembledGroup& group) {
+  if (static_cast<int>(group.subbands.size()) < rules_.expected_subbands) return std::nullopt;
+  group.phase = GroupPhase::kReady;
+  return Decision{DecisionKind::kComplete, group.key, std::nullopt, Census(group)};
+}
+
+std::vector<Decision> GroupAssembler::Add(const SubbandFile& file, double now, const SameContent& same) {
+  const std::string name = file.path.filename().string();
+  AssembledGroup* group = FindMutable(file.axis);
+  if (group == nullptr) {
+    AssembledGroup founded;
+    founded.axis = file.axis;
+    founded.deadline = now + rules_.deadline_s;
+    founded.subbands.emplace(file.subband, file);
+    const GroupKey key = Restore(std::move(founded));
+    std::vector<Decision> decisions{{DecisionKind::kFounded, key, file, name + " begins a group"}};
+    if (auto complete = CloseIfComplete(groups_.at(key))) decisions.push_back(*complete);
+    return decisions;
+  }
+
+  const auto known = group->subbands.find(file.subband);
+  const SubbandFile* twin = known != group->subbands.end() ? &known->second : nullptr;
+  if (twin == nullptr) {
+    const auto late = std::find_if(group->late.begin(), group->late.end(),
+                                   [&](const SubbandFile& f) { return f.subband == file.subband; });
+    if (late != group->late.end()) twin = &*late;
+  }
+  if (twin != nullptr) {
+    const std::string twin_name = twin->path.filename().string();
+    if (same(*twin, file)) {
+      return {{DecisionKind::kDuplicate, group->key, file, fmt::format("{} repeats {}", name, twin_name)}};
+    }
+    if (group->phase == GroupPhase::kCollecting) group->phase = GroupPhase::kHeld;
+    return {{DecisionKind::kConflict, group->key, file,
+             fmt::format("{} has the subband and times of {} but other content", name, twin_name)}};
+  }
+
+  switch (group->phase) {
+    case GroupPhase::kCollecting: {
+      group->subbands.emplace(file.subband, file);
+      std::vector<Decision> decisions{{DecisionKind::kJoined, group->key, file, name + " joined"}};
+      if (auto complete = CloseIfComplete(*group)) decisions.push_back(*complete);
+      return decisions;
+    }
+    case GroupPhase::kHeld:
+      group->subbands.emplace(file.subband, file);
+      return {{DecisionKind::kJoined, group->key, file, name + " joined the held group"}};
+    case GroupPhase::kIncomplete: {
+      // Nothing has been made from the group yet, so the missing file may still complete it.
+      group->subbands.emplace(file.subband, file);
+      std::vector<Decision> decisions{
+          {DecisionKind::kLate, group->key, file, name + " arrived after the group's deadline"}};
+      if (auto complete = CloseIfComplete(*group)) decisions.push_back(*complete);
+      return decisions;
+    }
+    case GroupPhase::kReady:
+      group->late.push_back(file);
+      return {{DecisionKind::kLate, group->key, file, name + " arrived after the group had been closed"}};
+  }
+  return {};
+}
+
+std::vector<Decision> GroupAssembler::Advance(double now) {
+  std::vector<Decision> decisions;
+  for (const auto& [start, key] : by_start_) {
+    AssembledGroup& group = groups_.at(key);
+    if (group.phase != GroupPhase::kCollecting || group.deadline > now) continue;
+    const bool enough = static_cast<int>(group.subbands.size()) >= rules_.min_subbands;
+    group.phase = enough ? GroupPhase::kReady : GroupPhase::kIncomplete;
+    decisions.push_back({enough ? DecisionKind::kPartial : DecisionKind::kIncomplete, key, std::nullopt,
+                         fmt::format("deadline passed with {} ({} needed)", Census(group), rules_.min_subbands)});
+  }
+  ForgetOldest();
+  return decisions;
+}
+
+std::optional<double> GroupAssembler::NextDeadline() const {
+  std::optional<double> next;
+  for (const auto& [key, group] : groups_) {
+    if (group.phase != GroupPhase::kCollecting) continue;
+    if (!next || group.deadline < *next) next = group.deadline;
+  }
+  return next;
+}
+
+GroupKey GroupAssembler::Restore(AssembledGroup group) {
+  const GroupKey key = next_key_++;
+  group.key = key;
+  by_start_.emplace(group.axis.first_mjd_s, key);
+  groups_.emplace(key, std::move(group));
+  return key;
+}
+
+std::vector<Decision> GroupAssembler::Release(GroupKey key, double deadline) {
+  const auto at = groups_.find(key);
+  if (at == groups_.end() || at->second.phase != GroupPhase::kHeld) return {};
+  AssembledGroup& group = at->second;
+  group.phase = GroupPhase::kCollecting;
+  group.deadline = deadline;
+  if (auto complete = CloseIfComplete(group)) return {*complete};
+  return {};
+}
+
+void GroupAssembler::Close(GroupKey key) {
+  const auto at = groups_.find(key);
+  if (at != groups_.end()) at->second.phase = GroupPhase::kReady;
+}
+
+void GroupAssembler::Forget(GroupKey key) {
+  const auto at = groups_.find(key);
+  if (at == groups_.end()) return;
+  const auto range = by_start_.equal_range(at->second.axis.first_mjd_s);
+  for (auto entry = range.first; entry != range.second; ++entry) {
+    if (entry->second == key) {
+      by_start_.erase(entry);
+      break;
+    }
+  }
+  groups_.erase(at);
+}
+
+std::size_t GroupAssembler::n_collecting() const {
+  return static_cast<std::size_t>(std::count_if(
+      groups_.begin(), groups_.end(), [](const auto& entry) { return entry.second.phase == GroupPhase::kCollecting; }));
+}
+
+void GroupAssembler::ForgetOldest() {
+  std::size_t n_closed = groups_.size() - n_collecting();
+  for (auto at = groups_.begin(); at != groups_.end() && n_closed > rules_.remembered_groups;) {
+    const auto here = at++;
+    if (here->second.phase == GroupPhase::kReady || here->second.phase == GroupPhase::kIncomplete) {
+      Forget(here->first);
+      --n_closed;
+    }
+  }
+}
+
+}  // namespace contimg::ingest
