@@ -1,0 +1,177 @@
+#include <casacore/casa/Arrays/ArrayMath.h>
+#include <casacore/casa/Arrays/Matrix.h>
+#include <casacore/casa/Arrays/Vector.h>
+#include <casacore/measures/Measures/MDirection.h>
+#include <casacore/measures/Measures/MFrequency.h>
+#include <casacore/ms/MeasurementSets/MSColumns.h>
+#include <casacore/ms/MeasurementSets/MeasurementSet.h>
+#include <casacore/tables/DataMan/IncrementalStMan.h>
+#include <casacore/tables/DataMan/StandardStMan.h>
+#include <casacore/tables/DataMan/TSMOption.h>
+#include <casacore/tables/DataMan/TiledColumnStMan.h>
+#include <casacore/tables/Tables/ScaColDesc.h>
+#include <casacore/tables/Tables/SetupNewTab.h>
+#include <casacore/tables/Tables/TableRecord.h>
+
+#include <algorithm>
+
+#include "convert/casacore/casacore_lock.h"
+#include "convert/casacore/subtables.h"
+#include "convert/measurement_set_writer.h"
+
+namespace contimg::convert {
+namespace {
+
+using casacore::IPosition;
+using casacore::MS;
+using casacore::String;
+
+constexpr std::size_t kTileBytes = 1u << 20;
+
+// Makes an array column of the description fixed in shape, as TiledColumnStMan needs.
+void FixShape(casacore::TableDesc& description, const String& column, const IPosition& shape) {
+  casacore::ColumnDesc& desc = description.rwColumnDesc(column);
+  desc.setNdim(shape.nelements());
+  desc.setShape(shape);
+  desc.setOptions(casacore::ColumnDesc::FixedShape | casacore::ColumnDesc::Direct);
+}
+
+// Binds one column to a tiled storage manager of its own.
+void BindTiled(casacore::SetupNewTable& setup, const String& column, const IPosition& cell, std::size_t tile_rows) {
+  IPosition tile = cell;
+  tile.append(IPosition(1, static_cast<ssize_t>(tile_rows)));
+  setup.bindColumn(column, casacore::TiledColumnStMan("Tiled_" + column, tile));
+}
+
+}  // namespace
+
+MeasurementSetLayout CreateMeasurementSet(const std::filesystem::path& path, const VisibilityBlock& block,
+                                          const PhaseCentre& centre, const MeasurementSetHeader& header) {
+  return internal::WithCasacore(ErrorKind::kIo, path.string(), [&] {
+    const std::size_t n_pols = block.n_pols(), n_channels = block.windows.front().n_channels;
+    const std::size_t n_windows = block.windows.size(), n_times = block.n_times(), n_baselines = block.n_baselines();
+
+    MeasurementSetLayout layout;
+    layout.n_rows = n_times * n_windows * n_baselines;
+    const std::size_t row_bytes = n_channels * n_pols * sizeof(Visibility);
+    layout.tile_rows = std::clamp<std::size_t>(kTileBytes / row_bytes / 8 * 8, 8, 65536);
+
+    const IPosition cell(2, static_cast<ssize_t>(n_pols), static_cast<ssize_t>(n_channels));
+    const IPosition per_pol(1, static_cast<ssize_t>(n_pols));
+    struct Tiled {
+      const char* name;
+      IPosition cell;
+      std::size_t bits;
+      BulkColumn* column;
+    };
+    std::vector<Tiled> tiled{{"DATA", cell, row_bytes * 8, &layout.data},
+                             {"FLAG", cell, n_channels * n_pols, &layout.flag},
+                             {"WEIGHT_SPECTRUM", cell, n_channels * n_pols * 32, &layout.weight_spectrum},
+                             {"UVW", IPosition(1, 3), 192, &layout.uvw},
+                             {"WEIGHT", per_pol, n_pols * 32, &layout.weight},
+                             {"SIGMA", per_pol, n_pols * 32, &layout.sigma},
+                             {"ANTENNA1", IPosition(), 32, &layout.antenna1},
+                             {"ANTENNA2", IPosition(), 32, &layout.antenna2},
+                             {"FLAG_ROW", IPosition(), 1, &layout.flag_row}};
+    if (header.corrected_data) tiled.push_back({"CORRECTED_DATA", cell, row_bytes * 8, &layout.corrected});
+
+    casacore::TableDesc description = MS::requiredTableDesc();
+    MS::addColumnToDesc(description, MS::DATA, 2);
+    MS::addColumnToDesc(description, MS::WEIGHT_SPECTRUM, 2);
+    if (header.corrected_data) MS::addColumnToDesc(description, MS::CORRECTED_DATA, 2);
+    for (const Tiled& t : tiled) {
+      if (t.cell.nelements() > 0) FixShape(description, t.name, t.cell);
+      description.defineHypercolumn("Tiled_" + String(t.name), t.cell.nelements() + 1,
+                                    casacore::stringToVector(t.name));
+    }
+
+    // Little endian is what every machine we run on computes in; a mapped tile file is grown without being written.
+    casacore::SetupNewTable setup(path.string(), description, casacore::Table::New);
+    casacore::IncrementalStMan incremental("Incremental");
+    casacore::StandardStMan standard("Standard");
+    setup.bindAll(incremental);
+    setup.bindColumn("FLAG_CATEGORY", standard);
+    for (const Tiled& t : tiled) BindTiled(setup, t.name, t.cell, layout.tile_rows);
+    MS ms(casacore::Table(setup, casacore::TableLock(casacore::TableLock::PermanentLocking), 0, false,
+                          casacore::Table::LittleEndian, casacore::TSMOption(casacore::TSMOption::MMap)));
+    ms.createDefaultSubtables(casacore::Table::New);
+
+    // The incremental manager stores a value where it changes and lets later rows inherit it, provided that the value
+    // is put while its row is the last one.
+    casacore::MSMainColumns columns(ms);
+    for (std::size_t t = 0; t < n_times; ++t) {
+      for (std::size_t w = 0; w < n_windows; ++w) {
+        const casacore::rownr_t row = ms.nrow();
+        ms.addRow(1);
+        columns.dataDescId().put(row, static_cast<int>(w));
+        if (w == 0) {
+          columns.time().put(row, block.time_mjd_s[t]);
+          columns.timeCentroid().put(row, block.time_mjd_s[t]);
+          columns.exposure().put(row, block.integration_s[t]);
+          columns.interval().put(row, block.integration_s[t]);
+        }
+        if (row == 0) {
+          columns.arrayId().put(row, 0);
+          columns.feed1().put(row, 0);
+          columns.feed2().put(row, 0);
+          columns.fieldId().put(row, 0);
+          columns.observationId().put(row, 0);
+          columns.processorId().put(row, 0);
+          columns.scanNumber().put(row, 1);
+          columns.stateId().put(row, 0);
+        }
+        if (n_baselines > 1) ms.addRow(n_baselines - 1);
+      }
+    }
+    internal::FillSubtables(ms, block, centre, header);
+    ms.flush(true);
+
+    const casacore::Record managers = ms.dataManagerInfo();
+    for (casacore::uInt i = 0; i < managers.nfields(); ++i) {
+      const casacore::Record& manager = managers.subRecord(i);
+      for (const Tiled& t : tiled) {
+        if (manager.asString("NAME") != "Tiled_" + String(t.name)) continue;
+        t.column->file = path / ("table.f" + std::to_string(manager.asuInt("SEQNR")) + "_TSM0");
+        t.column->bits_per_row = t.bits;
+      }
+    }
+    for (const Tiled& t : tiled) {
+      if (t.column->file.empty() || !std::filesystem::exists(t.column->file)) {
+        throw Error(ErrorKind::kBug, "convert", path.string(),
+                    std::string("casacore made no tile file for column ") + t.name);
+      }
+    }
+    return layout;
+  });
+}
+
+std::vector<MeasurementSetSample> ReadBack(const std::filesystem::path& path, const std::vector<std::size_t>& rows) {
+  return internal::WithCasacore(ErrorKind::kIo, path.string(), [&] {
+    const MS ms(path.string(), casacore::TableLock(casacore::TableLock::NoLocking), casacore::Table::Old);
+    const casacore::MSColumns columns(ms);
+    std::vector<MeasurementSetSample> samples;
+    for (const std::size_t row : rows) {
+      MeasurementSetSample s;
+      s.n_rows = ms.nrow();
+      s.row = row;
+      if (row < ms.nrow()) {
+        s.antenna1 = columns.antenna1()(row);
+        s.antenna2 = columns.antenna2()(row);
+        s.data_desc_id = columns.dataDescId()(row);
+        s.time_mjd_s = columns.time()(row);
+        const casacore::Vector<double> uvw = columns.uvw()(row);
+        s.uvw_m.assign(uvw.begin(), uvw.end());
+        const casacore::Array<casacore::Complex> data = columns.data()(row);
+        s.data.assign(data.begin(), data.end());
+        const casacore::Array<bool> flag = columns.flag()(row);
+        s.flag.assign(flag.begin(), flag.end());
+        const casacore::Array<float> weight = columns.weightSpectrum()(row);
+        s.weight_spectrum.assign(weight.begin(), weight.end());
+      }
+      samples.push_back(std::move(s));
+    }
+    return samples;
+  });
+}
+
+}  // namespace contimg::convert
