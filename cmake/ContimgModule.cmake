@@ -32,7 +32,8 @@ function(contimg_add_module name)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_casacore>)
     target_link_libraries(${target} PUBLIC ${ARG_CASACORE})
   endif()
-  set_property(GLOBAL APPEND PROPERTY CONTIMG_MODULE_USES "${name}=${ARG_USES}")  # read by tests/lint
+  list(JOIN ARG_USES "," uses)
+  set_property(GLOBAL APPEND PROPERTY CONTIMG_MODULE_USES "${name}=${uses}")  # read by tests/lint
 endfunction()
 
 # A program is a main() of a few lines over contimg::ops.
