@@ -17,42 +17,46 @@
 
 namespace contimg::ingest {
 
-// Everything about one subband file except its visibilities.
+// Everything about one subband file except its samples.
 struct SubbandHeader {
   std::filesystem::path path;
   std::optional<int> subband;  // from the file's name …_sbNN.hdf5
   std::uint64_t file_size = 0;
 
-  std::vector<double> time_mjd_s;     // UTC, middle of the integration, one per integration, strictly ascending
-  std::vector<double> integration_s;  // per integration
-  std::vector<Baseline> baselines;    // antenna-table indices with antenna1 <= antenna2, order of the file
+  std::vector<double> time_mjd_s;        // UTC, middle of the integration, one per integration, strictly ascending
+  std::vector<double> integration_s;     // per integration
+  std::vector<Baseline> baselines;       // antenna-table indices, antenna1 <= antenna2, sorted by (antenna1, antenna2)
+  std::vector<std::size_t> file_row;     // per baseline: its row within each integration of the file
   std::vector<std::uint8_t> conjugated;  // per baseline: 1 when the file has antenna1 > antenna2
-  std::vector<double> frequency_hz;   // ascending; the file's order is in `descending`
+  std::vector<double> frequency_hz;      // ascending; the file's order is in `descending`
   bool descending = false;
-  double channel_width_hz = 0;        // positive
-  std::vector<Polarisation> polarisations;         // order of VisibilityBlock
-  std::vector<std::size_t> file_polarisation;      // position in the file of each of them
+  double channel_width_hz = 0;                 // positive
+  std::vector<Polarisation> polarisations;     // order of VisibilityBlock
+  std::vector<std::size_t> file_polarisation;  // position in the file of each of them
 
   AntennaTable antennas;
   ArraySite site;
   double app_dec_rad = 0;
-  double max_nsamples = 0;  // largest finite nsamples of the first integration: the clamp of the weights
   std::string telescope_name, instrument, object_name, history, phase_type;
   std::vector<std::string> extra_keywords;  // "key = value"
 
+  std::size_t n_rows() const { return time_mjd_s.size() * baselines.size(); }
   double start_mjd_s() const { return time_mjd_s.front() - integration_s.front() / 2; }
   double end_mjd_s() const { return time_mjd_s.back() + integration_s.back() / 2; }
 };
 
 // Reads and checks the header: data sets present, ranks, types, axes that agree with each other and with the shapes of
-// /Data, antenna indices in range, times ascending, frequencies evenly spaced. Does not touch the visibilities.
+// /Data, antenna indices in range, times ascending, frequencies evenly spaced. Does not touch the samples.
 SubbandHeader ReadSubbandHeader(const std::filesystem::path& path);
 
 struct ReadReport {
-  std::size_t non_finite = 0;    // samples that were NaN or infinite: now flagged and zero
-  std::size_t no_samples = 0;    // samples with nsamples <= 0 or NaN: now flagged
-  std::size_t flagged_in_file = 0;
-  std::size_t samples = 0;       // all of them
+  std::size_t samples = 0;          // all of them
+  std::size_t non_finite = 0;       // samples that were NaN or infinite: now flagged and zero
+  std::size_t no_samples = 0;       // samples with nsamples <= 0 or not finite: now flagged with weight 0
+  std::size_t flagged_in_file = 0;  // samples that the file itself flags
+  std::size_t flagged = 0;          // samples flagged now, for any of the reasons above
+  std::size_t clamped = 0;          // weights of the last integration that exceeded those of all others
+  double max_nsamples = 0;          // the largest weight
 };
 
 struct TileInput {
@@ -60,12 +64,13 @@ struct TileInput {
   ReadReport report;
 };
 
-// Checks that the headers belong to one group: time axes, baselines, antenna tables, polarisations, declination equal;
-// subband numbers distinct and frequency falling strictly as the number rises; equal widths, no overlap; the DSA-110
-// channel grid when the channel width asks for it. Returns the positions of `headers` in ascending frequency.
+// Checks that the headers belong to one group: time axes (to 1 ms: a file rewritten by other software may differ in the
+// last bits), baselines, antenna tables, polarisations and declination equal; subband numbers distinct and frequency
+// falling strictly as the number rises; equal widths, no overlap; the DSA-110 channel grid when the channel width is a
+// multiple of 244140.625 Hz or divides it. Returns the positions of `headers` in ascending frequency.
 std::vector<std::size_t> CheckGroup(const std::vector<SubbandHeader>& headers);
 
-// Reads a whole group into memory: subbands in any order, one or more. `context.threads` subbands are read at once.
+// Reads a whole group into memory: subbands in any order, one or more, on `context.threads` threads.
 TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunContext& context);
 
 }  // namespace contimg::ingest

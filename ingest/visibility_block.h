@@ -35,8 +35,17 @@ enum class PhaseState {
 // Which data the visibilities are; the imager and the calibrator refuse the wrong state.
 enum class DataState { kRaw, kCorrected, kModel, kResidual };
 
-enum class Polarisation : std::int8_t { kXX = -5, kYY = -6, kXY = -7, kYX = -8, kRR = -1, kLL = -2, kRL = -3, kLR = -4,
-                                        kI = 1 };  // the numbers of AIPS and UVH5
+enum class Polarisation : std::int8_t {
+  kXX = -5,
+  kYY = -6,
+  kXY = -7,
+  kYX = -8,
+  kRR = -1,
+  kLL = -2,
+  kRL = -3,
+  kLR = -4,
+  kI = 1
+};  // the numbers of AIPS and UVH5
 
 struct AntennaTable {
   std::vector<std::string> names;                       // station names, unique
@@ -101,8 +110,8 @@ class VisibilityBlock {
   std::vector<double> time_mjd_s;     // UTC, middle of each integration, strictly ascending
   std::vector<double> integration_s;  // per time
   std::vector<Baseline> baselines;
-  std::vector<double> frequency_hz;  // channel centres, strictly ascending
-  double channel_width_hz = 0;       // positive; one width for the whole block
+  std::vector<double> frequency_hz;     // channel centres, strictly ascending
+  double channel_width_hz = 0;          // positive; one width for the whole block
   std::vector<SpectralWindow> windows;  // ascending in frequency, covering the channel axis without gaps
   std::vector<Polarisation> polarisations;
 
@@ -121,11 +130,11 @@ class VisibilityBlock {
   std::vector<double> uvw_m;  // when kPhased
 
   // Provenance.
-  std::string group_id;       // "2025-10-13T13:28:03"
+  std::string group_id;        // "2025-10-13T13:28:03"
   std::string telescope_name;  // as in the file: OVRO_MMA
   std::string instrument;
   std::string object_name;
-  std::string file_history;   // the header's history of the first subband
+  std::string file_history;                 // the header's history of the first subband
   std::vector<std::string> extra_keywords;  // "key = value" of the first subband
 };
 

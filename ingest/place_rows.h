@@ -1,0 +1,37 @@
+// The kernel that puts the rows of a file where they belong in the tile.
+#pragma once
+
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "ingest/uvh5_samples.h"
+#include "ingest/visibility_block.h"
+
+namespace contimg::ingest {
+
+// How the samples of one subband go into the block.
+struct Placement {
+  // Per row of an integration of the file.
+  std::vector<std::size_t> baseline;    // position on the block's baseline axis
+  std::vector<std::uint8_t> conjugate;  // antenna1 > antenna2 in the file
+  std::size_t first_channel = 0;        // position of the subband on the block's channel axis
+  std::size_t n_channels = 0;
+  bool descending = false;  // the file's frequencies fall
+  // Per polarisation of the block: its position in the file, for rows as they are and for rows to be conjugated (whose
+  // XY and YX change places).
+  std::vector<std::size_t> file_pol;
+  std::vector<std::size_t> file_pol_conjugate;
+};
+
+Placement MakePlacement(const SubbandHeader& header, std::size_t first_channel);
+
+// Copies `count` rows, [row][channel][pol] in the file's order, the first of them row `first` of the file, into the
+// block. Conjugates rows whose antennas are in the other order; turns non-finite visibilities into flagged zeros and
+// samples without data (nsamples not above 0, or not finite) into flagged ones of weight 0. Adds to the counts of
+// `report` (max_nsamples and clamped excepted).
+void PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
+               VisibilityBlock& block, ReadReport& report);
+
+}  // namespace contimg::ingest

@@ -1,0 +1,168 @@
+// ReadTile: a group of subbands into one block.
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+
+#include "config/parallel.h"
+#include "ingest/place_rows.h"
+#include "ingest/uvh5_reader.h"
+#include "ingest/uvh5_samples.h"
+
+namespace contimg::ingest {
+namespace {
+
+// "2025-10-13T13:28:03" of "2025-10-13T13:28:03_sb00.hdf5"; the stem of any other name.
+std::string StampOfName(const std::filesystem::path& path) {
+  const std::string stem = path.stem().string();
+  return stem.substr(0, stem.rfind("_sb"));
+}
+
+void FillAxes(const std::vector<SubbandHeader>& headers, const std::vector<std::size_t>& order,
+              VisibilityBlock& block) {
+  // The highest frequencies belong to the first subband, whose header the provenance comes from.
+  const SubbandHeader& first = headers[order.back()];
+  block.time_mjd_s = first.time_mjd_s;
+  block.integration_s = first.integration_s;
+  block.baselines = first.baselines;
+  block.channel_width_hz = first.channel_width_hz;
+  block.polarisations = first.polarisations;
+  block.antennas = first.antennas;
+  block.site = first.site;
+  block.app_dec_rad = first.app_dec_rad;
+  block.telescope_name = first.telescope_name;
+  block.instrument = first.instrument;
+  block.object_name = first.object_name;
+  block.file_history = first.history;
+  block.extra_keywords = first.extra_keywords;
+  block.group_id = StampOfName(first.path);
+  for (const std::size_t i : order) {
+    const SubbandHeader& header = headers[i];
+    block.windows.push_back(
+        {header.subband.value_or(-1), block.frequency_hz.size(), header.frequency_hz.size(), header.path.string()});
+    block.frequency_hz.insert(block.frequency_hz.end(), header.frequency_hz.begin(), header.frequency_hz.end());
+    block.group_id = std::min(block.group_id, StampOfName(header.path));
+  }
+}
+
+// Memory for the rows of one work item, kept between items.
+class Scratch {
+ public:
+  RowSamples Rows(std::size_t n) {
+    if (vis_.size() < n) {
+      vis_ = Buffer<Visibility>(n);
+      flag_ = Buffer<std::uint8_t>(n);
+      nsamples_ = Buffer<float>(n);
+    }
+    return {vis_.data(), flag_.data(), nsamples_.data()};
+  }
+
+ private:
+  Buffer<Visibility> vis_;
+  Buffer<std::uint8_t> flag_;
+  Buffer<float> nsamples_;
+};
+
+class ScratchPool {
+ public:
+  std::unique_ptr<Scratch> Take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) return std::make_unique<Scratch>();
+    std::unique_ptr<Scratch> scratch = std::move(free_.back());
+    free_.pop_back();
+    return scratch;
+  }
+  void Give(std::unique_ptr<Scratch> scratch) {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(std::move(scratch));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Scratch>> free_;
+};
+
+void Add(const ReadReport& part, ReadReport& sum) {
+  sum.samples += part.samples;
+  sum.non_finite += part.non_finite;
+  sum.no_samples += part.no_samples;
+  sum.flagged_in_file += part.flagged_in_file;
+  sum.flagged += part.flagged;
+}
+
+// The writer may leave a meaningless count in the last integration of a file: no weight there may exceed the largest of
+// the other integrations.
+void ClampLastIntegration(VisibilityBlock& block, int threads, ReadReport& report) {
+  const std::size_t n_times = block.n_times();
+  const std::size_t per_time = block.weight.size() / n_times;
+  std::vector<float> largest(n_times, 0);
+  ParallelFor(threads, n_times, [&](std::size_t t) {
+    float most = 0;
+    for (const float *w = block.weight.data() + t * per_time, *end = w + per_time; w != end; ++w)
+      most = std::max(most, *w);
+    largest[t] = most;
+  });
+  const float limit = n_times == 1 ? largest[0] : *std::max_element(largest.begin(), largest.end() - 1);
+  report.max_nsamples = limit;
+  if (largest.back() <= limit || limit <= 0) {
+    report.max_nsamples = std::max(limit, largest.back());
+    return;
+  }
+  for (float *w = block.weight.data() + (n_times - 1) * per_time, *end = w + per_time; w != end; ++w) {
+    if (*w <= limit) continue;
+    *w = limit;
+    ++report.clamped;
+  }
+}
+
+}  // namespace
+
+TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunContext& context) {
+  std::vector<SubbandHeader> headers;
+  headers.reserve(paths.size());
+  for (const std::filesystem::path& path : paths) {
+    context.CheckCancelled("ingest");
+    headers.push_back(ReadSubbandHeader(path));
+  }
+  const std::vector<std::size_t> order = CheckGroup(headers);
+
+  TileInput tile;
+  tile.block = std::make_unique<VisibilityBlock>();
+  FillAxes(headers, order, *tile.block);
+  tile.block->Allocate();
+
+  struct Work {
+    const SampleFile* file;
+    const Placement* placement;
+    std::size_t first, count;
+  };
+  std::vector<std::unique_ptr<SampleFile>> files;
+  std::vector<Placement> placements;
+  std::vector<Work> work;
+  placements.reserve(order.size());
+  for (std::size_t w = 0; w < order.size(); ++w) {
+    const SubbandHeader& header = headers[order[w]];
+    files.push_back(OpenSamples(header));
+    placements.push_back(MakePlacement(header, tile.block->windows[w].first_channel));
+    const std::size_t rows = files.back()->preferred_rows();
+    for (std::size_t first = 0; first < header.n_rows(); first += rows) {
+      work.push_back({files.back().get(), &placements.back(), first, std::min(rows, header.n_rows() - first)});
+    }
+  }
+
+  ScratchPool pool;
+  std::vector<ReadReport> reports(work.size());
+  ParallelFor(context.threads, work.size(), [&](std::size_t i) {
+    context.CheckCancelled("ingest");
+    const Work& item = work[i];
+    std::unique_ptr<Scratch> scratch = pool.Take();
+    const RowSamples rows = scratch->Rows(item.count * item.placement->n_channels * tile.block->n_pols());
+    item.file->ReadRows(item.first, item.count, rows);
+    PlaceRows(*item.placement, rows, item.first, item.count, *tile.block, reports[i]);
+    pool.Give(std::move(scratch));
+  });
+  for (const ReadReport& report : reports) Add(report, tile.report);
+  ClampLastIntegration(*tile.block, context.threads, tile.report);
+  return tile;
+}
+
+}  // namespace contimg::ingest
