@@ -1,0 +1,77 @@
+// Reads any Measurement Set into a VisibilityBlock, and writes columns of it back. C++17-clean.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/run_context.h"
+#include "ingest/visibility_block.h"
+
+namespace contimg::convert {
+
+struct MeasurementSetField {
+  std::string name;
+  PhaseCentre centre;  // ICRS
+};
+
+struct MeasurementSetWindow {
+  std::string name;
+  std::size_t n_channels = 0;
+  double first_hz = 0, last_hz = 0;  // channel centres, as stored
+  double width_hz = 0;
+};
+
+// What a Measurement Set holds, without reading visibilities.
+struct MeasurementSetInfo {
+  std::size_t n_rows = 0;
+  double start_mjd_s = 0, end_mjd_s = 0;  // OBSERVATION's TIME_RANGE
+  std::string telescope_name;
+  std::vector<std::string> antennas;
+  std::vector<MeasurementSetField> fields;
+  std::vector<MeasurementSetWindow> windows;
+  std::vector<Polarisation> polarisations;
+  bool has_corrected = false, has_model = false;
+  std::vector<std::string> history;
+};
+
+struct MeasurementSetSelection {
+  std::string column;        // DATA, CORRECTED_DATA, MODEL_DATA; empty: CORRECTED_DATA when present, else DATA
+  int field = -1;            // row of FIELD; −1: the only one that has rows
+  std::vector<int> windows;  // rows of SPECTRAL_WINDOW; empty: all. Widths must be equal, bands must not overlap
+};
+
+// Throws Error{kIo} when the path does not exist or cannot be opened, Error{kBadInput} when it is no Measurement Set.
+MeasurementSetInfo DescribeMeasurementSet(const std::filesystem::path& path);
+
+// The selected data as one block: kPhased, frequencies ascending, antenna1 <= antenna2 (rows stored the other way round
+// are conjugated). Rows that a (time, baseline, window) lacks are flagged with weight 0. data_state follows the column.
+// Throws Error{kBadInput} when the column is absent, the selection is empty or ambiguous, or the windows do not form one
+// frequency axis.
+std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path& path,
+                                                    const MeasurementSetSelection& selection,
+                                                    const RunContext& context);
+
+// What to write back. Pointers have the shape of block.vis; null: leave as it is.
+struct MeasurementSetChanges {
+  bool flags = false;                     // FLAG and FLAG_ROW from block.flag
+  const Visibility* corrected = nullptr;  // CORRECTED_DATA
+  const Visibility* model = nullptr;      // MODEL_DATA
+  const float* weight = nullptr;          // WEIGHT_SPECTRUM, WEIGHT and SIGMA
+  bool replace = false;                   // an existing CORRECTED_DATA or MODEL_DATA may be overwritten
+  std::string application;                // "contimg flag": HISTORY's ORIGIN
+  std::vector<std::string> history;       // messages to add
+};
+
+// Changes columns of a Measurement Set that `block` was read from (the same selection). The change is made on a hidden
+// sibling that shares unchanged bulk files by hard links and takes the name's place in one step, so readers see the old
+// or the new set and a crash leaves the old one. Rows outside the selection keep their values (a new column starts as a
+// copy of DATA for CORRECTED_DATA and as zero for MODEL_DATA). Throws Error{kUsage} when a column exists and `replace`
+// is not set.
+void UpdateMeasurementSet(const std::filesystem::path& path, const MeasurementSetSelection& selection,
+                          const VisibilityBlock& block, const MeasurementSetChanges& changes,
+                          const RunContext& context);
+
+}  // namespace contimg::convert
