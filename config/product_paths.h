@@ -1,0 +1,136 @@
+// Every name the pipeline reads or writes on disk: made and parsed here and nowhere else. C++17-clean.
+//
+//   <input>/                          2025-10-13T13:28:03_sb00.hdf5 (also 2025-10-13_13_28_03_sb00.hdf5)
+//   <output>/calibrators/YYYY-MM-DD/  <timestamp>_24h.ms .kcal .bpcal .gpcal    <timestamp>_1h.ms .gpcal
+//   <output>/science/YYYY-MM-DD/      <timestamp>.ms
+//   <output>/failed/YYYY-MM-DD/       <timestamp>.ms <timestamp>.log
+//   <images>/single/YYYY-MM-DD/       <timestamp>.image.pbcor .image .residual .model .psf .pb .smear .dirty
+//   <images>/mosaics/                 <start>_<end>_<dec>.image
+//   <images>/qa/YYYY-MM-DD/           <timestamp>.qa.png <timestamp>.metrics.json
+//   <staging>/<timestamp>/            sb00.ms … sb15.ms concat.ms
+//   <state>/                          ingest.sqlite3 cal_registry.sqlite3 products.sqlite3 master_sources.sqlite3
+//
+// FITS images carry ".fits" behind the names above. <timestamp> is ISO 8601 UTC to the second ("2025-10-13T13:28:03")
+// and is also the id of its group.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace contimg {
+
+// The roots, as settings give them (section "paths"). An empty root means "not configured": a path below it cannot be
+// made (Error{kUsage} naming the variable to set).
+struct DirectoryRoots {
+  std::filesystem::path scratch;
+  std::filesystem::path state;
+  std::filesystem::path input;    // default <scratch>/incoming
+  std::filesystem::path output;   // default <scratch>/ms
+  std::filesystem::path images;   // default <scratch>/images
+  std::filesystem::path tmp;      // default <scratch>/tmp
+  std::filesystem::path staging;  // default /dev/shm/contimg
+};
+
+enum class CalInterval { k24Hours, k1Hour };
+enum class CalKind { kDelay, kBandpass, kGain };  // .kcal .bpcal .gpcal
+enum class ImageKind { kPbcor, kImage, kResidual, kModel, kPsf, kPb, kSmear, kDirty };
+enum class ImageFormat { kFits, kCasa };
+enum class StateDatabase { kIngest, kCalRegistry, kProducts, kMasterSources };
+
+std::string_view ToString(CalInterval interval);  // "24h", "1h"
+std::string_view ToString(CalKind kind);          // "K", "BP", "G"
+std::string_view ToString(ImageKind kind);        // "image.pbcor", "image", …
+std::string_view Extension(CalKind kind);         // "kcal", "bpcal", "gpcal"
+
+class ProductPaths {
+ public:
+  using Path = std::filesystem::path;
+  explicit ProductPaths(DirectoryRoots roots) : roots_(std::move(roots)) {}
+  const DirectoryRoots& roots() const { return roots_; }
+
+  // Makers. `timestamp` is "2025-10-13T13:28:03"; anything else throws Error{kBadInput}. Nothing is created on disk.
+  Path Incoming(std::string_view timestamp, int subband) const;
+  Path ScienceMs(std::string_view timestamp) const;
+  Path CalibratorMs(std::string_view timestamp, CalInterval interval) const;
+  // Throws Error{kBug} for K or BP with a 1-hour interval: only gains are solved hourly.
+  Path CalTable(std::string_view timestamp, CalInterval interval, CalKind kind) const;
+  // The tables' common prefix "<timestamp>_24h", as `contimg solve --out` takes it.
+  Path CalTablePrefix(std::string_view timestamp, CalInterval interval) const;
+  Path FailedMs(std::string_view timestamp) const;
+  Path FailedLog(std::string_view timestamp) const;
+  Path Image(std::string_view timestamp, ImageKind kind, ImageFormat format = ImageFormat::kFits) const;
+  // The images' common prefix, as `contimg image --out` takes it.
+  Path ImagePrefix(std::string_view timestamp) const;
+  // Start and end of the data in it and the declination of its centre, named to a tenth of a degree ("+16.1").
+  Path Mosaic(std::string_view start, std::string_view end, double dec_deg,
+              ImageFormat format = ImageFormat::kFits) const;
+  Path QaPicture(std::string_view timestamp) const;
+  Path QaMetrics(std::string_view timestamp) const;
+  // The group's own directory in memory, its parts and its joined Measurement Set.
+  Path Staging(std::string_view timestamp) const;
+  Path StagedSubband(std::string_view timestamp, int subband) const;
+  Path StagedConcat(std::string_view timestamp) const;
+  // Where the same tree goes when memory is too small for it: <tmp>/staging/<timestamp>.
+  Path ScratchStaging(std::string_view timestamp) const;
+  Path Parts() const;                         // <tmp>/parts
+  Path Cache() const;                         // <tmp>/cache
+  Path Quarantine() const;                    // <scratch>/quarantine: input files moved aside with a reason
+  Path Static(std::string_view what) const;   // beam-model, catalogs, config
+  Path Archive(std::string_view what) const;  // ms, images, catalogs
+  Path Curated() const;
+  Path Database(StateDatabase database) const;
+  Path Jobs(std::string_view timestamp) const;  // <state>/jobs/YYYY-MM-DD/<timestamp>: job.json, report.json, output
+  Path StateBackups() const;                    // <state>/backups
+
+  // Every directory of the tree that should exist before work starts; roots that are not configured are left out.
+  std::vector<Path> StandingDirectories() const;
+
+ private:
+  DirectoryRoots roots_;
+};
+
+// Parsers. They look at the file name alone unless said otherwise and return nothing for any name that is not exactly
+// of the form (so a caller can feed them a whole directory).
+
+struct IncomingName {
+  std::string timestamp;    // normalised to 2025-10-13T13:28:03
+  int subband = 0;          // 0…99
+  bool incomplete = false;  // the writer still has it open: "…_incomplete.hdf5"
+};
+std::optional<IncomingName> ParseIncomingName(const std::filesystem::path& path);
+
+struct ProductName {
+  enum class Kind {
+    kScienceMs,     // <timestamp>.ms (also a failed group's partial one: the directory tells)
+    kCalibratorMs,  // interval
+    kCalTable,      // interval, cal_kind
+    kFailedLog,
+    kImage,   // image_kind, format
+    kMosaic,  // timestamp = start, end, dec_deg, format
+    kQaPicture,
+    kQaMetrics,
+    kStagedSubband,  // subband; timestamp from the parent directory
+    kStagedConcat,   // timestamp from the parent directory
+    kUnfinished,     // a hidden sibling that a publication left behind (config/os.h); nothing else is set
+  };
+  Kind kind = Kind::kScienceMs;
+  std::string timestamp;
+  std::string end;
+  double dec_deg = 0;
+  int subband = 0;
+  CalInterval interval = CalInterval::k24Hours;
+  CalKind cal_kind = CalKind::kDelay;
+  ImageKind image_kind = ImageKind::kImage;
+  ImageFormat format = ImageFormat::kFits;
+};
+std::optional<ProductName> ParseProductName(const std::filesystem::path& path);
+
+// True for "2025-10-13T13:28:03" with a date and time that exist.
+bool IsTimestamp(std::string_view text);
+// Day directory of a timestamp: "2025-10-13".
+std::string DayOf(std::string_view timestamp);
+
+}  // namespace contimg

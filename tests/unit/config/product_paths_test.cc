@@ -1,0 +1,186 @@
+#include "config/product_paths.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "config/error.h"
+
+namespace contimg {
+namespace {
+
+using Kind = ProductName::Kind;
+const char* const kStamp = "2025-10-13T13:28:03";
+
+ProductPaths Paths() {
+  return ProductPaths(
+      {"/stage", "/data/state", "/stage/incoming", "/stage/ms", "/stage/images", "/stage/tmp", "/dev/shm/contimg"});
+}
+
+TEST(ProductPaths, MakesEveryNameOfTheTree) {
+  const ProductPaths p = Paths();
+  const struct {
+    std::filesystem::path made;
+    std::string expected;
+  } cases[] = {
+      {p.Incoming(kStamp, 7), "/stage/incoming/2025-10-13T13:28:03_sb07.hdf5"},
+      {p.ScienceMs(kStamp), "/stage/ms/science/2025-10-13/2025-10-13T13:28:03.ms"},
+      {p.CalibratorMs(kStamp, CalInterval::k24Hours), "/stage/ms/calibrators/2025-10-13/2025-10-13T13:28:03_24h.ms"},
+      {p.CalibratorMs(kStamp, CalInterval::k1Hour), "/stage/ms/calibrators/2025-10-13/2025-10-13T13:28:03_1h.ms"},
+      {p.CalTable(kStamp, CalInterval::k24Hours, CalKind::kDelay),
+       "/stage/ms/calibrators/2025-10-13/2025-10-13T13:28:03_24h.kcal"},
+      {p.CalTable(kStamp, CalInterval::k24Hours, CalKind::kBandpass),
+       "/stage/ms/calibrators/2025-10-13/2025-10-13T13:28:03_24h.bpcal"},
+      {p.CalTable(kStamp, CalInterval::k1Hour, CalKind::kGain),
+       "/stage/ms/calibrators/2025-10-13/2025-10-13T13:28:03_1h.gpcal"},
+      {p.FailedMs(kStamp), "/stage/ms/failed/2025-10-13/2025-10-13T13:28:03.ms"},
+      {p.FailedLog(kStamp), "/stage/ms/failed/2025-10-13/2025-10-13T13:28:03.log"},
+      {p.Image(kStamp, ImageKind::kPbcor), "/stage/images/single/2025-10-13/2025-10-13T13:28:03.image.pbcor.fits"},
+      {p.Image(kStamp, ImageKind::kPsf, ImageFormat::kCasa), "/stage/images/single/2025-10-13/2025-10-13T13:28:03.psf"},
+      {p.Mosaic(kStamp, "2025-10-13T14:28:03", 16.05, ImageFormat::kCasa),
+       "/stage/images/mosaics/2025-10-13T13:28:03_2025-10-13T14:28:03_+16.1.image"},
+      {p.Mosaic(kStamp, "2025-10-13T14:28:03", -5),
+       "/stage/images/mosaics/2025-10-13T13:28:03_2025-10-13T14:28:03_-05.0.image.fits"},
+      {p.Mosaic(kStamp, kStamp, -0.01),
+       "/stage/images/mosaics/2025-10-13T13:28:03_2025-10-13T13:28:03_+00.0.image.fits"},
+      {p.QaPicture(kStamp), "/stage/images/qa/2025-10-13/2025-10-13T13:28:03.qa.png"},
+      {p.QaMetrics(kStamp), "/stage/images/qa/2025-10-13/2025-10-13T13:28:03.metrics.json"},
+      {p.StagedSubband(kStamp, 15), "/dev/shm/contimg/2025-10-13T13:28:03/sb15.ms"},
+      {p.StagedConcat(kStamp), "/dev/shm/contimg/2025-10-13T13:28:03/concat.ms"},
+      {p.ScratchStaging(kStamp), "/stage/tmp/staging/2025-10-13T13:28:03"},
+      {p.Database(StateDatabase::kCalRegistry), "/data/state/cal_registry.sqlite3"},
+      {p.Static("catalogs"), "/stage/static/catalogs"},
+      {p.Archive("ms"), "/stage/archive/ms"},
+  };
+  for (const auto& c : cases) EXPECT_EQ(c.made.string(), c.expected);
+}
+
+TEST(ProductPaths, RefusesWrongArguments) {
+  const ProductPaths p = Paths();
+  EXPECT_THROW(p.ScienceMs("2025-10-13 13:28:03"), Error);
+  EXPECT_THROW(p.ScienceMs("../../etc/2025-10-13"), Error);
+  EXPECT_THROW(p.ScienceMs("2025-13-13T13:28:03"), Error);
+  EXPECT_THROW(p.Incoming(kStamp, 100), Error);
+  EXPECT_THROW(p.CalTable(kStamp, CalInterval::k1Hour, CalKind::kBandpass), Error);
+  EXPECT_THROW(p.Mosaic("2025-10-13T14:28:03", kStamp, 16), Error);
+  try {
+    ProductPaths({}).ScienceMs(kStamp);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_EQ(error.subject(), "CONTIMG_OUTPUT_DIR");
+  }
+}
+
+TEST(ProductPaths, ParsesWhatItMakes) {
+  const ProductPaths p = Paths();
+  for (const ImageFormat format : {ImageFormat::kFits, ImageFormat::kCasa}) {
+    for (int kind = 0; kind <= static_cast<int>(ImageKind::kDirty); ++kind) {
+      const auto name = ParseProductName(p.Image(kStamp, static_cast<ImageKind>(kind), format));
+      ASSERT_TRUE(name);
+      EXPECT_EQ(name->kind, Kind::kImage);
+      EXPECT_EQ(name->image_kind, static_cast<ImageKind>(kind));
+      EXPECT_EQ(name->format, format);
+      EXPECT_EQ(name->timestamp, kStamp);
+    }
+    const auto mosaic = ParseProductName(p.Mosaic(kStamp, "2025-10-13T14:28:03", -16.4, format));
+    ASSERT_TRUE(mosaic);
+    EXPECT_EQ(mosaic->kind, Kind::kMosaic);
+    EXPECT_EQ(mosaic->end, "2025-10-13T14:28:03");
+    EXPECT_DOUBLE_EQ(mosaic->dec_deg, -16.4);
+    EXPECT_EQ(mosaic->format, format);
+  }
+  for (const CalKind kind : {CalKind::kDelay, CalKind::kBandpass, CalKind::kGain}) {
+    const auto table = ParseProductName(p.CalTable(kStamp, CalInterval::k24Hours, kind));
+    ASSERT_TRUE(table);
+    EXPECT_EQ(table->kind, Kind::kCalTable);
+    EXPECT_EQ(table->cal_kind, kind);
+    EXPECT_EQ(table->interval, CalInterval::k24Hours);
+  }
+  const auto hourly = ParseProductName(p.CalibratorMs(kStamp, CalInterval::k1Hour));
+  ASSERT_TRUE(hourly);
+  EXPECT_EQ(hourly->kind, Kind::kCalibratorMs);
+  EXPECT_EQ(hourly->interval, CalInterval::k1Hour);
+  const auto staged = ParseProductName(p.StagedSubband(kStamp, 3));
+  ASSERT_TRUE(staged);
+  EXPECT_EQ(staged->kind, Kind::kStagedSubband);
+  EXPECT_EQ(staged->subband, 3);
+  EXPECT_EQ(staged->timestamp, kStamp);
+  EXPECT_EQ(ParseProductName(p.StagedConcat(kStamp))->kind, Kind::kStagedConcat);
+  EXPECT_EQ(ParseProductName(p.ScienceMs(kStamp))->kind, Kind::kScienceMs);
+  EXPECT_EQ(ParseProductName(p.FailedLog(kStamp))->kind, Kind::kFailedLog);
+  EXPECT_EQ(ParseProductName(p.QaPicture(kStamp))->kind, Kind::kQaPicture);
+  EXPECT_EQ(ParseProductName(p.QaMetrics(kStamp))->kind, Kind::kQaMetrics);
+  EXPECT_EQ(ParseProductName("/x/.2025-10-13T13:28:03.ms.part-12")->kind, Kind::kUnfinished);
+}
+
+TEST(ProductPaths, RejectsForeignProductNames) {
+  for (const char* name : {"",
+                           ".",
+                           "2025-10-13T13:28:03",
+                           "2025-10-13T13:28:03.",
+                           "2025-10-13T13:28:03_",
+                           "2025-10-13T13:28:03.ms.bak",
+                           "2025-10-13T13:28:03.msx",
+                           "2025-10-13T25:28:03.ms",
+                           "2025-02-29T13:28:03.ms",
+                           "2025-10-13T13:28:03_1h.bpcal",
+                           "2025-10-13T13:28:03_1h.kcal",
+                           "2025-10-13T13:28:03_2h.gpcal",
+                           "2025-10-13T13:28:03_24h.image",
+                           "x2025-10-13T13:28:03.ms",
+                           "2025-10-13T13:28:03.image.pbcor.fits.fits",
+                           "2025-10-13T13:28:03.IMAGE",
+                           "concat.ms",
+                           "stuff/sb00.ms",
+                           "2025-10-13T13:28:03/sb0.ms",
+                           "2025-10-13T13:28:03/sb000.ms",
+                           "2025-10-13T13:28:03_2025-10-13T14:28:03_16.1.image",
+                           "2025-10-13T13:28:03_2025-10-13T14:28:03_+91.0.image",
+                           "2025-10-13T13:28:03_2025-10-13T14:28:03_-00.0.image",
+                           "2025-10-13T14:28:03_2025-10-13T13:28:03_+16.1.image",
+                           ".hidden.ms"}) {
+    EXPECT_FALSE(ParseProductName(name)) << name;
+  }
+}
+
+TEST(IncomingName, AcceptsBothSpellingsAndTheUnfinishedForm) {
+  const struct {
+    const char* file;
+    int subband;
+    bool incomplete;
+  } good[] = {
+      {"2025-10-13T13:28:03_sb00.hdf5", 0, false},           {"/a/b/2025-10-13T13:28:03_sb15.hdf5", 15, false},
+      {"2025-10-13_13_28_03_sb07.hdf5", 7, false},           {"2025-10-13T13:28:03_sb03_incomplete.hdf5", 3, true},
+      {"2025-10-13_13_28_03_sb03_incomplete.hdf5", 3, true},
+  };
+  for (const auto& c : good) {
+    const auto name = ParseIncomingName(c.file);
+    ASSERT_TRUE(name) << c.file;
+    EXPECT_EQ(name->timestamp, kStamp) << c.file;
+    EXPECT_EQ(name->subband, c.subband) << c.file;
+    EXPECT_EQ(name->incomplete, c.incomplete) << c.file;
+  }
+}
+
+TEST(IncomingName, RejectsEverythingElse) {
+  for (const char* name :
+       {"", "x.hdf5", "2025-10-13T13:28:03.hdf5", "2025-10-13T13:28:03_sb0.hdf5", "2025-10-13T13:28:03_sb000.hdf5",
+        "2025-10-13T13:28:03_sbxx.hdf5", "2025-10-13T13:28:03_SB00.hdf5", "2025-10-13T13:28:03_sb00.hdf5.part",
+        ".2025-10-13T13:28:03_sb00.hdf5.a8Xk2", ".2025-10-13T13:28:03_sb00.hdf5", "2025-10-13T13:28:60_sb00.hdf5",
+        "2025-10-13T24:28:03_sb00.hdf5", "2025-02-30T13:28:03_sb00.hdf5", "2025-10-13T13_28_03_sb00.hdf5",
+        "2025-10-13 13:28:03_sb00.hdf5", "2025-10-13T13:28:03_sb00_incomplete_incomplete.hdf5",
+        "2025-10-13T13:28:03Z_sb00.hdf5", "2025-10-13T13:28:03_sb-1.hdf5", "2025-10-13T13:28:03_sb00.h5"}) {
+    EXPECT_FALSE(ParseIncomingName(name)) << name;
+  }
+}
+
+TEST(ProductPaths, ListsOnlyConfiguredDirectories) {
+  DirectoryRoots roots;
+  roots.state = "/s";
+  for (const auto& path : ProductPaths(roots).StandingDirectories()) EXPECT_EQ(path.string().rfind("/s", 0), 0u);
+  EXPECT_GT(Paths().StandingDirectories().size(), 15u);
+}
+
+}  // namespace
+}  // namespace contimg
