@@ -68,8 +68,8 @@ std::string TrimPadding(std::string text) {
 
 }  // namespace
 
-std::mutex& Hdf5Mutex() {
-  static std::mutex mutex;
+std::recursive_mutex& Hdf5Mutex() {
+  static std::recursive_mutex mutex;
   return mutex;
 }
 

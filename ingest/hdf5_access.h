@@ -17,7 +17,8 @@ namespace contimg::ingest {
 using Shape = std::vector<hsize_t>;
 
 // Debian's HDF5 is not built thread-safe: every call, the closing of handles included, happens under this lock.
-std::mutex& Hdf5Mutex();
+// Recursive, because handles may close while the lock is held.
+std::recursive_mutex& Hdf5Mutex();
 
 // Makes the library quiet (its error stack never reaches stderr) and knows the LZF filter that h5py writes.
 // Idempotent; needs the lock.

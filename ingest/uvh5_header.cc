@@ -9,6 +9,7 @@
 #include "config/time.h"
 #include "config/units.h"
 #include "ingest/hdf5_access.h"
+#include "ingest/sample_types.h"
 #include "ingest/uvh5_reader.h"
 
 namespace contimg::ingest {
@@ -387,6 +388,7 @@ void ReadExtraKeywords(const H5::H5File& file, const Hdf5Group& group, SubbandHe
 // The shapes of the three data sets of /Data against the axes of the header.
 void CheckDataShapes(const H5::H5File& file, const SubbandHeader& header) {
   const Hdf5Group data(file, header.path, "Data");
+  CheckSampleTypes(data);
   const hsize_t rows = header.n_rows();
   const hsize_t channels = header.frequency_hz.size();
   const hsize_t pols = header.polarisations.size();

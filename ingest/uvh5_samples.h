@@ -1,11 +1,12 @@
-// The three data sets of /Data as dense rows [row][channel][pol] in the file's order, whatever their storage. Used by
-// ReadTile only.
+// The three data sets of /Data as dense rows [row][channel][pol] in the file's order, whatever their storage. Used
+// within ingest only.
 #pragma once
 
 #include <complex>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "ingest/uvh5_reader.h"
 
@@ -18,18 +19,30 @@ struct RowSamples {
   float* nsamples = nullptr;
 };
 
-class SampleFile {
+// The rows of one data set. Thread-safe.
+class RowSource {
  public:
-  virtual ~SampleFile() = default;
-  // Throws Error{kBadInput} when the storage is damaged or ends early, Error{kIo} when it cannot be read. Thread-safe.
-  virtual void ReadRows(std::size_t first, std::size_t count, const RowSamples& out) const = 0;
-  // Rows that are best read together: a multiple of the chunks' rows.
-  virtual std::size_t preferred_rows() const = 0;
+  virtual ~RowSource() = default;
+  // Rows [first, first + count) as they are in memory: complex<float>, uint8 or float. `staging` is memory that the
+  // caller keeps between calls. Throws Error{kBadInput} when the storage is damaged or ends early, Error{kIo} when it
+  // cannot be read.
+  virtual void Read(std::size_t first, std::size_t count, void* out, std::vector<std::byte>& staging) const = 0;
 };
 
-// Opens the data sets that `header` describes. Chunked data sets without filters in the machine's own number formats
-// (what the correlator writes) are read past the library: the chunk addresses come from the file's B-tree, the chunks
-// by pread. Everything else goes through the library: filters, other layouts, integers, doubles, big-endian numbers.
-std::unique_ptr<SampleFile> OpenSamples(const SubbandHeader& header);
+struct SampleFile {
+  std::unique_ptr<RowSource> vis, flags, nsamples;
+  std::size_t preferred_rows = 0;  // rows that are best read together: a multiple of the chunks' where possible
+
+  void Read(std::size_t first, std::size_t count, const RowSamples& out, std::vector<std::byte>& staging) const {
+    vis->Read(first, count, out.vis, staging);
+    flags->Read(first, count, out.flag, staging);
+    nsamples->Read(first, count, out.nsamples, staging);
+  }
+};
+
+// Opens the data sets that `header` describes. A chunked data set without filters in the machine's own number format
+// (what the correlator writes) is read past the library: the chunks' addresses from the file's B-tree, the chunks by
+// pread. Everything else goes through the library: filters, other layouts, integers, doubles, big-endian numbers.
+SampleFile OpenSamples(const SubbandHeader& header);
 
 }  // namespace contimg::ingest

@@ -55,11 +55,13 @@ class Scratch {
     }
     return {vis_.data(), flag_.data(), nsamples_.data()};
   }
+  std::vector<std::byte>& staging() { return staging_; }
 
  private:
   Buffer<Visibility> vis_;
   Buffer<std::uint8_t> flag_;
   Buffer<float> nsamples_;
+  std::vector<std::byte> staging_;
 };
 
 class ScratchPool {
@@ -135,7 +137,8 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
     const Placement* placement;
     std::size_t first, count;
   };
-  std::vector<std::unique_ptr<SampleFile>> files;
+  std::vector<SampleFile> files;
+  files.reserve(order.size());
   std::vector<Placement> placements;
   std::vector<Work> work;
   placements.reserve(order.size());
@@ -143,9 +146,9 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
     const SubbandHeader& header = headers[order[w]];
     files.push_back(OpenSamples(header));
     placements.push_back(MakePlacement(header, tile.block->windows[w].first_channel));
-    const std::size_t rows = files.back()->preferred_rows();
+    const std::size_t rows = files.back().preferred_rows;
     for (std::size_t first = 0; first < header.n_rows(); first += rows) {
-      work.push_back({files.back().get(), &placements.back(), first, std::min(rows, header.n_rows() - first)});
+      work.push_back({&files.back(), &placements.back(), first, std::min(rows, header.n_rows() - first)});
     }
   }
 
@@ -156,7 +159,7 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
     const Work& item = work[i];
     std::unique_ptr<Scratch> scratch = pool.Take();
     const RowSamples rows = scratch->Rows(item.count * item.placement->n_channels * tile.block->n_pols());
-    item.file->ReadRows(item.first, item.count, rows);
+    item.file->Read(item.first, item.count, rows, scratch->staging());
     PlaceRows(*item.placement, rows, item.first, item.count, *tile.block, reports[i]);
     pool.Give(std::move(scratch));
   });

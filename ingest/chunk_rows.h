@@ -1,0 +1,67 @@
+// Reads rows of an uncompressed chunked data set from the file's bytes. Used within ingest only.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ingest/chunk_index.h"
+#include "ingest/uvh5_samples.h"
+
+namespace contimg::ingest {
+
+// A file read by pread: one that shrinks under us gives an error where a mapping would give SIGBUS.
+class FileBytes : public ByteSource {
+ public:
+  explicit FileBytes(std::filesystem::path path);
+  ~FileBytes() override;
+  FileBytes(const FileBytes&) = delete;
+  FileBytes& operator=(const FileBytes&) = delete;
+
+  std::uint64_t size() const override { return size_; }
+  // Throws Error{kIo}, or Error{kBadInput} when the file ends before.
+  void Read(std::uint64_t offset, std::size_t count, void* out) const override;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  int fd_ = -1;
+  std::uint64_t size_ = 0;
+};
+
+// A piece of one chunk that holds some of the wanted rows: `bytes` of the file from `address`.
+struct ChunkPiece {
+  std::uint64_t address = 0;  // kNoChunk: never written
+  std::size_t bytes = 0;
+  std::size_t first_row = 0;  // relative to the first wanted row
+  std::size_t rows = 0;
+  std::size_t first_channel = 0;
+  std::size_t first_pol = 0;
+};
+
+// The pieces that make up rows [first, first + count), in order of address. Geometry of rank 3 or 4 (with 1 window).
+std::vector<ChunkPiece> PiecesOfRows(const ChunkGeometry& geometry, const std::vector<std::uint64_t>& addresses,
+                                     std::size_t first, std::size_t count);
+
+// Copies a piece's bytes, [row][channel][pol] of the chunk, to their places in dense rows [row][channel][pol].
+void ScatterPiece(const ChunkGeometry& geometry, const ChunkPiece& piece, const std::byte* from, std::byte* rows);
+
+class ChunkRows : public RowSource {
+ public:
+  ChunkRows(std::shared_ptr<const FileBytes> file, std::string name, ChunkGeometry geometry,
+            std::vector<std::uint64_t> addresses)
+      : file_(std::move(file)),
+        name_(std::move(name)),
+        geometry_(std::move(geometry)),
+        addresses_(std::move(addresses)) {}
+  void Read(std::size_t first, std::size_t count, void* out, std::vector<std::byte>& staging) const override;
+
+ private:
+  std::shared_ptr<const FileBytes> file_;
+  std::string name_;
+  ChunkGeometry geometry_;
+  std::vector<std::uint64_t> addresses_;
+};
+
+}  // namespace contimg::ingest

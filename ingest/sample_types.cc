@@ -1,0 +1,47 @@
+#include "ingest/sample_types.h"
+
+#include <complex>
+
+namespace contimg::ingest {
+namespace {
+
+SampleType ComplexType(const Hdf5Group& data) {
+  const H5::DataSet data_set = data.Open("visdata");
+  const std::string expected = "has the wrong type: expected complex numbers, a compound {r, i} of two numbers, found ";
+  if (data_set.getTypeClass() != H5T_COMPOUND) throw data.Bad("visdata", expected + "none");
+  const H5::CompType type = data_set.getCompType();
+  bool complex = type.getNmembers() == 2;
+  for (unsigned m = 0; complex && m < 2; ++m) {
+    complex = type.getMemberClass(m) == H5T_FLOAT || type.getMemberClass(m) == H5T_INTEGER;
+  }
+  if (!complex) throw data.Bad("visdata", expected + "another compound");
+  const std::string real = type.getMemberName(0);
+  const std::string imaginary = type.getMemberName(1);
+  if (real.empty() || (real[0] != 'r' && real[0] != 'R')) {
+    throw data.Bad("visdata", expected + fmt::format("{{{}, {}}}", real, imaginary));
+  }
+  H5::CompType memory(sizeof(std::complex<float>));
+  memory.insertMember(real, 0, H5::PredType::NATIVE_FLOAT);
+  memory.insertMember(imaginary, sizeof(float), H5::PredType::NATIVE_FLOAT);
+  return {memory, type == memory};
+}
+
+}  // namespace
+
+SampleTypes CheckSampleTypes(const Hdf5Group& data) {
+  SampleTypes types;
+  types.vis = ComplexType(data);
+  const H5::DataSet flags = data.Open("flags");
+  if (flags.getTypeClass() != H5T_ENUM && flags.getTypeClass() != H5T_INTEGER) {
+    throw data.Bad("flags", "has the wrong type: expected booleans, found another type");
+  }
+  types.flags = {H5::PredType::NATIVE_INT8, flags.getDataType().getSize() == 1};
+  const H5::DataSet nsamples = data.Open("nsamples");
+  if (nsamples.getTypeClass() != H5T_FLOAT && nsamples.getTypeClass() != H5T_INTEGER) {
+    throw data.Bad("nsamples", "has the wrong type: expected numbers, found another type");
+  }
+  types.nsamples = {H5::PredType::NATIVE_FLOAT, nsamples.getDataType() == H5::PredType::NATIVE_FLOAT};
+  return types;
+}
+
+}  // namespace contimg::ingest
