@@ -1,0 +1,81 @@
+// One SQLite database: opened, checked, migrated; SQLite's errors become contimg::Error. The only way to a database.
+//
+// Opening sets: WAL journal, foreign keys on, busy timeout, synchronous = NORMAL or FULL, and migrates the schema.
+// NORMAL in WAL mode cannot corrupt the file and loses at most the last commits on a power cut (never on a crash of the
+// process); FULL syncs each commit. The queue (ingest) is FULL: a lost transition would do work twice; the other three
+// can be rebuilt from the tree and are NORMAL.
+//
+//   found on disk                          what happens
+//   no file                                created with the newest schema
+//   older schema version                   copied to <name>.v<old>.<stamp>.backup with SQLite's backup interface, then
+//                                          migrated in one transaction
+//   newer schema version                   Error{kUsage} naming both versions; the file is not touched
+//   another program's database             Error{kBadInput} (application id differs)
+//   not a database, or damaged             Error{kBadInput}
+//   locked beyond the busy timeout         Error{kBusy}
+//   disk full, read-only, I/O error        Error{kIo}
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/error.h"
+
+namespace SQLite {
+class Database;
+class Statement;
+}  // namespace SQLite
+
+namespace contimg::state {
+
+// The steps that bring a schema from version i to i + 1; their number is the newest version.
+struct Schema {
+  std::string_view name;         // "ingest"
+  std::uint32_t application_id;  // marks the file as ours and of this kind
+  std::vector<std::string_view> migrations;
+};
+
+struct DatabaseOptions {
+  double busy_timeout_s = 10;
+  bool full_sync = false;
+  bool read_only = false;  // must exist and have the newest version
+};
+
+class Database {
+ public:
+  Database(const std::filesystem::path& path, const Schema& schema, const DatabaseOptions& options = {});
+  ~Database();
+  Database(Database&&) noexcept;
+  Database& operator=(Database&&) noexcept;
+
+  const std::filesystem::path& path() const;
+  int version() const;
+  SQLite::Database& handle();
+
+  // A prepared statement, reset and without bindings, kept for the next call with the same text (a string literal).
+  SQLite::Statement& Prepared(std::string_view sql);
+
+  // Runs `body` in BEGIN IMMEDIATE … COMMIT; any exception rolls back and is rethrown, SQLite's as Error. Nested calls
+  // join the outer transaction.
+  void Write(const std::function<void()>& body);
+  // Runs `body` in a read transaction: one consistent view.
+  void Read(const std::function<void()>& body);
+  // Copies the database, while others use it, to `target` (which must not exist).
+  void BackUp(const std::filesystem::path& target);
+  // PRAGMA quick_check; Error{kBadInput} with the first complaint.
+  void Check();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// SQLite result code → Error (kinds as in the table above).
+Error SqliteError(const std::filesystem::path& path, int extended_code, std::string_view words);
+
+}  // namespace contimg::state
