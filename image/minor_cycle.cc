@@ -105,9 +105,8 @@ ActiveCells Gather(const Search& search, ArrayView<const float, 2> residual, con
 
 PaddedPsf::PaddedPsf(ArrayView<const float, 2> psf, int threads)
     : nx_(psf.shape(1)), ny_(psf.shape(0)), stride_(psf.shape(1) + kPad), data_(psf.shape(0) * stride_ + 2 * kPad) {
-  ParallelFor(threads, ny_, [&](std::size_t y) {
-    std::memcpy(data_.data() + kPad + y * stride_, &psf(y, 0), nx_ * sizeof(float));
-  });
+  ParallelFor(threads, ny_,
+              [&](std::size_t y) { std::memcpy(data_.data() + kPad + y * stride_, &psf(y, 0), nx_ * sizeof(float)); });
 }
 
 float SearchPeak(ArrayView<const float, 2> residual, const SearchWeights& weights, const MinorCycleParams& params,
@@ -161,8 +160,11 @@ MinorCycleResult RunMinorCycle(ArrayView<const float, 2> residual, const PaddedP
     CleanComponent component{active.x[cell] + static_cast<std::int32_t>(k), active.y[cell], params.scale,
                              params.gain * active.value[peak.pixel]};
     result.components.push_back(component);
-    const PsfView view{psf.pixels(), static_cast<std::int32_t>(psf.nx()), static_cast<std::int32_t>(psf.ny()),
-                       psf.stride(), component.x - static_cast<std::int32_t>(psf.nx() / 2),
+    const PsfView view{psf.pixels(),
+                       static_cast<std::int32_t>(psf.nx()),
+                       static_cast<std::int32_t>(psf.ny()),
+                       psf.stride(),
+                       component.x - static_cast<std::int32_t>(psf.nx() / 2),
                        component.y - static_cast<std::int32_t>(psf.ny() / 2)};
     peak = SubtractAndFindPeak(set, view, component.flux_jy, params.allow_negative);
   }

@@ -3,7 +3,7 @@
 // Clark's idea (1980, A&A 89, 377): collect the pixels above the level down to which this cycle will clean, and
 // subtract only there, with the full PSF; the other pixels are brought up to date by the exact major cycle that
 // follows (Schwab 1984, AJ 89, 1076). Pixels are collected in cells of 16 neighbours of one row so that a subtraction
-// reads the PSF in runs. The result does not depend on the instruction set.
+// reads the PSF in runs. The result does not depend on the number of threads.
 #pragma once
 
 #include <cstddef>

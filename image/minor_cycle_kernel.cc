@@ -15,41 +15,52 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::CappedTag<float, kMinorCycleCell>;
 using DI = hn::RebindToSigned<D>;
 
-// Best search value of each lane and the cell it came from. A later cell must be strictly better to win, so that ties go
-// to the lowest index whatever the vector length.
+using V = hn::VFromD<D>;
+using VI = hn::VFromD<DI>;
+constexpr std::size_t kLanes = hn::MaxLanes(D());
+constexpr std::size_t kParts = kMinorCycleCell / kLanes;  // vectors per cell
+
+// Best search value of each pixel position of the cells and the cell it came from. A later cell must be strictly better
+// to win, so that ties go to the lowest index whatever the vector length.
 class PeakTracker {
  public:
-  template <class V>
-  void Offer(V search, std::size_t part, std::size_t cell) {
-    const auto best = hn::Load(D(), best_[part]);
-    const auto wins = hn::Gt(search, best);
-    hn::Store(hn::IfThenElse(wins, search, best), D(), best_[part]);
-    const auto index = hn::IfThenElse(hn::RebindMask(DI(), wins), hn::Set(DI(), static_cast<std::int32_t>(cell)),
-                                      hn::Load(DI(), cell_[part]));
-    hn::Store(index, DI(), cell_[part]);
+  PeakTracker() {
+    for (std::size_t part = 0; part < kParts; ++part) {
+      best_[part] = hn::Zero(D());
+      cell_[part] = hn::Zero(DI());
+    }
+  }
+
+  HWY_INLINE void Offer(V search, std::size_t part, std::size_t cell) {
+    const auto wins = hn::Gt(search, best_[part]);
+    best_[part] = hn::IfThenElse(wins, search, best_[part]);
+    cell_[part] =
+        hn::IfThenElse(hn::RebindMask(DI(), wins), hn::Set(DI(), static_cast<std::int32_t>(cell)), cell_[part]);
   }
 
   CellPeak Result() const {
+    HWY_ALIGN float best[kMinorCycleCell];
+    HWY_ALIGN std::int32_t cell[kMinorCycleCell];
+    for (std::size_t part = 0; part < kParts; ++part) {
+      hn::Store(best_[part], D(), best + part * kLanes);
+      hn::Store(cell_[part], DI(), cell + part * kLanes);
+    }
     CellPeak peak;
-    const std::size_t lanes = hn::Lanes(D());
     for (std::size_t k = 0; k < kMinorCycleCell; ++k) {
-      const float value = best_[k / lanes][k % lanes];
-      const std::size_t pixel =
-          static_cast<std::size_t>(cell_[k / lanes][k % lanes]) * kMinorCycleCell + k;
-      if (value > peak.search_value || (value == peak.search_value && value > 0 && pixel < peak.pixel)) {
-        peak = {value, pixel};
+      const std::size_t pixel = static_cast<std::size_t>(cell[k]) * kMinorCycleCell + k;
+      if (best[k] > peak.search_value || (best[k] == peak.search_value && best[k] > 0 && pixel < peak.pixel)) {
+        peak = {best[k], pixel};
       }
     }
     return peak;
   }
 
  private:
-  // One row per vector of the cell; with the widest vectors only the first is used.
-  HWY_ALIGN float best_[kMinorCycleCell][kMinorCycleCell] = {};
-  HWY_ALIGN std::int32_t cell_[kMinorCycleCell][kMinorCycleCell] = {};
+  V best_[kParts];
+  VI cell_[kParts];
 };
 
-template <bool kNegative, class V>
+template <bool kNegative>
 HWY_INLINE V SearchValue(V value, V weight) {
   const V weighted = hn::Mul(value, weight);
   if constexpr (kNegative) return hn::Abs(weighted);
@@ -59,7 +70,8 @@ HWY_INLINE V SearchValue(V value, V weight) {
 template <bool kNegative>
 HWY_INLINE void OfferCell(const CellSet& cells, std::size_t i, PeakTracker& tracker) {
   const D d;
-  for (std::size_t k = 0, part = 0; k < kMinorCycleCell; k += hn::Lanes(d), ++part) {
+  for (std::size_t part = 0; part < kParts; ++part) {
+    const std::size_t k = part * kLanes;
     const auto value = hn::LoadU(d, cells.value + i * kMinorCycleCell + k);
     const auto weight = hn::LoadU(d, cells.weight + i * kMinorCycleCell + k);
     tracker.Offer(SearchValue<kNegative>(value, weight), part, i);
@@ -86,10 +98,10 @@ CellPeak Subtract(const CellSet& cells, const PsfView& psf, float flux) {
       continue;
     }
     const float* row = psf.pixels + static_cast<std::ptrdiff_t>(py) * static_cast<std::ptrdiff_t>(psf.stride) + px;
-    for (std::size_t k = 0, part = 0; k < kMinorCycleCell; k += hn::Lanes(d), ++part) {
+    for (std::size_t part = 0; part < kParts; ++part) {
+      const std::size_t k = part * kLanes;
       float* at = cells.value + i * kMinorCycleCell + k;
-      // Product and sum are rounded separately so that every instruction set gives the same bits.
-      const auto value = hn::Add(hn::LoadU(d, at), hn::Mul(minus_flux, hn::LoadU(d, row + k)));
+      const auto value = hn::MulAdd(minus_flux, hn::LoadU(d, row + k), hn::LoadU(d, at));
       hn::StoreU(value, d, at);
       const auto weight = hn::LoadU(d, cells.weight + i * kMinorCycleCell + k);
       tracker.Offer(SearchValue<kNegative>(value, weight), part, i);
@@ -101,7 +113,7 @@ CellPeak Subtract(const CellSet& cells, const PsfView& psf, float flux) {
 float CellMaximumAny(const float* values, bool allow_negative) {
   const D d;
   auto best = hn::Zero(d);
-  for (std::size_t k = 0; k < kMinorCycleCell; k += hn::Lanes(d)) {
+  for (std::size_t k = 0; k < kMinorCycleCell; k += kLanes) {
     const auto value = hn::LoadU(d, values + k);
     best = hn::Max(best, allow_negative ? hn::Abs(value) : value);
   }
