@@ -26,8 +26,7 @@ class Buffer {
   // `size` zeroed elements (all bits zero).
   explicit Buffer(std::size_t size)
       : data_(size == 0 ? nullptr : static_cast<T*>(internal::MapPages(size * sizeof(T)))), size_(size) {}
-  Buffer(Buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);

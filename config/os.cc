@@ -74,9 +74,7 @@ class RealFile final : public OsFile {
 
 class RealOperatingSystem final : public Os {
  public:
-  std::unique_ptr<OsFile> Create(const Path& path) override {
-    return Open(path, O_CREAT | O_EXCL, "cannot create");
-  }
+  std::unique_ptr<OsFile> Create(const Path& path) override { return Open(path, O_CREAT | O_EXCL, "cannot create"); }
   std::unique_ptr<OsFile> OpenForUpdate(const Path& path) override { return Open(path, 0, "cannot open for writing"); }
 
   void CreateDirectories(const Path& path) override {
@@ -147,7 +145,8 @@ Os& RealOs() {
 }
 
 bool SameFileSystem(const fs::path& a, const fs::path& b) {
-  struct stat info_a {}, info_b {};
+  struct stat info_a {
+  }, info_b{};
   if (::stat(a.c_str(), &info_a) != 0) Fail(a, "cannot read", errno);
   if (::stat(b.c_str(), &info_b) != 0) Fail(b, "cannot read", errno);
   return info_a.st_dev == info_b.st_dev;

@@ -14,7 +14,7 @@
 namespace contimg {
 
 struct DiskSpace {
-  std::uint64_t free_bytes = 0;   // available to this user
+  std::uint64_t free_bytes = 0;  // available to this user
   std::uint64_t total_bytes = 0;
 };
 
@@ -35,18 +35,18 @@ class Os {
   using Path = std::filesystem::path;
   virtual ~Os() = default;
 
-  virtual std::unique_ptr<OsFile> Create(const Path& path) = 0;          // fails when it exists
-  virtual std::unique_ptr<OsFile> OpenForUpdate(const Path& path) = 0;   // must exist
+  virtual std::unique_ptr<OsFile> Create(const Path& path) = 0;         // fails when it exists
+  virtual std::unique_ptr<OsFile> OpenForUpdate(const Path& path) = 0;  // must exist
   virtual void CreateDirectories(const Path& path) = 0;
   // rename(2): replaces an existing file. RenameNew fails with Error{kUsage} when `to` exists.
   virtual void Rename(const Path& from, const Path& to) = 0;
   virtual void RenameNew(const Path& from, const Path& to) = 0;
   virtual void HardLink(const Path& from, const Path& to) = 0;
-  virtual void CopyFile(const Path& from, const Path& to) = 0;           // contents and mode; not synced
-  virtual void RemoveAll(const Path& path) = 0;                          // no error when absent
+  virtual void CopyFile(const Path& from, const Path& to) = 0;  // contents and mode; not synced
+  virtual void RemoveAll(const Path& path) = 0;                 // no error when absent
   virtual void SyncFile(const Path& path) = 0;
   virtual void SyncDirectory(const Path& path) = 0;
-  virtual DiskSpace Space(const Path& path) = 0;                         // of the file system that holds `path`
+  virtual DiskSpace Space(const Path& path) = 0;  // of the file system that holds `path`
 };
 
 // The real one.

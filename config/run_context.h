@@ -27,10 +27,10 @@ Reporter& SilentReporter();
 class Os;  // config/os.h
 
 struct RunContext {
-  int threads = 1;                                  // the stage's thread budget
-  Reporter* reporter = &SilentReporter();           // never null
-  const std::atomic<bool>* cancelled = nullptr;     // set by another thread to ask for an early end
-  Os* os = nullptr;                                 // null: the real operating system
+  int threads = 1;                               // the stage's thread budget
+  Reporter* reporter = &SilentReporter();        // never null
+  const std::atomic<bool>* cancelled = nullptr;  // set by another thread to ask for an early end
+  Os* os = nullptr;                              // null: the real operating system
 
   // Throws Error{kCancelled} once `cancelled` is set; stages call it between pieces of work.
   void CheckCancelled(std::string_view stage) const {

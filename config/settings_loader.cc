@@ -1,0 +1,224 @@
+#include "config/settings_loader.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+
+#include "config/error.h"
+
+namespace contimg {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kStage = "config";
+
+std::string Suggestion(std::string_view word, const std::vector<std::string>& candidates) {
+  const std::string nearest = NearestWord(word, candidates);
+  return nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest);
+}
+
+std::vector<std::string> Keys() {
+  std::vector<std::string> keys;
+  for (const SettingInfo& info : AllSettings()) keys.push_back(info.key());
+  return keys;
+}
+
+std::vector<std::string> Variables() {
+  std::vector<std::string> names{"CONTIMG_CONFIG"};
+  for (const SettingInfo& info : AllSettings()) names.push_back(info.environment());
+  return names;
+}
+
+const SettingInfo& FindOrRefuse(const std::string& key, std::string_view source) {
+  if (const SettingInfo* info = FindSetting(key)) return *info;
+  throw Error(ErrorKind::kUsage, kStage, key, fmt::format("is no setting ({}){}", source, Suggestion(key, Keys())));
+}
+
+class Loader {
+ public:
+  Loader() { loaded_.origins.resize(AllSettings().size()); }
+
+  void Set(const SettingInfo& info, std::string_view text, SettingOrigin kind, const std::string& source) {
+    SetFromText(loaded_.values, info, text, source);
+    loaded_.origins[static_cast<std::size_t>(&info - AllSettings().data())] = {kind, source};
+  }
+
+  void ReadFile(const fs::path& path) {
+    loaded_.file = path;
+    toml::table root;
+    if (!fs::is_regular_file(path)) {
+      throw Error(ErrorKind::kUsage, kStage, path.string(), "the configuration file is missing or not a file");
+    }
+    try {
+      root = toml::parse_file(path.string());
+    } catch (const toml::parse_error& error) {
+      throw Error(ErrorKind::kUsage, kStage, fmt::format("{} line {}", path.string(), error.source().begin.line),
+                  fmt::format("is not valid TOML: {}", error.description()));
+    }
+    std::vector<std::string> sections;
+    for (const auto& [section, help] : AllSections()) sections.emplace_back(section);
+    for (const auto& [section, node] : root) {
+      const std::string name(section.str());
+      if (std::find(sections.begin(), sections.end(), name) == sections.end()) {
+        throw Error(ErrorKind::kUsage, kStage, fmt::format("[{}]", name),
+                    fmt::format("is no section of settings ({}){}", Place(path, node), Suggestion(name, sections)));
+      }
+      const toml::table* table = node.as_table();
+      if (table == nullptr) {
+        throw Error(ErrorKind::kUsage, kStage, name, fmt::format("must be a section ({})", Place(path, node)));
+      }
+      for (const auto& [key, value] : *table) ReadValue(path, name + "." + std::string(key.str()), value);
+    }
+  }
+
+  void ReadEnvironment(const std::vector<std::pair<std::string, std::string>>& environment) {
+    for (const auto& [name, value] : environment) {
+      if (value.empty()) continue;
+      const SettingInfo* info = nullptr;
+      for (const SettingInfo& candidate : AllSettings()) {
+        if (candidate.environment() == name) info = &candidate;
+      }
+      if (info != nullptr) {
+        Set(*info, value, SettingOrigin::kEnvironment, name);
+      } else if (HasSectionPrefix(name)) {
+        throw Error(ErrorKind::kUsage, kStage, name,
+                    "is no setting (environment variable)" + Suggestion(name, Variables()));
+      }
+    }
+  }
+
+  void ReadOverrides(const std::vector<std::string>& overrides) {
+    for (const std::string& text : overrides) {
+      const std::size_t equals = text.find('=');
+      if (equals == std::string::npos) {
+        throw Error(ErrorKind::kUsage, kStage, text, "expected section.key=value on the command line");
+      }
+      const SettingInfo& info = FindOrRefuse(text.substr(0, equals), "command line");
+      Set(info, std::string_view(text).substr(equals + 1), SettingOrigin::kCommandLine, "command line");
+    }
+  }
+
+  LoadedSettings Take() {
+    CheckRules(loaded_.values);
+    return std::move(loaded_);
+  }
+
+ private:
+  static std::string Place(const fs::path& path, const toml::node& node) {
+    return fmt::format("{} line {}", path.string(), node.source().begin.line);
+  }
+
+  static bool HasSectionPrefix(const std::string& name) {
+    for (const auto& [section, help] : AllSections()) {
+      std::string prefix = fmt::format("CONTIMG_{}_", section);
+      for (char& c : prefix) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      if (name.compare(0, prefix.size(), prefix) == 0) return true;
+    }
+    return false;
+  }
+
+  void ReadValue(const fs::path& path, const std::string& key, const toml::node& value) {
+    const std::string place = Place(path, value);
+    const SettingInfo& info = FindOrRefuse(key, place);
+    std::string text;
+    if (const auto* s = value.as_string()) {
+      text = s->get();
+    } else if (const auto* i = value.as_integer()) {
+      text = fmt::format("{}", i->get());
+    } else if (const auto* d = value.as_floating_point()) {
+      text = fmt::format("{}", d->get());
+    } else if (const auto* b = value.as_boolean()) {
+      text = b->get() ? "true" : "false";
+    } else {
+      throw Error(ErrorKind::kUsage, kStage, key, fmt::format("expected one value, found a list or table ({})", place));
+    }
+    Set(info, text, SettingOrigin::kFile, place);
+  }
+
+  LoadedSettings loaded_;
+};
+
+void RequireUsable(const fs::path& directory, int mode, const char* what) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) {
+    throw Error(ErrorKind::kIo, kStage, directory.string(),
+                fmt::format("the directory does not exist and cannot be made: {}", error.message()));
+  }
+  if (!fs::is_directory(directory)) {
+    throw Error(ErrorKind::kIo, kStage, directory.string(), "expected a directory, found something else");
+  }
+  if (::access(directory.c_str(), mode) != 0) {
+    throw SystemError(kStage, directory.string(), fmt::format("the directory is not {}", what), errno);
+  }
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> ProcessEnvironment() {
+  std::vector<std::pair<std::string, std::string>> ours;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos || text.compare(0, 8, "CONTIMG_") != 0) continue;
+    ours.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return ours;
+}
+
+std::string_view ToString(SettingOrigin origin) {
+  switch (origin) {
+    case SettingOrigin::kFile:
+      return "file";
+    case SettingOrigin::kEnvironment:
+      return "environment";
+    case SettingOrigin::kCommandLine:
+      return "command line";
+    case SettingOrigin::kDefault:
+      break;
+  }
+  return "default";
+}
+
+LoadedSettings LoadSettings(const SettingsSources& sources) {
+  Loader loader;
+  std::optional<fs::path> file = sources.file;
+  for (const auto& [name, value] : sources.environment) {
+    if (!file && name == "CONTIMG_CONFIG" && !value.empty()) file = value;
+  }
+  if (file) loader.ReadFile(*file);
+  loader.ReadEnvironment(sources.environment);
+  loader.ReadOverrides(sources.overrides);
+  return loader.Take();
+}
+
+void ValidatePaths(const Settings& settings) {
+  const DirectoryRoots roots = Roots(settings);
+  const std::pair<const char*, const fs::path*> named[] = {
+      {"CONTIMG_SCRATCH_DIR", &roots.scratch}, {"CONTIMG_STATE_DIR", &roots.state},
+      {"CONTIMG_INPUT_DIR", &roots.input},     {"CONTIMG_OUTPUT_DIR", &roots.output},
+      {"CONTIMG_IMAGES_DIR", &roots.images},   {"CONTIMG_TMP_DIR", &roots.tmp},
+      {"CONTIMG_STAGING_DIR", &roots.staging}};
+  for (const auto& [variable, path] : named) {
+    if (path->empty()) {
+      throw Error(ErrorKind::kUsage, kStage, variable, "is not set: expected the path of a directory");
+    }
+    if (path->is_relative()) {
+      throw Error(ErrorKind::kUsage, kStage, variable,
+                  fmt::format("expected an absolute path, found '{}'", path->string()));
+    }
+  }
+  for (const fs::path& directory : ProductPaths(roots).StandingDirectories()) {
+    if (directory == roots.input) {
+      RequireUsable(directory, R_OK | X_OK, "readable");
+    } else {
+      RequireUsable(directory, W_OK | X_OK, "writable");
+    }
+  }
+}
+
+}  // namespace contimg

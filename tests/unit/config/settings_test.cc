@@ -1,0 +1,278 @@
+#include "config/settings.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "config/error.h"
+#include "config/quantity.h"
+#include "config/settings_loader.h"
+
+namespace contimg {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A directory of its own, removed afterwards.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string name = (fs::temp_directory_path() / "contimg-settings-XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~TemporaryDirectory() { fs::remove_all(path_); }
+  const fs::path& path() const { return path_; }
+  fs::path Write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name) << text;
+    return path_ / name;
+  }
+
+ private:
+  fs::path path_;
+};
+
+// The sentence of the Error{kUsage} that loading throws; empty when it does not.
+std::string UsageError(const SettingsSources& sources) {
+  try {
+    LoadSettings(sources);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    return error.what();
+  }
+  return "";
+}
+
+std::size_t IndexOf(std::string_view key) { return static_cast<std::size_t>(FindSetting(key) - AllSettings().data()); }
+
+TEST(Quantity, ConvertsUnitsOfOneDimension) {
+  EXPECT_DOUBLE_EQ(ParseQuantity("10min", "s").value(), 600);
+  EXPECT_DOUBLE_EQ(ParseQuantity("30 min", "h").value(), 0.5);
+  EXPECT_DOUBLE_EQ(ParseQuantity("200GB", "B").value(), 200e9);
+  EXPECT_DOUBLE_EQ(ParseQuantity("1GiB", "MiB").value(), 1024);
+  EXPECT_DOUBLE_EQ(ParseQuantity("95%", "fraction").value(), 0.95);
+  EXPECT_DOUBLE_EQ(ParseQuantity("30deg", "deg").value(), 30);
+  EXPECT_DOUBLE_EQ(ParseQuantity("0.5deg", "arcsec").value(), 1800);
+  EXPECT_DOUBLE_EQ(ParseQuantity("1GHz", "Hz").value(), 1e9);
+  EXPECT_DOUBLE_EQ(ParseQuantity("2mJy", "Jy").value(), 0.002);
+  EXPECT_DOUBLE_EQ(ParseQuantity(" -1.5e3 ", "m").value(), -1500);
+  EXPECT_DOUBLE_EQ(ParseQuantity("+7", "").value(), 7);
+}
+
+TEST(Quantity, RefusesOtherDimensionsAndNonNumbers) {
+  for (const auto& [text, unit] : {std::pair{"10min", "B"},
+                                   {"", "s"},
+                                   {"min", "s"},
+                                   {"1e999", "s"},
+                                   {"nan", "s"},
+                                   {"inf", "s"},
+                                   {"10parsec", "m"},
+                                   {"5s", ""},
+                                   {"1 2", "s"}}) {
+    EXPECT_FALSE(ParseQuantity(text, unit)) << text << " in " << unit;
+  }
+}
+
+TEST(Settings, DeclaresEverythingConsistently) {
+  std::set<std::string> keys, variables;
+  const Settings defaults;
+  Settings copy;
+  for (const SettingInfo& info : AllSettings()) {
+    EXPECT_TRUE(keys.insert(info.key()).second) << info.key();
+    EXPECT_TRUE(variables.insert(info.environment()).second) << info.environment();
+    EXPECT_TRUE(IsUnit(info.unit)) << info.key();
+    EXPECT_FALSE(info.help.empty()) << info.key();
+    EXPECT_EQ(info.help.find('|'), std::string_view::npos) << "breaks the table: " << info.key();
+    // Every default passes its own checks and reads back.
+    EXPECT_NO_THROW(SetFromText(copy, info, ToText(defaults, info), "test")) << info.key();
+    EXPECT_EQ(ToText(copy, info), ToText(defaults, info));
+  }
+  EXPECT_NO_THROW(CheckRules(defaults));
+}
+
+TEST(Settings, NamesTheVariablesThatScriptsRelyOn) {
+  for (const auto& [key, variable] : {std::pair{"ingest.expected_subbands", "CONTIMG_INGEST_EXPECTED_SUBBANDS"},
+                                      {"ingest.min_subbands", "CONTIMG_INGEST_MIN_SUBBANDS"},
+                                      {"ingest.deadline_s", "CONTIMG_INGEST_DEADLINE_S"},
+                                      {"calibrate.policy", "CONTIMG_CALIBRATE_POLICY"},
+                                      {"image.enabled", "CONTIMG_IMAGE_ENABLED"},
+                                      {"http.listen", "CONTIMG_HTTP_LISTEN"},
+                                      {"paths.scratch_dir", "CONTIMG_SCRATCH_DIR"},
+                                      {"paths.state_dir", "CONTIMG_STATE_DIR"},
+                                      {"paths.input_dir", "CONTIMG_INPUT_DIR"},
+                                      {"paths.output_dir", "CONTIMG_OUTPUT_DIR"},
+                                      {"paths.images_dir", "CONTIMG_IMAGES_DIR"},
+                                      {"paths.tmp_dir", "CONTIMG_TMP_DIR"},
+                                      {"paths.staging_dir", "CONTIMG_STAGING_DIR"}}) {
+    ASSERT_NE(FindSetting(key), nullptr) << key;
+    EXPECT_EQ(FindSetting(key)->environment(), variable);
+  }
+  EXPECT_EQ(FindSetting("ingest.nothing"), nullptr);
+  EXPECT_EQ(FindSetting("ingest"), nullptr);
+}
+
+TEST(SettingsLoader, FollowsThePrecedence) {
+  const TemporaryDirectory dir;
+  const fs::path file =
+      dir.Write("c.toml", "[ingest]\ndeadline_s = \"5min\"\nmin_subbands = 12\n[http]\nlisten = \"a:1\"\n");
+  SettingsSources sources;
+  sources.file = file;
+  sources.environment = {{"CONTIMG_INGEST_MIN_SUBBANDS", "13"}, {"CONTIMG_HTTP_LISTEN", "b:2"}, {"HOME", "/"}};
+  sources.overrides = {"http.listen=c:3"};
+  const LoadedSettings loaded = LoadSettings(sources);
+  EXPECT_EQ(loaded.values.ingest.expected_subbands, 16);
+  EXPECT_EQ(loaded.values.ingest.deadline_s, 300);
+  EXPECT_EQ(loaded.values.ingest.min_subbands, 13);
+  EXPECT_EQ(loaded.values.http.listen, "c:3");
+  EXPECT_EQ(loaded.origins[IndexOf("ingest.expected_subbands")].kind, SettingOrigin::kDefault);
+  EXPECT_EQ(loaded.origins[IndexOf("ingest.deadline_s")].kind, SettingOrigin::kFile);
+  EXPECT_EQ(loaded.origins[IndexOf("ingest.deadline_s")].source, file.string() + " line 2");
+  EXPECT_EQ(loaded.origins[IndexOf("ingest.min_subbands")].source, "CONTIMG_INGEST_MIN_SUBBANDS");
+  EXPECT_EQ(loaded.origins[IndexOf("http.listen")].kind, SettingOrigin::kCommandLine);
+}
+
+TEST(SettingsLoader, TakesTheFileFromTheEnvironment) {
+  const TemporaryDirectory dir;
+  const fs::path file = dir.Write("c.toml", "[image]\nenabled = false\n[disk]\nwarn_used_fraction = \"80%\"\n");
+  SettingsSources sources;
+  sources.environment = {{"CONTIMG_CONFIG", file.string()}};
+  const LoadedSettings loaded = LoadSettings(sources);
+  EXPECT_FALSE(loaded.values.image.enabled);
+  EXPECT_DOUBLE_EQ(loaded.values.disk.warn_used_fraction, 0.8);
+  EXPECT_EQ(loaded.file, file);
+}
+
+TEST(SettingsLoader, RefusesUnknownNamesAndSuggestsTheNearest) {
+  const TemporaryDirectory dir;
+  SettingsSources sources;
+  sources.file = dir.Write("a.toml", "[ingest]\nmin_subands = 12\n");
+  EXPECT_NE(UsageError(sources).find("did you mean 'ingest.min_subbands'?"), std::string::npos) << UsageError(sources);
+  EXPECT_NE(UsageError(sources).find("line 2"), std::string::npos);
+  sources.file = dir.Write("b.toml", "[imgae]\nenabled = true\n");
+  EXPECT_NE(UsageError(sources).find("did you mean 'image'?"), std::string::npos) << UsageError(sources);
+  sources.file.reset();
+  sources.environment = {{"CONTIMG_INGEST_DEADLIN_S", "5"}};
+  EXPECT_NE(UsageError(sources).find("did you mean 'CONTIMG_INGEST_DEADLINE_S'?"), std::string::npos);
+  sources.environment = {{"CONTIMG_TEST_DATA", "/x"}, {"CONTIMG_IMAGES_DIR", "/i"}};
+  EXPECT_EQ(UsageError(sources), "");
+  sources.overrides = {"calibrate.polciy=wait"};
+  EXPECT_NE(UsageError(sources).find("did you mean 'calibrate.policy'?"), std::string::npos);
+  sources.overrides = {"zzzzzzzzzzzzzzzzzzzzzzzzzzzz=1"};
+  EXPECT_EQ(UsageError(sources).find("did you mean"), std::string::npos);
+  sources.overrides = {"http.listen"};
+  EXPECT_NE(UsageError(sources).find("section.key=value"), std::string::npos);
+}
+
+TEST(SettingsLoader, NamesRangeUnitAndSourceOfBadValues) {
+  SettingsSources sources;
+  sources.environment = {{"CONTIMG_INGEST_DEADLINE_S", "3d"}};
+  const std::string sentence = UsageError(sources);
+  for (const char* part : {"ingest.deadline_s", "1 to 86400 s", "'3d'", "CONTIMG_INGEST_DEADLINE_S", "min"}) {
+    EXPECT_NE(sentence.find(part), std::string::npos) << part << " in " << sentence;
+  }
+  sources.environment.clear();
+  for (const char* bad : {"ingest.min_subbands=12.5", "ingest.min_subbands=0", "ingest.min_subbands=x",
+                          "calibrate.policy=maybe", "image.enabled=2", "disk.warn_free_bytes=10s",
+                          "ingest.expected_subbands=", "ingest.min_subbands=17", "queue.heartbeat_s=100"}) {
+    sources.overrides = {bad};
+    EXPECT_NE(UsageError(sources), "") << bad;
+  }
+}
+
+TEST(SettingsLoader, RefusesBadFiles) {
+  const TemporaryDirectory dir;
+  SettingsSources sources;
+  sources.file = dir.path() / "absent.toml";
+  EXPECT_NE(UsageError(sources).find("missing"), std::string::npos);
+  for (const char* text :
+       {"[ingest\n", "ingest = 3\n", "[ingest]\ndeadline_s = [1, 2]\n", "[ingest]\ndeadline_s = 2025-01-01\n",
+        "top = 1\n", "[ingest]\nmin_subbands = \"twelve\"\n"}) {
+    sources.file = dir.Write("bad.toml", text);
+    EXPECT_NE(UsageError(sources), "") << text;
+  }
+}
+
+TEST(Settings, CarryOverAsOverrides) {
+  SettingsSources sources;
+  sources.overrides = {"ingest.deadline_s=0.1h", "disk.warn_used_fraction=91.3%", "http.listen=[::1]:80",
+                       "paths.scratch_dir=/s=1", "image.enabled=off"};
+  const Settings original = LoadSettings(sources).values;
+  SettingsSources again;
+  again.overrides = AsOverrides(original);
+  const Settings copy = LoadSettings(again).values;
+  for (const SettingInfo& info : AllSettings()) EXPECT_EQ(ToText(copy, info), ToText(original, info)) << info.key();
+  EXPECT_EQ(copy.ingest.deadline_s, original.ingest.deadline_s);
+  EXPECT_EQ(copy.paths.scratch_dir, "/s=1");
+}
+
+TEST(Settings, HashFollowsEverythingButPaths) {
+  const Settings defaults;
+  EXPECT_EQ(SettingsHash(defaults).size(), 16u);
+  EXPECT_EQ(SettingsHash(defaults), SettingsHash(Settings()));
+  Settings moved;
+  moved.paths.scratch_dir = "/elsewhere";
+  EXPECT_EQ(SettingsHash(moved), SettingsHash(defaults));
+  Settings other;
+  other.image.enabled = false;
+  EXPECT_NE(SettingsHash(other), SettingsHash(defaults));
+}
+
+TEST(Settings, DerivesDirectoriesFromTheScratchRoot) {
+  Settings settings;
+  settings.paths.scratch_dir = "/stage";
+  settings.paths.images_dir = "/pictures";
+  const DirectoryRoots roots = Roots(settings);
+  EXPECT_EQ(roots.input, "/stage/incoming");
+  EXPECT_EQ(roots.output, "/stage/ms");
+  EXPECT_EQ(roots.images, "/pictures");
+  EXPECT_EQ(roots.tmp, "/stage/tmp");
+  EXPECT_EQ(roots.staging, "/dev/shm/contimg");
+  EXPECT_TRUE(Roots(Settings()).input.empty());
+}
+
+TEST(ValidatePaths, MakesTheTreeAndExplainsWhatIsWrong) {
+  const TemporaryDirectory dir;
+  Settings settings;
+  EXPECT_THROW(ValidatePaths(settings), Error);
+  settings.paths.scratch_dir = (dir.path() / "scratch").string();
+  settings.paths.state_dir = (dir.path() / "state").string();
+  settings.paths.staging_dir = (dir.path() / "shm").string();
+  ValidatePaths(settings);
+  EXPECT_TRUE(fs::is_directory(dir.path() / "scratch/ms/science"));
+  EXPECT_TRUE(fs::is_directory(dir.path() / "shm"));
+  settings.paths.staging_dir = "relative";
+  try {
+    ValidatePaths(settings);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_EQ(error.subject(), "CONTIMG_STAGING_DIR");
+  }
+  settings.paths.staging_dir = dir.Write("file", "x").string();
+  try {
+    ValidatePaths(settings);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kIo);
+  }
+}
+
+TEST(SettingsReference, IsTheCommittedDocument) {
+  std::ifstream file(fs::path(CONTIMG_SOURCE_DIR) / "docs" / "configuration.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  EXPECT_EQ(text.str(), GenerateSettingsReference())
+      << "docs/configuration.md is not what config/settings.def says: write it again with `contimg config reference`";
+}
+
+TEST(NearestWord, CountsSwapsAndGivesUpOnStrangers) {
+  EXPECT_EQ(NearestWord("imgae", {"ingest", "image"}), "image");
+  EXPECT_EQ(NearestWord("xyz", {"ingest", "image"}), "");
+  EXPECT_EQ(NearestWord("x", {}), "");
+}
+
+}  // namespace
+}  // namespace contimg
