@@ -31,8 +31,8 @@ constexpr std::size_t kTileBytes = 1u << 20;
 // Makes an array column of the description fixed in shape, as TiledColumnStMan needs.
 void FixShape(casacore::TableDesc& description, const String& column, const IPosition& shape) {
   casacore::ColumnDesc& desc = description.rwColumnDesc(column);
-  desc.setNdim(shape.nelements());
-  desc.setShape(shape);
+  if (desc.ndim() <= 0) desc.setNdim(shape.nelements());
+  if (desc.shape().nelements() == 0) desc.setShape(shape);
   desc.setOptions(casacore::ColumnDesc::FixedShape | casacore::ColumnDesc::Direct);
 }
 
@@ -124,6 +124,15 @@ MeasurementSetLayout CreateMeasurementSet(const std::filesystem::path& path, con
       }
     }
     internal::FillSubtables(ms, block, centre, header);
+    // What the drift needs beyond the standard columns: the beam stands on this meridian at this declination.
+    casacore::TableRecord drift;
+    drift.define("app_dec_rad", block.app_dec_rad);
+    drift.define("latitude_rad", block.site.latitude_rad);
+    drift.define("longitude_rad", block.site.longitude_rad);
+    drift.define("height_m", block.site.height_m);
+    drift.define("site_source", String(block.site.source));
+    drift.define("group_id", String(block.group_id));
+    ms.rwKeywordSet().defineRecord("CONTIMG", drift);
     ms.flush(true);
 
     const casacore::Record managers = ms.dataManagerInfo();

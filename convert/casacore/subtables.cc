@@ -103,9 +103,9 @@ void FillFeeds(casacore::MS& ms, const VisibilityBlock& block, double middle_mjd
 
 void FillFieldAndSource(casacore::MS& ms, const PhaseCentre& centre, const std::string& name, double middle_mjd_s,
                         double span_s) {
-  ms.field().addRow(1);
   casacore::MSFieldColumns field(ms.field());
-  field.setDirectionRef(casacore::MDirection::ICRS);
+  field.setDirectionRef(casacore::MDirection::ICRS);  // while the table is empty
+  ms.field().addRow(1);
   Matrix<double> direction(2, 1);
   direction(0, 0) = centre.ra_rad;
   direction(1, 0) = centre.dec_rad;
