@@ -28,6 +28,12 @@ constexpr const char* kStage = "files";
   throw SystemError(kStage, path.string(), doing, error_number);
 }
 
+constexpr std::string_view kUnfinishedMark = ".part-";
+
+fs::path UnfinishedSibling(const fs::path& path) {
+  return path.parent_path() / fmt::format(".{}{}{}", path.filename().string(), kUnfinishedMark, ::getpid());
+}
+
 class RealFile final : public OsFile {
  public:
   RealFile(fs::path path, int fd) : path_(std::move(path)), fd_(fd) {}
@@ -94,6 +100,19 @@ class RealOperatingSystem final : public Os {
     if (errno == EEXIST) throw Error(ErrorKind::kUsage, kStage, to.string(), "exists already");
     Fail(to, "cannot rename into place", errno);
   }
+  void Exchange(const Path& a, const Path& b) override {
+    if (::syscall(SYS_renameat2, AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return;
+    if (errno != EINVAL && errno != ENOSYS) Fail(b, "cannot exchange with " + a.string(), errno);
+    const Path aside = UnfinishedSibling(Path(b.string() + ".old"));
+    Rename(b, aside);
+    try {
+      Rename(a, b);
+    } catch (...) {
+      ::rename(aside.c_str(), b.c_str());
+      throw;
+    }
+    Rename(aside, a);
+  }
   void HardLink(const Path& from, const Path& to) override {
     if (::link(from.c_str(), to.c_str()) != 0) Fail(to, "cannot link", errno);
   }
@@ -130,12 +149,6 @@ class RealOperatingSystem final : public Os {
     if (status != 0 && error_number != EINVAL && error_number != EROFS) Fail(path, "cannot sync", error_number);
   }
 };
-
-constexpr std::string_view kUnfinishedMark = ".part-";
-
-fs::path UnfinishedSibling(const fs::path& path) {
-  return path.parent_path() / fmt::format(".{}{}{}", path.filename().string(), kUnfinishedMark, ::getpid());
-}
 
 }  // namespace
 

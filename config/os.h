@@ -41,6 +41,8 @@ class Os {
   // rename(2): replaces an existing file. RenameNew fails with Error{kUsage} when `to` exists.
   virtual void Rename(const Path& from, const Path& to) = 0;
   virtual void RenameNew(const Path& from, const Path& to) = 0;
+  // Swaps two existing names in one step (two renames where the file system cannot).
+  virtual void Exchange(const Path& a, const Path& b) = 0;
   virtual void HardLink(const Path& from, const Path& to) = 0;
   virtual void CopyFile(const Path& from, const Path& to) = 0;  // contents and mode; not synced
   virtual void RemoveAll(const Path& path) = 0;                 // no error when absent
