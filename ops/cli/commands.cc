@@ -2,6 +2,6 @@
 
 namespace contimg::ops {
 
-void AddCommands(CLI::App& app) { (void)app; }
+void AddCommands(CLI::App& app) { AddSimulateCommand(app); }
 
 }  // namespace contimg::ops

@@ -10,4 +10,6 @@ namespace contimg::ops {
 // Adds all subcommands to the program.
 void AddCommands(CLI::App& app);
 
+void AddSimulateCommand(CLI::App& app);
+
 }  // namespace contimg::ops

@@ -1,0 +1,417 @@
+// `contimg simulate`: UVH5 groups of a made-up or catalogued sky, exactly as the correlator writes them.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "config/error.h"
+#include "config/parallel.h"
+#include "ops/cli/commands.h"
+#include "tests/simulator/noise.h"
+#include "tests/simulator/simulate.h"
+
+namespace contimg::ops {
+
+namespace {
+
+namespace sim = contimg::simulator;
+using Clock = std::chrono::steady_clock;
+
+struct SimulateOptions {
+  std::filesystem::path out, truth;
+  std::string start, transit, antennas, dead, late, missing, rfi;
+  double dec_deg = std::numeric_limits<double>::quiet_NaN();
+  int tiles = 1;
+  double hours = 0;
+  int integrations = kDsa110IntegrationsPerFile, channels = kDsa110ChannelsPerSubband, subbands = kDsa110Subbands;
+  bool realtime = false, json = false, no_noise = false, no_beam = false, rfi_mask = false, quiet = false;
+  double pace = 1;
+  std::filesystem::path catalog;
+  double alpha = sim::kTypicalSpectralIndex, radius_deg = 5, random_mjy = 0, calibrator_jy = 0;
+  std::size_t max_sources = 1000;
+  std::vector<std::string> sources;
+  double sefd_jy = kDsa110SefdJy, delays_ns = 0, bandpass = 0, stamp_jitter_s = 0;
+  std::vector<double> gains, drift, rfi_flux;
+  std::uint64_t seed = 1;
+  int threads = AvailableProcessors();
+};
+
+Error UsageError(const std::string& option, std::string message) {
+  return Error(ErrorKind::kUsage, "simulate", option, std::move(message));
+}
+
+// Numbers separated by commas (or another separator); empty fields are skipped.
+std::vector<double> Numbers(const std::string& option, const std::string& text, char separator = ',') {
+  std::vector<double> values;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(separator, at), text.size());
+    const std::string field = text.substr(at, end - at);
+    at = end + 1;
+    if (field.empty()) continue;
+    double value = 0;
+    const char* first = field.data() + (field[0] == '+' ? 1 : 0);
+    const auto [stop, error] = std::from_chars(first, field.data() + field.size(), value);
+    if (error != std::errc() || stop != field.data() + field.size()) {
+      throw UsageError(option, fmt::format("expected numbers, found '{}'", text));
+    }
+    values.push_back(value);
+  }
+  return values;
+}
+
+std::vector<int> Integers(const std::string& option, const std::string& text) {
+  std::vector<int> values;
+  for (double value : Numbers(option, text)) {
+    if (value != std::floor(value)) throw UsageError(option, fmt::format("expected whole numbers, found '{}'", text));
+    values.push_back(static_cast<int>(value));
+  }
+  return values;
+}
+
+bool IsList(const std::string& text) { return text.find(',') != std::string::npos; }
+
+// Two values of an option, or the defaults when it was not given.
+std::pair<double, double> Pair(const std::vector<double>& given, double first, double second) {
+  return {given.size() > 0 ? given[0] : first, given.size() > 1 ? given[1] : second};
+}
+
+sim::ArrayConfig MakeArray(const SimulateOptions& o) {
+  if (o.antennas.empty()) return sim::Dsa110Array();
+  const std::vector<int> numbers = Integers("--antennas", o.antennas);
+  if (IsList(o.antennas)) return sim::Dsa110Array(numbers);
+  return sim::Dsa110Array(numbers.at(0));
+}
+
+std::vector<int> DeadStations(const SimulateOptions& o, const sim::ArrayConfig& array) {
+  if (o.dead.empty()) return {};
+  const std::vector<int> numbers = Integers("--dead", o.dead);
+  if (IsList(o.dead)) return numbers;
+  const auto count = static_cast<std::size_t>(std::max(0, numbers.at(0)));
+  if (count > array.n_antennas()) throw UsageError("--dead", "is more than the array has");
+  std::vector<int> stations;
+  for (int antenna : array.correlator_order) stations.push_back(antenna + 1);
+  sim::Random random(sim::MixSeed({o.seed, 0xDEAD}));
+  for (std::size_t i = 0; i < count; ++i) {
+    std::swap(stations[i],
+              stations[i + static_cast<std::size_t>(random.Uniform() * static_cast<double>(stations.size() - i))]);
+  }
+  stations.resize(count);
+  std::sort(stations.begin(), stations.end());
+  return stations;
+}
+
+sim::Source ParseSource(const std::string& text, double alpha) {
+  const std::vector<double> v = Numbers("--source", text);
+  if (v.size() != 3 && v.size() != 4) {
+    throw UsageError("--source", fmt::format("expected RA,DEC,JY or RA,DEC,JY,ALPHA in degrees, found '{}'", text));
+  }
+  return {{Angle::Degrees(v[0]), Angle::Degrees(v[1])}, v[2], v.size() == 4 ? v[3] : alpha};
+}
+
+sim::Corruptions MakeCorruptions(const SimulateOptions& o, const sim::ArrayConfig& array) {
+  sim::Corruptions c;
+  c.sefd_jy = o.no_noise ? 0 : o.sefd_jy;
+  std::tie(c.gain_amplitude, c.gain_phase_deg) = Pair(o.gains, 0, 0);
+  std::tie(c.drift_amplitude_per_hour, c.drift_phase_deg_per_hour) = Pair(o.drift, 0, 0);
+  c.delay_ns = o.delays_ns;
+  c.bandpass_ripple = o.bandpass;
+  c.dead_stations = DeadStations(o, array);
+  return c;
+}
+
+// The sky of the whole run; SelectSources then picks each tile's.
+sim::SkyModel MakeSky(const SimulateOptions& o, const sim::ArrayConfig& array, const sim::GroupSpec& first,
+                      const sim::GroupSpec& last) {
+  sim::SkyModel sky;
+  if (!o.catalog.empty()) sky = sim::ReadCatalogue(o.catalog, o.alpha);
+  const SkyDirection from = sim::FieldCentre(array, first), to = sim::FieldCentre(array, last);
+  if (o.random_mjy > 0) {
+    const sim::SkyStrip strip{from.ra, to.ra, from.dec, Angle::Degrees(o.radius_deg)};
+    const sim::SkyModel random = sim::RandomSky(strip, o.random_mjy * 1e-3, o.seed);
+    sky.sources.insert(sky.sources.end(), random.sources.begin(), random.sources.end());
+  }
+  return sky;
+}
+
+// Sources that every tile contains, whatever --radius says.
+std::vector<sim::Source> ExplicitSources(const SimulateOptions& o, const SkyDirection& field_centre) {
+  std::vector<sim::Source> sources;
+  for (const std::string& text : o.sources) sources.push_back(ParseSource(text, o.alpha));
+  const bool nothing_else = o.catalog.empty() && o.random_mjy <= 0 && sources.empty();
+  const double calibrator_jy = o.calibrator_jy > 0 ? o.calibrator_jy : nothing_else ? 5.0 : 0.0;
+  if (calibrator_jy > 0) sources.push_back({field_centre, calibrator_jy, 0.0});
+  return sources;
+}
+
+// Drops finished files at the pace of the sky: a subband appears when the tile's data would have ended.
+class Pacer {
+ public:
+  Pacer(const SimulateOptions& o, UtcTime first_start) : pace_(o.pace), first_start_(first_start) {
+    for (std::size_t at = 0; at < o.late.size();) {
+      const std::size_t end = std::min(o.late.find(',', at), o.late.size());
+      const std::vector<double> pair = Numbers("--late", o.late.substr(at, end - at), ':');
+      if (pair.size() != 2) throw UsageError("--late", "expected SUBBAND:SECONDS, for example 5:40");
+      late_s_[static_cast<int>(pair[0])] = pair[1];
+      at = end + 1;
+    }
+  }
+
+  void Publish(const sim::GroupResult& group, UtcTime data_end) const {
+    std::vector<std::pair<double, const sim::SubbandFile*>> schedule;
+    for (const sim::SubbandFile& file : group.files) {
+      const auto late = late_s_.find(file.subband);
+      schedule.emplace_back(late == late_s_.end() ? 0.0 : late->second, &file);
+    }
+    std::stable_sort(schedule.begin(), schedule.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& [late_s, file] : schedule) {
+      const double due_s = (data_end - first_start_ + late_s) / pace_;
+      std::this_thread::sleep_until(begun_ +
+                                    std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(due_s)));
+      sim::Publish(*file);
+    }
+  }
+
+ private:
+  double pace_;
+  UtcTime first_start_;
+  std::map<int, double> late_s_;
+  Clock::time_point begun_ = Clock::now();
+};
+
+void Simulate(const SimulateOptions& o) {
+  const sim::ArrayConfig array = MakeArray(o);
+  sim::GroupSpec spec;
+  spec.out_dir = o.out;
+  spec.truth_dir = o.truth;
+  spec.n_integrations = o.integrations;
+  spec.n_channels = o.channels;
+  spec.n_subbands = o.subbands;
+  spec.primary_beam = !o.no_beam;
+  spec.write_mask = o.rfi_mask;
+  spec.missing_subbands = Integers("--missing", o.missing);
+  spec.stamp_jitter_s = o.stamp_jitter_s;
+  spec.publish = !o.realtime;
+  spec.seed = o.seed;
+  spec.threads = o.threads;
+  if (!o.start.empty()) {
+    spec.start = UtcTime::FromIso8601(o.start);
+  } else if (o.realtime) {
+    spec.start = UtcTime::FromMjdSeconds(std::floor(UtcTime::Now().mjd_s()));
+  }
+  double transit_dec = 16.1 * kPi / 180;
+  if (!o.transit.empty()) {
+    const std::vector<double> at = Numbers("--transit", o.transit);
+    if (at.size() != 2) throw UsageError("--transit", "expected RA,DEC in degrees");
+    const double half = sim::GroupSeconds(spec) / 2;
+    const UtcTime transit = sim::NextTransit(at[0] * kPi / 180, at[1] * kPi / 180, array.site.longitude_rad,
+                                             spec.start + half, transit_dec);
+    spec.start = UtcTime::FromMjdSeconds(std::round((transit - half).mjd_s()));
+  }
+  spec.app_dec_rad = std::isnan(o.dec_deg) ? transit_dec : o.dec_deg * kPi / 180;
+
+  const int tiles =
+      o.hours > 0 ? std::max(1, static_cast<int>(std::ceil(o.hours * 3600 / sim::GroupSeconds(spec) - 1e-9))) : o.tiles;
+  const UtcTime first_start = spec.start;
+  sim::GroupSpec last = spec;
+  last.start = first_start + (tiles - 1) * sim::GroupSeconds(spec);
+  const sim::SkyModel sky = MakeSky(o, array, spec, last);
+  const std::vector<sim::Source> always = ExplicitSources(o, sim::FieldCentre(array, spec));
+  sim::Corruptions corruptions = MakeCorruptions(o, array);
+  const std::vector<int> rfi = Integers("--rfi", o.rfi);
+  const auto [min_flux, max_flux] = Pair(o.rfi_flux, 5, 500);
+
+  std::filesystem::create_directories(o.out);
+  if (!o.truth.empty()) std::filesystem::create_directories(o.truth);
+  const Pacer pacer(o, first_start);
+  const bool terminal = isatty(STDERR_FILENO) != 0 && !o.json && !o.quiet;
+  nlohmann::json records = nlohmann::json::array();
+  for (int tile = 0; tile < tiles; ++tile) {
+    const Clock::time_point begun = Clock::now();
+    spec.start = first_start + tile * sim::GroupSeconds(spec);
+    const std::string stamp = spec.start.Iso8601();
+    spec.progress = nullptr;
+    if (terminal) {
+      spec.progress = [&](double fraction) { fmt::print(stderr, "\r{}  {:3.0f} %", stamp, 100 * fraction); };
+    }
+    sim::SkyModel here = sim::SelectSources(sky, sim::FieldCentre(array, spec), Angle::Degrees(o.radius_deg),
+                                            o.max_sources, array.dish_diameter_m);
+    here.sources.insert(here.sources.end(), always.begin(), always.end());
+    if (!rfi.empty()) {
+      sim::RfiRecipe recipe;
+      recipe.narrow_band = rfi[0];
+      recipe.bursts = rfi.size() > 1 ? rfi[1] : 0;
+      recipe.tracks = rfi.size() > 2 ? rfi[2] : 0;
+      recipe.min_flux_jy = min_flux;
+      recipe.max_flux_jy = max_flux;
+      const double high = sim::SubbandChannels(0, spec.n_channels).Frequency(0);
+      const double low = sim::SubbandChannels(spec.n_subbands - 1, spec.n_channels)
+                             .Frequency(static_cast<std::size_t>(spec.n_channels - 1));
+      corruptions.rfi = sim::DrawRfi(recipe, low, high, sim::GroupSeconds(spec),
+                                     sim::MixSeed({o.seed, static_cast<std::uint64_t>(tile)}));
+    }
+    const sim::GroupResult group = sim::SimulateGroup(here, array, corruptions, spec);
+    const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
+    if (o.realtime) pacer.Publish(group, spec.start + sim::GroupSeconds(spec));
+    if (terminal) fmt::print(stderr, "\r\033[K");
+    if (o.json) {
+      records.push_back({{"stamp", group.stamp},
+                         {"files", group.files.size()},
+                         {"sources", here.sources.size()},
+                         {"ra_deg", group.field_centre.ra.deg()},
+                         {"dec_deg", group.field_centre.dec.deg()},
+                         {"truth", group.truth_path.string()},
+                         {"mask", group.mask_path.string()},
+                         {"seconds", seconds}});
+    } else if (!o.quiet) {
+      fmt::print("{}  {} files, {} sources around RA {:.4f}° Dec {:+.4f}°, {:.1f} s\n", group.stamp, group.files.size(),
+                 here.sources.size(), group.field_centre.ra.deg(), group.field_centre.dec.deg(), seconds);
+      std::fflush(stdout);
+    }
+  }
+  if (o.json) fmt::print("{}\n", records.dump(2));
+}
+
+}  // namespace
+
+void AddSimulateCommand(CLI::App& app) {
+  auto o = std::make_shared<SimulateOptions>();
+  CLI::App* command = app.add_subcommand("simulate", "Write UVH5 groups of a simulated sky, with the truth as JSON");
+  command->description(
+      "Write UVH5 groups as the DSA-110 correlator writes them: 16 subband files a tile, drift scan, fringes stopped "
+      "on\n"
+      "the meridian. The sky is a direct sum over point sources with the drifting Airy beam and time and bandwidth\n"
+      "smearing. truth_<timestamp>.json says what is in each tile.\n\n"
+      "  contimg simulate --out in --transit 202.784533,30.509155 --source 202.784533,30.509155,15.09 --gains 0.2,180\n"
+      "  contimg simulate --out in --dec 16.1 --catalog nvss.csv --max-sources 300 --hours 1\n"
+      "  contimg simulate --out in --random-sky 20 --antennas 20 --channels 8 --realtime");
+  command->add_option("--out", o->out, "Folder for the files; made when absent")->required();
+
+  const char* when = "Where and when";
+  command->add_option("--start", o->start, "UTC start of the first tile, 2025-10-13T13:28:03 (with --realtime: now)")
+      ->group(when);
+  command->add_option("--dec", o->dec_deg, "Apparent declination of the pointing, degrees (16.1)")->group(when);
+  command
+      ->add_option("--transit", o->transit,
+                   "RA,DEC (ICRS, degrees): start so that this point crosses the meridian in the "
+                   "middle of the first tile, at the first chance after --start; sets --dec unless given")
+      ->group(when);
+  command->add_option("--tiles", o->tiles, "Consecutive tiles to write")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(when);
+  command->add_option("--hours", o->hours, "Length of the drift instead of --tiles")
+      ->check(CLI::NonNegativeNumber)
+      ->group(when);
+  command->add_flag("--realtime", o->realtime, "Give files their final names when the sky has got there")->group(when);
+  command->add_option("--pace", o->pace, "With --realtime: run so many times faster than the sky")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(when);
+
+  const char* what = "Array and files";
+  command
+      ->add_option("--antennas", o->antennas,
+                   "Number of antennas, or station numbers in correlator order (24,25,…); all 96")
+      ->group(what);
+  command->add_option("--integrations", o->integrations, "Integrations of 12.885 s in a file")
+      ->capture_default_str()
+      ->group(what);
+  command->add_option("--channels", o->channels, "Channels in a subband; fewer are wider (must divide 384)")
+      ->capture_default_str()
+      ->group(what);
+  command->add_option("--subbands", o->subbands, "Subbands, from the top of the band")
+      ->capture_default_str()
+      ->group(what);
+  command->add_option("--missing", o->missing, "Subbands that never come: 3,7")->group(what);
+  command->add_option("--late", o->late, "With --realtime, subbands that come late: 5:40,9:120 (seconds)")->group(what);
+  command
+      ->add_option("--stamp-jitter", o->stamp_jitter_s, "File-name stamps of a group scatter by up to so many seconds")
+      ->check(CLI::NonNegativeNumber)
+      ->group(what);
+  command->add_option("--truth", o->truth, "Folder for the truth (default: beside the files)")->group(what);
+
+  const char* sky = "Sky (a 5 Jy calibrator at the field centre when nothing is asked for)";
+  command
+      ->add_option("--catalog", o->catalog,
+                   "CSV with ra_deg,dec_deg and flux_jy, flux_mjy or peak_mjy (1.4 GHz), and "
+                   "spectral_index if known; '#' starts a comment")
+      ->group(sky);
+  command->add_option("--random-sky", o->random_mjy, "Random sources down to so many mJy, from 1.4 GHz source counts")
+      ->check(CLI::NonNegativeNumber)
+      ->group(sky);
+  command
+      ->add_option("--source", o->sources,
+                   "RA,DEC,JY[,ALPHA]: a source in every tile, degrees and Jy at 1.4 GHz; repeatable")
+      ->group(sky)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      ->add_option("--calibrator", o->calibrator_jy, "A flat-spectrum source of so many Jy at the first tile's centre")
+      ->check(CLI::NonNegativeNumber)
+      ->group(sky);
+  command->add_option("--alpha", o->alpha, "Spectral index where none is given")->capture_default_str()->group(sky);
+  command
+      ->add_option("--radius", o->radius_deg,
+                   "Use catalogue and random sources within so many degrees of a tile's centre")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(sky);
+  command->add_option("--max-sources", o->max_sources, "At most so many of them, the brightest seen through the beam")
+      ->capture_default_str()
+      ->group(sky);
+  command->add_flag("--no-beam", o->no_beam, "No primary beam: the same response everywhere")->group(sky);
+
+  const char* faults = "Noise and faults";
+  command->add_option("--sefd", o->sefd_jy, "System equivalent flux density, Jy: noise and level of autocorrelations")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group(faults);
+  command->add_flag("--no-noise", o->no_noise, "Neither noise nor system level")->group(faults);
+  command->add_option("--gains", o->gains, "AMP,DEG: rms of antenna gains in ln amplitude and phase (180: any phase)")
+      ->delimiter(',')
+      ->expected(1, 2)
+      ->group(faults);
+  command->add_option("--drift", o->drift, "AMP,DEG: how fast they drift, per hour")
+      ->delimiter(',')
+      ->expected(1, 2)
+      ->group(faults);
+  command->add_option("--delays", o->delays_ns, "Rms antenna delay, ns")->check(CLI::NonNegativeNumber)->group(faults);
+  command->add_option("--bandpass", o->bandpass, "Rms bandpass ripple, ln amplitude and radians")
+      ->check(CLI::NonNegativeNumber)
+      ->group(faults);
+  command->add_option("--dead", o->dead, "Antennas without signal: how many, or a list of stations (24,)")
+      ->group(faults);
+  command
+      ->add_option("--rfi", o->rfi,
+                   "NARROW[,BURSTS[,TRACKS]]: how many narrow-band, burst and satellite-like transmitters a tile has")
+      ->group(faults);
+  command->add_option("--rfi-flux", o->rfi_flux, "MIN,MAX: their flux densities, Jy (5,500)")
+      ->delimiter(',')
+      ->expected(2)
+      ->group(faults);
+  command
+      ->add_flag("--rfi-mask", o->rfi_mask, "Write rfimask_<timestamp>.hdf5: samples with interference above one sigma")
+      ->group(faults);
+  command->add_option("--seed", o->seed, "Same seed, same files")->capture_default_str()->group(faults);
+
+  command->add_option("--threads", o->threads, "Threads; the result does not depend on it")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--json", o->json, "Print one JSON array, a record a tile");
+  command->add_flag("--quiet", o->quiet, "Print nothing");
+  command->callback([o] { Simulate(*o); });
+}
+
+}  // namespace contimg::ops
