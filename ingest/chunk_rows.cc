@@ -14,41 +14,53 @@
 namespace contimg::ingest {
 namespace {
 
-// The axes of a row in the chunk and in the data set; the window axis of rank 4 has length 1 and drops out.
+// The axes of the chunks and of the data set; the window axis of rank 4 has length 1 and drops out.
 struct RowAxes {
-  std::size_t channels, pols;  // of the data set
-  std::size_t chunk_rows, chunk_channels, chunk_pols;
-
   explicit RowAxes(const ChunkGeometry& g)
       : channels(g.shape[g.shape.size() - 2]),
         pols(g.shape.back()),
         chunk_rows(g.chunk.front()),
         chunk_channels(g.chunk[g.chunk.size() - 2]),
-        chunk_pols(g.chunk.back()) {}
-  // Elements of one row of a chunk (a chunk may be longer than the window axis).
-  static std::size_t ChunkRowElements(const ChunkGeometry& g) {
-    std::size_t n = 1;
-    for (std::size_t axis = 1; axis < g.chunk.size(); ++axis) n *= g.chunk[axis];
-    return n;
-  }
+        chunk_pols(g.chunk.back()),
+        chunk_row(g.ChunkBytes() / g.element_bytes / g.chunk.front()) {}
+  std::size_t pol_blocks() const { return (pols + chunk_pols - 1) / chunk_pols; }
+
+  std::size_t channels, pols;  // of the data set
+  std::size_t chunk_rows, chunk_channels, chunk_pols;
+  std::size_t chunk_row;  // elements of one row of a chunk
 };
 
+// The pieces of one channel block that together hold all polarisations.
 template <typename T>
-void Scatter(const RowAxes& axes, const ChunkPiece& piece, std::size_t chunk_row, const std::byte* from_bytes,
-             std::byte* rows_bytes) {
-  const std::size_t n_channels = std::min(axes.chunk_channels, axes.channels - piece.first_channel);
-  const std::size_t n_pols = std::min(axes.chunk_pols, axes.pols - piece.first_pol);
-  const T* from = reinterpret_cast<const T*>(from_bytes);
-  T* rows = reinterpret_cast<T*>(rows_bytes);
-  for (std::size_t r = 0; r < piece.rows; ++r) {
-    const T* in = from + r * chunk_row;
-    T* out = rows + ((piece.first_row + r) * axes.channels + piece.first_channel) * axes.pols + piece.first_pol;
-    if (n_pols == axes.pols && axes.chunk_pols == axes.pols) {
-      std::copy_n(in, n_channels * n_pols, out);
-      continue;
+void Scatter(const RowAxes& axes, const ChunkPiece* pieces, std::size_t chunk_row, std::byte* rows_bytes) {
+  const ChunkPiece& first = pieces[0];
+  const std::size_t n_channels = std::min(axes.chunk_channels, axes.channels - first.first_channel);
+  T* rows = reinterpret_cast<T*>(rows_bytes) + (first.first_row * axes.channels + first.first_channel) * axes.pols;
+  const std::size_t row = axes.channels * axes.pols;
+  const auto source = [&](std::size_t p) { return reinterpret_cast<const T*>(pieces[p].bytes_in_memory); };
+  if (axes.chunk_pols == axes.pols) {
+    for (std::size_t r = 0; r < first.rows; ++r)
+      std::copy_n(source(0) + r * chunk_row, n_channels * axes.pols, rows + r * row);
+    return;
+  }
+  if (axes.chunk_pols == 1 && axes.pols == 2) {  // the correlator's: two polarisations are interleaved
+    for (std::size_t r = 0; r < first.rows; ++r) {
+      const T* x = source(0) + r * chunk_row;
+      const T* y = source(1) + r * chunk_row;
+      T* out = rows + r * row;
+      for (std::size_t c = 0; c < n_channels; ++c) {
+        out[2 * c] = x[c];
+        out[2 * c + 1] = y[c];
+      }
     }
-    for (std::size_t c = 0; c < n_channels; ++c) {
-      for (std::size_t p = 0; p < n_pols; ++p) out[c * axes.pols + p] = in[c * axes.chunk_pols + p];
+    return;
+  }
+  for (std::size_t pol = 0; pol < axes.pols; ++pol) {
+    const T* in = source(pol / axes.chunk_pols) + pol % axes.chunk_pols;
+    for (std::size_t r = 0; r < first.rows; ++r) {
+      for (std::size_t c = 0; c < n_channels; ++c) {
+        rows[r * row + c * axes.pols + pol] = in[r * chunk_row + c * axes.chunk_pols];
+      }
     }
   }
 }
@@ -89,64 +101,74 @@ void FileBytes::Read(std::uint64_t offset, std::size_t count, void* out) const {
 std::vector<ChunkPiece> PiecesOfRows(const ChunkGeometry& geometry, const std::vector<std::uint64_t>& addresses,
                                      std::size_t first, std::size_t count) {
   const RowAxes axes(geometry);
-  const std::vector<std::uint64_t> grid = geometry.Grid();
-  const std::size_t channel_blocks = grid[grid.size() - 2];
-  const std::size_t pol_blocks = grid.back();
-  const std::size_t row_bytes = RowAxes::ChunkRowElements(geometry) * geometry.element_bytes;
+  const std::size_t channel_blocks = (axes.channels + axes.chunk_channels - 1) / axes.chunk_channels;
+  const std::size_t row_bytes = axes.chunk_row * geometry.element_bytes;
   std::vector<ChunkPiece> pieces;
   for (std::size_t block = first / axes.chunk_rows; block * axes.chunk_rows < first + count; ++block) {
     const std::size_t begin = std::max(first, block * axes.chunk_rows);
     const std::size_t end = std::min(first + count, (block + 1) * axes.chunk_rows);
     for (std::size_t c = 0; c < channel_blocks; ++c) {
-      for (std::size_t p = 0; p < pol_blocks; ++p) {
-        const std::uint64_t address = addresses[(block * channel_blocks + c) * pol_blocks + p];
+      for (std::size_t p = 0; p < axes.pol_blocks(); ++p) {
+        const std::uint64_t address = addresses[(block * channel_blocks + c) * axes.pol_blocks() + p];
         const std::uint64_t skip = (begin - block * axes.chunk_rows) * row_bytes;
         pieces.push_back({address == kNoChunk ? kNoChunk : address + skip, (end - begin) * row_bytes, begin - first,
-                          end - begin, c * axes.chunk_channels, p * axes.chunk_pols});
+                          end - begin, c * axes.chunk_channels, nullptr});
       }
     }
   }
-  std::sort(pieces.begin(), pieces.end(),
-            [](const ChunkPiece& a, const ChunkPiece& b) { return a.address < b.address; });
   return pieces;
 }
 
-void ScatterPiece(const ChunkGeometry& geometry, const ChunkPiece& piece, const std::byte* from, std::byte* rows) {
+void ScatterPieces(const ChunkGeometry& geometry, const std::vector<ChunkPiece>& pieces, std::byte* rows) {
   const RowAxes axes(geometry);
-  const std::size_t chunk_row = RowAxes::ChunkRowElements(geometry);
-  switch (geometry.element_bytes) {
-    case 1:
-      return Scatter<std::uint8_t>(axes, piece, chunk_row, from, rows);
-    case 4:
-      return Scatter<std::uint32_t>(axes, piece, chunk_row, from, rows);
-    case 8:
-      return Scatter<std::uint64_t>(axes, piece, chunk_row, from, rows);
-    default:
-      throw Error(ErrorKind::kBug, "ingest", "", "chunk elements of an unexpected size");
+  for (std::size_t i = 0; i < pieces.size(); i += axes.pol_blocks()) {
+    switch (geometry.element_bytes) {
+      case 1:
+        Scatter<std::uint8_t>(axes, &pieces[i], axes.chunk_row, rows);
+        break;
+      case 4:
+        Scatter<std::uint32_t>(axes, &pieces[i], axes.chunk_row, rows);
+        break;
+      case 8:
+        Scatter<std::uint64_t>(axes, &pieces[i], axes.chunk_row, rows);
+        break;
+      default:
+        throw Error(ErrorKind::kBug, "ingest", "", "chunk elements of an unexpected size");
+    }
   }
 }
 
 void ChunkRows::Read(std::size_t first, std::size_t count, void* out, std::vector<std::byte>& staging) const {
-  const std::vector<ChunkPiece> pieces = PiecesOfRows(geometry_, addresses_, first, count);
+  std::vector<ChunkPiece> pieces = PiecesOfRows(geometry_, addresses_, first, count);
+  std::vector<ChunkPiece*> in_file_order;
   std::size_t bytes = 0;
-  for (const ChunkPiece& piece : pieces) bytes += piece.address == kNoChunk ? 0 : piece.bytes;
+  for (ChunkPiece& piece : pieces) {
+    in_file_order.push_back(&piece);
+    bytes += piece.bytes;
+  }
+  std::sort(in_file_order.begin(), in_file_order.end(),
+            [](const ChunkPiece* a, const ChunkPiece* b) { return a->address < b->address; });
   if (staging.size() < bytes) staging.resize(bytes);
-  if (!pieces.empty() && pieces.back().address == kNoChunk) {  // absent chunks read as 0
-    const RowAxes axes(geometry_);
-    std::memset(out, 0, count * axes.channels * axes.pols * geometry_.element_bytes);
-  }
+
   std::byte* at = staging.data();
-  auto* rows = static_cast<std::byte*>(out);
-  for (std::size_t i = 0; i < pieces.size() && pieces[i].address != kNoChunk;) {
-    std::size_t run = pieces[i].bytes;  // neighbours in the file are read in one call
-    std::size_t end = i + 1;
-    while (end < pieces.size() && pieces[end].address == pieces[i].address + run) run += pieces[end++].bytes;
-    file_->Read(pieces[i].address, run, at);
-    for (; i < end; ++i) {
-      ScatterPiece(geometry_, pieces[i], at, rows);
-      at += pieces[i].bytes;
+  for (std::size_t i = 0; i < in_file_order.size();) {  // neighbours in the file are read in one call
+    const std::uint64_t address = in_file_order[i]->address;
+    std::size_t run = 0;
+    const auto belongs = [&](const ChunkPiece& piece) {
+      return address == kNoChunk ? piece.address == kNoChunk : piece.address == address + run;
+    };
+    for (; i < in_file_order.size() && belongs(*in_file_order[i]); ++i) {
+      in_file_order[i]->bytes_in_memory = at + run;
+      run += in_file_order[i]->bytes;
     }
+    if (address == kNoChunk) {
+      std::memset(at, 0, run);  // the fill value
+    } else {
+      file_->Read(address, run, at);
+    }
+    at += run;
   }
+  ScatterPieces(geometry_, pieces, static_cast<std::byte*>(out));
 }
 
 }  // namespace contimg::ingest

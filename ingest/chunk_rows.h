@@ -30,22 +30,23 @@ class FileBytes : public ByteSource {
   std::uint64_t size_ = 0;
 };
 
-// A piece of one chunk that holds some of the wanted rows: `bytes` of the file from `address`.
+// The part of one chunk that holds some of the wanted rows: `bytes` bytes of the file from `address`.
 struct ChunkPiece {
   std::uint64_t address = 0;  // kNoChunk: never written
   std::size_t bytes = 0;
   std::size_t first_row = 0;  // relative to the first wanted row
   std::size_t rows = 0;
   std::size_t first_channel = 0;
-  std::size_t first_pol = 0;
+  const std::byte* bytes_in_memory = nullptr;  // [row][channel][pol] of the chunk, once read
 };
 
-// The pieces that make up rows [first, first + count), in order of address. Geometry of rank 3 or 4 (with 1 window).
+// The pieces that make up rows [first, first + count): by row, then channel, then polarisation. Geometry of rank 3, or
+// 4 with a second axis of length 1.
 std::vector<ChunkPiece> PiecesOfRows(const ChunkGeometry& geometry, const std::vector<std::uint64_t>& addresses,
                                      std::size_t first, std::size_t count);
 
-// Copies a piece's bytes, [row][channel][pol] of the chunk, to their places in dense rows [row][channel][pol].
-void ScatterPiece(const ChunkGeometry& geometry, const ChunkPiece& piece, const std::byte* from, std::byte* rows);
+// Copies all pieces from memory to their places in dense rows [row][channel][pol].
+void ScatterPieces(const ChunkGeometry& geometry, const std::vector<ChunkPiece>& pieces, std::byte* rows);
 
 class ChunkRows : public RowSource {
  public:

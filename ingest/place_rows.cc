@@ -1,8 +1,113 @@
 #include "ingest/place_rows.h"
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
 
 namespace contimg::ingest {
+namespace {
+
+constexpr std::uint32_t kExponent = 0x7f800000;  // all ones in NaN and infinities
+
+// One row of samples, in the file or in the block.
+template <typename V, typename F, typename W>
+struct Row {
+  V* vis;
+  F* flag;
+  W* weight;
+};
+using FileRow = Row<const Visibility, const std::uint8_t, const float>;
+using BlockRow = Row<Visibility, std::uint8_t, float>;
+
+// True when every sample of the row is unflagged, finite and has a positive finite weight: such a row needs no
+// decisions. Integer operations without branches, so that the loops vectorise.
+bool IsClean(const FileRow& row, std::size_t n) {
+  std::uint32_t bad = 0;
+  for (std::size_t i = 0; i < n; ++i) bad |= row.flag[i];
+  const auto* vis = reinterpret_cast<const float*>(row.vis);
+  for (std::size_t i = 0; i < 2 * n; ++i) {
+    bad |= (std::bit_cast<std::uint32_t>(vis[i]) & kExponent) == kExponent ? 1u : 0u;
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto bits = std::bit_cast<std::int32_t>(row.weight[i]);  // ordered as the floats are, for positive ones
+    bad |= (bits <= 0) | (bits >= static_cast<std::int32_t>(kExponent)) ? 1u : 0u;
+  }
+  return bad == 0;
+}
+
+// Copies channels of `Size` bytes each, in rising or falling order.
+template <std::size_t Size>
+void CopyChannels(const void* from, void* to, std::size_t n, bool descending) {
+  const auto* in = static_cast<const std::byte*>(from);
+  auto* out = static_cast<std::byte*>(to);
+  if (!descending) {
+    std::memcpy(out, in, n * Size);
+    return;
+  }
+  in += n * Size;
+  for (std::size_t c = 0; c < n; ++c) std::memcpy(out + c * Size, in - (c + 1) * Size, Size);
+}
+
+template <std::size_t Pols>
+void CopyCleanRow(const FileRow& from, const BlockRow& to, std::size_t n_channels, bool descending) {
+  CopyChannels<Pols * sizeof(Visibility)>(from.vis, to.vis, n_channels, descending);
+  CopyChannels<Pols>(from.flag, to.flag, n_channels, descending);
+  CopyChannels<Pols * sizeof(float)>(from.weight, to.weight, n_channels, descending);
+}
+
+void Conjugate(Visibility* vis, std::size_t n) {
+  auto* parts = reinterpret_cast<float*>(vis);
+  for (std::size_t i = 0; i < n; ++i) parts[2 * i + 1] = -parts[2 * i + 1];
+}
+
+// The general case: polarisations in any order, samples to be repaired.
+void CopyRow(const FileRow& from, const BlockRow& to, const Placement& placement, bool conjugate, ReadReport& report) {
+  const auto& pols = conjugate ? placement.file_pol_conjugate : placement.file_pol;
+  for (std::size_t c = 0; c < placement.n_channels; ++c) {
+    const std::size_t file_channel = placement.descending ? placement.n_channels - 1 - c : c;
+    for (std::size_t p = 0; p < pols.size(); ++p) {
+      const std::size_t in = file_channel * pols.size() + pols[p];
+      Visibility vis = from.vis[in];
+      float weight = from.weight[in];
+      bool bad = from.flag[in] != 0;
+      if (bad) ++report.flagged_in_file;
+      if (!std::isfinite(vis.real()) || !std::isfinite(vis.imag())) {
+        vis = 0;
+        bad = true;
+        ++report.non_finite;
+      }
+      if (!(weight > 0) || !std::isfinite(weight)) {
+        weight = 0;
+        bad = true;
+        ++report.no_samples;
+      }
+      if (bad) ++report.flagged;
+      const std::size_t out = c * pols.size() + p;
+      to.vis[out] = vis;
+      to.weight[out] = weight;
+      to.flag[out] = bad ? 1 : 0;
+    }
+  }
+}
+
+float Largest(const float* values, std::size_t n) {
+  float largest = 0;
+  for (std::size_t i = 0; i < n; ++i) largest = values[i] > largest ? values[i] : largest;
+  return largest;
+}
+
+bool IsIdentity(const std::vector<std::size_t>& order) {
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (order[i] != i) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 Placement MakePlacement(const SubbandHeader& header, std::size_t first_channel) {
   Placement placement;
@@ -21,50 +126,34 @@ Placement MakePlacement(const SubbandHeader& header, std::size_t first_channel) 
   return placement;
 }
 
-void PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
-               VisibilityBlock& block, ReadReport& report) {
+PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
+                      VisibilityBlock& block) {
   const std::size_t n_pols = placement.file_pol.size();
-  const std::size_t n_channels = placement.n_channels;
   const std::size_t n_baselines = placement.baseline.size();
-  const std::size_t row_size = n_channels * n_pols;
+  const std::size_t row_size = placement.n_channels * n_pols;
   const std::size_t block_row = block.n_channels() * n_pols;
+  const bool plain = n_pols == 2 && IsIdentity(placement.file_pol);
+  PlaceCounts counts;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t time = (first + i) / n_baselines;
     const std::size_t file_row = (first + i) % n_baselines;
     const bool conjugate = placement.conjugate[file_row] != 0;
-    const auto& pols = conjugate ? placement.file_pol_conjugate : placement.file_pol;
-    const std::size_t to =
+    const std::size_t in = i * row_size;
+    const std::size_t out =
         (time * n_baselines + placement.baseline[file_row]) * block_row + placement.first_channel * n_pols;
-    Visibility* vis = block.vis.data() + to;
-    std::uint8_t* flag = block.flag.data() + to;
-    float* weight = block.weight.data() + to;
-    for (std::size_t c = 0; c < n_channels; ++c) {
-      const std::size_t file_channel = placement.descending ? n_channels - 1 - c : c;
-      for (std::size_t p = 0; p < n_pols; ++p) {
-        const std::size_t from = i * row_size + file_channel * n_pols + pols[p];
-        Visibility v = rows.vis[from];
-        float w = rows.nsamples[from];
-        bool bad = rows.flag[from] != 0;
-        if (bad) ++report.flagged_in_file;
-        if (conjugate) v = std::conj(v);
-        if (!std::isfinite(v.real()) || !std::isfinite(v.imag())) {
-          v = 0;
-          bad = true;
-          ++report.non_finite;
-        }
-        if (!(w > 0) || !std::isfinite(w)) {
-          w = 0;
-          bad = true;
-          ++report.no_samples;
-        }
-        if (bad) ++report.flagged;
-        vis[c * n_pols + p] = v;
-        weight[c * n_pols + p] = w;
-        flag[c * n_pols + p] = bad ? 1 : 0;
-      }
+    const FileRow from{rows.vis + in, rows.flag + in, rows.nsamples + in};
+    const BlockRow to{block.vis.data() + out, block.flag.data() + out, block.weight.data() + out};
+    if (plain && IsClean(from, row_size)) {
+      CopyCleanRow<2>(from, to, placement.n_channels, placement.descending);
+    } else {
+      CopyRow(from, to, placement, conjugate, counts.report);
     }
+    if (conjugate) Conjugate(to.vis, row_size);
+    float& largest = time + 1 == block.n_times() ? counts.largest_weight_last : counts.largest_weight;
+    largest = std::max(largest, Largest(to.weight, row_size));
   }
-  report.samples += count * row_size;
+  counts.report.samples = count * row_size;
+  return counts;
 }
 
 }  // namespace contimg::ingest

@@ -1,4 +1,4 @@
-// The kernel that puts the rows of a file where they belong in the tile.
+// The kernel that puts the rows of a file where they belong in the tile. Used within ingest only.
 #pragma once
 
 #include <complex>
@@ -27,11 +27,16 @@ struct Placement {
 
 Placement MakePlacement(const SubbandHeader& header, std::size_t first_channel);
 
+struct PlaceCounts {
+  ReadReport report;              // its max_nsamples and clamped stay 0
+  float largest_weight = 0;       // of all integrations but the last
+  float largest_weight_last = 0;  // of the last integration
+};
+
 // Copies `count` rows, [row][channel][pol] in the file's order, the first of them row `first` of the file, into the
 // block. Conjugates rows whose antennas are in the other order; turns non-finite visibilities into flagged zeros and
-// samples without data (nsamples not above 0, or not finite) into flagged ones of weight 0. Adds to the counts of
-// `report` (max_nsamples and clamped excepted).
-void PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
-               VisibilityBlock& block, ReadReport& report);
+// samples without data (nsamples not above 0, or not finite) into flagged ones of weight 0.
+PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
+                      VisibilityBlock& block);
 
 }  // namespace contimg::ingest

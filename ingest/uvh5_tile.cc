@@ -83,33 +83,24 @@ class ScratchPool {
   std::vector<std::unique_ptr<Scratch>> free_;
 };
 
-void Add(const ReadReport& part, ReadReport& sum) {
-  sum.samples += part.samples;
-  sum.non_finite += part.non_finite;
-  sum.no_samples += part.no_samples;
-  sum.flagged_in_file += part.flagged_in_file;
-  sum.flagged += part.flagged;
+void Add(const PlaceCounts& part, PlaceCounts& sum) {
+  sum.report.samples += part.report.samples;
+  sum.report.non_finite += part.report.non_finite;
+  sum.report.no_samples += part.report.no_samples;
+  sum.report.flagged_in_file += part.report.flagged_in_file;
+  sum.report.flagged += part.report.flagged;
+  sum.largest_weight = std::max(sum.largest_weight, part.largest_weight);
+  sum.largest_weight_last = std::max(sum.largest_weight_last, part.largest_weight_last);
 }
 
 // The writer may leave a meaningless count in the last integration of a file: no weight there may exceed the largest of
 // the other integrations.
-void ClampLastIntegration(VisibilityBlock& block, int threads, ReadReport& report) {
-  const std::size_t n_times = block.n_times();
-  const std::size_t per_time = block.weight.size() / n_times;
-  std::vector<float> largest(n_times, 0);
-  ParallelFor(threads, n_times, [&](std::size_t t) {
-    float most = 0;
-    for (const float *w = block.weight.data() + t * per_time, *end = w + per_time; w != end; ++w)
-      most = std::max(most, *w);
-    largest[t] = most;
-  });
-  const float limit = n_times == 1 ? largest[0] : *std::max_element(largest.begin(), largest.end() - 1);
-  report.max_nsamples = limit;
-  if (largest.back() <= limit || limit <= 0) {
-    report.max_nsamples = std::max(limit, largest.back());
-    return;
-  }
-  for (float *w = block.weight.data() + (n_times - 1) * per_time, *end = w + per_time; w != end; ++w) {
+void ClampLastIntegration(const PlaceCounts& counts, VisibilityBlock& block, ReadReport& report) {
+  const float limit = counts.largest_weight;
+  report.max_nsamples = limit > 0 ? limit : counts.largest_weight_last;
+  if (counts.largest_weight_last <= limit || limit <= 0) return;
+  const std::size_t per_time = block.weight.size() / block.n_times();
+  for (float *w = block.weight.end() - per_time, *end = block.weight.end(); w != end; ++w) {
     if (*w <= limit) continue;
     *w = limit;
     ++report.clamped;
@@ -153,18 +144,20 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   }
 
   ScratchPool pool;
-  std::vector<ReadReport> reports(work.size());
+  std::vector<PlaceCounts> counts(work.size());
   ParallelFor(context.threads, work.size(), [&](std::size_t i) {
     context.CheckCancelled("ingest");
     const Work& item = work[i];
     std::unique_ptr<Scratch> scratch = pool.Take();
     const RowSamples rows = scratch->Rows(item.count * item.placement->n_channels * tile.block->n_pols());
     item.file->Read(item.first, item.count, rows, scratch->staging());
-    PlaceRows(*item.placement, rows, item.first, item.count, *tile.block, reports[i]);
+    counts[i] = PlaceRows(*item.placement, rows, item.first, item.count, *tile.block);
     pool.Give(std::move(scratch));
   });
-  for (const ReadReport& report : reports) Add(report, tile.report);
-  ClampLastIntegration(*tile.block, context.threads, tile.report);
+  PlaceCounts sum;
+  for (const PlaceCounts& part : counts) Add(part, sum);
+  tile.report = sum.report;
+  ClampLastIntegration(sum, *tile.block, tile.report);
   return tile;
 }
 
