@@ -1,0 +1,59 @@
+// Applies calibration tables to visibilities: V_corrected = V / (g_p conj(g_q)), weights times |g_p g_q|², samples
+// without a usable solution flagged.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "calibrate/solutions.h"
+#include "calibrate/statistics.h"
+#include "ingest/visibility_block.h"
+
+namespace contimg::calibrate {
+
+enum class Interpolation {
+  kNearest,  // the interval nearest in time
+  kLinear,   // amplitude and unwrapped phase linear between the two intervals around; nearest outside
+};
+
+struct ApplyTable {
+  const SolutionSet* solutions = nullptr;
+  Interpolation interpolation = Interpolation::kNearest;
+  std::string path;  // for messages
+};
+
+struct ApplyChecks {
+  // A table solved on another declination strip is refused (degrees; 0 = no check).
+  double max_declination_offset_deg = 2.5;
+  // Antennas are matched by name; their relative positions must agree to this (metres).
+  double max_position_offset_m = 1.0;
+  // G interpolated between or combined with tables of another reference antenna has a meaningless phase.
+  bool same_reference = true;
+};
+
+// Throws Error{kBadInput} naming table and finding when the tables do not fit the block: antenna missing or moved,
+// no frequency in common, another declination strip, different reference antennas of tables that act together, or two
+// tables of one kind.
+void CheckTables(const VisibilityBlock& block, const std::vector<ApplyTable>& tables, const ApplyChecks& checks);
+
+// The product of the tables' gains on the block's grid, 0 where any of them has no usable value. Channels are matched
+// by frequency (B: nearest channel within half its width; K and G: the window that holds the frequency), antennas by
+// name.
+GainCube EvaluateGains(const VisibilityBlock& block, const std::vector<ApplyTable>& tables);
+
+struct ApplyReport {
+  std::size_t samples = 0;
+  std::size_t flagged_before = 0;
+  std::size_t flagged_by_calibration = 0;  // had data but no solution
+};
+
+struct ApplyParams {
+  bool scale_weights = true;
+};
+
+// Corrects `vis` (in place), `flag` and `weight` of the block. All polarisation products: XY takes the X gain of the
+// first and the Y gain of the second antenna. Autocorrelations are corrected like the rest.
+ApplyReport ApplyGains(VisibilityBlock& block, const GainCube& gains, const ApplyParams& params, int threads);
+
+}  // namespace contimg::calibrate
