@@ -1,0 +1,170 @@
+#include "image/beam_fit.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "config/error.h"
+
+namespace contimg::image {
+namespace {
+
+constexpr double kFwhmPerSigma = 2.3548200450309493;
+
+struct CorePixel {
+  double x, y;  // pixels east (+) and north of the peak
+  double value;
+};
+
+// Pixels above `level` that are connected to the peak through such pixels, at most `reach` away.
+std::vector<CorePixel> CoreAbove(ArrayView<const float, 2> psf, double level, std::ptrdiff_t reach) {
+  const auto ny = static_cast<std::ptrdiff_t>(psf.shape(0)), nx = static_cast<std::ptrdiff_t>(psf.shape(1));
+  const std::ptrdiff_t cx = nx / 2, cy = ny / 2;
+  reach = std::min({reach, cx, cy, nx - 1 - cx, ny - 1 - cy});
+  const std::ptrdiff_t side = 2 * reach + 1;
+  std::vector<std::uint8_t> seen(static_cast<std::size_t>(side * side), 0);
+  std::vector<std::pair<std::ptrdiff_t, std::ptrdiff_t>> open{{0, 0}};
+  seen[static_cast<std::size_t>(reach * side + reach)] = 1;
+  std::vector<CorePixel> core;
+  while (!open.empty()) {
+    const auto [dx, dy] = open.back();
+    open.pop_back();
+    const double value = psf(cy + dy, cx + dx);
+    if (!(value >= level)) continue;
+    core.push_back({-static_cast<double>(dx), static_cast<double>(dy), value});
+    for (const auto& [sx, sy] : {std::pair{1, 0}, {-1, 0}, {0, 1}, {0, -1}}) {
+      const std::ptrdiff_t x = dx + sx, y = dy + sy;
+      if (std::abs(x) > reach || std::abs(y) > reach) continue;
+      std::uint8_t& mark = seen[static_cast<std::size_t>((y + reach) * side + x + reach)];
+      if (mark == 0) {
+        mark = 1;
+        open.emplace_back(x, y);
+      }
+    }
+  }
+  return core;
+}
+
+// exp(−(p x² + q y² + r x y)).
+using Quadratic = std::array<double, 3>;
+
+bool Solve3(std::array<std::array<double, 4>, 3> m, Quadratic& out) {
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::size_t pivot = i;
+    for (std::size_t k = i + 1; k < 3; ++k) {
+      if (std::abs(m[k][i]) > std::abs(m[pivot][i])) pivot = k;
+    }
+    std::swap(m[i], m[pivot]);
+    if (!(std::abs(m[i][i]) > 1e-300)) return false;
+    for (std::size_t k = 0; k < 3; ++k) {
+      if (k == i) continue;
+      const double f = m[k][i] / m[i][i];
+      for (std::size_t c = i; c < 4; ++c) m[k][c] -= f * m[i][c];
+    }
+  }
+  for (std::size_t i = 0; i < 3; ++i) out[i] = m[i][3] / m[i][i];
+  return true;
+}
+
+// Levenberg-Marquardt from a start made by a linear fit of log(value), weighted by value².
+bool FitQuadratic(const std::vector<CorePixel>& core, Quadratic& shape) {
+  std::array<std::array<double, 4>, 3> linear{};
+  for (const CorePixel& c : core) {
+    const std::array<double, 3> basis{c.x * c.x, c.y * c.y, c.x * c.y};
+    const double weight = c.value * c.value, y = -std::log(std::min(c.value, 1.0));
+    for (std::size_t i = 0; i < 3; ++i) {
+      for (std::size_t k = 0; k < 3; ++k) linear[i][k] += weight * basis[i] * basis[k];
+      linear[i][3] += weight * basis[i] * y;
+    }
+  }
+  if (!Solve3(linear, shape)) return false;
+  const auto cost_of = [&](const Quadratic& s) {
+    double cost = 0;
+    for (const CorePixel& c : core) {
+      const double d = c.value - std::exp(-(s[0] * c.x * c.x + s[1] * c.y * c.y + s[2] * c.x * c.y));
+      cost += d * d;
+    }
+    return cost;
+  };
+  double cost = cost_of(shape), damping = 1e-3;
+  for (int step = 0; step < 50; ++step) {
+    std::array<std::array<double, 4>, 3> normal{};
+    for (const CorePixel& c : core) {
+      const std::array<double, 3> basis{c.x * c.x, c.y * c.y, c.x * c.y};
+      const double model = std::exp(-(shape[0] * basis[0] + shape[1] * basis[1] + shape[2] * basis[2]));
+      for (std::size_t i = 0; i < 3; ++i) {
+        for (std::size_t k = 0; k < 3; ++k) normal[i][k] += model * model * basis[i] * basis[k];
+        normal[i][3] -= model * basis[i] * (c.value - model);
+      }
+    }
+    for (std::size_t i = 0; i < 3; ++i) normal[i][i] *= 1 + damping;
+    Quadratic change{};
+    if (!Solve3(normal, change)) return false;
+    const Quadratic next{shape[0] + change[0], shape[1] + change[1], shape[2] + change[2]};
+    const double next_cost = cost_of(next);
+    if (next_cost <= cost) {
+      const bool converged = cost - next_cost <= 1e-12 * cost;
+      shape = next;
+      cost = next_cost;
+      damping /= 10;
+      if (converged) break;
+    } else {
+      damping *= 10;
+      if (damping > 1e8) break;
+    }
+  }
+  return true;
+}
+
+// Widths and angle of exp(−(p x² + q y² + r x y)); false when it is not a peak.
+bool BeamOfQuadratic(const Quadratic& shape, double cell_rad, GaussianBeam& beam) {
+  const double mean = (shape[0] + shape[1]) / 2, difference = (shape[0] - shape[1]) / 2, cross = shape[2] / 2;
+  const double spread = std::hypot(difference, cross), small = mean - spread, large = mean + spread;
+  if (!(small > 0)) return false;
+  beam.major_rad = cell_rad * kFwhmPerSigma / std::sqrt(2 * small);
+  beam.minor_rad = cell_rad * kFwhmPerSigma / std::sqrt(2 * large);
+  // The eigenvector of the smaller curvature, (sin θ, cos θ) in (east, north).
+  double angle = 0.5 * std::atan2(-cross, difference);
+  if (angle < 0) angle += kPi;
+  beam.angle_rad = spread > 0 ? angle : 0;
+  return true;
+}
+
+}  // namespace
+
+double GaussianBeam::AreaPixels(double cell_rad) const {
+  return kPi / (4 * std::log(2.0)) * major_rad * minor_rad / (cell_rad * cell_rad);
+}
+
+double GaussianBeam::Value(double dl, double dm) const {
+  const double along = dl * std::sin(angle_rad) + dm * std::cos(angle_rad);
+  const double across = dl * std::cos(angle_rad) - dm * std::sin(angle_rad);
+  const double a = along / major_rad, b = across / minor_rad;
+  return std::exp(-4 * std::log(2.0) * (a * a + b * b));
+}
+
+GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {
+  const auto half = static_cast<std::ptrdiff_t>(std::min(psf.shape(0), psf.shape(1)) / 2);
+  for (const double level : {0.1, 0.35, 0.5}) {
+    for (std::ptrdiff_t reach = 10;; reach *= 2) {
+      const std::vector<CorePixel> core = CoreAbove(psf, level, reach);
+      Quadratic shape{};
+      GaussianBeam beam;
+      const bool good = core.size() >= 5 && FitQuadratic(core, shape) && BeamOfQuadratic(shape, cell_rad, beam);
+      // The core must end inside the box.
+      double furthest = 0;
+      for (const CorePixel& c : core) furthest = std::max({furthest, std::abs(c.x), std::abs(c.y)});
+      if (furthest < static_cast<double>(std::min(reach, half - 1))) {
+        if (good && beam.minor_rad > 0.5 * cell_rad) return beam;
+        break;  // try a higher level
+      }
+      if (reach >= half) break;
+    }
+  }
+  throw Error(ErrorKind::kNumeric, "image", "psf",
+              "no Gaussian fits the core of the point-spread function: it must be a single peak several pixels wide");
+}
+
+}  // namespace contimg::image

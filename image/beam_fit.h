@@ -1,0 +1,27 @@
+// The restoring beam: a Gaussian fitted to the core of the PSF.
+#pragma once
+
+#include "config/array_view.h"
+#include "config/units.h"
+
+namespace contimg::image {
+
+// Elliptical Gaussian of unit peak. FITS conventions: the position angle runs from north through east, in [0°, 180°).
+struct GaussianBeam {
+  double major_rad = 0;  // full width at half maximum
+  double minor_rad = 0;
+  double angle_rad = 0;
+
+  // Solid angle of the beam in pixels: Jy/beam × 1/area = Jy/pixel.
+  double AreaPixels(double cell_rad) const;
+  // Value at an offset, l to the east and m to the north (radians).
+  double Value(double dl, double dm) const;
+};
+
+// Least-squares fit of a Gaussian with peak 1 at (nx/2, ny/2) to the PSF in a box around it. The box grows with the
+// fitted width until it holds the core down to the first null, and only pixels of the core enter: those connected to
+// the peak and above 0.1 (half power when fewer than 12 are). Throws Error{kNumeric} when the PSF has no such core
+// (NaN, or a beam narrower than a pixel).
+GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad);
+
+}  // namespace contimg::image
