@@ -225,7 +225,7 @@ void WriteMeasurementSet(const VisibilityBlock& block, const Visibility* correct
   std::error_code ignored;
   if (!root_was_there || choice.root == beside) fs::remove(choice.root, ignored);
   try {
-    Verify(block, options.output, report.n_rows);
+    if (options.verify) Verify(block, options.output, report.n_rows);
   } catch (...) {
     fs::remove_all(options.output, ignored);
     throw;

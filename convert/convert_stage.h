@@ -19,6 +19,7 @@ struct ConvertOptions {
   std::filesystem::path staging_root = "/dev/shm/contimg";  // where it is put together; empty: beside the output
   std::filesystem::path fallback_root;                      // when that has no room; empty: beside the output
   bool durable = true;                                      // on the disk before it has its final name
+  bool verify = true;                                       // read the published set back and compare
   int expected_subbands = 16;                               // to name the missing ones in HISTORY; 0: unknown
   std::optional<PhaseCentre> centre;                        // default: the tile's own (convert/phase.h)
   std::filesystem::path earth_orientation_file;             // IERS finals2000A; empty: UT1 = UTC, no polar motion

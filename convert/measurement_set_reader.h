@@ -48,8 +48,8 @@ MeasurementSetInfo DescribeMeasurementSet(const std::filesystem::path& path);
 
 // The selected data as one block: kPhased, frequencies ascending, antenna1 <= antenna2 (rows stored the other way round
 // are conjugated). Rows that a (time, baseline, window) lacks are flagged with weight 0. data_state follows the column.
-// Throws Error{kBadInput} when the column is absent, the selection is empty or ambiguous, or the windows do not form one
-// frequency axis.
+// Throws Error{kBadInput} when the column is absent, the selection is empty or ambiguous, or the windows do not form
+// one frequency axis.
 std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path& path,
                                                     const MeasurementSetSelection& selection,
                                                     const RunContext& context);

@@ -41,7 +41,8 @@ void Place(const From* from, const internal::RowMap& rows, const internal::RowRu
     const std::size_t row = run.first_row + r;
     const From* source = from + r * n * stored_pols;
     To* target = to + ((std::size_t{rows.time[row]} * block.n_baselines() + rows.baseline[row]) * block.n_channels() +
-                       window.first_channel) * n_pols;
+                       window.first_channel) *
+                          n_pols;
     for (std::size_t k = 0; k < n; ++k) {
       const From* sample = source + (rows.reversed[w] != 0 ? n - 1 - k : k) * stored_pols;
       for (std::size_t p = 0; p < n_pols; ++p) {
@@ -53,12 +54,12 @@ void Place(const From* from, const internal::RowMap& rows, const internal::RowRu
 
 template <typename T>
 casacore::Array<T> Rows(const casacore::ArrayColumn<T>& column, const internal::RowRun& run) {
-  return column.getColumnRange(Slicer(IPosition(1, static_cast<ssize_t>(run.first_row)),
-                                      IPosition(1, static_cast<ssize_t>(run.n_rows))));
+  return column.getColumnRange(
+      Slicer(IPosition(1, static_cast<ssize_t>(run.first_row)), IPosition(1, static_cast<ssize_t>(run.n_rows))));
 }
 
 std::string ChooseColumn(const MeasurementSet& ms, const std::string& wanted, const std::string& path) {
-  const std::string column = !wanted.empty()                                       ? wanted
+  const std::string column = !wanted.empty()                             ? wanted
                              : ms.tableDesc().isColumn("CORRECTED_DATA") ? "CORRECTED_DATA"
                                                                          : "DATA";
   if (!ms.tableDesc().isColumn(column)) {
@@ -148,15 +149,14 @@ std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path&
             [](bool f, bool) { return static_cast<std::uint8_t>(f ? 1 : 0); });
       if (!spectrum.isNull()) {
         const casacore::Array<float> weight_rows = Rows(spectrum, run);
-        Place(weight_rows.getStorage(deleted), rows, run, block, block.weight.data(),
-              [](float w, bool) { return w; });
+        Place(weight_rows.getStorage(deleted), rows, run, block, block.weight.data(), [](float w, bool) { return w; });
       } else {
         const casacore::Array<float> weight_rows = Rows(weight, run);
         const float* per_pol = weight_rows.getStorage(deleted);
         broadcast.resize(run.n_rows * n_channels * rows.n_polarisations);
         for (std::size_t k = 0; k < broadcast.size(); ++k) {
-          broadcast[k] = per_pol[k / (n_channels * rows.n_polarisations) * rows.n_polarisations +
-                                 k % rows.n_polarisations];
+          broadcast[k] =
+              per_pol[k / (n_channels * rows.n_polarisations) * rows.n_polarisations + k % rows.n_polarisations];
         }
         Place(broadcast.data(), rows, run, block, block.weight.data(), [](float w, bool) { return w; });
       }

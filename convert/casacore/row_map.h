@@ -21,11 +21,11 @@ struct RowRun {
 
 struct RowMap {
   std::size_t n_rows = 0;
-  std::vector<std::uint32_t> time;      // per row: index on the block's time axis, or kNotSelected
-  std::vector<std::uint32_t> baseline;  // per row
-  std::vector<std::uint16_t> window;    // per row: index into the block's windows
-  std::vector<std::uint8_t> swapped;    // per row: stored as antenna1 > antenna2
-  std::vector<std::uint8_t> reversed;   // per window of the block: the set's frequencies descend
+  std::vector<std::uint32_t> time;        // per row: index on the block's time axis, or kNotSelected
+  std::vector<std::uint32_t> baseline;    // per row
+  std::vector<std::uint16_t> window;      // per row: index into the block's windows
+  std::vector<std::uint8_t> swapped;      // per row: stored as antenna1 > antenna2
+  std::vector<std::uint8_t> reversed;     // per window of the block: the set's frequencies descend
   std::vector<std::size_t> polarisation;  // position in the set of each of the block's polarisations
   std::size_t n_polarisations = 0;        // in the set
 

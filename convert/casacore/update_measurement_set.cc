@@ -85,7 +85,8 @@ void Gather(const From* from, const internal::RowMap& rows, const internal::RowR
     const std::size_t row = run.first_row + r;
     const From* source =
         from + ((std::size_t{rows.time[row]} * block.n_baselines() + rows.baseline[row]) * block.n_channels() +
-                window.first_channel) * n_pols;
+                window.first_channel) *
+                   n_pols;
     To* target = to + r * n * rows.n_polarisations;
     for (std::size_t k = 0; k < n; ++k) {
       To* sample = target + (rows.reversed[w] != 0 ? n - 1 - k : k) * rows.n_polarisations;

@@ -2,6 +2,9 @@
 
 namespace contimg::ops {
 
-void AddCommands(CLI::App& app) { AddSimulateCommand(app); }
+void AddCommands(CLI::App& app) {
+  AddConvertCommand(app);
+  AddSimulateCommand(app);
+}
 
 }  // namespace contimg::ops

@@ -8,12 +8,17 @@
 
 #include "config/error.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/program_options.h"
+#include "ops/version.h"
 
 namespace contimg::ops {
 
 int RunProgram(int argc, char** argv) {
   CLI::App app{"contimg: radio-interferometry continuum imaging, from correlator files to calibrated images"};
+  app.set_version_flag("--version", std::string("contimg ") + kVersion);
+  AddProgramOptions(app);
   app.require_subcommand(1);
+  app.fallthrough();  // the shared options may stand behind the subcommand, too
   AddCommands(app);
   try {
     app.parse(argc, argv);
