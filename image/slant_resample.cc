@@ -73,7 +73,7 @@ bool BandlimitedInterpolator::Build(double band, std::size_t taps, double tolera
     }
     expected_error_ = std::max(expected_error_, std::sqrt(std::max(0.0, 1 - explained)));
   }
-  return expected_error_ <= tolerance;
+  return std::sqrt(2.0) * expected_error_ <= tolerance;  // two axes
 }
 
 void ResampleToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,

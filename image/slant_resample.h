@@ -5,7 +5,8 @@
 // place in the slant grid, the weights of one axis being the least-squares best for all frequencies |f| ≤ B at that
 // fraction of a pixel: with Gram matrix sinc(2B(i − j)) and right side sinc(2B(x − i)) they minimise ∫ |e^{2πifx} − Σ
 // w_i e^{2πif i}|² df. The minimum itself is the relative rms error for an image with power everywhere in the band, so
-// the interpolator knows its accuracy: W = 8 gives 1e-5 at B = 0.19; W = 16 serves B up to 0.35.
+// the interpolator knows its accuracy: both axes together, W = 8 gives 2.4e-5 at B = 0.18
+// and W = 16 gives 1.2e-6 there, 1.2e-4 at B = 0.35.
 #pragma once
 
 #include <cstddef>
