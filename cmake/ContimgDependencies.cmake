@@ -37,3 +37,5 @@ foreach(part ms measures tables scimath casa)
   find_library(CASACORE_${part}_LIBRARY casa_${part} REQUIRED)
   target_link_libraries(contimg_casacore INTERFACE ${CASACORE_${part}_LIBRARY})
 endforeach()
+
+find_library(AOFLAGGER_LIBRARY aoflagger)  # optional

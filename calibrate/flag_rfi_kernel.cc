@@ -1,0 +1,518 @@
+// The vector code of FlagRfi: every lane is one baseline.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "calibrate/flag_rfi_lane.h"
+#include "calibrate/flag_rfi_plan.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "calibrate/flag_rfi_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace contimg::calibrate::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+// One bit per lane in a 16-bit word.
+using D = hn::CappedTag<float, 16>;
+using DI = hn::RebindToSigned<D>;
+using V = hn::Vec<D>;
+using M = hn::Mask<D>;
+using Bits = std::uint16_t;
+
+HWY_INLINE M LoadBits(D d, const Bits* bits) {
+  return hn::LoadMaskBits(d, reinterpret_cast<const std::uint8_t*>(bits));
+}
+HWY_INLINE void StoreBits(D d, M mask, Bits* bits) {
+  *bits = 0;
+  hn::StoreMaskBits(d, mask, reinterpret_cast<std::uint8_t*>(bits));
+}
+
+// Floats as integers of the same order, and back: bisection on them reaches any magnitude in as many steps.
+HWY_INLINE hn::Vec<DI> ToKey(V v) {
+  const DI di;
+  const auto i = hn::BitCast(di, v);
+  return hn::Xor(i, hn::And(hn::ShiftRight<31>(i), hn::Set(di, 0x7fffffff)));
+}
+HWY_INLINE V FromKey(hn::Vec<DI> k) {
+  const DI di;
+  return hn::BitCast(D(), hn::Xor(k, hn::And(hn::ShiftRight<31>(k), hn::Set(di, 0x7fffffff))));
+}
+
+class Group {
+ public:
+  Group(const RfiPlan& plan, const RfiGroup& group, RfiWorkspace& work)
+      : plan_(plan), group_(group), w_(work), lanes_(hn::Lanes(d_)), nt_(plan.n_times), nc_(plan.n_channels) {}
+
+  void Run() {
+    Gather();
+    std::fill(w_.found.begin(), w_.found.end(), Bits{0});
+    for (std::size_t p = 0; p < plan_.n_pols; ++p) {
+      Detect(p);
+      for (std::size_t i = 0; i < nt_ * nc_; ++i) w_.found[i] |= w_.mask[i] & static_cast<Bits>(~Missing(p)[i]);
+    }
+    Join();
+    RankOperator();
+    FinalTimesteps();
+    WriteBack();
+  }
+
+ private:
+  Bits* Missing(std::size_t pol) { return w_.missing.data() + pol * nt_ * nc_; }
+  float* Amplitude(std::size_t pol, std::size_t t) { return w_.amplitude.data() + (pol * nt_ + t) * w_.row; }
+  float* Data(std::size_t t) { return w_.data.data() + t * w_.row; }
+  Bits* Mask(std::size_t t) { return w_.mask.data() + t * nc_; }
+
+  // Amplitudes with lanes innermost; missing samples are 0, empty lanes missing throughout.
+  void Gather() {
+    const std::size_t np = plan_.n_pols, samples = nc_ * np;
+    const std::size_t lane_stride = samples + 16;
+    std::fill(w_.gather.begin(), w_.gather.end(), 0.0f);
+    const auto empty = static_cast<Bits>(((1u << lanes_) - 1) & ~((1u << group_.count) - 1));
+    std::fill(w_.missing.begin(), w_.missing.end(), empty);
+    for (std::size_t t = 0; t < nt_; ++t) {
+      for (std::size_t lane = 0; lane < group_.count; ++lane) {
+        const std::size_t at = (t * group_.n_baselines + group_.baselines[lane]) * samples;
+        const float* vis = reinterpret_cast<const float*>(group_.vis + at);
+        const std::uint8_t* flag = group_.flag + at;
+        float* out = w_.gather.data() + lane * lane_stride;
+        AmplitudesOf(vis, samples, out);
+        if (std::memchr(flag, 1, samples) == nullptr) continue;
+        for (std::size_t c = 0; c < nc_; ++c) {
+          for (std::size_t p = 0; p < np; ++p) {
+            if (flag[c * np + p] == 0) continue;
+            out[c * np + p] = 0;
+            Missing(p)[t * nc_ + c] |= static_cast<Bits>(1u << lane);
+          }
+        }
+      }
+      for (std::size_t p = 0; p < np; ++p) {
+        float* out = Amplitude(p, t);
+        const float* in = w_.gather.data() + p;
+        for (std::size_t c = 0; c < nc_; ++c) {
+          for (std::size_t lane = 0; lane < lanes_; ++lane) out[c * lanes_ + lane] = in[lane * lane_stride + c * np];
+        }
+      }
+    }
+  }
+
+  HWY_INLINE void AmplitudesOf(const float* HWY_RESTRICT vis, std::size_t n, float* HWY_RESTRICT out) {
+    std::size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+    for (; i + lanes_ <= n; i += lanes_) {
+      V re, im;
+      hn::LoadInterleaved2(d_, vis + 2 * i, re, im);
+      hn::StoreU(hn::Sqrt(hn::MulAdd(re, re, hn::Mul(im, im))), d_, out + i);
+    }
+#endif
+    for (; i < n; ++i) out[i] = std::sqrt(vis[2 * i] * vis[2 * i] + vis[2 * i + 1] * vis[2 * i + 1]);
+  }
+
+  // Leaves the flags of one polarisation in w_.mask.
+  void Detect(std::size_t pol) {
+    std::copy(Missing(pol), Missing(pol) + nt_ * nc_, w_.mask.begin());
+    std::copy(Amplitude(pol, 0), Amplitude(pol, 0) + nt_ * w_.row, w_.data.begin());
+    for (int round = 0;; ++round) {
+      const double sensitivity = plan_.Sensitivity(round);
+      const V noise = Noise();
+      std::fill(w_.mask.begin(), w_.mask.end(), Bits{0});
+      SumThreshold(hn::Mul(noise, hn::Set(d_, static_cast<float>(6 * sensitivity))));
+      if (round + 1 == plan_.iterations) return;
+      for (std::size_t i = 0; i < nt_ * nc_; ++i) w_.mask[i] |= Missing(pol)[i];
+      LoopTimesteps();
+      LoopChannels(plan_.channel_rms * sensitivity / plan_.base_threshold);
+      for (std::size_t i = 0; i < nt_ * nc_; ++i) w_.mask[i] |= Missing(pol)[i];
+      RemoveBackground(pol);
+    }
+  }
+
+  // The mode of a Rayleigh distribution with the second moment of the unflagged data, those above the 90th percentile
+  // put to it; 1.0541 makes up for what that takes from a pure Rayleigh distribution.
+  V Noise() {
+    const V zero = hn::Zero(d_), one = hn::Set(d_, 1.0f);
+    V n = zero, low = hn::Set(d_, std::numeric_limits<float>::infinity()), high = hn::Neg(low);
+    for (std::size_t t = 0; t < nt_; ++t) {
+      const float* x = Data(t);
+      const Bits* m = Mask(t);
+      for (std::size_t c = 0; c < nc_; ++c) {
+        const M bad = LoadBits(d_, m + c);
+        const V v = hn::Load(d_, x + c * lanes_);
+        n = hn::Add(n, hn::IfThenZeroElse(bad, one));
+        low = hn::IfThenElse(bad, low, hn::Min(low, v));
+        high = hn::IfThenElse(bad, high, hn::Max(high, v));
+      }
+    }
+    // Position of the percentile among the sorted data; so many values must not exceed it.
+    const V index = hn::Max(hn::Sub(hn::Floor(hn::Mul(hn::Set(d_, 0.9f), n)), one), zero);
+    const V allowed = hn::Sub(hn::Sub(n, one), index);
+    const V percentile = Percentile(low, high, allowed);
+    V sum = zero;
+    for (std::size_t t = 0; t < nt_; ++t) {
+      const float* x = Data(t);
+      const Bits* m = Mask(t);
+      V row_sum = zero;
+      for (std::size_t c = 0; c < nc_; ++c) {
+        const V v = hn::IfThenZeroElse(LoadBits(d_, m + c), hn::Min(hn::Load(d_, x + c * lanes_), percentile));
+        row_sum = hn::MulAdd(v, v, row_sum);
+      }
+      sum = hn::Add(sum, row_sum);
+    }
+    const V mode = hn::Mul(hn::Sqrt(hn::Div(hn::Mul(sum, hn::Set(d_, 0.5f)), hn::Max(n, one))), hn::Set(d_, 1.0541f));
+    return hn::IfThenElse(hn::Gt(n, zero), mode, zero);
+  }
+
+  // The smallest value that at most `allowed` unflagged data exceed, to a relative 1e-4 (the noise is less sensitive to
+  // it by another factor of ten).
+  V Percentile(V low, V high, V allowed) {
+    const DI di;
+    auto lo = ToKey(low), hi = ToKey(high);
+    for (int step = 0; step < 22; ++step) {
+      const auto middle =
+          hn::Add(hn::Add(hn::ShiftRight<1>(lo), hn::ShiftRight<1>(hi)), hn::And(lo, hn::And(hi, hn::Set(di, 1))));
+      const V pivot = FromKey(middle);
+      const M few = hn::Le(CountAbove(pivot), allowed);
+      const auto few_i = hn::RebindMask(di, few);
+      hi = hn::IfThenElse(few_i, middle, hi);
+      lo = hn::IfThenElse(few_i, lo, middle);
+    }
+    return FromKey(hi);
+  }
+
+  V CountAbove(V pivot) {
+    const V one = hn::Set(d_, 1.0f);
+    V count0 = hn::Zero(d_), count1 = hn::Zero(d_);
+    for (std::size_t t = 0; t < nt_; ++t) {
+      const float* x = Data(t);
+      const Bits* m = Mask(t);
+      std::size_t c = 0;
+      for (; c + 2 <= nc_; c += 2) {
+        const M above0 = hn::AndNot(LoadBits(d_, m + c), hn::Gt(hn::Load(d_, x + c * lanes_), pivot));
+        const M above1 = hn::AndNot(LoadBits(d_, m + c + 1), hn::Gt(hn::Load(d_, x + (c + 1) * lanes_), pivot));
+        count0 = hn::Add(count0, hn::IfThenElseZero(above0, one));
+        count1 = hn::Add(count1, hn::IfThenElseZero(above1, one));
+      }
+      for (; c < nc_; ++c) {
+        const M above = hn::AndNot(LoadBits(d_, m + c), hn::Gt(hn::Load(d_, x + c * lanes_), pivot));
+        count0 = hn::Add(count0, hn::IfThenElseZero(above, one));
+      }
+    }
+    return hn::Add(count0, count1);
+  }
+
+  // `limit`: for a single sample. A run of L samples is flagged when the mean of its unflagged samples exceeds
+  // limit · 1.5^log2(L) / L, for L = 1, 2, 4 … 256, each length along time first and then along frequency.
+  void SumThreshold(V limit) {
+    const V time_factor = hn::Set(d_, static_cast<float>(plan_.transient_factor));
+    for (int k = 0; k <= 8; ++k) {
+      const std::size_t length = std::size_t{1} << k;
+      const V mean_limit =
+          hn::Mul(limit, hn::Set(d_, static_cast<float>(std::pow(1.5, k) / static_cast<double>(length))));
+      if (length == 1) {
+        Singles(hn::Min(mean_limit, hn::Mul(mean_limit, time_factor)));
+        continue;
+      }
+      if (length <= nt_) {
+        const V time_limit = hn::Mul(mean_limit, time_factor);
+        for (std::size_t c = 0; c < nc_; ++c)
+          Line(Data(0) + c * lanes_, w_.row, w_.mask.data() + c, nc_, nt_, length, time_limit);
+      }
+      if (length <= nc_) {
+        for (std::size_t t = 0; t < nt_; ++t) Line(Data(t), lanes_, Mask(t), 1, nc_, length, mean_limit);
+      }
+    }
+  }
+
+  void Singles(V limit) {
+    for (std::size_t t = 0; t < nt_; ++t) {
+      const float* x = Data(t);
+      Bits* m = Mask(t);
+      for (std::size_t c = 0; c < nc_; ++c) StoreBits(d_, hn::Gt(hn::Abs(hn::Load(d_, x + c * lanes_)), limit), m + c);
+    }
+  }
+
+  // One line of `n` samples: marks the windows of `length` whose mean exceeds the limit.
+  HWY_INLINE void Line(const float* x, std::size_t stride, Bits* mask, std::size_t mask_stride, std::size_t n,
+                       std::size_t length, V limit) {
+    const V one = hn::Set(d_, 1.0f);
+    V sum = hn::Zero(d_), count = hn::Zero(d_);
+    Bits* hits = w_.hits.data();
+    unsigned any = 0;
+    for (std::size_t k = 0; k < length - 1; ++k) {
+      const M bad = LoadBits(d_, mask + k * mask_stride);
+      sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * stride)));
+      count = hn::Add(count, hn::IfThenZeroElse(bad, one));
+    }
+    for (std::size_t k = length - 1; k < n; ++k) {
+      const M bad = LoadBits(d_, mask + k * mask_stride);
+      sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * stride)));
+      count = hn::Add(count, hn::IfThenZeroElse(bad, one));
+      const std::size_t first = k + 1 - length;
+      StoreBits(d_, hn::Gt(hn::Abs(sum), hn::Mul(limit, count)), hits + first);
+      any |= hits[first];
+      const M old_bad = LoadBits(d_, mask + first * mask_stride);
+      sum = hn::Sub(sum, hn::IfThenZeroElse(old_bad, hn::Load(d_, x + first * stride)));
+      count = hn::Sub(count, hn::IfThenZeroElse(old_bad, one));
+    }
+    if (any != 0) Spread(mask, mask_stride, n, length);
+  }
+
+  // Flags the `length` samples of each window that was hit; `length` is a power of two.
+  void Spread(Bits* mask, std::size_t mask_stride, std::size_t n, std::size_t length) {
+    Bits* from = w_.hits.data();
+    Bits* to = w_.spread.data();
+    std::fill(from + n - length + 1, from + n, Bits{0});
+    for (std::size_t step = 1; step < length; step *= 2) {
+      std::copy(from, from + step, to);
+      for (std::size_t k = step; k < n; ++k) to[k] = from[k] | from[k - step];
+      std::swap(from, to);
+    }
+    for (std::size_t k = 0; k < n; ++k) mask[k * mask_stride] |= from[k];
+  }
+
+  void LoopTimesteps() {
+    TimestepRms(w_.mask.data(), [&](std::size_t t, std::size_t c) {
+      const V v = hn::Load(d_, Data(t) + c * lanes_);
+      return hn::Mul(v, v);
+    });
+    FlagTimesteps(w_.mask.data(), plan_.timestep_rms);
+  }
+
+  // Each polarisation's amplitudes under the joint flags.
+  void FinalTimesteps() {
+    w_.mask = w_.found;
+    for (std::size_t i = 0; i < nt_ * nc_; ++i) w_.mask[i] |= Missing(0)[i];
+    for (std::size_t p = 0; p < plan_.n_pols; ++p) {
+      TimestepRms(w_.mask.data(), [&](std::size_t t, std::size_t c) {
+        const V v = hn::Load(d_, Amplitude(p, t) + c * lanes_);
+        return hn::Mul(v, v);
+      });
+      FlagTimesteps(w_.found.data(), plan_.final_timestep_rms);
+    }
+  }
+
+  // w_.line[time][lane] = rms of the unflagged samples, negative where there are none.
+  template <typename Power>
+  void TimestepRms(const Bits* mask, const Power& power) {
+    const V one = hn::Set(d_, 1.0f), zero = hn::Zero(d_);
+    for (std::size_t t = 0; t < nt_; ++t) {
+      V sum = zero, n = zero;
+      for (std::size_t c = 0; c < nc_; ++c) {
+        const M bad = LoadBits(d_, mask + t * nc_ + c);
+        sum = hn::Add(sum, hn::IfThenZeroElse(bad, power(t, c)));
+        n = hn::Add(n, hn::IfThenZeroElse(bad, one));
+      }
+      const V rms = hn::Sqrt(hn::Div(sum, hn::Max(n, one)));
+      hn::Store(hn::IfThenElse(hn::Gt(n, zero), rms, hn::Neg(one)), d_, w_.line.data() + t * lanes_);
+    }
+  }
+
+  void FlagTimesteps(Bits* mask, double threshold) {
+    for (std::size_t lane = 0; lane < group_.count; ++lane) {
+      const auto outliers = TimestepOutliers(w_.line.data() + lane, lanes_, nt_, threshold);
+      for (std::size_t t : outliers) {
+        for (std::size_t c = 0; c < nc_; ++c) mask[t * nc_ + c] |= static_cast<Bits>(1u << lane);
+      }
+    }
+  }
+
+  void LoopChannels(double threshold) {
+    const V one = hn::Set(d_, 1.0f), zero = hn::Zero(d_);
+    V n_lines = zero, total = zero, squares = zero, highest = zero,
+      lowest = hn::Set(d_, std::numeric_limits<float>::max());
+    for (std::size_t c = 0; c < nc_; ++c) {
+      V sum = zero, n = zero;
+      for (std::size_t t = 0; t < nt_; ++t) {
+        const M bad = LoadBits(d_, Mask(t) + c);
+        const V v = hn::IfThenZeroElse(bad, hn::Load(d_, Data(t) + c * lanes_));
+        sum = hn::MulAdd(v, v, sum);
+        n = hn::Add(n, hn::IfThenZeroElse(bad, one));
+      }
+      const V rms = hn::Sqrt(hn::Div(sum, hn::Max(n, one)));
+      const M some = hn::Gt(n, zero);
+      hn::Store(hn::IfThenElse(some, rms, hn::Neg(one)), d_, w_.line.data() + c * lanes_);
+      n_lines = hn::Add(n_lines, hn::IfThenElseZero(some, one));
+      total = hn::Add(total, hn::IfThenElseZero(some, rms));
+      squares = hn::Add(squares, hn::IfThenElseZero(some, hn::Mul(rms, rms)));
+      highest = hn::Max(highest, hn::IfThenElseZero(some, rms));
+      lowest = hn::IfThenElse(some, hn::Min(lowest, rms), lowest);
+    }
+    // Most lanes have nothing: the spread about the median is at least that about the mean, and the median lies within
+    // one standard deviation of the mean.
+    alignas(64) float high_lane[16], low_lane[16];
+    const V mean = hn::Div(total, hn::Max(n_lines, one));
+    const V sigma = hn::Sqrt(hn::Max(hn::Sub(hn::Div(squares, hn::Max(n_lines, one)), hn::Mul(mean, mean)), zero));
+    const V reach = hn::Mul(sigma, hn::Set(d_, static_cast<float>((threshold - 1) * 0.999)));
+    hn::Store(hn::Sub(hn::Sub(highest, mean), reach), d_, high_lane);
+    hn::Store(hn::Sub(hn::Sub(mean, lowest), reach), d_, low_lane);
+    for (std::size_t lane = 0; lane < group_.count; ++lane) {
+      if (high_lane[lane] < 0 && low_lane[lane] < 0) continue;
+      for (std::size_t c : ChannelOutliers(w_.line.data() + lane, lanes_, nc_, threshold)) {
+        for (std::size_t t = 0; t < nt_; ++t) Mask(t)[c] |= static_cast<Bits>(1u << lane);
+      }
+    }
+  }
+
+  // data = amplitude − smooth background of the unflagged amplitudes; 0 where missing.
+  void RemoveBackground(std::size_t pol) {
+    const std::size_t n_coarse = plan_.n_coarse, resize = plan_.time_resize;
+    float* const weights = w_.coarse.data() + n_coarse * w_.row;
+    float* const smooth_weights = w_.smooth.data() + n_coarse * w_.row;
+    const V one = hn::Set(d_, 1.0f), zero = hn::Zero(d_);
+    for (std::size_t s = 0; s < n_coarse; ++s) {
+      float* value = w_.coarse.data() + s * w_.row;
+      float* weight = weights + s * w_.row;
+      bool whole = true;
+      const std::size_t begin = s * resize, end = std::min(nt_, begin + resize);
+      for (std::size_t c = 0; c < nc_; ++c) {
+        V sum = zero, n = zero;
+        for (std::size_t t = begin; t < end; ++t) {
+          const M bad = LoadBits(d_, Mask(t) + c);
+          sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, Amplitude(pol, t) + c * lanes_)));
+          n = hn::Add(n, hn::IfThenZeroElse(bad, one));
+        }
+        const M some = hn::Gt(n, zero);
+        whole = whole && hn::AllTrue(d_, some);
+        hn::Store(hn::Div(sum, hn::Max(n, one)), d_, value + c * lanes_);
+        hn::Store(hn::IfThenElseZero(some, one), d_, weight + c * lanes_);
+      }
+      AlongChannels(value, w_.smooth.data() + s * w_.row);
+      float* out = smooth_weights + s * w_.row;
+      if (whole) {
+        for (std::size_t c = 0; c < nc_; ++c) hn::Store(hn::Set(d_, plan_.channel_norm[c]), d_, out + c * lanes_);
+      } else {
+        AlongChannels(weight, out);
+      }
+    }
+    for (std::size_t s = 0; s < n_coarse; ++s) {
+      const std::size_t reach = plan_.kernel_times.size() - 1;
+      const std::size_t first = s > reach ? s - reach : 0, last = std::min(n_coarse - 1, s + reach);
+      for (std::size_t c = 0; c < nc_; ++c) {
+        V sum = zero, norm = zero;
+        for (std::size_t k = first; k <= last; ++k) {
+          const V g = hn::Set(d_, plan_.kernel_times[k > s ? k - s : s - k]);
+          sum = hn::MulAdd(g, hn::Load(d_, w_.smooth.data() + k * w_.row + c * lanes_), sum);
+          norm = hn::MulAdd(g, hn::Load(d_, smooth_weights + k * w_.row + c * lanes_), norm);
+        }
+        const V background = hn::IfThenElseZero(hn::Gt(norm, zero), hn::Div(sum, norm));
+        for (std::size_t t = s * resize; t < std::min(nt_, (s + 1) * resize); ++t) {
+          const V v = hn::Sub(hn::Load(d_, Amplitude(pol, t) + c * lanes_), background);
+          hn::Store(hn::IfThenZeroElse(LoadBits(d_, Missing(pol) + t * nc_ + c), v), d_, Data(t) + c * lanes_);
+        }
+      }
+    }
+  }
+
+  // One row convolved with the channel kernel; what lies outside the band counts nothing.
+  HWY_INLINE void AlongChannels(const float* HWY_RESTRICT in, float* HWY_RESTRICT out) {
+    const std::size_t reach = plan_.kernel_channels.size() - 1;
+    for (std::size_t c = 0; c < nc_; ++c) {
+      V sum = hn::Load(d_, in + c * lanes_);
+      if (c >= reach && c + reach < nc_) {
+        for (std::size_t k = 1; k <= reach; ++k) {
+          const V pair = hn::Add(hn::Load(d_, in + (c - k) * lanes_), hn::Load(d_, in + (c + k) * lanes_));
+          sum = hn::MulAdd(hn::Set(d_, plan_.kernel_channels[k]), pair, sum);
+        }
+      } else {
+        for (std::size_t k = 1; k <= reach; ++k) {
+          const V g = hn::Set(d_, plan_.kernel_channels[k]);
+          if (c >= k) sum = hn::MulAdd(g, hn::Load(d_, in + (c - k) * lanes_), sum);
+          if (c + k < nc_) sum = hn::MulAdd(g, hn::Load(d_, in + (c + k) * lanes_), sum);
+        }
+      }
+      hn::Store(sum, d_, out + c * lanes_);
+    }
+  }
+
+  // A sample counts as missing in the joint mask when every polarisation lacks it: kept in w_.missing of the first.
+  void Join() {
+    for (std::size_t p = 1; p < plan_.n_pols; ++p) {
+      for (std::size_t i = 0; i < nt_ * nc_; ++i) Missing(0)[i] &= Missing(p)[i];
+    }
+  }
+
+  void RankOperator() {
+    if (plan_.sir_times > 0) {
+      for (std::size_t c = 0; c < nc_; ++c) RankLine(c, nc_, nt_, plan_.sir_times);
+    }
+    if (plan_.sir_channels > 0) {
+      for (std::size_t t = 0; t < nt_; ++t) RankLine(t * nc_, 1, nc_, plan_.sir_channels);
+    }
+  }
+
+  // Flags y when an interval around it has no larger fraction of good samples than eta: with S the running sum of
+  // (eta − good), when the largest S behind y is at least the smallest S before it. Sums are whole multiples of 1/1000,
+  // so that equality is decided by arithmetic and not by rounding. Missing samples count nothing.
+  HWY_INLINE void RankLine(std::size_t begin, std::size_t stride, std::size_t n, double eta) {
+    Bits* found = w_.found.data() + begin;
+    const Bits* missing = Missing(0) + begin;
+    unsigned any = 0;
+    for (std::size_t k = 0; k < n; ++k) any |= found[k * stride];
+    if (any == 0) return;
+    const V bad_step = hn::Set(d_, static_cast<float>(std::lround(eta * 1000)));
+    const V good_step = hn::Sub(bad_step, hn::Set(d_, 1000.0f));
+    float* line = w_.line.data();  // smallest sum before y
+    V sum = hn::Zero(d_), smallest = hn::Zero(d_);
+    for (std::size_t k = 0; k < n; ++k) {
+      smallest = hn::Min(smallest, sum);
+      hn::Store(smallest, d_, line + k * lanes_);
+      const V step = hn::IfThenElse(LoadBits(d_, found + k * stride), bad_step, good_step);
+      sum = hn::Add(sum, hn::IfThenZeroElse(LoadBits(d_, missing + k * stride), step));
+    }
+    V largest = sum;
+    for (std::size_t k = n; k-- > 0;) {
+      largest = hn::Max(largest, sum);
+      const V step = hn::IfThenElse(LoadBits(d_, found + k * stride), bad_step, good_step);
+      sum = hn::Sub(sum, hn::IfThenZeroElse(LoadBits(d_, missing + k * stride), step));
+      StoreBits(d_, hn::Ge(largest, hn::Load(d_, line + k * lanes_)), found + k * stride);
+    }
+  }
+
+  void WriteBack() {
+    const std::size_t np = plan_.n_pols;
+    for (std::size_t t = 0; t < nt_; ++t) {
+      const Bits* found = w_.found.data() + t * nc_;
+      unsigned any = 0;
+      for (std::size_t c = 0; c < nc_; ++c) any |= found[c];
+      for (std::size_t lane = 0; lane < group_.count; ++lane) {
+        if ((any >> lane & 1u) == 0) continue;
+        std::uint8_t* flag = group_.flag + (t * group_.n_baselines + group_.baselines[lane]) * nc_ * np;
+        for (std::size_t c = 0; c < nc_; ++c) {
+          if ((found[c] >> lane & 1u) == 0) continue;
+          for (std::size_t p = 0; p < np; ++p) flag[c * np + p] = 1;
+        }
+      }
+    }
+  }
+
+  const D d_{};
+  const RfiPlan& plan_;
+  const RfiGroup& group_;
+  RfiWorkspace& w_;
+  const std::size_t lanes_, nt_, nc_;
+};
+
+void RunGroup(const RfiPlan& plan, const RfiGroup& group, RfiWorkspace& workspace) {
+  Group(plan, group, workspace).Run();
+}
+std::size_t CountLanes() { return hn::Lanes(D()); }
+
+}  // namespace contimg::calibrate::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace contimg::calibrate {
+
+HWY_EXPORT(RunGroup);
+HWY_EXPORT(CountLanes);
+
+std::size_t RfiLanes() { return HWY_DYNAMIC_DISPATCH(CountLanes)(); }
+
+void FlagRfiGroup(const RfiPlan& plan, const RfiGroup& group, RfiWorkspace& workspace) {
+  HWY_DYNAMIC_DISPATCH(RunGroup)(plan, group, workspace);
+}
+
+}  // namespace contimg::calibrate
+#endif
