@@ -35,14 +35,14 @@ namespace contimg::state {
 
 // The steps that bring a schema from version i to i + 1; their number is the newest version.
 struct Schema {
-  std::string_view name;         // "ingest"
-  std::uint32_t application_id;  // marks the file as ours and of this kind
-  std::vector<std::string_view> migrations;
+  std::string_view name;                     // "ingest"
+  std::uint32_t application_id;              // marks the file as ours and of this kind
+  bool full_sync = false;                    // synchronous = FULL instead of NORMAL
+  std::vector<std::string_view> migrations;  // SQL, several statements each
 };
 
 struct DatabaseOptions {
   double busy_timeout_s = 10;
-  bool full_sync = false;
   bool read_only = false;  // must exist and have the newest version
 };
 

@@ -159,18 +159,20 @@ class GroupStore {
   std::vector<SubbandFileRow> Files(std::string_view id);
   std::optional<SubbandFileRow> FindFile(std::string_view path);
   GroupSummary Summary();
-  // Number of files with this status, and of events of this kind since `since` (for metrics).
+  // Number of files with this status (for metrics).
   std::int64_t CountFiles(std::string_view status);
 
   // --- transitions
   // Moves the group to `to` and records the event, in one transaction. Error{kUsage} when the group does not exist or
-  // the transition is not legal from its present state. Leaving `running` clears the lease.
+  // the transition is not legal from its present state. `running` is entered through Acquire and AcquireNext only.
+  // Leaving it clears the lease and sets finished_at; done also clears the error. A group that becomes ready is due at
+  // once unless next_attempt_at is given.
   void Transition(std::string_view id, GroupState to, const TransitionDetails& details, double now);
 
   // --- leases
   // Takes the next ready group (or failed one whose retry is due): highest priority first, then by `order` of id. It
-  // becomes running, attempts rises, the lease is `owner`'s until now + lease_s. Nothing when none is due. Two
-  // processes never get the same group.
+  // becomes running (a failed one by way of ready), attempts rises, the lease is `owner`'s until now + lease_s. Nothing
+  // when none is due. Two processes never get the same group.
   std::optional<GroupRow> AcquireNext(std::string_view owner, QueueOrder order, double lease_s, double now);
   // The same for one group by id (state ready, failed or awaiting_calibration). Nothing when it is not to be had.
   std::optional<GroupRow> Acquire(std::string_view id, std::string_view owner, double lease_s, double now);
@@ -179,10 +181,10 @@ class GroupStore {
   // Progress of a running group; no event. False as for Heartbeat.
   bool SetProgress(std::string_view id, std::string_view owner, std::string_view stage, double progress, double now);
   void SetExecutor(std::string_view id, std::string_view executor, std::string_view executor_id, double now);
-  // Running groups whose lease has run out become ready again (with events); returns their ids. `owner_prefix`: only
-  // leases of such owners and regardless of expiry (a daemon that starts takes back what its own dead predecessor
-  // held); empty: all expired ones.
+  // Running groups whose lease has run out become ready again, with events; returns their ids.
   std::vector<std::string> ReclaimExpired(std::string_view actor, double now);
+  // The same for every lease whose owner begins with `owner_prefix`, expired or not: what a daemon that starts takes
+  // back from its dead predecessor.
   std::vector<std::string> ReclaimOwned(std::string_view owner_prefix, std::string_view actor, double now);
   // Earliest next_attempt_at of ready and failed groups, to sleep until; nothing when none waits.
   std::optional<double> NextDue();

@@ -1,0 +1,272 @@
+#include "state/database.h"
+
+#include <SQLiteCpp/Backup.h>
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "config/time.h"
+
+namespace contimg::state {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kStage = "state";
+
+template <typename Body>
+auto Guard(const fs::path& path, const Body& body) {
+  try {
+    return body();
+  } catch (const SQLite::Exception& error) {
+    throw SqliteError(path, error.getExtendedErrorCode(), error.what());
+  }
+}
+
+std::int64_t Pragma(SQLite::Database& db, const char* name) {
+  return db.execAndGet(fmt::format("PRAGMA {}", name)).getInt64();
+}
+
+}  // namespace
+
+Error SqliteError(const fs::path& path, int extended_code, std::string_view words) {
+  ErrorKind kind = ErrorKind::kBug;
+  std::string what = "an SQL statement failed";
+  switch (extended_code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      kind = ErrorKind::kBusy;
+      what = "the database is locked by another process";
+      break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+      kind = ErrorKind::kBadInput;
+      what = "the database file is damaged or is no SQLite database";
+      break;
+    case SQLITE_FULL:
+      kind = ErrorKind::kIo;
+      what = "no space is left for the database";
+      break;
+    case SQLITE_IOERR:
+      kind = ErrorKind::kIo;
+      what = "reading or writing the database failed";
+      break;
+    case SQLITE_CANTOPEN:
+      kind = ErrorKind::kIo;
+      what = "the database cannot be opened";
+      break;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+      kind = ErrorKind::kIo;
+      what = "the database is not writable";
+      break;
+    case SQLITE_NOMEM:
+      kind = ErrorKind::kResource;
+      what = "memory for the database ran out";
+      break;
+    case SQLITE_CONSTRAINT:
+      what = "a row breaks a rule of the schema";
+      break;
+    default:
+      break;
+  }
+  return Error(kind, kStage, path.string(), fmt::format("{} ({}, SQLite code {})", what, words, extended_code));
+}
+
+struct Database::Impl {
+  Impl(fs::path file, const Schema& wanted, const DatabaseOptions& wanted_options)
+      : path(std::move(file)), schema(wanted), options(wanted_options) {}
+
+  void Open() {
+    const fs::path parent = path.parent_path().empty() ? fs::path(".") : path.parent_path();
+    if (!fs::is_directory(parent)) {
+      throw Error(ErrorKind::kIo, kStage, path.string(), "the directory of the database does not exist");
+    }
+    Guard(path, [&] {
+      const int flags = options.read_only ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
+      db = std::make_unique<SQLite::Database>(path.string(), flags, static_cast<int>(options.busy_timeout_s * 1000));
+      CheckIdentity();
+      if (!options.read_only) {
+        UseWriteAheadLog();
+        db->exec(schema.full_sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+        if (version < Newest()) Migrate();
+      }
+      db->exec("PRAGMA foreign_keys = ON");
+    });
+  }
+
+  int Newest() const { return static_cast<int>(schema.migrations.size()); }
+
+  // Reads the version and refuses what is not ours.
+  void CheckIdentity() {
+    version = static_cast<int>(Pragma(*db, "user_version"));
+    const auto application = static_cast<std::uint32_t>(Pragma(*db, "application_id"));
+    const bool empty = version == 0 && db->execAndGet("SELECT count(*) FROM sqlite_schema").getInt64() == 0;
+    if (application != schema.application_id && !(application == 0 && empty)) {
+      throw Error(
+          ErrorKind::kBadInput, kStage, path.string(),
+          fmt::format("expected a contimg database '{}', found another program's or another kind", schema.name));
+    }
+    if (version > Newest()) {
+      throw Error(ErrorKind::kUsage, kStage, path.string(),
+                  fmt::format("has schema version {}, and this program knows versions up to {}: use a newer contimg",
+                              version, Newest()));
+    }
+    if (options.read_only && version < Newest()) {
+      throw Error(ErrorKind::kUsage, kStage, path.string(),
+                  fmt::format("has schema version {}, and reading needs version {}: open it once for writing", version,
+                              Newest()));
+    }
+  }
+
+  // Switching a file to WAL needs it alone for a moment and does not wait by itself.
+  void UseWriteAheadLog() {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.busy_timeout_s);
+    for (;;) {
+      try {
+        const std::string mode = db->execAndGet("PRAGMA journal_mode = WAL").getString();
+        if (mode != "wal") {
+          throw Error(ErrorKind::kIo, kStage, path.string(),
+                      fmt::format("the file system does not support a write-ahead log (journal mode is '{}')", mode));
+        }
+        return;
+      } catch (const SQLite::Exception& error) {
+        if (error.getErrorCode() != SQLITE_BUSY || std::chrono::steady_clock::now() > until) throw;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    }
+  }
+
+  void Migrate() {
+    db->exec("BEGIN IMMEDIATE");
+    try {
+      CheckIdentity();  // again, now that nobody else can migrate
+      if (version > 0 && version < Newest()) KeepCopy();
+      for (int step = version; step < Newest(); ++step) {
+        db->exec(std::string(schema.migrations[static_cast<std::size_t>(step)]));
+      }
+      db->exec(fmt::format("PRAGMA application_id = {}", schema.application_id));
+      db->exec(fmt::format("PRAGMA user_version = {}", Newest()));
+      db->exec("COMMIT");
+    } catch (...) {
+      RollBack();
+      throw;
+    }
+    version = Newest();
+  }
+
+  // The copy is read through a connection of its own: SQLite does not copy from one with an open write transaction.
+  void KeepCopy() {
+    std::string stamp = UtcTime::Now().Iso8601();
+    stamp.erase(std::remove_if(stamp.begin(), stamp.end(), [](char c) { return c == ':' || c == '-'; }), stamp.end());
+    SQLite::Database source(path.string(), SQLite::OPEN_READONLY, static_cast<int>(options.busy_timeout_s * 1000));
+    CopyTo(source, fmt::format("{}.v{}.{}.backup", path.string(), version, stamp));
+  }
+
+  void CopyTo(SQLite::Database& source, const fs::path& target) {
+    if (fs::exists(target)) throw Error(ErrorKind::kUsage, kStage, target.string(), "exists already");
+    try {
+      Guard(target, [&] {
+        SQLite::Database copy(target.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        SQLite::Backup backup(copy, source);
+        const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.busy_timeout_s);
+        // In one go, so that writers cannot make it start over; what is busy is tried again.
+        for (;;) {
+          const int status = backup.executeStep(-1);
+          if (status == SQLITE_DONE) break;
+          if (std::chrono::steady_clock::now() > until) throw SqliteError(target, status, "copying");
+          std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+      });
+    } catch (...) {
+      std::error_code ignored;
+      fs::remove(target, ignored);
+      throw;
+    }
+  }
+
+  void RollBack() noexcept {
+    // SQLite has rolled back by itself after some errors (disk full, I/O); then there is nothing to do.
+    if (sqlite3_get_autocommit(db->getHandle()) == 0) {
+      sqlite3_exec(db->getHandle(), "ROLLBACK", nullptr, nullptr, nullptr);
+    }
+  }
+
+  void InTransaction(const char* begin, const std::function<void()>& body) {
+    if (depth > 0) {
+      body();
+      return;
+    }
+    Guard(path, [&] { db->exec(begin); });
+    ++depth;
+    try {
+      Guard(path, body);
+      Guard(path, [&] { db->exec("COMMIT"); });
+    } catch (...) {
+      --depth;
+      RollBack();
+      throw;
+    }
+    --depth;
+  }
+
+  fs::path path;
+  Schema schema;
+  DatabaseOptions options;
+  int version = 0;
+  int depth = 0;
+  std::unique_ptr<SQLite::Database> db;
+  std::map<std::string, std::unique_ptr<SQLite::Statement>, std::less<>> statements;  // destroyed before `db`
+};
+
+Database::Database(const fs::path& path, const Schema& schema, const DatabaseOptions& options)
+    : impl_(std::make_unique<Impl>(path, schema, options)) {
+  impl_->Open();
+}
+Database::~Database() = default;
+Database::Database(Database&&) noexcept = default;
+Database& Database::operator=(Database&&) noexcept = default;
+
+const fs::path& Database::path() const { return impl_->path; }
+int Database::version() const { return impl_->version; }
+SQLite::Database& Database::handle() { return *impl_->db; }
+
+SQLite::Statement& Database::Prepared(std::string_view sql) {
+  auto found = impl_->statements.find(sql);
+  if (found == impl_->statements.end()) {
+    auto statement =
+        Guard(impl_->path, [&] { return std::make_unique<SQLite::Statement>(*impl_->db, std::string(sql)); });
+    found = impl_->statements.emplace(std::string(sql), std::move(statement)).first;
+  }
+  found->second->tryReset();
+  found->second->clearBindings();
+  return *found->second;
+}
+
+void Database::Write(const std::function<void()>& body) { impl_->InTransaction("BEGIN IMMEDIATE", body); }
+void Database::Read(const std::function<void()>& body) { impl_->InTransaction("BEGIN", body); }
+
+void Database::BackUp(const fs::path& target) {
+  Guard(impl_->path, [&] {
+    SQLite::Database source(impl_->path.string(), SQLite::OPEN_READONLY,
+                            static_cast<int>(impl_->options.busy_timeout_s * 1000));
+    impl_->CopyTo(source, target);
+  });
+}
+
+void Database::Check() {
+  const std::string answer =
+      Guard(impl_->path, [&] { return impl_->db->execAndGet("PRAGMA quick_check(1)").getString(); });
+  if (answer != "ok") {
+    throw Error(ErrorKind::kBadInput, kStage, impl_->path.string(), "the database is damaged: " + answer);
+  }
+}
+
+}  // namespace contimg::state
