@@ -76,7 +76,8 @@ SkyModel ReadCatalogue(const std::filesystem::path& path, double spectral_index)
     const auto number_at = [&](std::size_t column) {
       double value = 0;
       const std::string text = column < fields.size() ? fields[column] : std::string();
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+      const char* const first = text.data() + (text.starts_with('+') ? 1 : 0);
+      const auto [end, error] = std::from_chars(first, text.data() + text.size(), value);
       if (error != std::errc() || end != text.data() + text.size()) {
         throw fail(fmt::format("expected a number in column {}, found '{}'", header[column], text));
       }

@@ -63,11 +63,19 @@ Handle FixedString(std::size_t size) {
   return type;
 }
 
+// No time stamps, as h5py makes data sets: the same contents are the same bytes.
+Handle CreationProperties() {
+  Handle properties(H5Pcreate(H5P_DATASET_CREATE));
+  Check(H5Pset_obj_track_times(properties.get(), false), "set properties");
+  return properties;
+}
+
 // A data set of fixed size, written at once.
 void Put(hid_t group, const char* name, hid_t type, const std::vector<hsize_t>& shape, const void* data) {
   const Handle space(shape.empty() ? H5Screate(H5S_SCALAR)
                                    : H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr));
-  const Handle set(H5Dcreate2(group, name, type, space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  const Handle properties = CreationProperties();
+  const Handle set(H5Dcreate2(group, name, type, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT));
   Check(H5Dwrite(set.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), "write a data set");
 }
 void Put(hid_t group, const char* name, double value) { Put(group, name, H5T_IEEE_F64LE, {}, &value); }
@@ -89,7 +97,7 @@ Handle Growing(hid_t group, const char* name, hid_t type, const std::vector<std:
   limit.insert(limit.end(), row_shape.begin(), row_shape.end());
   const std::vector<std::uint64_t> guess = AutoChunks(row_shape, H5Tget_size(type));
   const std::vector<hsize_t> chunks(guess.begin(), guess.end());
-  const Handle properties(H5Pcreate(H5P_DATASET_CREATE));
+  const Handle properties = CreationProperties();
   Check(H5Pset_chunk(properties.get(), static_cast<int>(chunks.size()), chunks.data()), "set chunks");
   Check(H5Pset_fill_time(properties.get(), H5D_FILL_TIME_ALLOC), "set chunks");
   const Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), limit.data()));
@@ -369,7 +377,7 @@ void WriteMask(const std::filesystem::path& path, ArrayView<const std::uint8_t, 
   const Handle file(id);
   const std::array<hsize_t, 3> shape{mask.shape(0), mask.shape(1), mask.shape(2)};
   const std::array<hsize_t, 3> chunk{1, std::min<hsize_t>(shape[1], 512), shape[2]};
-  const Handle properties(H5Pcreate(H5P_DATASET_CREATE));
+  const Handle properties = CreationProperties();
   Check(H5Pset_chunk(properties.get(), 3, chunk.data()), "set chunks");
   Check(H5Pset_deflate(properties.get(), 1), "set chunks");
   const Handle space(H5Screate_simple(3, shape.data(), nullptr));
