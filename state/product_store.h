@@ -1,0 +1,102 @@
+// Products, what each was made from, and the jobs that made them (products.sqlite3).
+//
+// A product is any file or Measurement Set the pipeline read or wrote; input files are products too, so that lineage
+// reaches down to them. One store belongs to one thread at a time; several changes go together with database().Write.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/database.h"
+
+namespace contimg::state {
+
+struct JobRow {
+  std::int64_t id = 0;  // given by the store
+  std::string group_id;
+  std::string kind;  // "convert", "group", "mosaic"…
+  std::string settings_hash;
+  std::string settings_json = "{}";
+  std::string program_version;
+  std::string host;
+  std::string command;     // repeats it
+  double started_at = 0;   // unix_s
+  double finished_at = 0;  // 0: running
+  std::string outcome;     // "", "done", "failed"…
+  std::string error;
+  std::int64_t peak_memory_bytes = 0;
+  std::string timings_json = "{}";
+};
+
+struct ProductRow {
+  std::int64_t id = 0;  // given by the store
+  std::string kind;     // "uvh5", "ms", "caltable", "image", "mosaic", "qa"…
+  std::string path;
+  std::string group_id;
+  double start_mjd = 0;  // of the data, MJD days UTC
+  double end_mjd = 0;
+  std::optional<double> ra_deg;  // centre, ICRS
+  std::optional<double> dec_deg;
+  std::int64_t size_bytes = 0;
+  std::string checksum;
+  std::string qa_json = "{}";
+  std::string qa_grade;
+  std::string status = "present";  // present | archived | removed | missing
+  std::string archive_path;
+  std::optional<std::int64_t> job_id;
+  double created_at = 0;  // unix_s
+  double updated_at = 0;
+};
+
+struct ProductQuery {
+  std::string kind;                  // empty: any
+  std::string group_id;              // empty: any
+  std::string status;                // empty: any
+  std::optional<double> from_mjd;    // data that end at or after it
+  std::optional<double> before_mjd;  // data that begin before it
+  int limit = 0;
+  bool newest_first = true;  // by start of the data
+};
+
+struct AncestorRow {
+  int depth = 0;  // 1: parent
+  std::int64_t child_id = 0;
+  ProductRow product;
+};
+
+class ProductStore {
+ public:
+  explicit ProductStore(const std::filesystem::path& path, const DatabaseOptions& options = {});
+
+  std::int64_t AddJob(const JobRow& row);
+  // Writes the fields from finished_at on. Error{kUsage} for an unknown id.
+  void FinishJob(const JobRow& row);
+  std::optional<JobRow> FindJob(std::int64_t id);
+  std::vector<JobRow> JobsOf(std::string_view group_id);  // newest first
+
+  // Adds the product, or, when its path is known, replaces everything but its id and created_at. Returns the id.
+  std::int64_t Save(const ProductRow& row, double now);
+  // Error{kUsage} for an unknown id.
+  void SetStatus(std::int64_t id, std::string_view status, std::string_view archive_path, double now);
+  std::optional<ProductRow> Find(std::int64_t id);
+  std::optional<ProductRow> FindByPath(std::string_view path);
+  std::vector<ProductRow> List(const ProductQuery& query);
+
+  // `child` was made from `parents`; repeating it is harmless. Error{kUsage} when that would make a circle.
+  void Link(std::int64_t child, const std::vector<std::int64_t>& parents);
+  std::vector<ProductRow> Parents(std::int64_t id);
+  std::vector<ProductRow> Children(std::int64_t id);
+  // Everything a product rests on, nearest first; a product that is reached on several ways appears once per child.
+  std::vector<AncestorRow> Ancestors(std::int64_t id);
+
+  Database& database() { return db_; }
+
+ private:
+  Database db_;
+};
+
+}  // namespace contimg::state
