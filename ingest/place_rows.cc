@@ -34,7 +34,7 @@ bool IsClean(const FileRow& row, std::size_t n) {
   }
   for (std::size_t i = 0; i < n; ++i) {
     const auto bits = std::bit_cast<std::int32_t>(row.weight[i]);  // ordered as the floats are, for positive ones
-    bad |= (bits <= 0) | (bits >= static_cast<std::int32_t>(kExponent)) ? 1u : 0u;
+    bad |= ((bits <= 0) | (bits >= static_cast<std::int32_t>(kExponent))) ? 1u : 0u;
   }
   return bad == 0;
 }

@@ -6,7 +6,7 @@
 
 #include "config/error.h"
 #include "ingest/uvh5_reader.h"
-#include "uvh5_fixture.h"
+#include "tests/unit/ingest/uvh5_fixture.h"
 
 namespace contimg::ingest {
 namespace {

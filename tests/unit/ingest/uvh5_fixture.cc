@@ -1,4 +1,4 @@
-#include "uvh5_fixture.h"
+#include "tests/unit/ingest/uvh5_fixture.h"
 
 #include <unistd.h>
 
