@@ -224,11 +224,15 @@ class ReceptorSolver {
     const std::size_t m = 2 * n;
     std::vector<double> matrix(m * m, 0), rhs(m, 0);
     std::vector<double> signal(alive_.size(), 0), noise(alive_.size(), 0);
+    double square = 0, freedom = 0;
     for (std::size_t b = 0; b < baselines_.size(); ++b) {
       if (!Uses(b)) continue;
       const std::size_t p = First(b), q = Second(b);
       double real = 0, n0 = 0, n1 = 0, n2 = 0, i0 = 0, i1 = 0;
       for (std::size_t c = 0; c < f_.size(); ++c) {
+        const std::size_t i = s_.Index(0, b, receptor_) + c;
+        square += s_.p[i];
+        freedom += s_.count[i];
         const Complex z = A(b, c) * std::conj(rotor_[p][c]) * rotor_[q][c];
         const double x = 2e-6 * kPi * (f_[c] - f0_), weight = N(b, c);  // radians per µs of delay
         real += z.real();
@@ -241,6 +245,7 @@ class ReceptorSolver {
       signal[p] += real, signal[q] += real;
       noise[p] += n0, noise[q] += n0;
       const double ratio = std::max(0.0, real / n0);
+      square -= real * ratio;  // what a baseline's own amplitude and the antennas' phases explain
       const std::size_t rows[4] = {2 * index[p], 2 * index[p] + 1, 2 * index[q], 2 * index[q] + 1};
       const double sign[4] = {1, 1, -1, -1};
       for (int i = 0; i < 4; ++i) {
@@ -262,13 +267,15 @@ class ReceptorSolver {
     }
     std::vector<double> diagonal;
     if (!SolveSymmetric(matrix, rhs, m, diagonal)) return;
+    // Residuals above the measured noise (a wrong model, ripples of the band) count as noise.
+    const double excess = freedom > 0 ? std::sqrt(std::max(1.0, square / freedom)) : 1.0;
     for (std::size_t a = 0; a < alive_.size(); ++a) {
       if (!alive_[a]) continue;
       phase_[a] += std::clamp(rhs[2 * index[a]], -1.0, 1.0);
       delay_[a] += 1e-6 * rhs[2 * index[a] + 1];
       Turn(a);
-      error_[a] = 1e-6 * std::sqrt(std::max(0.0, diagonal[2 * index[a] + 1]));
-      snr_[a] = noise[a] > 0 ? signal[a] * std::sqrt(2 / noise[a]) : 0;
+      error_[a] = 1e-6 * excess * std::sqrt(std::max(0.0, diagonal[2 * index[a] + 1]));
+      snr_[a] = noise[a] > 0 ? signal[a] * std::sqrt(2 / noise[a]) / excess : 0;
     }
   }
 

@@ -98,7 +98,7 @@ class BlockSolver {
       antenna1_.push_back(baselines[b].antenna1);
       antenna2_.push_back(baselines[b].antenna2);
     }
-    for (auto* v : {&a_re_, &a_im_, &n_}) v->resize(source_.size() * kLanes);
+    for (auto* v : {&a_re_, &a_im_, &n_, &p_, &count_}) v->resize(source_.size() * kLanes);
     for (auto* v : {&g_re_, &g_im_, &num_re_, &num_im_, &den_}) v->resize(n_antennas * kLanes);
     alive_.resize(n_antennas * kLanes);
   }
@@ -122,6 +122,10 @@ class BlockSolver {
   double chi_square = 0, degrees_of_freedom = 0;
 
  private:
+  struct LaneFit {
+    double square = 0, freedom = 0;
+  };
+
   void Load(std::size_t interval, std::size_t receptor, std::size_t first_cell) {
     for (std::size_t k = 0; k < source_.size(); ++k) {
       const std::size_t from = s_.Index(interval, source_[k], receptor) + first_cell;
@@ -130,6 +134,8 @@ class BlockSolver {
         a_re_[k * kLanes + l] = use ? s_.a_re[from + l] : 0;
         a_im_[k * kLanes + l] = use ? s_.a_im[from + l] : 0;
         n_[k * kLanes + l] = use ? s_.n[from + l] : 0;
+        p_[k * kLanes + l] = use ? s_.p[from + l] : 0;
+        count_[k * kLanes + l] = use ? s_.count[from + l] : 0;
       }
     }
   }
@@ -235,13 +241,18 @@ class BlockSolver {
     }
   }
 
+  // With the noise that the residuals show where they exceed the measured noise: an incomplete or wrong model counts.
   float Snr(std::size_t i) const {
-    return den_[i] > 0 ? std::hypot(num_re_[i], num_im_[i]) * std::sqrt(2.0F / den_[i]) : 0.0F;
+    if (!(den_[i] > 0)) return 0;
+    const LaneFit& fit = fit_[i % kLanes];
+    const double excess = fit.freedom > 0 ? std::max(1.0, fit.square / fit.freedom) : 1.0;
+    return std::hypot(num_re_[i], num_im_[i]) * std::sqrt(2.0F / den_[i]) / static_cast<float>(std::sqrt(excess));
   }
 
   // Flags antennas below the SNR limit; true when there were any (the rest then needs another look).
   bool DropWeak() {
     Sweep();
+    for (std::size_t l = 0; l < lanes_; ++l) fit_[l] = Fit(l);
     bool dropped = false;
     for (std::size_t i = 0; i < alive_.size(); ++i) {
       if (i % kLanes >= lanes_ || !alive_[i]) continue;
@@ -269,13 +280,16 @@ class BlockSolver {
         out.flag[o] = 0;
         ++solved;
       }
-      if (solved > 0) AddChiSquare(interval, receptor, first_cell, l, solved);
+      if (solved > 0) {
+        chi_square += fit_[l].square;
+        degrees_of_freedom += fit_[l].freedom;
+      }
     }
   }
 
-  void AddChiSquare(std::size_t interval, std::size_t receptor, std::size_t first_cell, std::size_t l,
-                    std::size_t solved) {
-    double samples = 0;
+  // Squared residuals of the lane's cell in units of the noise, and complex samples less fitted complex gains.
+  LaneFit Fit(std::size_t l) const {
+    LaneFit fit;
     for (std::size_t k = 0; k < source_.size(); ++k) {
       const std::size_t i = k * kLanes + l;
       if (!(n_[i] > 0)) continue;
@@ -283,15 +297,15 @@ class BlockSolver {
       const std::size_t q = static_cast<std::size_t>(antenna2_[k]) * kLanes + l;
       const std::complex<double> product =
           std::complex<double>(g_re_[p], g_im_[p]) * std::conj(std::complex<double>(g_re_[q], g_im_[q]));
-      const std::size_t from = s_.Index(interval, source_[k], receptor) + first_cell + l;
-      // Phase-only solutions leave the amplitude free: one scale per baseline takes it out.
       const double matched = product.real() * a_re_[i] + product.imag() * a_im_[i];
       const double power = std::norm(product) * n_[i];
-      chi_square += params_.phase_only ? s_.p[from] - (power > 0 ? matched * matched / power : 0)
-                                       : s_.p[from] - 2 * matched + power;
-      samples += s_.count[from];
+      // Phase-only solutions leave the amplitude free: one scale per baseline takes it out.
+      fit.square +=
+          params_.phase_only ? p_[i] - (power > 0 ? matched * matched / power : 0) : p_[i] - 2 * matched + power;
+      fit.freedom += count_[i];
     }
-    degrees_of_freedom += samples - static_cast<double>(solved);
+    for (std::size_t a = 0; a < n_antennas_; ++a) fit.freedom -= alive_[a * kLanes + l];
+    return fit;
   }
 
   static constexpr double kAcceptable = 1e-3;  // a stalled cell above this is no solution
@@ -300,9 +314,10 @@ class BlockSolver {
   const GainSolveParams& params_;
   std::vector<std::size_t> source_;  // baseline of the statistics
   std::vector<int> antenna1_, antenna2_;
-  std::vector<float> a_re_, a_im_, n_, g_re_, g_im_, num_re_, num_im_, den_;
+  std::vector<float> a_re_, a_im_, n_, p_, count_, g_re_, g_im_, num_re_, num_im_, den_;
   std::vector<std::uint8_t> alive_;  // [antenna][lane]
   std::size_t lanes_ = 0;            // in use
+  LaneFit fit_[kLanes];
   int iterations_[kLanes];
   bool converged_[kLanes];
 };

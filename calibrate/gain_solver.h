@@ -26,6 +26,8 @@ struct GainSolveParams {
 struct GainSolution {
   std::size_t n_intervals = 0, n_antennas = 0, n_cells = 0, n_receptors = 0;
   std::vector<std::complex<double>> gain;
+  // Standard error of one real component and |gain|/error, with the noise measured in the data or, where they are
+  // larger, the residuals of the cell.
   std::vector<float> error, snr;
   std::vector<std::uint8_t> flag;        // 1 = flagged
   std::vector<std::int16_t> iterations;  // [interval][cell][receptor]; 0: nothing to solve, negative: did not converge

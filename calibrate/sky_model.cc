@@ -1,5 +1,7 @@
 #include "calibrate/sky_model.h"
 
+#include <fmt/format.h>
+
 #include <cctype>
 #include <cmath>
 
@@ -20,13 +22,14 @@ std::string Canonical(std::string_view name) {
   return out;
 }
 
-// "1331+305" and "J1331+305" mean the source whose full name begins so.
-bool MatchesPosition(std::string_view given, std::string_view full) {
-  if (full.empty()) return false;
+// Position names of a standard: "1331+3030" as published and the VLA list's "1331+305" (tenths of a degree).
+bool MatchesPosition(std::string_view given, const FluxStandard& standard) {
   if (!given.empty() && given.front() == 'J') given.remove_prefix(1);
-  full.remove_prefix(1);
-  constexpr std::size_t kShortest = 8;  // HHMM+DDd
-  return given.size() >= kShortest && full.substr(0, given.size()) == given;
+  if (given == standard.j2000_name.substr(1)) return true;
+  const int minutes = static_cast<int>(standard.ra_deg * 4);
+  const int tenths = static_cast<int>(std::abs(standard.dec_deg) * 10);
+  return given ==
+         fmt::format("{:02d}{:02d}{}{:03d}", minutes / 60, minutes % 60, standard.dec_deg < 0 ? '-' : '+', tenths);
 }
 
 }  // namespace
@@ -84,7 +87,7 @@ const std::vector<FluxStandard>& PerleyButler2017() {
 const FluxStandard* FindFluxStandard(std::string_view name) {
   const std::string wanted = Canonical(name);
   for (const FluxStandard& standard : PerleyButler2017()) {
-    if (wanted == Canonical(standard.name) || MatchesPosition(wanted, standard.j2000_name)) return &standard;
+    if (wanted == Canonical(standard.name) || MatchesPosition(wanted, standard)) return &standard;
   }
   return nullptr;
 }

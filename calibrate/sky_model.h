@@ -26,7 +26,7 @@ struct SkySource {
 // One source of the Perley & Butler 2017 flux scale (ApJS 230, 7, tables 6 and 7), epoch 2017.
 struct FluxStandard {
   std::string_view name;        // "3C286"
-  std::string_view j2000_name;  // "J1331+3030", the VLA list's "1331+305" form without J also matches; may be empty
+  std::string_view j2000_name;  // "J1331+3030"
   double ra_deg, dec_deg;       // J2000
   double from_ghz, to_ghz;      // valid range of the fit
   std::vector<double> coefficients;

@@ -84,6 +84,7 @@ void SolutionSet::Allocate() {
 
 FlagSummary SummariseFlags(const SolutionSet& s) {
   FlagSummary summary;
+  summary.receptors_per_antenna = s.n_receptors;
   summary.receptors = s.antennas.size() * s.n_receptors;
   const std::size_t per_receptor = s.intervals.size() * s.n_cells();
   std::size_t flagged = 0;

@@ -86,7 +86,8 @@ struct SolutionSet {
 struct FlagSummary {
   std::size_t receptors = 0;       // antenna-receptors in the table
   std::size_t dead_receptors = 0;  // without any usable value
-  std::size_t dead_antennas = 0;   // both receptors dead
+  std::size_t dead_antennas = 0;   // all receptors dead
+  std::size_t receptors_per_antenna = 2;
   double raw_fraction = 1;         // of all values
   double effective_fraction = 1;   // of the values of living receptors; 1 when none lives
 };
