@@ -5,7 +5,7 @@
 
 #include "config/array_view.h"
 #include "image/beam_fit.h"
-#include "image/measurement_operator.h"
+#include "image/image_geometry.h"
 #include "image/minor_cycle.h"
 #include "image/scale_kernels.h"
 

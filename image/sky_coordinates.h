@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "config/units.h"
-#include "image/measurement_operator.h"
+#include "image/image_geometry.h"
 #include "ingest/visibility_block.h"
 
 namespace contimg::image {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "config/array_view.h"
-#include "image/measurement_operator.h"
+#include "image/image_geometry.h"
 
 namespace contimg::image {
 
