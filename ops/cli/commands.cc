@@ -3,6 +3,7 @@
 namespace contimg::ops {
 
 void AddCommands(CLI::App& app) {
+  AddConfigCommand(app);
   AddConvertCommand(app);
   AddSimulateCommand(app);
 }

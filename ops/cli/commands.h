@@ -10,6 +10,7 @@ namespace contimg::ops {
 // Adds all subcommands to the program.
 void AddCommands(CLI::App& app);
 
+void AddConfigCommand(CLI::App& app);
 void AddConvertCommand(CLI::App& app);
 void AddSimulateCommand(CLI::App& app);
 
