@@ -134,7 +134,7 @@ MeasurementSetLayout CreateMeasurementSet(const std::filesystem::path& path, con
     drift.define("site_source", String(block.site.source));
     drift.define("group_id", String(block.group_id));
     ms.rwKeywordSet().defineRecord("CONTIMG", drift);
-    ms.flush(true);
+    ms.flush();
 
     const casacore::Record managers = ms.dataManagerInfo();
     for (casacore::uInt i = 0; i < managers.nfields(); ++i) {

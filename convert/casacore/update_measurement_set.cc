@@ -268,7 +268,7 @@ void UpdateMeasurementSet(const fs::path& path, const MeasurementSetSelection& s
         WriteVisibilities(ms, "MODEL_DATA", changes.model, axes.rows, runs, block, changes.replace, path.string());
       }
       AddHistory(ms, changes);
-      ms.flush(true);
+      ms.flush();
     });
     SyncTree(os, sibling);
     os.Exchange(sibling, clean);

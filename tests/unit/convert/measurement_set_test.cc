@@ -1,0 +1,198 @@
+// Writing a Measurement Set, reading it back and changing columns of it.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "convert/bulk_columns.h"
+#include "convert/convert_stage.h"
+#include "convert/measurement_set_reader.h"
+#include "convert/measurement_set_writer.h"
+#include "convert/phase.h"
+#include "tests/unit/convert/test_block.h"
+
+namespace contimg::convert {
+namespace {
+
+namespace fs = std::filesystem;
+
+class MeasurementSetTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = fs::path(::testing::TempDir()) / ("contimg-ms-" + std::to_string(::getpid()));
+    fs::remove_all(dir_);
+    fs::create_directories(dir_);
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  VisibilityBlock Phased(const TestBlockShape& shape = {}) {
+    VisibilityBlock block = MakeTestBlock(shape);
+    PhaseBlock(block, TileCentre(block, {}), {}, {});
+    return block;
+  }
+  fs::path Write(const VisibilityBlock& block, const Visibility* corrected = nullptr, int threads = 1) {
+    ConvertOptions options;
+    options.output = dir_ / "x.ms";
+    options.staging_root = dir_ / "staging";
+    options.durable = false;
+    RunContext context;
+    context.threads = threads;
+    ConvertReport report;
+    WriteMeasurementSet(block, corrected, options, context, report);
+    return options.output;
+  }
+  fs::path dir_;
+};
+
+void ExpectSameData(const VisibilityBlock& a, const VisibilityBlock& b) {
+  ASSERT_EQ(a.shape(), b.shape());
+  EXPECT_EQ(0, std::memcmp(a.vis.data(), b.vis.data(), a.vis.size() * sizeof(Visibility)));
+  EXPECT_EQ(0, std::memcmp(a.flag.data(), b.flag.data(), a.flag.size()));
+  EXPECT_EQ(0, std::memcmp(a.weight.data(), b.weight.data(), a.weight.size() * sizeof(float)));
+  EXPECT_EQ(a.uvw_m, b.uvw_m);
+  EXPECT_EQ(a.time_mjd_s, b.time_mjd_s);
+  EXPECT_EQ(a.frequency_hz, b.frequency_hz);
+  EXPECT_EQ(a.polarisations, b.polarisations);
+}
+
+TEST_F(MeasurementSetTest, ReadsBackWhatWasWritten) {
+  // 7 channels × 2 polarisations are 14 flag bits a row, so rows do not end on bytes; 4 polarisations reorder.
+  for (const TestBlockShape& shape : {TestBlockShape{}, TestBlockShape{4, 2, 3, 8, 4}, TestBlockShape{2, 1, 1, 1, 1}}) {
+    const VisibilityBlock block = Phased(shape);
+    const fs::path path = Write(block, nullptr, 2);
+    const auto back = ReadMeasurementSet(path, {}, {});
+    ExpectSameData(block, *back);
+    EXPECT_EQ(back->data_state, DataState::kRaw);
+    EXPECT_NEAR(back->phase_centre.ra_rad, block.phase_centre.ra_rad, 1e-15);
+    EXPECT_EQ(back->app_dec_rad, block.app_dec_rad);
+    EXPECT_EQ(back->site.longitude_rad, block.site.longitude_rad);
+    EXPECT_EQ(back->group_id, block.group_id);
+    EXPECT_EQ(back->windows[0].subband, block.windows[0].subband);
+    EXPECT_EQ(back->antennas.positions_itrf_m, block.antennas.positions_itrf_m);
+    fs::remove_all(path);
+  }
+}
+
+TEST_F(MeasurementSetTest, SelectsSpectralWindows) {
+  const VisibilityBlock block = Phased();
+  const fs::path path = Write(block);
+  MeasurementSetSelection selection;
+  selection.windows = {1};
+  const auto back = ReadMeasurementSet(path, selection, {});
+  ASSERT_EQ(back->n_channels(), 7u);
+  EXPECT_EQ(back->frequency_hz.front(), block.frequency_hz[7]);
+  EXPECT_EQ(back->vis_view()(2, 3, 0, 1), block.vis_view()(2, 3, 7, 1));
+  selection.windows = {5};
+  EXPECT_THROW(ReadMeasurementSet(path, selection, {}), Error);
+}
+
+TEST_F(MeasurementSetTest, KeepsCorrectedDataBesideData) {
+  const VisibilityBlock block = Phased();
+  std::vector<Visibility> corrected(block.vis.size());
+  for (std::size_t i = 0; i < corrected.size(); ++i) corrected[i] = block.vis[i] * 2.0f;
+  const fs::path path = Write(block, corrected.data());
+  const auto back = ReadMeasurementSet(path, {}, {});  // corrected by preference
+  EXPECT_EQ(back->data_state, DataState::kCorrected);
+  EXPECT_EQ(0, std::memcmp(back->vis.data(), corrected.data(), corrected.size() * sizeof(Visibility)));
+  MeasurementSetSelection data;
+  data.column = "DATA";
+  ExpectSameData(block, *ReadMeasurementSet(path, data, {}));
+}
+
+TEST_F(MeasurementSetTest, DescribesItself) {
+  const VisibilityBlock block = Phased();
+  const MeasurementSetInfo info = DescribeMeasurementSet(Write(block));
+  EXPECT_EQ(info.n_rows, block.n_times() * block.n_baselines() * 2);
+  EXPECT_EQ(info.telescope_name, "OVRO_MMA");
+  EXPECT_EQ(info.antennas, block.antennas.names);
+  ASSERT_EQ(info.windows.size(), 2u);
+  EXPECT_EQ(info.windows[0].name, "sb01");
+  EXPECT_EQ(info.windows[1].first_hz, block.frequency_hz[7]);
+  EXPECT_FALSE(info.has_corrected);
+  EXPECT_NEAR(info.start_mjd_s, block.time_mjd_s[0] - block.integration_s[0] / 2, 1e-6);
+  EXPECT_FALSE(info.history.empty());
+}
+
+TEST_F(MeasurementSetTest, UpdatesFlagsAndAddsColumnsInOneStep) {
+  VisibilityBlock block = Phased();
+  const fs::path path = Write(block);
+  const auto original = ReadMeasurementSet(path, {}, {});
+  for (std::size_t i = 0; i < block.flag.size(); i += 3) block.flag[i] ^= 1;
+  std::vector<Visibility> model(block.vis.size(), Visibility(1, -2));
+  MeasurementSetChanges changes;
+  changes.flags = true;
+  changes.model = model.data();
+  changes.application = "test";
+  changes.history = {"flags turned"};
+  UpdateMeasurementSet(path, {}, block, changes, {});
+
+  MeasurementSetSelection selection;
+  selection.column = "DATA";
+  ExpectSameData(block, *ReadMeasurementSet(path, selection, {}));
+  selection.column = "MODEL_DATA";
+  EXPECT_EQ(ReadMeasurementSet(path, selection, {})->vis[5], Visibility(1, -2));
+  EXPECT_EQ(DescribeMeasurementSet(path).history.back(), "flags turned");
+
+  changes.flags = false;  // the column exists now
+  EXPECT_THROW(UpdateMeasurementSet(path, {}, block, changes, {}), Error);
+  changes.replace = true;
+  model[5] = Visibility(9, 9);
+  UpdateMeasurementSet(path, {}, block, changes, {});
+  EXPECT_EQ(ReadMeasurementSet(path, selection, {})->vis[5], Visibility(9, 9));
+  for (const auto& entry : fs::directory_iterator(dir_)) {
+    EXPECT_NE(entry.path().filename().string().front(), '.') << entry.path();
+  }
+}
+
+TEST_F(MeasurementSetTest, NewCorrectedColumnHoldsDataOutsideTheSelection) {
+  const VisibilityBlock block = Phased();
+  const fs::path path = Write(block);
+  MeasurementSetSelection first;
+  first.windows = {0};
+  const auto part = ReadMeasurementSet(path, first, {});
+  std::vector<Visibility> corrected(part->vis.size(), Visibility(3, 0));
+  MeasurementSetChanges changes;
+  changes.corrected = corrected.data();
+  UpdateMeasurementSet(path, first, *part, changes, {});
+  const auto all = ReadMeasurementSet(path, {}, {});
+  EXPECT_EQ(all->vis_view()(1, 2, 3, 0), Visibility(3, 0));
+  EXPECT_EQ(all->vis_view()(1, 2, 9, 0), block.vis_view()(1, 2, 9, 0));
+}
+
+TEST_F(MeasurementSetTest, ReadersOfTheOldSetAreNotDisturbedByAnUpdate) {
+  VisibilityBlock block = Phased();
+  const fs::path path = Write(block);
+  const fs::path kept = dir_ / "kept.ms";
+  fs::rename(path, kept);
+  fs::copy(kept, path, fs::copy_options::recursive | fs::copy_options::create_hard_links);
+  std::memset(block.flag.data(), 1, block.flag.size());
+  MeasurementSetChanges changes;
+  changes.flags = true;
+  UpdateMeasurementSet(path, {}, block, changes, {});
+  EXPECT_EQ(ReadMeasurementSet(path, {}, {})->flag[3], 1);
+  EXPECT_EQ(ReadMeasurementSet(kept, {}, {})->flag[3], MakeTestBlock().flag[3]);
+}
+
+TEST_F(MeasurementSetTest, RefusesWhatIsNoMeasurementSet) {
+  EXPECT_THROW(DescribeMeasurementSet(dir_ / "absent.ms"), Error);
+  fs::create_directories(dir_ / "empty.ms");
+  try {
+    ReadMeasurementSet(dir_ / "empty.ms", {}, {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+    EXPECT_NE(std::string(error.what()).find("empty.ms"), std::string::npos);
+  }
+  const VisibilityBlock block = Phased();
+  const fs::path path = Write(block);
+  MeasurementSetSelection selection;
+  selection.column = "CORRECTED_DATA";
+  EXPECT_THROW(ReadMeasurementSet(path, selection, {}), Error);
+  fs::resize_file(path / "table.dat", 40);
+  EXPECT_THROW(DescribeMeasurementSet(path), Error);
+}
+
+}  // namespace
+}  // namespace contimg::convert
