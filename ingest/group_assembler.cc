@@ -9,7 +9,8 @@
 namespace contimg::ingest {
 
 bool TimeAxis::Agrees(const TimeAxis& other, double tolerance_s) const {
-  return count == other.count && std::abs(first_mjd_s - other.first_mjd_s) <= tolerance_s &&
+  return (count == other.count || count == 0 || other.count == 0) &&
+         std::abs(first_mjd_s - other.first_mjd_s) <= tolerance_s &&
          std::abs(last_mjd_s - other.last_mjd_s) <= tolerance_s;
 }
 
@@ -178,6 +179,19 @@ std::vector<Decision> GroupAssembler::Release(GroupKey key, double deadline) {
   group.deadline = deadline;
   if (auto complete = CloseIfComplete(group)) return {*complete};
   return {};
+}
+
+void GroupAssembler::Hold(GroupKey key) {
+  const auto at = groups_.find(key);
+  if (at != groups_.end() && at->second.phase == GroupPhase::kCollecting) at->second.phase = GroupPhase::kHeld;
+}
+
+std::vector<GroupKey> GroupAssembler::Open() const {
+  std::vector<GroupKey> keys;
+  for (const auto& [key, group] : groups_) {
+    if (group.phase == GroupPhase::kCollecting || group.phase == GroupPhase::kHeld) keys.push_back(key);
+  }
+  return keys;
 }
 
 void GroupAssembler::Close(GroupKey key) {

@@ -37,7 +37,7 @@ struct AssemblyRules {
 struct TimeAxis {
   double first_mjd_s = 0;  // UTC, middle of the first integration
   double last_mjd_s = 0;
-  std::size_t count = 0;
+  std::size_t count = 0;  // 0: not known (a group restored from records), agrees with any
   bool Agrees(const TimeAxis& other, double tolerance_s) const;
 };
 
@@ -47,6 +47,8 @@ struct SubbandFile {
   UtcTime stamp;  // from the name
   TimeAxis axis;
   std::uint64_t size = 0;
+  std::int64_t mtime_ns = 0;
+  std::string fingerprint;  // equal for equal content (ops decides how it is made)
 };
 
 using GroupKey = std::uint64_t;
@@ -101,10 +103,14 @@ class GroupAssembler {
   // The group whose axis agrees with `axis`, if one is known.
   const AssembledGroup* Find(const TimeAxis& axis) const;
   const AssembledGroup* Find(GroupKey key) const;
+  // The groups that are collecting or held.
+  std::vector<GroupKey> Open() const;
   // Makes a group known again after a restart; its key is set by the assembler and returned.
   GroupKey Restore(AssembledGroup group);
   // The operator takes a held group on: complete or sufficient groups become ready, others collect until `deadline`.
   std::vector<Decision> Release(GroupKey key, double deadline);
+  // The operator holds a collecting group back.
+  void Hold(GroupKey key);
   // The group's fate was decided elsewhere (cancelled, requeued with its late files): from now on it counts as closed.
   void Close(GroupKey key);
   void Forget(GroupKey key);

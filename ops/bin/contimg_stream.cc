@@ -1,3 +1,4 @@
-#include "ops/cli/program.h"
+// The contimg-stream service.
+#include "ops/daemon/daemon.h"
 
-int main(int argc, char** argv) { return contimg::ops::RunProgram(argc, argv); }
+int main(int argc, char** argv) { return contimg::ops::RunStream(argc, argv); }

@@ -5,7 +5,11 @@ namespace contimg::ops {
 void AddCommands(CLI::App& app) {
   AddConfigCommand(app);
   AddConvertCommand(app);
+  AddInspectCommand(app);
+  AddQueueCommand(app);
   AddSimulateCommand(app);
+  AddStatusCommand(app);
+  AddWorkerCommand(app);
 }
 
 }  // namespace contimg::ops

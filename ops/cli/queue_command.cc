@@ -1,0 +1,309 @@
+// `contimg queue`: look at the groups and steer them, while the daemon runs or not.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "config/product_paths.h"
+#include "config/settings.h"
+#include "config/time.h"
+#include "ops/cli/commands.h"
+#include "ops/cli/program_options.h"
+#include "state/group_store.h"
+
+namespace contimg::ops {
+namespace {
+
+using nlohmann::ordered_json;
+using state::GroupRow;
+using state::GroupState;
+using state::GroupStore;
+
+constexpr const char* kActor = "operator";
+
+struct QueueArgs {
+  std::vector<std::string> ids;
+  std::vector<std::string> states;
+  std::string from, before, error_kind, reason;
+  bool failed = false, all = false, json = false, oldest = false;
+  int limit = 0;
+  int events = 50;
+  int priority = 0;
+};
+
+GroupStore OpenStore(const LoadedSettings& settings) {
+  return GroupStore(ProductPaths(Roots(settings.values)).Database(StateDatabase::kIngest));
+}
+
+std::string TimeOrDash(double unix_s) { return unix_s > 0 ? UtcTime::FromUnix(unix_s).Iso8601() : "-"; }
+
+state::GroupQuery MakeQuery(const QueueArgs& args) {
+  state::GroupQuery query;
+  for (const std::string& word : args.states) query.states.push_back(state::ParseGroupState(word));
+  if (args.failed) {
+    query.states.push_back(GroupState::kFailed);
+    query.states.push_back(GroupState::kDead);
+  }
+  if (!args.error_kind.empty()) query.error_kind = ParseErrorKind(args.error_kind);
+  query.id_from = args.from;
+  query.id_before = args.before;
+  query.limit = args.limit;
+  query.newest_first = !args.oldest;
+  return query;
+}
+
+ordered_json ToJson(const GroupRow& row) {
+  return {{"id", row.id},
+          {"state", ToString(row.state)},
+          {"attempts", row.attempts},
+          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
+          {"error", row.error.empty() ? ordered_json() : ordered_json(row.error)},
+          {"subbands_present", row.subbands_present},
+          {"subbands_expected", row.subbands_expected},
+          {"updated_at", TimeOrDash(row.updated_at) + "Z"}};
+}
+
+std::string Dump(const ordered_json& value) {
+  return value.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+void List(const QueueArgs& args) {
+  GroupStore store = OpenStore(CurrentSettings());
+  const std::vector<GroupRow> rows = store.List(MakeQuery(args));
+  if (args.json) {
+    // One array; written row by row, since a year of groups is a long one.
+    fmt::print("[");
+    const char* separator = "\n";
+    for (const GroupRow& row : rows) {
+      fmt::print("{}{}", separator, ToJson(row).dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+      separator = ",\n";
+    }
+    fmt::print("\n]\n");
+    return;
+  }
+  fmt::print("{:<20} {:<20} {:>8} {:>8}  {:<20} {}\n", "group", "state", "subbands", "attempts", "updated", "error");
+  for (const GroupRow& row : rows) {
+    fmt::print("{:<20} {:<20} {:>5}/{:<2} {:>8}  {:<20} {}\n", row.id, ToString(row.state), row.subbands_present,
+               row.subbands_expected, row.attempts, TimeOrDash(row.updated_at),
+               row.error_kind ? fmt::format("{}: {}", ToString(*row.error_kind), row.error) : "");
+  }
+}
+
+void Show(const QueueArgs& args) {
+  const LoadedSettings settings = CurrentSettings();
+  GroupStore store = OpenStore(settings);
+  const ProductPaths paths(Roots(settings.values));
+  ordered_json all = ordered_json::array();
+  for (const std::string& id : args.ids) {
+    const auto row = store.Find(id);
+    if (!row) throw Error(ErrorKind::kUsage, "queue", id, "there is no such group");
+    ordered_json value = ToJson(*row);
+    value["priority"] = row->priority;
+    value["next_attempt_at"] = TimeOrDash(row->next_attempt_at);
+    value["data_start"] = row->data_start_mjd > 0 ? UtcTime::FromMjd(row->data_start_mjd).Iso8601(3) : "-";
+    value["data_end"] = row->data_end_mjd > 0 ? UtcTime::FromMjd(row->data_end_mjd).Iso8601(3) : "-";
+    value["first_file_at"] = TimeOrDash(row->first_file_at);
+    value["started_at"] = TimeOrDash(row->started_at);
+    value["finished_at"] = TimeOrDash(row->finished_at);
+    value["executor"] = row->executor_id;
+    value["stage"] = row->stage;
+    value["progress"] = row->progress;
+    value["timings_s"] = ordered_json::parse(row->timings_json, nullptr, false);
+    if (row->state == GroupState::kDead) value["log"] = paths.FailedLog(id).string();
+    for (const auto& file : store.Files(id)) {
+      value["files"].push_back({{"subband", file.subband},
+                                {"path", file.path},
+                                {"size", file.size_bytes},
+                                {"status", file.status},
+                                {"seen_at", TimeOrDash(file.seen_at)}});
+    }
+    for (const auto& event : store.Events(id, args.events)) {
+      value["events"].push_back({{"at", UtcTime::FromUnix(event.at).Iso8601(3)},
+                                 {"kind", event.kind},
+                                 {"from", event.from_state},
+                                 {"to", event.to_state},
+                                 {"actor", event.actor},
+                                 {"detail", event.detail}});
+    }
+    all.push_back(std::move(value));
+  }
+  if (args.json) {
+    fmt::print("{}\n", Dump(all));
+    return;
+  }
+  for (const ordered_json& value : all) {
+    for (const auto& [key, field] : value.items()) {
+      if (key == "files") {
+        fmt::print("files\n");
+        for (const auto& f : field) {
+          fmt::print("  sb{:02d} {:<9} {}\n", f["subband"].get<int>(), f["status"].get<std::string>(),
+                     f["path"].get<std::string>());
+        }
+      } else if (key == "events") {
+        fmt::print("events\n");
+        for (const auto& e : field) {
+          const std::string change =
+              e["to"].get<std::string>().empty()
+                  ? e["kind"].get<std::string>()
+                  : fmt::format("{} -> {}", e["from"].get<std::string>(), e["to"].get<std::string>());
+          fmt::print("  {} {:<22} {:<9} {}\n", e["at"].get<std::string>(), change, e["actor"].get<std::string>(),
+                     e["detail"].get<std::string>());
+        }
+      } else {
+        fmt::print("{:<18} {}\n", key, field.is_string() ? field.get<std::string>() : field.dump());
+      }
+    }
+  }
+}
+
+// Applies `act` to the named groups or to those that the selection finds; refusals of single groups do not stop the
+// others and make the command fail at the end.
+void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_states, const char* verb,
+                 const std::function<void(GroupStore&, const GroupRow&)>& act) {
+  GroupStore store = OpenStore(CurrentSettings());
+  std::vector<std::string> ids = args.ids;
+  const bool selection = args.all || args.failed || !args.states.empty() || !args.from.empty() ||
+                         !args.before.empty() || !args.error_kind.empty();
+  if (ids.empty() && !selection) {
+    throw Error(ErrorKind::kUsage, "queue", verb, "name groups, or select them (--failed, --state, --from, --all)");
+  }
+  if (ids.empty()) {
+    state::GroupQuery query = MakeQuery(args);
+    if (query.states.empty()) query.states = default_states;
+    for (const GroupRow& row : store.List(query)) ids.push_back(row.id);
+  }
+  int n_refused = 0;
+  std::string refusal;
+  ordered_json changed = ordered_json::array();
+  for (const std::string& id : ids) {
+    try {
+      const auto row = store.Find(id);
+      if (!row) throw Error(ErrorKind::kUsage, "queue", id, "there is no such group");
+      act(store, *row);
+      changed.push_back(ToJson(*store.Find(id)));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kUsage || ids.size() == 1) throw;
+      ++n_refused;
+      if (refusal.empty()) refusal = error.what();
+    }
+  }
+  if (args.json) {
+    fmt::print("{}\n", Dump(changed));
+  } else {
+    fmt::print("{}: {} groups\n", verb, changed.size());
+  }
+  if (n_refused > 0) {
+    throw Error(ErrorKind::kUsage, "queue", verb, fmt::format("{} groups refused, the first: {}", n_refused, refusal));
+  }
+}
+
+void Move(GroupStore& store, const GroupRow& row, GroupState to, const QueueArgs& args, const char* verb,
+          bool reset_attempts = false) {
+  const double now = UtcTime::Now().unix_s();
+  state::TransitionDetails details;
+  details.actor = kActor;
+  details.detail = args.reason.empty() ? verb : fmt::format("{}: {}", verb, args.reason);
+  details.reset_attempts = reset_attempts;
+  if (to == GroupState::kReady) details.next_attempt_at = now;
+  store.Transition(row.id, to, details, now);
+}
+
+void Requeue(GroupStore& store, const GroupRow& row, const QueueArgs& args) {
+  if (row.state == GroupState::kReady) return;
+  if (row.state == GroupState::kRunning) {
+    throw Error(ErrorKind::kUsage, "queue", row.id, "is running; cancel it first");
+  }
+  const double now = UtcTime::Now().unix_s();
+  store.database().Write([&] {
+    // Subbands that came after the group had been closed take part from now on.
+    std::vector<state::SubbandFileRow> late;
+    for (state::SubbandFileRow file : store.Files(row.id)) {
+      if (file.status != "late") continue;
+      file.status = "present";
+      late.push_back(file);
+    }
+    if (!late.empty()) store.AddFiles(row, late, kActor, now);
+    Move(store, row, GroupState::kReady, args, "requeue", true);
+  });
+}
+
+void Release(GroupStore& store, const GroupRow& row, const QueueArgs& args, const Settings& settings) {
+  if (row.state != GroupState::kHeld) throw Error(ErrorKind::kUsage, "queue", row.id, "is not held");
+  const bool enough =
+      row.subbands_present >= std::min<int>(row.subbands_expected, static_cast<int>(settings.ingest.min_subbands));
+  Move(store, row, enough ? GroupState::kReady : GroupState::kCollecting, args, "release");
+}
+
+void AddSelection(CLI::App* command, const std::shared_ptr<QueueArgs>& args) {
+  command->add_option("--state", args->states,
+                      "only groups in this state (collecting, ready, running, awaiting_calibration, done, failed, "
+                      "dead, held, cancelled; repeatable)");
+  command->add_flag("--failed", args->failed, "groups that failed or were given up");
+  command->add_option("--error-kind", args->error_kind, "only groups whose last error is of this kind");
+  command->add_option("--from", args->from, "only groups from this time on (2025-10-13 or 2025-10-13T13:28:03)");
+  command->add_option("--before", args->before, "only groups before this time");
+}
+
+CLI::App* AddAction(CLI::App* queue, const char* name, const char* help, const std::shared_ptr<QueueArgs>& args) {
+  CLI::App* command = queue->add_subcommand(name, help);
+  command->add_option("group", args->ids, "group ids (2025-10-13T13:28:03)");
+  AddSelection(command, args);
+  command->add_flag("--all", args->all, "every group that the action applies to");
+  command->add_option("--reason", args->reason, "a sentence for the audit trail");
+  command->add_flag("--json", args->json, "print the changed groups as JSON");
+  return command;
+}
+
+}  // namespace
+
+void AddQueueCommand(CLI::App& app) {
+  CLI::App* queue = app.add_subcommand("queue", "Look at the groups in the queue and steer them");
+  queue->require_subcommand(1);
+  auto args = std::make_shared<QueueArgs>();
+
+  CLI::App* list = queue->add_subcommand("list", "Groups and their states, newest first");
+  AddSelection(list, args);
+  list->add_option("--limit", args->limit, "at most this many (0: all)");
+  list->add_flag("--oldest-first", args->oldest, "oldest first");
+  list->add_flag("--json", args->json, "one JSON array");
+  list->callback([args] { List(*args); });
+
+  CLI::App* show = queue->add_subcommand("show", "Everything about groups: files, times, audit trail");
+  show->add_option("group", args->ids, "group ids")->required();
+  show->add_option("--events", args->events, "at most this many of the newest events (0: all)")->capture_default_str();
+  show->add_flag("--json", args->json, "one JSON array");
+  show->callback([args] { Show(*args); });
+
+  AddAction(queue, "requeue", "Try again: failed, dead and cancelled groups; done ones are processed anew", args)
+      ->callback([args] {
+        ForSelected(*args, {GroupState::kFailed, GroupState::kDead}, "requeued",
+                    [&](GroupStore& store, const GroupRow& row) { Requeue(store, row, *args); });
+      });
+  AddAction(queue, "hold", "Keep groups from being processed; a running worker is ended", args)->callback([args] {
+    ForSelected(*args, {GroupState::kReady, GroupState::kFailed}, "held",
+                [&](GroupStore& store, const GroupRow& row) { Move(store, row, GroupState::kHeld, *args, "hold"); });
+  });
+  AddAction(queue, "release", "Let held groups go on", args)->callback([args] {
+    const Settings settings = CurrentSettings().values;
+    ForSelected(*args, {GroupState::kHeld}, "released",
+                [&](GroupStore& store, const GroupRow& row) { Release(store, row, *args, settings); });
+  });
+  AddAction(queue, "cancel", "Give groups up for good; a running worker is ended", args)->callback([args] {
+    ForSelected(
+        *args, {GroupState::kReady, GroupState::kFailed}, "cancelled",
+        [&](GroupStore& store, const GroupRow& row) { Move(store, row, GroupState::kCancelled, *args, "cancel"); });
+  });
+  CLI::App* prioritise = AddAction(queue, "priority", "Set the priority of groups; larger goes first", args);
+  prioritise->add_option("--to", args->priority, "the new priority (0 is normal)")->required();
+  prioritise->callback([args] {
+    ForSelected(*args, {GroupState::kReady}, "prioritised", [&](GroupStore& store, const GroupRow& row) {
+      store.SetPriority(row.id, args->priority, kActor, UtcTime::Now().unix_s());
+    });
+  });
+}
+
+}  // namespace contimg::ops

@@ -1,0 +1,203 @@
+// `contimg status`: one screen that says whether it is healthy, what it is doing and what needs a hand.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "config/product_paths.h"
+#include "config/settings.h"
+#include "config/time.h"
+#include "ops/cli/commands.h"
+#include "ops/cli/program_options.h"
+#include "ops/daemon/instance_lock.h"
+#include "state/group_store.h"
+
+namespace contimg::ops {
+namespace {
+
+using nlohmann::ordered_json;
+
+// GET /api/v1/status of the running daemon; nullopt when it does not answer within two seconds.
+std::optional<ordered_json> AskDaemon(const std::string& listen) {
+  namespace beast = boost::beast;
+  namespace http = beast::http;
+  const std::size_t colon = listen.rfind(':');
+  if (colon == std::string::npos) return std::nullopt;
+  std::string host = listen.substr(0, colon);
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "[::]") host = "::1";
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+
+  boost::asio::io_context io;
+  beast::tcp_stream stream(io);
+  stream.expires_after(std::chrono::seconds(2));
+  http::request<http::empty_body> request{http::verb::get, "/api/v1/status", 11};
+  request.set(http::field::host, host);
+  request.keep_alive(false);
+  beast::flat_buffer buffer;
+  http::response<http::string_body> response;
+  bool good = false;
+  boost::system::error_code address_error;
+  const auto address = boost::asio::ip::make_address(host, address_error);
+  if (address_error) return std::nullopt;
+  const auto port = static_cast<std::uint16_t>(std::atoi(listen.c_str() + colon + 1));
+  stream.async_connect(boost::asio::ip::tcp::endpoint(address, port), [&](beast::error_code error) {
+    if (error) return;
+    http::async_write(stream, request, [&](beast::error_code write_error, std::size_t) {
+      if (write_error) return;
+      http::async_read(stream, buffer, response, [&](beast::error_code read_error, std::size_t) {
+        good = !read_error && response.result() == http::status::ok;
+      });
+    });
+  });
+  io.run();
+  if (!good) return std::nullopt;
+  ordered_json value = ordered_json::parse(response.body(), nullptr, false);
+  if (value.is_discarded()) return std::nullopt;
+  return value;
+}
+
+// What the database alone can tell, in the daemon's own form.
+ordered_json FromDatabase(const ProductPaths& paths) {
+  ordered_json status;
+  const auto path = paths.Database(StateDatabase::kIngest);
+  if (!std::filesystem::exists(path)) {
+    status["groups"] = ordered_json::object();
+    status["oldest_unprocessed"] = nullptr;
+    return status;
+  }
+  state::GroupStore store(path);
+  const state::GroupSummary summary = store.Summary();
+  for (const auto& [state, count] : summary.counts) status["groups"][std::string(ToString(state))] = count;
+  const double now = UtcTime::Now().unix_s();
+  status["oldest_unprocessed"] =
+      summary.oldest_unprocessed.empty()
+          ? ordered_json()
+          : ordered_json{{"id", summary.oldest_unprocessed}, {"age_s", now - summary.oldest_unprocessed_since}};
+  return status;
+}
+
+ordered_json Collect() {
+  const LoadedSettings settings = CurrentSettings();
+  const ProductPaths paths(Roots(settings.values));
+  const std::filesystem::path state = paths.Database(StateDatabase::kIngest).parent_path();
+  const InstanceInfo instance = FindInstance(state);
+  ordered_json status;
+  status["daemon"] = instance.pid == 0 ? "stopped" : "running";
+  std::optional<ordered_json> live;
+  if (instance.pid != 0 && !instance.listen.empty()) live = AskDaemon(instance.listen);
+  if (instance.pid != 0 && !live) {
+    status["daemon"] = instance.listen.empty() && settings.values.http.enabled ? "starting" : "not answering";
+    if (!settings.values.http.enabled) status["daemon"] = "running";
+  }
+  status.update(live ? *live : FromDatabase(paths));
+  if (!live) {
+    status["ready"] = false;
+    ordered_json troubles = ordered_json::array();
+    if (instance.pid == 0) troubles.push_back("contimg-stream is not running");
+    if (instance.pid != 0 && settings.values.http.enabled) {
+      troubles.push_back(fmt::format("contimg-stream (process {}) does not answer", instance.pid));
+    }
+    status["troubles"] = troubles;
+  }
+  return status;
+}
+
+std::string Duration(double s) {
+  if (s < 120) return fmt::format("{:.0f} s", s);
+  if (s < 7200) return fmt::format("{:.0f} min", s / 60);
+  if (s < 172800) return fmt::format("{:.1f} h", s / 3600);
+  return fmt::format("{:.1f} days", s / 86400);
+}
+
+std::string Gigabytes(const ordered_json& disk) {
+  return fmt::format("{:.1f} of {:.1f} GB free", disk["free_bytes"].get<double>() * 1e-9,
+                     disk["total_bytes"].get<double>() * 1e-9);
+}
+
+std::string Screen(const ordered_json& s) {
+  std::string text;
+  const bool ready = s.value("ready", false);
+  const auto troubles = s.value("troubles", ordered_json::array());
+  text += fmt::format("contimg-stream  {}{}\n", s.value("daemon", "?"),
+                      ready ? troubles.empty() ? ", all is well" : ", needs a look" : ", not ready");
+  if (s.contains("uptime_s")) {
+    text += fmt::format("  process {} for {}, version {}\n", s["pid"].get<int>(), Duration(s["uptime_s"]),
+                        s["version"].get<std::string>());
+  }
+  if (!troubles.empty()) {
+    text += "needs a hand\n";
+    for (const auto& trouble : troubles) text += fmt::format("  {}\n", trouble.get<std::string>());
+  }
+  text += "groups\n ";
+  for (const auto& [state, count] : s["groups"].items()) {
+    if (count.get<std::int64_t>() > 0) text += fmt::format(" {} {} ", count.get<std::int64_t>(), state);
+  }
+  text += "\n";
+  if (s["oldest_unprocessed"].is_object()) {
+    text += fmt::format("  oldest not finished: {}, seen {} ago\n", s["oldest_unprocessed"]["id"].get<std::string>(),
+                        Duration(s["oldest_unprocessed"]["age_s"]));
+  }
+  if (s.contains("jobs")) {
+    text += fmt::format("at work\n{}", s["jobs"].empty() ? "  nothing\n" : "");
+    for (const auto& job : s["jobs"]) {
+      text +=
+          fmt::format("  {}  {:<10} {:3.0f} %  {:>8}  {:.2f} GB  {}\n", job["group"].get<std::string>(),
+                      job["stage"].get<std::string>(), 100 * job["fraction"].get<double>(), Duration(job["running_s"]),
+                      job["memory_bytes"].get<double>() * 1e-9, job["where"].get<std::string>());
+    }
+  }
+  if (s.contains("incoming")) {
+    const auto& in = s["incoming"];
+    text += fmt::format("incoming  {}: {} files, {} not looked into, {} to be tried again{}\n",
+                        in["directory"].get<std::string>(), in["files"].get<std::int64_t>(),
+                        in["pending"].get<std::int64_t>(), in["retrying"].get<std::int64_t>(),
+                        in["polling"].get<bool>() ? " (polling)" : "");
+    if (in["last_file_at"].is_string()) text += fmt::format("  last file {}\n", in["last_file_at"].get<std::string>());
+  }
+  if (s.contains("disks")) {
+    text += fmt::format("disks  scratch {}, state {}, staging {}{}\n", Gigabytes(s["disks"]["scratch"]),
+                        Gigabytes(s["disks"]["state"]), Gigabytes(s["disks"]["staging"]),
+                        s["dispatch_allowed"].get<bool>() ? "" : "; no new work starts");
+  }
+  return text;
+}
+
+}  // namespace
+
+void AddStatusCommand(CLI::App& app) {
+  struct Args {
+    bool json = false, watch = false;
+    double interval_s = 2;
+  };
+  auto args = std::make_shared<Args>();
+  CLI::App* command = app.add_subcommand("status", "Is it healthy, what is it doing, what needs a hand");
+  command->add_flag("--json", args->json, "print everything as one JSON object");
+  command->add_flag("--watch", args->watch, "repeat until interrupted");
+  command->add_option("--interval", args->interval_s, "seconds between repetitions")->capture_default_str();
+  command->callback([args] {
+    for (;;) {
+      const ordered_json status = Collect();
+      if (args->json) {
+        fmt::print("{}\n", status.dump(args->watch ? -1 : 2));
+      } else {
+        if (args->watch && ::isatty(STDOUT_FILENO) == 1) fmt::print("\033[H\033[2J");
+        fmt::print("{}", Screen(status));
+      }
+      if (!args->watch) return;
+      std::fflush(stdout);
+      std::this_thread::sleep_for(std::chrono::duration<double>(args->interval_s));
+    }
+  });
+}
+
+}  // namespace contimg::ops

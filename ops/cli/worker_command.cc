@@ -1,0 +1,35 @@
+// `contimg worker`: what the daemon starts. Not for people, except to repeat a failed job by hand.
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "config/os.h"
+#include "ops/cli/commands.h"
+#include "ops/runner/header_check.h"
+#include "ops/runner/worker.h"
+
+namespace contimg::ops {
+
+void AddWorkerCommand(CLI::App& app) {
+  struct Args {
+    std::string job;
+    bool check_files = false;
+  };
+  auto args = std::make_shared<Args>();
+  CLI::App* command = app.add_subcommand(
+      "worker", "Run one job of the queue (internal; the log of a failed group names the command to repeat it)");
+  command->add_option("job", args->job, "job.json as the daemon writes it")->type_name("JOB.json");
+  command->add_flag("--check-files", args->check_files, "read paths on stdin and describe each on stdout");
+  command->callback([args] {
+    if (!args->check_files && args->job.empty()) {
+      throw Error(ErrorKind::kUsage, "worker", "", "expected a job file");
+    }
+    const int status = args->check_files ? RunHeaderCheck() : RunWorker(args->job, RealOs());
+    // The report says everything; nothing is left to do, and freeing a tile of gigabytes page by page takes time.
+    std::fflush(nullptr);
+    std::_Exit(status);
+  });
+}
+
+}  // namespace contimg::ops

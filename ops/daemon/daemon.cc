@@ -1,0 +1,419 @@
+#include "ops/daemon/daemon.h"
+
+#include <dirent.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "config/settings_loader.h"
+#include "convert/staging.h"
+#include "ops/daemon/directory_sizes.h"
+#include "ops/daemon/dispatcher.h"
+#include "ops/daemon/ingest_service.h"
+#include "ops/daemon/instance_lock.h"
+#include "ops/daemon/local_executor.h"
+#include "ops/daemon/log.h"
+#include "ops/daemon/service_manager.h"
+#include "ops/daemon/watermarks.h"
+#include "ops/http/http_server.h"
+#include "ops/version.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr auto kTick = std::chrono::milliseconds(100);
+constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900;
+constexpr double kDatabaseTimeoutS = 1;  // then the write waits in its queue and the loop goes on
+
+std::string HostName() {
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+state::DatabaseOptions QueueOptions() {
+  state::DatabaseOptions options;
+  options.busy_timeout_s = kDatabaseTimeoutS;
+  return options;
+}
+
+class Daemon {
+ public:
+  explicit Daemon(const DaemonOptions& options);
+  void Run();
+
+ private:
+  void Tick();
+  void AwaitTick();
+  void AwaitSignals();
+  void Reload();
+  void Stop(const char* why);
+  void LookAtDisk();
+  void Sweep();
+  void UpdateGauges();
+  void AddRoutes();
+  std::vector<std::string> Troubles();
+  std::string StatusLine();
+  bool Ready() const;
+  ordered_json Status();
+
+  DaemonOptions options_;
+  Os& os_;
+  ServiceManager service_;
+  ProductPaths paths_;
+  InstanceLock lock_;
+  boost::asio::io_context io_{1};
+  DaemonClock clock_;
+  Metrics metrics_;
+  state::GroupStore store_;
+  WriteQueue writes_;
+  IngestService ingest_;
+  Dispatcher dispatcher_;
+  DirectorySizes sizes_;
+  HttpRouter router_;
+  std::unique_ptr<HttpServer> http_;
+  boost::asio::steady_timer timer_;
+  boost::asio::signal_set signals_;
+  DiskReport disks_;
+  std::vector<std::string> disk_troubles_before_;
+  state::GroupSummary summary_;
+  bool summary_good_ = false;
+  double started_, started_unix_;
+  double next_summary_ = 0, next_disk_ = 0, next_sweep_ = 0, next_alive_ = 0;
+  std::optional<double> stop_by_;
+  bool clock_trouble_ = false;
+};
+
+Daemon::Daemon(const DaemonOptions& options)
+    : options_(options),
+      os_(OsOr(options.os)),
+      paths_(Roots(options.settings)),
+      lock_(paths_.roots().state),
+      store_(paths_.Database(StateDatabase::kIngest), QueueOptions()),
+      writes_(store_, metrics_),
+      ingest_(IngestContext{io_, store_, writes_, metrics_, clock_, os_, paths_, options.program, options.watcher},
+              options.settings),
+      dispatcher_(DispatchContext{store_, writes_, metrics_, clock_, os_, paths_,
+                                  fmt::format("contimg-stream {} {}", HostName(), ::getpid())},
+                  options.settings),
+      sizes_({{"incoming", paths_.roots().input},
+              {"ms", paths_.roots().output},
+              {"images", paths_.roots().images},
+              {"tmp", paths_.roots().tmp},
+              {"state", paths_.roots().state}},
+             kDirectorySizesS),
+      timer_(io_),
+      signals_(io_, SIGTERM, SIGINT, SIGHUP),
+      started_(clock_.Steady()),
+      started_unix_(clock_.Unix()) {
+  dispatcher_.SetExecutor(
+      std::make_unique<LocalExecutor>(io_, LocalExecutorOptions{options.program, 5}, dispatcher_.Events()));
+}
+
+void Daemon::Sweep() {
+  int n = 0;
+  for (const fs::path& root : {paths_.roots().staging, paths_.roots().tmp / "staging"}) {
+    try {
+      n += convert::SweepStaging(root, os_);
+    } catch (const Error& error) {
+      Log(LogLevel::kWarning, "", fmt::format("staging cannot be swept: {}", error.what()));
+    }
+  }
+  // Unfinished siblings appear only where products do: in the day folders of the last days.
+  for (double day = 0; day < 3; day += 1) {
+    const std::string stamp = (UtcTime::FromUnix(clock_.Unix()) - day * kSecondsPerDay).Iso8601();
+    for (const fs::path& folder : {paths_.ScienceMs(stamp).parent_path(), paths_.FailedMs(stamp).parent_path()}) {
+      try {
+        if (fs::is_directory(folder)) n += convert::SweepUnfinished(folder, os_);
+      } catch (const Error& error) {
+        Log(LogLevel::kWarning, "", fmt::format("unfinished products cannot be swept: {}", error.what()));
+      }
+    }
+  }
+  if (n > 0) Log(LogLevel::kInfo, "", fmt::format("{} leftovers of dead workers removed", n));
+}
+
+void Daemon::LookAtDisk() {
+  disks_ = LookAtDisks(os_, paths_.roots(), options_.settings.disk);
+  metrics_.SetDisk("scratch", disks_.scratch.free_bytes, disks_.scratch.total_bytes);
+  metrics_.SetDisk("state", disks_.state.free_bytes, disks_.state.total_bytes);
+  metrics_.SetDisk("staging", disks_.staging.free_bytes, disks_.staging.total_bytes);
+  metrics_.SetDispatchAllowed(disks_.dispatch_allowed);
+  // The figures change all the time: a sentence per change of the number of troubles is enough.
+  if (disks_.troubles.size() != disk_troubles_before_.size()) {
+    for (const std::string& trouble : disks_.troubles) Log(LogLevel::kWarning, "", trouble);
+    if (disks_.troubles.empty()) Log(LogLevel::kInfo, "", "all disks have room again");
+  }
+  disk_troubles_before_ = disks_.troubles;
+}
+
+bool Daemon::Ready() const {
+  return ingest_.directory_present() && ingest_.caught_up() && writes_.trouble().empty() && !stop_by_;
+}
+
+std::vector<std::string> Daemon::Troubles() {
+  std::vector<std::string> troubles = disks_.troubles;
+  for (std::string& trouble : ingest_.Troubles()) troubles.push_back(std::move(trouble));
+  if (!writes_.trouble().empty()) {
+    troubles.push_back(
+        fmt::format("the queue cannot be written ({}); {} changes wait", writes_.trouble(), writes_.size()));
+  }
+  if (clock_.StepBack() > 1) {
+    troubles.push_back(fmt::format("the system's clock has stepped back by {:.0f} s", clock_.StepBack()));
+  }
+  for (const auto& [state, count] : summary_.counts) {
+    if (count == 0) continue;
+    if (state == state::GroupState::kDead) {
+      troubles.push_back(fmt::format("{} dead groups (contimg queue list --state dead)", count));
+    } else if (state == state::GroupState::kHeld) {
+      troubles.push_back(fmt::format("{} held groups (contimg queue list --state held)", count));
+    }
+  }
+  return troubles;
+}
+
+std::string Daemon::StatusLine() {
+  std::int64_t waiting = 0;
+  for (const auto& [state, count] : summary_.counts) {
+    if (state == state::GroupState::kReady || state == state::GroupState::kFailed) waiting += count;
+  }
+  const auto troubles = Troubles();
+  return fmt::format("{} collecting, {} waiting, {} running{}{}", ingest_.n_collecting(), waiting,
+                     dispatcher_.n_running(), troubles.empty() ? "" : "; ", troubles.empty() ? "" : troubles.front());
+}
+
+ordered_json Daemon::Status() {
+  const double now = clock_.Unix();
+  ordered_json status;
+  status["version"] = kVersion;
+  status["pid"] = ::getpid();
+  status["started_at"] = UtcTime::FromUnix(started_unix_).Iso8601();
+  status["uptime_s"] = clock_.Steady() - started_;
+  status["ready"] = Ready();
+  status["troubles"] = Troubles();
+  ordered_json& incoming = status["incoming"];
+  incoming["directory"] = paths_.roots().input.string();
+  incoming["files"] = ingest_.n_incoming();
+  incoming["pending"] = ingest_.n_pending();
+  incoming["retrying"] = ingest_.n_retrying();
+  incoming["polling"] = ingest_.polling();
+  incoming["caught_up"] = ingest_.caught_up();
+  incoming["last_file_at"] =
+      ingest_.last_file_unix() ? ordered_json(UtcTime::FromUnix(*ingest_.last_file_unix()).Iso8601()) : ordered_json();
+  ordered_json groups = ordered_json::object();
+  for (const auto& [state, count] : summary_.counts) groups[std::string(ToString(state))] = count;
+  status["groups"] = groups;
+  status["oldest_unprocessed"] =
+      summary_.oldest_unprocessed.empty()
+          ? ordered_json()
+          : ordered_json{{"id", summary_.oldest_unprocessed}, {"age_s", now - summary_.oldest_unprocessed_since}};
+  ordered_json jobs = ordered_json::array();
+  for (const RunningJob& job : dispatcher_.Running()) {
+    jobs.push_back({{"group", job.group},
+                    {"stage", job.stage},
+                    {"fraction", job.fraction},
+                    {"running_s", job.running_s},
+                    {"where", job.where},
+                    {"memory_bytes", job.memory_bytes}});
+  }
+  status["jobs"] = jobs;
+  status["dispatch_allowed"] = disks_.dispatch_allowed;
+  const auto disk = [](const DiskSpace& space) {
+    return ordered_json{{"free_bytes", space.free_bytes}, {"total_bytes", space.total_bytes}};
+  };
+  status["disks"] = {
+      {"scratch", disk(disks_.scratch)}, {"state", disk(disks_.state)}, {"staging", disk(disks_.staging)}};
+  return status;
+}
+
+void Daemon::UpdateGauges() {
+  const double now = clock_.Unix();
+  std::map<std::string, std::int64_t> groups;
+  for (const auto& [state, count] : summary_.counts) groups[std::string(ToString(state))] = count;
+  metrics_.SetGroups(groups);
+  metrics_.SetOldestUnprocessed(
+      summary_.oldest_unprocessed.empty() ? 0 : std::max(0.0, now - summary_.oldest_unprocessed_since));
+  if (ingest_.last_file_unix()) metrics_.SetSinceLastFile(std::max(0.0, now - *ingest_.last_file_unix()));
+  std::uint64_t memory = 0;
+  for (const RunningJob& job : dispatcher_.Running()) memory += job.memory_bytes;
+  metrics_.SetWorkers(dispatcher_.n_running(), static_cast<std::size_t>(options_.settings.executor.jobs), memory);
+  metrics_.SetIncoming(ingest_.n_incoming(), ingest_.n_pending(), ingest_.n_retrying());
+  metrics_.SetPolling(ingest_.polling());
+  for (const auto& [name, size] : sizes_.Latest()) metrics_.SetDirectory(name, size.bytes, size.growth_bytes_per_s);
+
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  std::size_t n_files = 0;
+  if (DIR* directory = ::opendir("/proc/self/fd")) {
+    while (::readdir(directory) != nullptr) ++n_files;
+    ::closedir(directory);
+  }
+  metrics_.SetOwnResources(seconds(usage.ru_utime) + seconds(usage.ru_stime), GroupMemoryBytes(::getpid()),
+                           n_files > 3 ? n_files - 3 : 0);  // without ".", ".." and the listing's own
+}
+
+void Daemon::AddRoutes() {
+  router_.Add({"GET", "/metrics", "Figures for Prometheus.", [this](const HttpRequest&) {
+                 UpdateGauges();
+                 return HttpResponse{200, std::string(Metrics::kContentType), metrics_.Serialize()};
+               }});
+  router_.Add({"GET", "/healthz", "200 while the service's loop turns.", [](const HttpRequest&) {
+                 return HttpResponse{200, "application/json", "{\"alive\":true}\n"};
+               }});
+  router_.Add({"GET", "/readyz", "200 when files are noticed and the queue can be written, else 503.",
+               [this](const HttpRequest&) {
+                 const bool ready = Ready();
+                 return HttpResponse{ready ? 200 : 503, "application/json",
+                                     ordered_json{{"ready", ready}, {"troubles", Troubles()}}.dump() + "\n"};
+               }});
+  router_.Add({"GET", "/api/v1/status", "Everything on one screen, as JSON.", [this](const HttpRequest&) {
+                 return HttpResponse{200, "application/json", Status().dump() + "\n"};
+               }});
+}
+
+void Daemon::Tick() {
+  const double now = clock_.Steady();
+  if (service_.alive_interval_s() && now >= next_alive_) {
+    next_alive_ = now + *service_.alive_interval_s();
+    service_.Alive();
+  }
+  if (now >= next_disk_) {
+    next_disk_ = now + options_.settings.disk.check_s;
+    LookAtDisk();
+  }
+  if (now >= next_sweep_) {
+    next_sweep_ = now + kSweepS;
+    Sweep();
+  }
+  try {
+    if (!stop_by_) ingest_.Tick();
+    dispatcher_.Tick(!stop_by_ && disks_.dispatch_allowed);
+    if (now >= next_summary_) {
+      next_summary_ = now + kSummaryS;
+      summary_ = store_.Summary();
+      service_.Status(StatusLine());
+    }
+  } catch (const Error& error) {
+    metrics_.DatabaseFailed();
+    Log(LogLevel::kError, "", error.what());
+  }
+  const bool stepped = clock_.StepBack() > 1;
+  if (stepped != clock_trouble_) {
+    Log(LogLevel::kWarning, "",
+        stepped ? "the system's clock has stepped back; records go on at a steady pace"
+                : "the system's clock has caught up");
+    clock_trouble_ = stepped;
+  }
+  if (!stop_by_) return;
+  if (dispatcher_.n_running() == 0 && writes_.empty()) io_.stop();
+  if (now >= *stop_by_) {
+    Log(LogLevel::kWarning, "", "stopping although something is left; the next start takes it up");
+    io_.stop();
+  }
+}
+
+void Daemon::AwaitTick() {
+  timer_.expires_after(kTick);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    Tick();
+    AwaitTick();
+  });
+}
+
+void Daemon::Reload() {
+  service_.Reloading();
+  try {
+    Settings settings = options_.reload ? options_.reload() : options_.settings;
+    settings.paths = options_.settings.paths;  // these need a restart
+    settings.http = options_.settings.http;
+    CheckRules(settings);
+    options_.settings = settings;
+    SetUpLog(ParseLogLevel(settings.daemon.log_level), ParseLogFormat(settings.daemon.log_format));
+    ingest_.Apply(settings);
+    dispatcher_.Apply(settings);
+    next_disk_ = 0;
+    Log(LogLevel::kInfo, "", "settings reloaded (paths and http need a restart)");
+  } catch (const Error& error) {
+    Log(LogLevel::kError, "", fmt::format("the old settings stay: {}", error.what()));
+  }
+  service_.Ready(StatusLine());
+}
+
+void Daemon::Stop(const char* why) {
+  if (stop_by_) return;
+  Log(LogLevel::kInfo, "", fmt::format("{}: stopping, {} workers are asked to end", why, dispatcher_.n_running()));
+  service_.Stopping();
+  stop_by_ = clock_.Steady() + options_.settings.daemon.stop_limit_s;
+  dispatcher_.StopAll();
+}
+
+void Daemon::AwaitSignals() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      Reload();
+    } else {
+      Stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+    }
+    AwaitSignals();
+  });
+}
+
+void Daemon::Run() {
+  Log(LogLevel::kInfo, "",
+      fmt::format("contimg-stream {} starts: input {}, state {}", kVersion, paths_.roots().input.string(),
+                  paths_.roots().state.string()));
+  dispatcher_.Recover();
+  Sweep();
+  next_sweep_ = clock_.Steady() + kSweepS;
+  LookAtDisk();
+  ingest_.Start();
+  summary_ = store_.Summary();
+  AddRoutes();
+  if (options_.settings.http.enabled) {
+    HttpServerOptions http;
+    http.listen = options_.settings.http.listen;
+    http_ = std::make_unique<HttpServer>(io_, http, [this](const HttpRequest& request) {
+      HttpResponse response = router_.Handle(request);
+      metrics_.HttpAnswered(response.status);
+      return response;
+    });
+    const std::string host = http.listen.substr(0, http.listen.rfind(':'));
+    lock_.Publish({::getpid(), fmt::format("{}:{}", host, http_->port())});
+    Log(LogLevel::kInfo, "", fmt::format("metrics and status on http://{}:{}", host, http_->port()));
+  }
+  AwaitSignals();
+  AwaitTick();
+  service_.Ready(StatusLine());
+  io_.run();
+  Log(LogLevel::kInfo, "", "stopped");
+}
+
+}  // namespace
+
+void RunDaemon(const DaemonOptions& options) {
+  ::signal(SIGPIPE, SIG_IGN);
+  ValidatePaths(options.settings);
+  Daemon daemon(options);
+  daemon.Run();
+}
+
+}  // namespace contimg::ops

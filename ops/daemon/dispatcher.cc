@@ -1,0 +1,393 @@
+#include "ops/daemon/dispatcher.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "config/parallel.h"
+#include "config/time.h"
+#include "ops/daemon/failed_log.h"
+#include "ops/daemon/log.h"
+#include "ops/runner/retry_policy.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using state::GroupRow;
+using state::GroupState;
+using state::GroupStore;
+
+constexpr const char* kActor = "runner";
+constexpr const char* kOwnerName = "contimg-stream";
+constexpr double kLookS = 1;  // how often the state of running groups is compared with the database
+
+RetryRules MakeRetryRules(const Settings& settings) {
+  RetryRules rules;
+  rules.first_delay_s = settings.queue.backoff_first_s;
+  rules.longest_delay_s = settings.queue.backoff_limit_s;
+  rules.transient_attempts = static_cast<int>(settings.queue.max_attempts);
+  return rules;
+}
+
+// Attempts that failed since the operator last asked for a fresh start. Attempts that ended because the daemon did are
+// not the group's fault and do not count.
+int CountFailures(GroupStore& store, const std::string& id) {
+  int failures = 0;
+  for (const state::EventRow& event : store.Events(id)) {
+    if (event.kind != "state") continue;
+    if (event.to_state == "failed" || event.to_state == "dead") ++failures;
+    if (event.to_state == "done" || (event.actor == "operator" && event.to_state == "ready")) failures = 0;
+  }
+  return failures;
+}
+
+bool WasDone(GroupStore& store, const std::string& id) {
+  const auto events = store.Events(id);
+  return std::any_of(events.begin(), events.end(),
+                     [](const state::EventRow& e) { return e.kind == "state" && e.to_state == "done"; });
+}
+
+std::string Timings(const JobReport& report) {
+  nlohmann::json timings = nlohmann::json::object();
+  for (const StageReport& stage : report.stages) timings[stage.name] = stage.seconds;
+  return timings.dump();
+}
+
+// A record of this attempt must not overwrite what somebody else decided meanwhile.
+bool StillOurs(GroupStore& store, const std::string& id, const std::string& owner) {
+  const auto row = store.Find(id);
+  return row && row->state == GroupState::kRunning && row->lease_owner == owner;
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(const DispatchContext& context, const Settings& settings)
+    : context_(context), settings_(settings) {}
+
+Executor::Events Dispatcher::Events() {
+  Executor::Events events;
+  events.progress = [this](const std::string& group, const ProgressLine& line) {
+    if (line.kind == ProgressLine::Kind::kWarning) {
+      context_.metrics.WorkerWarned();
+      Log(LogLevel::kWarning, group, fmt::format("{}: {}", line.stage, line.message));
+    } else if (line.kind == ProgressLine::Kind::kInfo) {
+      Log(LogLevel::kInfo, group, fmt::format("{}: {}", line.stage, line.message));
+    }
+    const auto at = active_.find(group);
+    if (at == active_.end() || line.kind != ProgressLine::Kind::kProgress) return;
+    at->second.stage = line.stage;
+    at->second.fraction = line.fraction;
+    at->second.changed = true;
+  };
+  events.finished = [this](const JobOutcome& outcome) { Finished(outcome); };
+  return events;
+}
+
+Job Dispatcher::MakeJob(const GroupRow& row) {
+  Job job;
+  job.group = row.id;
+  job.attempt = row.attempts;
+  job.stages = {"convert"};
+  std::set<int> subbands;
+  for (const state::SubbandFileRow& file : context_.store.Files(row.id)) {
+    if (file.status == "present" && subbands.insert(file.subband).second) job.inputs.emplace_back(file.path);
+  }
+  job.expected_subbands = row.subbands_expected;
+  const auto jobs = std::max<std::int64_t>(1, settings_.executor.jobs);
+  job.threads = settings_.executor.threads > 0 ? static_cast<int>(settings_.executor.threads)
+                                               : std::max(1, AvailableProcessors() / static_cast<int>(jobs));
+  job.measurement_set = context_.paths.ScienceMs(row.id);
+  job.staging_root = context_.paths.roots().staging;
+  job.fallback_root = context_.paths.roots().tmp / "staging";
+  job.replace_existing = WasDone(context_.store, row.id);
+  job.take_existing = !job.replace_existing;
+  job.settings["convert"] = {{"durable", settings_.convert.durable},
+                             {"verify", settings_.convert.verify},
+                             {"hash", SettingsHash(settings_)},
+                             {"earth_orientation_file", settings_.telescope.earth_orientation_file}};
+  return job;
+}
+
+void Dispatcher::StartJob(const GroupRow& row) {
+  const fs::path folder = context_.paths.Jobs(row.id);
+  context_.os.RemoveAll(folder);
+  context_.os.CreateDirectories(folder);
+  const Job job = MakeJob(row);
+  WriteFileAtomically(context_.os, JobFile(folder), ToJson(job).dump(2) + "\n");
+  JobRequest request;
+  request.group = row.id;
+  request.folder = folder;
+  request.limits.job_s = settings_.executor.job_limit_s;
+  for (const std::string& stage : job.stages) request.limits.stage_s[stage] = settings_.executor.stage_limit_s;
+  request.limits.grace_s = settings_.executor.kill_after_s;
+  request.limits.memory_bytes = static_cast<std::uint64_t>(settings_.executor.memory_bytes);
+  const std::string id = executor_->Start(request);
+  const double now = context_.clock.Unix();
+  active_[row.id].row = row;
+  context_.writes.Add(row.id + ": executor", [group = row.id, kind = settings_.executor.kind, id, now](GroupStore& s) {
+    s.SetExecutor(group, kind, id, now);
+  });
+  context_.metrics.GroupWaited(std::max(0.0, now - std::max(row.next_attempt_at, row.first_file_at)));
+  Log(LogLevel::kInfo, row.id, fmt::format("attempt {} started as {}", row.attempts, id));
+}
+
+void Dispatcher::StartNext() {
+  while (!stopping_ && executor_->n_running() < static_cast<std::size_t>(settings_.executor.jobs)) {
+    std::optional<GroupRow> row;
+    try {
+      row = context_.store.AcquireNext(
+          context_.owner, settings_.queue.order == "oldest" ? state::QueueOrder::kOldest : state::QueueOrder::kNewest,
+          settings_.queue.lease_s, context_.clock.Unix());
+    } catch (const Error& error) {
+      context_.metrics.DatabaseFailed();
+      Log(LogLevel::kWarning, "", fmt::format("no group can be taken: {}", error.what()));
+      return;
+    }
+    if (!row) return;
+    try {
+      StartJob(*row);
+    } catch (const Error& error) {
+      JobOutcome outcome;
+      outcome.group = row->id;
+      outcome.kind = error.kind();
+      outcome.message = fmt::format("the worker cannot be started: {}", error.what());
+      RecordFailure(*row, outcome, {});
+      return;
+    }
+  }
+}
+
+void Dispatcher::Finished(const JobOutcome& outcome) {
+  const auto at = active_.find(outcome.group);
+  if (at == active_.end()) return;
+  const Active active = at->second;
+  active_.erase(at);
+  Metrics& metrics = context_.metrics;
+  metrics.JobTook(outcome.wall_s, outcome.user_s + outcome.system_s, outcome.peak_memory_bytes);
+  const std::string stage = outcome.last_stage.empty() ? "start" : outcome.last_stage;
+  metrics.JobFinished(stage, outcome.ok ? std::string_view("ok") : ToString(outcome.kind));
+  if (outcome.report) {
+    for (const StageReport& report : outcome.report->stages) metrics.StageTook(report.name, report.seconds);
+  }
+  if (outcome.ok) {
+    Log(LogLevel::kInfo, outcome.group,
+        fmt::format("{} after {:.1f} s ({:.1f} s of processor time, {:.2f} GB)", outcome.report->next_state,
+                    outcome.wall_s, outcome.user_s + outcome.system_s,
+                    static_cast<double>(outcome.peak_memory_bytes) * 1e-9));
+    return RecordSuccess(active.row, *outcome.report);
+  }
+  if (active.lost) {
+    Log(LogLevel::kInfo, outcome.group, "its worker has ended at the operator's request");
+    return;
+  }
+  std::vector<std::string> inputs;
+  try {
+    const Job job = ParseJob(ReadJsonFile(JobFile(context_.paths.Jobs(outcome.group))), outcome.group);
+    for (const fs::path& input : job.inputs) inputs.push_back(input.string());
+  } catch (const Error&) {
+    // The log then lists no inputs.
+  }
+  RecordFailure(active.row, outcome, std::move(inputs));
+}
+
+void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report) {
+  const double now = context_.clock.Unix();
+  context_.writes.Add(
+      row.id + ": done",
+      [row, report, now](GroupStore& store) {
+        if (!StillOurs(store, row.id, row.lease_owner)) return;
+        for (const JobProduct& product : report.products) {
+          state::EventRow event;
+          event.at = now;
+          event.group_id = row.id;
+          event.kind = "product";
+          event.actor = kActor;
+          event.detail = fmt::format("{} {}", product.kind, product.path.string());
+          store.AddEvent(event);
+        }
+        state::TransitionDetails details;
+        details.actor = kActor;
+        details.detail = fmt::format("attempt {}", row.attempts);
+        details.timings_json = Timings(report);
+        store.Transition(row.id, state::ParseGroupState(report.next_state), details, now);
+      },
+      [this, id = row.id] {
+        try {
+          context_.os.RemoveAll(context_.paths.Jobs(id));
+          context_.os.RemoveAll(context_.paths.FailedLog(id));  // of an earlier, unlucky life
+        } catch (const Error& error) {
+          Log(LogLevel::kWarning, id, fmt::format("its job folder stays: {}", error.what()));
+        }
+      });
+}
+
+void Dispatcher::RecordFailure(const GroupRow& row, const JobOutcome& outcome, std::vector<std::string> inputs) {
+  const double now = context_.clock.Unix();
+  const double random = std::uniform_real_distribution<>(0, 1)(random_);
+  const RetryRules rules = MakeRetryRules(settings_);
+  const bool handed_back = stopping_ && outcome.kind == ErrorKind::kCancelled;
+  // What became of it is known only when the transaction has run.
+  auto record = std::make_shared<std::optional<FailedRecord>>();
+  context_.writes.Add(
+      row.id + ": failed",
+      [=](GroupStore& store) {
+        record->reset();
+        if (!StillOurs(store, row.id, row.lease_owner)) return;
+        state::TransitionDetails details;
+        details.actor = kActor;
+        if (handed_back) {
+          details.detail = "handed back: the daemon stops";
+          store.Transition(row.id, GroupState::kReady, details, now);
+          return;
+        }
+        details.error_kind = outcome.kind;
+        details.error = outcome.message;
+        const int failures = CountFailures(store, row.id) + 1;
+        if (const auto delay = RetryDelay(outcome.kind, failures, rules, random)) {
+          details.next_attempt_at = now + *delay;
+          details.detail = fmt::format("{} (attempt {}, again in {:.0f} s)", outcome.message, row.attempts, *delay);
+          store.Transition(row.id, GroupState::kFailed, details, now);
+          return;
+        }
+        details.detail = fmt::format("{} (attempt {}, given up)", outcome.message, row.attempts);
+        store.Transition(row.id, GroupState::kDead, details, now);
+        FailedRecord failed;
+        failed.group = row.id;
+        failed.attempts = row.attempts;
+        failed.kind = outcome.kind;
+        failed.message = outcome.message;
+        failed.stage = outcome.last_stage;
+        failed.exit_status = outcome.exit_status;
+        failed.signal = outcome.signal;
+        failed.wall_s = outcome.wall_s;
+        failed.cpu_s = outcome.user_s + outcome.system_s;
+        failed.peak_memory_bytes = outcome.peak_memory_bytes;
+        failed.inputs = inputs;
+        failed.command = outcome.command;
+        failed.last_output = outcome.last_output;
+        *record = std::move(failed);
+      },
+      [this, record, outcome, handed_back] {
+        if (handed_back) return Log(LogLevel::kInfo, outcome.group, "handed back");
+        if (!*record) {
+          context_.metrics.JobRetried(ToString(outcome.kind));
+          return Log(LogLevel::kWarning, outcome.group,
+                     fmt::format("failed, to be tried again: {} ({})", outcome.message, ToString(outcome.kind)));
+        }
+        Log(LogLevel::kError, outcome.group, fmt::format("given up: {} ({})", outcome.message, ToString(outcome.kind)));
+        WriteFailedLog(context_.os, context_.paths.FailedLog(outcome.group), **record);
+      });
+}
+
+void Dispatcher::KeepLeases() {
+  const double steady = context_.clock.Steady(), now = context_.clock.Unix();
+  const bool heartbeat = steady >= next_heartbeat_;
+  if (heartbeat) next_heartbeat_ = steady + std::min(settings_.queue.heartbeat_s, settings_.queue.lease_s / 3);
+  for (auto& [id, active] : active_) {
+    if (active.lost) continue;
+    bool ours = StillOurs(context_.store, id, context_.owner);
+    if (ours && heartbeat) ours = context_.store.Heartbeat(id, context_.owner, settings_.queue.lease_s, now);
+    if (ours && std::exchange(active.changed, false)) {
+      ours = context_.store.SetProgress(id, context_.owner, active.stage, active.fraction, now);
+    }
+    if (!ours) {
+      active.lost = true;
+      Log(LogLevel::kInfo, id, "taken away by the operator; its worker is asked to end");
+      executor_->Stop(id, ErrorKind::kCancelled, "cancelled by the operator");
+    }
+  }
+}
+
+void Dispatcher::Tick(bool may_start) {
+  const double steady = context_.clock.Steady();
+  if (steady >= next_look_) {
+    next_look_ = steady + kLookS;
+    executor_->Tick();
+    try {
+      if (context_.writes.empty()) KeepLeases();
+      if (steady >= next_reclaim_) {
+        next_reclaim_ = steady + settings_.queue.lease_s;
+        for (const std::string& id : context_.store.ReclaimExpired(kActor, context_.clock.Unix())) {
+          Log(LogLevel::kWarning, id, "its runner has been silent for too long; taken back");
+        }
+      }
+    } catch (const Error& error) {
+      context_.metrics.DatabaseFailed();
+      Log(LogLevel::kWarning, "", fmt::format("leases cannot be renewed now: {}", error.what()));
+    }
+  }
+  if (!context_.writes.Flush() || !may_start) return;
+  // Something is due when something changed; the operator's changes and due retries are found once a second.
+  if (context_.writes.n_committed() == seen_commits_ && steady < next_start_) return;
+  StartNext();
+  seen_commits_ = context_.writes.n_committed();
+  next_start_ = steady + kLookS;
+}
+
+void Dispatcher::StopAll() {
+  stopping_ = true;
+  for (const RunningJob& job : executor_->Running()) {
+    executor_->Stop(job.group, ErrorKind::kCancelled, "the daemon stops");
+  }
+}
+
+void Dispatcher::Recover() {
+  GroupStore& store = context_.store;
+  const double now = context_.clock.Unix();
+  state::GroupQuery running;
+  running.states = {GroupState::kRunning};
+  for (const GroupRow& row : store.List(running)) {
+    if (row.lease_owner.rfind(kOwnerName, 0) != 0) continue;
+    executor_->EndStray(row.executor_id);
+    const fs::path path = ReportFile(context_.paths.Jobs(row.id));
+    try {
+      if (!fs::exists(path)) continue;
+      const JobReport report = ParseJobReport(ReadJsonFile(path), path.string());
+      if (!report.ok || report.attempt != row.attempts) continue;
+      Log(LogLevel::kInfo, row.id, "its worker had finished before the daemon could record it");
+      RecordSuccess(row, report);
+    } catch (const Error& error) {
+      Log(LogLevel::kWarning, row.id, fmt::format("its report is of no use: {}", error.what()));
+    }
+  }
+  if (!context_.writes.Flush()) {
+    throw Error(ErrorKind::kBusy, "daemon", "ingest.sqlite3",
+                "the queue cannot be written: " + context_.writes.trouble());
+  }
+  for (const std::string& id : store.ReclaimOwned(kOwnerName, kActor, now)) {
+    Log(LogLevel::kInfo, id, "ready again: the daemon that ran it has ended");
+  }
+  CheckProducts();
+}
+
+// Records and products are compared for the last days; what differs is reported, never repaired by guessing.
+void Dispatcher::CheckProducts() {
+  constexpr double kDays = 3;
+  state::GroupQuery recent;
+  recent.id_from = (UtcTime::FromUnix(context_.clock.Unix()) - kDays * kSecondsPerDay).Iso8601();
+  recent.states = {GroupState::kDone, GroupState::kAwaitingCalibration};
+  std::set<std::string> done;
+  for (const GroupRow& row : context_.store.List(recent)) {
+    done.insert(row.id);
+    if (fs::exists(context_.paths.ScienceMs(row.id))) continue;
+    Log(LogLevel::kWarning, row.id,
+        fmt::format("is {} but {} is not there (archived or removed by hand? `contimg queue requeue` makes it again)",
+                    ToString(row.state), context_.paths.ScienceMs(row.id).string()));
+  }
+  std::error_code ignored;
+  for (double day = 0; day <= kDays; day += 1) {
+    const std::string stamp = (UtcTime::FromUnix(context_.clock.Unix()) - day * kSecondsPerDay).Iso8601();
+    for (const auto& entry : fs::directory_iterator(context_.paths.ScienceMs(stamp).parent_path(), ignored)) {
+      const auto name = ParseProductName(entry.path());
+      if (!name || name->kind != ProductName::Kind::kScienceMs || done.count(name->timestamp) != 0) continue;
+      const auto row = context_.store.Find(name->timestamp);
+      if (row) continue;  // the next attempt takes it over
+      Log(LogLevel::kWarning, name->timestamp, entry.path().string() + " is in no record");
+    }
+  }
+}
+
+}  // namespace contimg::ops

@@ -1,0 +1,77 @@
+// The second half of the daemon: takes ready groups from the database, has them worked on, records what became of them.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "config/os.h"
+#include "config/settings.h"
+#include "ops/daemon/clock.h"
+#include "ops/daemon/write_queue.h"
+#include "ops/runner/executor.h"
+
+namespace contimg::ops {
+
+struct DispatchContext {
+  state::GroupStore& store;
+  WriteQueue& writes;
+  Metrics& metrics;
+  DaemonClock& clock;
+  Os& os;
+  ProductPaths paths;
+  std::string owner;  // of leases: "contimg-stream <host> <pid>"
+};
+
+class Dispatcher {
+ public:
+  Dispatcher(const DispatchContext& context, const Settings& settings);
+  // Set once, before the first Tick.
+  void SetExecutor(std::unique_ptr<Executor> executor) { executor_ = std::move(executor); }
+  // The events that the executor must be made with.
+  Executor::Events Events();
+
+  // At the start, before anything else runs: ends workers of a daemon that was killed, takes over what they still
+  // finished, makes everything else ready again, and reports products that do not match the records. Throws Error when
+  // the database cannot be used.
+  void Recover();
+  // Called about ten times a second.
+  void Tick(bool may_start);
+  void Apply(const Settings& settings) { settings_ = settings; }
+
+  // Asks all workers to end; their groups become ready again. Done when n_running() is 0.
+  void StopAll();
+  std::size_t n_running() const { return executor_->n_running(); }
+  std::vector<RunningJob> Running() const { return executor_->Running(); }
+
+ private:
+  struct Active {
+    state::GroupRow row;
+    std::string stage;
+    double fraction = 0;
+    bool changed = false;
+    bool lost = false;  // the operator took it away
+  };
+  void StartNext();
+  void StartJob(const state::GroupRow& row);
+  void Finished(const JobOutcome& outcome);
+  void RecordSuccess(const state::GroupRow& row, const JobReport& report);
+  void RecordFailure(const state::GroupRow& row, const JobOutcome& outcome, std::vector<std::string> inputs);
+  void KeepLeases();
+  void CheckProducts();
+  Job MakeJob(const state::GroupRow& row);
+
+  DispatchContext context_;
+  Settings settings_;
+  std::unique_ptr<Executor> executor_;
+  std::map<std::string, Active> active_;
+  double next_look_ = 0, next_heartbeat_ = 0, next_reclaim_ = 0, next_start_ = 0;
+  std::uint64_t seen_commits_ = 0;
+  bool stopping_ = false;
+  std::mt19937_64 random_{std::random_device{}()};
+};
+
+}  // namespace contimg::ops

@@ -1,0 +1,38 @@
+#include "ops/daemon/failed_log.h"
+
+#include <fmt/format.h>
+
+#include "config/time.h"
+#include "ops/daemon/log.h"
+#include "ops/version.h"
+
+namespace contimg::ops {
+
+std::string FormatFailedLog(const FailedRecord& record) {
+  std::string text =
+      fmt::format("group        {}\ngiven up at  {}Z after {} attempts\ncause        {} ({})\n", record.group,
+                  UtcTime::Now().Iso8601(), record.attempts, record.message, ToString(record.kind));
+  if (!record.command.empty()) {
+    if (!record.stage.empty()) text += fmt::format("stage        {}\n", record.stage);
+    text += record.signal != 0 ? fmt::format("ended by     signal {}\n", record.signal)
+                               : fmt::format("ended by     exit status {}\n", record.exit_status);
+    text += fmt::format("took         {:.1f} s, {:.1f} s of processor time\n", record.wall_s, record.cpu_s);
+    text += fmt::format("peak memory  {:.3f} GB\n", static_cast<double>(record.peak_memory_bytes) * 1e-9);
+    text += fmt::format("repeat with  {}\n", record.command);
+  }
+  text += fmt::format("try again    contimg queue requeue {}\nprogram      contimg {}\n", record.group, kVersion);
+  for (const std::string& input : record.inputs) text += fmt::format("input        {}\n", input);
+  if (!record.last_output.empty()) text += fmt::format("\nlast output:\n{}\n", record.last_output);
+  return text;
+}
+
+void WriteFailedLog(Os& os, const std::filesystem::path& path, const FailedRecord& record) {
+  try {
+    os.CreateDirectories(path.parent_path());
+    WriteFileAtomically(os, path, FormatFailedLog(record));
+  } catch (const Error& error) {
+    Log(LogLevel::kError, record.group, fmt::format("its log cannot be written: {}", error.what()));
+  }
+}
+
+}  // namespace contimg::ops

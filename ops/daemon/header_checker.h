@@ -1,0 +1,58 @@
+// The daemon's side of ops/runner/header_check.h: a queue of files and one checking process, started when there is
+// something to check, ended when there is not, replaced when it crashes or hangs.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/streambuf.hpp>
+#include <chrono>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "ops/daemon/child_process.h"
+#include "ops/runner/header_check.h"
+
+namespace contimg::ops {
+
+class HeaderChecker {
+ public:
+  using Callback = std::function<void(const CheckResult&)>;
+  // `done` is called once for every path given to Check, from the io context.
+  HeaderChecker(boost::asio::io_context& io, std::filesystem::path program, Callback done);
+  ~HeaderChecker();
+
+  void Check(const std::filesystem::path& path);
+  std::size_t n_waiting() const { return queue_.size(); }
+  // Called about once a second: ends a hanging or idle process.
+  void Tick();
+  void SetLimit(double seconds) { limit_s_ = seconds; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Process {
+    explicit Process(boost::asio::io_context& io) : input(io), output(io) {}
+    Child child;
+    boost::asio::posix::stream_descriptor input, output;
+    boost::asio::streambuf buffer;
+  };
+  void SendNext();
+  void ReadLine(const std::shared_ptr<Process>& process);
+  void Answer(CheckResult result);
+  void EndProcess(ErrorKind kind, const std::string& message);
+
+  boost::asio::io_context& io_;
+  std::filesystem::path program_;
+  Callback done_;
+  std::deque<std::filesystem::path> queue_;  // the first one is being checked
+  std::shared_ptr<Process> process_;
+  bool busy_ = false;
+  Clock::time_point since_{};  // busy or idle since
+  double limit_s_ = 60;
+  std::vector<pid_t> uncollected_;
+};
+
+}  // namespace contimg::ops

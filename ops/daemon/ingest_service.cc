@@ -1,0 +1,513 @@
+#include "ops/daemon/ingest_service.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "ops/daemon/failed_log.h"
+#include "ops/daemon/log.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using ingest::Decision;
+using ingest::DecisionKind;
+using ingest::GroupKey;
+using ingest::SubbandFile;
+using state::GroupState;
+
+constexpr const char* kActor = "watcher";
+constexpr double kCheckWatchS = 2, kFollowOperatorS = 1;
+constexpr std::size_t kChecksAtOnce = 64;
+constexpr double kMtimeToleranceS = 1e-3;  // records keep times as doubles
+
+ingest::AssemblyRules MakeAssemblyRules(const Settings& settings) {
+  ingest::AssemblyRules rules;
+  rules.expected_subbands = static_cast<int>(settings.ingest.expected_subbands);
+  rules.min_subbands = static_cast<int>(settings.ingest.min_subbands);
+  rules.deadline_s = settings.ingest.deadline_s;
+  return rules;
+}
+
+ingest::IntakeRules MakeIntakeRules(const Settings& settings) {
+  ingest::IntakeRules rules;
+  rules.settle_s = settings.ingest.stable_s;
+  rules.give_up_s = settings.ingest.quarantine_after_s;
+  rules.longest_retry_s = std::min(60.0, std::max(1.0, rules.give_up_s / 8));
+  rules.first_retry_s = std::min(1.0, rules.give_up_s / 8);
+  return rules;
+}
+
+ingest::WatcherOptions MakeWatcherOptions(const IngestContext& context, const Settings& settings) {
+  ingest::WatcherOptions options = context.watcher;
+  options.mode = settings.ingest.watch == "poll"      ? ingest::WatchMode::kPoll
+                 : settings.ingest.watch == "inotify" ? ingest::WatchMode::kInotify
+                                                      : ingest::WatchMode::kAuto;
+  return options;
+}
+
+double MtimeSeconds(std::int64_t mtime_ns) { return static_cast<double>(mtime_ns) * 1e-9; }
+
+state::SubbandFileRow MakeFileRow(const std::string& id, const SubbandFile& file, const char* status, double now) {
+  state::SubbandFileRow row;
+  row.group_id = id;
+  row.subband = file.subband;
+  row.path = file.path.string();
+  row.size_bytes = static_cast<std::int64_t>(file.size);
+  row.mtime = MtimeSeconds(file.mtime_ns);
+  row.checksum = file.fingerprint;
+  row.status = status;
+  row.seen_at = now;
+  return row;
+}
+
+}  // namespace
+
+fs::path MoveAside(Os& os, const fs::path& from, const fs::path& directory) {
+  os.CreateDirectories(directory);
+  for (int number = 0;; ++number) {
+    const fs::path to =
+        directory / (number == 0 ? from.filename().string() : fmt::format("{}.{}", from.filename().string(), number));
+    try {
+      Publish(os, from, to);
+      return to;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kUsage || number > 1000) throw;  // usage: the name is taken
+    }
+  }
+}
+
+IngestService::IngestService(const IngestContext& context, const Settings& settings)
+    : context_(context),
+      settings_(settings),
+      watcher_(context.paths.roots().input, MakeWatcherOptions(context, settings)),
+      intake_(MakeIntakeRules(settings)),
+      assembler_(MakeAssemblyRules(settings)),
+      checker_(context.io, context.program, [this](const CheckResult& result) {
+        results_.push_back(result);
+        ProcessResults();
+        OfferDueFiles();
+      }) {}
+
+void IngestService::Apply(const Settings& settings) {
+  settings_ = settings;
+  intake_.SetRules(MakeIntakeRules(settings));
+  assembler_.SetRules(MakeAssemblyRules(settings));
+}
+
+void IngestService::Start() {
+  state::GroupQuery open;
+  open.states = {GroupState::kCollecting, GroupState::kHeld};
+  for (const state::GroupRow& row : context_.store.List(open)) Restore(row);
+  const auto summary = context_.store.Summary();
+  if (summary.last_file_at > 0) last_file_unix_ = summary.last_file_at;
+  TakeWatchReport(watcher_.Check());
+  list_soon_ = true;
+}
+
+void IngestService::Restore(const state::GroupRow& row) {
+  if (keys_.count(row.id) != 0) return;
+  ingest::AssembledGroup group;
+  switch (row.state) {
+    case GroupState::kCollecting:
+      group.phase = ingest::GroupPhase::kCollecting;
+      break;
+    case GroupState::kHeld:
+      group.phase = ingest::GroupPhase::kHeld;
+      break;
+    case GroupState::kDead:
+      group.phase =
+          row.error_kind == ErrorKind::kIncomplete ? ingest::GroupPhase::kIncomplete : ingest::GroupPhase::kReady;
+      break;
+    default:
+      group.phase = ingest::GroupPhase::kReady;
+  }
+  group.axis = {UtcTime::FromMjd(row.data_start_mjd).mjd_s(), UtcTime::FromMjd(row.data_end_mjd).mjd_s(), 0};
+  for (const state::SubbandFileRow& file_row : context_.store.Files(row.id)) {
+    const auto name = ParseIncomingName(file_row.path);
+    if (!name) continue;
+    SubbandFile file;
+    file.path = file_row.path;
+    file.subband = file_row.subband;
+    file.stamp = UtcTime::FromIso8601(name->timestamp);
+    file.axis = group.axis;
+    file.size = static_cast<std::uint64_t>(file_row.size_bytes);
+    file.mtime_ns = static_cast<std::int64_t>(std::llround(file_row.mtime * 1e9));
+    file.fingerprint = file_row.checksum;
+    if (file_row.status == "present") group.subbands.emplace(file.subband, file);
+    if (file_row.status == "late") group.late.push_back(file);
+  }
+  const double age = std::clamp(context_.clock.Unix() - row.first_file_at, 0.0, settings_.ingest.deadline_s);
+  group.deadline = context_.clock.Steady() + settings_.ingest.deadline_s - age;
+  const GroupKey key = assembler_.Restore(std::move(group));
+  ids_[key] = row.id;
+  keys_[row.id] = key;
+}
+
+void IngestService::RestoreNeighbours(const SubbandFile& file) {
+  constexpr double kReachS = 3600;  // clocks of writers are never that far apart from the data
+  for (const UtcTime centre : {file.stamp, UtcTime::FromMjdSeconds(file.axis.first_mjd_s)}) {
+    state::GroupQuery query;
+    query.id_from = (centre - kReachS).Iso8601();
+    query.id_before = (centre + kReachS).Iso8601();
+    for (const state::GroupRow& row : context_.store.List(query)) Restore(row);
+  }
+}
+
+void IngestService::TakeWatchReport(const ingest::WatchReport& report) {
+  for (const std::string& warning : report.warnings) Log(LogLevel::kWarning, "", warning);
+  list_soon_ = list_soon_ || report.list_again;
+  const double now = context_.clock.Steady();
+  for (const std::string& name : report.finished) {
+    if (!intake_.Knows(name)) {
+      context_.metrics.FileSeen();
+      ++n_listed_;
+    }
+    intake_.Finished(name, now);
+  }
+  if (watcher_.descriptor() != events_of_) AwaitEvents();
+  if (!report.finished.empty()) OfferDueFiles();
+}
+
+void IngestService::AwaitEvents() {
+  if (watcher_.descriptor() != events_of_) {
+    events_.reset();
+    events_of_ = watcher_.descriptor();
+    if (events_of_ < 0) return;
+    events_ = std::make_unique<boost::asio::posix::stream_descriptor>(context_.io, ::dup(events_of_));
+  }
+  if (!events_) return;
+  events_->async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this, of = events_of_](const boost::system::error_code& error) {
+                        if (error || of != events_of_) return;
+                        TakeWatchReport(watcher_.Drain());
+                        if (of == events_of_) AwaitEvents();
+                      });
+}
+
+void IngestService::List() {
+  const double now = context_.clock.Steady();
+  std::size_t n_entries = 0;
+  std::vector<ingest::ListedFile> files;
+  try {
+    // With inotify at work only unknown names are looked at more closely; a known one that changes is announced.
+    const bool thorough = watcher_.polling() || !first_listing_done_;
+    files = watcher_.List([&](const std::string& name) {
+      ++n_entries;
+      return thorough || !intake_.Knows(name);
+    });
+  } catch (const Error& error) {
+    directory_present_ = false;
+    Log(LogLevel::kWarning, "", error.what());
+    return;
+  }
+  directory_present_ = true;
+  n_listed_ = n_entries;
+  for (const ingest::ListedFile& file : files) {
+    const bool known = intake_.Knows(file.name);
+    if (!known) {
+      const auto row = context_.store.FindFile((watcher_.directory() / file.name).string());
+      if (row && row->status != "quarantined" && static_cast<std::uint64_t>(row->size_bytes) == file.size &&
+          std::abs(row->mtime - MtimeSeconds(file.mtime_ns)) < kMtimeToleranceS) {
+        intake_.Remember(file.name, {file.size, file.mtime_ns});
+        continue;
+      }
+      context_.metrics.FileSeen();
+    }
+    intake_.Listed(file.name, {file.size, file.mtime_ns}, now);
+  }
+  first_listing_done_ = true;
+}
+
+void IngestService::OfferDueFiles() {
+  const double now = context_.clock.Steady();
+  while (checker_.n_waiting() < kChecksAtOnce) {
+    const auto name = intake_.NextDue(now);
+    if (!name) return;
+    const auto file = ingest::Stat(watcher_.directory() / *name);
+    if (!file) {
+      intake_.Gone(*name);
+    } else if (intake_.Settled(*name, {file->size, file->mtime_ns}, now)) {
+      checker_.Check(watcher_.directory() / *name);
+    }
+  }
+}
+
+void IngestService::ProcessResults() {
+  try {
+    while (!results_.empty()) {
+      Process(results_.front());
+      results_.pop_front();
+    }
+  } catch (const Error& error) {  // the database cannot be read now: the result waits
+    context_.metrics.DatabaseFailed();
+    Log(LogLevel::kWarning, "", fmt::format("a file waits: {}", error.what()));
+  }
+}
+
+void IngestService::Process(const CheckResult& result) {
+  const std::string name = result.path.filename().string();
+  const auto on_disk = ingest::Stat(result.path);
+  if (!on_disk) {
+    return intake_.Gone(name);
+  }
+  if (!result.file) return Unreadable(result, on_disk);
+  const SubbandFile& file = *result.file;
+  if (file.subband >= settings_.ingest.expected_subbands) {
+    CheckResult refused = result;
+    refused.file.reset();
+    refused.message =
+        fmt::format("expected subbands 0 to {} and found {}", settings_.ingest.expected_subbands - 1, file.subband);
+    return Unreadable(refused, on_disk);
+  }
+  if (assembler_.Find(file.axis) == nullptr) RestoreNeighbours(file);
+  const auto decisions = assembler_.Add(file, context_.clock.Steady(), [this](const auto& known, const auto& arrived) {
+    return SameContent(known, arrived);
+  });
+  intake_.Accepted(name, {file.size, file.mtime_ns});
+  last_file_unix_ = context_.clock.Unix();
+  for (const Decision& decision : decisions) CarryOut(decision);
+}
+
+bool IngestService::SameContent(const SubbandFile& known, const SubbandFile& arrived) const {
+  if (known.size != arrived.size || known.fingerprint != arrived.fingerprint) return false;
+  return known.path == arrived.path || SameBytes(known.path, arrived.path);
+}
+
+void IngestService::Unreadable(const CheckResult& result, const std::optional<ingest::ListedFile>& on_disk) {
+  const std::string name = result.path.filename().string();
+  const ingest::FileVersion version{on_disk->size, on_disk->mtime_ns};
+  if (intake_.Unreadable(name, version, context_.clock.Steady())) {
+    context_.metrics.FileRetried();
+    Log(LogLevel::kDebug, "", fmt::format("{}: not readable yet: {}", name, result.message));
+    return;
+  }
+  Quarantine(result.path, fmt::format("{} ({})", result.message, ToString(result.kind)));
+}
+
+void IngestService::Quarantine(const fs::path& path, const std::string& reason) {
+  const std::string name = path.filename().string();
+  const double now = context_.clock.Unix();
+  try {
+    const fs::path directory = context_.paths.Quarantine() / UtcTime::FromUnix(now).Date();
+    const fs::path moved = MoveAside(context_.os, path, directory);
+    WriteFileAtomically(context_.os, moved.string() + ".reason",
+                        fmt::format("{}\nfrom {}\nat {}Z\n", reason, path.string(), UtcTime::FromUnix(now).Iso8601()));
+    intake_.Gone(name);
+    context_.metrics.FileRejected("unreadable");
+    Log(LogLevel::kError, "", fmt::format("{}: unreadable, moved to {}: {}", name, moved.string(), reason));
+    state::EventRow event;
+    event.at = now;
+    event.kind = "move";
+    event.actor = kActor;
+    event.detail = fmt::format("{} moved to {}: {}", path.string(), moved.string(), reason);
+    context_.writes.Add(name + ": quarantined", [event](state::GroupStore& store) { store.AddEvent(event); });
+  } catch (const Error& error) {
+    // It stays where it is and comes up again as if it had just been seen.
+    Log(LogLevel::kError, "", fmt::format("{}: cannot be moved to quarantine: {}", name, error.what()));
+    intake_.Gone(name);
+    list_soon_ = false;
+  }
+}
+
+std::string IngestService::NewId(UtcTime stamp, GroupKey key) {
+  // Ids are unique seconds; a stamp that another group has already (a writer's clock was set back) gives the next one.
+  for (double offset = 0;; offset += 1) {
+    std::string id = (stamp + offset).Iso8601();
+    const auto taken = keys_.find(id);
+    if (taken == keys_.end() || taken->second == key) return id;
+  }
+}
+
+void IngestService::CarryOut(const Decision& decision) {
+  const double now = context_.clock.Unix();
+  const ingest::AssembledGroup* group = assembler_.Find(decision.group);
+  WriteQueue& writes = context_.writes;
+
+  if (decision.kind == DecisionKind::kFounded) {
+    const std::string id = NewId(group->Stamp(), decision.group);
+    ids_[decision.group] = id;
+    keys_[id] = decision.group;
+  }
+  std::string id = ids_.at(decision.group);
+  const std::string explanation = decision.explanation;
+
+  state::GroupRow row;
+  row.id = id;
+  row.subbands_expected = static_cast<int>(settings_.ingest.expected_subbands);
+  row.data_start_mjd = UtcTime::FromMjdSeconds(group->axis.first_mjd_s).mjd();
+  row.data_end_mjd = UtcTime::FromMjdSeconds(group->axis.last_mjd_s).mjd();
+  row.first_file_at = now;
+  const auto add_file = [&](const char* status) {
+    const auto file_row = MakeFileRow(id, *decision.file, status, now);
+    writes.Add(id + ": file",
+               [row, file_row, now](state::GroupStore& store) { store.AddFiles(row, {file_row}, kActor, now); });
+  };
+  const auto note = [&](const char* kind) {
+    state::EventRow event;
+    event.at = now;
+    event.group_id = id;
+    event.kind = kind;
+    event.actor = kActor;
+    event.detail = explanation;
+    writes.Add(id + ": " + kind, [event](state::GroupStore& store) { store.AddEvent(event); });
+  };
+  const auto transition = [&](GroupState to, std::optional<ErrorKind> kind, std::function<void()> after = {}) {
+    state::TransitionDetails details;
+    details.actor = kActor;
+    details.detail = explanation;
+    details.error_kind = kind;
+    if (kind) details.error = explanation;
+    if (to == GroupState::kReady) details.next_attempt_at = now;
+    writes.Add(
+        fmt::format("{}: {}", id, ToString(to)),
+        [id, to, details, now](state::GroupStore& store) { store.Transition(id, to, details, now); }, std::move(after));
+  };
+
+  switch (decision.kind) {
+    case DecisionKind::kFounded:
+    case DecisionKind::kJoined: {
+      add_file("present");
+      context_.metrics.FileAccepted(decision.file->size);
+      Log(LogLevel::kDebug, id, explanation);
+      const std::string earlier = NewId(group->Stamp(), decision.group);
+      if (group->phase == ingest::GroupPhase::kHeld || earlier == id) break;
+      writes.Add(id + ": renamed",
+                 [id, earlier, now](state::GroupStore& store) { store.Rename(id, earlier, kActor, now); });
+      keys_.erase(id);
+      keys_[earlier] = decision.group;
+      ids_[decision.group] = earlier;
+      break;
+    }
+    case DecisionKind::kComplete:
+      transition(GroupState::kReady, std::nullopt);
+      context_.metrics.GroupClosed("complete");
+      Log(LogLevel::kInfo, id, "ready: " + explanation);
+      break;
+    case DecisionKind::kPartial:
+      transition(GroupState::kReady, std::nullopt);
+      context_.metrics.GroupClosed("partial");
+      Log(LogLevel::kWarning, id, "ready as partial: " + explanation);
+      break;
+    case DecisionKind::kIncomplete: {
+      FailedRecord record;
+      record.group = id;
+      record.kind = ErrorKind::kIncomplete;
+      record.message = explanation;
+      transition(GroupState::kDead, ErrorKind::kIncomplete,
+                 [this, record] { WriteFailedLog(context_.os, context_.paths.FailedLog(record.group), record); });
+      context_.metrics.GroupClosed("incomplete");
+      Log(LogLevel::kError, id, "given up: " + explanation);
+      break;
+    }
+    case DecisionKind::kDuplicate: {
+      const auto known = group->subbands.find(decision.file->subband);
+      if (known != group->subbands.end() && known->second.path == decision.file->path) break;  // seen twice
+      add_file("duplicate");
+      note("duplicate");
+      context_.metrics.FileRejected("duplicate");
+      Log(LogLevel::kInfo, id, "ignored: " + explanation);
+      break;
+    }
+    case DecisionKind::kConflict:
+      add_file("conflict");
+      note("conflict");
+      if (group->phase == ingest::GroupPhase::kHeld) {
+        writes.Add(id + ": held", [id, explanation, now](state::GroupStore& store) {
+          const auto found = store.Find(id);
+          if (!found || found->state == GroupState::kHeld) return;
+          state::TransitionDetails details;
+          details.actor = kActor;
+          details.detail = explanation;
+          store.Transition(id, GroupState::kHeld, details, now);
+        });
+      }
+      context_.metrics.FileRejected("conflict");
+      Log(LogLevel::kError, id, "a person must choose: " + explanation);
+      break;
+    case DecisionKind::kLate: {
+      const bool unused =
+          group->phase == ingest::GroupPhase::kIncomplete || group->subbands.count(decision.file->subband);
+      add_file(unused ? "present" : "late");
+      note("late");
+      context_.metrics.FileAccepted(decision.file->size);
+      Log(LogLevel::kWarning, id, explanation);
+      break;
+    }
+  }
+}
+
+void IngestService::FollowOperator() {
+  for (const GroupKey key : assembler_.Open()) {
+    const std::string id = ids_.at(key);
+    const auto row = context_.store.Find(id);
+    const auto phase = assembler_.Find(key)->phase;
+    if (!row) {
+      assembler_.Forget(key);
+      ids_.erase(key);
+      keys_.erase(id);
+    } else if (row->state == GroupState::kHeld) {
+      assembler_.Hold(key);
+    } else if (row->state != GroupState::kCollecting) {
+      assembler_.Close(key);
+    } else if (phase == ingest::GroupPhase::kHeld) {
+      const double deadline = context_.clock.Steady() + settings_.ingest.deadline_s;
+      for (const Decision& decision : assembler_.Release(key, deadline)) CarryOut(decision);
+    }
+  }
+  // Names of groups that the assembler has forgotten.
+  for (auto at = ids_.begin(); at != ids_.end();) {
+    if (assembler_.Find(at->first) != nullptr) {
+      ++at;
+      continue;
+    }
+    keys_.erase(at->second);
+    at = ids_.erase(at);
+  }
+}
+
+void IngestService::Tick() {
+  const double now = context_.clock.Steady();
+  checker_.Tick();
+  if (now >= next_check_) {
+    next_check_ = now + kCheckWatchS;
+    TakeWatchReport(watcher_.Check());
+  }
+  if (list_soon_ || now >= next_list_) {
+    list_soon_ = false;
+    next_list_ = now + (watcher_.polling() ? settings_.ingest.poll_s : settings_.ingest.rescan_s);
+    List();
+  }
+  OfferDueFiles();
+  ProcessResults();
+  if (!caught_up_ && first_listing_done_ && intake_.n_unseen() == 0 && results_.empty()) {
+    caught_up_ = true;
+    Log(LogLevel::kInfo, "", fmt::format("all {} files of the incoming directory are known", n_listed_));
+  }
+  if (caught_up_) {
+    for (const Decision& decision : assembler_.Advance(now)) CarryOut(decision);
+  }
+  context_.writes.Flush();
+  if (now >= next_follow_ && context_.writes.empty()) {
+    next_follow_ = now + kFollowOperatorS;
+    FollowOperator();
+  }
+}
+
+std::vector<std::string> IngestService::Troubles() const {
+  std::vector<std::string> troubles;
+  if (!directory_present_) {
+    troubles.push_back(fmt::format("{}: the incoming directory cannot be read", watcher_.directory().string()));
+  }
+  if (intake_.n_retrying() > 0) {
+    troubles.push_back(fmt::format("{} files cannot be read yet and will be tried again", intake_.n_retrying()));
+  }
+  return troubles;
+}
+
+}  // namespace contimg::ops

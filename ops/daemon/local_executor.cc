@@ -1,0 +1,231 @@
+#include "ops/daemon/local_executor.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <string.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read_until.hpp>
+#include <cstdio>
+#include <fstream>
+#include <istream>
+#include <thread>
+#include <utility>
+
+namespace contimg::ops {
+namespace {
+
+double Seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+std::string Gigabytes(std::uint64_t bytes) { return fmt::format("{:.2f} GB", static_cast<double>(bytes) * 1e-9); }
+
+constexpr std::size_t kLongestLine = 1 << 20;  // of a worker's stdout
+
+}  // namespace
+
+LocalExecutor::LocalExecutor(boost::asio::io_context& io, LocalExecutorOptions options, Events events)
+    : io_(io), options_(std::move(options)), events_(std::move(events)), child_signals_(io, SIGCHLD) {
+  AwaitChildren();
+}
+
+LocalExecutor::~LocalExecutor() {
+  for (const auto& [group, job] : jobs_) {
+    if (!job->end) SignalGroup(job->child.pid, SIGKILL);
+  }
+}
+
+void LocalExecutor::AwaitChildren() {
+  child_signals_.async_wait([this](const boost::system::error_code& error, int) {
+    if (error) return;
+    Collect();
+    AwaitChildren();
+  });
+}
+
+std::string LocalExecutor::Start(const JobRequest& request) {
+  auto job = std::make_shared<RunningProcess>(io_, request);
+  ChildOptions options;
+  options.arguments = {options_.program.string(), "worker", JobFile(request.folder).string()};
+  options.error_file = OutputFile(request.folder);
+  options.nice = options_.nice;
+  job->child = StartChild(options);
+  job->output.assign(job->child.output);
+  job->started = job->stage_started = job->last_sign = Clock::now();
+  jobs_[request.group] = job;
+  ReadLines(job);
+  return fmt::format("process {} {}", job->child.pid, ProcessStartTime(job->child.pid));
+}
+
+void LocalExecutor::ReadLines(const std::shared_ptr<RunningProcess>& job) {
+  boost::asio::async_read_until(job->output, job->buffer, '\n',
+                                [this, job](const boost::system::error_code& error, std::size_t) {
+                                  std::istream stream(&job->buffer);
+                                  if (error || job->buffer.size() > kLongestLine) {
+                                    job->output_closed = true;
+                                    boost::system::error_code ignored;
+                                    job->output.close(ignored);
+                                    Collect();
+                                    return;
+                                  }
+                                  std::string line;
+                                  std::getline(stream, line);
+                                  TakeLine(*job, line);
+                                  ReadLines(job);
+                                });
+}
+
+void LocalExecutor::TakeLine(RunningProcess& job, const std::string& line) {
+  const auto progress = ParseProgressLine(line);
+  if (!progress) return;
+  job.last_sign = Clock::now();
+  if (progress->kind == ProgressLine::Kind::kProgress) {
+    if (job.stage != progress->stage) job.stage_started = job.last_sign;
+    job.stage = progress->stage;
+    job.fraction = progress->fraction;
+  }
+  if (events_.progress) events_.progress(job.request.group, *progress);
+}
+
+void LocalExecutor::Terminate(RunningProcess& job, ErrorKind kind, const std::string& message) {
+  if (job.stopped || job.end) return;
+  job.stopped = {kind, message};
+  job.kill_at = Clock::now() +
+                std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(job.request.limits.grace_s));
+  SignalGroup(job.child.pid, SIGTERM);
+}
+
+void LocalExecutor::Stop(const std::string& group, ErrorKind kind, const std::string& message) {
+  const auto at = jobs_.find(group);
+  if (at != jobs_.end()) Terminate(*at->second, kind, message);
+}
+
+void LocalExecutor::Tick() {
+  const auto now = Clock::now();
+  for (const auto& [group, job] : jobs_) {
+    if (job->end) continue;
+    const JobLimits& limits = job->request.limits;
+    job->memory = GroupMemoryBytes(job->child.pid);
+    job->peak_memory = std::max(job->peak_memory, job->memory);
+    if (limits.memory_bytes > 0 && job->memory > limits.memory_bytes) {
+      Terminate(*job, ErrorKind::kResource,
+                fmt::format("the worker held {} of memory and may use {}", Gigabytes(job->memory),
+                            Gigabytes(limits.memory_bytes)));
+      SignalGroup(job->child.pid, SIGKILL);  // there is no time to be polite
+    }
+    const double running = Seconds(now - job->started), in_stage = Seconds(now - job->stage_started);
+    const auto stage_limit = limits.stage_s.find(job->stage);
+    if (running > limits.job_s) {
+      Terminate(*job, ErrorKind::kTimeout, fmt::format("the job took longer than {:.0f} s", limits.job_s));
+    } else if (stage_limit != limits.stage_s.end() && in_stage > stage_limit->second) {
+      Terminate(*job, ErrorKind::kTimeout,
+                fmt::format("stage {} took longer than {:.0f} s", job->stage, stage_limit->second));
+    } else if (limits.silence_s > 0 && Seconds(now - job->last_sign) > limits.silence_s) {
+      Terminate(*job, ErrorKind::kTimeout, fmt::format("no progress for {:.0f} s", limits.silence_s));
+    }
+    if (job->stopped && !job->killed && now >= job->kill_at) {
+      job->killed = true;
+      SignalGroup(job->child.pid, SIGKILL);
+    }
+  }
+  Collect();
+}
+
+void LocalExecutor::Collect() {
+  std::vector<std::shared_ptr<RunningProcess>> finished;
+  for (auto at = jobs_.begin(); at != jobs_.end();) {
+    RunningProcess& job = *at->second;
+    if (!job.end) {
+      job.end = TryWait(job.child.pid);
+      if (job.end) SignalGroup(job.child.pid, SIGKILL);  // whatever it may have left behind
+    }
+    // Its last lines may still be in the pipe.
+    if (job.end && job.output_closed) {
+      finished.push_back(at->second);
+      at = jobs_.erase(at);
+    } else {
+      ++at;
+    }
+  }
+  for (const auto& job : finished) {
+    const JobOutcome outcome = MakeOutcome(*job);
+    boost::asio::post(io_, [this, outcome] { events_.finished(outcome); });
+  }
+}
+
+JobOutcome LocalExecutor::MakeOutcome(const RunningProcess& job) const {
+  JobOutcome outcome;
+  outcome.group = job.request.group;
+  outcome.exit_status = job.end->exit_status;
+  outcome.signal = job.end->signal;
+  outcome.wall_s = Seconds(Clock::now() - job.started);
+  outcome.user_s = job.end->user_s;
+  outcome.system_s = job.end->system_s;
+  outcome.peak_memory_bytes = std::max(job.end->peak_memory_bytes, job.peak_memory);
+  outcome.last_stage = job.stage;
+  outcome.command = fmt::format("{} worker {}", options_.program.string(), JobFile(job.request.folder).string());
+  outcome.last_output = TailOf(OutputFile(job.request.folder), 4096);
+  try {
+    const auto path = ReportFile(job.request.folder);
+    if (std::filesystem::exists(path)) outcome.report = ParseJobReport(ReadJsonFile(path), path.string());
+  } catch (const Error& error) {
+    outcome.last_output += fmt::format("\n{}", error.what());
+  }
+
+  if (outcome.report && outcome.report->ok && outcome.exit_status == 0 && outcome.signal == 0) {
+    outcome.ok = true;
+  } else if (job.stopped) {
+    outcome.kind = job.stopped->first;
+    outcome.message = job.stopped->second;
+  } else if (outcome.signal != 0) {
+    outcome.kind = ErrorKind::kCrash;
+    outcome.message = fmt::format("the worker died of signal {} ({}){}", outcome.signal, ::strsignal(outcome.signal),
+                                  job.stage.empty() ? "" : " in stage " + job.stage);
+    if (outcome.signal == SIGKILL) outcome.message += "; the kernel may have run out of memory";
+  } else if (outcome.report && outcome.report->error_kind) {
+    outcome.kind = *outcome.report->error_kind;
+    outcome.message = outcome.report->error_subject.empty()
+                          ? outcome.report->error_message
+                          : outcome.report->error_subject + ": " + outcome.report->error_message;
+  } else {
+    outcome.kind = ErrorKind::kCrash;
+    outcome.message = fmt::format("the worker ended with status {} without a report", outcome.exit_status);
+  }
+  return outcome;
+}
+
+std::vector<RunningJob> LocalExecutor::Running() const {
+  std::vector<RunningJob> running;
+  for (const auto& [group, job] : jobs_) {
+    running.push_back({group, job->stage, job->fraction, Seconds(Clock::now() - job->started),
+                       fmt::format("process {}", job->child.pid), job->memory});
+  }
+  return running;
+}
+
+void LocalExecutor::EndStray(const std::string& id) {
+  int pid = 0;
+  unsigned long long start_time = 0;
+  if (std::sscanf(id.c_str(), "process %d %llu", &pid, &start_time) != 2 || pid <= 1 || start_time == 0) return;
+  for (int tries = 0; tries < 500 && ProcessStartTime(pid) == start_time; ++tries) {
+    SignalGroup(pid, SIGKILL);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+std::string TailOf(const std::filesystem::path& path, std::size_t max_bytes) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) return "";
+  const auto size = static_cast<std::size_t>(file.tellg());
+  const std::size_t length = std::min(size, max_bytes);
+  std::string text(length, '\0');
+  file.seekg(static_cast<std::streamoff>(size - length));
+  file.read(text.data(), static_cast<std::streamsize>(length));
+  if (length < size) {
+    const std::size_t line_end = text.find('\n');
+    if (line_end != std::string::npos) text.erase(0, line_end + 1);
+  }
+  return text;
+}
+
+}  // namespace contimg::ops

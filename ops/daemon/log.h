@@ -1,0 +1,23 @@
+// The service's log: one line per event on stderr, as text or JSON, each with the group it concerns. Under systemd the
+// journal gets its priorities by sd-daemon(3)'s "<4>" prefixes.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace contimg::ops {
+
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+enum class LogFormat { kText, kJson };
+
+LogLevel ParseLogLevel(std::string_view word);    // "debug", "info", "warn", "error"; Error{kUsage} otherwise
+LogFormat ParseLogFormat(std::string_view word);  // "text", "json"
+
+void SetUpLog(LogLevel level, LogFormat format);
+// `group` may be empty. Thread-safe.
+void Log(LogLevel level, std::string_view group, std::string_view message);
+
+}  // namespace contimg::ops

@@ -1,0 +1,73 @@
+// A small HTTP/1.1 server on the daemon's own io context (Boost.Beast). Handlers are functions Request → Response, so
+// they can be tested without a socket.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace contimg::ops {
+
+struct HttpRequest {
+  std::string method;                        // "GET"…
+  std::string path;                          // "/api/v1/status", without the query
+  std::map<std::string, std::string> query;  // decoded
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+};
+
+// One line of the router: method and exact path.
+struct HttpRoute {
+  std::string method, path, help;
+  std::function<HttpResponse(const HttpRequest&)> handler;
+};
+
+class HttpRouter {
+ public:
+  void Add(HttpRoute route) { routes_.push_back(std::move(route)); }
+  // 404 for unknown paths, 405 for wrong methods, 500 with one sentence when a handler throws. HEAD counts as GET.
+  HttpResponse Handle(const HttpRequest& request) const;
+  const std::vector<HttpRoute>& routes() const { return routes_; }
+
+ private:
+  std::vector<HttpRoute> routes_;
+};
+
+struct HttpServerOptions {
+  std::string listen = "127.0.0.1:9110";  // address:port; port 0: any free one
+  std::size_t max_connections = 64;       // more are closed at once
+  double timeout_s = 10;                  // to receive a request and to send an answer; an idle connection ends too
+  std::size_t max_request_bytes = 64 * 1024;
+};
+
+class HttpServer {
+ public:
+  using Handler = std::function<HttpResponse(const HttpRequest&)>;
+  // Binds and listens; throws Error{kUsage} for a bad address and Error{kIo} when the port is taken.
+  HttpServer(boost::asio::io_context& io, const HttpServerOptions& options, Handler handler);
+  ~HttpServer();
+  std::uint16_t port() const;
+  void Close();
+
+ private:
+  class Connection;
+  struct Shared;
+  void Accept();
+  boost::asio::ip::tcp::acceptor acceptor_;
+  std::shared_ptr<Shared> shared_;
+};
+
+// Splits "/path?a=1&b=x%20y" into path and query.
+HttpRequest ParseTarget(const std::string& method, const std::string& target);
+
+}  // namespace contimg::ops

@@ -1,0 +1,201 @@
+#include "ops/metrics/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <ctime>
+
+#include "config/error.h"
+#include "ops/version.h"
+
+namespace contimg::ops {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+
+template <typename Builder>
+auto& Add(Builder&& builder, prometheus::Registry& registry, const char* name, const char* help) {
+  return builder.Name(name).Help(help).Register(registry);
+}
+Family<Counter>& AddCounter(prometheus::Registry& registry, const char* name, const char* help) {
+  return Add(prometheus::BuildCounter(), registry, name, help);
+}
+Family<Gauge>& AddGauge(prometheus::Registry& registry, const char* name, const char* help) {
+  return Add(prometheus::BuildGauge(), registry, name, help);
+}
+Family<Histogram>& AddHistogram(prometheus::Registry& registry, const char* name, const char* help) {
+  return Add(prometheus::BuildHistogram(), registry, name, help);
+}
+
+const Histogram::BucketBoundaries kStageSeconds{0.1, 0.25, 0.5, 1,  2,  4,   7,   10,  15,
+                                                20,  30,   45,  60, 90, 120, 180, 300, 600};
+const Histogram::BucketBoundaries kWaitSeconds{0.1, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 21600, 86400};
+const Histogram::BucketBoundaries kMemoryBytes{1e8, 5e8, 1e9, 2e9, 4e9, 6e9, 8e9, 12e9, 16e9, 32e9};
+
+}  // namespace
+
+struct Metrics::Families {
+  prometheus::Registry registry;
+  Counter& files_seen = AddCounter(registry, "contimg_files_seen_total", "Subband files noticed.").Add({});
+  Counter& files_accepted =
+      AddCounter(registry, "contimg_files_accepted_total", "Subband files that were readable and joined a group.")
+          .Add({});
+  Counter& bytes_accepted =
+      AddCounter(registry, "contimg_input_bytes_total", "Bytes of accepted subband files.").Add({});
+  Family<Counter>& files_rejected =
+      AddCounter(registry, "contimg_files_rejected_total", "Subband files not used, by reason.");
+  Counter& file_retries =
+      AddCounter(registry, "contimg_file_retries_total", "Files that could not be read yet and were put off.").Add({});
+  Family<Counter>& groups_closed =
+      AddCounter(registry, "contimg_groups_closed_total", "Groups that stopped collecting, by outcome.");
+  Family<Counter>& jobs =
+      AddCounter(registry, "contimg_jobs_total", "Finished jobs by the last stage they reached and outcome.");
+  Family<Counter>& job_retries = AddCounter(registry, "contimg_job_retries_total", "Jobs put back, by kind of error.");
+  Counter& worker_warnings = AddCounter(registry, "contimg_worker_warnings_total", "Warnings of workers.").Add({});
+  Counter& database_failures = AddCounter(registry, "contimg_database_failures_total",
+                                          "Database operations that failed and were repeated later.")
+                                   .Add({});
+  Family<Counter>& http_responses =
+      AddCounter(registry, "contimg_http_responses_total", "Answers of the HTTP server by status.");
+
+  Family<Histogram>& stage_seconds =
+      AddHistogram(registry, "contimg_stage_duration_seconds", "Duration of successful stages.");
+  Histogram& job_seconds =
+      AddHistogram(registry, "contimg_job_duration_seconds", "Duration of whole jobs.").Add({}, kStageSeconds);
+  Counter& job_cpu = AddCounter(registry, "contimg_job_cpu_seconds_total", "Processor time of workers.").Add({});
+  Histogram& job_memory =
+      AddHistogram(registry, "contimg_job_peak_memory_bytes", "Largest resident memory of each worker.")
+          .Add({}, kMemoryBytes);
+  Histogram& queue_seconds =
+      AddHistogram(registry, "contimg_queue_wait_seconds", "Time from ready to started.").Add({}, kWaitSeconds);
+
+  Family<Gauge>& groups = AddGauge(registry, "contimg_groups", "Groups in the database by state.");
+  Gauge& oldest = AddGauge(registry, "contimg_oldest_unprocessed_group_age_seconds",
+                           "Age of the oldest group that waits or runs, since its first file was seen; 0: none.")
+                      .Add({});
+  Gauge& queue_lag = AddGauge(registry, "contimg_queue_lag_seconds",
+                              "How long the group that is due longest has been waiting for a worker; 0: none.")
+                         .Add({});
+  Gauge& since_last_file =
+      AddGauge(registry, "contimg_seconds_since_last_file", "Since the last subband file was accepted.").Add({});
+  Gauge& workers_running = AddGauge(registry, "contimg_workers_running", "Worker processes.").Add({});
+  Gauge& workers_slots = AddGauge(registry, "contimg_worker_slots", "Worker processes allowed at once.").Add({});
+  Gauge& workers_memory = AddGauge(registry, "contimg_worker_memory_bytes", "Resident memory of all workers.").Add({});
+  Gauge& incoming = AddGauge(registry, "contimg_incoming_files", "Subband files in the incoming directory.").Add({});
+  Gauge& pending = AddGauge(registry, "contimg_files_pending", "Files noticed and not looked into yet.").Add({});
+  Gauge& retrying =
+      AddGauge(registry, "contimg_files_retrying", "Files that could not be read and will be tried again.").Add({});
+  Gauge& disk_free = AddGauge(registry, "contimg_scratch_disk_free_bytes", "Free space of the scratch disk.").Add({});
+  Gauge& disk_total = AddGauge(registry, "contimg_scratch_disk_size_bytes", "Size of the scratch disk.").Add({});
+  Gauge& state_free = AddGauge(registry, "contimg_state_disk_free_bytes", "Free space of the state disk.").Add({});
+  Gauge& tmpfs_usage =
+      AddGauge(registry, "contimg_tmpfs_usage_ratio", "Used part of the file system for staging, 0 to 1.").Add({});
+  Family<Gauge>& directory_bytes = AddGauge(registry, "contimg_directory_bytes", "Size of directory trees.");
+  Family<Gauge>& directory_growth = AddGauge(registry, "contimg_directory_growth_bytes_per_second",
+                                             "Growth of directory trees since the measurement before.");
+  Gauge& dispatch =
+      AddGauge(registry, "contimg_dispatch_allowed", "1: new jobs may start; 0: a disk is too full.").Add({});
+  Gauge& polling = AddGauge(registry, "contimg_watcher_polling", "1: files are found by listing only.").Add({});
+  Counter& own_cpu = AddCounter(registry, "process_cpu_seconds_total", "Processor time of the daemon itself.").Add({});
+  Gauge& own_memory = AddGauge(registry, "process_resident_memory_bytes", "Resident memory of the daemon.").Add({});
+  Gauge& own_files = AddGauge(registry, "process_open_fds", "Open file descriptors of the daemon.").Add({});
+  Gauge& start_time = AddGauge(registry, "process_start_time_seconds", "Start of the daemon, Unix time.").Add({});
+};
+
+Metrics::Metrics() : families_(std::make_unique<Families>()) {
+  AddGauge(families_->registry, "contimg_build_info", "1, with the version as label.")
+      .Add({{"version", kVersion}, {"compiler", kCompiler}})
+      .Set(1);
+  families_->start_time.Set(static_cast<double>(std::time(nullptr)));
+  // Series that alerts look at exist from the start, so that their rate is known at the first event.
+  for (const char* reason : {"unreadable", "duplicate", "conflict"})
+    families_->files_rejected.Add({{"reason", reason}});
+  for (const char* outcome : {"complete", "partial", "incomplete"}) {
+    families_->groups_closed.Add({{"outcome", outcome}});
+  }
+}
+Metrics::~Metrics() = default;
+
+void Metrics::FileSeen() { families_->files_seen.Increment(); }
+void Metrics::FileAccepted(std::uint64_t bytes) {
+  families_->files_accepted.Increment();
+  families_->bytes_accepted.Increment(static_cast<double>(bytes));
+}
+void Metrics::FileRejected(std::string_view reason) {
+  families_->files_rejected.Add({{"reason", std::string(reason)}}).Increment();
+}
+void Metrics::FileRetried() { families_->file_retries.Increment(); }
+void Metrics::GroupClosed(std::string_view outcome) {
+  families_->groups_closed.Add({{"outcome", std::string(outcome)}}).Increment();
+}
+void Metrics::JobFinished(std::string_view stage, std::string_view kind) {
+  families_->jobs.Add({{"stage", std::string(stage)}, {"outcome", std::string(kind)}}).Increment();
+}
+void Metrics::JobRetried(std::string_view kind) {
+  families_->job_retries.Add({{"kind", std::string(kind)}}).Increment();
+}
+void Metrics::WorkerWarned() { families_->worker_warnings.Increment(); }
+void Metrics::DatabaseFailed() { families_->database_failures.Increment(); }
+void Metrics::HttpAnswered(int status) {
+  families_->http_responses.Add({{"status", std::to_string(status)}}).Increment();
+}
+
+void Metrics::StageTook(std::string_view stage, double seconds) {
+  families_->stage_seconds.Add({{"stage", std::string(stage)}}, kStageSeconds).Observe(seconds);
+}
+void Metrics::JobTook(double seconds, double cpu_seconds, std::uint64_t peak_memory_bytes) {
+  families_->job_seconds.Observe(seconds);
+  families_->job_cpu.Increment(cpu_seconds);
+  families_->job_memory.Observe(static_cast<double>(peak_memory_bytes));
+}
+void Metrics::GroupWaited(double seconds) { families_->queue_seconds.Observe(seconds); }
+
+void Metrics::SetGroups(const std::map<std::string, std::int64_t>& by_state) {
+  for (const auto& [state, count] : by_state) families_->groups.Add({{"state", state}}).Set(static_cast<double>(count));
+}
+void Metrics::SetOldestUnprocessed(double age_s) { families_->oldest.Set(age_s); }
+void Metrics::SetOldestDispatchable(double age_s) { families_->queue_lag.Set(age_s); }
+void Metrics::SetSinceLastFile(double seconds) { families_->since_last_file.Set(seconds); }
+void Metrics::SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes) {
+  families_->workers_running.Set(static_cast<double>(running));
+  families_->workers_slots.Set(static_cast<double>(slots));
+  families_->workers_memory.Set(static_cast<double>(memory_bytes));
+}
+void Metrics::SetIncoming(std::size_t files, std::size_t pending, std::size_t retrying) {
+  families_->incoming.Set(static_cast<double>(files));
+  families_->pending.Set(static_cast<double>(pending));
+  families_->retrying.Set(static_cast<double>(retrying));
+}
+void Metrics::SetDisk(std::string_view which, std::uint64_t free_bytes, std::uint64_t total_bytes) {
+  if (which == "scratch") {
+    families_->disk_free.Set(static_cast<double>(free_bytes));
+    families_->disk_total.Set(static_cast<double>(total_bytes));
+  } else if (which == "state") {
+    families_->state_free.Set(static_cast<double>(free_bytes));
+  } else if (total_bytes > 0) {
+    families_->tmpfs_usage.Set(1 - static_cast<double>(free_bytes) / static_cast<double>(total_bytes));
+  }
+}
+void Metrics::SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s) {
+  families_->directory_bytes.Add({{"directory", std::string(which)}}).Set(static_cast<double>(bytes));
+  families_->directory_growth.Add({{"directory", std::string(which)}}).Set(growth_bytes_per_s);
+}
+void Metrics::SetDispatchAllowed(bool allowed) { families_->dispatch.Set(allowed ? 1 : 0); }
+void Metrics::SetPolling(bool polling) { families_->polling.Set(polling ? 1 : 0); }
+void Metrics::SetOwnResources(double cpu_seconds, std::uint64_t resident_bytes, std::size_t open_files) {
+  const double before = families_->own_cpu.Value();
+  if (cpu_seconds > before) families_->own_cpu.Increment(cpu_seconds - before);
+  families_->own_memory.Set(static_cast<double>(resident_bytes));
+  families_->own_files.Set(static_cast<double>(open_files));
+}
+
+std::string Metrics::Serialize() const { return prometheus::TextSerializer().Serialize(families_->registry.Collect()); }
+
+}  // namespace contimg::ops

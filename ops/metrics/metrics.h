@@ -1,0 +1,61 @@
+// The daemon's figures for Prometheus. Names, units and meaning: docs/operations/metrics.md.
+//
+// Every label has a fixed, small set of values (states, stages, kinds of error, reasons); group ids and file names are
+// never labels.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace contimg::ops {
+
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // Counters.
+  void FileSeen();  // an event or a listing named a new file
+  void FileAccepted(std::uint64_t bytes);
+  void FileRejected(std::string_view reason);  // unreadable, duplicate, conflict
+  void FileRetried();
+  void GroupClosed(std::string_view outcome);                       // complete, partial, incomplete
+  void JobFinished(std::string_view stage, std::string_view kind);  // kind "ok" or a word of ErrorKind
+  void JobRetried(std::string_view kind);
+  void WorkerWarned();
+  void DatabaseFailed();
+  void HttpAnswered(int status);
+
+  // Histograms, seconds.
+  void StageTook(std::string_view stage, double seconds);
+  void JobTook(double seconds, double cpu_seconds, std::uint64_t peak_memory_bytes);
+  void GroupWaited(double seconds);  // ready → started
+
+  // Gauges.
+  void SetGroups(const std::map<std::string, std::int64_t>& by_state);
+  void SetOldestUnprocessed(double age_s);  // 0: none
+  void SetSinceLastFile(double seconds);
+  void SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes);
+  void SetIncoming(std::size_t files, std::size_t pending, std::size_t retrying);
+  void SetDisk(std::string_view which, std::uint64_t free_bytes, std::uint64_t total_bytes);  // scratch, state, staging
+  void SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s);
+  void SetDispatchAllowed(bool allowed);
+  void SetPolling(bool polling);
+  void SetOwnResources(double cpu_seconds, std::uint64_t resident_bytes, std::size_t open_files);
+  void SetOldestDispatchable(double age_s);
+
+  // The whole, in Prometheus's text format.
+  std::string Serialize() const;
+  static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+ private:
+  struct Families;
+  std::unique_ptr<Families> families_;
+};
+
+}  // namespace contimg::ops

@@ -1,0 +1,18 @@
+// Runs one job in this process.
+#pragma once
+
+#include <filesystem>
+
+#include "config/run_context.h"
+#include "ops/runner/job.h"
+
+namespace contimg::ops {
+
+// Runs the job's stages in order. Errors of a stage end up in the report; nothing is thrown for them.
+JobReport RunJob(const Job& job, const RunContext& context);
+
+// The worker process: reads the job file, sends progress to stdout as JSON lines, leaves report.json beside the job
+// file. SIGTERM asks for an early end (reported as cancelled). Returns the exit status (config/error.h).
+int RunWorker(const std::filesystem::path& job_file, Os& os);
+
+}  // namespace contimg::ops
