@@ -252,6 +252,43 @@ TEST(GroupStore, GivesEachGroupToOneTakerOnly) {
   EXPECT_EQ(all.size(), static_cast<std::size_t>(kGroups));
 }
 
+// The same with processes: each child takes groups until none is left and leaves its number as its exit status.
+TEST(GroupStore, SharesTheQueueAmongProcesses) {
+  TemporaryDatabase place;
+  constexpr int kGroups = 30, kProcesses = 3;
+  {
+    GroupStore store(place.path());
+    for (int i = 0; i < kGroups; ++i) store.Create(Group("g" + std::to_string(100 + i)), "test", 1);
+  }
+  std::vector<pid_t> children;
+  for (int p = 0; p < kProcesses; ++p) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      int taken = 0;
+      try {
+        GroupStore store(place.path());
+        while (store.AcquireNext("p" + std::to_string(p), QueueOrder::kNewest, 100, 2)) ++taken;
+      } catch (...) {
+        ::_exit(255);
+      }
+      ::_exit(taken);
+    }
+    children.push_back(child);
+  }
+  int total = 0;
+  for (const pid_t child : children) {
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status));
+    ASSERT_NE(WEXITSTATUS(status), 255);
+    total += WEXITSTATUS(status);
+  }
+  EXPECT_EQ(total, kGroups);
+  GroupStore store(place.path());
+  for (const GroupRow& row : store.List({})) EXPECT_EQ(row.attempts, 1);
+}
+
 // A process that dies (SIGKILL) between two statements of a transaction leaves nothing of it.
 TEST(GroupStore, SurvivesAKillBetweenStatements) {
   TemporaryDatabase place;
