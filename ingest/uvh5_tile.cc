@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "config/parallel.h"
+#include "config/product_paths.h"
 #include "ingest/place_rows.h"
 #include "ingest/uvh5_reader.h"
 #include "ingest/uvh5_samples.h"
@@ -11,8 +12,9 @@
 namespace contimg::ingest {
 namespace {
 
-// "2025-10-13T13:28:03" of "2025-10-13T13:28:03_sb00.hdf5"; the stem of any other name.
+// "2025-10-13T13:28:03" of "2025-10-13T13:28:03_sb00.hdf5"; for any other name what stands before "_sb".
 std::string StampOfName(const std::filesystem::path& path) {
+  if (const auto name = ParseIncomingName(path)) return name->timestamp;
   const std::string stem = path.stem().string();
   return stem.substr(0, stem.rfind("_sb"));
 }
