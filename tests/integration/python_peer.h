@@ -1,0 +1,45 @@
+// Runs the scripts beside the integration tests with Debian's Python, whose packages are the independent peers.
+#pragma once
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace contimg {
+
+struct PeerResult {
+  int status = -1;
+  std::string output;  // stdout and stderr
+};
+
+inline PeerResult RunCommand(const std::string& command) {
+  PeerResult result;
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return result;
+  std::array<char, 4096> buffer;
+  for (std::size_t n; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) result.output.append(buffer.data(), n);
+  const int status = pclose(pipe);
+  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return result;
+}
+
+inline std::string Quoted(const std::string& argument) {
+  std::string quoted = "'";
+  for (const char c : argument) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+inline bool HavePythonPeer(const std::string& module) {
+  return RunCommand("/usr/bin/python3 -c " + Quoted("import " + module)).status == 0;
+}
+
+// `script` lies in tests/integration.
+inline PeerResult RunPythonPeer(const std::string& script, const std::vector<std::string>& arguments) {
+  std::string command = "/usr/bin/python3 " + Quoted(std::string(CONTIMG_SOURCE_DIR) + "/tests/integration/" + script);
+  for (const std::string& argument : arguments) command += " " + Quoted(argument);
+  return RunCommand(command);
+}
+
+}  // namespace contimg
