@@ -1,11 +1,7 @@
 // The measurement operator of the imager: from visibilities to a dirty image, from a model image to visibilities, and
 // the exact residual of a major cycle, for any array and any even image size.
 //
-// Conventions (docs/conventions.md). Images are ArrayView<float, 2> of shape {ny, nx}: y first, x fastest, as FITS
-// stores them. Pixel (x, y) lies at the slant coordinates
-//     l' = shift_l − (x − nx/2)·cell,   m' = shift_m + (y − ny/2)·cell      (zero-based; east, +l, is to the left)
-// where l' = l + a(n − 1), m' = m + b(n − 1) and l, m, n are the direction cosines about the phase centre of the block.
-// With a = b = 0 this is the ordinary SIN projection; as FITS it is SIN with PV2_1, PV2_2 made of a and b.
+// Conventions (docs/conventions.md): pixels and projection are those of image/image_geometry.h.
 // A source of S Jy at (l, m) gives V = S exp(+2πi(ul + vm + w(n − 1))); the dirty image is
 //     I(x, y) = Σ w_k Re(V_k exp(−2πi(u_k l + v_k m + w_k(n − 1)))) / Σ w_k      [Jy/beam]
 // over all used samples k: no primary beam, no 1/n.
@@ -26,39 +22,17 @@
 #include <vector>
 
 #include "config/array_view.h"
+#include "image/image_geometry.h"
 #include "image/weighting.h"
 #include "ingest/visibility_block.h"
 
 namespace contimg::image {
 
-struct ImageGeometry {
-  std::size_t nx = 0;   // even
-  std::size_t ny = 0;   // even
-  double cell_rad = 0;  // pixel side
-  double shift_l = 0;   // slant coordinates of pixel (nx/2, ny/2) relative to the phase centre
-  double shift_m = 0;
-  double slant_a = 0;  // the plane w = a u + b v of the frame
-  double slant_b = 0;
-};
-
-// n − 1 at slant coordinates (l', m'); NaN beyond the horizon of the frame.
-double SlantNMinus1(const ImageGeometry& geometry, double l_slant, double m_slant);
-// Direction cosines of the (fractional) pixel (x, y) and back. Pixels beyond the horizon give NaN.
-struct DirectionCosines {
-  double l = 0;
-  double m = 0;
-  double n_minus_1 = 0;
-};
-DirectionCosines PixelToDirection(const ImageGeometry& geometry, double x, double y);
-struct PixelPosition {
-  double x = 0;
-  double y = 0;
-};
-PixelPosition DirectionToPixel(const ImageGeometry& geometry, double l, double m);
-
 struct OperatorSettings {
   // Requested rms error of a dirty image relative to its rms, for noise-like data: 1e-6 … 1e-2.
   double accuracy = 3e-5;
+  // False: Residual is not wanted; saves the Gram matrices (most of the memory, about a third of the time).
+  bool prepare_residual = true;
   // True: fit the slant frame and overwrite slant_a, slant_b of the geometry; false: use them as given.
   bool fit_slant = true;
   // Upper limit on what the operator itself allocates; 0: the memory the system has available.

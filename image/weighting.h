@@ -8,8 +8,6 @@
 // (Briggs 1995, dissertation, chapter 3; the definitions WSClean uses, so that results compare one to one).
 #pragma once
 
-#include <cstddef>
-
 namespace contimg::image {
 
 enum class WeightMode { kNatural, kUniform, kBriggs };
@@ -19,7 +17,8 @@ struct WeightSettings {
   double robust = 0.5;       // Briggs only: −2 (uniform) … 2 (natural)
   double min_uv_lambda = 0;  // samples with sqrt(u² + v²) below or above are left out
   double max_uv_lambda = 1e300;
-  double taper_fwhm_rad = 0;  // Gaussian taper of this FWHM in the image; 0: none
+  double density_padding = 1.2;  // WSClean's default -padding
+  double taper_fwhm_rad = 0;     // Gaussian taper of this FWHM in the image; 0: none
   // Also use a sample of which one hand only is good, as if the source were unpolarised; its weight is that hand's.
   bool accept_single_hand = false;
 };

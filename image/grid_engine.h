@@ -1,0 +1,51 @@
+// Between node visibilities and images: gridding, Fourier transforms, w terms and corrections put together.
+//
+// Gridding adds the rows of each leaf of the plan to a grid of that leaf's own; the transforms collect the leaves
+// column by column in a fixed order. Results therefore do not depend on the number of threads.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "config/array_view.h"
+#include "image/gridding_kernel.h"
+#include "image/image_geometry.h"
+#include "image/uv_plan.h"
+#include "image/w_expansion.h"
+
+namespace contimg::image {
+
+class GridEngine {
+ public:
+  // What the nodes are: visibilities (complex conjugates of the rows' orientation), or the weights of a point source at
+  // the centre of the image.
+  enum class Kind { kData, kPsf };
+
+  virtual ~GridEngine() = default;
+
+  // image = scale · Σ over all nodes of Re[Z exp(2πi(…))] (image/grid_kernels.h). `im` may be null for real nodes.
+  virtual void ToImage(Kind kind, const float* re, const float* im, double scale, ArrayView<float, 2> image,
+                       int threads) const = 0;
+  // re, im = the nodes of an image: Z = Σ_xy image(x, y) exp(−2πi(…)).
+  virtual void FromImage(ArrayView<const float, 2> image, float* re, float* im, int threads) const = 0;
+
+  struct Memory {
+    std::size_t to_image = 0;  // bytes held during the calls
+    std::size_t from_image = 0;
+  };
+  virtual Memory MemoryBytes(int threads) const = 0;
+  virtual std::size_t padded_nx() const = 0;
+  virtual std::size_t padded_ny() const = 0;
+};
+
+struct GridEngineSetup {
+  const UvPlan* plan = nullptr;  // must outlive the engine
+  ImageGeometry geometry;
+  GriddingKernel kernel;
+  WExpansion expansion;
+  bool double_precision = false;
+};
+std::unique_ptr<GridEngine> MakeGridEngine(const GridEngineSetup& setup);
+
+}  // namespace contimg::image

@@ -1,0 +1,359 @@
+#include "image/sample_kernels.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "image/sample_kernels.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+HWY_BEFORE_NAMESPACE();
+namespace contimg::image::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr std::size_t kTaps = FrequencyNodes::kMaxTaps;
+using D = hn::CappedTag<float, kTaps>;
+using V = hn::Vec<D>;
+constexpr std::size_t kLanes = hn::MaxLanes(D());
+constexpr int kParts = static_cast<int>(kTaps / kLanes);  // vectors per coefficient row
+
+// The weight where it is positive and finite and the sample is finite, else 0.
+HWY_INLINE float UsableWeight(float re, float im, std::uint8_t flag, float weight) {
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  const bool good =
+      (flag == 0) & (weight > 0) & (weight <= kLargest) & (std::fabs(re) <= kLargest) & (std::fabs(im) <= kLargest);
+  return good ? weight : 0.0f;
+}
+
+template <bool kWithData, std::size_t kPols>
+void FormStokesIPols(const RowSamples& row, const HandSelection& hands, float* HWY_RESTRICT re, float* HWY_RESTRICT im,
+                     float* HWY_RESTRICT weight) {
+  const std::size_t pols = kPols == 0 ? hands.n_pols : kPols;
+  const std::size_t a = kPols == 2 ? 0 : hands.first;
+  const std::size_t b = kPols == 2 ? 1 : hands.second;
+  const float* HWY_RESTRICT vis = reinterpret_cast<const float*>(row.vis);
+  const std::uint8_t* HWY_RESTRICT flag = row.flag;
+  const float* HWY_RESTRICT in_weight = row.weight;
+  const float single = hands.accept_single ? 1.0f : 0.0f;
+  const float pair_scale = a == b ? 1.0f : 2.0f;  // one product alone: its own weight
+  for (std::size_t k = 0; k < row.n; ++k) {
+    const float* at = vis + 2 * pols * k;
+    const float re_a = at[2 * a];
+    const float im_a = at[2 * a + 1];
+    const float re_b = at[2 * b];
+    const float im_b = at[2 * b + 1];
+    const float w_a = UsableWeight(re_a, im_a, flag[pols * k + a], in_weight[pols * k + a]);
+    const float w_b = UsableWeight(re_b, im_b, flag[pols * k + b], in_weight[pols * k + b]);
+    // The inverse variance of (A + B)/2 is 4/(1/w_a + 1/w_b) = 2 · harmonic mean.
+    const float sum = w_a + w_b;
+    const bool both = (w_a > 0) & (w_b > 0);
+    const float pair = pair_scale * 2.0f * w_a * (w_b / (both ? sum : 1.0f));
+    const float w = both ? pair : single * sum;
+    weight[k] = w;
+    if (kWithData) {
+      const float share_a = both ? 0.5f : (w > 0 && w_a > 0 ? 1.0f : 0.0f);
+      const float share_b = both ? 0.5f : (w > 0 && w_b > 0 ? 1.0f : 0.0f);
+      // Selected, not multiplied: an unusable sample may be NaN.
+      re[k] = (share_a > 0 ? share_a * re_a : 0.0f) + (share_b > 0 ? share_b * re_b : 0.0f);
+      im[k] = (share_a > 0 ? share_a * im_a : 0.0f) + (share_b > 0 ? share_b * im_b : 0.0f);
+    }
+  }
+}
+
+void FormStokesITarget(const RowSamples& row, const HandSelection& hands, float* re, float* im, float* weight) {
+  const bool fast = hands.n_pols == 2 && hands.first == 0 && hands.second == 1;
+  if (re == nullptr) {
+    fast ? FormStokesIPols<false, 2>(row, hands, re, im, weight)
+         : FormStokesIPols<false, 0>(row, hands, re, im, weight);
+  } else {
+    fast ? FormStokesIPols<true, 2>(row, hands, re, im, weight) : FormStokesIPols<true, 0>(row, hands, re, im, weight);
+  }
+}
+
+void DensityCellsTarget(const DensityRow& row, const double* HWY_RESTRICT frequency_hz, std::size_t n,
+                        std::int32_t* HWY_RESTRICT cell) {
+  const std::int32_t u0 = static_cast<std::int32_t>(row.u0);
+  const std::int32_t v0 = static_cast<std::int32_t>(row.v0);
+  const std::int32_t nv = static_cast<std::int32_t>(row.nv);
+  for (std::size_t k = 0; k < n; ++k) {
+    const std::int32_t u = static_cast<std::int32_t>(std::floor(frequency_hz[k] * row.u_per_hz));
+    const std::int32_t v = static_cast<std::int32_t>(std::floor(frequency_hz[k] * row.v_per_hz));
+    cell[k] = (u - u0) * nv + (v - v0);
+  }
+}
+
+void ApplyWeightFactorsTarget(const WeightFactors& factors, const double* HWY_RESTRICT frequency_hz, std::size_t n,
+                              float* HWY_RESTRICT weight) {
+  std::fill_n(weight, factors.begin, 0.0f);
+  std::fill(weight + factors.end, weight + n, 0.0f);
+  if (factors.factor != nullptr) {
+    const float* HWY_RESTRICT factor = factors.factor;
+    const std::int32_t* HWY_RESTRICT cell = factors.cell;
+    for (std::size_t k = factors.begin; k < factors.end; ++k) weight[k] *= factor[cell[k]];
+  }
+  if (factors.taper > 0) {
+    for (std::size_t k = factors.begin; k < factors.end; ++k) {
+      weight[k] *= static_cast<float>(std::exp(-factors.taper * frequency_hz[k] * frequency_hz[k]));
+    }
+  }
+}
+
+RowSums SumRowTarget(const float* HWY_RESTRICT natural, const float* HWY_RESTRICT weight, std::size_t n,
+                     double* HWY_RESTRICT by_channel) {
+  constexpr std::size_t kSums = 16;  // independent sums, so that the loop vectorises with a fixed order
+  double w1[kSums] = {};
+  double w2[kSums] = {};
+  double ratio[kSums] = {};
+  std::int64_t used[kSums] = {};
+  const auto add = [&](std::size_t k, std::size_t lane) {
+    const float w = weight[k];
+    const double square = static_cast<double>(w) * w;
+    by_channel[k] += w;
+    w1[lane] += w;
+    w2[lane] += square;
+    ratio[lane] += square / (natural[k] > 0 ? natural[k] : 1.0f);
+    used[lane] += w > 0 ? 1 : 0;
+  };
+  std::size_t k = 0;
+  for (; k + kSums <= n; k += kSums) {
+    for (std::size_t lane = 0; lane < kSums; ++lane) add(k + lane, lane);
+  }
+  for (std::size_t lane = 0; k < n; ++k, ++lane) add(k, lane);
+  RowSums sums;
+  for (std::size_t lane = 0; lane < kSums; ++lane) {
+    sums.weight += w1[lane];
+    sums.weight_squared += w2[lane];
+    sums.weight_squared_over_natural += ratio[lane];
+    sums.used += static_cast<std::size_t>(used[lane]);
+  }
+  return sums;
+}
+
+HWY_INLINE void AddTo(float* to, V v) {
+  const D d;
+  hn::StoreU(hn::Add(hn::LoadU(d, to), v), d, to);
+}
+
+// Channels [begin, end) share their first node; kUsed vectors hold the taps.
+template <int kUsed>
+HWY_INLINE void CompressRun(const float* HWY_RESTRICT coefficients, std::size_t begin, std::size_t end,
+                            const float* HWY_RESTRICT re, const float* HWY_RESTRICT im,
+                            const float* HWY_RESTRICT weight, const CompressedRow& nodes, std::size_t first) {
+  const D d;
+  V sum_re[kUsed], sum_im[kUsed], sum_w[kUsed];
+  for (int p = 0; p < kUsed; ++p) sum_re[p] = sum_im[p] = sum_w[p] = hn::Zero(d);
+  for (std::size_t k = begin; k < end; ++k) {
+    const V x = hn::Set(d, re[k]);
+    const V y = hn::Set(d, im[k]);
+    const V w = hn::Set(d, weight[k]);
+    for (int p = 0; p < kUsed; ++p) {
+      const V c = hn::LoadU(d, coefficients + k * kTaps + static_cast<std::size_t>(p) * kLanes);
+      sum_re[p] = hn::MulAdd(c, x, sum_re[p]);
+      sum_im[p] = hn::MulAdd(c, y, sum_im[p]);
+      sum_w[p] = hn::MulAdd(c, w, sum_w[p]);
+    }
+  }
+  for (int p = 0; p < kUsed; ++p) {
+    const std::size_t at = first + static_cast<std::size_t>(p) * kLanes;
+    AddTo(nodes.re + at, sum_re[p]);
+    AddTo(nodes.im + at, sum_im[p]);
+    AddTo(nodes.weight + at, sum_w[p]);
+  }
+}
+
+std::size_t RunEnd(const FrequencyNodes& set, std::size_t begin) {
+  std::size_t end = begin + 1;
+  while (end < set.first.size() && set.first[end] == set.first[begin]) ++end;
+  return end;
+}
+
+void CompressRowTarget(const FrequencyNodes& set, const float* re, const float* im, const float* weight,
+                       const CompressedRow& nodes) {
+  const std::size_t n = set.first.size();
+  const std::size_t padded = set.size() + kTaps;
+  if (set.taps == 1) {
+    std::copy_n(re, n, nodes.re);
+    std::copy_n(im, n, nodes.im);
+    std::copy_n(weight, n, nodes.weight);
+    return;
+  }
+  std::fill_n(nodes.re, padded, 0.0f);
+  std::fill_n(nodes.im, padded, 0.0f);
+  std::fill_n(nodes.weight, padded, 0.0f);
+  const float* c = set.coefficients.data();
+  for (std::size_t begin = 0, end = 0; begin < n; begin = end) {
+    end = RunEnd(set, begin);
+    const std::size_t first = static_cast<std::size_t>(set.first[begin]);
+    if (set.taps <= static_cast<int>(kLanes)) {
+      CompressRun<1>(c, begin, end, re, im, weight, nodes, first);
+    } else if (set.taps <= static_cast<int>(2 * kLanes)) {
+      CompressRun<std::min(2, kParts)>(c, begin, end, re, im, weight, nodes, first);
+    } else {
+      CompressRun<kParts>(c, begin, end, re, im, weight, nodes, first);
+    }
+  }
+}
+
+// Rows [i, i + kRows) of the local Gram matrix of one run, added to the two-sided band storage.
+template <int kRows, int kUsed>
+HWY_INLINE void GramRun(const float* HWY_RESTRICT coefficients, const float* HWY_RESTRICT weight, std::size_t begin,
+                        std::size_t end, std::size_t i, float* HWY_RESTRICT band) {
+  const D d;
+  V sum[kRows][kUsed];
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kUsed; ++p) sum[r][p] = hn::Zero(d);
+  }
+  for (std::size_t k = begin; k < end; ++k) {
+    const float* row = coefficients + k * kTaps;
+    const V w = hn::Set(d, weight[k]);
+    V weighted[kUsed];
+    for (int p = 0; p < kUsed; ++p) weighted[p] = hn::Mul(w, hn::LoadU(d, row + static_cast<std::size_t>(p) * kLanes));
+    for (int r = 0; r < kRows; ++r) {
+      const V c = hn::Set(d, row[i + static_cast<std::size_t>(r)]);
+      for (int p = 0; p < kUsed; ++p) sum[r][p] = hn::MulAdd(c, weighted[p], sum[r][p]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    const std::size_t row = i + static_cast<std::size_t>(r);
+    for (int p = 0; p < kUsed; ++p) {
+      AddTo(band + row * 2 * kTaps + kTaps - row + static_cast<std::size_t>(p) * kLanes, sum[r][p]);
+    }
+  }
+}
+
+// All rows of a run, in blocks that keep the sums in registers.
+template <int kRows, int kUsed>
+HWY_INLINE void GramRuns(const FrequencyNodes& set, const float* weight, float* scratch) {
+  const std::size_t n = set.first.size();
+  for (std::size_t begin = 0, end = 0; begin < n; begin = end) {
+    end = RunEnd(set, begin);
+    float* band = scratch + static_cast<std::size_t>(set.first[begin]) * 2 * kTaps;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(set.taps); i += kRows) {
+      GramRun<kRows, kUsed>(set.coefficients.data(), weight, begin, end, i, band);
+    }
+  }
+}
+
+void GramRowTarget(const FrequencyNodes& set, const float* weight, float* scratch, float* gram) {
+  const std::size_t taps = static_cast<std::size_t>(set.taps);
+  if (taps == 1) {
+    std::copy_n(weight, set.size(), gram);
+    return;
+  }
+  std::fill_n(scratch, (set.size() + kTaps) * 2 * kTaps, 0.0f);
+  // Rows beyond `taps` have zero coefficients: adding them is harmless, so blocks may overshoot up to kTaps.
+  if (kParts == 1 && taps == 12) {
+    GramRuns<12, 1>(set, weight, scratch);
+  } else if (kParts == 1) {
+    GramRuns<8, 1>(set, weight, scratch);
+  } else if (taps <= 2 * kLanes) {
+    GramRuns<4, std::min(2, kParts)>(set, weight, scratch);
+  } else {
+    GramRuns<2, kParts>(set, weight, scratch);
+  }
+  for (std::size_t j = 0; j < set.size(); ++j) {
+    std::copy_n(scratch + j * 2 * kTaps + kTaps, taps, gram + j * taps);
+  }
+}
+
+// Adds the upper band of row j and, mirrored, the lower one.
+void SubtractGramTarget(const FrequencyNodes& set, const float* HWY_RESTRICT gram, const float* HWY_RESTRICT model_re,
+                        const float* HWY_RESTRICT model_im, float* HWY_RESTRICT re, float* HWY_RESTRICT im) {
+  const D d;
+  const std::size_t n = set.size();
+  const std::size_t taps = static_cast<std::size_t>(set.taps);
+  if (taps == 1) {
+    for (std::size_t j = 0; j < n; ++j) {
+      re[j] -= gram[j] * model_re[j];
+      im[j] -= gram[j] * model_im[j];
+    }
+    return;
+  }
+  HWY_ALIGN float row[kTaps] = {};
+  for (std::size_t j = 0; j < n; ++j) {
+    const std::size_t valid = std::min(taps, n - j);
+    for (std::size_t t = 0; t < taps; ++t) row[t] = t < valid ? gram[j * taps + t] : 0.0f;
+    V dot_re = hn::Zero(d);
+    V dot_im = hn::Zero(d);
+    const float diagonal = row[0];
+    for (std::size_t p = 0; p < kTaps; p += kLanes) {
+      const V g = hn::Load(d, row + p);
+      dot_re = hn::MulAdd(g, hn::LoadU(d, model_re + j + p), dot_re);
+      dot_im = hn::MulAdd(g, hn::LoadU(d, model_im + j + p), dot_im);
+    }
+    row[0] = 0;
+    const V x = hn::Set(d, model_re[j]);
+    const V y = hn::Set(d, model_im[j]);
+    for (std::size_t p = 0; p < kTaps; p += kLanes) {
+      const V g = hn::Load(d, row + p);
+      hn::StoreU(hn::NegMulAdd(g, x, hn::LoadU(d, re + j + p)), d, re + j + p);
+      hn::StoreU(hn::NegMulAdd(g, y, hn::LoadU(d, im + j + p)), d, im + j + p);
+    }
+    row[0] = diagonal;
+    re[j] -= hn::GetLane(hn::SumOfLanes(d, dot_re));
+    im[j] -= hn::GetLane(hn::SumOfLanes(d, dot_im));
+  }
+}
+
+void ExpandRowTarget(const FrequencyNodes& set, const float* node_re, const float* node_im, float* re, float* im) {
+  const D d;
+  for (std::size_t k = 0; k < set.first.size(); ++k) {
+    const std::size_t first = static_cast<std::size_t>(set.first[k]);
+    V sum_re = hn::Zero(d);
+    V sum_im = hn::Zero(d);
+    for (std::size_t p = 0; p < kTaps; p += kLanes) {
+      const V c = hn::LoadU(d, set.coefficients.data() + k * kTaps + p);
+      sum_re = hn::MulAdd(c, hn::LoadU(d, node_re + first + p), sum_re);
+      sum_im = hn::MulAdd(c, hn::LoadU(d, node_im + first + p), sum_im);
+    }
+    re[k] = hn::GetLane(hn::SumOfLanes(d, sum_re));
+    im[k] = hn::GetLane(hn::SumOfLanes(d, sum_im));
+  }
+}
+
+}  // namespace contimg::image::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace contimg::image {
+
+HWY_EXPORT(FormStokesITarget);
+HWY_EXPORT(DensityCellsTarget);
+HWY_EXPORT(ApplyWeightFactorsTarget);
+HWY_EXPORT(SumRowTarget);
+HWY_EXPORT(CompressRowTarget);
+HWY_EXPORT(GramRowTarget);
+HWY_EXPORT(SubtractGramTarget);
+HWY_EXPORT(ExpandRowTarget);
+
+void FormStokesI(const RowSamples& row, const HandSelection& hands, float* re, float* im, float* weight) {
+  HWY_DYNAMIC_DISPATCH(FormStokesITarget)(row, hands, re, im, weight);
+}
+void DensityCells(const DensityRow& row, const double* frequency_hz, std::size_t n, std::int32_t* cell) {
+  HWY_DYNAMIC_DISPATCH(DensityCellsTarget)(row, frequency_hz, n, cell);
+}
+void ApplyWeightFactors(const WeightFactors& factors, const double* frequency_hz, std::size_t n, float* weight) {
+  HWY_DYNAMIC_DISPATCH(ApplyWeightFactorsTarget)(factors, frequency_hz, n, weight);
+}
+RowSums SumRow(const float* natural, const float* weight, std::size_t n, double* by_channel) {
+  return HWY_DYNAMIC_DISPATCH(SumRowTarget)(natural, weight, n, by_channel);
+}
+void CompressRow(const FrequencyNodes& set, const float* re, const float* im, const float* weight,
+                 const CompressedRow& nodes) {
+  HWY_DYNAMIC_DISPATCH(CompressRowTarget)(set, re, im, weight, nodes);
+}
+void GramRow(const FrequencyNodes& set, const float* weight, float* scratch, float* gram) {
+  HWY_DYNAMIC_DISPATCH(GramRowTarget)(set, weight, scratch, gram);
+}
+void SubtractGram(const FrequencyNodes& set, const float* gram, const float* model_re, const float* model_im, float* re,
+                  float* im) {
+  HWY_DYNAMIC_DISPATCH(SubtractGramTarget)(set, gram, model_re, model_im, re, im);
+}
+void ExpandRow(const FrequencyNodes& set, const float* node_re, const float* node_im, float* re, float* im) {
+  HWY_DYNAMIC_DISPATCH(ExpandRowTarget)(set, node_re, node_im, re, im);
+}
+
+}  // namespace contimg::image
+#endif
