@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <future>
 #include <limits>
 #include <map>
 #include <memory>
@@ -87,25 +88,44 @@ std::pair<double, double> Pair(const std::vector<double>& given, double first, d
   return {given.size() > 0 ? given[0] : first, given.size() > 1 ? given[1] : second};
 }
 
+UtcTime ParseStart(const std::string& text) {
+  try {
+    return UtcTime::FromIso8601(text);
+  } catch (const Error& error) {
+    throw UsageError("--start", fmt::format("'{}' {}", text, error.message()));
+  }
+}
+
 sim::ArrayConfig MakeArray(const SimulateOptions& o) {
   if (o.antennas.empty()) return sim::Dsa110Array();
   const std::vector<int> numbers = Integers("--antennas", o.antennas);
+  if (numbers.empty()) throw UsageError("--antennas", "expected a number or a list of stations");
   if (IsList(o.antennas)) return sim::Dsa110Array(numbers);
   return sim::Dsa110Array(numbers.at(0));
 }
 
 std::vector<int> DeadStations(const SimulateOptions& o, const sim::ArrayConfig& array) {
   if (o.dead.empty()) return {};
-  const std::vector<int> numbers = Integers("--dead", o.dead);
-  if (IsList(o.dead)) return numbers;
-  const auto count = static_cast<std::size_t>(std::max(0, numbers.at(0)));
-  if (count > array.n_antennas()) throw UsageError("--dead", "is more than the array has");
   std::vector<int> stations;
   for (int antenna : array.correlator_order) stations.push_back(antenna + 1);
+  const std::vector<int> numbers = Integers("--dead", o.dead);
+  if (numbers.empty()) throw UsageError("--dead", "expected a number or a list of stations");
+  if (IsList(o.dead)) {
+    for (int number : numbers) {
+      if (std::find(stations.begin(), stations.end(), number) == stations.end()) {
+        throw UsageError("--dead", fmt::format("station {} is not in the correlator", number));
+      }
+    }
+    return numbers;
+  }
+  if (numbers[0] < 0 || numbers[0] > static_cast<int>(stations.size())) {
+    throw UsageError("--dead", fmt::format("expected 0 to {} antennas, found {}", stations.size(), numbers[0]));
+  }
+  const auto count = static_cast<std::size_t>(numbers[0]);
   sim::Random random(sim::MixSeed({o.seed, 0xDEAD}));
   for (std::size_t i = 0; i < count; ++i) {
-    std::swap(stations[i],
-              stations[i + static_cast<std::size_t>(random.Uniform() * static_cast<double>(stations.size() - i))]);
+    const double left = static_cast<double>(stations.size() - i);
+    std::swap(stations[i], stations[i + static_cast<std::size_t>(random.Uniform() * left)]);
   }
   stations.resize(count);
   std::sort(stations.begin(), stations.end());
@@ -168,26 +188,40 @@ class Pacer {
     }
   }
 
-  void Publish(const sim::GroupResult& group, UtcTime data_end) const {
-    std::vector<std::pair<double, const sim::SubbandFile*>> schedule;
+  // Gives the group's files their names in the background, late subbands after the others, and returns when the rest
+  // are due. `data_end` is the end of the tile's data.
+  void Publish(const sim::GroupResult& group, UtcTime data_end) {
+    std::vector<std::pair<Clock::time_point, sim::SubbandFile>> schedule;
     for (const sim::SubbandFile& file : group.files) {
       const auto late = late_s_.find(file.subband);
-      schedule.emplace_back(late == late_s_.end() ? 0.0 : late->second, &file);
+      schedule.emplace_back(DueTime(data_end + (late == late_s_.end() ? 0.0 : late->second)), file);
     }
     std::stable_sort(schedule.begin(), schedule.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (const auto& [late_s, file] : schedule) {
-      const double due_s = (data_end - first_start_ + late_s) / pace_;
-      std::this_thread::sleep_until(begun_ +
-                                    std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(due_s)));
-      sim::Publish(*file);
-    }
+    publishing_.push_back(std::async(std::launch::async, [schedule] {
+      for (const auto& [due, file] : schedule) {
+        std::this_thread::sleep_until(due);
+        sim::Publish(file);
+      }
+    }));
+    std::this_thread::sleep_until(DueTime(data_end));
+  }
+
+  // Waits for every late subband; throws what went wrong with any.
+  void Finish() {
+    for (std::future<void>& tile : publishing_) tile.get();
   }
 
  private:
+  Clock::time_point DueTime(UtcTime sky) const {
+    return begun_ +
+           std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>((sky - first_start_) / pace_));
+  }
+
   double pace_;
   UtcTime first_start_;
   std::map<int, double> late_s_;
   Clock::time_point begun_ = Clock::now();
+  std::vector<std::future<void>> publishing_;
 };
 
 void Simulate(const SimulateOptions& o) {
@@ -206,7 +240,7 @@ void Simulate(const SimulateOptions& o) {
   spec.seed = o.seed;
   spec.threads = o.threads;
   if (!o.start.empty()) {
-    spec.start = UtcTime::FromIso8601(o.start);
+    spec.start = ParseStart(o.start);
   } else if (o.realtime) {
     spec.start = UtcTime::FromMjdSeconds(std::floor(UtcTime::Now().mjd_s()));
   }
@@ -231,10 +265,16 @@ void Simulate(const SimulateOptions& o) {
   sim::Corruptions corruptions = MakeCorruptions(o, array);
   const std::vector<int> rfi = Integers("--rfi", o.rfi);
   const auto [min_flux, max_flux] = Pair(o.rfi_flux, 5, 500);
+  if (!(min_flux > 0 && max_flux >= min_flux)) throw UsageError("--rfi-flux", "expected 0 < MIN <= MAX");
+  for (int subband : spec.missing_subbands) {
+    if (subband < 0 || subband >= spec.n_subbands) {
+      throw UsageError("--missing", fmt::format("there is no subband {}", subband));
+    }
+  }
 
   std::filesystem::create_directories(o.out);
   if (!o.truth.empty()) std::filesystem::create_directories(o.truth);
-  const Pacer pacer(o, first_start);
+  Pacer pacer(o, first_start);
   const bool terminal = isatty(STDERR_FILENO) != 0 && !o.json && !o.quiet;
   nlohmann::json records = nlohmann::json::array();
   for (int tile = 0; tile < tiles; ++tile) {
@@ -280,6 +320,7 @@ void Simulate(const SimulateOptions& o) {
       std::fflush(stdout);
     }
   }
+  pacer.Finish();
   if (o.json) fmt::print("{}\n", records.dump(2));
 }
 

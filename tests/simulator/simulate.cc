@@ -10,6 +10,7 @@
 
 #include "config/buffer.h"
 #include "config/error.h"
+#include "config/os.h"
 #include "config/parallel.h"
 #include "tests/simulator/airy_beam.h"
 #include "tests/simulator/noise.h"
@@ -300,6 +301,18 @@ std::vector<SubbandFile> NameFiles(const GroupSpec& spec) {
   return files;
 }
 
+// A full disk shows before the work is done. Per sample: complex64, float32 nsamples, one byte of flag.
+void CheckDiskSpace(const ArrayConfig& array, const GroupSpec& spec, std::size_t n_files) {
+  const std::uint64_t samples = array.n_baselines() * static_cast<std::size_t>(spec.n_integrations) *
+                                static_cast<std::size_t>(spec.n_channels) * kPols;
+  const std::uint64_t needed = n_files * 13 * samples;
+  const std::uint64_t free = RealOs().Space(spec.out_dir).free_bytes;
+  if (needed > free) {
+    throw Error(ErrorKind::kIo, "simulate", spec.out_dir.string(),
+                fmt::format("a group needs {} MB, the disk has {} MB free", needed / 1000000, free / 1000000));
+  }
+}
+
 }  // namespace
 
 double VisibilitySigmaJy(double sefd_jy, double channel_width_hz, double integration_s) {
@@ -335,6 +348,7 @@ GroupResult SimulateGroup(const SkyModel& sky, const ArrayConfig& array, const C
   result.stamp = spec.start.Iso8601();
   result.files = NameFiles(spec);
   result.field_centre = FieldCentre(array, spec);
+  CheckDiskSpace(array, spec, result.files.size());
 
   const auto n_times = static_cast<std::size_t>(spec.n_integrations);
   const std::size_t n_all = static_cast<std::size_t>(spec.n_channels * spec.n_subbands);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <hdf5.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -37,8 +39,28 @@ class Handle {
   hid_t id_ = -1;
 };
 
+// Lets go of a file that is still open: what HDF5 has not written yet goes to memory instead. After a full disk it
+// could not be written, and the library crashes at the program's end when it has data that it cannot write.
+class LetGo {
+ public:
+  explicit LetGo(const Handle& file) : file_(file) {}
+  LetGo(const LetGo&) = delete;
+  LetGo& operator=(const LetGo&) = delete;
+  ~LetGo() {
+    void* descriptor = nullptr;
+    if (file_.get() < 0 || H5Fget_vfd_handle(file_.get(), H5P_DEFAULT, &descriptor) < 0) return;
+    const int memory = memfd_create("unfinished", MFD_CLOEXEC);
+    if (memory < 0) return;
+    dup2(memory, *static_cast<int*>(descriptor));
+    close(memory);
+  }
+
+ private:
+  const Handle& file_;
+};
+
 void Check(herr_t status, const char* doing) {
-  if (status < 0) throw Error(ErrorKind::kIo, "simulate", "", fmt::format("HDF5 cannot {}", doing));
+  if (status < 0) throw Error(ErrorKind::kIo, "simulate", "", fmt::format("HDF5 cannot {} (is the disk full?)", doing));
 }
 
 Handle ComplexType() {
@@ -192,9 +214,10 @@ class Uvh5Writer::Impl {
     WriteChunks(true);
     Update("Nblts", static_cast<std::int64_t>(n_rows_));
     Update("Ntimes", n_times_);
+    Check(H5Fflush(file_.get(), H5F_SCOPE_LOCAL), "finish a file");  // while LetGo can still help
     for (Block& block : blocks_) block.set = Handle();
     for (Handle* handle : {&time_, &integration_, &uvw_, &ant1_, &ant2_, &header_, &data_}) *handle = Handle();
-    if (H5Fclose(file_.release()) < 0) {
+    if (H5Fflush(file_.get(), H5F_SCOPE_LOCAL) < 0 || H5Fclose(file_.release()) < 0) {
       throw Error(ErrorKind::kIo, "simulate", path_.string(), "cannot finish writing the file");
     }
   }
@@ -360,6 +383,7 @@ class Uvh5Writer::Impl {
   std::vector<std::complex<float>> pending_;  // rows from pending_first_ on
   hsize_t pending_first_ = 0;
   std::vector<char> chunk_;
+  LetGo let_go_{file_};  // last, so destroyed before the handles
 };
 
 Uvh5Writer::Uvh5Writer(const std::filesystem::path& path, const Uvh5Header& header)
