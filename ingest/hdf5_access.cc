@@ -1,6 +1,7 @@
 #include "ingest/hdf5_access.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,6 +40,9 @@ std::uint64_t StoredEndOfFile(const std::array<unsigned char, 64>& head) {
   return 0;
 }
 
+// HDF5 writers hold an exclusive lock while they have a file open. (File systems without locks grant everything.)
+bool IsLockedByWriter(int fd) { return flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK; }
+
 void CheckBeforeOpening(const std::filesystem::path& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw SystemError("ingest", path.string(), "cannot open", errno);
@@ -47,7 +51,12 @@ void CheckBeforeOpening(const std::filesystem::path& path) {
   const bool stat_ok = fstat(fd, &status) == 0;
   const ssize_t got = stat_ok && S_ISREG(status.st_mode) ? pread(fd, head.data(), head.size(), 0) : 0;
   const int error = errno;
+  const bool locked = IsLockedByWriter(fd);
   close(fd);
+  if (locked) {
+    throw Error(ErrorKind::kBusy, "ingest", path.string(),
+                "expected a finished file, found one that another program has open for writing");
+  }
   if (!stat_ok || got < 0) throw SystemError("ingest", path.string(), "cannot read", error);
   if (!S_ISREG(status.st_mode)) throw BadFile(path, "expected a regular file, found a directory or device");
   if (status.st_size == 0) throw BadFile(path, "expected a UVH5 file, found an empty file (0 bytes)");

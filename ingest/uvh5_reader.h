@@ -1,8 +1,9 @@
 // Reads the UVH5 files that the DSA-110 correlator (and pyuvdata) writes. docs/formats/uvh5.md describes the format.
 //
 // All functions throw Error{kBadInput} naming the file, what was expected and what was found when a file is damaged or
-// contradicts itself or its group, and Error{kIo} when it cannot be read. HDF5 is used by one thread at a time (a
-// process-wide lock inside); the bulk of the data is read past the library, in parallel.
+// contradicts itself or its group, Error{kIo} when it cannot be read, and Error{kBusy} while an HDF5 writer has it
+// open. HDF5 is used by one thread at a time (a process-wide lock inside); the bulk of the data is read past the
+// library, in parallel.
 #pragma once
 
 #include <cstdint>

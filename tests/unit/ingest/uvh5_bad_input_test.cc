@@ -74,6 +74,19 @@ TEST(BadInput, MissingFileIsAnIoError) {
   }
 }
 
+TEST(BadInput, FileThatAWriterHasOpenIsBusy) {
+  const TemporaryFolder folder;
+  const Path path = Uvh5Fixture{}.Write(folder.path());
+  const H5::H5File writer(path.string(), H5F_ACC_RDWR);
+  try {
+    ReadSubbandHeader(path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBusy);
+    EXPECT_THAT(error.message(), HasSubstr("open for writing"));
+  }
+}
+
 TEST(BadInput, TruncatedFile) {
   const auto halve = [](const Path& path) { std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2); };
   EXPECT_THAT(RefusalAfter(halve), AllOf(HasSubstr("truncated: expected"), HasSubstr("bytes, found")));
