@@ -362,6 +362,7 @@ GroupResult SimulateGroup(const SkyModel& sky, const ArrayConfig& array, const C
       Uvh5Header header;
       header.array = &array;
       header.app_dec_rad = spec.app_dec_rad;
+      header.expected_integrations = spec.n_integrations;
       header.channels = SubbandChannels(file.subband, spec.n_channels);
       header.integration_time_s = static_cast<double>(static_cast<float>(kDsa110IntegrationS));
       header.history = "written by contimg simulate in the layout of dsa110-meridian-fringestopping";

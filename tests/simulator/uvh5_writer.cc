@@ -1,5 +1,6 @@
 #include "tests/simulator/uvh5_writer.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <hdf5.h>
 #include <sys/mman.h>
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -30,7 +32,22 @@ class Handle {
     return *this;
   }
   ~Handle() {
-    if (id_ >= 0) H5Idec_ref(id_);
+    // Unlike H5Idec_ref, these forget the identifier even when the last flush fails.
+    switch (id_ >= 0 ? H5Iget_type(id_) : H5I_BADID) {
+      case H5I_FILE:
+        H5Fclose(id_);
+        break;
+      case H5I_GROUP:
+        H5Gclose(id_);
+        break;
+      case H5I_DATASET:
+        H5Dclose(id_);
+        break;
+      case H5I_BADID:
+        break;
+      default:
+        H5Idec_ref(id_);
+    }
   }
   hid_t get() const { return id_; }
   hid_t release() { return std::exchange(id_, -1); }
@@ -174,15 +191,14 @@ class Uvh5Writer::Impl {
     file_ = Handle(id);
     header_ = Handle(H5Gcreate2(id, "Header", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
     data_ = Handle(H5Gcreate2(id, "Data", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
-    WriteHeader(header);
     for (std::size_t set = 0; set < kBlocks; ++set) {
-      const std::vector<std::uint64_t> chunk = AutoChunks({1, n_channels_, n_pols_}, set == kVis       ? 8
-                                                                                     : set == kSamples ? 4
-                                                                                                       : 1);
+      const std::vector<std::uint64_t> chunk = AutoChunks({1, n_channels_, n_pols_}, TypeSize(set));
       blocks_[set].rows = chunk[0];
       blocks_[set].channels = chunk[2];
       blocks_[set].pols = chunk[3];
     }
+    Reserve(static_cast<hsize_t>(header.expected_integrations) * rows_.size());
+    WriteHeader(header);
     const std::vector<std::uint64_t> shape{1, n_channels_, n_pols_};
     const Handle complex = ComplexType(), boolean = BoolType();
     blocks_[kVis].set = Growing(data_.get(), "visdata", complex.get(), shape);
@@ -220,6 +236,7 @@ class Uvh5Writer::Impl {
     if (H5Fflush(file_.get(), H5F_SCOPE_LOCAL) < 0 || H5Fclose(file_.release()) < 0) {
       throw Error(ErrorKind::kIo, "simulate", path_.string(), "cannot finish writing the file");
     }
+    std::filesystem::resize_file(path_, std::filesystem::file_size(path_));  // gives back what Reserve took too much
   }
 
  private:
@@ -229,6 +246,29 @@ class Uvh5Writer::Impl {
     hsize_t rows = 0, channels = 0, pols = 0;  // chunk shape
     hsize_t written = 0;                       // rows in whole chunks on disk
   };
+
+  // Takes disk space for so many rows now, without changing the file's size: HDF5 does not survive (it crashes at the
+  // program's end) when what it keeps in memory cannot be written later.
+  void Reserve(hsize_t rows) {
+    if (rows == 0) return;
+    constexpr hsize_t kHeaderBytes = 1 << 18, kIndexBytesPerChunk = 256, kRowBytes = 3 * 8 + 8 + 3 * 4;
+    hsize_t bytes = kHeaderBytes + (rows + 2048) * kRowBytes;
+    for (std::size_t set = 0; set < kBlocks; ++set) {
+      const Block& block = blocks_[set];
+      const auto pieces = [](hsize_t extent, hsize_t chunk) { return (extent + chunk - 1) / chunk; };
+      const hsize_t chunks =
+          pieces(rows, block.rows) * pieces(n_channels_, block.channels) * pieces(n_pols_, block.pols);
+      bytes += chunks * (block.rows * block.channels * block.pols * TypeSize(set) + kIndexBytesPerChunk);
+    }
+    void* descriptor = nullptr;
+    Check(H5Fget_vfd_handle(file_.get(), H5P_DEFAULT, &descriptor), "tell its file descriptor");
+    if (fallocate(*static_cast<int*>(descriptor), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) != 0 &&
+        errno != EOPNOTSUPP && errno != ENOSYS) {
+      throw SystemError("simulate", path_.string(), fmt::format("cannot reserve {} bytes", bytes), errno);
+    }
+  }
+
+  static std::size_t TypeSize(std::size_t set) { return set == kVis ? 8 : set == kSamples ? 4 : 1; }
 
   void WriteHeader(const Uvh5Header& h) {
     const ArrayConfig& array = *h.array;
@@ -344,8 +384,7 @@ class Uvh5Writer::Impl {
     const hsize_t channels = std::min(block.channels, n_channels_ - channel0);
     const hsize_t pols = std::min(block.pols, n_pols_ - pol0);
     const std::size_t cells = block.rows * block.channels * block.pols;
-    const std::size_t type_size = set == kVis ? 8 : set == kSamples ? 4 : 1;
-    chunk_.resize(cells * type_size);
+    chunk_.resize(cells * TypeSize(set));
     const bool whole = rows == block.rows && channels == block.channels && pols == block.pols;
     if (!whole || set == kFlags) std::memset(chunk_.data(), 0, chunk_.size());
     const std::complex<float>* vis = pending_.data() + (block.written - pending_first_) * n_channels_ * n_pols_;

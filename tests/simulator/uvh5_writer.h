@@ -26,6 +26,7 @@ struct Uvh5Header {
   std::vector<int> polarisations{-5, -6};
   double integration_time_s = 0;  // as in the file: passed through float32
   std::string history;
+  int expected_integrations = 0;  // reserves their disk space at the start; 0: reserves nothing
 };
 
 class Uvh5Writer {
