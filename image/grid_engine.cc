@@ -40,8 +40,8 @@ class GridEngineT final : public GridEngine {
   explicit GridEngineT(const GridEngineSetup& setup);
 
   void ToImage(Kind kind, const float* re, const float* im, double scale, ArrayView<float, 2> image,
-               int threads) const override;
-  void FromImage(ArrayView<const float, 2> image, float* re, float* im, int threads) const override;
+               int threads) override;
+  void FromImage(ArrayView<const float, 2> image, float* re, float* im, int threads) override;
   Memory MemoryBytes(int threads) const override;
   std::size_t padded_nx() const override { return shape_.padded_nx; }
   std::size_t padded_ny() const override { return shape_.padded_ny; }
@@ -50,7 +50,8 @@ class GridEngineT final : public GridEngine {
   RowNodes Nodes(const UvRow& row, Kind kind) const;
   CellRange LeafRange(const UvLeaf& leaf) const;
   void PlaceRows(const CellRange& range, std::size_t leaf, std::vector<std::vector<CellRow>>& columns) const;
-  TransformShape Shape(std::size_t group) const;
+  std::size_t Stride() const;
+  void Prepare();
   bool Contributes(const UvRow& row, const WExpansion::Range& range) const;
   void AddCells(const T* cells, const CellRange& range, bool mirrored, std::size_t n_terms, std::size_t stride,
                 T* column) const;
@@ -72,6 +73,8 @@ class GridEngineT final : public GridEngine {
   std::vector<std::vector<CellRow>> whole_columns_;  // [u]: rows of the whole grid
   std::vector<double> correction_x_;
   std::vector<double> correction_y_;
+  Buffer<T> cells_;  // grids of the leaves, or the whole grid
+  std::unique_ptr<PaddedTransform<T>> transform_;
 };
 
 template <typename T>
@@ -88,6 +91,7 @@ GridEngineT<T>::GridEngineT(const GridEngineSetup& setup)
   };
   shape_.nx = geometry_.nx;
   shape_.ny = geometry_.ny;
+  shape_.n_terms = expansion_.TermsOf(0);
   shape_.padded_nx = padded(shape_.nx);
   shape_.padded_ny = padded(shape_.ny);
   correction_x_ = Corrections(kernel_, shape_.nx, shape_.padded_nx);
@@ -172,11 +176,19 @@ RowNodes GridEngineT<T>::Nodes(const UvRow& row, Kind kind) const {
   return nodes;
 }
 
+// Numbers per cell: enough for the largest group of terms, a power of two.
 template <typename T>
-TransformShape GridEngineT<T>::Shape(std::size_t group) const {
-  TransformShape shape = shape_;
-  shape.n_terms = expansion_.TermsOf(group);
-  return shape;
+std::size_t GridEngineT<T>::Stride() const {
+  std::size_t stride = 2;
+  while (stride < 2 * expansion_.TermsOf(0)) stride *= 2;
+  return stride;
+}
+
+template <typename T>
+void GridEngineT<T>::Prepare() {
+  if (transform_ != nullptr) return;
+  transform_ = std::make_unique<PaddedTransform<T>>(shape_);
+  cells_ = Buffer<T>(std::max(leaf_cells_, whole_.size() + kGridPadding) * Stride());
 }
 
 template <typename T>
@@ -245,35 +257,35 @@ void GridEngineT<T>::TakeCells(const T* column, const CellRange& range, bool mir
 
 template <typename T>
 void GridEngineT<T>::ToImage(Kind kind, const float* re, const float* im, double scale, ArrayView<float, 2> image,
-                             int threads) const {
+                             int threads) {
   const std::size_t nx = shape_.nx;
+  Prepare();
   const std::size_t n_groups = expansion_.n_groups();
   Buffer<T> total(n_groups > 1 ? nx * shape_.ny : 0);
   for (std::size_t group = 0; group < n_groups; ++group) {
     const GridPass<T> pass(kernel_, expansion_.Samples(group));
     const std::size_t stride = static_cast<std::size_t>(pass.stride);
     const WExpansion::Range w_range = expansion_.WRange(group);
-    Buffer<T> cells(leaf_cells_ * stride);
     ParallelFor(threads, plan_.leaves.size(), [&](std::size_t leaf) {
       const CellRange& range = leaf_ranges_[leaf];
-      const GridBox<T> box{cells.data() + leaf_offsets_[leaf] * stride, range.u0, range.v0, range.nu, range.nv};
+      const GridBox<T> box{cells_.data() + leaf_offsets_[leaf] * stride, range.u0, range.v0, range.nu, range.nv};
+      std::fill_n(box.data, (range.size() + kGridPadding) * stride, T(0));
       for (std::size_t i = plan_.leaves[leaf].begin; i < plan_.leaves[leaf].end; ++i) {
         const UvRow& row = plan_.rows[i];
         if (!Contributes(row, w_range)) continue;
         GridRow(pass, Nodes(row, kind), re + row.first_node, im == nullptr ? nullptr : im + row.first_node, box);
       }
     });
-    const TransformShape shape = Shape(group);
-    PaddedTransform<T> transform(shape);
+    const std::size_t n_terms = expansion_.TermsOf(group);
     const auto fill = [&](std::size_t u, T* columns) {
       for (const CellRow& row : leaf_columns_[u]) {
         const CellRange& range = leaf_ranges_[row.leaf];
-        AddCells(cells.data() + (leaf_offsets_[row.leaf] + row.row * range.nv) * stride, range, row.mirrored,
-                 shape.n_terms, stride, columns);
+        AddCells(cells_.data() + (leaf_offsets_[row.leaf] + row.row * range.nv) * stride, range, row.mirrored, n_terms,
+                 stride, columns);
       }
       // The transform counts these columns once, all others twice.
-      if (u == 0 || u == shape.padded_nx / 2) {
-        for (std::size_t i = 0; i < 2 * shape.n_terms * shape.padded_ny; ++i) columns[i] *= 2;
+      if (u == 0 || u == shape_.padded_nx / 2) {
+        for (std::size_t i = 0; i < 2 * n_terms * shape_.padded_ny; ++i) columns[i] *= 2;
       }
     };
     const auto emit = [&](std::size_t y, const T* rows) {
@@ -286,23 +298,22 @@ void GridEngineT<T>::ToImage(Kind kind, const float* re, const float* im, double
         ScaleRow(0.5 * scale * correction_y_[y], correction_x_.data(), nx, sum, image.data() + y * nx);
       }
     };
-    transform.ToImage(fill, emit, threads);
+    transform_->ToImage(n_terms, fill, emit, threads);
   }
 }
 
 template <typename T>
-void GridEngineT<T>::FromImage(ArrayView<const float, 2> image, float* re, float* im, int threads) const {
+void GridEngineT<T>::FromImage(ArrayView<const float, 2> image, float* re, float* im, int threads) {
   const std::size_t nx = shape_.nx;
+  Prepare();
   std::fill_n(re, plan_.n_nodes, 0.0f);
   std::fill_n(im, plan_.n_nodes, 0.0f);
   for (std::size_t group = 0; group < expansion_.n_groups(); ++group) {
     const GridPass<T> pass(kernel_, expansion_.Samples(group));
     const std::size_t stride = static_cast<std::size_t>(pass.stride);
     const WExpansion::Range w_range = expansion_.WRange(group);
-    const TransformShape shape = Shape(group);
-    Buffer<T> cells((whole_.size() + kGridPadding) * stride);
+    const std::size_t n_terms = expansion_.TermsOf(group);
     {
-      PaddedTransform<T> transform(shape);
       const auto fill = [&](std::size_t y, T* rows) {
         std::vector<double> t(nx);
         NMinus1Row(geometry_, y, n_middle_, t.data());
@@ -312,12 +323,12 @@ void GridEngineT<T>::FromImage(ArrayView<const float, 2> image, float* re, float
       };
       const auto emit = [&](std::size_t u, const T* columns) {
         for (const CellRow& row : whole_columns_[u]) {
-          TakeCells(columns, whole_, row.mirrored, shape.n_terms, stride, cells.data() + row.row * whole_.nv * stride);
+          TakeCells(columns, whole_, row.mirrored, n_terms, stride, cells_.data() + row.row * whole_.nv * stride);
         }
       };
-      transform.FromImage(fill, emit, threads);
+      transform_->FromImage(n_terms, fill, emit, threads);
     }
-    const GridBox<const T> box{cells.data(), whole_.u0, whole_.v0, whole_.nu, whole_.nv};
+    const GridBox<const T> box{cells_.data(), whole_.u0, whole_.v0, whole_.nu, whole_.nv};
     ParallelFor(threads, plan_.leaves.size(), [&](std::size_t leaf) {
       for (std::size_t i = plan_.leaves[leaf].begin; i < plan_.leaves[leaf].end; ++i) {
         const UvRow& row = plan_.rows[i];
@@ -330,14 +341,10 @@ void GridEngineT<T>::FromImage(ArrayView<const float, 2> image, float* re, float
 
 template <typename T>
 GridEngine::Memory GridEngineT<T>::MemoryBytes(int threads) const {
-  const TransformShape shape = Shape(0);
-  std::size_t stride = 2;
-  while (stride < 2 * shape.n_terms) stride *= 2;
-  const std::size_t transform =
-      PaddedTransform<T>::MemoryBytes(shape) +
-      static_cast<std::size_t>(std::max(threads, 1)) * PaddedTransform<T>::ScratchBytes(shape);
-  const std::size_t total = expansion_.n_groups() > 1 ? shape.nx * shape.ny * sizeof(T) : 0;
-  return {leaf_cells_ * stride * sizeof(T) + transform + total, whole_.size() * stride * sizeof(T) + transform};
+  const std::size_t cells = std::max(leaf_cells_, whole_.size() + kGridPadding) * Stride() * sizeof(T);
+  const std::size_t total = expansion_.n_groups() > 1 ? shape_.nx * shape_.ny * sizeof(T) : 0;
+  return {cells + PaddedTransform<T>::MemoryBytes(shape_),
+          total + static_cast<std::size_t>(std::max(threads, 1)) * PaddedTransform<T>::ScratchBytes(shape_)};
 }
 
 }  // namespace

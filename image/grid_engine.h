@@ -16,6 +16,7 @@
 
 namespace contimg::image {
 
+// One call at a time: grids are kept between calls.
 class GridEngine {
  public:
   // What the nodes are: visibilities (complex conjugates of the rows' orientation), or the weights of a point source at
@@ -26,13 +27,14 @@ class GridEngine {
 
   // image = scale · Σ over all nodes of Re[Z exp(2πi(…))] (image/grid_kernels.h). `im` may be null for real nodes.
   virtual void ToImage(Kind kind, const float* re, const float* im, double scale, ArrayView<float, 2> image,
-                       int threads) const = 0;
+                       int threads) = 0;
   // re, im = the nodes of an image: Z = Σ_xy image(x, y) exp(−2πi(…)).
-  virtual void FromImage(ArrayView<const float, 2> image, float* re, float* im, int threads) const = 0;
+  virtual void FromImage(ArrayView<const float, 2> image, float* re, float* im, int threads) = 0;
 
+  // Grids and transforms (allocated at first use, then kept), and the scratch of a call's threads.
   struct Memory {
-    std::size_t to_image = 0;  // bytes held during the calls
-    std::size_t from_image = 0;
+    std::size_t held_bytes = 0;
+    std::size_t scratch_bytes = 0;
   };
   virtual Memory MemoryBytes(int threads) const = 0;
   virtual std::size_t padded_nx() const = 0;

@@ -54,11 +54,11 @@ RowSamples BlockRow(const VisibilityBlock& block, std::size_t time, std::size_t 
   return {block.vis.data() + at, block.flag.data() + at, block.weight.data() + at, n};
 }
 
-ImagingWeights::ImagingWeights(const VisibilityBlock& block, const ImageGeometry& geometry,
-                               const WeightSettings& settings, const UvPlan& plan, int threads)
+ImagingWeights::ImagingWeights(const Input& input, const ImageGeometry& geometry, const WeightSettings& settings,
+                               int threads)
     : settings_(settings),
-      hands_(SelectHands(block, settings.accept_single_hand)),
-      frequency_hz_(&plan.frequency_hz),
+      hands_(SelectHands(*input.block, settings.accept_single_hand)),
+      frequency_hz_(&input.plan->frequency_hz),
       cells_per_wavelength_u_(std::round(settings.density_padding * static_cast<double>(geometry.nx)) *
                               geometry.cell_rad),
       cells_per_wavelength_v_(std::round(settings.density_padding * static_cast<double>(geometry.ny)) *
@@ -72,7 +72,7 @@ ImagingWeights::ImagingWeights(const VisibilityBlock& block, const ImageGeometry
   }
   // A Gaussian of FWHM θ in the image is exp(−π² θ² (u² + v²)/(4 ln 2)) in the uv plane.
   taper_ = kPi * kPi * settings.taper_fwhm_rad * settings.taper_fwhm_rad / (4 * std::log(2.0));
-  if (settings.mode != WeightMode::kNatural) MakeDensity(block, plan, threads);
+  if (settings.mode != WeightMode::kNatural) MakeDensity(input, threads);
 }
 
 ImagingWeights::ChannelRange ImagingWeights::InRange(const UvRow& row) const {
@@ -94,7 +94,8 @@ DensityRow ImagingWeights::Coordinates(const UvRow& row) const {
   return at;
 }
 
-void ImagingWeights::MakeDensity(const VisibilityBlock& block, const UvPlan& plan, int threads) {
+void ImagingWeights::MakeDensity(const Input& input, int threads) {
+  const UvPlan& plan = *input.plan;
   const std::vector<double>& nu = *frequency_hz_;
   const std::size_t n = nu.size();
   std::vector<DensityBox> boxes(plan.leaves.size());
@@ -113,11 +114,12 @@ void ImagingWeights::MakeDensity(const VisibilityBlock& block, const UvPlan& pla
       }
     }
     box.sum.assign(box.size(), 0.0);
-    std::vector<float> natural(n);
+    std::vector<float> natural(n), re(input.finite ? 0 : n), im(input.finite ? 0 : n);
     std::vector<std::int32_t> cell(n);
     for (std::size_t i = plan.leaves[leaf].begin; i < plan.leaves[leaf].end; ++i) {
       const UvRow& row = plan.rows[i];
-      FormStokesI(BlockRow(block, row.time, row.baseline), hands_, nullptr, nullptr, natural.data());
+      FormStokesI(BlockRow(*input.block, row.time, row.baseline), hands_, input.finite ? nullptr : re.data(),
+                  input.finite ? nullptr : im.data(), natural.data());
       DensityRow at = Coordinates(row);
       at.u0 = box.u0;
       at.v0 = box.v0;

@@ -20,8 +20,13 @@ RowSamples BlockRow(const VisibilityBlock& block, std::size_t time, std::size_t 
 // The weights of all samples of a plan's rows: the density grid is made once, rows are weighted one by one.
 class ImagingWeights {
  public:
-  ImagingWeights(const VisibilityBlock& block, const ImageGeometry& geometry, const WeightSettings& settings,
-                 const UvPlan& plan, int threads);
+  // `finite`: all unflagged visibilities are known to be finite, so that the density needs their weights alone.
+  struct Input {
+    const VisibilityBlock* block = nullptr;
+    const UvPlan* plan = nullptr;  // must outlive the weights
+    bool finite = true;
+  };
+  ImagingWeights(const Input& input, const ImageGeometry& geometry, const WeightSettings& settings, int threads);
 
   // natural[k]: the natural weights of a row's channels; weight[k]: the imaging weights. `cells` is scratch.
   void Apply(const UvRow& row, const float* natural, std::vector<std::int32_t>& cells, float* weight) const;
@@ -33,7 +38,7 @@ class ImagingWeights {
   };
   ChannelRange InRange(const UvRow& row) const;
   DensityRow Coordinates(const UvRow& row) const;
-  void MakeDensity(const VisibilityBlock& block, const UvPlan& plan, int threads);
+  void MakeDensity(const Input& input, int threads);
 
   WeightSettings settings_;
   HandSelection hands_;

@@ -146,7 +146,8 @@ struct MeasurementOperator::Impl {
   Impl(const VisibilityBlock& block, const ImageGeometry& requested, const WeightSettings& weights,
        const OperatorSettings& operator_settings);
 
-  void Compress(const VisibilityBlock& block, const ImagingWeights& weights, const HandSelection& hands,
+  // Fills the nodes, Gram matrices and sums. Returns false when unflagged samples were left out as not finite.
+  bool Compress(const VisibilityBlock& block, const ImagingWeights& weights, const HandSelection& hands,
                 std::vector<double>& row_weight_squared);
 
   OperatorSettings settings;
@@ -189,7 +190,12 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
   gram = Buffer<float>(gram_size);
 
   std::vector<double> row_weight_squared(plan.rows.size());
-  Compress(block, ImagingWeights(block, geometry, weights, plan, settings.threads), hands, row_weight_squared);
+  const bool finite = Compress(block, ImagingWeights({&block, &plan, true}, geometry, weights, settings.threads), hands,
+                               row_weight_squared);
+  if (!finite && weights.mode != WeightMode::kNatural) {  // the density counted samples that are not there
+    Compress(block, ImagingWeights({&block, &plan, false}, geometry, weights, settings.threads), hands,
+             row_weight_squared);
+  }
   if (figures.n_used == 0) {
     throw Error(
         ErrorKind::kBadInput, "image", block.group_id,
@@ -200,12 +206,15 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
   const GridEngineSetup setup = MakeSetup(plan, geometry, settings.accuracy, row_weight_squared);
   engine = MakeGridEngine(setup);
   const GridEngine::Memory memory = engine->MemoryBytes(settings.threads);
-  figures.peak_memory_bytes = figures.memory_bytes + std::max(memory.to_image, memory.from_image) + residual_bytes;
-  CheckMemory(std::max(memory.to_image, memory.from_image) + residual_bytes,
-              settings.memory_limit_bytes > 0
-                  ? settings.memory_limit_bytes - std::min(settings.memory_limit_bytes, figures.memory_bytes)
-                  : 0,
-              geometry);
+  const std::size_t still_needed = memory.held_bytes + memory.scratch_bytes + residual_bytes;
+  const std::size_t limit = settings.memory_limit_bytes;
+  if (limit > 0) {
+    CheckMemory(figures.memory_bytes + still_needed, limit, geometry);
+  } else {
+    CheckMemory(still_needed, 0, geometry);  // what is held already no longer counts as available
+  }
+  figures.memory_bytes += memory.held_bytes;
+  figures.peak_memory_bytes = figures.memory_bytes + memory.scratch_bytes + residual_bytes;
   const KernelShape& shape = setup.kernel.shape();
   figures.n_nodes = plan.n_nodes;
   figures.n_w_terms = setup.expansion.n_terms();
@@ -225,17 +234,20 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
   }
 }
 
-void MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const ImagingWeights& weights,
+bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const ImagingWeights& weights,
                                          const HandSelection& hands, std::vector<double>& row_weight_squared) {
   struct Slot {
     std::vector<double> by_time_channel;
     double over_natural = 0;
     std::size_t used = 0;
+    bool finite = true;
   };
   const std::size_t n = plan.frequency_hz.size();
   by_time_channel.assign(n_times * n, 0.0);
   by_time_baseline.assign(n_times * n_baselines, 0.0);
   figures.n_selected = plan.rows.size() * n;
+  figures.n_used = 0;
+  figures.sum_weights = figures.sum_weights_squared_over_natural = 0;
   std::size_t largest = 0;
   for (const FrequencyNodes& set : plan.compression.sets()) largest = std::max(largest, set.size());
   std::vector<Slot> slots(kSlots);
@@ -250,10 +262,12 @@ void MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
       for (std::size_t i = plan.leaves[leaf].begin; i < plan.leaves[leaf].end; ++i) {
         const UvRow& row = plan.rows[i];
         const FrequencyNodes& set = plan.Set(row);
-        FormStokesI(BlockRow(block, row.time, row.baseline), hands, re.data(), im.data(), natural.data());
+        if (FormStokesI(BlockRow(block, row.time, row.baseline), hands, re.data(), im.data(), natural.data())) {
+          slot.finite = false;
+        }
         weights.Apply(row, natural.data(), cells, weight.data());
         const RowSums sums = SumRow(natural.data(), weight.data(), n, slot.by_time_channel.data() + row.time * n);
-        if (sums.used == 0) continue;
+        if (sums.used == 0) continue;  // the nodes of such a row stay zero
         slot.over_natural += sums.weight_squared_over_natural;
         slot.used += sums.used;
         by_time_baseline[row.time * n_baselines + row.baseline] = sums.weight;
@@ -278,6 +292,7 @@ void MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
     for (std::size_t i = 0; i < by_time_channel.size(); ++i) by_time_channel[i] += slot.by_time_channel[i];
   }
   for (const double w : by_time_channel) figures.sum_weights += w;
+  return std::all_of(slots.begin(), slots.end(), [](const Slot& slot) { return slot.finite; });
 }
 
 MeasurementOperator::MeasurementOperator(const VisibilityBlock& block, const ImageGeometry& geometry,
@@ -349,7 +364,8 @@ void MeasurementOperator::Predict(ArrayView<const float, 2> model, VisibilityBlo
   const std::unique_ptr<GridEngine> engine = MakeGridEngine(
       MakeSetup(plan, impl_->geometry, impl_->settings.accuracy, std::vector<double>(plan.rows.size(), 1.0)));
   const int threads = impl_->settings.threads;
-  CheckMemory(engine->MemoryBytes(threads).from_image + 2 * sizeof(float) * plan.n_nodes,
+  const GridEngine::Memory memory = engine->MemoryBytes(threads);
+  CheckMemory(memory.held_bytes + memory.scratch_bytes + 2 * sizeof(float) * plan.n_nodes,
               impl_->settings.memory_limit_bytes, impl_->geometry);
   Buffer<float> re(plan.n_nodes + kTaps);  // ExpandRow reads ahead
   Buffer<float> im(plan.n_nodes + kTaps);

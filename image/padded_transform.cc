@@ -153,101 +153,103 @@ std::size_t PaddedTransform<T>::ScratchBytes(const TransformShape& shape) {
 }
 
 template <typename T>
-void PaddedTransform<T>::ToImage(const std::function<void(std::size_t, T*)>& fill,
+void PaddedTransform<T>::ToImage(std::size_t n_terms, const std::function<void(std::size_t, T*)>& fill,
                                  const std::function<void(std::size_t, const T*)>& emit, int threads) {
-  const auto [nx, ny, padded_nx, padded_ny, n_columns, n_terms] = shape_;
+  const std::size_t nx = shape_.nx;
+  const std::size_t ny = shape_.ny;
+  const std::size_t padded_nx = shape_.padded_nx;
+  const std::size_t padded_ny = shape_.padded_ny;
+  const std::size_t n_columns = shape_.n_columns;
   const std::size_t column_size = 2 * padded_ny * n_terms;
   const std::size_t lower = padded_ny - ny / 2;  // index of row Y = −ny/2
-  ParallelFor(threads, stride_ / kColumnBlock,
-              [&, ny = ny, n_columns = n_columns, n_terms = n_terms, padded_ny = padded_ny](std::size_t block) {
-                FftBuffer<T> columns(kColumnBlock * column_size);
-                const std::size_t first = block * kColumnBlock;
-                for (std::size_t c = 0; c < kColumnBlock && first + c < n_columns; ++c) {
-                  T* column = columns.data() + c * column_size;
-                  fill(first + c, column);
-                  for (std::size_t term = 0; term < n_terms; ++term) {
-                    Fftw<T>::Execute(plans_->backward, column + 2 * term * padded_ny);
-                  }
-                }
-                for (std::size_t term = 0; term < n_terms; ++term) {
-                  for (std::size_t y = 0; y < ny; ++y) {
-                    const std::size_t at = y < ny / 2 ? lower + y : y - ny / 2;
-                    const T* from = columns.data() + 2 * (term * padded_ny + at);
-                    T* to = Half(term, y) + 2 * first;
-                    for (std::size_t c = 0; c < kColumnBlock; ++c) {
-                      to[2 * c] = from[c * column_size];
-                      to[2 * c + 1] = from[c * column_size + 1];
-                    }
-                  }
-                }
-              });
-  const std::size_t n_blocks = (ny + kRowBlock - 1) / kRowBlock;
-  ParallelFor(
-      threads, n_blocks,
-      [&, nx = nx, ny = ny, n_columns = n_columns, n_terms = n_terms, padded_nx = padded_nx](std::size_t block) {
-        FftBuffer<T> spectrum(padded_nx + 2);
-        FftBuffer<T> wrapped(padded_nx);
-        FftBuffer<T> rows(n_terms * nx);
-        for (std::size_t y = block * kRowBlock; y < std::min(ny, (block + 1) * kRowBlock); ++y) {
-          for (std::size_t term = 0; term < n_terms; ++term) {
-            std::copy_n(Half(term, y), 2 * n_columns, spectrum.data());
-            std::fill_n(spectrum.data() + 2 * n_columns, padded_nx + 2 - 2 * n_columns, T(0));
-            Fftw<T>::ExecuteToReal(plans_->to_real, spectrum.data(), wrapped.data());
-            std::copy_n(wrapped.data() + padded_nx - nx / 2, nx / 2, rows.data() + term * nx);
-            std::copy_n(wrapped.data(), nx - nx / 2, rows.data() + term * nx + nx / 2);
-          }
-          emit(y, rows.data());
+  ParallelFor(threads, stride_ / kColumnBlock, [&](std::size_t block) {
+    FftBuffer<T> columns(kColumnBlock * column_size);
+    const std::size_t first = block * kColumnBlock;
+    for (std::size_t c = 0; c < kColumnBlock && first + c < n_columns; ++c) {
+      T* column = columns.data() + c * column_size;
+      fill(first + c, column);
+      for (std::size_t term = 0; term < n_terms; ++term) {
+        Fftw<T>::Execute(plans_->backward, column + 2 * term * padded_ny);
+      }
+    }
+    for (std::size_t term = 0; term < n_terms; ++term) {
+      for (std::size_t y = 0; y < ny; ++y) {
+        const std::size_t at = y < ny / 2 ? lower + y : y - ny / 2;
+        const T* from = columns.data() + 2 * (term * padded_ny + at);
+        T* to = Half(term, y) + 2 * first;
+        for (std::size_t c = 0; c < kColumnBlock; ++c) {
+          to[2 * c] = from[c * column_size];
+          to[2 * c + 1] = from[c * column_size + 1];
         }
-      });
+      }
+    }
+  });
+  const std::size_t n_blocks = (ny + kRowBlock - 1) / kRowBlock;
+  ParallelFor(threads, n_blocks, [&](std::size_t block) {
+    FftBuffer<T> spectrum(padded_nx + 2);
+    FftBuffer<T> wrapped(padded_nx);
+    FftBuffer<T> rows(n_terms * nx);
+    for (std::size_t y = block * kRowBlock; y < std::min(ny, (block + 1) * kRowBlock); ++y) {
+      for (std::size_t term = 0; term < n_terms; ++term) {
+        std::copy_n(Half(term, y), 2 * n_columns, spectrum.data());
+        std::fill_n(spectrum.data() + 2 * n_columns, padded_nx + 2 - 2 * n_columns, T(0));
+        Fftw<T>::ExecuteToReal(plans_->to_real, spectrum.data(), wrapped.data());
+        std::copy_n(wrapped.data() + padded_nx - nx / 2, nx / 2, rows.data() + term * nx);
+        std::copy_n(wrapped.data(), nx - nx / 2, rows.data() + term * nx + nx / 2);
+      }
+      emit(y, rows.data());
+    }
+  });
 }
 
 template <typename T>
-void PaddedTransform<T>::FromImage(const std::function<void(std::size_t, T*)>& fill,
+void PaddedTransform<T>::FromImage(std::size_t n_terms, const std::function<void(std::size_t, T*)>& fill,
                                    const std::function<void(std::size_t, const T*)>& emit, int threads) {
-  const auto [nx, ny, padded_nx, padded_ny, n_columns, n_terms] = shape_;
+  const std::size_t nx = shape_.nx;
+  const std::size_t ny = shape_.ny;
+  const std::size_t padded_nx = shape_.padded_nx;
+  const std::size_t padded_ny = shape_.padded_ny;
+  const std::size_t n_columns = shape_.n_columns;
   const std::size_t n_blocks = (ny + kRowBlock - 1) / kRowBlock;
-  ParallelFor(
-      threads, n_blocks,
-      [&, nx = nx, ny = ny, n_columns = n_columns, n_terms = n_terms, padded_nx = padded_nx](std::size_t block) {
-        FftBuffer<T> spectrum(padded_nx + 2);
-        FftBuffer<T> wrapped(padded_nx);
-        FftBuffer<T> rows(n_terms * nx);
-        for (std::size_t y = block * kRowBlock; y < std::min(ny, (block + 1) * kRowBlock); ++y) {
-          fill(y, rows.data());
-          for (std::size_t term = 0; term < n_terms; ++term) {
-            std::copy_n(rows.data() + term * nx, nx / 2, wrapped.data() + padded_nx - nx / 2);
-            std::copy_n(rows.data() + term * nx + nx / 2, nx - nx / 2, wrapped.data());
-            std::fill_n(wrapped.data() + (nx - nx / 2), padded_nx - nx, T(0));
-            Fftw<T>::ExecuteFromReal(plans_->from_real, wrapped.data(), spectrum.data());
-            std::copy_n(spectrum.data(), 2 * n_columns, Half(term, y));
-          }
-        }
-      });
+  ParallelFor(threads, n_blocks, [&](std::size_t block) {
+    FftBuffer<T> spectrum(padded_nx + 2);
+    FftBuffer<T> wrapped(padded_nx);
+    FftBuffer<T> rows(n_terms * nx);
+    for (std::size_t y = block * kRowBlock; y < std::min(ny, (block + 1) * kRowBlock); ++y) {
+      fill(y, rows.data());
+      for (std::size_t term = 0; term < n_terms; ++term) {
+        std::copy_n(rows.data() + term * nx, nx / 2, wrapped.data() + padded_nx - nx / 2);
+        std::copy_n(rows.data() + term * nx + nx / 2, nx - nx / 2, wrapped.data());
+        std::fill_n(wrapped.data() + (nx - nx / 2), padded_nx - nx, T(0));
+        Fftw<T>::ExecuteFromReal(plans_->from_real, wrapped.data(), spectrum.data());
+        std::copy_n(spectrum.data(), 2 * n_columns, Half(term, y));
+      }
+    }
+  });
   const std::size_t column_size = 2 * padded_ny * n_terms;
   const std::size_t lower = padded_ny - ny / 2;
-  ParallelFor(threads, stride_ / kColumnBlock,
-              [&, ny = ny, n_columns = n_columns, n_terms = n_terms, padded_ny = padded_ny](std::size_t block) {
-                FftBuffer<T> columns(kColumnBlock * column_size);
-                const std::size_t first = block * kColumnBlock;
-                for (std::size_t term = 0; term < n_terms; ++term) {
-                  for (std::size_t y = 0; y < ny; ++y) {
-                    const std::size_t at = y < ny / 2 ? lower + y : y - ny / 2;
-                    T* to = columns.data() + 2 * (term * padded_ny + at);
-                    const T* from = Half(term, y) + 2 * first;
-                    for (std::size_t c = 0; c < kColumnBlock; ++c) {
-                      to[c * column_size] = from[2 * c];
-                      to[c * column_size + 1] = from[2 * c + 1];
-                    }
-                  }
-                }
-                for (std::size_t c = 0; c < kColumnBlock && first + c < n_columns; ++c) {
-                  T* column = columns.data() + c * column_size;
-                  for (std::size_t term = 0; term < n_terms; ++term) {
-                    Fftw<T>::Execute(plans_->forward, column + 2 * term * padded_ny);
-                  }
-                  emit(first + c, column);
-                }
-              });
+  ParallelFor(threads, stride_ / kColumnBlock, [&](std::size_t block) {
+    FftBuffer<T> columns(kColumnBlock * column_size);
+    const std::size_t first = block * kColumnBlock;
+    for (std::size_t term = 0; term < n_terms; ++term) {
+      for (std::size_t y = 0; y < ny; ++y) {
+        const std::size_t at = y < ny / 2 ? lower + y : y - ny / 2;
+        T* to = columns.data() + 2 * (term * padded_ny + at);
+        const T* from = Half(term, y) + 2 * first;
+        for (std::size_t c = 0; c < kColumnBlock; ++c) {
+          to[c * column_size] = from[2 * c];
+          to[c * column_size + 1] = from[2 * c + 1];
+        }
+      }
+    }
+    for (std::size_t c = 0; c < kColumnBlock && first + c < n_columns; ++c) {
+      T* column = columns.data() + c * column_size;
+      for (std::size_t term = 0; term < n_terms; ++term) {
+        Fftw<T>::Execute(plans_->forward, column + 2 * term * padded_ny);
+      }
+      emit(first + c, column);
+    }
+  });
 }
 
 template class PaddedTransform<float>;

@@ -40,12 +40,13 @@ class PaddedTransform {
   // of the grid is at index v mod padded_ny. emit(y, rows): takes row y of all terms, [term][nx]: Σ_uv column(u, v)
   // exp(+2πi(u X/padded_nx + v Y/padded_ny)) with X = x − nx/2, Y = y − ny/2. Both are called from `threads` threads,
   // once for each u and y.
-  void ToImage(const std::function<void(std::size_t u, T* columns)>& fill,
+  // The first n_terms of the shape's terms are used.
+  void ToImage(std::size_t n_terms, const std::function<void(std::size_t u, T* columns)>& fill,
                const std::function<void(std::size_t y, const T* rows)>& emit, int threads);
 
   // The adjoint (up to the factor 2 of the columns u > 0). fill(y, rows): writes [term][nx] numbers. emit(u, columns):
   // takes [term][padded_ny] complex numbers Σ_xy row(x, y) exp(−2πi(u X/padded_nx + v Y/padded_ny)).
-  void FromImage(const std::function<void(std::size_t y, T* rows)>& fill,
+  void FromImage(std::size_t n_terms, const std::function<void(std::size_t y, T* rows)>& fill,
                  const std::function<void(std::size_t u, const T* columns)>& emit, int threads);
 
  private:

@@ -19,57 +19,100 @@ using V = hn::Vec<D>;
 constexpr std::size_t kLanes = hn::MaxLanes(D());
 constexpr int kParts = static_cast<int>(kTaps / kLanes);  // vectors per coefficient row
 
-// The weight where it is positive and finite and the sample is finite, else 0.
-HWY_INLINE float UsableWeight(float re, float im, std::uint8_t flag, float weight) {
-  constexpr float kLargest = std::numeric_limits<float>::max();
-  const bool good =
-      (flag == 0) & (weight > 0) & (weight <= kLargest) & (std::fabs(re) <= kLargest) & (std::fabs(im) <= kLargest);
-  return good ? weight : 0.0f;
+// The weight where it is positive and finite, else 0.
+HWY_INLINE float UsableWeight(std::uint8_t flag, float weight) {
+  return (flag == 0) & (weight > 0) & (weight <= std::numeric_limits<float>::max()) ? weight : 0.0f;
 }
 
-template <bool kWithData, std::size_t kPols>
-void FormStokesIPols(const RowSamples& row, const HandSelection& hands, float* HWY_RESTRICT re, float* HWY_RESTRICT im,
-                     float* HWY_RESTRICT weight) {
-  const std::size_t pols = kPols == 0 ? hands.n_pols : kPols;
-  const std::size_t a = kPols == 2 ? 0 : hands.first;
-  const std::size_t b = kPols == 2 ? 1 : hands.second;
-  const float* HWY_RESTRICT vis = reinterpret_cast<const float*>(row.vis);
-  const std::uint8_t* HWY_RESTRICT flag = row.flag;
-  const float* HWY_RESTRICT in_weight = row.weight;
-  const float single = hands.accept_single ? 1.0f : 0.0f;
-  const float pair_scale = a == b ? 1.0f : 2.0f;  // one product alone: its own weight
-  for (std::size_t k = 0; k < row.n; ++k) {
-    const float* at = vis + 2 * pols * k;
-    const float re_a = at[2 * a];
-    const float im_a = at[2 * a + 1];
-    const float re_b = at[2 * b];
-    const float im_b = at[2 * b + 1];
-    const float w_a = UsableWeight(re_a, im_a, flag[pols * k + a], in_weight[pols * k + a]);
-    const float w_b = UsableWeight(re_b, im_b, flag[pols * k + b], in_weight[pols * k + b]);
-    // The inverse variance of (A + B)/2 is 4/(1/w_a + 1/w_b) = 2 · harmonic mean.
-    const float sum = w_a + w_b;
-    const bool both = (w_a > 0) & (w_b > 0);
-    const float pair = pair_scale * 2.0f * w_a * (w_b / (both ? sum : 1.0f));
-    const float w = both ? pair : single * sum;
-    weight[k] = w;
-    if (kWithData) {
-      const float share_a = both ? 0.5f : (w > 0 && w_a > 0 ? 1.0f : 0.0f);
-      const float share_b = both ? 0.5f : (w > 0 && w_b > 0 ? 1.0f : 0.0f);
-      // Selected, not multiplied: an unusable sample may be NaN.
-      re[k] = (share_a > 0 ? share_a * re_a : 0.0f) + (share_b > 0 ? share_b * re_b : 0.0f);
-      im[k] = (share_a > 0 ? share_a * im_a : 0.0f) + (share_b > 0 ? share_b * im_b : 0.0f);
+HWY_INLINE bool Finite(std::complex<float> v) {
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  return (std::fabs(v.real()) <= kLargest) & (std::fabs(v.imag()) <= kLargest);
+}
+
+// The inverse variance of (A + B)/2 is 4/(1/w_a + 1/w_b); of one product alone its own weight.
+HWY_INLINE float PairWeight(float w_a, float w_b) { return 4 * w_a * (w_b / (w_a + w_b)); }
+
+// Channels [from, n), one by one: any polarisations.
+bool FormStokesIScalar(const RowSamples& row, const HandSelection& hands, std::size_t from, float* re, float* im,
+                       float* weight) {
+  bool dropped = false;
+  for (std::size_t k = from; k < row.n; ++k) {
+    const std::size_t a = k * hands.n_pols + hands.first;
+    const std::size_t b = k * hands.n_pols + hands.second;
+    float w_a = UsableWeight(row.flag[a], row.weight[a]);
+    float w_b = UsableWeight(row.flag[b], row.weight[b]);
+    if (re != nullptr) {
+      dropped |= (w_a > 0 && !Finite(row.vis[a])) || (w_b > 0 && !Finite(row.vis[b]));
+      if (!Finite(row.vis[a])) w_a = 0;
+      if (!Finite(row.vis[b])) w_b = 0;
+    }
+    std::complex<float> value = 0;
+    weight[k] = 0;
+    if (w_a > 0 && w_b > 0) {
+      weight[k] = a == b ? w_a : PairWeight(w_a, w_b);
+      if (re != nullptr) value = 0.5f * (row.vis[a] + row.vis[b]);
+    } else if (hands.accept_single && w_a + w_b > 0) {
+      weight[k] = w_a + w_b;
+      if (re != nullptr) value = w_a > 0 ? row.vis[a] : row.vis[b];
+    }
+    if (re != nullptr) {
+      re[k] = value.real();
+      im[k] = value.imag();
     }
   }
+  return dropped;
 }
 
-void FormStokesITarget(const RowSamples& row, const HandSelection& hands, float* re, float* im, float* weight) {
-  const bool fast = hands.n_pols == 2 && hands.first == 0 && hands.second == 1;
-  if (re == nullptr) {
-    fast ? FormStokesIPols<false, 2>(row, hands, re, im, weight)
-         : FormStokesIPols<false, 0>(row, hands, re, im, weight);
-  } else {
-    fast ? FormStokesIPols<true, 2>(row, hands, re, im, weight) : FormStokesIPols<true, 0>(row, hands, re, im, weight);
+#if HWY_TARGET != HWY_SCALAR
+// The usual case, two hands side by side and both wanted, a vector of channels at a time; returns the channels done.
+template <bool kWithData>
+std::size_t FormStokesIPairs(const RowSamples& row, float* HWY_RESTRICT re, float* HWY_RESTRICT im,
+                             float* HWY_RESTRICT weight, bool& dropped) {
+  const D d;
+  const hn::Rebind<std::uint16_t, D> d16;
+  const hn::Repartition<std::uint8_t, decltype(d16)> d8;
+  const hn::RebindToUnsigned<D> d32;
+  const V largest = hn::Set(d, std::numeric_limits<float>::max());
+  const float* vis = reinterpret_cast<const float*>(row.vis);
+  std::size_t k = 0;
+  for (; k + kLanes <= row.n; k += kLanes) {
+    V w_a, w_b;
+    hn::LoadInterleaved2(d, row.weight + 2 * k, w_a, w_b);
+    const auto flags = hn::BitCast(d16, hn::LoadU(d8, row.flag + 2 * k));  // two neighbouring bytes per channel
+    auto good = hn::RebindMask(d, hn::Eq(hn::PromoteTo(d32, flags), hn::Zero(d32)));
+    const auto usable = [&](V w) { return hn::And(hn::Gt(w, hn::Zero(d)), hn::Le(w, largest)); };
+    good = hn::And(good, hn::And(usable(w_a), usable(w_b)));
+    if (kWithData) {
+      V re_a, im_a, re_b, im_b;
+      hn::LoadInterleaved4(d, vis + 4 * k, re_a, im_a, re_b, im_b);
+      const V greatest = hn::Max(hn::Max(hn::Abs(re_a), hn::Abs(im_a)), hn::Max(hn::Abs(re_b), hn::Abs(im_b)));
+      // Max may pass over a NaN; a sum does not.
+      const V sum = hn::Add(hn::Add(hn::Abs(re_a), hn::Abs(im_a)), hn::Add(hn::Abs(re_b), hn::Abs(im_b)));
+      const auto finite = hn::And(hn::Le(greatest, largest), hn::Eq(sum, sum));
+      dropped |= !hn::AllTrue(d, hn::Or(finite, hn::Not(good)));
+      good = hn::And(good, finite);
+      const V half = hn::Set(d, 0.5f);
+      hn::StoreU(hn::IfThenElseZero(good, hn::Mul(half, hn::Add(re_a, re_b))), d, re + k);
+      hn::StoreU(hn::IfThenElseZero(good, hn::Mul(half, hn::Add(im_a, im_b))), d, im + k);
+    }
+    const V pair = hn::Mul(hn::Mul(hn::Set(d, 4.0f), w_a), hn::Div(w_b, hn::Add(w_a, w_b)));
+    hn::StoreU(hn::IfThenElseZero(good, pair), d, weight + k);
   }
+  return k;
+}
+
+#endif
+
+bool FormStokesITarget(const RowSamples& row, const HandSelection& hands, float* re, float* im, float* weight) {
+  bool dropped = false;
+  std::size_t done = 0;
+#if HWY_TARGET != HWY_SCALAR
+  if (hands.n_pols == 2 && hands.first == 0 && hands.second == 1 && !hands.accept_single) {
+    done = re == nullptr ? FormStokesIPairs<false>(row, re, im, weight, dropped)
+                         : FormStokesIPairs<true>(row, re, im, weight, dropped);
+  }
+#endif
+  return FormStokesIScalar(row, hands, done, re, im, weight) || dropped;
 }
 
 void DensityCellsTarget(const DensityRow& row, const double* HWY_RESTRICT frequency_hz, std::size_t n,
@@ -328,8 +371,8 @@ HWY_EXPORT(GramRowTarget);
 HWY_EXPORT(SubtractGramTarget);
 HWY_EXPORT(ExpandRowTarget);
 
-void FormStokesI(const RowSamples& row, const HandSelection& hands, float* re, float* im, float* weight) {
-  HWY_DYNAMIC_DISPATCH(FormStokesITarget)(row, hands, re, im, weight);
+bool FormStokesI(const RowSamples& row, const HandSelection& hands, float* re, float* im, float* weight) {
+  return HWY_DYNAMIC_DISPATCH(FormStokesITarget)(row, hands, re, im, weight);
 }
 void DensityCells(const DensityRow& row, const double* frequency_hz, std::size_t n, std::int32_t* cell) {
   HWY_DYNAMIC_DISPATCH(DensityCellsTarget)(row, frequency_hz, n, cell);

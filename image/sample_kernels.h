@@ -26,9 +26,10 @@ struct RowSamples {
   std::size_t n = 0;
 };
 
-// Stokes I (Jy) and its natural weight for each channel; both zero where there is no usable sample. `re`, `im` may be
-// null when the weights alone are wanted.
-void FormStokesI(const RowSamples& row, const HandSelection& hands, float* re, float* im, float* weight);
+// Stokes I (Jy) and its natural weight for each channel; both zero where there is no usable sample. With `re` and `im`
+// null the visibilities are not read and the weights are those of finite ones. Returns true when an unflagged sample
+// with a weight was left out because it is not finite.
+bool FormStokesI(const RowSamples& row, const HandSelection& hands, float* re, float* im, float* weight);
 
 // The cell of each channel in a density grid [u][v] of `nv` columns: u = ⌊ν u_per_hz⌋, v = ⌊ν v_per_hz⌋ − v0.
 struct DensityRow {
