@@ -1,0 +1,248 @@
+#include "calibrate/catalogue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "config/error.h"
+
+namespace contimg::calibrate {
+
+namespace {
+
+std::string_view Trim(std::string_view s) {
+  while (!s.empty() && std::isspace(static_cast<unsigned char>(s.front()))) s.remove_prefix(1);
+  while (!s.empty() && std::isspace(static_cast<unsigned char>(s.back()))) s.remove_suffix(1);
+  if (s.size() >= 2 && s.front() == '"' && s.back() == '"') s = s.substr(1, s.size() - 2);
+  return s;
+}
+
+std::optional<double> Number(std::string_view text) {
+  text = Trim(text);
+  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Degrees, or three numbers (hours or degrees, minutes, seconds) with spaces or colons between them.
+std::optional<double> Coordinate(std::string_view text, bool right_ascension) {
+  text = Trim(text);
+  if (const auto degrees = Number(text)) return degrees;
+  std::string spaced(text);
+  std::replace(spaced.begin(), spaced.end(), ':', ' ');
+  double part[3];
+  char rest = 0;
+  if (std::sscanf(spaced.c_str(), "%lf %lf %lf %c", &part[0], &part[1], &part[2], &rest) != 3) return std::nullopt;
+  const double sign = spaced.front() == '-' ? -1 : 1;
+  const double value = sign * (std::abs(part[0]) + part[1] / 60 + part[2] / 3600);
+  return right_ascension ? 15 * value : value;
+}
+
+// "J133108+303032", as the IAU recommends: truncated, not rounded.
+std::string PositionName(double ra_deg, double dec_deg) {
+  const auto seconds = static_cast<long>(ra_deg * 240 + 1e-6);
+  const auto arcsec = static_cast<long>(std::abs(dec_deg) * 3600 + 1e-6);
+  return fmt::format("J{:02d}{:02d}{:02d}{}{:02d}{:02d}{:02d}", seconds / 3600, seconds / 60 % 60, seconds % 60,
+                     dec_deg < 0 ? '-' : '+', arcsec / 3600, arcsec / 60 % 60, arcsec % 60);
+}
+
+class Reader {
+ public:
+  Reader(const std::filesystem::path& path, CatalogueFormat format) : path_(path), format_(format) {}
+
+  CatalogueFile Read() {
+    std::ifstream in(path_);
+    if (!in) throw Error(ErrorKind::kIo, "catalog", path_.string(), "cannot be read");
+    std::string line;
+    while (std::getline(in, line)) {
+      ++line_number_;
+      if (!line.empty() && line.back() == '\r') line.pop_back();
+      if (Trim(line).empty() || line.front() == '#') continue;
+      if (line_number_ == 1 && line.compare(0, 9, "SIMPLE  =") == 0) {
+        Fail("is a FITS file; export the table as text (VizieR VIII/65) first");
+      }
+      Line(line);
+    }
+    if (in.bad()) throw Error(ErrorKind::kIo, "catalog", path_.string(), "cannot be read to its end");
+    if (file_.sources.empty()) throw Error(ErrorKind::kBadInput, "catalog", path_.string(), "holds no sources");
+    return std::move(file_);
+  }
+
+ private:
+  [[noreturn]] void Fail(const std::string& message) const {
+    throw Error(ErrorKind::kBadInput, "catalog", path_.string(), fmt::format("line {} {}", line_number_, message));
+  }
+
+  void Line(const std::string& line) {
+    if (format_ == CatalogueFormat::kNvss && columns_.empty() && IsFixedWidth(line)) {
+      FixedWidth(line);
+    } else if (columns_.empty()) {
+      if (!file_.sources.empty()) Fail("does not look like the lines before it");
+      Header(line);
+    } else {
+      Row(line);
+    }
+  }
+
+  // CDS VIII/65: bytes 26-39 name, 41-51 RA, 53-63 Dec, 65-74 errors, 76-83 flux, 85-91 its error, 93-105 axes,
+  // 107-111 position angle (counted from 1).
+  static std::string_view Bytes(std::string_view line, std::size_t first, std::size_t last) {
+    return first > line.size() ? std::string_view() : Trim(line.substr(first - 1, last - first + 1));
+  }
+  static bool IsFixedWidth(std::string_view line) {
+    return line.size() >= 83 && (line[52] == '+' || line[52] == '-') && Number(Bytes(line, 41, 42)) &&
+           Number(Bytes(line, 76, 83));
+  }
+  void FixedWidth(std::string_view line) {
+    if (!IsFixedWidth(line)) Fail("is no line of nvss.dat (CDS VIII/65)");
+    CatalogueSource source;
+    const auto ra = Coordinate(std::string(line.substr(40, 11)), true);
+    const auto dec = Coordinate(std::string(line.substr(52, 11)), false);
+    if (!ra || !dec) Fail("has no position");
+    source.name = std::string(Bytes(line, 26, 39));
+    source.ra_deg = *ra;
+    source.dec_deg = *dec;
+    source.flux_jy = 1e-3 * Number(Bytes(line, 76, 83)).value_or(0);
+    source.flux_error_jy = 1e-3 * Number(Bytes(line, 85, 91)).value_or(0);
+    const bool major_limit = Bytes(line, 93, 93) == "<", minor_limit = Bytes(line, 100, 100) == "<";
+    if (!major_limit) source.major_arcsec = Number(Bytes(line, 94, 98)).value_or(0);
+    if (!minor_limit) source.minor_arcsec = Number(Bytes(line, 101, 105)).value_or(0);
+    source.position_angle_deg = Number(Bytes(line, 107, 111)).value_or(0);
+    Add(std::move(source));
+  }
+
+  std::vector<std::string_view> Split(std::string_view line) const {
+    std::vector<std::string_view> fields;
+    bool quoted = false;
+    std::size_t start = 0;
+    for (std::size_t i = 0; i <= line.size(); ++i) {
+      if (i < line.size() && line[i] == '"') quoted = !quoted;
+      if (i == line.size() || (line[i] == separator_ && !quoted)) {
+        fields.push_back(Trim(line.substr(start, i - start)));
+        start = i + 1;
+      }
+    }
+    return fields;
+  }
+
+  void Header(const std::string& line) {
+    std::size_t most = 0;
+    for (char candidate : {',', '\t', ';', '|'}) {
+      const auto n = static_cast<std::size_t>(std::count(line.begin(), line.end(), candidate));
+      if (n > most) most = n, separator_ = candidate;
+    }
+    if (most == 0) Fail("should name the columns");
+    const auto fields = Split(line);
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      std::string key;
+      for (char c : fields[i]) key += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      columns_.emplace(key, i);
+    }
+    ra_ = FindColumn({"ra_deg", "_raj2000", "raj2000", "ra"});
+    dec_ = FindColumn({"dec_deg", "_dej2000", "dej2000", "dec", "decj2000"});
+    if (!ra_ || !dec_) Fail("names no columns ra_deg and dec_deg");
+    if (format_ == CatalogueFormat::kVlaCalibrators) {
+      flux_ = FindColumn({"l_jy"});
+      if (!flux_) Fail("names no column L_jy");
+    } else if (!(flux_ = FindColumn({"flux_jy", "flux"}))) {
+      flux_ = FindColumn({"s1.4", "flux_mjy", "peak_mjy"});
+      scale_ = 1e-3;
+      if (!flux_) Fail("names no column flux_jy, flux_mjy, peak_mjy or S1.4");
+    }
+  }
+
+  std::optional<std::size_t> FindColumn(std::initializer_list<const char*> names) const {
+    for (const char* name : names) {
+      const auto found = columns_.find(name);
+      if (found != columns_.end()) return found->second;
+    }
+    return std::nullopt;
+  }
+
+  void Row(const std::string& line) {
+    const auto fields = Split(line);
+    // Exports of VizieR have a line of units and a line of dashes below the names.
+    const auto field = [&](std::optional<std::size_t> i) {
+      return i && *i < fields.size() ? fields[*i] : std::string_view();
+    };
+    const auto ra = Coordinate(field(ra_), true), dec = Coordinate(field(dec_), false);
+    if (!ra || !dec) {
+      const bool furniture = file_.sources.empty() && line.find_first_of("0123456789") == std::string::npos;
+      if (furniture || field(ra_) == "deg" || field(ra_) == "\"h:m:s\"" || field(ra_) == "h:m:s") return;
+      Fail("has no position");
+    }
+    const auto number = [&](std::initializer_list<const char*> names) { return Number(field(FindColumn(names))); };
+    CatalogueSource source;
+    source.name = std::string(field(FindColumn({"name", "nvss", "source", "id"})));
+    source.ra_deg = *ra;
+    source.dec_deg = *dec;
+    source.flux_jy = scale_ * Number(field(flux_)).value_or(0);
+    if (const auto error = number({"flux_error_jy"})) source.flux_error_jy = *error;
+    if (const auto error = number({"e_s1.4", "flux_error_mjy"})) source.flux_error_jy = 1e-3 * *error;
+    source.spectral_index = number({"alpha", "spectral_index"});
+    if (field(FindColumn({"l_majaxis"})) != "<") {
+      source.major_arcsec = number({"major_arcsec", "majaxis"}).value_or(0);
+    }
+    if (field(FindColumn({"l_minaxis"})) != "<") {
+      source.minor_arcsec = number({"minor_arcsec", "minaxis"}).value_or(0);
+    }
+    source.position_angle_deg = number({"pa_deg", "pa"}).value_or(0);
+    if (format_ == CatalogueFormat::kVlaCalibrators) {
+      const auto c_band = number({"c_jy"});
+      if (source.flux_jy > 0 && c_band && *c_band > 0) {
+        source.spectral_index = std::log(*c_band / source.flux_jy) / std::log(4.86e9 / 1.4e9);
+      }
+    }
+    Add(std::move(source));
+  }
+
+  void Add(CatalogueSource source) {
+    if (!(source.ra_deg >= 0 && source.ra_deg <= 360 && std::abs(source.dec_deg) <= 90)) {
+      Fail(fmt::format("has the position {}, {}, which is not on the sky", source.ra_deg, source.dec_deg));
+    }
+    if (!std::isfinite(source.flux_jy) || source.flux_jy < 0) Fail("has a flux density below zero");
+    source.ra_deg = std::fmod(source.ra_deg, 360.0);
+    if (source.flux_jy == 0) ++file_.without_flux;
+    if (source.name.empty()) source.name = PositionName(source.ra_deg, source.dec_deg);
+    const std::string base = source.name;
+    for (char suffix = 'b'; !names_.insert(source.name).second; ++suffix) {
+      if (suffix > 'z') Fail("repeats the name " + base + " too often");
+      source.name = base + suffix;
+    }
+    file_.sources.push_back(std::move(source));
+  }
+
+  std::filesystem::path path_;
+  CatalogueFormat format_;
+  std::size_t line_number_ = 0;
+  char separator_ = ',';
+  std::map<std::string, std::size_t> columns_;
+  std::optional<std::size_t> ra_, dec_, flux_;
+  double scale_ = 1;
+  std::set<std::string> names_;
+  CatalogueFile file_;
+};
+
+}  // namespace
+
+CatalogueFormat ParseCatalogueFormat(std::string_view word) {
+  if (word == "nvss") return CatalogueFormat::kNvss;
+  if (word == "csv") return CatalogueFormat::kCsv;
+  if (word == "vla-calibrators") return CatalogueFormat::kVlaCalibrators;
+  throw Error(ErrorKind::kUsage, "catalog", std::string(word), "is no catalogue format: nvss, csv or vla-calibrators");
+}
+
+CatalogueFile ReadCatalogue(const std::filesystem::path& path, CatalogueFormat format) {
+  return Reader(path, format).Read();
+}
+
+}  // namespace contimg::calibrate
