@@ -24,6 +24,7 @@ RfiPlan::RfiPlan(const FlagSettings& settings, std::size_t times, std::size_t ch
       n_channels(channels),
       n_pols(pols),
       iterations(static_cast<int>(settings.iterations)),
+      normalize_bandpass(settings.normalize_bandpass),
       base_threshold(settings.base_threshold),
       threshold_step(settings.threshold_step),
       transient_factor(settings.transient_factor),

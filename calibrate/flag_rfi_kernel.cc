@@ -49,6 +49,9 @@ class Group {
 
   void Run() {
     Gather();
+    if (plan_.normalize_bandpass) {
+      for (std::size_t p = 0; p < plan_.n_pols; ++p) NormalizeBandpass(p);
+    }
     std::fill(w_.found.begin(), w_.found.end(), Bits{0});
     for (std::size_t p = 0; p < plan_.n_pols; ++p) {
       Detect(p);
@@ -109,6 +112,40 @@ class Group {
     }
 #endif
     for (; i < n; ++i) out[i] = std::sqrt(vis[2 * i] * vis[2 * i] + vis[2 * i + 1] * vis[2 * i + 1]);
+  }
+
+  // Where a plane's band shape is rough on the scale of its noise, as in uncalibrated data of a bright source, the
+  // smooth background cannot follow it and SumThreshold would take the instrument for interference: such planes are
+  // brought to a flat band. Rough means: the typical second difference of the mean spectrum is more than three times
+  // what the noise of the means makes; the noise comes from differences in time.
+  void NormalizeBandpass(std::size_t pol) {
+    if (nt_ < 3 || nc_ < 3) return;
+    const V one = hn::Set(d_, 1.0f), zero = hn::Zero(d_);
+    V change = zero, n_changes = zero;
+    for (std::size_t c = 0; c < nc_; ++c) {
+      V sum = zero, n = zero, previous = zero;
+      M previous_bad = hn::Eq(zero, zero);
+      for (std::size_t t = 0; t < nt_; ++t) {
+        const M bad = LoadBits(d_, Missing(pol) + t * nc_ + c);
+        const V v = hn::Load(d_, Amplitude(pol, t) + c * lanes_);
+        sum = hn::Add(sum, hn::IfThenZeroElse(bad, v));
+        n = hn::Add(n, hn::IfThenZeroElse(bad, one));
+        const M skip = hn::Or(bad, previous_bad);
+        change = hn::Add(change, hn::IfThenZeroElse(skip, hn::AbsDiff(v, previous)));
+        n_changes = hn::Add(n_changes, hn::IfThenZeroElse(skip, one));
+        previous = v;
+        previous_bad = bad;
+      }
+      const V mean = hn::Div(sum, hn::Max(n, one));
+      hn::Store(hn::IfThenElse(hn::Gt(n, zero), mean, hn::Neg(one)), d_, w_.line.data() + c * lanes_);
+    }
+    alignas(64) float change_lane[16];
+    hn::Store(hn::Div(change, hn::Max(n_changes, one)), d_, change_lane);
+    for (std::size_t lane = 0; lane < group_.count; ++lane) {
+      if (!IsRough(w_.line.data() + lane, lanes_, nc_, change_lane[lane] / std::sqrt(static_cast<float>(nt_))))
+        continue;
+      FlattenBand(Amplitude(pol, 0) + lane, {nt_, nc_, w_.row, lanes_});
+    }
   }
 
   // Leaves the flags of one polarisation in w_.mask.

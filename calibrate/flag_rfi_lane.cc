@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <iterator>
 #include <utility>
 
 namespace contimg::calibrate {
@@ -44,6 +46,14 @@ std::vector<std::size_t> Outliers(const Ranked& ranked, double threshold, bool n
   return found;
 }
 
+// 0 for an empty list.
+float MedianOf(std::vector<float>& values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 }  // namespace
 
 std::vector<std::size_t> TimestepOutliers(const float* rms, std::size_t stride, std::size_t n, double threshold) {
@@ -52,6 +62,48 @@ std::vector<std::size_t> TimestepOutliers(const float* rms, std::size_t stride, 
 
 std::vector<std::size_t> ChannelOutliers(const float* rms, std::size_t stride, std::size_t n, double threshold) {
   return Outliers(Rank(rms, stride, n), threshold, true);
+}
+
+bool IsRough(const float* spectrum, std::size_t stride, std::size_t n, float noise) {
+  std::vector<float> bends;
+  for (std::size_t c = 1; c + 1 < n; ++c) {
+    const float before = spectrum[(c - 1) * stride], here = spectrum[c * stride], after = spectrum[(c + 1) * stride];
+    if (before >= 0 && here >= 0 && after >= 0) bends.push_back(std::abs(before - 2 * here + after));
+  }
+  // A typical difference of 1 between two samples is 1/1.128 σ; a second difference has √6 σ and a median of 0.6745 of
+  // it.
+  constexpr float kMedianBend = 0.6745f * 2.449f / 1.128f;
+  return MedianOf(bends) > 3 * kMedianBend * noise;
+}
+
+void FlattenBand(float* amplitude, const PlaneShape& s) {
+  constexpr std::size_t kNeighbours = 4;
+  std::vector<float> level(s.n_channels), values;
+  for (std::size_t c = 0; c < s.n_channels; ++c) {
+    values.clear();
+    for (std::size_t t = 0; t < s.n_times; ++t) {
+      const float a = amplitude[t * s.time_stride + c * s.channel_stride];
+      if (a > 0) values.push_back(a);
+    }
+    level[c] = MedianOf(values);
+  }
+  std::vector<float> used = level;
+  for (std::size_t c = 0; c < s.n_channels; ++c) {
+    values.clear();
+    for (std::size_t k = c - std::min(c, kNeighbours); k <= std::min(s.n_channels - 1, c + kNeighbours); ++k) {
+      if (k != c && level[k] > 0) values.push_back(level[k]);
+    }
+    const float around = MedianOf(values);
+    if (around > 0 && level[c] > 3 * around) used[c] = around;
+  }
+  values.clear();
+  std::copy_if(used.begin(), used.end(), std::back_inserter(values), [](float u) { return u > 0; });
+  const float typical = MedianOf(values);
+  for (std::size_t c = 0; c < s.n_channels; ++c) {
+    if (used[c] == 0) continue;
+    for (std::size_t t = 0; t < s.n_times; ++t)
+      amplitude[t * s.time_stride + c * s.channel_stride] *= typical / used[c];
+  }
 }
 
 }  // namespace contimg::calibrate

@@ -19,6 +19,7 @@ struct RfiPlan {
 
   std::size_t n_times, n_channels, n_pols;
   int iterations;
+  bool normalize_bandpass;
   double base_threshold, threshold_step, transient_factor;
   double timestep_rms, channel_rms, final_timestep_rms;
   std::size_t time_resize;

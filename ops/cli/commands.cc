@@ -5,6 +5,7 @@ namespace contimg::ops {
 void AddCommands(CLI::App& app) {
   AddConfigCommand(app);
   AddConvertCommand(app);
+  AddFlagCommand(app);
   AddInspectCommand(app);
   AddQueueCommand(app);
   AddSimulateCommand(app);

@@ -12,6 +12,7 @@ void AddCommands(CLI::App& app);
 
 void AddConfigCommand(CLI::App& app);
 void AddConvertCommand(CLI::App& app);
+void AddFlagCommand(CLI::App& app);
 void AddInspectCommand(CLI::App& app);
 void AddQueueCommand(CLI::App& app);
 void AddSimulateCommand(CLI::App& app);

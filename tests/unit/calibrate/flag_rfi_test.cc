@@ -227,6 +227,29 @@ TEST(FlagRfi, TakesPlanesOfASingleSampleOrLine) {
   }
 }
 
+// A bright calibrator before calibration: every channel has its own gain, a hundred times the noise.
+TEST(FlagRfi, DoesNotTakeARoughBandForInterference) {
+  SceneParams params;
+  params.n_baselines = 4;
+  params.n_channels = 64;
+  Scene scene = MakeScene(params);
+  for (std::size_t i = 0; i < scene.vis.size(); ++i) {
+    const std::size_t c = i / params.n_pols % params.n_channels;
+    scene.vis[i] += 100.0f * (1.0f + 0.2f * static_cast<float>((c * c * 31 + c * 17) % 13) / 13.0f);
+  }
+  const std::size_t carrier = 30;
+  for (std::size_t i = 0; i < scene.vis.size(); ++i) {
+    if (i / params.n_pols % params.n_channels == carrier) scene.vis[i] *= 5.0f;
+  }
+  const auto flag = Flagged(FlagRfi, scene);
+  std::vector<double> by_channel(params.n_channels);
+  for (std::size_t i = 0; i < flag.size(); ++i) by_channel[i / params.n_pols % params.n_channels] += flag[i];
+  const double per_channel = static_cast<double>(flag.size()) / static_cast<double>(params.n_channels);
+  EXPECT_EQ(by_channel[carrier], per_channel);
+  EXPECT_LT(std::accumulate(by_channel.begin(), by_channel.end(), 0.0) - per_channel,
+            0.05 * static_cast<double>(flag.size()));
+}
+
 // SumThreshold's limits make about 1e-3 of pure noise; ten times that would be data lost for nothing.
 TEST(FlagRfi, FlagsLittleOfPureNoise) {
   SceneParams params;

@@ -1,0 +1,205 @@
+#include "image/image_quality.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "config/settings.h"
+#include "image/sky_coordinates.h"
+
+namespace contimg::image {
+namespace {
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// The highest pixel within `reach` of (x, y), refined by a parabola along each axis.
+CatalogueMatch FindPeak(ArrayView<const float, 2> image, const PixelPosition& at, double reach) {
+  const auto ny = static_cast<double>(image.shape(0)), nx = static_cast<double>(image.shape(1));
+  CatalogueMatch best;
+  best.measured_jy = -HUGE_VAL;
+  for (double y = std::max(1.0, std::ceil(at.y - reach)); y <= std::min(ny - 2, std::floor(at.y + reach)); ++y) {
+    for (double x = std::max(1.0, std::ceil(at.x - reach)); x <= std::min(nx - 2, std::floor(at.x + reach)); ++x) {
+      const float value = image(static_cast<std::size_t>(y), static_cast<std::size_t>(x));
+      if (value > best.measured_jy) best.x = x, best.y = y, best.measured_jy = value;
+    }
+  }
+  if (!std::isfinite(best.measured_jy)) return best;
+  const auto ix = static_cast<std::size_t>(best.x), iy = static_cast<std::size_t>(best.y);
+  const double peak = image(iy, ix);
+  const auto refine = [peak](double low, double high, double& shift) {
+    const double curvature = low + high - 2 * peak;
+    shift = curvature < 0 ? std::clamp(0.5 * (low - high) / curvature, -0.5, 0.5) : 0;
+    return curvature < 0 ? 0.25 * (low - high) * shift : 0.0;
+  };
+  double dx = 0, dy = 0;
+  best.measured_jy =
+      peak - refine(image(iy, ix - 1), image(iy, ix + 1), dx) - refine(image(iy - 1, ix), image(iy + 1, ix), dy);
+  best.x += dx;
+  best.y += dy;
+  return best;
+}
+
+// |mean| of the residual around the brightest pixel when that mean is negative: the bowl that missing short baselines
+// leave.
+double BowlRatio(const QualityInput& input, const ImageMoments& image, double rms) {
+  if (!input.header->beam || rms <= 0) return 0;
+  const double radius = 3 * input.header->beam->major_rad / input.header->geometry.cell_rad;
+  const auto ny = static_cast<double>(input.residual.shape(0)), nx = static_cast<double>(input.residual.shape(1));
+  const auto cx = static_cast<double>(image.x_of_maximum), cy = static_cast<double>(image.y_of_maximum);
+  double sum = 0, count = 0;
+  for (double y = std::max(0.0, cy - std::floor(radius)); y <= std::min(ny - 1, cy + radius); ++y) {
+    for (double x = std::max(0.0, cx - std::floor(radius)); x <= std::min(nx - 1, cx + radius); ++x) {
+      const float value = input.residual(static_cast<std::size_t>(y), static_cast<std::size_t>(x));
+      if (std::hypot(x - cx, y - cy) > radius || std::isnan(value)) continue;
+      sum += value;
+      count += 1;
+    }
+  }
+  return count > 0 && sum < 0 ? -sum / count / rms : 0;
+}
+
+void Gate(ImageQuality& quality, const char* name, double value, double limit, bool passed) {
+  quality.gates.push_back({name, value, limit, passed});
+}
+
+void ApplyGates(ImageQuality& q, const ImageSettings& settings, const FitsHeader& header) {
+  if (settings.gate_rms_ratio > 0 && q.thermal_jy > 0) {
+    Gate(q, "rms_over_thermal", q.rms_over_thermal, settings.gate_rms_ratio,
+         q.rms_over_thermal <= settings.gate_rms_ratio);
+  }
+  Gate(q, "dynamic_range", q.dynamic_range, settings.gate_dynamic_range,
+       q.dynamic_range >= settings.gate_dynamic_range);
+  Gate(q, "negative_ratio", q.negative_ratio, settings.gate_negative, q.negative_ratio <= settings.gate_negative);
+  Gate(q, "flagged_fraction", q.flagged_fraction, settings.gate_flagged, q.flagged_fraction <= settings.gate_flagged);
+  if (q.catalogue && q.catalogue->matches.size() >= static_cast<std::size_t>(settings.gate_matches)) {
+    const double off = std::abs(q.catalogue->flux_ratio_median - 1);
+    Gate(q, "flux_ratio", q.catalogue->flux_ratio_median, settings.gate_flux_ratio, off <= settings.gate_flux_ratio);
+    if (header.beam) {
+      const double beams = q.catalogue->offset_median_rad / header.beam->major_rad;
+      Gate(q, "offset_beams", beams, settings.gate_offset_beams, beams <= settings.gate_offset_beams);
+    }
+  }
+  const auto failed = std::count_if(q.gates.begin(), q.gates.end(), [](const QualityGate& g) { return !g.passed; });
+  const bool empty = !(q.rms_jy > 0) || !(q.peak_jy > 0);
+  q.grade = empty || failed > 2 ? "F" : failed == 2 ? "C" : failed == 1 ? "B" : "A";
+}
+
+}  // namespace
+
+CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std::vector<CatalogueSource>& sources) {
+  const FitsHeader& header = *input.header;
+  const ImageGeometry& geometry = header.geometry;
+  const double beam_px = header.beam->major_rad / geometry.cell_rad;
+  CatalogueComparison result;
+  std::vector<double> ratio, offset, east, north;
+  for (const CatalogueSource& source : sources) {
+    const auto at = CosinesOfDirection(header.centre, source.direction);
+    if (!at) continue;
+    const PixelPosition p = DirectionToPixel(geometry, at->l, at->m);
+    if (!(p.x >= beam_px + 1 && p.y >= beam_px + 1 && p.x < static_cast<double>(geometry.nx) - beam_px - 2 &&
+          p.y < static_cast<double>(geometry.ny) - beam_px - 2)) {
+      continue;
+    }
+    const auto ix = static_cast<std::size_t>(std::lround(p.x)), iy = static_cast<std::size_t>(std::lround(p.y));
+    const double pb = input.pb(iy, ix), expected = source.flux_jy * pb * input.smear(iy, ix);
+    if (!(pb > 0.3) || expected < input.min_snr * input.noise->At(p.x, p.y)) continue;
+    const bool crowded = std::any_of(sources.begin(), sources.end(), [&](const CatalogueSource& other) {
+      return &other != &source && other.flux_jy > 0.2 * source.flux_jy &&
+             std::abs(other.direction.dec.rad() - source.direction.dec.rad()) < 2 * header.beam->major_rad &&
+             Separation(other.direction, source.direction).rad() < 2 * header.beam->major_rad;
+    });
+    if (crowded) continue;
+    ++result.expected;
+    CatalogueMatch match = FindPeak(input.image, p, beam_px / 2);
+    if (!(match.measured_jy > input.min_snr / 2 * input.noise->At(p.x, p.y))) continue;
+    match.expected_jy = expected;
+    match.offset_east_rad = -(match.x - p.x) * geometry.cell_rad;
+    match.offset_north_rad = (match.y - p.y) * geometry.cell_rad;
+    ratio.push_back(match.measured_jy / expected);
+    offset.push_back(std::hypot(match.offset_east_rad, match.offset_north_rad));
+    east.push_back(match.offset_east_rad);
+    north.push_back(match.offset_north_rad);
+    result.matches.push_back(match);
+  }
+  result.flux_ratio_median = Median(ratio);
+  std::vector<double> deviation;
+  for (double r : ratio) deviation.push_back(std::abs(r - result.flux_ratio_median));
+  result.flux_ratio_scatter = 1.4826 * Median(deviation);
+  result.offset_median_rad = Median(offset);
+  result.offset_east_median_rad = Median(east);
+  result.offset_north_median_rad = Median(north);
+  return result;
+}
+
+ImageQuality AssessImage(const QualityInput& input, const ImageSettings& settings, int threads) {
+  ImageQuality q;
+  const ImageMoments image = ComputeMoments(input.image, threads);
+  q.residual = ComputeMoments(input.residual, threads);
+  q.rms_jy = ComputeRobustStatistics(input.residual).rms;
+  const double cell = input.header->geometry.cell_rad;
+  const double window_px =
+      25 * (input.header->beam ? std::sqrt(input.header->beam->major_rad * input.header->beam->minor_rad) / cell : 10);
+  q.local_rms = LocalRms(input.residual, window_px, LocalRmsMethod::kRms, threads);
+  const auto [low, high] = std::minmax_element(q.local_rms.values.begin(), q.local_rms.values.end());
+  q.local_rms_min_jy = *low;
+  q.local_rms_max_jy = *high;
+  q.peak_jy = image.maximum;
+  q.dynamic_range = q.rms_jy > 0 ? image.maximum / q.rms_jy : 0;
+  q.negative_ratio = image.maximum > 0 ? std::max(0.0, -image.minimum / image.maximum) : 0;
+  q.bowl_ratio = BowlRatio(input, image, q.rms_jy);
+  q.thermal_jy = input.thermal_jy;
+  q.rms_over_thermal = input.thermal_jy > 0 ? q.rms_jy / input.thermal_jy : 0;
+  q.flagged_fraction = input.flagged_fraction;
+  if (input.catalogue != nullptr && input.header->beam) {
+    q.catalogue =
+        CompareWithCatalogue({input.image, input.pb, input.smear, input.header, &q.local_rms}, *input.catalogue);
+  }
+  ApplyGates(q, settings, *input.header);
+  return q;
+}
+
+nlohmann::json ToJson(const ImageQuality& q) {
+  nlohmann::json gates = nlohmann::json::array();
+  for (const QualityGate& g : q.gates) {
+    gates.push_back({{"name", g.name}, {"value", g.value}, {"limit", g.limit}, {"passed", g.passed}});
+  }
+  nlohmann::json result = {
+      {"grade", q.grade},
+      {"gates", gates},
+      {"rms_jy", q.rms_jy},
+      {"local_rms_min_jy", q.local_rms_min_jy},
+      {"local_rms_max_jy", q.local_rms_max_jy},
+      {"peak_jy", q.peak_jy},
+      {"dynamic_range", q.dynamic_range},
+      {"negative_ratio", q.negative_ratio},
+      {"bowl_ratio", q.bowl_ratio},
+      {"thermal_rms_jy", q.thermal_jy},
+      {"rms_over_thermal", q.rms_over_thermal},
+      {"flagged_fraction", q.flagged_fraction},
+      {"residual",
+       {{"mean_jy", q.residual.mean},
+        {"rms_jy", q.residual.rms},
+        {"minimum_jy", q.residual.minimum},
+        {"maximum_jy", q.residual.maximum},
+        {"skewness", q.residual.skewness},
+        {"kurtosis", q.residual.kurtosis}}},
+  };
+  if (q.catalogue) {
+    const CatalogueComparison& c = *q.catalogue;
+    result["catalogue"] = {{"expected", c.expected},
+                           {"matched", c.matches.size()},
+                           {"flux_ratio_median", c.flux_ratio_median},
+                           {"flux_ratio_scatter", c.flux_ratio_scatter},
+                           {"offset_median_arcsec", Angle::Radians(c.offset_median_rad).arcsec()},
+                           {"offset_east_median_arcsec", Angle::Radians(c.offset_east_median_rad).arcsec()},
+                           {"offset_north_median_arcsec", Angle::Radians(c.offset_north_median_rad).arcsec()}};
+  }
+  return result;
+}
+
+}  // namespace contimg::image

@@ -1,0 +1,87 @@
+// Quality of an image: figures, gates and a grade.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/array_view.h"
+#include "image/beam_fit.h"
+#include "image/fits_image.h"
+#include "image/image_statistics.h"
+#include "image/source_catalogue.h"
+
+namespace contimg {
+struct ImageSettings;
+}
+
+namespace contimg::image {
+
+// A catalogue source found in the image.
+struct CatalogueMatch {
+  double x = 0, y = 0;         // pixel of the fitted peak
+  double expected_jy = 0;      // catalogue flux × primary beam × smearing
+  double measured_jy = 0;      // peak, Jy/beam
+  double offset_east_rad = 0;  // measured − catalogue
+  double offset_north_rad = 0;
+};
+
+// How well the image agrees with the catalogue. Matched are sources brighter than `min_snr` times the local noise where
+// the primary beam exceeds 0.3, without a catalogue neighbour of a fifth of their flux within two beams.
+struct CatalogueComparison {
+  std::size_t expected = 0;  // sources that qualify
+  std::vector<CatalogueMatch> matches;
+  double flux_ratio_median = 0;
+  double flux_ratio_scatter = 0;  // 1.4826 × MAD
+  double offset_median_rad = 0;   // of the lengths
+  double offset_east_median_rad = 0, offset_north_median_rad = 0;
+};
+struct ComparisonInput {
+  ArrayView<const float, 2> image;  // restored, attenuated by the beam, plain SIN
+  ArrayView<const float, 2> pb;
+  ArrayView<const float, 2> smear;
+  const FitsHeader* header = nullptr;  // geometry, centre, beam
+  const CoarseMap* noise = nullptr;
+  double min_snr = 10;
+};
+CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std::vector<CatalogueSource>& sources);
+
+struct QualityGate {
+  std::string name;
+  double value = 0;
+  double limit = 0;
+  bool passed = true;
+};
+
+struct ImageQuality {
+  double rms_jy = 0;  // MAD-based, of the residual
+  double local_rms_min_jy = 0;
+  double local_rms_max_jy = 0;
+  double peak_jy = 0;         // of the restored image
+  double dynamic_range = 0;   // peak / rms
+  double negative_ratio = 0;  // |deepest negative| / peak of the restored image
+  double bowl_ratio = 0;      // |mean residual within three beams of the peak| / rms, when negative
+  ImageMoments residual;
+  double thermal_jy = 0;  // expected from the scatter of the visibilities
+  double rms_over_thermal = 0;
+  double flagged_fraction = 0;
+  std::optional<CatalogueComparison> catalogue;
+  CoarseMap local_rms;
+  std::vector<QualityGate> gates;
+  std::string grade;  // "A" all gates pass, "B" one fails, "C" two, "F" more, or no signal at all
+};
+
+struct QualityInput {
+  ArrayView<const float, 2> image, residual, pb, smear;
+  const FitsHeader* header = nullptr;  // of the restored image
+  double thermal_jy = 0;
+  double flagged_fraction = 0;
+  const std::vector<CatalogueSource>* catalogue = nullptr;  // null: none
+};
+ImageQuality AssessImage(const QualityInput& input, const ImageSettings& settings, int threads);
+
+// The figures as JSON (units in the names).
+nlohmann::json ToJson(const ImageQuality& quality);
+
+}  // namespace contimg::image

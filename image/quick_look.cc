@@ -1,0 +1,469 @@
+#include "image/quick_look.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "config/time.h"
+#include "image/canvas.h"
+#include "image/sky_coordinates.h"
+
+namespace contimg::image {
+namespace {
+
+constexpr int kWidth = 1800, kHeight = 1240;
+constexpr Colour kBackground{0.043, 0.047, 0.067, 1};
+constexpr Colour kPanel{0.075, 0.082, 0.110, 1};
+constexpr Colour kInk{0.90, 0.91, 0.93, 1};
+constexpr Colour kDim{0.58, 0.61, 0.67, 1};
+constexpr Colour kGrid{0.75, 0.85, 1.0, 0.22};
+constexpr Colour kAccent{0.38, 0.78, 0.88, 1};
+constexpr Colour kGood{0.45, 0.82, 0.50, 1};
+constexpr Colour kBad{0.95, 0.40, 0.35, 1};
+
+// The smallest of `steps` that divides `range` into at most `count` parts.
+template <std::size_t N>
+double NiceStep(double range, double count, const std::array<double, N>& steps) {
+  for (double step : steps) {
+    if (range / step <= count) return step;
+  }
+  return steps.back();
+}
+
+std::string FormatRa(double hours, bool seconds) {
+  const double wrapped = std::fmod(std::fmod(hours, 24) + 24, 24);
+  auto total = static_cast<long>(std::lround(wrapped * 3600)) % 86400;
+  return seconds ? fmt::format("{:02d}ʰ{:02d}ᵐ{:02d}ˢ", total / 3600, total / 60 % 60, total % 60)
+                 : fmt::format("{:02d}ʰ{:02d}ᵐ", total / 3600, total / 60 % 60);
+}
+
+std::string FormatDec(double degrees, bool minutes) {
+  const auto total = static_cast<long>(std::lround(std::abs(degrees) * 60));
+  const char* sign = degrees < 0 ? "−" : "+";
+  return minutes ? fmt::format("{}{:02d}°{:02d}′", sign, total / 60, total % 60)
+                 : fmt::format("{}{:02d}°", sign, total / 60);
+}
+
+std::string FormatFlux(double jy) {
+  const double size = std::abs(jy);
+  if (size >= 1) return fmt::format("{:.3g} Jy", jy);
+  if (size >= 1e-3) return fmt::format("{:.3g} mJy", jy * 1e3);
+  return fmt::format("{:.3g} µJy", jy * 1e6);
+}
+
+// The image shrunk to a panel: where something stands out of the noise its highest pixel is kept, so that point sources
+// survive; elsewhere the mean.
+class Thumbnail {
+ public:
+  Thumbnail(ArrayView<const float, 2> image, int size, double keep_above)
+      : size_(size), values_(static_cast<std::size_t>(size * size)) {
+    const std::size_t ny = image.shape(0), nx = image.shape(1), n = static_cast<std::size_t>(size);
+    for (std::size_t j = 0; j < n; ++j) {
+      const std::size_t y0 = j * ny / n, y1 = std::max(y0 + 1, (j + 1) * ny / n);
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::size_t x0 = i * nx / n, x1 = std::max(x0 + 1, (i + 1) * nx / n);
+        double sum = 0, peak = -HUGE_VAL;
+        for (std::size_t y = y0; y < y1; ++y) {
+          for (std::size_t x = x0; x < x1; ++x) {
+            sum += image(y, x);
+            peak = std::max<double>(peak, image(y, x));
+          }
+        }
+        values_[j * n + i] =
+            static_cast<float>(peak > keep_above ? peak : sum / static_cast<double>((y1 - y0) * (x1 - x0)));
+      }
+    }
+  }
+  // Row 0 at the top (north).
+  float At(int column, int row) const { return values_[static_cast<std::size_t>((size_ - 1 - row) * size_ + column)]; }
+
+ private:
+  int size_;
+  std::vector<float> values_;
+};
+
+class Picture {
+ public:
+  explicit Picture(const QuickLookInput& input) : in_(input), canvas_(kWidth, kHeight, kBackground) {}
+
+  void Draw() {
+    DrawTitle();
+    DrawImage({92, 84, 1060, 1060});
+    DrawPsf({1250, 84, 240, 240});
+    DrawCoverage({1530, 84, 240, 240});
+    DrawFlagsByChannel({1250, 388, 520, 96});
+    DrawFlagsByAntenna({1250, 538, 520, 96});
+    const Box low{1250, 692, 520, 200};
+    if (in_.quality->catalogue && !in_.quality->catalogue->matches.empty()) {
+      DrawFluxes(low);
+    } else {
+      DrawLocalRms(low);
+    }
+    DrawFigures(1250, 946);
+  }
+  void Write(const std::filesystem::path& path) { canvas_.WritePng(path); }
+
+ private:
+  const ImageGeometry& Geometry() const { return in_.header->geometry; }
+
+  void Heading(const Box& box, const std::string& text) {
+    canvas_.Text(box.x, box.y - 9, text, 14, kInk, Align::kLeft, true);
+  }
+
+  void DrawTitle() {
+    const FitsHeader& h = *in_.header;
+    canvas_.Text(92, 44, in_.title, 26, kInk, Align::kLeft, true);
+    const SkyDirection centre{Angle::Radians(h.centre.ra_rad), Angle::Radians(h.centre.dec_rad)};
+    const std::string line =
+        fmt::format("{}   centre {} {}   {:.0f} MHz, bandwidth {:.1f} MHz   {:.0f} s", h.telescope,
+                    FormatRa(WrapPositive(centre.ra).hours(), true), FormatDec(centre.dec.deg(), true),
+                    h.frequency_hz / 1e6, h.bandwidth_hz / 1e6, h.end_mjd_s - h.start_mjd_s);
+    canvas_.Text(92, 68, line, 14, kDim);
+    const std::string& grade = in_.quality->grade;
+    const Colour colour = grade == "A" ? kGood : grade == "F" ? kBad : Colour{0.95, 0.75, 0.30, 1};
+    canvas_.Text(1770, 50, grade, 36, colour, Align::kRight, true);
+    canvas_.Text(1770, 68, "quality", 12, kDim, Align::kRight);
+  }
+
+  void DrawImage(const Box& box) {
+    const double sigma = std::max(in_.quality->rms_jy, 1e-12);
+    const Thumbnail thumbnail(in_.image, static_cast<int>(box.width), 5 * sigma);
+    // Inverse hyperbolic sine from −2.5σ to a level that only the brightest sources saturate.
+    const double low = -2.5 * sigma, high = std::clamp(in_.quality->peak_jy / 3, 25 * sigma, 400 * sigma);
+    const auto stretch = [&](double v) {
+      const double soft = 4 * sigma;
+      return (std::asinh(v / soft) - std::asinh(low / soft)) / (std::asinh(high / soft) - std::asinh(low / soft));
+    };
+    canvas_.Raster(box, [&](int x, int y) { return HeatColour(stretch(thumbnail.At(x, y))); });
+    canvas_.Clipped(box, [&] {
+      DrawBeamContours(box);
+      DrawGrid(box);
+      DrawBeamEllipse(box);
+    });
+    canvas_.Frame(box, kDim);
+    DrawColourBar({box.x + box.width + 16, box.y, 16, box.height}, low, high, stretch);
+    DrawGridLabels(box);
+  }
+
+  // Contours of the primary beam by the changes between neighbouring screen pixels.
+  void DrawBeamContours(const Box& box) {
+    const auto n = static_cast<std::size_t>(box.width);
+    const auto value = [&](std::size_t column, std::size_t row) {
+      return in_.pb((n - 1 - row) * in_.pb.shape(0) / n, column * in_.pb.shape(1) / n);
+    };
+    for (const float level : {0.5F, 0.2F}) {
+      canvas_.Set({0.75, 0.9, 1.0, level == 0.5F ? 0.55 : 0.30});
+      for (std::size_t row = 0; row + 1 < n; ++row) {
+        for (std::size_t column = 0; column + 1 < n; ++column) {
+          const bool inside = value(column, row) >= level;
+          if (inside == (value(column + 1, row) >= level) && inside == (value(column, row + 1) >= level)) continue;
+          if ((column + row) % 12 >= 8) continue;  // dashed
+          cairo_rectangle(canvas_.cairo(), box.x + static_cast<double>(column), box.y + static_cast<double>(row), 1.2,
+                          1.2);
+        }
+      }
+      cairo_fill(canvas_.cairo());
+    }
+  }
+
+  struct GridSteps {
+    double ra_hours, dec_deg;
+  };
+  GridSteps Steps() const {
+    const double field_deg = static_cast<double>(Geometry().ny) * Angle::Radians(Geometry().cell_rad).deg();
+    const double cos_dec = std::max(0.05, std::cos(in_.header->centre.dec_rad));
+    static constexpr std::array<double, 12> kDec{1 / 60.0, 2 / 60.0, 5 / 60.0, 10 / 60.0, 0.25, 0.5,
+                                                 1,        2,        5,        10,        15,   30};
+    static constexpr std::array<double, 13> kRa{
+        5 / 3600.0, 10 / 3600.0, 20 / 3600.0, 1 / 60.0, 2 / 60.0, 5 / 60.0, 10 / 60.0, 0.25, 0.5, 1, 2, 4, 6};
+    return {NiceStep(field_deg / 15 / cos_dec, 6, kRa), NiceStep(field_deg, 6, kDec)};
+  }
+
+  // Screen position of a direction; false when it is not in front.
+  bool Screen(const Box& box, double ra_hours, double dec_deg, double& x, double& y) const {
+    const auto at = CosinesOfDirection(in_.header->centre, {Angle::Hours(ra_hours), Angle::Degrees(dec_deg)});
+    if (!at) return false;
+    const PixelPosition p = DirectionToPixel(Geometry(), at->l, at->m);
+    x = box.x + (p.x + 0.5) * box.width / static_cast<double>(Geometry().nx);
+    y = box.y + box.height - (p.y + 0.5) * box.height / static_cast<double>(Geometry().ny);
+    return true;
+  }
+
+  struct GridRange {
+    double ra0, dec0;  // the centre, hours and degrees
+    double ra_span, dec_span;
+  };
+  GridRange Range() const {
+    const double field_deg = static_cast<double>(Geometry().ny) * Angle::Radians(Geometry().cell_rad).deg();
+    const double dec0 = Angle::Radians(in_.header->centre.dec_rad).deg();
+    const double cos_dec = std::max(0.02, std::cos((std::abs(dec0) + field_deg / 2) * kPi / 180));
+    return {Angle::Radians(in_.header->centre.ra_rad).hours(), dec0, std::min(12.0, 0.75 * field_deg / 15 / cos_dec),
+            0.75 * field_deg};
+  }
+
+  void DrawGrid(const Box& box) {
+    const GridSteps step = Steps();
+    const GridRange range = Range();
+    canvas_.Set(kGrid);
+    cairo_set_line_width(canvas_.cairo(), 1);
+    const auto curve = [&](const auto& point) {
+      bool open = false;
+      for (int i = 0; i <= 60; ++i) {
+        double x = 0, y = 0;
+        const auto [ra, dec] = point(i / 30.0 - 1);
+        if (std::abs(dec) > 90 || !Screen(box, ra, dec, x, y)) {
+          open = false;
+          continue;
+        }
+        open ? cairo_line_to(canvas_.cairo(), x, y) : cairo_move_to(canvas_.cairo(), x, y);
+        open = true;
+      }
+    };
+    for (double ra = std::ceil((range.ra0 - range.ra_span) / step.ra_hours) * step.ra_hours;
+         ra < range.ra0 + range.ra_span; ra += step.ra_hours) {
+      curve([&](double t) { return std::pair{ra, range.dec0 + t * range.dec_span}; });
+    }
+    for (double dec = std::ceil((range.dec0 - range.dec_span) / step.dec_deg) * step.dec_deg;
+         dec < range.dec0 + range.dec_span; dec += step.dec_deg) {
+      curve([&](double t) { return std::pair{range.ra0 + t * range.ra_span, dec}; });
+    }
+    cairo_stroke(canvas_.cairo());
+  }
+
+  // Labels where the grid lines meet the lower and the left edge.
+  void DrawGridLabels(const Box& box) {
+    const GridSteps step = Steps();
+    const GridRange range = Range();
+    for (double ra = std::ceil((range.ra0 - range.ra_span) / step.ra_hours) * step.ra_hours;
+         ra < range.ra0 + range.ra_span; ra += step.ra_hours) {
+      double low = range.dec0 - range.dec_span, high = range.dec0, x = 0, y = 0;
+      for (int i = 0; i < 50; ++i) {
+        const double middle = (low + high) / 2;
+        (Screen(box, ra, std::max(middle, -90.0), x, y) && y < box.y + box.height ? high : low) = middle;
+      }
+      if (x > box.x + 20 && x < box.x + box.width - 20) {
+        canvas_.Text(x, box.y + box.height + 20, FormatRa(ra, step.ra_hours < 1 / 60.0), 13, kDim, Align::kCentre);
+      }
+    }
+    for (double dec = std::ceil((range.dec0 - range.dec_span) / step.dec_deg) * step.dec_deg;
+         dec < range.dec0 + range.dec_span; dec += step.dec_deg) {
+      double low = range.ra0, high = range.ra0 + range.ra_span, x = 0, y = 0;
+      for (int i = 0; i < 50; ++i) {
+        const double middle = (low + high) / 2;
+        (Screen(box, middle, dec, x, y) && x > box.x ? low : high) = middle;
+      }
+      if (y > box.y + 12 && y < box.y + box.height - 8) {
+        canvas_.Text(box.x - 8, y + 5, FormatDec(dec, step.dec_deg < 1), 13, kDim, Align::kRight);
+      }
+    }
+    canvas_.Text(box.x + box.width / 2, box.y + box.height + 42, "right ascension (ICRS)", 13, kDim, Align::kCentre);
+  }
+
+  void DrawBeamEllipse(const Box& box) {
+    if (!in_.header->beam) return;
+    const GaussianBeam& beam = *in_.header->beam;
+    const double scale = box.width / static_cast<double>(Geometry().nx) / Geometry().cell_rad;
+    // At the true scale, at least some pixels large, in a plate of its own.
+    const double grow = std::max(1.0, 12 / (beam.major_rad * scale));
+    const double cx = box.x + 44, cy = box.y + box.height - 44;
+    canvas_.Fill({box.x + 10, box.y + box.height - 78, 68, 68}, {0, 0, 0, 0.55});
+    cairo_t* c = canvas_.cairo();
+    cairo_save(c);
+    cairo_translate(c, cx, cy);
+    cairo_rotate(c, -beam.angle_rad);  // counter-clockwise on the screen: north through east
+    cairo_scale(c, grow * beam.minor_rad * scale / 2, grow * beam.major_rad * scale / 2);
+    cairo_arc(c, 0, 0, 1, 0, 2 * kPi);
+    cairo_restore(c);
+    canvas_.Set({1, 1, 1, 0.9});
+    cairo_fill(c);
+    canvas_.Text(cx, box.y + box.height - 15, grow > 1 ? fmt::format("beam ×{:.0f}", grow) : "beam", 11, kInk,
+                 Align::kCentre);
+  }
+
+  template <class Stretch>
+  void DrawColourBar(const Box& box, double low, double high, const Stretch& stretch) {
+    canvas_.Raster(box, [&](int, int y) { return HeatColour(1 - y / box.height); });
+    canvas_.Frame(box, kDim);
+    const auto mark = [&](double value) {
+      const double t = stretch(value);
+      if (t < 0 || t > 1) return;
+      const double y = box.y + (1 - t) * box.height;
+      canvas_.Line(box.x + box.width, y, box.x + box.width + 5, y, kDim);
+      canvas_.Text(box.x + box.width + 8, y + 4, value == 0 ? "0" : FormatFlux(value), 11, kDim);
+    };
+    mark(0);
+    mark(low);
+    for (double decade = 1e-9; decade < 1e6; decade *= 10) {
+      for (double value : {decade, 3 * decade}) {
+        if (value > -2 * low && value <= high) mark(value);
+      }
+    }
+  }
+
+  void DrawPsf(const Box& box) {
+    Heading(box, "point-spread function");
+    const auto n = static_cast<double>(in_.psf.shape(0));
+    canvas_.Raster(box, [&](int x, int y) {
+      const auto column = static_cast<std::size_t>(x / box.width * n);
+      const auto row = static_cast<std::size_t>((1 - (y + 0.5) / box.height) * n);
+      return HeatColour(0.22 + 0.78 * std::copysign(std::sqrt(std::abs(in_.psf(row, column))), in_.psf(row, column)));
+    });
+    canvas_.Frame(box, kDim);
+    canvas_.Text(box.x + box.width, box.y + box.height + 18,
+                 fmt::format("{:.0f}″ across", n * Angle::Radians(Geometry().cell_rad).arcsec()), 12, kDim,
+                 Align::kRight);
+    if (in_.header->beam) {
+      const GaussianBeam& b = *in_.header->beam;
+      canvas_.Text(box.x, box.y + box.height + 18,
+                   fmt::format("{:.1f}″ × {:.1f}″, {:.0f}°", Angle::Radians(b.major_rad).arcsec(),
+                               Angle::Radians(b.minor_rad).arcsec(), Angle::Radians(b.angle_rad).deg()),
+                   12, kDim);
+    }
+  }
+
+  void DrawCoverage(const Box& box) {
+    Heading(box, "uv coverage");
+    canvas_.Fill(box, kPanel);
+    float furthest = 1;
+    for (const auto& p : in_.tile->uv) furthest = std::max({furthest, std::abs(p.u_lambda), std::abs(p.v_lambda)});
+    const double scale = 0.48 * box.width / furthest, cx = box.x + box.width / 2, cy = box.y + box.height / 2;
+    canvas_.Clipped(box, [&] {
+      canvas_.Set({kAccent.r, kAccent.g, kAccent.b, 0.5});
+      for (const auto& p : in_.tile->uv) {
+        for (const double sign : {1.0, -1.0}) {
+          cairo_rectangle(canvas_.cairo(), cx - sign * p.u_lambda * scale, cy - sign * p.v_lambda * scale, 0.8, 0.8);
+        }
+      }
+      cairo_fill(canvas_.cairo());
+    });
+    canvas_.Frame(box, kDim);
+    canvas_.Text(box.x, box.y + box.height + 18, fmt::format("±{:.1f} kλ", furthest / 0.96 / 1e3), 12, kDim);
+  }
+
+  // Bars of fractions between 0 and 1; NaN leaves a gap.
+  void Bars(const Box& box, const std::vector<double>& fractions) {
+    canvas_.Fill(box, kPanel);
+    const double width = box.width / static_cast<double>(std::max<std::size_t>(1, fractions.size()));
+    for (std::size_t i = 0; i < fractions.size(); ++i) {
+      const double f = fractions[i];
+      if (!(f > 0)) continue;
+      const double height = f * box.height;
+      canvas_.Fill({box.x + static_cast<double>(i) * width, box.y + box.height - height, std::max(width, 0.7), height},
+                   f >= 0.5 ? kBad : kAccent);
+    }
+    for (const double level : {0.25, 0.5, 0.75}) {
+      canvas_.Line(box.x, box.y + level * box.height, box.x + box.width, box.y + level * box.height, {1, 1, 1, 0.07});
+    }
+    canvas_.Frame(box, kDim);
+    canvas_.Text(box.x - 6, box.y + 10, "1", 11, kDim, Align::kRight);
+    canvas_.Text(box.x - 6, box.y + box.height, "0", 11, kDim, Align::kRight);
+  }
+
+  void DrawFlagsByChannel(const Box& box) {
+    Heading(box, fmt::format("flagged by channel   {:.2f} % of all", 100 * in_.tile->flagged_fraction));
+    Bars(box, in_.tile->flagged_by_channel);
+    if (in_.frequency_hz.empty()) return;
+    canvas_.Text(box.x, box.y + box.height + 18, fmt::format("{:.0f} MHz", in_.frequency_hz.front() / 1e6), 12, kDim);
+    canvas_.Text(box.x + box.width, box.y + box.height + 18, fmt::format("{:.0f} MHz", in_.frequency_hz.back() / 1e6),
+                 12, kDim, Align::kRight);
+  }
+
+  void DrawFlagsByAntenna(const Box& box) {
+    std::vector<double> fractions;
+    std::vector<std::string> names;
+    for (std::size_t a = 0; a < in_.tile->flagged_by_antenna.size(); ++a) {
+      if (std::isnan(in_.tile->flagged_by_antenna[a])) continue;
+      fractions.push_back(in_.tile->flagged_by_antenna[a]);
+      names.push_back(a < in_.antenna_names.size() ? in_.antenna_names[a] : std::to_string(a));
+    }
+    Heading(box, fmt::format("flagged by antenna   {} antennas, {} dead", fractions.size(), in_.tile->dead_antennas));
+    Bars(box, fractions);
+    if (names.empty()) return;
+    canvas_.Text(box.x, box.y + box.height + 18, names.front(), 12, kDim);
+    canvas_.Text(box.x + box.width, box.y + box.height + 18, names.back(), 12, kDim, Align::kRight);
+  }
+
+  void DrawFluxes(const Box& box) {
+    const CatalogueComparison& c = *in_.quality->catalogue;
+    Heading(box, fmt::format("flux against the catalogue   {} of {} sources, median {:.3f} ± {:.3f}", c.matches.size(),
+                             c.expected, c.flux_ratio_median, c.flux_ratio_scatter));
+    canvas_.Fill(box, kPanel);
+    double low = HUGE_VAL, high = 0;
+    for (const CatalogueMatch& m : c.matches) low = std::min(low, m.expected_jy), high = std::max(high, m.expected_jy);
+    low /= 1.3;
+    high *= 1.3;
+    const auto x_of = [&](double flux) { return box.x + std::log(flux / low) / std::log(high / low) * box.width; };
+    const auto y_of = [&](double ratio) { return box.y + (1.5 - std::clamp(ratio, 0.5, 1.5)) * box.height; };
+    for (const double ratio : {0.75, 1.0, 1.25}) {
+      canvas_.Line(box.x, y_of(ratio), box.x + box.width, y_of(ratio), {1, 1, 1, ratio == 1.0 ? 0.4 : 0.1});
+      canvas_.Text(box.x - 6, y_of(ratio) + 4, fmt::format("{:g}", ratio), 11, kDim, Align::kRight);
+    }
+    canvas_.Set({kAccent.r, kAccent.g, kAccent.b, 0.8});
+    for (const CatalogueMatch& m : c.matches) {
+      cairo_arc(canvas_.cairo(), x_of(m.expected_jy), y_of(m.measured_jy / m.expected_jy), 2.6, 0, 2 * kPi);
+      cairo_fill(canvas_.cairo());
+    }
+    canvas_.Frame(box, kDim);
+    canvas_.Text(box.x, box.y + box.height + 18, FormatFlux(low), 12, kDim);
+    canvas_.Text(box.x + box.width / 2, box.y + box.height + 18, "expected peak (beam and smearing applied)", 12, kDim,
+                 Align::kCentre);
+    canvas_.Text(box.x + box.width, box.y + box.height + 18, FormatFlux(high), 12, kDim, Align::kRight);
+  }
+
+  void DrawLocalRms(const Box& box) {
+    const Box map{box.x, box.y, box.height, box.height};
+    Heading(map, "local rms");
+    const CoarseMap& rms = in_.quality->local_rms;
+    const double low = in_.quality->local_rms_min_jy, high = std::max(in_.quality->local_rms_max_jy, low * 1.001);
+    canvas_.Raster(map, [&](int x, int y) {
+      const double px = x / map.width * static_cast<double>(Geometry().nx);
+      const double py = (1 - (y + 0.5) / map.height) * static_cast<double>(Geometry().ny);
+      return HeatColour(0.1 + 0.9 * std::log(rms.At(px, py) / low) / std::log(high / low));
+    });
+    canvas_.Frame(map, kDim);
+    canvas_.Text(map.x + map.width + 14, map.y + 16, "highest " + FormatFlux(high), 13, kDim);
+    canvas_.Text(map.x + map.width + 14, map.y + map.height - 4, "lowest " + FormatFlux(low), 13, kDim);
+  }
+
+  void DrawFigures(double x, double y) {
+    const ImageQuality& q = *in_.quality;
+    const auto row = [&](double column, double line, const std::string& name, const std::string& value) {
+      canvas_.Text(x + column, y + line * 23, name, 13, kDim);
+      canvas_.Text(x + column + 242, y + line * 23, value, 13, kInk, Align::kRight);
+    };
+    row(0, 0, "peak", FormatFlux(q.peak_jy) + "/beam");
+    row(0, 1, "residual rms", FormatFlux(q.rms_jy) + "/beam");
+    row(0, 2, "thermal noise", FormatFlux(q.thermal_jy) + "/beam");
+    row(0, 3, "rms / thermal", fmt::format("{:.2f}", q.rms_over_thermal));
+    row(278, 0, "dynamic range", fmt::format("{:.0f}", q.dynamic_range));
+    row(278, 1, "deepest negative / peak", fmt::format("{:.4f}", q.negative_ratio));
+    row(278, 2, "residual skewness", fmt::format("{:.2f}", q.residual.skewness));
+    row(278, 3, "residual kurtosis", fmt::format("{:.2f}", q.residual.kurtosis));
+    double line = 4.7;
+    for (std::size_t i = 0; i < q.gates.size(); ++i) {
+      const QualityGate& gate = q.gates[i];
+      const double gx = x + (i % 2 == 0 ? 0 : 278), gy = y + (line + static_cast<double>(i / 2)) * 23;
+      canvas_.Text(gx, gy, gate.passed ? "✓" : "✗", 14, gate.passed ? kGood : kBad, Align::kLeft, true);
+      std::string name = gate.name;
+      std::replace(name.begin(), name.end(), '_', ' ');
+      canvas_.Text(gx + 20, gy, name, 13, kDim);
+      canvas_.Text(gx + 242, gy, fmt::format("{:.3g} ({:.3g})", gate.value, gate.limit), 12, kDim, Align::kRight);
+    }
+    canvas_.Text(kWidth - 30, kHeight - 14, in_.header->software, 11, kDim, Align::kRight);
+  }
+
+  const QuickLookInput& in_;
+  Canvas canvas_;
+};
+
+}  // namespace
+
+void WriteQuickLook(const std::filesystem::path& path, const QuickLookInput& input) {
+  Picture picture(input);
+  picture.Draw();
+  picture.Write(path);
+}
+
+}  // namespace contimg::image

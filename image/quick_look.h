@@ -1,0 +1,32 @@
+// The quick-look picture of an image: what an astronomer wants to see at a glance. The home of cairo.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "config/array_view.h"
+#include "image/fits_image.h"
+#include "image/image_quality.h"
+#include "image/tile_summary.h"
+
+namespace contimg::image {
+
+struct QuickLookInput {
+  std::string title;                // "2025-10-13T13:28:03"
+  ArrayView<const float, 2> image;  // restored, Jy/beam
+  ArrayView<const float, 2> psf;    // its core, peak at the middle pixel
+  ArrayView<const float, 2> pb;     // for the contours of half and of 0.2 response
+  const FitsHeader* header = nullptr;
+  const ImageQuality* quality = nullptr;
+  const TileSummary* tile = nullptr;
+  std::vector<double> frequency_hz;  // channels
+  std::vector<std::string> antenna_names;
+};
+
+// Writes a PNG of 1800 × 1240 pixels to `path`: the image with coordinate grid, beam and colour bar; the PSF's core;
+// the uv coverage; flagged fractions per channel and antenna; fluxes against the catalogue; the figures and gates.
+// Throws Error{kIo} when it cannot be written.
+void WriteQuickLook(const std::filesystem::path& path, const QuickLookInput& input);
+
+}  // namespace contimg::image
