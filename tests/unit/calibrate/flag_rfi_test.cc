@@ -1,6 +1,7 @@
 #include "calibrate/flag_rfi.h"
 
 #include <gtest/gtest.h>
+#include <hwy/targets.h>
 
 #include <algorithm>
 #include <array>
@@ -96,6 +97,28 @@ TEST(FlagRfi, AgreesWithTheSlowReferenceOnEveryKindOfInterference) {
     EXPECT_GT(c.second, 0) << Name(kind);
     EXPECT_LE(c.differ, kRoundingDifference) << Name(kind) << ": flagged " << c.first << " and " << c.second;
   }
+}
+
+// Vectors of 4, 8 and 16 lanes take different paths through masks and rounding.
+TEST(FlagRfi, AgreesWithTheSlowReferenceOnEveryInstructionSetOfThisProcessor) {
+  SceneParams params;
+  params.n_times = 20;
+  params.n_baselines = 5;
+  params.n_channels = 150;
+  params.kind = InterferenceKind::kBurst;
+  params.strength = 6;
+  const Scene scene = MakeScene(params);
+  const auto reference = Reference(scene);
+  for (std::int64_t targets = hwy::SupportedTargets(); targets != 0; targets &= targets - 1) {
+    const std::int64_t target = targets & -targets;
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(target);
+    const Comparison c = Compare(Flagged(FlagRfi, scene), reference);
+    EXPECT_LE(c.differ, kRoundingDifference) << hwy::TargetName(target);
+    EXPECT_GT(c.first, 0) << hwy::TargetName(target);
+    hwy::SetSupportedTargetsForTest(0);
+  }
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 TEST(FlagRfi, AgreesWithAoflaggerOnMoreThan99PercentOfTheSamples) {
