@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
+
+#include "config/parallel.h"
 
 namespace contimg::image {
 namespace {
@@ -12,55 +15,72 @@ constexpr Real kPiL = 3.14159265358979323846264338327950288L;
 
 Real Sinc(Real x) { return x == 0 ? 1 : std::sin(kPiL * x) / (kPiL * x); }
 
-// Least-squares interpolation from `n` unit-spaced nodes of exp(2πi x τ), |τ| ≤ s/2: coefficients and error at any x.
+// Least-squares interpolation of exp(2πi x τ), |τ| ≤ s/2, from nodes at `positions`: coefficients and error at any x.
 class WindowInterpolator {
  public:
-  WindowInterpolator(int n, double s) : n_(n), s_(s), factor_(static_cast<std::size_t>(n * n)) {
-    for (int i = 0; i < n; ++i) {
-      for (int j = 0; j <= i; ++j) {
-        Real sum = Sinc(s_ * (i - j)) + (i == j ? kRidge : 0);
-        for (int k = 0; k < j; ++k) sum -= F(i, k) * F(j, k);
+  WindowInterpolator(std::vector<Real> positions, double s)
+      : n_(positions.size()), s_(s), positions_(std::move(positions)), factor_(n_ * n_) {
+    for (std::size_t i = 0; i < n_; ++i) {
+      for (std::size_t j = 0; j <= i; ++j) {
+        Real sum = Sinc(s_ * (positions_[i] - positions_[j])) + (i == j ? kRidge : 0);
+        for (std::size_t k = 0; k < j; ++k) sum -= F(i, k) * F(j, k);
         F(i, j) = i == j ? std::sqrt(std::max(sum, kRidge)) : sum / F(j, j);
       }
     }
   }
 
   std::vector<Real> Coefficients(Real x) const {
-    std::vector<Real> c(static_cast<std::size_t>(n_));
-    for (int i = 0; i < n_; ++i) {
-      Real sum = Sinc(s_ * (x - i));
-      for (int k = 0; k < i; ++k) sum -= F(i, k) * c[static_cast<std::size_t>(k)];
-      c[static_cast<std::size_t>(i)] = sum / F(i, i);
+    std::vector<Real> c = Target(x);
+    for (std::size_t i = 0; i < n_; ++i) {
+      for (std::size_t k = 0; k < i; ++k) c[i] -= F(i, k) * c[k];
+      c[i] /= F(i, i);
     }
-    for (int i = n_ - 1; i >= 0; --i) {
-      Real sum = c[static_cast<std::size_t>(i)];
-      for (int k = i + 1; k < n_; ++k) sum -= F(k, i) * c[static_cast<std::size_t>(k)];
-      c[static_cast<std::size_t>(i)] = sum / F(i, i);
+    for (std::size_t i = n_; i-- > 0;) {
+      for (std::size_t k = i + 1; k < n_; ++k) c[i] -= F(k, i) * c[k];
+      c[i] /= F(i, i);
     }
     return c;
   }
 
-  // rms over |τ| ≤ s/2 of exp(2πi x τ) − Σ_j c_j exp(2πi j τ).
+  // rms over |τ| ≤ s/2 of exp(2πi x τ) − Σ_j c_j exp(2πi x_j τ): 1 − 2 c·r + c·G c with (G + ridge) c = r.
   double Error(Real x) const {
     const std::vector<Real> c = Coefficients(x);
+    const std::vector<Real> r = Target(x);
     Real square = 1;
-    for (int i = 0; i < n_; ++i) {
-      square -= 2 * c[static_cast<std::size_t>(i)] * Sinc(s_ * (x - i));
-      for (int j = 0; j < n_; ++j) {
-        square += c[static_cast<std::size_t>(i)] * c[static_cast<std::size_t>(j)] * Sinc(s_ * (i - j));
-      }
-    }
+    for (std::size_t i = 0; i < n_; ++i) square -= c[i] * r[i] + kRidge * c[i] * c[i];
     return static_cast<double>(std::sqrt(std::max(square, Real(0))));
   }
 
  private:
   static constexpr Real kRidge = 1e-17L;  // far below the squared errors asked for, keeps the factor real
-  Real& F(int i, int j) { return factor_[static_cast<std::size_t>(i * n_ + j)]; }
-  Real F(int i, int j) const { return factor_[static_cast<std::size_t>(i * n_ + j)]; }
-  int n_;
+  Real& F(std::size_t i, std::size_t j) { return factor_[i * n_ + j]; }
+  Real F(std::size_t i, std::size_t j) const { return factor_[i * n_ + j]; }
+  std::vector<Real> Target(Real x) const {
+    std::vector<Real> r(n_);
+    for (std::size_t i = 0; i < n_; ++i) r[i] = Sinc(s_ * (x - positions_[i]));
+    return r;
+  }
+
+  std::size_t n_;
   Real s_;
+  std::vector<Real> positions_;
   std::vector<Real> factor_;
 };
+
+// Nodes 0 … n − 1: the window that moves over many nodes.
+std::vector<Real> EvenNodes(int n) {
+  std::vector<Real> positions;
+  for (int i = 0; i < n; ++i) positions.push_back(i);
+  return positions;
+}
+
+// Chebyshev nodes of [0, n − 1]: a few nodes for the whole band, dense at its ends where they have neighbours on one
+// side only.
+std::vector<Real> ChebyshevNodes(int n) {
+  std::vector<Real> positions;
+  for (int i = 0; i < n; ++i) positions.push_back(0.5L * (n - 1) * (1 - std::cos(kPiL * (i + 0.5L) / n)));
+  return positions;
+}
 
 // Largest s in (0, 1) for which `good(s)` holds, good being true for small s; 0 when it holds nowhere tried.
 template <typename Predicate>
@@ -74,31 +94,41 @@ double LargestBand(const Predicate& good) {
   return low;
 }
 
-double WorstError(int n, double s, double from, double to) {
-  const WindowInterpolator window(n, s);
+double WorstError(const std::vector<Real>& positions, double s, double from, double to) {
+  const WindowInterpolator window(positions, s);
   double worst = 0;
-  constexpr int kSteps = 12;
-  for (int i = 0; i <= kSteps; ++i) worst = std::max(worst, window.Error(from + (to - from) * i / kSteps));
+  const int steps = 5 * static_cast<int>(positions.size());
+  for (int i = 0; i <= steps; ++i) worst = std::max(worst, window.Error(from + (to - from) * i / steps));
   return worst;
 }
 
-// `taps` neighbouring nodes of a regular grid serve each channel.
-FrequencyNodes MakeSet(const std::vector<double>& channels, int taps, double s, double first_hz, double step_hz,
-                       int n_nodes) {
+struct Layout {
+  int n_nodes = 0;
+  int taps = 0;
+  double s = 0;         // band the window interpolates, in units of 1/step
+  double first_hz = 0;  // of position 0
+  double step_hz = 0;
+  double max_delay_s() const { return s / (2 * step_hz); }
+};
+
+FrequencyNodes MakeSet(const std::vector<double>& channels, const Layout& layout) {
   FrequencyNodes set;
-  set.taps = taps;
-  set.max_delay_s = s / (2 * step_hz);
-  for (int i = 0; i < n_nodes; ++i) set.frequency_hz.push_back(first_hz + i * step_hz);
+  set.taps = layout.taps;
+  set.max_delay_s = layout.max_delay_s();
+  const bool whole_band = layout.taps == layout.n_nodes;
+  for (const Real x : whole_band ? ChebyshevNodes(layout.n_nodes) : EvenNodes(layout.n_nodes)) {
+    set.frequency_hz.push_back(layout.first_hz + static_cast<double>(x) * layout.step_hz);
+  }
   set.coefficients = Buffer<float>(channels.size() * FrequencyNodes::kMaxTaps);
-  const WindowInterpolator window(taps, s);
+  const WindowInterpolator window(whole_band ? ChebyshevNodes(layout.taps) : EvenNodes(layout.taps), layout.s);
   for (std::size_t k = 0; k < channels.size(); ++k) {
-    const double position = (channels[k] - first_hz) / step_hz;
-    const int first = std::clamp(static_cast<int>(std::floor(position)) - taps / 2 + 1, 0, n_nodes - taps);
+    const double position = (channels[k] - layout.first_hz) / layout.step_hz;
+    const int middle = static_cast<int>(std::floor(position)) - layout.taps / 2 + 1;
+    const int first = std::clamp(middle, 0, layout.n_nodes - layout.taps);
     set.first.push_back(first);
     const std::vector<Real> c = window.Coefficients(position - first);
-    for (int j = 0; j < taps; ++j) {
-      set.coefficients[k * FrequencyNodes::kMaxTaps + static_cast<std::size_t>(j)] =
-          static_cast<float>(c[static_cast<std::size_t>(j)]);
+    for (std::size_t j = 0; j < c.size(); ++j) {
+      set.coefficients[k * FrequencyNodes::kMaxTaps + j] = static_cast<float>(c[j]);
     }
   }
   return set;
@@ -118,33 +148,43 @@ FrequencyNodes ChannelsThemselves(const std::vector<double>& channels, double ma
 
 }  // namespace
 
-FrequencyCompression::FrequencyCompression(const std::vector<double>& frequency_hz, double max_delay_s,
-                                           double rms_error) {
+FrequencyCompression::FrequencyCompression(const std::vector<double>& frequency_hz, const NodeRequest& request) {
   const int n_channels = static_cast<int>(frequency_hz.size());
   const double band = frequency_hz.back() - frequency_hz.front();
-  // Few nodes: one window over the whole band.
-  constexpr int kWideTaps = 12;
-  const int taps = rms_error < 3e-6 ? FrequencyNodes::kMaxTaps : kWideTaps;
-  for (int n = 3; n < std::min(taps, n_channels); ++n) {
-    const double s = LargestBand([&](double x) { return WorstError(n, x, 0, n - 1) <= rms_error; });
-    const double step = band / (n - 1);
-    if (s < 1e-3) continue;
-    sets_.push_back(MakeSet(frequency_hz, n, s, frequency_hz.front(), step, n));
-    if (sets_.back().max_delay_s >= max_delay_s) return;
+  constexpr int kFewTaps = 12;
+  constexpr int kSmallest = 3;
+  constexpr double kMargin = 3;  // nodes beyond the ends of the band, where a window has no neighbours
+  const int taps = request.rms_error < 3e-6 ? FrequencyNodes::kMaxTaps : kFewTaps;
+  // The widest band each window interpolates well enough: over all of it for few nodes, over its middle for the window
+  // (the last entry) that moves over many nodes.
+  std::vector<double> bands(static_cast<std::size_t>(taps - kSmallest) + 1);
+  ParallelFor(request.threads, bands.size(), [&](std::size_t i) {
+    const int n = kSmallest + static_cast<int>(i);
+    const double margin = n == taps ? kMargin : 0;
+    const std::vector<Real> positions = n == taps ? EvenNodes(n) : ChebyshevNodes(n);
+    bands[i] =
+        LargestBand([&](double s) { return WorstError(positions, s, margin, n - 1 - margin) <= request.rms_error; });
+  });
+
+  std::vector<Layout> layouts;
+  const auto enough = [&] { return !layouts.empty() && layouts.back().max_delay_s() >= request.max_delay_s; };
+  for (int n = kSmallest; n < std::min(taps, n_channels) && !enough(); ++n) {
+    const double s = bands[static_cast<std::size_t>(n - kSmallest)];
+    constexpr double kUseful = 1e-3;
+    if (s > kUseful) layouts.push_back({n, n, s, frequency_hz.front(), band / (n - 1)});
   }
-  // More nodes: a window moves over a regular grid that reaches `margin` nodes beyond the band.
-  constexpr double kMargin = 3;
-  const double s = LargestBand([&](double x) { return WorstError(taps, x, kMargin, taps - 1 - kMargin) <= rms_error; });
-  for (double size = taps; n_channels > 1; size = std::max(size + 1, size * 1.12)) {
+  constexpr double kGrowth = 1.12;
+  for (double size = taps + 1; static_cast<int>(size) < n_channels && !enough();
+       size = std::max(size + 1, size * kGrowth)) {
     const int n = static_cast<int>(size);
-    if (n >= n_channels) break;
     const double step = band / (n - 1 - 2 * kMargin);
-    FrequencyNodes set = MakeSet(frequency_hz, taps, s, frequency_hz.front() - kMargin * step, step, n);
-    if (!sets_.empty() && set.max_delay_s <= sets_.back().max_delay_s) continue;
-    sets_.push_back(std::move(set));
-    if (sets_.back().max_delay_s >= max_delay_s) return;
+    const Layout layout{n, taps, bands.back(), frequency_hz.front() - kMargin * step, step};
+    if (layouts.empty() || layout.max_delay_s() > layouts.back().max_delay_s()) layouts.push_back(layout);
   }
-  sets_.push_back(ChannelsThemselves(frequency_hz, max_delay_s));
+  const bool complete = enough();
+  sets_.resize(layouts.size());
+  ParallelFor(request.threads, layouts.size(), [&](std::size_t i) { sets_[i] = MakeSet(frequency_hz, layouts[i]); });
+  if (!complete) sets_.push_back(ChannelsThemselves(frequency_hz, request.max_delay_s));
 }
 
 std::size_t FrequencyCompression::SetFor(double delay_s) const {

@@ -26,12 +26,17 @@ struct FrequencyNodes {
   std::size_t size() const { return frequency_hz.size(); }
 };
 
+struct NodeRequest {
+  double max_delay_s = 0;
+  double rms_error = 1e-5;  // relative, over the delays of the field
+  int threads = 1;
+};
+
 class FrequencyCompression {
  public:
-  // Node sets for these (ascending) channel frequencies and delays up to `max_delay_s`, with an rms interpolation error
-  // (relative, over the delays of the field) of at most `rms_error`. Smaller delays get sets with fewer nodes, in steps
+  // Node sets for these (ascending) channel frequencies. Delays below the largest get sets with fewer nodes, in steps
   // of about 1.12; a delay that leaves nothing to compress gets the channels themselves.
-  FrequencyCompression(const std::vector<double>& frequency_hz, double max_delay_s, double rms_error);
+  FrequencyCompression(const std::vector<double>& frequency_hz, const NodeRequest& request);
 
   const std::vector<FrequencyNodes>& sets() const { return sets_; }
   // Index of the set with the fewest nodes that serves `delay_s` (the last one when none does).

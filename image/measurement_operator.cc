@@ -130,6 +130,7 @@ UvPlanRequest PlanRequest(const WeightSettings& weights, const OperatorSettings&
   request.min_uv_lambda = weights.min_uv_lambda;
   request.max_uv_lambda = weights.max_uv_lambda;
   request.interpolation_error = ErrorShare(settings.accuracy);
+  request.threads = settings.threads;
   return request;
 }
 
@@ -187,7 +188,7 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
   node_re = Buffer<float>(plan.n_nodes);
   node_im = Buffer<float>(plan.n_nodes);
   node_weight = Buffer<float>(plan.n_nodes);
-  gram = Buffer<float>(gram_size);
+  gram = Buffer<float>(gram_size + (gram_size > 0 ? kTaps : 0));
 
   std::vector<double> row_weight_squared(plan.rows.size());
   const bool finite = Compress(block, ImagingWeights({&block, &plan, true}, geometry, weights, settings.threads), hands,
@@ -360,6 +361,7 @@ void MeasurementOperator::Predict(ArrayView<const float, 2> model, VisibilityBlo
   UvPlanRequest request;
   request.autocorrelations = true;
   request.interpolation_error = ErrorShare(impl_->settings.accuracy);
+  request.threads = impl_->settings.threads;
   const UvPlan plan(block, impl_->geometry, request);
   const std::unique_ptr<GridEngine> engine = MakeGridEngine(
       MakeSetup(plan, impl_->geometry, impl_->settings.accuracy, std::vector<double>(plan.rows.size(), 1.0)));

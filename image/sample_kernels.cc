@@ -314,27 +314,27 @@ void SubtractGramTarget(const FrequencyNodes& set, const float* HWY_RESTRICT gra
     }
     return;
   }
-  HWY_ALIGN float row[kTaps] = {};
+  // Entries of the band beyond the last node are zero, so are the padded models; only the end of the row of `gram`
+  // must be cut off.
+  V g[kParts];
   for (std::size_t j = 0; j < n; ++j) {
-    const std::size_t valid = std::min(taps, n - j);
-    for (std::size_t t = 0; t < taps; ++t) row[t] = t < valid ? gram[j * taps + t] : 0.0f;
     V dot_re = hn::Zero(d);
     V dot_im = hn::Zero(d);
-    const float diagonal = row[0];
-    for (std::size_t p = 0; p < kTaps; p += kLanes) {
-      const V g = hn::Load(d, row + p);
-      dot_re = hn::MulAdd(g, hn::LoadU(d, model_re + j + p), dot_re);
-      dot_im = hn::MulAdd(g, hn::LoadU(d, model_im + j + p), dot_im);
-    }
-    row[0] = 0;
     const V x = hn::Set(d, model_re[j]);
     const V y = hn::Set(d, model_im[j]);
-    for (std::size_t p = 0; p < kTaps; p += kLanes) {
-      const V g = hn::Load(d, row + p);
-      hn::StoreU(hn::NegMulAdd(g, x, hn::LoadU(d, re + j + p)), d, re + j + p);
-      hn::StoreU(hn::NegMulAdd(g, y, hn::LoadU(d, im + j + p)), d, im + j + p);
+    for (std::size_t part = 0; part < static_cast<std::size_t>(kParts); ++part) {
+      const std::size_t p = part * kLanes;
+      const std::size_t count = taps > p ? std::min(taps - p, kLanes) : 0;
+      g[part] = hn::IfThenElseZero(hn::FirstN(d, count), hn::LoadU(d, gram + j * taps + p));
+      dot_re = hn::MulAdd(g[part], hn::LoadU(d, model_re + j + p), dot_re);
+      dot_im = hn::MulAdd(g[part], hn::LoadU(d, model_im + j + p), dot_im);
     }
-    row[0] = diagonal;
+    g[0] = hn::IfThenZeroElse(hn::FirstN(d, 1), g[0]);
+    for (std::size_t part = 0; part < static_cast<std::size_t>(kParts); ++part) {
+      const std::size_t p = part * kLanes;
+      hn::StoreU(hn::NegMulAdd(g[part], x, hn::LoadU(d, re + j + p)), d, re + j + p);
+      hn::StoreU(hn::NegMulAdd(g[part], y, hn::LoadU(d, im + j + p)), d, im + j + p);
+    }
     re[j] -= hn::GetLane(hn::SumOfLanes(d, dot_re));
     im[j] -= hn::GetLane(hn::SumOfLanes(d, dot_im));
   }

@@ -75,8 +75,8 @@ void CompressRow(const FrequencyNodes& set, const float* re, const float* im, co
 // of node i = G_i,i+d. `scratch` holds (set.size() + kMaxTaps) · 2 kMaxTaps numbers.
 void GramRow(const FrequencyNodes& set, const float* weight, float* scratch, float* gram);
 
-// (re, im) −= G (model_re, model_im). The model arrays are readable (and finite) kMaxTaps numbers beyond their end, the
-// outputs writable so.
+// (re, im) −= G (model_re, model_im). The model arrays hold kMaxTaps zeros beyond their end; the outputs can be written
+// and `gram` can be read so far beyond theirs.
 void SubtractGram(const FrequencyNodes& set, const float* gram, const float* model_re, const float* model_im, float* re,
                   float* im);
 

@@ -107,7 +107,8 @@ double RowDelay(const UvRow& row, const Extent& extent, const NRange& n_range) {
 }
 
 FrequencyCompression MakeCompression(const std::vector<UvRow>& rows, const VisibilityBlock& block,
-                                     const ImageGeometry& geometry, const NRange& n_range, double error) {
+                                     const ImageGeometry& geometry, const NRange& n_range,
+                                     const UvPlanRequest& request) {
   if (rows.empty()) {
     throw Error(ErrorKind::kBadInput, "image", block.group_id,
                 "no cross-correlation lies inside the uv range: nothing to image");
@@ -115,7 +116,7 @@ FrequencyCompression MakeCompression(const std::vector<UvRow>& rows, const Visib
   const Extent extent = ImageExtent(geometry);
   double max_delay = 0;
   for (const UvRow& row : rows) max_delay = std::max(max_delay, RowDelay(row, extent, n_range));
-  return FrequencyCompression(block.frequency_hz, max_delay, error);
+  return FrequencyCompression(block.frequency_hz, {max_delay, request.interpolation_error, request.threads});
 }
 
 }  // namespace
@@ -158,7 +159,7 @@ SlantFit FitSlant(const VisibilityBlock& block, const ImageGeometry& geometry) {
 
 UvPlan::UvPlan(const VisibilityBlock& block, const ImageGeometry& geometry, const UvPlanRequest& request)
     : rows(SelectRows(block, geometry, request)),
-      compression(MakeCompression(rows, block, geometry, CheckGeometry(geometry), request.interpolation_error)),
+      compression(MakeCompression(rows, block, geometry, CheckGeometry(geometry), request)),
       frequency_hz(block.frequency_hz),
       n_range(CheckGeometry(geometry)) {
   const Extent extent = ImageExtent(geometry);

@@ -45,6 +45,7 @@ struct UvPlanRequest {
   double min_uv_lambda = 0;  // rows with no channel inside are left out
   double max_uv_lambda = 1e300;
   double interpolation_error = 1e-5;
+  int threads = 1;
 };
 
 struct UvPlan {

@@ -1,6 +1,7 @@
 #include "image/measurement_operator.h"
 
 #include <gtest/gtest.h>
+#include <hwy/highway.h>
 
 #include <cmath>
 #include <functional>
@@ -312,6 +313,66 @@ TEST(MeasurementOperator, PixelsDoNotDependOnTheNumberOfThreads) {
   for (std::size_t i = 1; i < dirty.size(); ++i) {
     EXPECT_EQ(dirty[0].pixels, dirty[i].pixels);
     EXPECT_EQ(residual[0].pixels, residual[i].pixels);
+  }
+}
+
+// <A x, y> = <x, A* y>: predicted visibilities of a random model against the (natural, unweighted) dirty image of
+// random data, both at an accuracy where only single-precision numbers are left.
+TEST(MeasurementOperator, PredictionIsTheAdjointOfImaging) {
+  RandomTile tile;
+  tile.flagged = 0;
+  VisibilityBlock data = MakeRandomTile(tile);
+  VisibilityBlock predicted = MakeRandomTile(tile);
+  for (std::size_t i = 0; i < data.weight.size(); ++i) {
+    data.weight[i] = 1;
+    if (i % 2 == 1) data.vis[i] = data.vis[i - 1];
+    if (i % 2 == 1) data.flag[i] = data.flag[i - 1];
+  }
+  WeightSettings weights;
+  weights.mode = WeightMode::kNatural;
+  OperatorSettings settings;
+  settings.accuracy = 1e-6;
+  const ImageGeometry g = Geometry(128, 96, 60);
+  const MeasurementOperator op(data, g, weights, settings);
+  Image dirty(g), model(g);
+  op.Dirty(dirty.view);
+  std::mt19937 random(9);
+  std::normal_distribution<float> gauss;
+  for (float& p : model.pixels) p = gauss(random);
+  op.Predict(model.const_view(), predicted);
+  double in_image = 0, in_data = 0, norm_model = 0, norm_dirty = 0;
+  for (std::size_t i = 0; i < model.pixels.size(); ++i) {
+    in_image += static_cast<double>(model.pixels[i]) * dirty.pixels[i];
+    norm_model += static_cast<double>(model.pixels[i]) * model.pixels[i];
+    norm_dirty += static_cast<double>(dirty.pixels[i]) * dirty.pixels[i];
+  }
+  const std::size_t n = data.n_channels();
+  for (std::size_t i = 0; i < data.vis.size(); i += 2) {
+    if (data.flag[i] != 0 || data.baselines[i / (2 * n) % data.n_baselines()].is_auto()) continue;
+    in_data += 2 * (std::conj(std::complex<double>(data.vis[i])) * std::complex<double>(predicted.vis[i])).real();
+  }
+  EXPECT_NEAR(in_image, in_data / op.figures().sum_weights, 1e-6 * std::sqrt(norm_model * norm_dirty));
+}
+
+TEST(MeasurementOperator, InstructionSetsAgreeToAMillionth) {
+  const VisibilityBlock block = MakeRandomTile({});
+  const ImageGeometry g = Geometry(128, 128, 60);
+  std::vector<Image> dirty;
+  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::GetChosenTarget().Update(target);
+    dirty.emplace_back(g);
+    MeasurementOperator(block, g, {}, {}).Dirty(dirty.back().view);
+  }
+  hwy::GetChosenTarget().DeInit();
+  double rms = 0;
+  for (float p : dirty[0].pixels) rms += p * p;
+  rms = std::sqrt(rms / static_cast<double>(dirty[0].pixels.size()));
+  for (const Image& other : dirty) {
+    double difference = 0;
+    for (std::size_t i = 0; i < other.pixels.size(); ++i) {
+      difference += std::pow(other.pixels[i] - dirty[0].pixels[i], 2);
+    }
+    EXPECT_LE(std::sqrt(difference / static_cast<double>(other.pixels.size())), 1e-6 * rms);
   }
 }
 
