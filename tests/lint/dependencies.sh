@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every package that ./run installs to build has a reason in docs/dependencies.md, and the reverse.
 . "$(dirname "$0")/common.sh"
-listed=$(grep -vE '^(#|\[)' tools/packages.txt | tr ' ' '\n' | grep . | sort -u)
+listed=$(grep -vE '^(#|\[)' tools/packages.txt | tr ' ' '\n' | sed 's/@.*//' | grep . | sort -u)  # NAME@RELEASE
 for package in $listed; do
   grep -q "\`$package\`" docs/dependencies.md || finding "docs/dependencies.md: no reason for $package"
 done
