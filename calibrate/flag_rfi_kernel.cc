@@ -118,7 +118,10 @@ class Group {
   // smooth background cannot follow it and SumThreshold would take the instrument for interference: such planes are
   // brought to a flat band. Rough means: the typical second difference of the mean spectrum is more than three times
   // what the noise of the means makes; the noise comes from differences in time.
+  // Their gains then vary by a per cent or two, which is no interference either: the noise counts as at least that.
   void NormalizeBandpass(std::size_t pol) {
+    constexpr float kGainStability = 0.02f;
+    std::fill(floor_[pol], floor_[pol] + 16, 0.0f);
     if (nt_ < 3 || nc_ < 3) return;
     const V one = hn::Set(d_, 1.0f), zero = hn::Zero(d_);
     V change = zero, n_changes = zero;
@@ -144,7 +147,7 @@ class Group {
     for (std::size_t lane = 0; lane < group_.count; ++lane) {
       if (!IsRough(w_.line.data() + lane, lanes_, nc_, change_lane[lane] / std::sqrt(static_cast<float>(nt_))))
         continue;
-      FlattenBand(Amplitude(pol, 0) + lane, {nt_, nc_, w_.row, lanes_});
+      floor_[pol][lane] = kGainStability * FlattenBand(Amplitude(pol, 0) + lane, {nt_, nc_, w_.row, lanes_});
     }
   }
 
@@ -154,7 +157,7 @@ class Group {
     std::copy(Amplitude(pol, 0), Amplitude(pol, 0) + nt_ * w_.row, w_.data.begin());
     for (int round = 0;; ++round) {
       const double sensitivity = plan_.Sensitivity(round);
-      const V noise = Noise();
+      const V noise = hn::Max(Noise(), hn::Load(d_, floor_[pol]));
       std::fill(w_.mask.begin(), w_.mask.end(), Bits{0});
       SumThreshold(hn::Mul(noise, hn::Set(d_, static_cast<float>(6 * sensitivity))));
       if (round + 1 == plan_.iterations) return;
@@ -525,6 +528,7 @@ class Group {
   }
 
   const D d_{};
+  alignas(64) float floor_[4][16] = {};  // of the noise, [pol][lane]
   const RfiPlan& plan_;
   const RfiGroup& group_;
   RfiWorkspace& w_;

@@ -76,7 +76,7 @@ bool IsRough(const float* spectrum, std::size_t stride, std::size_t n, float noi
   return MedianOf(bends) > 3 * kMedianBend * noise;
 }
 
-void FlattenBand(float* amplitude, const PlaneShape& s) {
+float FlattenBand(float* amplitude, const PlaneShape& s) {
   constexpr std::size_t kNeighbours = 4;
   std::vector<float> level(s.n_channels), values;
   for (std::size_t c = 0; c < s.n_channels; ++c) {
@@ -104,6 +104,7 @@ void FlattenBand(float* amplitude, const PlaneShape& s) {
     for (std::size_t t = 0; t < s.n_times; ++t)
       amplitude[t * s.time_stride + c * s.channel_stride] *= typical / used[c];
   }
+  return typical;
 }
 
 }  // namespace contimg::calibrate

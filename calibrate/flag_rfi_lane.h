@@ -26,7 +26,7 @@ struct PlaneShape {
 };
 // Divides each channel by its median over time and multiplies by the median of these. Zeros are missing samples. A
 // channel of more than three times the median of its four neighbours on either side is divided by that, so that strong
-// carriers stay.
-void FlattenBand(float* amplitude, const PlaneShape& shape);
+// carriers stay. Returns the median that it brings the channels to.
+float FlattenBand(float* amplitude, const PlaneShape& shape);
 
 }  // namespace contimg::calibrate
