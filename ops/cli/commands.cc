@@ -3,12 +3,19 @@
 namespace contimg::ops {
 
 void AddCommands(CLI::App& app) {
+  AddApplyCommand(app);
+  AddCalCommand(app);
+  AddCatalogCommand(app);
   AddConfigCommand(app);
   AddConvertCommand(app);
   AddFlagCommand(app);
+  AddImageCommand(app);
   AddInspectCommand(app);
+  AddPredictCommand(app);
+  AddGenerateCommand(app);
   AddQueueCommand(app);
   AddSimulateCommand(app);
+  AddSolveCommand(app);
   AddStatusCommand(app);
   AddWorkerCommand(app);
 }

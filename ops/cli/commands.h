@@ -10,12 +10,19 @@ namespace contimg::ops {
 // Adds all subcommands to the program.
 void AddCommands(CLI::App& app);
 
+void AddApplyCommand(CLI::App& app);
+void AddCalCommand(CLI::App& app);
+void AddCatalogCommand(CLI::App& app);
 void AddConfigCommand(CLI::App& app);
 void AddConvertCommand(CLI::App& app);
 void AddFlagCommand(CLI::App& app);
+void AddImageCommand(CLI::App& app);
 void AddInspectCommand(CLI::App& app);
+void AddPredictCommand(CLI::App& app);
+void AddGenerateCommand(CLI::App& app);
 void AddQueueCommand(CLI::App& app);
 void AddSimulateCommand(CLI::App& app);
+void AddSolveCommand(CLI::App& app);
 void AddStatusCommand(CLI::App& app);
 void AddWorkerCommand(CLI::App& app);
 

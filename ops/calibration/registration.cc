@@ -1,0 +1,206 @@
+#include "ops/calibration/registration.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "calibrate/casacore/calibration_table.h"
+#include "config/error.h"
+#include "config/units.h"
+
+namespace contimg::ops {
+
+namespace {
+
+namespace fs = std::filesystem;
+using calibrate::SolutionKind;
+using calibrate::SolutionSet;
+
+SolutionKind KindOf(const std::string& word) {
+  for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
+    if (word == ToString(kind)) return kind;
+  }
+  throw Error(ErrorKind::kBadInput, "calibrate", word, "is no kind of calibration table");
+}
+
+// Flagged share of each antenna's solutions per spectral window; antennas without any solution are left out.
+nlohmann::json FlagFractions(const SolutionSet& s) {
+  nlohmann::json out = nlohmann::json::object();
+  for (std::size_t a = 0; a < s.antennas.size(); ++a) {
+    nlohmann::json per_window = nlohmann::json::array();
+    bool any = false;
+    std::size_t first = 0;
+    for (const calibrate::SolutionWindow& window : s.windows) {
+      const std::size_t n = s.kind == SolutionKind::kBandpass ? window.frequency_hz.size() : 1;
+      std::size_t flagged = 0, total = 0;
+      for (std::size_t t = 0; t < s.intervals.size(); ++t) {
+        for (std::size_t c = first; c < first + n; ++c) {
+          for (std::size_t r = 0; r < s.n_receptors; ++r, ++total) flagged += s.usable(s.Index(t, a, c, r)) ? 0 : 1;
+        }
+      }
+      any = any || flagged < total;
+      per_window.push_back(total > 0 ? static_cast<double>(flagged) / static_cast<double>(total) : 1.0);
+      first += n;
+    }
+    if (any) out[s.antennas[a].name] = per_window;
+  }
+  return out;
+}
+
+nlohmann::json QualityJson(const calibrate::SolutionQuality& q, const SolutionSet& s) {
+  return {{"median_snr", q.median_snr},
+          {"phase_scatter_deg", q.phase_scatter_deg},
+          {"median_amplitude", q.median_amplitude},
+          {"amplitude_ratio", q.amplitude_ratio},
+          {"reduced_chi_square", q.reduced_chi_square},
+          {"effective_flags", q.flags.effective_fraction},
+          {"raw_flags", q.flags.raw_fraction},
+          {"dead_receptors", q.flags.dead_receptors},
+          {"dead_antennas", q.flags.dead_antennas},
+          {"outlier_antennas", q.outlier_antennas},
+          {"declination_deg", Angle::Radians(s.field_dec_rad).deg()}};
+}
+
+}  // namespace
+
+std::string TableChecksum(const fs::path& table) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(table)) {
+    // The lock file changes whenever somebody opens the table.
+    if (entry.is_regular_file() && entry.path().filename() != "table.lock") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  std::uint64_t hash = 14695981039346656037ULL;
+  const auto add = [&](const char* bytes, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) hash = (hash ^ static_cast<unsigned char>(bytes[i])) * 1099511628211ULL;
+  };
+  std::array<char, 65536> buffer;
+  for (const fs::path& file : files) {
+    const std::string name = fs::relative(file, table).string();
+    add(name.data(), name.size() + 1);
+    std::ifstream in(file, std::ios::binary);
+    while (in.read(buffer.data(), buffer.size()) || in.gcount() > 0) {
+      add(buffer.data(), static_cast<std::size_t>(in.gcount()));
+    }
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+calibrate::TableRecord RecordOf(const state::CalTableRow& row) {
+  calibrate::TableRecord record;
+  record.id = row.id;
+  record.kind = KindOf(row.kind);
+  record.valid_from_mjd = row.valid_from_mjd;
+  record.valid_to_mjd = row.valid_to_mjd;
+  if (row.status == "active") {
+    record.status = calibrate::TableStatus::kActive;
+  } else if (row.status == "retired") {
+    record.status = calibrate::TableStatus::kRetired;
+  } else if (row.status == "failed") {
+    record.status = calibrate::TableStatus::kFailed;
+  } else {
+    throw Error(ErrorKind::kBadInput, "calibrate", row.path, "has the unknown status '" + row.status + "'");
+  }
+  const auto quality = nlohmann::json::parse(row.quality_json, nullptr, false);
+  if (quality.is_object()) record.declination_deg = quality.value("declination_deg", 0.0);
+  return record;
+}
+
+calibrate::ChoiceRule RuleOf(const CalibrateSettings& settings) {
+  calibrate::ChoiceRule rule;
+  rule.backward_s = settings.backward_s;
+  rule.nearest_limit_s = settings.nearest_limit_h * 3600;
+  rule.max_declination_offset_deg = settings.max_declination_offset_deg;
+  rule.policy = settings.policy == "nearest"        ? calibrate::MissingPolicy::kNearest
+                : settings.policy == "uncalibrated" ? calibrate::MissingPolicy::kUncalibrated
+                                                    : calibrate::MissingPolicy::kWait;
+  return rule;
+}
+
+ChosenTables ChooseFromRegistry(state::CalTableStore& store, double time_mjd, double declination_deg,
+                                const CalibrateSettings& settings) {
+  const calibrate::ChoiceRule rule = RuleOf(settings);
+  const double margin_s =
+      std::max(rule.backward_s, rule.policy == calibrate::MissingPolicy::kNearest ? rule.nearest_limit_s : 0.0);
+  ChosenTables out;
+  std::vector<calibrate::TableRecord> records;
+  for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
+    // A second more than the rule can use: what just misses is shown with its reason.
+    for (state::CalTableRow& row : store.Near(ToString(kind), time_mjd, (margin_s + 1) / 86400)) {
+      records.push_back(RecordOf(row));
+      out.considered.push_back(std::move(row));
+    }
+  }
+  out.choice = ChooseTables(time_mjd, declination_deg, records, rule);
+  return out;
+}
+
+Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,
+                           const CalibrateSettings& settings, double now_unix_s) {
+  const SolutionSet solutions = calibrate::ReadCalibrationTable(request.path);
+  const std::string kind(ToString(solutions.kind));
+  const std::string interval =
+      !request.interval.empty() ? request.interval : (solutions.kind == SolutionKind::kGain ? "1h" : "24h");
+  if (interval != "24h" && interval != "1h") {
+    throw Error(ErrorKind::kUsage, "calibrate", interval, "is no interval class: 24h or 1h");
+  }
+  const auto& first = solutions.intervals.front();
+  const auto& last = solutions.intervals.back();
+  const double start = first.time_mjd_s - 0.5 * first.length_s, stop = last.time_mjd_s + 0.5 * last.length_s;
+
+  state::CalTableRow row;
+  row.path = fs::absolute(request.path).lexically_normal().string();
+  row.kind = kind;
+  row.interval = interval;
+  row.valid_from_mjd = 0.5 * (start + stop) / 86400;
+  // A gain lives as long as gains do, whichever solve made it.
+  const double hours = solutions.kind == SolutionKind::kGain ? settings.gain_validity_h : settings.bandpass_validity_h;
+  row.valid_to_mjd = row.valid_from_mjd + hours / 24;
+  row.source_group = request.source_group;
+  row.model = !request.model.empty() ? request.model : solutions.field_name;
+  if (solutions.reference_antenna >= 0) {
+    row.refant = solutions.antennas[static_cast<std::size_t>(solutions.reference_antenna)].name;
+  }
+
+  // The last accepted table of the kind, for comparison; one that cannot be read any more is not worth failing over.
+  std::optional<SolutionSet> previous;
+  state::CalTableQuery query;
+  query.kind = kind;
+  query.status = "active";
+  query.before_mjd = row.valid_from_mjd;
+  const auto earlier = store.List(query);
+  if (!earlier.empty()) {
+    try {
+      previous = calibrate::ReadCalibrationTable(earlier.back().path);
+    } catch (const Error&) {
+      previous.reset();
+    }
+  }
+  const auto quality =
+      calibrate::MeasureQuality(solutions, previous ? &*previous : nullptr, request.reduced_chi_square);
+  const auto verdict = calibrate::JudgeQuality(solutions.kind, quality, request.antennas_with_data, {});
+  Registration out;
+  out.failures = verdict.failures;
+  out.status = verdict.accepted ? "active" : "failed";
+  row.status = out.status;
+  if (!verdict.accepted) row.reason = verdict.failures.front();
+  row.quality_json = QualityJson(quality, solutions).dump();
+  row.flag_fractions_json = FlagFractions(solutions).dump();
+  row.checksum = TableChecksum(request.path);
+  store.database().Write([&] {
+    out.id = store.Register(row, now_unix_s);
+    const auto back = store.Find(out.id);
+    if (!back || back->path != row.path || back->kind != kind || back->valid_from_mjd != row.valid_from_mjd ||
+        back->checksum != row.checksum || TableChecksum(back->path) != row.checksum) {
+      throw Error(ErrorKind::kBug, "calibrate", row.path, "was not read back from the registry as it was written");
+    }
+  });
+  return out;
+}
+
+}  // namespace contimg::ops

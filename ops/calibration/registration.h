@@ -1,0 +1,52 @@
+// Registering calibration tables and choosing among them: the calibrate module's rules over the registry's rows.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "calibrate/choice.h"
+#include "calibrate/quality_gate.h"
+#include "config/settings.h"
+#include "state/cal_table_store.h"
+
+namespace contimg::ops {
+
+struct RegisterRequest {
+  std::filesystem::path path;
+  std::string interval;      // "24h" or "1h"; empty: 24h for K and BP, 1h for G
+  std::string source_group;  // the group that was solved
+  std::string model;
+  double reduced_chi_square = 0;       // of the solve; 0: not known
+  std::size_t antennas_with_data = 0;  // 0: not known
+};
+
+struct Registration {
+  std::int64_t id = 0;
+  std::string status;                 // "active", or "failed" when the quality gate refused it
+  std::vector<std::string> failures;  // why
+};
+
+// Reads the table back from the disk, measures it (against the last active one of its kind), judges it and adds it to
+// the registry, then reads the row back and compares; on any error nothing is registered. The window runs from the
+// middle of the solved tile for calibrate.bandpass_validity_h (24h tables) or gain_validity_h (1h).
+Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,
+                           const CalibrateSettings& settings, double now_unix_s);
+
+// A registry row as the choice rule sees it. Rows of unknown kind or status throw Error{kBadInput}.
+calibrate::TableRecord RecordOf(const state::CalTableRow& row);
+calibrate::ChoiceRule RuleOf(const CalibrateSettings& settings);
+
+// The rule of design over everything the registry holds near that time. `declination_deg`: of the observation's centre.
+struct ChosenTables {
+  calibrate::Choice choice;
+  std::vector<state::CalTableRow> considered;  // in the order of the choice's verdicts
+};
+ChosenTables ChooseFromRegistry(state::CalTableStore& store, double time_mjd, double declination_deg,
+                                const CalibrateSettings& settings);
+
+// FNV-1a over the names and contents of a table's files, as 16 hexadecimal digits.
+std::string TableChecksum(const std::filesystem::path& table);
+
+}  // namespace contimg::ops
