@@ -91,17 +91,17 @@ class Picture {
   void Draw() {
     DrawTitle();
     DrawImage({92, 84, 1060, 1060});
-    DrawPsf({1250, 84, 240, 240});
-    DrawCoverage({1530, 84, 240, 240});
-    DrawFlagsByChannel({1250, 388, 520, 96});
-    DrawFlagsByAntenna({1250, 538, 520, 96});
-    const Box low{1250, 692, 520, 200};
+    DrawPsf({1292, 84, 228, 228});
+    DrawCoverage({1542, 84, 228, 228});
+    DrawFlagsByChannel({1292, 376, 478, 96});
+    DrawFlagsByAntenna({1292, 530, 478, 96});
+    const Box low{1292, 688, 478, 210};
     if (in_.quality->catalogue && !in_.quality->catalogue->matches.empty()) {
       DrawFluxes(low);
     } else {
       DrawLocalRms(low);
     }
-    DrawFigures(1250, 946);
+    DrawFigures(1292, 952);
   }
   void Write(const std::filesystem::path& path) { canvas_.WritePng(path); }
 
@@ -154,12 +154,11 @@ class Picture {
       return in_.pb((n - 1 - row) * in_.pb.shape(0) / n, column * in_.pb.shape(1) / n);
     };
     for (const float level : {0.5F, 0.2F}) {
-      canvas_.Set({0.75, 0.9, 1.0, level == 0.5F ? 0.55 : 0.30});
+      canvas_.Set({0.75, 0.9, 1.0, level == 0.5F ? 0.40 : 0.22});
       for (std::size_t row = 0; row + 1 < n; ++row) {
         for (std::size_t column = 0; column + 1 < n; ++column) {
           const bool inside = value(column, row) >= level;
           if (inside == (value(column + 1, row) >= level) && inside == (value(column, row + 1) >= level)) continue;
-          if ((column + row) % 12 >= 8) continue;  // dashed
           cairo_rectangle(canvas_.cairo(), box.x + static_cast<double>(column), box.y + static_cast<double>(row), 1.2,
                           1.2);
         }
@@ -387,7 +386,7 @@ class Picture {
 
   void DrawFluxes(const Box& box) {
     const CatalogueComparison& c = *in_.quality->catalogue;
-    Heading(box, fmt::format("flux against the catalogue   {} of {} sources, median {:.3f} ± {:.3f}", c.matches.size(),
+    Heading(box, fmt::format("flux / catalogue   {} of {} sources, median {:.3f} ± {:.3f}", c.matches.size(),
                              c.expected, c.flux_ratio_median, c.flux_ratio_scatter));
     canvas_.Fill(box, kPanel);
     double low = HUGE_VAL, high = 0;
@@ -431,25 +430,25 @@ class Picture {
     const ImageQuality& q = *in_.quality;
     const auto row = [&](double column, double line, const std::string& name, const std::string& value) {
       canvas_.Text(x + column, y + line * 23, name, 13, kDim);
-      canvas_.Text(x + column + 242, y + line * 23, value, 13, kInk, Align::kRight);
+      canvas_.Text(x + column + 222, y + line * 23, value, 13, kInk, Align::kRight);
     };
     row(0, 0, "peak", FormatFlux(q.peak_jy) + "/beam");
     row(0, 1, "residual rms", FormatFlux(q.rms_jy) + "/beam");
     row(0, 2, "thermal noise", FormatFlux(q.thermal_jy) + "/beam");
     row(0, 3, "rms / thermal", fmt::format("{:.2f}", q.rms_over_thermal));
-    row(278, 0, "dynamic range", fmt::format("{:.0f}", q.dynamic_range));
-    row(278, 1, "deepest negative / peak", fmt::format("{:.4f}", q.negative_ratio));
-    row(278, 2, "residual skewness", fmt::format("{:.2f}", q.residual.skewness));
-    row(278, 3, "residual kurtosis", fmt::format("{:.2f}", q.residual.kurtosis));
+    row(256, 0, "dynamic range", fmt::format("{:.0f}", q.dynamic_range));
+    row(256, 1, "deepest negative / peak", fmt::format("{:.4f}", q.negative_ratio));
+    row(256, 2, "residual skewness", fmt::format("{:.2f}", q.residual.skewness));
+    row(256, 3, "residual kurtosis", fmt::format("{:.2f}", q.residual.kurtosis));
     double line = 4.7;
     for (std::size_t i = 0; i < q.gates.size(); ++i) {
       const QualityGate& gate = q.gates[i];
-      const double gx = x + (i % 2 == 0 ? 0 : 278), gy = y + (line + static_cast<double>(i / 2)) * 23;
+      const double gx = x + (i % 2 == 0 ? 0 : 256), gy = y + (line + static_cast<double>(i / 2)) * 23;
       canvas_.Text(gx, gy, gate.passed ? "✓" : "✗", 14, gate.passed ? kGood : kBad, Align::kLeft, true);
       std::string name = gate.name;
       std::replace(name.begin(), name.end(), '_', ' ');
       canvas_.Text(gx + 20, gy, name, 13, kDim);
-      canvas_.Text(gx + 242, gy, fmt::format("{:.3g} ({:.3g})", gate.value, gate.limit), 12, kDim, Align::kRight);
+      canvas_.Text(gx + 222, gy, fmt::format("{:.3g} ({:.3g})", gate.value, gate.limit), 12, kDim, Align::kRight);
     }
     canvas_.Text(kWidth - 30, kHeight - 14, in_.header->software, 11, kDim, Align::kRight);
   }

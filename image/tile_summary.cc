@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "config/parallel.h"
 #include "config/units.h"
@@ -53,12 +54,14 @@ double NoiseOfUnitWeight(const VisibilityBlock& block, const std::vector<std::si
 
 std::vector<TileSummary::UvPoint> SampleCoverage(const VisibilityBlock& block, std::size_t max_points) {
   const auto uvw = block.uvw_view();
-  const std::size_t rows = block.n_times() * block.n_baselines();
+  const std::size_t n_baselines = block.n_baselines(), rows = block.n_times() * n_baselines;
   constexpr std::size_t kChannels = 5;  // across the band
-  const std::size_t stride = std::max<std::size_t>(1, rows * kChannels / std::max<std::size_t>(1, max_points));
+  // A stride that shares no factor with the number of baselines, so that all of them are met.
+  std::size_t stride = std::max<std::size_t>(1, rows * kChannels / std::max<std::size_t>(1, max_points));
+  while (std::gcd(stride, n_baselines) != 1) ++stride;
   std::vector<TileSummary::UvPoint> points;
   for (std::size_t row = 0; row < rows; row += stride) {
-    const std::size_t t = row / block.n_baselines(), b = row % block.n_baselines();
+    const std::size_t t = row / n_baselines, b = row % n_baselines;
     if (block.baselines[b].is_auto()) continue;
     for (std::size_t c = 0; c < kChannels; ++c) {
       const double scale = block.frequency_hz[c * (block.n_channels() - 1) / (kChannels - 1)] / kSpeedOfLight;

@@ -1,0 +1,253 @@
+// The whole stage on a small simulated array: visibilities by a direct sum, products read back.
+#include "image/image_stage.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <complex>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "config/error.h"
+#include "config/time.h"
+#include "image/sky_coordinates.h"
+
+namespace contimg::image {
+namespace {
+
+struct Source {
+  double l, m, flux_jy;
+};
+const std::vector<Source> kSky = {{0, 0, 1.0}, {0.004, 0.003, 0.5}, {-0.006, 0.005, 0.3}, {0.005, -0.007, 0.2}};
+
+// 24 antennas within about a kilometre, three times, eight channels, two hands; a plane array seen from 50 degrees
+// away.
+VisibilityBlock Tile(double noise_jy) {
+  VisibilityBlock block;
+  std::mt19937 random(11);
+  std::normal_distribution<double> position(0, 250);
+  std::normal_distribution<float> noise(0, static_cast<float>(noise_jy));
+  constexpr int kAntennas = 24;
+  std::vector<std::array<double, 2>> place;
+  for (int a = 0; a < kAntennas; ++a) {
+    place.push_back({position(random), position(random)});
+    block.antennas.names.push_back(std::to_string(a + 1));
+    block.antennas.numbers.push_back(a);
+    block.antennas.positions_itrf_m.push_back({0, 0, 0});
+    block.antennas.diameters_m.push_back(4.65);
+  }
+  for (int t = 0; t < 3; ++t) {
+    block.time_mjd_s.push_back(UtcTime::FromIso8601("2026-01-25T22:26:05").mjd_s() + 13.0 * t);
+    block.integration_s.push_back(12.9);
+  }
+  for (int k = 0; k < 8; ++k) block.frequency_hz.push_back(1.31e9 + 1e6 * k);
+  block.channel_width_hz = 1e6;
+  block.windows = {{0, 0, 8, ""}};
+  block.polarisations = {Polarisation::kXX, Polarisation::kYY};
+  for (int a = 0; a < kAntennas; ++a) {
+    for (int b = a; b < kAntennas; ++b) block.baselines.push_back({a, b});
+  }
+  block.phase_state = PhaseState::kPhased;
+  block.phase_centre = {2.0, 0.5};
+  block.telescope_name = "TEST";
+  block.group_id = "2026-01-25T22:26:05";
+  block.Allocate();
+  block.uvw_m.resize(3 * block.n_baselines() * 3);
+  const auto vis = block.vis_view();
+  const auto weight = block.weight_view();
+  for (std::size_t t = 0; t < 3; ++t) {
+    for (std::size_t i = 0; i < block.n_baselines(); ++i) {
+      const auto a = static_cast<std::size_t>(block.baselines[i].antenna1);
+      const auto b = static_cast<std::size_t>(block.baselines[i].antenna2);
+      const double turn = 9e-4 * static_cast<double>(t), x = place[a][0] - place[b][0], y = place[a][1] - place[b][1];
+      const double u = x * std::cos(turn) - y * std::sin(turn), v = x * std::sin(turn) + y * std::cos(turn);
+      const double w = 0.1 * u - 0.5 * v;
+      double* uvw = &block.uvw_m[(t * block.n_baselines() + i) * 3];
+      uvw[0] = u, uvw[1] = v, uvw[2] = w;
+      for (std::size_t k = 0; k < 8; ++k) {
+        std::complex<double> sum = 0;
+        for (const Source& s : kSky) {
+          const double path = u * s.l + v * s.m + w * NMinusOne(s.l, s.m);
+          sum += std::polar(s.flux_jy, 2 * kPi * path * block.frequency_hz[k] / kSpeedOfLight);
+        }
+        for (std::size_t p = 0; p < 2; ++p) {
+          vis(t, i, k, p) = Visibility(static_cast<float>(sum.real()) + noise(random),
+                                       static_cast<float>(sum.imag()) + noise(random));
+          weight(t, i, k, p) = 1;
+        }
+      }
+    }
+  }
+  return block;
+}
+
+class ImageStageTest : public testing::Test {
+ protected:
+  ImageStageTest() : folder_(std::filesystem::temp_directory_path() / ("contimg_stage_" + std::to_string(getpid()))) {
+    std::filesystem::create_directories(folder_);
+    request_.prefix = folder_ / "tile";
+    request_.durable = false;
+    request_.settings.size = 400;
+    request_.settings.cell_arcsec = 10;  // a fifth of the beam
+    request_.settings.min_uv_lambda = 0;
+    request_.settings.robust = 0;
+    request_.telescope.beam = "tracking";
+    context_.threads = 2;
+  }
+  ~ImageStageTest() override { std::filesystem::remove_all(folder_); }
+  std::size_t Files() const {
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
+  }
+  ErrorKind KindOfFailure(VisibilityBlock& block) {
+    try {
+      RunImage(block, request_, context_);
+    } catch (const Error& error) {
+      message_ = error.what();
+      return error.kind();
+    }
+    ADD_FAILURE() << "no error";
+    return ErrorKind::kBug;
+  }
+  std::filesystem::path folder_;
+  ImageRequest request_;
+  RunContext context_;
+  std::string message_;
+};
+
+TEST_F(ImageStageTest, RecoversFluxesAndPositionsOnThePlainGrid) {
+  VisibilityBlock block = Tile(0.3);
+  const ImageReport report = RunImage(block, request_, context_);
+  EXPECT_EQ(report.products.size(), 10U);
+  EXPECT_EQ(Files(), 10U);
+  const FitsImage image = ReadFitsImage(folder_ / "tile.image.fits");
+  const FitsImage pb = ReadFitsImage(folder_ / "tile.pb.fits"),
+                  corrected = ReadFitsImage(folder_ / "tile.image.pbcor.fits");
+  const double beam_px = report.beam.major_rad / image.header.geometry.cell_rad;
+  for (const Source& s : kSky) {
+    const PixelPosition at = DirectionToPixel(image.header.geometry, s.l, s.m);
+    const auto x = static_cast<std::size_t>(std::lround(at.x)), y = static_cast<std::size_t>(std::lround(at.y));
+    // The nearest pixel is within 0.71 pixels of the peak of a Gaussian at least 3 pixels wide.
+    const GaussianBeam& b = report.beam;
+    const double loss = b.Value(-(static_cast<double>(x) - at.x) * image.header.geometry.cell_rad,
+                                (static_cast<double>(y) - at.y) * image.header.geometry.cell_rad);
+    EXPECT_NEAR(image.view()(y, x), s.flux_jy * loss, 0.01 * s.flux_jy + 6 * report.quality.rms_jy);
+    EXPECT_NEAR(corrected.view()(y, x), image.view()(y, x) / pb.view()(y, x), 1e-6);
+  }
+  EXPECT_GT(beam_px, 2);
+  // The residual reaches the thermal noise (0.3 Jy per hand and sample).
+  EXPECT_NEAR(report.quality.rms_over_thermal, 1, 0.25);
+  EXPECT_EQ(image.header.unit, "JY/BEAM");
+  EXPECT_EQ(report.quality.grade, "A");
+  double model = 0;
+  const FitsImage model_image = ReadFitsImage(folder_ / "tile.model.fits");
+  for (float value : model_image.pixels) model += value;
+  EXPECT_NEAR(model, report.model_flux_jy, 1e-3);
+  EXPECT_NEAR(model, 2.0, 0.1);
+  std::ifstream file(folder_ / "tile.metrics.json");
+  const nlohmann::json json = nlohmann::json::parse(file);
+  EXPECT_EQ(json["quality"]["grade"], "A");
+}
+
+TEST_F(ImageStageTest, DirtyOnlyAndPsfOnlyMakeTheirProducts) {
+  VisibilityBlock block = Tile(0.02);
+  request_.products = ImageProducts::kDirtyOnly;
+  const ImageReport dirty = RunImage(block, request_, context_);
+  EXPECT_EQ(dirty.products.size(), 6U);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "tile.image.fits"));
+  request_.products = ImageProducts::kPsfOnly;
+  request_.prefix = folder_ / "psf";
+  EXPECT_EQ(RunImage(block, request_, context_).products.size(), 2U);
+  const FitsImage psf = ReadFitsImage(folder_ / "psf.psf.fits");
+  EXPECT_NEAR(psf.view()(200, 200), 1, 1e-4);
+}
+
+TEST_F(ImageStageTest, PredictLeavesTheModelInTheBlock) {
+  VisibilityBlock block = Tile(0);
+  const Visibility before = block.vis_view()(0, 30, 4, 0);
+  request_.predict = true;
+  RunImage(block, request_, context_);
+  EXPECT_EQ(block.data_state, DataState::kModel);
+  EXPECT_NEAR(std::abs(block.vis_view()(0, 30, 4, 0) - before), 0, 0.04);  // 2 % of the flux in the field
+}
+
+TEST_F(ImageStageTest, RefusesToReplaceProductsUnlessAsked) {
+  VisibilityBlock block = Tile(0.02);
+  std::ofstream(folder_ / "tile.model.fits") << "precious";
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kUsage);
+  EXPECT_EQ(Files(), 1U);
+  request_.overwrite = true;
+  RunImage(block, request_, context_);
+  EXPECT_EQ(Files(), 10U);
+}
+
+TEST_F(ImageStageTest, ReportsDataWithoutAnythingToImage) {
+  VisibilityBlock block = Tile(0.02);
+  std::fill(block.flag.begin(), block.flag.end(), std::uint8_t{1});
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
+  EXPECT_EQ(Files(), 0U);
+}
+
+TEST_F(ImageStageTest, IgnoresSamplesWithNaNWeights) {
+  VisibilityBlock block = Tile(0.02);
+  for (std::size_t i = 0; i < block.weight.size(); i += 3) block.weight[i] = std::nanf("");
+  const ImageReport report = RunImage(block, request_, context_);
+  EXPECT_TRUE(std::isfinite(report.quality.rms_jy));
+  EXPECT_NEAR(report.quality.peak_jy, 1, 0.1);
+}
+
+TEST_F(ImageStageTest, RefusesAFieldBeyondTheHorizonAndOddSizes) {
+  VisibilityBlock block = Tile(0.02);
+  request_.settings.cell_arcsec = 3600;
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
+  request_.settings.cell_arcsec = 10;
+  request_.settings.size = 321;
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kUsage);
+  EXPECT_EQ(Files(), 0U);
+}
+
+TEST_F(ImageStageTest, SaysHowMuchMemoryAnImpossibleImageNeeds) {
+  VisibilityBlock block = Tile(0.02);
+  request_.settings.size = 65536;
+  request_.settings.cell_arcsec = 0.5;
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kResource);
+  EXPECT_NE(message_.find("GiB"), std::string::npos) << message_;
+}
+
+TEST_F(ImageStageTest, LeavesNothingBehindWhenCancelledOrUnwritable) {
+  VisibilityBlock block = Tile(0.02);
+  std::atomic<bool> cancelled{true};
+  context_.cancelled = &cancelled;
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kCancelled);
+  EXPECT_EQ(Files(), 0U);
+  context_.cancelled = nullptr;
+  request_.prefix = "/proc/nowhere/tile";
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kIo);
+}
+
+TEST_F(ImageStageTest, ComparesWithACatalogue) {
+  VisibilityBlock block = Tile(0.1);
+  std::ofstream file(folder_ / "sky.csv");
+  file.precision(12);
+  file << "# test\nra_deg,dec_deg,flux_jy\n";
+  request_.telescope.beam = "none";
+  for (const Source& s : kSky) {
+    const SkyDirection at = DirectionOfCosines(block.phase_centre, s.l, s.m);
+    file << at.ra.deg() << ',' << at.dec.deg() << ',' << s.flux_jy << '\n';
+  }
+  file.close();
+  request_.settings.catalogue_file = (folder_ / "sky.csv").string();
+  request_.settings.gate_matches = 3;
+  const ImageReport report = RunImage(block, request_, context_);
+  ASSERT_TRUE(report.quality.catalogue.has_value());
+  EXPECT_EQ(report.quality.catalogue->matches.size(), 4U);
+  EXPECT_NEAR(report.quality.catalogue->flux_ratio_median, 1, 0.02);
+  EXPECT_LT(report.quality.catalogue->offset_median_rad, 0.05 * report.beam.major_rad);
+  EXPECT_EQ(report.quality.grade, "A");
+}
+
+}  // namespace
+}  // namespace contimg::image
