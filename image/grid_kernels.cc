@@ -31,7 +31,7 @@ struct Chunk {
   double sine[kChunk];
   HWY_ALIGN T ku[kChunk * kMaxLanes];
   HWY_ALIGN T kv[kChunk * kMaxLanes + kMaxLanes];
-  HWY_ALIGN T value[kChunk * kMaxStride];
+  HWY_ALIGN T value[kChunk * kMaxStride];  // the terms of a sample, repeated to fill kMaxStride for gridding
 };
 
 // Cell, fraction, w and rotation of n ≤ kChunk samples. Plain loops: the compiler vectorises them for this target.
@@ -165,22 +165,13 @@ void GridSamples(const GridPass<T>& pass, const Chunk<T>& chunk, std::size_t n, 
   const std::size_t lanes = hn::Lanes(d);
   const std::size_t stride = static_cast<std::size_t>(pass.stride);
   const auto pattern = RepeatPattern(d, stride, box.data);
-  HWY_ALIGN T repeated[2 * kMaxStride + kMaxLanes];
   for (std::size_t s = 0; s < n; ++s) {
     const T* taps = chunk.kv + s * kMaxLanes;
-    const T* value = chunk.value + s * stride;
+    const T* value = chunk.value + s * kMaxStride;
     hn::Vec<decltype(d)> product[NV];
-    if (lanes > stride) {
-      for (std::size_t i = 0; i < lanes; i += stride) std::copy_n(value, stride, repeated + i);
-      const auto v = hn::Load(d, repeated);
-      for (int j = 0; j < NV; ++j) {
-        product[j] = hn::Mul(v, RepeatTaps(d, taps, stride, first_vector + static_cast<std::size_t>(j), pattern));
-      }
-    } else {
-      for (int j = 0; j < NV; ++j) {
-        const std::size_t at = first_vector + static_cast<std::size_t>(j);
-        product[j] = hn::Mul(hn::LoadU(d, value + at * lanes % stride), RepeatTaps(d, taps, stride, at, pattern));
-      }
+    for (int j = 0; j < NV; ++j) {
+      const std::size_t at = first_vector + static_cast<std::size_t>(j);
+      product[j] = hn::Mul(hn::Load(d, value + at * lanes % kMaxStride), RepeatTaps(d, taps, stride, at, pattern));
     }
     T* HWY_RESTRICT cell =
         box.data +
@@ -225,7 +216,7 @@ void DegridSamples(const GridPass<T>& pass, Chunk<T>& chunk, std::size_t n, cons
       }
     }
     const T* taps = chunk.kv + s * kMaxLanes;
-    T* HWY_RESTRICT value = chunk.value + s * stride;
+    T* HWY_RESTRICT value = chunk.value + s * kMaxStride;
     if (lanes >= stride) {
       auto total = hn::Zero(d);
       for (int j = 0; j < NV; ++j) {
@@ -291,7 +282,7 @@ template <typename T>
 void GridRowT(const GridPass<T>& pass, const RowNodes& row, const float* re, const float* im, const GridBox<T>& box) {
   Chunk<T> chunk;
   const std::size_t stride = static_cast<std::size_t>(pass.stride);
-  std::fill_n(chunk.value, kChunk * stride, T(0));
+  std::fill_n(chunk.value, kChunk * kMaxStride, T(0));
   for (std::size_t first = 0; first < row.n; first += kChunk) {
     const std::size_t n = std::min(kChunk, row.n - first);
     Locate(row, pass.support, first, n, chunk);
@@ -299,7 +290,9 @@ void GridRowT(const GridPass<T>& pass, const RowNodes& row, const float* re, con
       const double zr = re[first + j];
       const double zi = im == nullptr ? 0.0 : static_cast<double>(im[first + j]);
       SpreadTerms(pass, chunk.w[j], zr * chunk.cosine[j] - zi * chunk.sine[j],
-                  zr * chunk.sine[j] + zi * chunk.cosine[j], chunk.value + j * stride);
+                  zr * chunk.sine[j] + zi * chunk.cosine[j], chunk.value + j * kMaxStride);
+      T* value = chunk.value + j * kMaxStride;
+      for (std::size_t i = stride; i < kMaxStride; ++i) value[i] = value[i - stride];
     }
     EvaluateKernel(pass, n, chunk);
     ForVectors(VectorsPerRow(pass), [&]<int NV>(std::size_t vector) { GridSamples<NV>(pass, chunk, n, box, vector); });
@@ -309,18 +302,17 @@ void GridRowT(const GridPass<T>& pass, const RowNodes& row, const float* re, con
 template <typename T>
 void DegridRowT(const GridPass<T>& pass, const RowNodes& row, const GridBox<const T>& box, float* re, float* im) {
   Chunk<T> chunk;
-  const std::size_t stride = static_cast<std::size_t>(pass.stride);
   for (std::size_t first = 0; first < row.n; first += kChunk) {
     const std::size_t n = std::min(kChunk, row.n - first);
     Locate(row, pass.support, first, n, chunk);
     EvaluateKernel(pass, n, chunk);
-    std::fill_n(chunk.value, n * stride, T(0));
+    std::fill_n(chunk.value, n * kMaxStride, T(0));
     ForVectors(VectorsPerRow(pass),
                [&]<int NV>(std::size_t vector) { DegridSamples<NV>(pass, chunk, n, box, vector); });
     for (std::size_t j = 0; j < n; ++j) {
       double zr = 0;
       double zi = 0;
-      CollectTerms(pass, chunk.w[j], chunk.value + j * stride, zr, zi);
+      CollectTerms(pass, chunk.w[j], chunk.value + j * kMaxStride, zr, zi);
       re[first + j] += static_cast<float>(zr * chunk.cosine[j] + zi * chunk.sine[j]);
       im[first + j] += static_cast<float>(zi * chunk.cosine[j] - zr * chunk.sine[j]);
     }

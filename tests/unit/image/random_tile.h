@@ -105,6 +105,7 @@ inline VisibilityBlock MakeRandomTile(const RandomTile& tile, int threads = 1) {
 // The cross-correlation samples of a block as the oracle wants them, with natural weights.
 inline std::vector<oracle::DirectSample> OracleSamples(const VisibilityBlock& block) {
   std::vector<oracle::DirectSample> samples;
+  samples.reserve(block.n_times() * block.n_baselines() * block.n_channels());
   const auto vis = block.vis_view();
   const auto flag = block.flag_view();
   const auto weight = block.weight_view();
