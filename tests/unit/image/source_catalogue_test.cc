@@ -1,0 +1,44 @@
+#include "image/source_catalogue.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "config/error.h"
+
+namespace contimg::image {
+namespace {
+
+class CatalogueTest : public testing::Test {
+ protected:
+  ~CatalogueTest() override { std::filesystem::remove(path_); }
+  std::vector<CatalogueSource> Read(const std::string& text, double ra_deg, double radius_deg) {
+    std::ofstream(path_) << text;
+    return ReadCatalogue(path_, {Angle::Degrees(ra_deg), Angle::Degrees(10)}, Angle::Degrees(radius_deg).rad());
+  }
+  std::filesystem::path path_ =
+      std::filesystem::temp_directory_path() / ("contimg_catalogue_" + std::to_string(getpid()) + ".csv");
+};
+
+TEST_F(CatalogueTest, KeepsTheNeighbourhoodAlsoAcrossRightAscensionZero) {
+  const auto sources =
+      Read("# survey\nname,ra_deg,dec_deg,peak_mjy\na,359.9,10.1,120\nb,0.2,9.8,80\nc,10,10,500\n", 0, 1);
+  ASSERT_EQ(sources.size(), 2U);
+  EXPECT_DOUBLE_EQ(sources[0].flux_jy, 0.12);
+  EXPECT_DOUBLE_EQ(sources[1].direction.ra.deg(), 0.2);
+}
+
+TEST_F(CatalogueTest, NamesTheFaultyLine) {
+  EXPECT_THROW(Read("ra,dec\n1,2\n", 0, 1), Error);
+  EXPECT_THROW(Read("", 0, 1), Error);
+  try {
+    Read("ra_deg,dec_deg,flux_jy\n1,2,3\n1,oops,3\n", 0, 180);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("line 3"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace contimg::image
