@@ -91,7 +91,6 @@ class Daemon {
   DiskReport disks_;
   std::vector<std::string> disk_troubles_before_;
   state::GroupSummary summary_;
-  bool summary_good_ = false;
   double started_, started_unix_;
   double next_summary_ = 0, next_disk_ = 0, next_sweep_ = 0, next_alive_ = 0;
   std::optional<double> stop_by_;
@@ -308,6 +307,13 @@ void Daemon::Tick() {
     if (now >= next_summary_) {
       next_summary_ = now + kSummaryS;
       summary_ = store_.Summary();
+      state::GroupQuery waiting;
+      waiting.states = {state::GroupState::kReady, state::GroupState::kFailed};
+      waiting.limit = 1;
+      waiting.newest_first = false;
+      const auto oldest = store_.List(waiting);
+      const double due = oldest.empty() ? 0 : std::max(oldest[0].next_attempt_at, oldest[0].first_file_at);
+      metrics_.SetOldestDispatchable(oldest.empty() ? 0 : std::max(0.0, clock_.Unix() - due));
       service_.Status(StatusLine());
     }
   } catch (const Error& error) {

@@ -5,8 +5,11 @@
 // what needs it and is reported; it does not end the service.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "config/os.h"
 #include "config/settings.h"
@@ -25,6 +28,14 @@ struct DaemonOptions {
 // Runs until SIGTERM or SIGINT. Throws Error when it cannot start: bad paths, another daemon on the same state
 // directory, a database that cannot be used, a port that is taken.
 void RunDaemon(const DaemonOptions& options);
+
+// The command line of contimg-stream.
+struct StreamArgs {
+  std::string config, log_level, log_format;
+  std::vector<std::string> overrides;
+  bool check_only = false;
+};
+void DescribeStream(CLI::App& app, StreamArgs& args);
 
 // `contimg-stream …`: parses the command line, loads the settings, runs the daemon. Returns the exit status.
 int RunStream(int argc, char** argv);

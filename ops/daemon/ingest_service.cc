@@ -417,16 +417,18 @@ void IngestService::CarryOut(const Decision& decision) {
     case DecisionKind::kConflict:
       add_file("conflict");
       note("conflict");
-      if (group->phase == ingest::GroupPhase::kHeld) {
-        writes.Add(id + ": held", [id, explanation, now](state::GroupStore& store) {
-          const auto found = store.Find(id);
-          if (!found || found->state == GroupState::kHeld) return;
-          state::TransitionDetails details;
-          details.actor = kActor;
-          details.detail = explanation;
-          store.Transition(id, GroupState::kHeld, details, now);
-        });
-      }
+      // Held unless a worker has begun: then the group goes on with what it has, and the conflict is on record.
+      writes.Add(id + ": held", [id, explanation, now](state::GroupStore& store) {
+        const auto found = store.Find(id);
+        if (!found || (found->state != GroupState::kCollecting && found->state != GroupState::kReady &&
+                       found->state != GroupState::kFailed)) {
+          return;
+        }
+        state::TransitionDetails details;
+        details.actor = kActor;
+        details.detail = explanation;
+        store.Transition(id, GroupState::kHeld, details, now);
+      });
       context_.metrics.FileRejected("conflict");
       Log(LogLevel::kError, id, "a person must choose: " + explanation);
       break;

@@ -10,22 +10,27 @@
 
 namespace contimg::ops {
 
-int RunStream(int argc, char** argv) {
-  CLI::App app{"contimg-stream: watches the correlator's files, groups them and has every group processed"};
+void DescribeStream(CLI::App& app, StreamArgs& args) {
+  app.description("contimg-stream: watches the correlator's files, groups them and has every group processed");
   app.set_version_flag("--version", std::string("contimg-stream ") + kVersion);
-  SettingsSources sources;
-  std::string config, log_level, log_format;
-  bool check_only = false;
-  app.add_option("--config", config, "TOML file with settings (default: $CONTIMG_CONFIG)")->check(CLI::ExistingFile);
-  app.add_option("--set", sources.overrides, "Override a setting: section.key=value (repeatable)");
-  app.add_option("--log-level", log_level, "debug, info, warn or error");
-  app.add_option("--log-format", log_format, "text or json");
-  app.add_flag("--check", check_only, "Check settings and directories, then end");
+  app.add_option("--config", args.config, "TOML file with settings (default: $CONTIMG_CONFIG)");
+  app.add_option("--set", args.overrides, "override a setting: section.key=value (repeatable)");
+  app.add_option("--log-level", args.log_level, "debug, info, warn or error");
+  app.add_option("--log-format", args.log_format, "text or json");
+  app.add_flag("--check", args.check_only, "check settings and directories, then end");
+}
+
+int RunStream(int argc, char** argv) {
+  CLI::App app;
+  StreamArgs args;
+  DescribeStream(app, args);
   try {
     app.parse(argc, argv);
-    if (!config.empty()) sources.file = config;
-    if (!log_level.empty()) sources.overrides.push_back("daemon.log_level=" + log_level);
-    if (!log_format.empty()) sources.overrides.push_back("daemon.log_format=" + log_format);
+    SettingsSources sources;
+    if (!args.config.empty()) sources.file = args.config;
+    sources.overrides = args.overrides;
+    if (!args.log_level.empty()) sources.overrides.push_back("daemon.log_level=" + args.log_level);
+    if (!args.log_format.empty()) sources.overrides.push_back("daemon.log_format=" + args.log_format);
     sources.environment = ProcessEnvironment();
 
     DaemonOptions options;
@@ -37,7 +42,7 @@ int RunStream(int argc, char** argv) {
       throw Error(ErrorKind::kUsage, "daemon", options.program.string(),
                   "expected the contimg program beside contimg-stream and found none");
     }
-    if (check_only) {
+    if (args.check_only) {
       ValidatePaths(options.settings);
       return 0;
     }

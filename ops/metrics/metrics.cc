@@ -81,7 +81,7 @@ struct Metrics::Families {
                            "Age of the oldest group that waits or runs, since its first file was seen; 0: none.")
                       .Add({});
   Gauge& queue_lag = AddGauge(registry, "contimg_queue_lag_seconds",
-                              "How long the group that is due longest has been waiting for a worker; 0: none.")
+                              "How long the oldest group that is due has been waiting for a worker; 0: none.")
                          .Add({});
   Gauge& since_last_file =
       AddGauge(registry, "contimg_seconds_since_last_file", "Since the last subband file was accepted.").Add({});

@@ -62,18 +62,16 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, nloh
   }
 
   convert::ConvertOptions options = MakeConvertOptions(job);
-  const auto hidden = [&](std::string_view what) {  // a name that IsUnfinishedName knows, so that a sweep takes it
-    return job.measurement_set.parent_path() /
-           fmt::format(".{}.{}.part-{}", job.measurement_set.filename().string(), what, ::getpid());
-  };
-  if (exists && job.replace_existing) options.output = hidden("new");
+  if (exists && job.replace_existing) {  // made beside it, under a name that IsUnfinishedName knows, then swapped
+    options.output = job.measurement_set.parent_path() /
+                     fmt::format(".{}.part-{}", job.measurement_set.filename().string(), ::getpid());
+    os.RemoveAll(options.output);
+  }
   convert::ConvertResult result = convert::ConvertGroup(job.inputs, options, context);
   if (options.output != job.measurement_set) {
-    const fs::path old = hidden("old");
-    os.Rename(job.measurement_set, old);
-    os.Rename(options.output, job.measurement_set);
+    os.Exchange(options.output, job.measurement_set);
     os.SyncDirectory(job.measurement_set.parent_path());
-    os.RemoveAll(old);
+    os.RemoveAll(options.output);
   }
 
   const convert::ConvertReport& report = result.report;

@@ -1,0 +1,353 @@
+#!/usr/bin/python3
+"""Soak of the daemon: simulated groups arrive shuffled and in bursts, some of them broken, while the daemon is killed
+again and again. At the end every group must be in exactly the right state, every product present once and readable,
+staging empty, and the audit trail without a gap.
+
+    tests/e2e/soak.py --bin build/release/bin                       short form (24 groups, 5 kills)
+    tests/e2e/soak.py --bin build/release/bin --groups 600 --kills 50
+
+Exit status 0: all held; 1: something did not (each finding is printed); 2: wrong use.
+"""
+import argparse
+import collections
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+# What may happen to a group, how often, and what must become of it.
+FAULTS = {
+    # name: (probability, final state, error kind)
+    "corrupt": (0.010, "dead", "incomplete"),      # one file is garbage: quarantined
+    "truncated": (0.010, "dead", "incomplete"),    # one file is cut: quarantined
+    "missing": (0.010, "dead", "incomplete"),      # one subband never comes
+    "wrong_band": (0.010, "dead", "bad_input"),    # one file holds another subband's frequencies
+    "duplicate": (0.020, "done", None),            # one file comes twice under another stamp
+    "rewritten": (0.020, "done", None),            # one file is sent again under its own name
+    "conflict": (0.010, "held", None),             # one subband comes twice with other content
+    "late": (0.020, "done", None),                 # one subband comes after the deadline
+}
+
+
+class Soak:
+    def __init__(self, args):
+        self.args = args
+        self.random = random.Random(args.seed)
+        self.root = pathlib.Path(args.workdir or tempfile.mkdtemp(prefix="contimg-soak-"))
+        self.incoming = self.root / "scratch" / "incoming"
+        self.staging = pathlib.Path("/dev/shm") / f"contimg-soak-{os.getpid()}"
+        self.contimg = str(pathlib.Path(args.bin).resolve() / "contimg")
+        self.stream = str(pathlib.Path(args.bin).resolve() / "contimg-stream")
+        self.daemon = None
+        self.kills = 0
+        self.findings = []
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONTIMG_")}
+        self.environment.update({
+            "CONTIMG_SCRATCH_DIR": str(self.root / "scratch"),
+            "CONTIMG_STATE_DIR": str(self.root / "state"),
+            "CONTIMG_STAGING_DIR": str(self.staging),
+            "CONTIMG_HTTP_LISTEN": "127.0.0.1:0",
+            "CONTIMG_INGEST_STABLE_S": "0.5",
+            "CONTIMG_INGEST_DEADLINE_S": str(args.deadline),
+            "CONTIMG_INGEST_QUARANTINE_AFTER_S": "3",
+            "CONTIMG_INGEST_RESCAN_S": "5",
+            "CONTIMG_QUEUE_BACKOFF_FIRST_S": "1",
+            "CONTIMG_QUEUE_BACKOFF_LIMIT_S": "5",
+            "CONTIMG_QUEUE_LEASE_S": "30",
+            "CONTIMG_QUEUE_HEARTBEAT_S": "5",
+            "CONTIMG_QUEUE_ORDER": "oldest",
+            "CONTIMG_EXECUTOR_JOBS": "2",
+            "CONTIMG_EXECUTOR_THREADS": "1",
+            "CONTIMG_EXECUTOR_KILL_AFTER_S": "2",
+            "CONTIMG_CONVERT_DURABLE": "false" if args.fast else "true",
+            # A soak must run on whatever disk there is.
+            "CONTIMG_DISK_WARN_USED_FRACTION": "0.999",
+            "CONTIMG_DISK_CRITICAL_USED_FRACTION": "0.9999",
+            "CONTIMG_DISK_WARN_FREE_BYTES": "1000000",
+            "CONTIMG_DISK_CRITICAL_FREE_BYTES": "500000",
+            "CONTIMG_IMAGE_ENABLED": "false",
+            "CONTIMG_CALIBRATE_POLICY": "uncalibrated",
+            "CONTIMG_FLAG_ENABLED": "false",
+        })
+        for name, value in (item.split("=", 1) for item in args.set):
+            self.environment[name] = value
+
+    def find(self, sentence):
+        self.findings.append(sentence)
+        print("FOUND:", sentence, flush=True)
+
+    def run(self, *words):
+        return subprocess.run([self.contimg, *words], env=self.environment, capture_output=True, text=True, check=False)
+
+    # --- input ---------------------------------------------------------------------------------------------------
+    def simulate(self):
+        self.pool = self.root / "pool"
+        other = self.root / "other"
+        for folder, seed in ((self.pool, 1), (other, 2)):
+            done = self.run("simulate", "--out", str(folder), "--truth", str(self.root), "--tiles",
+                            str(self.args.groups), "--antennas", "4", "--integrations", "2", "--channels", "4",
+                            "--quiet", "--seed", str(seed))
+            if done.returncode != 0:
+                sys.exit(f"simulate failed: {done.stderr}")
+        by_stamp = collections.defaultdict(dict)
+        for path in sorted(self.pool.glob("*_sb??.hdf5")):
+            stamp, rest = path.name.split("_sb")
+            by_stamp[stamp][int(rest[:2])] = path
+        self.expected = {}
+        deliveries = []  # (not before this fraction of the whole, how, source, name)
+        self.withheld = []  # (source, name, group, state of the group at which it is sent)
+        for group, (stamp, files) in enumerate(sorted(by_stamp.items())):
+            fault = self.draw_fault(group)
+            self.expected[stamp] = (FAULTS[fault][1:] if fault else ("done", None)) + (fault,)
+            victim = self.random.randrange(16)
+            start = group / len(by_stamp)
+            for subband, path in files.items():
+                at = start + self.random.random() * 0.02
+                if subband == victim and fault == "missing":
+                    continue
+                if subband == victim and fault == "late":
+                    self.withheld.append((path, path.name, stamp, "dead"))
+                    continue
+                if subband == victim and fault in ("corrupt", "truncated", "wrong_band"):
+                    path = self.damage(fault, path, files, subband)
+                deliveries.append((at, path, path.name if path.parent == self.pool else f"{stamp}_sb{subband:02d}.hdf5"))
+            name = f"{stamp}_sb{victim:02d}.hdf5"
+            one_later = stamp[:-1] + str((int(stamp[-1]) + 1) % 10)
+            if fault == "duplicate":
+                deliveries.append((start + 0.03, files[victim], f"{one_later}_sb{victim:02d}.hdf5"))
+            elif fault == "rewritten":
+                deliveries.append((start + 0.03, files[victim], name))
+            elif fault == "conflict":
+                # The last regular file waits until the group is held, so that it never becomes complete before.
+                mine = [d for d in deliveries if d[2].startswith(stamp) and d[2] != name]
+                last = max(mine, key=lambda d: d[0])
+                deliveries.remove(last)
+                self.withheld.append((last[1], last[2], stamp, "held"))
+                deliveries.append((start + 0.03, other / name, f"{one_later}_sb{victim:02d}.hdf5"))
+        self.deliveries = sorted(deliveries, key=lambda d: d[0])
+
+    def draw_fault(self, group):
+        names = list(FAULTS)
+        if not self.args.groups >= 200:  # the short form has one of each
+            return names[group // 2] if group % 2 == 1 and group // 2 < len(names) else None
+        drawn = self.random.random()
+        for name in names:
+            drawn -= FAULTS[name][0]
+            if drawn < 0:
+                return name
+        return None
+
+    def damage(self, fault, path, files, subband):
+        folder = self.root / "damaged"
+        folder.mkdir(exist_ok=True)
+        target = folder / path.name
+        data = bytearray(path.read_bytes())
+        if fault == "corrupt":
+            data[:2048] = self.random.randbytes(2048)
+        elif fault == "truncated":
+            data = data[:len(data) // 2]
+        else:
+            data = bytearray(files[(subband + 5) % 16].read_bytes())
+        target.write_bytes(data)
+        return target
+
+    def deliver(self, source, name):
+        target = self.incoming / name
+        how = self.random.random()
+        if how < 0.5:  # as rsync does: a dotted temporary, then a rename
+            temporary = self.incoming / f".{name}.Xy12ab"
+            shutil.copyfile(source, temporary)
+            temporary.rename(target)
+        elif how < 0.9:
+            shutil.copyfile(source, target)
+        else:  # slowly, under the final name
+            data = source.read_bytes()
+            with open(target, "wb") as out:
+                out.write(data[:len(data) // 2])
+                out.flush()
+                time.sleep(0.05)
+                out.write(data[len(data) // 2:])
+
+    # --- the daemon ----------------------------------------------------------------------------------------------
+    def start_daemon(self):
+        with open(self.root / "daemon.log", "ab") as log:
+            self.daemon = subprocess.Popen([self.stream], env=self.environment, stdout=log, stderr=log)
+
+    def keep_alive(self):
+        status = self.daemon.poll()
+        if status is not None:
+            self.find(f"the daemon ended by itself with status {status}")
+            self.start_daemon()
+
+    def kill(self):
+        self.daemon.send_signal(signal.SIGKILL)
+        self.daemon.wait()
+        self.kills += 1
+        self.start_daemon()
+
+    def states(self):
+        done = self.run("queue", "list", "--json")
+        if done.returncode != 0:
+            return {}
+        return {row["id"]: row for row in json.loads(done.stdout)}
+
+    # --- the run -------------------------------------------------------------------------------------------------
+    def go(self):
+        self.incoming.mkdir(parents=True, exist_ok=True)
+        (self.root / "state").mkdir(exist_ok=True)
+        begun = time.time()
+        self.simulate()
+        print(f"{len(self.expected)} groups simulated in {time.time() - begun:.0f} s below {self.root}", flush=True)
+        self.start_daemon()
+        begun = time.time()
+        # Half of the kills while files arrive, half while the queue is worked off.
+        n_early = self.args.kills // 2
+        kill_at = sorted(self.random.sample(range(len(self.deliveries)), n_early))
+        for n, (_, source, name) in enumerate(self.deliveries):
+            self.deliver(source, name)
+            if kill_at and n >= kill_at[0]:
+                kill_at.pop(0)
+                self.kill()
+            if n % 97 == 0:
+                time.sleep(self.random.random() * 0.3)  # bursts
+                self.keep_alive()
+        print(f"{len(self.deliveries)} files delivered in {time.time() - begun:.0f} s, {self.kills} kills", flush=True)
+        waiting = list(self.withheld)
+        last_kill = time.time()
+        limit = time.time() + self.args.limit
+        while time.time() < limit:
+            time.sleep(0.5)
+            self.keep_alive()
+            states = self.states()
+            for item in list(waiting):
+                if states.get(item[2], {}).get("state") == item[3]:
+                    self.deliver(item[0], item[1])
+                    waiting.remove(item)
+            if self.kills < self.args.kills and time.time() - last_kill > self.args.kill_every * self.random.random():
+                self.kill()
+                last_kill = time.time()
+            right = sum(1 for stamp, (state, kind, _) in self.expected.items()
+                        if states.get(stamp, {}).get("state") == state)
+            if right == len(self.expected) and self.kills >= self.args.kills and not waiting:
+                break
+        self.took = time.time() - begun
+        time.sleep(3)
+        self.daemon.send_signal(signal.SIGTERM)
+        try:
+            if self.daemon.wait(timeout=60) != 0:
+                self.find(f"SIGTERM: exit status {self.daemon.returncode}")
+        except subprocess.TimeoutExpired:
+            self.find("SIGTERM: did not stop within 60 s")
+            self.daemon.kill()
+
+    # --- judgement -----------------------------------------------------------------------------------------------
+    def judge(self):
+        states = self.states()
+        for stamp in sorted(set(states) - set(self.expected)):
+            self.find(f"{stamp}: a group that nobody sent ({states[stamp]['state']})")
+        for stamp, (state, kind, fault) in self.expected.items():
+            row = states.get(stamp)
+            if row is None:
+                self.find(f"{stamp} ({fault}): lost")
+            elif (row["state"], row["error_kind"]) != (state, kind):
+                self.find(f"{stamp} ({fault}): expected {state} {kind} and found {row['state']} {row['error_kind']}: "
+                          f"{row['error']}")
+        self.judge_products()
+        self.judge_trail(states)
+        for name in ("corrupt", "truncated"):
+            for stamp, (_, _, fault) in self.expected.items():
+                if fault == name and not list((self.root / "scratch" / "quarantine").glob(f"*/{stamp}_sb??.hdf5.reason")):
+                    self.find(f"{stamp} ({fault}): its bad file is not in quarantine")
+
+    def judge_products(self):
+        try:
+            from casacore.tables import table
+        except ImportError:
+            table = None
+            print("python3-casacore is absent: products are not opened")
+        wanted = {stamp for stamp, (state, _, _) in self.expected.items() if state == "done"}
+        found = collections.Counter(p.name[:-3] for p in (self.root / "scratch").rglob("*.ms") if p.is_dir())
+        for stamp in sorted(wanted | set(found)):
+            if found[stamp] != (1 if stamp in wanted else 0):
+                self.find(f"{stamp}: {found[stamp]} Measurement Sets, expected {1 if stamp in wanted else 0}")
+        if table is not None:
+            for path in (self.root / "scratch" / "ms" / "science").glob("*/*.ms"):
+                try:
+                    with table(str(path), ack=False) as ms, table(str(path / "SPECTRAL_WINDOW"), ack=False) as windows:
+                        rows, n_windows = ms.nrows(), windows.nrows()
+                        ms.getcol("DATA")
+                    if rows != 2 * 10 * 16 or n_windows != 16:
+                        self.find(f"{path}: {rows} rows in {n_windows} windows, expected 320 in 16")
+                except RuntimeError as error:
+                    self.find(f"{path}: {error}")
+        for left in (self.root / "scratch").rglob(".*.part-*"):
+            self.find(f"{left}: unfinished and left behind")
+        for root in (self.staging, self.root / "scratch" / "tmp" / "staging"):
+            for left in root.glob("*") if root.exists() else []:
+                self.find(f"{left}: staging is not empty")
+        for stamp, (state, kind, fault) in self.expected.items():
+            log = self.root / "scratch" / "ms" / "failed" / stamp[:10] / f"{stamp}.log"
+            if (state == "dead") != log.exists():
+                self.find(f"{stamp} ({fault}): {state}, and its failed log {'exists' if log.exists() else 'is absent'}")
+
+    def judge_trail(self, states):
+        database = sqlite3.connect(f"file:{self.root}/state/ingest.sqlite3?mode=ro", uri=True)
+        self.attempts = 0
+        for stamp in self.expected:
+            before, n_done = None, 0
+            for kind, source, target in database.execute(
+                    "SELECT kind, from_state, to_state FROM events WHERE group_id = ? ORDER BY id", (stamp,)):
+                if kind != "state":
+                    continue
+                if before is not None and source != before:
+                    self.find(f"{stamp}: the trail jumps from {before} to {source} -> {target}")
+                before = target
+                n_done += target == "done"
+                self.attempts += target == "running"
+            if stamp in states and before != states[stamp]["state"]:
+                self.find(f"{stamp}: the trail ends in {before}, the group is {states[stamp]['state']}")
+            if n_done > 1:
+                self.find(f"{stamp}: done {n_done} times")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bin", required=True, help="folder with contimg and contimg-stream")
+    parser.add_argument("--groups", type=int, default=24)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--deadline", type=float, default=15, help="ingest.deadline_s, seconds")
+    parser.add_argument("--kill-every", type=float, default=8, help="longest time between late kills, seconds")
+    parser.add_argument("--limit", type=float, default=3600, help="give up after so many seconds")
+    parser.add_argument("--fast", action="store_true", help="without syncs of products")
+    parser.add_argument("--set", action="append", default=[], metavar="CONTIMG_X=Y", help="environment of the daemon")
+    parser.add_argument("--workdir", help="an empty folder; default: a temporary one, removed when all is well")
+    args = parser.parse_args()
+    soak = Soak(args)
+    print(f"seed {args.seed}", flush=True)
+    try:
+        soak.go()
+        soak.judge()
+    finally:
+        if soak.daemon and soak.daemon.poll() is None:
+            soak.daemon.kill()
+    states = collections.Counter(row["state"] for row in soak.states().values())
+    print(f"{len(soak.expected)} groups, {soak.kills} kills, {soak.attempts} attempts in {soak.took:.0f} s: {dict(states)}")
+    if soak.findings:
+        print(f"{len(soak.findings)} findings; everything is kept in {soak.root}")
+        return 1
+    if not args.workdir:
+        shutil.rmtree(soak.root)
+    shutil.rmtree(soak.staging, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+// The real operating system with one fault: the n-th call that changes something fails, or ends the process there.
+// Calls are counted from 1; every call of Os and OsFile that can lose or expose a product counts.
+#pragma once
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "config/error.h"
+#include "config/os.h"
+
+namespace contimg::testing {
+
+class FaultyOs final : public Os {
+ public:
+  enum class Fault {
+    kNone,
+    kFailBefore,  // the call throws and does nothing
+    kKillBefore,  // SIGKILL before the call
+    kKillAfter,   // SIGKILL when the call has been carried out
+  };
+  FaultyOs() = default;
+  FaultyOs(Fault fault, int at, int error_number = 0) : fault_(fault), at_(at), error_number_(error_number) {}
+
+  int n_calls() const { return n_calls_; }
+  // The name of the call at which the fault came; empty when it did not come.
+  const std::string& fault_at() const { return fault_at_; }
+  // Instead of the true free space.
+  void SetSpace(const DiskSpace& space) { space_ = std::make_unique<DiskSpace>(space); }
+
+  std::unique_ptr<OsFile> Create(const Path& path) override {
+    std::unique_ptr<OsFile> file;
+    Do("create", path, [&] { file = real_.Create(path); });
+    return std::make_unique<File>(*this, path, std::move(file));
+  }
+  std::unique_ptr<OsFile> OpenForUpdate(const Path& path) override {
+    std::unique_ptr<OsFile> file;
+    Do("open", path, [&] { file = real_.OpenForUpdate(path); });
+    return std::make_unique<File>(*this, path, std::move(file));
+  }
+  void CreateDirectories(const Path& path) override {
+    Do("create directories", path, [&] { real_.CreateDirectories(path); });
+  }
+  void Rename(const Path& from, const Path& to) override {
+    Do("rename", to, [&] { real_.Rename(from, to); });
+  }
+  void RenameNew(const Path& from, const Path& to) override {
+    Do("rename new", to, [&] { real_.RenameNew(from, to); });
+  }
+  void Exchange(const Path& a, const Path& b) override {
+    Do("exchange", b, [&] { real_.Exchange(a, b); });
+  }
+  void HardLink(const Path& from, const Path& to) override {
+    Do("link", to, [&] { real_.HardLink(from, to); });
+  }
+  void CopyFile(const Path& from, const Path& to) override {
+    Do("copy", to, [&] { real_.CopyFile(from, to); });
+  }
+  void RemoveAll(const Path& path) override {
+    Do("remove", path, [&] { real_.RemoveAll(path); });
+  }
+  void SyncFile(const Path& path) override {
+    Do("sync file", path, [&] { real_.SyncFile(path); });
+  }
+  void SyncDirectory(const Path& path) override {
+    Do("sync directory", path, [&] { real_.SyncDirectory(path); });
+  }
+  DiskSpace Space(const Path& path) override { return space_ ? *space_ : real_.Space(path); }
+
+ private:
+  class File final : public OsFile {
+   public:
+    File(FaultyOs& os, Path path, std::unique_ptr<OsFile> file)
+        : os_(os), path_(std::move(path)), file_(std::move(file)) {}
+    void WriteAt(const void* data, std::size_t size, std::uint64_t offset) override {
+      os_.Do("write", path_, [&] { file_->WriteAt(data, size, offset); });
+    }
+    void Resize(std::uint64_t size) override {
+      os_.Do("resize", path_, [&] { file_->Resize(size); });
+    }
+    void Reserve(std::uint64_t size) override {
+      os_.Do("reserve", path_, [&] { file_->Reserve(size); });
+    }
+    void Sync() override {
+      os_.Do("sync", path_, [&] { file_->Sync(); });
+    }
+    void Close() override {
+      os_.Do("close", path_, [&] { file_->Close(); });
+    }
+
+   private:
+    FaultyOs& os_;
+    Path path_;
+    std::unique_ptr<OsFile> file_;
+  };
+
+  void Do(const char* what, const Path& path, const std::function<void()>& call) {
+    const bool here = ++n_calls_ == at_ && fault_ != Fault::kNone;
+    if (here) fault_at_ = std::string(what) + " " + path.string();
+    if (here && fault_ == Fault::kFailBefore) throw SystemError("files", path.string(), "cannot do", error_number_);
+    if (here && fault_ == Fault::kKillBefore) ::kill(::getpid(), SIGKILL);
+    call();
+    if (here && fault_ == Fault::kKillAfter) ::kill(::getpid(), SIGKILL);
+  }
+
+  Os& real_ = RealOs();
+  Fault fault_ = Fault::kNone;
+  int at_ = 0;
+  int error_number_ = 0;
+  std::atomic<int> n_calls_{0};
+  std::string fault_at_;
+  std::unique_ptr<DiskSpace> space_;
+};
+
+}  // namespace contimg::testing

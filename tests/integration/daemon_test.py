@@ -1,0 +1,454 @@
+#!/usr/bin/python3
+"""The daemon from outside: started as a service is, fed files, disturbed, and asked what it did.
+
+    CONTIMG_BIN_DIR=build/release/bin /usr/bin/python3 tests/integration/daemon_test.py [-v] [DaemonTest.test_name…]
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import unittest
+import urllib.parse
+import urllib.error
+import urllib.request
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("CONTIMG_BIN_DIR", SOURCE / "build/release/bin")).resolve()
+
+
+def wait_for(condition, seconds=60, step=0.1):
+    """The first true value of condition(), or a failure that says what it was last."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s; last: {value!r}")
+        time.sleep(step)
+
+
+class DaemonTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.pool = pathlib.Path(tempfile.mkdtemp(prefix="contimg-pool-"))
+        cls.addClassCleanup(shutil.rmtree, cls.pool)
+        subprocess.run([BIN / "contimg", "simulate", "--out", cls.pool, "--truth", tempfile.gettempdir() + "/contimg-truth",
+                        "--tiles", "3", "--antennas", "4", "--integrations", "2", "--channels", "4", "--quiet"],
+                       check=True)
+        cls.stamps = sorted({p.name.split("_sb")[0] for p in cls.pool.glob("*.hdf5")})
+
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="contimg-daemon-"))
+        self.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
+        self.staging = pathlib.Path(f"/dev/shm/contimg-test-{os.getpid()}")
+        self.addCleanup(shutil.rmtree, self.staging, ignore_errors=True)
+        self.incoming = self.root / "scratch/incoming"
+        self.incoming.mkdir(parents=True)
+        (self.root / "state").mkdir()
+        self.bin = BIN
+        self.processes = []
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONTIMG_")}
+        self.environment.update(
+            CONTIMG_SCRATCH_DIR=str(self.root / "scratch"), CONTIMG_STATE_DIR=str(self.root / "state"),
+            CONTIMG_STAGING_DIR=str(self.staging), CONTIMG_HTTP_LISTEN="127.0.0.1:0", CONTIMG_INGEST_STABLE_S="0.5",
+            CONTIMG_INGEST_DEADLINE_S="60", CONTIMG_INGEST_QUARANTINE_AFTER_S="2", CONTIMG_QUEUE_BACKOFF_FIRST_S="0.5",
+            CONTIMG_QUEUE_BACKOFF_LIMIT_S="2", CONTIMG_EXECUTOR_KILL_AFTER_S="1", CONTIMG_IMAGE_ENABLED="false",
+            CONTIMG_FLAG_ENABLED="false", CONTIMG_CALIBRATE_POLICY="uncalibrated", CONTIMG_DISK_WARN_FREE_BYTES="1000000",
+            CONTIMG_DISK_CRITICAL_FREE_BYTES="500000", CONTIMG_DISK_WARN_USED_FRACTION="0.999",
+            CONTIMG_DISK_CRITICAL_USED_FRACTION="0.9999")
+
+    def tearDown(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    # --- tools ---------------------------------------------------------------------------------------------------
+    def start(self, wait=True, **more):
+        log = open(self.root / "log", "ab")
+        self.addCleanup(log.close)
+        process = subprocess.Popen([self.bin / "contimg-stream"], env={**self.environment, **more}, stdout=log, stderr=log)
+        self.processes.append(process)
+        if wait:
+            wait_for(lambda: self.port() and self.get("/healthz")[0] == 200, 30)
+        return process
+
+    def log(self):
+        return (self.root / "log").read_text()
+
+    def port(self):
+        try:
+            words = (self.root / "state/contimg-stream.lock").read_text().split()
+        except FileNotFoundError:
+            return None
+        return int(words[1].rsplit(":", 1)[1]) if len(words) == 2 else None
+
+    def get(self, path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except (urllib.error.URLError, ConnectionError):
+            return None, ""
+
+    def contimg(self, *words):
+        return subprocess.run([self.bin / "contimg", *words], env=self.environment, capture_output=True, text=True,
+                              check=False)
+
+    def groups(self):
+        return {row["id"]: row for row in json.loads(self.contimg("queue", "list", "--json").stdout or "[]")}
+
+    def state(self, stamp):
+        return self.groups().get(stamp, {}).get("state")
+
+    def send(self, stamp, subbands=range(16)):
+        for subband in subbands:
+            name = f"{stamp}_sb{subband:02d}.hdf5"
+            shutil.copyfile(self.pool / name, self.incoming / f".{name}.part")
+            (self.incoming / f".{name}.part").rename(self.incoming / name)
+
+    def metric(self, name):
+        for line in self.get("/metrics")[1].splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[-1])
+        return None
+
+    def replace_worker(self, script):
+        """From now on workers are this shell script; $REAL is the true program."""
+        self.bin = self.root / "bin"
+        self.bin.mkdir()
+        shutil.copy(BIN / "contimg-stream", self.bin)
+        worker = self.bin / "contimg"
+        worker.write_text(f"#!/bin/bash\nREAL={BIN}/contimg\n"
+                          f"if [ \"$1\" != worker ] || [ \"$2\" = --check-files ]; then exec \"$REAL\" \"$@\"; fi\n{script}\n")
+        worker.chmod(worker.stat().st_mode | stat.S_IXUSR)
+
+    # --- the normal course ---------------------------------------------------------------------------------------
+    def test_complete_group_becomes_a_measurement_set_within_a_second_of_its_last_file(self):
+        self.start()
+        stamp = self.stamps[0]
+        self.send(stamp, range(15))
+        time.sleep(1)
+        self.assertEqual(self.state(stamp), "collecting")
+        self.send(stamp, [15])
+        closed = time.time()
+        wait_for(lambda: self.state(stamp) == "done", 60)
+        database = sqlite3.connect(f"file:{self.root}/state/ingest.sqlite3?mode=ro", uri=True)
+        ready = database.execute("SELECT at FROM events WHERE to_state = 'ready'").fetchone()[0]
+        print(f"\nfile closed -> group ready: {ready - closed:.3f} s", file=sys.stderr)
+        self.assertTrue((self.root / f"scratch/ms/science/{stamp[:10]}/{stamp}.ms/table.dat").exists())
+        self.assertEqual(list(self.staging.glob("*")), [])
+
+    def test_metrics_pass_promtool_and_status_is_json(self):
+        self.start()
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "done")
+        text = self.get("/metrics")[1]
+        check = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+        self.assertEqual((check.returncode, check.stdout + check.stderr), (0, ""))
+        self.assertEqual(self.metric("contimg_files_accepted_total"), 16)
+        status = json.loads(self.contimg("status", "--json").stdout)
+        self.assertEqual(status["daemon"], "running")
+        self.assertTrue(status["ready"])
+        self.assertEqual(self.get("/readyz")[0], 200)
+        self.assertEqual(self.get("/nothing")[0], 404)
+
+    def test_prometheus_scrapes_the_right_figures(self):
+        if shutil.which("prometheus") is None:
+            self.skipTest("prometheus is not installed")
+        self.start()
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "done")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        config = self.root / "prometheus.yml"
+        config.write_text(textwrap.dedent(f"""
+            global: {{scrape_interval: 1s}}
+            scrape_configs:
+              - job_name: contimg
+                static_configs: [{{targets: ['127.0.0.1:{self.port()}']}}]
+            """))
+        server = subprocess.Popen(["prometheus", f"--config.file={config}", f"--storage.tsdb.path={self.root}/tsdb",
+                                   f"--web.listen-address=127.0.0.1:{port}"], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+        self.processes.append(server)
+
+        def query(expression):
+            url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    result = json.load(answer)["data"]["result"]
+            except (urllib.error.URLError, ConnectionError):
+                return None
+            return float(result[0]["value"][1]) if result else None
+
+        self.assertEqual(wait_for(lambda: query("up{job='contimg'}"), 60), 1)
+        wait_for(lambda: query("contimg_groups{state='done'}") == 1, 20)
+        self.assertEqual(query("contimg_files_accepted_total"), 16)
+        self.assertEqual(query("contimg_jobs_total{outcome='ok'}"), 1)
+        self.assertEqual(query("contimg_stage_duration_seconds_count{stage='convert'}"), 1)
+
+    # --- the service manager -------------------------------------------------------------------------------------
+    def test_tells_the_service_manager_ready_alive_status_reloading_and_stopping(self):
+        path = str(self.root / "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(path)
+            manager.settimeout(0.2)
+            heard = []
+
+            def listen():
+                try:
+                    while True:
+                        heard.append(manager.recv(4096).decode())
+                except TimeoutError:
+                    pass
+                return "\n".join(heard)
+
+            process = self.start(wait=False, NOTIFY_SOCKET=path, WATCHDOG_USEC="400000")
+            wait_for(lambda: "READY=1" in listen(), 30)
+            wait_for(lambda: listen().count("WATCHDOG=1") >= 3, 10)
+            self.assertIn("STATUS=", listen())
+            process.send_signal(signal.SIGHUP)
+            wait_for(lambda: "RELOADING=1" in listen() and listen().count("READY=1") == 2, 10)
+            process.send_signal(signal.SIGTERM)
+            wait_for(lambda: "STOPPING=1" in listen(), 10)
+            self.assertEqual(process.wait(20), 0)
+
+    def test_reload_takes_new_settings_and_keeps_the_old_ones_when_they_are_wrong(self):
+        config = self.root / "contimg.toml"
+        config.write_text("[ingest]\nmin_subbands = 12\n")
+        process = self.start(CONTIMG_CONFIG=str(config))
+        config.write_text("[ingest]\nmin_subbandz = 12\n")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "the old settings stay" in self.log(), 10)
+        config.write_text("[daemon]\nlog_format = 'json'\n")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: '"message":"settings reloaded' in self.log(), 10)
+
+    def test_second_daemon_on_the_same_state_refuses(self):
+        self.start()
+        second = subprocess.run([self.bin / "contimg-stream"], env=self.environment, capture_output=True, text=True,
+                                timeout=30, check=False)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("another contimg-stream", second.stderr)
+
+    def test_sigterm_hands_work_back(self):
+        self.replace_worker("trap '' TERM; sleep 100")
+        process = self.start()
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "running")
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(20), 0)
+        self.assertLess(time.monotonic() - begun, 15)
+        self.assertEqual(self.state(self.stamps[0]), "ready")
+
+    # --- failures of workers -------------------------------------------------------------------------------------
+    def test_crash_is_tried_twice_then_dead_with_a_log_that_says_why(self):
+        self.replace_worker("echo last words >&2; kill -SEGV $$")
+        self.start()
+        stamp = self.stamps[0]
+        self.send(stamp)
+        wait_for(lambda: self.state(stamp) == "dead")
+        row = self.groups()[stamp]
+        self.assertEqual((row["error_kind"], row["attempts"]), ("crash", 2))
+        log = (self.root / f"scratch/ms/failed/{stamp[:10]}/{stamp}.log").read_text()
+        for words in ("signal 11", "peak memory", "last words", "repeat with", "worker"):
+            self.assertIn(words, log)
+        # The command in the log repeats the job (with the worker that does not crash).
+        command = next(line.split("repeat with", 1)[1].split() for line in log.splitlines() if "repeat with" in line)
+        again = subprocess.run([BIN / "contimg", *command[1:]], capture_output=True, text=True, check=False)
+        self.assertEqual(again.returncode, 0, again.stderr)
+
+    def test_hanging_worker_is_ended_at_its_time_limit(self):
+        self.environment["CONTIMG_EXECUTOR_JOB_LIMIT_S"] = "1"
+        self.replace_worker("trap '' TERM; sleep 1000")
+        self.start()
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "dead")
+        self.assertEqual(self.groups()[self.stamps[0]]["error_kind"], "timeout")
+
+    def test_worker_over_its_memory_limit_is_ended(self):
+        self.environment["CONTIMG_EXECUTOR_MEMORY_BYTES"] = "100000000"
+        self.environment["CONTIMG_QUEUE_MAX_ATTEMPTS"] = "2"
+        self.replace_worker("exec /usr/bin/python3 -c 'import time; x = bytearray(300000000); time.sleep(100)'")
+        self.start()
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "dead")
+        row = self.groups()[self.stamps[0]]
+        self.assertEqual(row["error_kind"], "resource")
+        self.assertIn("may use 0.10 GB", row["error"])
+
+    def test_workers_die_with_the_daemon_and_their_groups_go_on(self):
+        self.replace_worker(f"echo $$ >> {self.root}/pids; [ -e {self.root}/go ] && exec $REAL \"$@\"; sleep 1000")
+        process = self.start()
+        self.send(self.stamps[0])
+        pid = int(wait_for(lambda: (self.root / "pids").exists() and (self.root / "pids").read_text().split())[0])
+        process.kill()
+        process.wait()
+        wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 10)
+        (self.root / "go").touch()
+        self.start()
+        wait_for(lambda: self.state(self.stamps[0]) == "done")
+
+    # --- the operator --------------------------------------------------------------------------------------------
+    def test_operator_cancels_a_running_group_and_requeues_it(self):
+        self.replace_worker(f"[ -e {self.root}/go ] && exec $REAL \"$@\"; sleep 1000")
+        self.start()
+        stamp = self.stamps[0]
+        self.send(stamp)
+        wait_for(lambda: self.state(stamp) == "running")
+        self.assertEqual(self.contimg("queue", "cancel", stamp).returncode, 0)
+        wait_for(lambda: self.metric("contimg_workers_running") == 0, 20)
+        self.assertEqual(self.state(stamp), "cancelled")
+        (self.root / "go").touch()
+        self.assertEqual(self.contimg("queue", "requeue", stamp, "--reason", "by mistake").returncode, 0)
+        wait_for(lambda: self.state(stamp) == "done")
+        # Done groups can be made anew: still one product.
+        self.assertEqual(self.contimg("queue", "requeue", stamp).returncode, 0)
+        wait_for(lambda: self.groups()[stamp]["state"] == "done" and self.metric("contimg_jobs_total") is None
+                 and self.get("/metrics")[1].count('outcome="ok"') == 1
+                 and 'contimg_jobs_total{outcome="ok",stage="convert"} 2' in self.get("/metrics")[1], 60)
+        self.assertEqual(len(list((self.root / "scratch/ms/science").glob("*/*"))), 1)
+        self.assertEqual([p for p in (self.root / "scratch/ms/science").rglob(".*")], [])
+
+    def test_hold_and_release(self):
+        self.replace_worker(f"while [ ! -e {self.root}/go ]; do sleep 0.1; done; exec $REAL \"$@\"")
+        self.start()
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "running")
+        self.send(self.stamps[1])
+        wait_for(lambda: self.state(self.stamps[1]) == "ready")
+        self.assertEqual(self.contimg("queue", "hold", self.stamps[1]).returncode, 0)
+        (self.root / "go").touch()
+        wait_for(lambda: self.state(self.stamps[0]) == "done")
+        time.sleep(2)
+        self.assertEqual(self.state(self.stamps[1]), "held")
+        self.assertEqual(self.contimg("queue", "release", self.stamps[1]).returncode, 0)
+        wait_for(lambda: self.state(self.stamps[1]) == "done")
+
+    def test_wrong_requests_are_refused_with_a_sentence(self):
+        self.start()
+        for words in (("queue", "requeue", "2000-01-01T00:00:00"), ("queue", "cancel"), ("queue", "list", "--state", "x")):
+            done = self.contimg(*words)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+
+    # --- trouble around it ---------------------------------------------------------------------------------------
+    def test_locked_database_delays_and_loses_nothing(self):
+        self.start()
+        lock = sqlite3.connect(self.root / "state/ingest.sqlite3", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        self.send(self.stamps[0])
+        time.sleep(20)
+        self.assertEqual(self.get("/healthz")[0], 200)
+        self.assertEqual(self.get("/readyz")[0], 503)
+        lock.execute("ROLLBACK")
+        wait_for(lambda: self.state(self.stamps[0]) == "done")
+
+    def test_unreadable_file_goes_to_quarantine_and_the_group_waits_for_a_good_one(self):
+        self.start()
+        stamp = self.stamps[0]
+        self.send(stamp, range(15))
+        name = f"{stamp}_sb15.hdf5"
+        (self.incoming / name).write_bytes((self.pool / name).read_bytes()[:50000])
+        wait_for(lambda: list((self.root / "scratch/quarantine").glob(f"*/{name}.reason")))
+        self.assertFalse((self.incoming / name).exists())
+        self.assertEqual(self.state(stamp), "collecting")
+        self.send(stamp, [15])
+        wait_for(lambda: self.state(stamp) == "done")
+
+    def test_other_names_are_ignored(self):
+        self.start()
+        for name in (f"{self.stamps[0]}_sb00_incomplete.hdf5", f".{self.stamps[0]}_sb00.hdf5.Xy12ab", "notes.txt"):
+            (self.incoming / name).write_text("x")
+        time.sleep(2)
+        self.assertEqual(self.metric("contimg_files_seen_total"), 0)
+
+    def test_files_present_at_the_start_and_polling(self):
+        self.environment.update(CONTIMG_INGEST_WATCH="poll", CONTIMG_INGEST_POLL_S="0.5")
+        self.send(self.stamps[0])
+        self.start()
+        wait_for(lambda: self.state(self.stamps[0]) == "done")
+        self.send(self.stamps[1])
+        wait_for(lambda: self.state(self.stamps[1]) == "done")
+        self.assertEqual(self.metric("contimg_watcher_polling"), 1)
+
+    def test_replaced_incoming_directory_is_followed(self):
+        self.start()
+        self.incoming.rename(self.root / "scratch/old")
+        time.sleep(3)
+        self.assertEqual(self.get("/healthz")[0], 200)
+        self.incoming.mkdir()
+        time.sleep(3)
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "done")
+
+    def test_full_output_disk_is_retried_until_there_is_room(self):
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small file system needs root")
+        output = self.root / "small"
+        output.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", output], check=False).returncode != 0:
+            self.skipTest("mount is not allowed here")
+        self.addCleanup(subprocess.run, ["umount", "-l", output], check=False)
+        self.environment["CONTIMG_OUTPUT_DIR"] = str(output)
+        self.start()
+        self.send(self.stamps[0])
+        wait_for(lambda: self.groups().get(self.stamps[0], {}).get("attempts", 0) >= 2)
+        self.assertEqual(self.groups()[self.stamps[0]]["error_kind"], "io")
+        self.assertEqual(list(output.rglob("*.ms")), [])
+        subprocess.run(["mount", "-o", "remount,size=200m", output], check=True)
+        wait_for(lambda: self.state(self.stamps[0]) == "done")
+        self.assertEqual([p for p in output.rglob(".*part*")], [])
+
+    def test_low_disk_stops_new_work_and_resumes_by_itself(self):
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small file system needs root")
+        output = self.root / "small"
+        output.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", output], check=False).returncode != 0:
+            self.skipTest("mount is not allowed here")
+        self.addCleanup(subprocess.run, ["umount", "-l", output], check=False)
+        self.environment.update(CONTIMG_OUTPUT_DIR=str(output), CONTIMG_DISK_CHECK_S="1",
+                                CONTIMG_DISK_WARN_FREE_BYTES="100000000", CONTIMG_DISK_CRITICAL_FREE_BYTES="100000000",
+                                CONTIMG_DISK_WARN_USED_FRACTION="0.5", CONTIMG_DISK_CRITICAL_USED_FRACTION="0.5")
+        (output / "ballast").write_bytes(b"x" * 60_000_000)
+        self.start()
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "ready")
+        time.sleep(3)
+        self.assertEqual(self.state(self.stamps[0]), "ready")
+        self.assertEqual(self.metric("contimg_dispatch_allowed"), 0)
+        self.assertIn("no new work starts", self.contimg("status").stdout)
+        (output / "ballast").unlink()
+        wait_for(lambda: self.state(self.stamps[0]) == "done")
+
+    def test_output_that_cannot_be_written_is_an_io_error_with_retries(self):
+        self.environment["CONTIMG_QUEUE_MAX_ATTEMPTS"] = "2"
+        self.start()
+        science = self.root / "scratch/ms/science"
+        science.rmdir()
+        science.write_text("a file where a folder should be")
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "dead")
+        self.assertEqual(self.groups()[self.stamps[0]]["error_kind"], "io")
+        science.unlink()
+        self.assertEqual(self.contimg("queue", "requeue", "--failed").returncode, 0)
+        wait_for(lambda: self.state(self.stamps[0]) == "done")
+
+
+if __name__ == "__main__":
+    unittest.main()
