@@ -16,8 +16,8 @@ from casacore.tables import table, taql
 iers.conf.auto_download = False
 iers.conf.iers_degraded_accuracy = "warn"
 # The tests fix the Earth orientation; astropy would interpolate its own tables.
-for module in list(sys.modules.values()):
-    if module is not None and module.__name__.startswith("astropy.coordinates") and hasattr(module, "get_polar_motion"):
+for name, module in list(sys.modules.items()):
+    if name.startswith("astropy.coordinates") and hasattr(module, "get_polar_motion"):
         module.get_polar_motion = lambda time: (np.zeros(time.shape), np.zeros(time.shape))
 
 COLUMNS = {"TIME", "TIME_CENTROID", "EXPOSURE", "INTERVAL", "UVW", "WEIGHT", "SIGMA", "WEIGHT_SPECTRUM", "FLAG", "FLAG_ROW",
