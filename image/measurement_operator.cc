@@ -165,6 +165,8 @@ struct MeasurementOperator::Impl {
   std::size_t n_times = 0;
   std::size_t n_baselines = 0;
   std::unique_ptr<GridEngine> engine;
+  Buffer<float> residual_re;  // scratch of Residual, kept because fresh memory is slow
+  Buffer<float> residual_im;
 };
 
 MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometry& requested,
@@ -214,8 +216,8 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
   } else {
     CheckMemory(still_needed, 0, geometry);  // what is held already no longer counts as available
   }
-  figures.memory_bytes += memory.held_bytes;
-  figures.peak_memory_bytes = figures.memory_bytes + memory.scratch_bytes + residual_bytes;
+  figures.memory_bytes += memory.held_bytes + residual_bytes;
+  figures.peak_memory_bytes = figures.memory_bytes + memory.scratch_bytes;
   const KernelShape& shape = setup.kernel.shape();
   figures.n_nodes = plan.n_nodes;
   figures.n_w_terms = setup.expansion.n_terms();
@@ -330,8 +332,12 @@ void MeasurementOperator::Residual(ArrayView<const float, 2> model, ArrayView<fl
     throw Error(ErrorKind::kBug, "image", "", "residuals need an operator made with prepare_residual");
   }
   const UvPlan& plan = impl_->plan;
-  Buffer<float> re(plan.n_nodes);
-  Buffer<float> im(plan.n_nodes);
+  if (impl_->residual_re.empty()) {
+    impl_->residual_re = Buffer<float>(plan.n_nodes);
+    impl_->residual_im = Buffer<float>(plan.n_nodes);
+  }
+  Buffer<float>& re = impl_->residual_re;
+  Buffer<float>& im = impl_->residual_im;
   impl_->engine->FromImage(model, re.data(), im.data(), impl_->settings.threads);
   ParallelFor(impl_->settings.threads, plan.leaves.size(), [&](std::size_t leaf) {
     std::vector<float> model_re, model_im, left_re, left_im;

@@ -63,6 +63,7 @@ struct OperatorFigures {
   double NoiseFactor() const;
 };
 
+// One call at a time: grids and scratch are kept between calls.
 class MeasurementOperator {
  public:
   // Reads the block (phased, corrected or raw alike; the caller checks the data state), forms Stokes I and weights, and

@@ -3,8 +3,10 @@
 #include <fftw3.h>
 
 #include <algorithm>
+#include <memory>
 #include <mutex>
-#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "config/error.h"
 #include "config/parallel.h"
@@ -93,7 +95,55 @@ class FftBuffer {
   T* data_;
 };
 
+// Buffers that outlive the blocks they serve: fresh memory is slow, the kernel has to clear it.
+template <typename T>
+class BufferPool {
+ public:
+  // A buffer of `size`, lent until the guard goes.
+  class Loan {
+   public:
+    Loan(BufferPool& pool, std::size_t size) : pool_(pool) {
+      {
+        const std::lock_guard lock(pool.mutex_);
+        if (!pool.free_.empty()) {
+          buffer_ = std::move(pool.free_.back());
+          pool.free_.pop_back();
+        }
+      }
+      if (buffer_ == nullptr) buffer_ = std::make_unique<FftBuffer<T>>(size);
+    }
+    ~Loan() {
+      const std::lock_guard lock(pool_.mutex_);
+      pool_.free_.push_back(std::move(buffer_));
+    }
+    Loan(const Loan&) = delete;
+    Loan& operator=(const Loan&) = delete;
+    T* data() { return buffer_->data(); }
+
+   private:
+    BufferPool& pool_;
+    std::unique_ptr<FftBuffer<T>> buffer_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<FftBuffer<T>>> free_;
+};
+
 constexpr std::size_t kRowBlock = 16;
+
+// Where the parts of the row scratch start: half a spectrum, a padded row, the rows of all terms. Multiples of 16
+// numbers keep FFTW's alignment.
+struct RowScratch {
+  explicit RowScratch(const TransformShape& shape)
+      : wrapped(RoundUp(shape.padded_nx + 2)),
+        rows(wrapped + RoundUp(shape.padded_nx)),
+        size(rows + shape.n_terms * shape.nx) {}
+  static std::size_t RoundUp(std::size_t n) { return (n + 15) / 16 * 16; }
+  std::size_t wrapped;
+  std::size_t rows;
+  std::size_t size;
+};
 
 }  // namespace
 
@@ -114,6 +164,8 @@ struct PaddedTransform<T>::Plans {
   Plan forward = nullptr;
   Plan to_real = nullptr;
   Plan from_real = nullptr;
+  BufferPool<T> column_pool;
+  BufferPool<T> row_pool;
 };
 
 template <typename T>
@@ -161,10 +213,12 @@ void PaddedTransform<T>::ToImage(std::size_t n_terms, const std::function<void(s
   const std::size_t padded_ny = shape_.padded_ny;
   const std::size_t n_columns = shape_.n_columns;
   const std::size_t column_size = 2 * padded_ny * n_terms;
+  const std::size_t column_size_all = 2 * padded_ny * shape_.n_terms;
   const std::size_t lower = padded_ny - ny / 2;  // index of row Y = −ny/2
   ParallelFor(threads, stride_ / kColumnBlock, [&](std::size_t block) {
-    FftBuffer<T> columns(kColumnBlock * column_size);
+    typename BufferPool<T>::Loan columns(plans_->column_pool, kColumnBlock * column_size_all);
     const std::size_t first = block * kColumnBlock;
+    std::fill_n(columns.data(), kColumnBlock * column_size, T(0));
     for (std::size_t c = 0; c < kColumnBlock && first + c < n_columns; ++c) {
       T* column = columns.data() + c * column_size;
       fill(first + c, column);
@@ -184,20 +238,22 @@ void PaddedTransform<T>::ToImage(std::size_t n_terms, const std::function<void(s
       }
     }
   });
+  const RowScratch layout(shape_);
   const std::size_t n_blocks = (ny + kRowBlock - 1) / kRowBlock;
   ParallelFor(threads, n_blocks, [&](std::size_t block) {
-    FftBuffer<T> spectrum(padded_nx + 2);
-    FftBuffer<T> wrapped(padded_nx);
-    FftBuffer<T> rows(n_terms * nx);
+    typename BufferPool<T>::Loan loan(plans_->row_pool, layout.size);
+    T* spectrum = loan.data();
+    T* wrapped = loan.data() + layout.wrapped;
+    T* rows = loan.data() + layout.rows;
     for (std::size_t y = block * kRowBlock; y < std::min(ny, (block + 1) * kRowBlock); ++y) {
       for (std::size_t term = 0; term < n_terms; ++term) {
-        std::copy_n(Half(term, y), 2 * n_columns, spectrum.data());
-        std::fill_n(spectrum.data() + 2 * n_columns, padded_nx + 2 - 2 * n_columns, T(0));
-        Fftw<T>::ExecuteToReal(plans_->to_real, spectrum.data(), wrapped.data());
-        std::copy_n(wrapped.data() + padded_nx - nx / 2, nx / 2, rows.data() + term * nx);
-        std::copy_n(wrapped.data(), nx - nx / 2, rows.data() + term * nx + nx / 2);
+        std::copy_n(Half(term, y), 2 * n_columns, spectrum);
+        std::fill_n(spectrum + 2 * n_columns, padded_nx + 2 - 2 * n_columns, T(0));
+        Fftw<T>::ExecuteToReal(plans_->to_real, spectrum, wrapped);
+        std::copy_n(wrapped + padded_nx - nx / 2, nx / 2, rows + term * nx);
+        std::copy_n(wrapped, nx - nx / 2, rows + term * nx + nx / 2);
       }
-      emit(y, rows.data());
+      emit(y, rows);
     }
   });
 }
@@ -210,27 +266,31 @@ void PaddedTransform<T>::FromImage(std::size_t n_terms, const std::function<void
   const std::size_t padded_nx = shape_.padded_nx;
   const std::size_t padded_ny = shape_.padded_ny;
   const std::size_t n_columns = shape_.n_columns;
+  const RowScratch layout(shape_);
   const std::size_t n_blocks = (ny + kRowBlock - 1) / kRowBlock;
   ParallelFor(threads, n_blocks, [&](std::size_t block) {
-    FftBuffer<T> spectrum(padded_nx + 2);
-    FftBuffer<T> wrapped(padded_nx);
-    FftBuffer<T> rows(n_terms * nx);
+    typename BufferPool<T>::Loan loan(plans_->row_pool, layout.size);
+    T* spectrum = loan.data();
+    T* wrapped = loan.data() + layout.wrapped;
+    T* rows = loan.data() + layout.rows;
     for (std::size_t y = block * kRowBlock; y < std::min(ny, (block + 1) * kRowBlock); ++y) {
-      fill(y, rows.data());
+      fill(y, rows);
       for (std::size_t term = 0; term < n_terms; ++term) {
-        std::copy_n(rows.data() + term * nx, nx / 2, wrapped.data() + padded_nx - nx / 2);
-        std::copy_n(rows.data() + term * nx + nx / 2, nx - nx / 2, wrapped.data());
-        std::fill_n(wrapped.data() + (nx - nx / 2), padded_nx - nx, T(0));
-        Fftw<T>::ExecuteFromReal(plans_->from_real, wrapped.data(), spectrum.data());
-        std::copy_n(spectrum.data(), 2 * n_columns, Half(term, y));
+        std::copy_n(rows + term * nx, nx / 2, wrapped + padded_nx - nx / 2);
+        std::copy_n(rows + term * nx + nx / 2, nx - nx / 2, wrapped);
+        std::fill_n(wrapped + (nx - nx / 2), padded_nx - nx, T(0));
+        Fftw<T>::ExecuteFromReal(plans_->from_real, wrapped, spectrum);
+        std::copy_n(spectrum, 2 * n_columns, Half(term, y));
       }
     }
   });
   const std::size_t column_size = 2 * padded_ny * n_terms;
+  const std::size_t column_size_all = 2 * padded_ny * shape_.n_terms;
   const std::size_t lower = padded_ny - ny / 2;
   ParallelFor(threads, stride_ / kColumnBlock, [&](std::size_t block) {
-    FftBuffer<T> columns(kColumnBlock * column_size);
+    typename BufferPool<T>::Loan columns(plans_->column_pool, kColumnBlock * column_size_all);
     const std::size_t first = block * kColumnBlock;
+    std::fill_n(columns.data(), kColumnBlock * column_size, T(0));
     for (std::size_t term = 0; term < n_terms; ++term) {
       for (std::size_t y = 0; y < ny; ++y) {
         const std::size_t at = y < ny / 2 ? lower + y : y - ny / 2;
