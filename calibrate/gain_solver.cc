@@ -1,6 +1,7 @@
 #include "calibrate/gain_solver.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <mutex>
@@ -119,11 +120,11 @@ class BlockSolver {
     Store(interval, receptor, first_cell, out);
   }
 
-  double chi_square = 0, degrees_of_freedom = 0;
+  double chi_square = 0, degrees_of_freedom = 0, signal_square = 0;
 
  private:
   struct LaneFit {
-    double square = 0, freedom = 0;
+    double square = 0, freedom = 0, signal = 0;
   };
 
   void Load(std::size_t interval, std::size_t receptor, std::size_t first_cell) {
@@ -283,6 +284,7 @@ class BlockSolver {
       if (solved > 0) {
         chi_square += fit_[l].square;
         degrees_of_freedom += fit_[l].freedom;
+        signal_square += fit_[l].signal;
       }
     }
   }
@@ -302,6 +304,7 @@ class BlockSolver {
       // Phase-only solutions leave the amplitude free: one scale per baseline takes it out.
       fit.square +=
           params_.phase_only ? p_[i] - (power > 0 ? matched * matched / power : 0) : p_[i] - 2 * matched + power;
+      fit.signal += params_.phase_only ? (power > 0 ? matched * matched / power : 0) : power;
       fit.freedom += count_[i];
     }
     for (std::size_t a = 0; a < n_antennas_; ++a) fit.freedom -= alive_[a * kLanes + l];
@@ -341,15 +344,16 @@ GainSolution SolveGains(const Statistics& s, const std::vector<Baseline>& baseli
 
   const std::size_t blocks = (s.n_cells + kLanes - 1) / kLanes;
   const std::size_t jobs = s.n_intervals * s.n_receptors * blocks;
-  std::vector<std::pair<double, double>> chi(jobs);
+  std::vector<std::array<double, 3>> chi(jobs);
   ParallelFor(threads, jobs, [&](std::size_t job) {
     const std::size_t interval = job / (s.n_receptors * blocks);
     const std::size_t receptor = job / blocks % s.n_receptors;
     BlockSolver solver(s, baselines, n_antennas, params);
     solver.Solve(interval, receptor, job % blocks * kLanes, out);
-    chi[job] = {solver.chi_square, solver.degrees_of_freedom};
+    chi[job] = {solver.chi_square, solver.degrees_of_freedom, solver.signal_square};
   });
-  for (const auto& [square, freedom] : chi) {
+  for (const auto& [square, freedom, signal] : chi) {
+    out.signal_square += signal;
     out.chi_square += square;
     out.degrees_of_freedom += freedom;
   }

@@ -33,6 +33,7 @@ struct GainSolution {
   std::vector<std::int16_t> iterations;  // [interval][cell][receptor]; 0: nothing to solve, negative: did not converge
   double chi_square = 0;                 // of the solved baselines…
   double degrees_of_freedom = 0;         // …complex samples minus complex gains
+  double signal_square = 0;              // what the fit explains, in the same units
   std::size_t Index(std::size_t t, std::size_t a, std::size_t c, std::size_t r) const {
     return ((t * n_antennas + a) * n_cells + c) * n_receptors + r;
   }

@@ -78,10 +78,12 @@ double PhaseScatterDeg(const SolutionSet& s) {
 
 }  // namespace
 
-SolutionQuality MeasureQuality(const SolutionSet& s, const SolutionSet* previous, double reduced_chi_square) {
+SolutionQuality MeasureQuality(const SolutionSet& s, const SolutionSet* previous, double reduced_chi_square,
+                               double residual_fraction) {
   SolutionQuality quality;
   quality.flags = SummariseFlags(s);
   quality.reduced_chi_square = reduced_chi_square;
+  quality.residual_fraction = residual_fraction;
   std::vector<double> snrs, amplitudes;
   for (std::size_t i = 0; i < s.size(); ++i) {
     if (s.flag[i] != kSolved) continue;
@@ -132,9 +134,9 @@ QualityVerdict JudgeQuality(SolutionKind kind, const SolutionQuality& q, std::si
           fmt::format("amplitudes are {:.3f} times those of the last accepted table", q.amplitude_ratio));
     }
   }
-  if (q.reduced_chi_square > limits.max_reduced_chi_square) {
-    failures.push_back(fmt::format("residual chi-square is {:.2f} per degree of freedom, the limit is {:.2f}",
-                                   q.reduced_chi_square, limits.max_reduced_chi_square));
+  if (q.reduced_chi_square > limits.max_reduced_chi_square && q.residual_fraction > limits.max_residual_fraction) {
+    failures.push_back(fmt::format("residuals are {:.0f} % of the signal, chi-square {:.2f} per degree of freedom",
+                                   100 * q.residual_fraction, q.reduced_chi_square));
   }
   verdict.accepted = failures.empty();
   return verdict;

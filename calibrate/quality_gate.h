@@ -16,11 +16,14 @@ struct SolutionQuality {
   double median_amplitude = 0;
   double amplitude_ratio = 0;     // median over antennas of this to the previous accepted set; 0: none to compare with
   double reduced_chi_square = 0;  // of the solve; 0: not known
+  double residual_fraction = 0;   // of the solve: residuals beyond the noise relative to the signal
   int outlier_antennas = 0;       // mean amplitude beyond 5 times (or below a fifth of) the array's median
 };
 
 // `previous`: the last accepted set of the same kind, or null.
-SolutionQuality MeasureQuality(const SolutionSet& solutions, const SolutionSet* previous, double reduced_chi_square);
+// The last two figures come from the solve's KindReport.
+SolutionQuality MeasureQuality(const SolutionSet& solutions, const SolutionSet* previous, double reduced_chi_square,
+                               double residual_fraction = 0);
 
 struct QualityLimits {
   double min_median_snr = 10;
@@ -28,7 +31,9 @@ struct QualityLimits {
   double max_dead_fraction = 0.5;     // of receptors that have data
   double max_phase_scatter_deg = 90;  // BP and G
   double max_amplitude_change = 0.5;  // |ratio − 1| against the previous accepted set
+  // Both must be exceeded: on bright calibrators errors of a per cent are many times the noise and harmless.
   double max_reduced_chi_square = 5;
+  double max_residual_fraction = 0.2;
   int min_antennas = 4;
 };
 

@@ -189,6 +189,10 @@ class TileSolver {
     KindReport report;
     report.kind = set.kind;
     report.reduced_chi_square = gains.degrees_of_freedom > 0 ? gains.chi_square / gains.degrees_of_freedom : 0;
+    if (gains.signal_square > 0) {
+      report.residual_fraction =
+          std::sqrt(std::max(0.0, gains.chi_square - gains.degrees_of_freedom) / gains.signal_square);
+    }
     std::vector<int> iterations;
     for (std::int16_t n : gains.iterations) {
       if (n < 0) ++report.unconverged_cells;

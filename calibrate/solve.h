@@ -41,6 +41,7 @@ struct KindReport {
   SolutionKind kind = SolutionKind::kGain;
   double seconds = 0;
   double reduced_chi_square = 0;  // 0 for K
+  double residual_fraction = 0;   // rms of the residuals in excess of the noise, relative to the signal's rms
   int median_iterations = 0;
   std::size_t cells = 0, unconverged_cells = 0;  // unconverged ones are flagged
 };

@@ -58,6 +58,7 @@ nlohmann::json QualityJson(const calibrate::SolutionQuality& q, const SolutionSe
           {"median_amplitude", q.median_amplitude},
           {"amplitude_ratio", q.amplitude_ratio},
           {"reduced_chi_square", q.reduced_chi_square},
+          {"residual_fraction", q.residual_fraction},
           {"effective_flags", q.flags.effective_fraction},
           {"raw_flags", q.flags.raw_fraction},
           {"dead_receptors", q.flags.dead_receptors},
@@ -181,8 +182,8 @@ Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& r
       previous.reset();
     }
   }
-  const auto quality =
-      calibrate::MeasureQuality(solutions, previous ? &*previous : nullptr, request.reduced_chi_square);
+  const auto quality = calibrate::MeasureQuality(solutions, previous ? &*previous : nullptr, request.reduced_chi_square,
+                                                 request.residual_fraction);
   const auto verdict = calibrate::JudgeQuality(solutions.kind, quality, request.antennas_with_data, {});
   Registration out;
   out.failures = verdict.failures;

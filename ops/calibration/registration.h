@@ -19,6 +19,7 @@ struct RegisterRequest {
   std::string source_group;  // the group that was solved
   std::string model;
   double reduced_chi_square = 0;       // of the solve; 0: not known
+  double residual_fraction = 0;        // likewise (calibrate::KindReport)
   std::size_t antennas_with_data = 0;  // 0: not known
 };
 

@@ -143,11 +143,11 @@ void PredictInto(const PredictArgs& args) {
 // ---- solve ----
 
 struct SolveArgs {
-  std::string ms, out, kinds = "K,BP,G", reference, gain_mode = "ap", solint = "inf";
+  std::string ms, out, kinds = "K,BP,G", reference, gain_mode = "ap", solint = "auto";
   std::vector<std::string> tables;
   ModelArgs model;
   double min_snr = -1, min_uv = -1, max_uv = 0, robust_k = -1;
-  bool per_window = false, json = false;
+  bool per_window = false, combine = false, json = false;
   int threads = 0;
 };
 
@@ -190,8 +190,11 @@ calibrate::SolveParams ParamsOf(const SolveArgs& args, const CalibrateSettings& 
     throw Error(ErrorKind::kUsage, "solve", "--calmode", "must be p or ap");
   }
   p.gain_phase_only = args.gain_mode == "p";
-  p.combine_windows = !args.per_window;
-  if (args.solint == "inf") {
+  // A calibrator has signal to spare: each window by the minute. A field needs all of its signal at once.
+  p.combine_windows = args.per_window ? false : args.combine ? true : field_model;
+  if (args.solint == "auto") {
+    p.gain_interval_s = field_model ? -1 : 60;
+  } else if (args.solint == "inf") {
     p.gain_interval_s = -1;
   } else if (args.solint == "int") {
     p.gain_interval_s = 0;
@@ -201,18 +204,19 @@ calibrate::SolveParams ParamsOf(const SolveArgs& args, const CalibrateSettings& 
       p.gain_interval_s = std::stod(args.solint, &used);
       if (used < args.solint.size() && args.solint.substr(used) != "s") throw std::invalid_argument("unit");
     } catch (const std::exception&) {
-      throw Error(ErrorKind::kUsage, "solve", "--solint", "must be inf, int or a number of seconds");
+      throw Error(ErrorKind::kUsage, "solve", "--solint", "must be auto, inf, int or a number of seconds");
     }
   }
   return p;
 }
 
 nlohmann::json KindJson(const calibrate::KindReport& report, const SolutionSet& set, std::size_t antennas_with_data) {
-  const auto quality = calibrate::MeasureQuality(set, nullptr, report.reduced_chi_square);
+  const auto quality = calibrate::MeasureQuality(set, nullptr, report.reduced_chi_square, report.residual_fraction);
   const auto verdict = calibrate::JudgeQuality(set.kind, quality, antennas_with_data, {});
   return {{"kind", ToString(set.kind)},
           {"seconds", report.seconds},
           {"reduced_chi_square", report.reduced_chi_square},
+          {"residual_fraction", report.residual_fraction},
           {"median_iterations", report.median_iterations},
           {"unconverged_cells", report.unconverged_cells},
           {"intervals", set.intervals.size()},
@@ -381,10 +385,16 @@ void AddSolveCommand(CLI::App& app) {
   command->add_option("--minuv", args->min_uv, "shortest projected baseline, wavelengths");
   command->add_option("--maxuv", args->max_uv, "longest projected baseline, wavelengths (0: no limit)");
   command->add_option("--robust", args->robust_k, "Cauchy weights at this many standard deviations (0: off)");
-  command->add_option("--solint", args->solint, "interval of G: inf, int or seconds")->capture_default_str();
+  command
+      ->add_option("--solint", args->solint,
+                   "interval of G: inf, int or seconds; auto: 60 s on a calibrator, inf on a field")
+      ->capture_default_str();
   command->add_option("--calmode", args->gain_mode, "G solves phases (p) or amplitudes and phases (ap)")
       ->capture_default_str();
-  command->add_flag("--per-spw", args->per_window, "one G per spectral window instead of one over all");
+  auto* per_window =
+      command->add_flag("--per-spw", args->per_window, "one G per spectral window (default on a calibrator)");
+  command->add_flag("--combine-spw", args->combine, "one G over all spectral windows (default on a field)")
+      ->excludes(per_window);
   command->add_option("--threads", args->threads, "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { Solve(*args); });

@@ -238,7 +238,7 @@ TEST(JudgeQuality, AcceptsAGoodSolutionAndNamesWhatIsWrong) {
   }
   SolutionSet bad = result.solutions[2];
   for (std::size_t i = 0; i < bad.size(); ++i) bad.value[i] *= 3.0;
-  const SolutionQuality changed = MeasureQuality(bad, &result.solutions[2], 9);
+  const SolutionQuality changed = MeasureQuality(bad, &result.solutions[2], 9, 0.5);
   EXPECT_NEAR(changed.amplitude_ratio, 3, 1e-9);
   EXPECT_EQ(JudgeQuality(bad.kind, changed, 16, {}).failures.size(), 2U);  // amplitude and chi²
   bad.Allocate();
