@@ -5,11 +5,12 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "config/error.h"
 #include "config/os.h"
@@ -28,6 +29,8 @@ class FaultyOs final : public Os {
   FaultyOs(Fault fault, int at, int error_number = 0) : fault_(fault), at_(at), error_number_(error_number) {}
 
   int n_calls() const { return n_calls_; }
+  // "rename new", "sync file"…: the calls so far, in order.
+  const std::vector<std::string>& calls() const { return calls_; }
   // The name of the call at which the fault came; empty when it did not come.
   const std::string& fault_at() const { return fault_at_; }
   // Instead of the true free space.
@@ -100,7 +103,12 @@ class FaultyOs final : public Os {
   };
 
   void Do(const char* what, const Path& path, const std::function<void()>& call) {
-    const bool here = ++n_calls_ == at_ && fault_ != Fault::kNone;
+    bool here = false;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      calls_.emplace_back(what);
+      here = ++n_calls_ == at_ && fault_ != Fault::kNone;
+    }
     if (here) fault_at_ = std::string(what) + " " + path.string();
     if (here && fault_ == Fault::kFailBefore) throw SystemError("files", path.string(), "cannot do", error_number_);
     if (here && fault_ == Fault::kKillBefore) ::kill(::getpid(), SIGKILL);
@@ -112,7 +120,9 @@ class FaultyOs final : public Os {
   Fault fault_ = Fault::kNone;
   int at_ = 0;
   int error_number_ = 0;
-  std::atomic<int> n_calls_{0};
+  std::mutex mutex_;
+  int n_calls_ = 0;
+  std::vector<std::string> calls_;
   std::string fault_at_;
   std::unique_ptr<DiskSpace> space_;
 };

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -30,7 +32,7 @@ struct QueueArgs {
   std::vector<std::string> states;
   std::string from, before, error_kind, reason;
   bool failed = false, all = false, json = false, oldest = false;
-  int limit = 0;
+  int limit = -1;
   int events = 50;
   int priority = 0;
 };
@@ -51,7 +53,6 @@ state::GroupQuery MakeQuery(const QueueArgs& args) {
   if (!args.error_kind.empty()) query.error_kind = ParseErrorKind(args.error_kind);
   query.id_from = args.from;
   query.id_before = args.before;
-  query.limit = args.limit;
   query.newest_first = !args.oldest;
   return query;
 }
@@ -71,26 +72,51 @@ std::string Dump(const ordered_json& value) {
   return value.dump(2, ' ', false, ordered_json::error_handler_t::replace);
 }
 
+// ToJson(row) as text, without a tree in between: a year of groups is a hundred thousand of them.
+void AppendJson(const GroupRow& row, fmt::memory_buffer& out) {
+  const auto quoted = [](const std::string& text) {
+    return ordered_json(text).dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  };
+  fmt::format_to(std::back_inserter(out), R"({{"id":"{}","state":"{}","attempts":{},"error_kind":{},"error":{},)",
+                 row.id, ToString(row.state), row.attempts,
+                 row.error_kind ? fmt::format("\"{}\"", ToString(*row.error_kind)) : "null",
+                 row.error.empty() ? "null" : quoted(row.error));
+  fmt::format_to(std::back_inserter(out), R"("subbands_present":{},"subbands_expected":{},"updated_at":"{}Z"}})",
+                 row.subbands_present, row.subbands_expected, TimeOrDash(row.updated_at));
+}
+
 void List(const QueueArgs& args) {
+  constexpr int kScreenful = 200;
   GroupStore store = OpenStore(CurrentSettings());
-  const std::vector<GroupRow> rows = store.List(MakeQuery(args));
+  state::GroupQuery query = MakeQuery(args);
+  const bool shortened = args.limit < 0 && !args.json;  // a person wants the newest, a script all
+  query.limit = shortened ? kScreenful : std::max(0, args.limit);
+  const std::vector<GroupRow> rows = store.List(query);
+  fmt::memory_buffer out;
   if (args.json) {
-    // One array; written row by row, since a year of groups is a long one.
-    fmt::print("[");
-    const char* separator = "\n";
+    const char* separator = "[\n";
     for (const GroupRow& row : rows) {
-      fmt::print("{}{}", separator, ToJson(row).dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+      fmt::format_to(std::back_inserter(out), "{}", separator);
+      AppendJson(row, out);
       separator = ",\n";
     }
-    fmt::print("\n]\n");
-    return;
+    fmt::format_to(std::back_inserter(out), "{}", rows.empty() ? "[]\n" : "\n]\n");
+  } else {
+    fmt::format_to(std::back_inserter(out), "{:<20} {:<20} {:>8} {:>8}  {:<20} {}\n", "group", "state", "subbands",
+                   "attempts", "updated", "error");
+    for (const GroupRow& row : rows) {
+      fmt::format_to(std::back_inserter(out), "{:<20} {:<20} {:>5}/{:<2} {:>8}  {:<20} {}\n", row.id,
+                     ToString(row.state), row.subbands_present, row.subbands_expected, row.attempts,
+                     TimeOrDash(row.updated_at),
+                     row.error_kind ? fmt::format("{}: {}", ToString(*row.error_kind), row.error) : "");
+    }
+    if (shortened && rows.size() == kScreenful) {
+      query.limit = 0;
+      const std::int64_t more = store.Count(query) - kScreenful;
+      if (more > 0) fmt::format_to(std::back_inserter(out), "… and {} more (--limit 0 shows all)\n", more);
+    }
   }
-  fmt::print("{:<20} {:<20} {:>8} {:>8}  {:<20} {}\n", "group", "state", "subbands", "attempts", "updated", "error");
-  for (const GroupRow& row : rows) {
-    fmt::print("{:<20} {:<20} {:>5}/{:<2} {:>8}  {:<20} {}\n", row.id, ToString(row.state), row.subbands_present,
-               row.subbands_expected, row.attempts, TimeOrDash(row.updated_at),
-               row.error_kind ? fmt::format("{}: {}", ToString(*row.error_kind), row.error) : "");
-  }
+  std::fwrite(out.data(), 1, out.size(), stdout);
 }
 
 void Show(const QueueArgs& args) {
@@ -267,7 +293,7 @@ void AddQueueCommand(CLI::App& app) {
 
   CLI::App* list = queue->add_subcommand("list", "Groups and their states, newest first");
   AddSelection(list, args);
-  list->add_option("--limit", args->limit, "at most this many (0: all)");
+  list->add_option("--limit", args->limit, "at most this many; 0: all (default: 200 as a table, all as JSON)");
   list->add_flag("--oldest-first", args->oldest, "oldest first");
   list->add_flag("--json", args->json, "one JSON array");
   list->callback([args] { List(*args); });

@@ -1,0 +1,79 @@
+#include "ops/runner/job.h"
+
+#include <gtest/gtest.h>
+
+#include "ops/runner/header_check.h"
+
+namespace contimg::ops {
+namespace {
+
+TEST(Job, SurvivesTheWayThroughItsFile) {
+  Job job;
+  job.group = "2025-10-13T13:28:03";
+  job.attempt = 3;
+  job.stages = {"convert", "flag"};
+  job.inputs = {"/in/a b.hdf5", "/in/ü.hdf5"};
+  job.measurement_set = "/out/x.ms";
+  job.take_existing = true;
+  job.settings["convert"] = {{"durable", false}};
+  const Job back = ParseJob(nlohmann::json::parse(ToJson(job).dump()), "test");
+  EXPECT_EQ(ToJson(back), ToJson(job));
+}
+
+TEST(Job, RefusesMissingFieldsAndOtherVersions) {
+  nlohmann::json value = ToJson(Job());
+  value.erase("group");
+  EXPECT_THROW(ParseJob(value, "test"), Error);
+  value = ToJson(Job());
+  value["version"] = 99;
+  EXPECT_THROW(ParseJob(value, "test"), Error);
+}
+
+TEST(JobReport, SurvivesTheWayThroughItsFile) {
+  JobReport report;
+  report.group = "g";
+  report.error_kind = ErrorKind::kNumeric;
+  report.error_message = "no";
+  report.stages.push_back({"convert", 1.5, {{"rows", 3}}});
+  report.products.push_back({"science_ms", "/x.ms", 17});
+  EXPECT_EQ(ToJson(ParseJobReport(ToJson(report), "test")), ToJson(report));
+}
+
+TEST(ProgressLine, IgnoresWhatIsNone) {
+  for (const char* text :
+       {"", "hello", "{}", "[1]", "{\"stage\":1}", "{\"stage\":\"x\"}", "{\"stage\":\"x\",\"fraction\":\"y\"}"}) {
+    EXPECT_FALSE(ParseProgressLine(text)) << text;
+  }
+  const auto line = ParseProgressLine(FormatProgressLine({ProgressLine::Kind::kWarning, "convert", 0, "a \"b\"\n"}));
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->message, "a \"b\"\n");
+}
+
+TEST(CheckResult, SurvivesTheWayThroughTheLine) {
+  CheckResult result;
+  result.path = "/in/2025-10-13T13:28:03_sb07.hdf5";
+  ingest::SubbandFile file;
+  file.path = result.path;
+  file.subband = 7;
+  file.stamp = UtcTime::FromIso8601("2025-10-13T13:28:03");
+  file.axis = {5267000000.123456, 5267000309.3, 24};
+  file.size = 140'000'000'000;
+  file.mtime_ns = 1'760'000'000'123'456'789;
+  file.fingerprint = "abc";
+  result.file = file;
+  const auto back = ParseCheckResult(FormatCheckResult(result));
+  ASSERT_TRUE(back && back->file);
+  EXPECT_EQ(back->file->axis.first_mjd_s, file.axis.first_mjd_s);
+  EXPECT_EQ(back->file->mtime_ns, file.mtime_ns);
+  EXPECT_EQ(back->file->stamp.Iso8601(), "2025-10-13T13:28:03");
+  EXPECT_FALSE(ParseCheckResult("{}"));
+  EXPECT_FALSE(ParseCheckResult("garbage"));
+}
+
+TEST(CheckSubbandFile, ReportsWhatIsWrong) {
+  EXPECT_FALSE(CheckSubbandFile("/nowhere/2025-10-13T13:28:03_sb07.hdf5").file);
+  EXPECT_FALSE(CheckSubbandFile("/etc/passwd").file);
+}
+
+}  // namespace
+}  // namespace contimg::ops
