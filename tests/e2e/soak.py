@@ -10,6 +10,7 @@ Exit status 0: all held; 1: something did not (each finding is printed); 2: wron
 """
 import argparse
 import collections
+import datetime
 import json
 import os
 import pathlib
@@ -119,7 +120,8 @@ class Soak:
                     path = self.damage(fault, path, files, subband)
                 deliveries.append((at, path, path.name if path.parent == self.pool else f"{stamp}_sb{subband:02d}.hdf5"))
             name = f"{stamp}_sb{victim:02d}.hdf5"
-            one_later = stamp[:-1] + str((int(stamp[-1]) + 1) % 10)
+            # An earlier stamp would give the group another name.
+            one_later = (datetime.datetime.fromisoformat(stamp) + datetime.timedelta(seconds=1)).isoformat()
             if fault == "duplicate":
                 deliveries.append((start + 0.03, files[victim], f"{one_later}_sb{victim:02d}.hdf5"))
             elif fault == "rewritten":
@@ -237,6 +239,8 @@ class Soak:
                         if states.get(stamp, {}).get("state") == state)
             if right == len(self.expected) and self.kills >= self.args.kills and not waiting:
                 break
+            if self.took_still_s(states) > 120 and self.kills >= self.args.kills:
+                break  # nothing moves any more: the judgement says what is wrong
         self.took = time.time() - begun
         time.sleep(3)
         self.daemon.send_signal(signal.SIGTERM)
@@ -246,6 +250,13 @@ class Soak:
         except subprocess.TimeoutExpired:
             self.find("SIGTERM: did not stop within 60 s")
             self.daemon.kill()
+
+    def took_still_s(self, states):
+        """Seconds since the states of the groups last changed."""
+        picture = sorted((stamp, row["state"]) for stamp, row in states.items())
+        if picture != getattr(self, "picture", None):
+            self.picture, self.changed_at = picture, time.time()
+        return time.time() - self.changed_at
 
     # --- judgement -----------------------------------------------------------------------------------------------
     def judge(self):
