@@ -7,13 +7,15 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
+# Code that computes is optimised; code that parses, prints and talks (ops, tests) is not worth the compiler's time.
+set(CONTIMG_LIGHT_OPTIONS $<$<CONFIG:Release>:-O1>)
 set(CMAKE_CXX_FLAGS_RELEASE "-O3")  # asserts stay on: a wrong index in a 24/7 service must stop the job, not spoil the product
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g")
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
-  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  # ccache caches sources behind a precompiled header only when told that the header's time stamp does not matter.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
 endif()
 
 set(CONTIMG_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, for example address,undefined")
@@ -27,6 +29,7 @@ target_compile_options(contimg_options INTERFACE
   -fno-math-errno        # sqrt, sin… need not set errno: lets them be inlined
   -fno-trapping-math)    # nobody installs floating-point traps: lets comparisons be vectorised
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(contimg_options INTERFACE -fpch-preprocess)  # for ccache
   # GCC 12 sees overflows that are not there inside inlined fmt and standard library code.
   target_compile_options(contimg_options INTERFACE -Wno-stringop-overflow -Wno-array-bounds -Wno-restrict)
 endif()

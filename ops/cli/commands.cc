@@ -8,6 +8,7 @@ void AddCommands(CLI::App& app) {
   AddCatalogCommand(app);
   AddConfigCommand(app);
   AddConvertCommand(app);
+  AddDemoCommand(app);
   AddFlagCommand(app);
   AddImageCommand(app);
   AddInspectCommand(app);

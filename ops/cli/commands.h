@@ -15,6 +15,7 @@ void AddCalCommand(CLI::App& app);
 void AddCatalogCommand(CLI::App& app);
 void AddConfigCommand(CLI::App& app);
 void AddConvertCommand(CLI::App& app);
+void AddDemoCommand(CLI::App& app);
 void AddFlagCommand(CLI::App& app);
 void AddImageCommand(CLI::App& app);
 void AddInspectCommand(CLI::App& app);

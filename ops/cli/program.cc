@@ -2,16 +2,42 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <string>
+#include <vector>
 
 #include "config/error.h"
+#include "config/settings.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/version.h"
 
 namespace contimg::ops {
+namespace {
+
+// What is wrong with the command line, in one sentence. CLI11 only says that a subcommand is missing when the one given
+// is unknown.
+std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  if (!app.get_subcommands().empty()) return error.what();
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    known.push_back(command->get_name());
+  }
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.rfind("--", 0) == 0 && word.find('=') == std::string::npos) ++i;  // the shared options take one value
+    if (word.rfind('-', 0) == 0) continue;
+    if (std::find(known.begin(), known.end(), word) != known.end()) break;
+    const std::string near = NearestWord(word, known);
+    return fmt::format("there is no command \"{}\"{}", word, near.empty() ? "" : "; did you mean " + near + "?");
+  }
+  return error.what();
+}
+
+}  // namespace
 
 int RunProgram(int argc, char** argv) {
   CLI::App app{"contimg: radio-interferometry continuum imaging, from correlator files to calibrated images"};
@@ -26,7 +52,7 @@ int RunProgram(int argc, char** argv) {
   } catch (const CLI::Success& request) {  // --help, --version
     return app.exit(request);
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "contimg: {} (try --help)\n", error.what());
+    fmt::print(stderr, "contimg: {} (try --help)\n", Explain(app, error, argc, argv));
     return ExitStatus(ErrorKind::kUsage);
   } catch (const Error& error) {
     fmt::print(stderr, "contimg: {}\n", error.what());
