@@ -31,7 +31,8 @@ target_compile_options(contimg_options INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(contimg_options INTERFACE -fpch-preprocess)  # for ccache
   # GCC 12 sees overflows that are not there inside inlined fmt and standard library code.
-  target_compile_options(contimg_options INTERFACE -Wno-stringop-overflow -Wno-array-bounds -Wno-restrict)
+  target_compile_options(contimg_options INTERFACE -Wno-stringop-overflow -Wno-array-bounds -Wno-restrict
+                                                   -Wno-free-nonheap-object -Wno-maybe-uninitialized)
 endif()
 if(CONTIMG_SANITIZE)
   target_compile_options(contimg_options INTERFACE -fsanitize=${CONTIMG_SANITIZE} -fno-omit-frame-pointer)
