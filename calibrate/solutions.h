@@ -88,8 +88,8 @@ struct FlagSummary {
   std::size_t dead_receptors = 0;  // without any usable value
   std::size_t dead_antennas = 0;   // all receptors dead
   std::size_t receptors_per_antenna = 2;
-  double raw_fraction = 1;         // of all values
-  double effective_fraction = 1;   // of the values of living receptors; 1 when none lives
+  double raw_fraction = 1;        // of all values
+  double effective_fraction = 1;  // of the values of living receptors; 1 when none lives
 };
 FlagSummary SummariseFlags(const SolutionSet& solutions);
 

@@ -40,6 +40,18 @@ int TryLock(const fs::path& path) {
   }
 }
 
+// False for a process that has ended, also while its parent has not collected it (a container's first process may
+// never do so).
+bool IsRunning(pid_t pid) {
+  if (pid <= 0 || (::kill(pid, 0) != 0 && errno == ESRCH)) return false;
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  if (!std::getline(file, line)) return errno != ENOENT;
+  const std::size_t after_name = line.rfind(") ");  // "pid (name) state …"
+  const char state = after_name == std::string::npos ? '?' : line[after_name + 2];
+  return state != 'Z' && state != 'X';
+}
+
 bool OnTmpfs(const fs::path& path) {
   struct statfs info {};
   return ::statfs(path.c_str(), &info) == 0 && info.f_type == TMPFS_MAGIC;
@@ -119,7 +131,7 @@ int SweepUnfinished(const fs::path& directory, Os& os) {
     if (!IsUnfinishedName(entry.path())) continue;
     const std::string name = entry.path().filename().string();
     const pid_t pid = static_cast<pid_t>(std::atol(name.c_str() + name.rfind('-') + 1));
-    if (pid != ::getpid() && (pid <= 0 || (::kill(pid, 0) != 0 && errno == ESRCH))) dead.push_back(entry.path());
+    if (pid != ::getpid() && !IsRunning(pid)) dead.push_back(entry.path());
   }
   for (const fs::path& path : dead) os.RemoveAll(path);
   return static_cast<int>(dead.size());

@@ -77,6 +77,16 @@ TEST_F(StagingTest, UnfinishedSiblingsOfDeadProcessesAreSwept) {
   EXPECT_TRUE(fs::exists(root_ / "z.ms"));
 }
 
+TEST_F(StagingTest, UnfinishedSiblingOfAnUncollectedProcessIsSwept) {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  siginfo_t info;
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);  // ended, a zombie
+  fs::create_directories(root_ / (".x.ms.part-" + std::to_string(child)));
+  EXPECT_EQ(SweepUnfinished(root_, RealOs()), 1);
+  waitpid(child, nullptr, 0);
+}
+
 TEST_F(StagingTest, FallsBackWhenThereIsNoRoomAndSaysWhy) {
   const StagingChoice fits = ChooseStagingRoot(root_ / "a", root_ / "b", 1 << 20, 0, RealOs());
   EXPECT_EQ(fits.root, root_ / "a");
