@@ -45,7 +45,8 @@ TEST_F(Positions, OfThe3C286FieldAreThoseOfNvss) {
   const fs::path folder = SharedData("vla-3c286-uvh5");
   if (folder.empty()) GTEST_SKIP() << "no vla-3c286-uvh5 (set CONTIMG_TEST_DATA)";
   if (!HavePeers()) GTEST_SKIP() << "needs wsclean and python3-astropy";
-  const fs::path image = Image(folder, "-niter 1000 -auto-threshold 3 -size 2048 2048 -scale 2asec");
+  const fs::path image =
+      Image(folder, "-niter 1000 -mgain 0.8 -reorder -auto-threshold 3 -size 2048 2048 -scale 2asec");
   const PeerResult fit = RunPythonPeer("source_positions.py", {image.string(), "202.784533,30.509155",
                                                                "202.95234,30.53001,1.36", "202.95402,30.40740,3.6"});
   EXPECT_EQ(fit.status, 0) << fit.output;
