@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "calibrate/flag_report.h"
 #include "config/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -64,23 +65,6 @@ namespace contimg::calibrate {
 HWY_EXPORT(CorrectRow);
 
 namespace {
-
-// Receptors (first antenna's, second antenna's) of a product.
-std::pair<std::size_t, std::size_t> Receptors(Polarisation polarisation) {
-  switch (polarisation) {
-    case Polarisation::kYY:
-    case Polarisation::kLL:
-      return {1, 1};
-    case Polarisation::kXY:
-    case Polarisation::kRL:
-      return {0, 1};
-    case Polarisation::kYX:
-    case Polarisation::kLR:
-      return {1, 0};
-    default:
-      return {0, 0};
-  }
-}
 
 // The correction of one baseline in one time class, per polarisation product and channel.
 struct BaselineFactors {
