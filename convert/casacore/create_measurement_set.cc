@@ -17,6 +17,7 @@
 
 #include "convert/casacore/casacore_lock.h"
 #include "convert/casacore/subtables.h"
+#include "convert/casacore/tile_rows.h"
 #include "convert/measurement_set_writer.h"
 
 namespace contimg::convert {
@@ -25,8 +26,6 @@ namespace {
 using casacore::IPosition;
 using casacore::MS;
 using casacore::String;
-
-constexpr std::size_t kTileBytes = 1u << 20;
 
 // Makes an array column of the description fixed in shape, as TiledColumnStMan needs.
 void FixShape(casacore::TableDesc& description, const String& column, const IPosition& shape) {
@@ -54,7 +53,7 @@ MeasurementSetLayout CreateMeasurementSet(const std::filesystem::path& path, con
     MeasurementSetLayout layout;
     layout.n_rows = n_times * n_windows * n_baselines;
     const std::size_t row_bytes = n_channels * n_pols * sizeof(Visibility);
-    layout.tile_rows = std::clamp<std::size_t>(kTileBytes / row_bytes / 8 * 8, 8, 65536);
+    layout.tile_rows = internal::TileRows(row_bytes);
 
     const IPosition cell(2, static_cast<ssize_t>(n_pols), static_cast<ssize_t>(n_channels));
     const IPosition per_pol(1, static_cast<ssize_t>(n_pols));

@@ -20,6 +20,7 @@
 #include "config/time.h"
 #include "convert/casacore/casacore_lock.h"
 #include "convert/casacore/row_map.h"
+#include "convert/casacore/tile_rows.h"
 #include "convert/measurement_set_reader.h"
 
 namespace contimg::convert {
@@ -114,7 +115,7 @@ void AddVisibilityColumn(MeasurementSet& ms, const std::string& name) {
   const casacore::ArrayColumn<casacore::Complex> column(ms, "DATA");
   const IPosition cell = column.shape(0);
   const auto row_bytes = static_cast<std::size_t>(cell.product()) * sizeof(casacore::Complex);
-  const std::size_t tile_rows = std::clamp<std::size_t>((1u << 20) / row_bytes / 8 * 8, 8, 65536);
+  const std::size_t tile_rows = internal::TileRows(row_bytes);
   IPosition tile = cell;
   tile.append(IPosition(1, static_cast<ssize_t>(tile_rows)));
   if (data.isFixedShape()) {
@@ -124,7 +125,6 @@ void AddVisibilityColumn(MeasurementSet& ms, const std::string& name) {
   } else {
     ms.addColumn(description, casacore::TiledShapeStMan("Tiled_" + name, tile));
   }
-  const casacore::ArrayColumn<casacore::Complex> added(ms, name);
 }
 
 // Rows outside the selection: copies of DATA, or zeros.
