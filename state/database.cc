@@ -104,8 +104,22 @@ struct Database::Impl {
 
   int Newest() const { return static_cast<int>(schema.migrations.size()); }
 
-  // Reads the version and refuses what is not ours.
+  // Reads the version and refuses what is not ours. The answers must belong together: another process may be creating
+  // the database between two of these statements, so they are read in one transaction (the migration's, when one is
+  // open).
   void CheckIdentity() {
+    const bool alone = sqlite3_get_autocommit(db->getHandle()) != 0;
+    if (alone) db->exec("BEGIN");
+    try {
+      JudgeIdentity();
+      if (alone) db->exec("COMMIT");
+    } catch (...) {
+      if (alone) RollBack();
+      throw;
+    }
+  }
+
+  void JudgeIdentity() {
     version = static_cast<int>(Pragma(*db, "user_version"));
     const auto application = static_cast<std::uint32_t>(Pragma(*db, "application_id"));
     const bool empty = version == 0 && db->execAndGet("SELECT count(*) FROM sqlite_schema").getInt64() == 0;
