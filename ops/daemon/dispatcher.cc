@@ -104,10 +104,9 @@ Job Dispatcher::MakeJob(const GroupRow& row) {
   job.fallback_root = context_.paths.roots().tmp / "staging";
   job.replace_existing = WasDone(context_.store, row.id);
   job.take_existing = !job.replace_existing;
-  job.settings["convert"] = {{"durable", settings_.convert.durable},
-                             {"verify", settings_.convert.verify},
-                             {"hash", SettingsHash(settings_)},
-                             {"earth_orientation_file", settings_.telescope.earth_orientation_file}};
+  job.image_prefix = context_.paths.ImagePrefix(row.id);
+  job.qa_prefix = context_.paths.QaPicture(row.id).replace_extension().replace_extension();
+  job.settings = settings_;
   return job;
 }
 

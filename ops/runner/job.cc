@@ -10,7 +10,7 @@ namespace contimg::ops {
 namespace {
 
 using nlohmann::json;
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 template <typename Function>
 auto Guard(const std::string& subject, const Function& parse) {
@@ -29,16 +29,132 @@ void CheckVersion(const json& value, const std::string& subject) {
   }
 }
 
+using Paths = std::vector<std::filesystem::path>;
+
+json PathsJson(const Paths& paths) {
+  json value = json::array();
+  for (const auto& path : paths) value.push_back(path.string());
+  return value;
+}
+
+Paths ParsePaths(const json& value) {
+  Paths paths;
+  for (const json& each : value) paths.emplace_back(each.get<std::string>());
+  return paths;
+}
+
+json TableJson(const JobTable& table) {
+  return {{"id", table.id}, {"kind", table.kind}, {"path", table.path.string()}, {"checksum", table.checksum}};
+}
+
+JobTable ParseTable(const json& value) {
+  return {value.value("id", std::int64_t{0}), value.at("kind"), value.at("path").get<std::string>(),
+          value.value("checksum", std::string())};
+}
+
+json TablesJson(const std::vector<JobTable>& tables) {
+  json value = json::array();
+  for (const JobTable& table : tables) value.push_back(TableJson(table));
+  return value;
+}
+
+std::vector<JobTable> ParseTables(const json& value) {
+  std::vector<JobTable> tables;
+  for (const json& each : value) tables.push_back(ParseTable(each));
+  return tables;
+}
+
+json SolveJson(const JobSolve& solve) {
+  return {{"kinds", solve.kinds},
+          {"model", solve.model},
+          {"prefix", solve.prefix.string()},
+          {"interval", solve.interval},
+          {"apply", TablesJson(solve.apply)},
+          {"anchor", solve.anchor ? TableJson(*solve.anchor) : json()},
+          {"previous", TablesJson(solve.previous)},
+          {"reference_antennas", solve.reference_antennas}};
+}
+
+JobSolve ParseSolve(const json& value) {
+  JobSolve solve;
+  solve.kinds = value.at("kinds").get<std::vector<std::string>>();
+  solve.model = value.at("model");
+  solve.prefix = value.at("prefix").get<std::string>();
+  solve.interval = value.at("interval");
+  solve.apply = ParseTables(value.at("apply"));
+  if (!value.at("anchor").is_null()) solve.anchor = ParseTable(value.at("anchor"));
+  solve.previous = ParseTables(value.at("previous"));
+  solve.reference_antennas = value.at("reference_antennas").get<std::vector<std::string>>();
+  return solve;
+}
+
+json CalibrationJson(const JobCalibration& c) {
+  return {{"kind", c.kind},
+          {"path", c.path.string()},
+          {"interval", c.interval},
+          {"model", c.model},
+          {"reference_antenna", c.reference_antenna},
+          {"accepted", c.accepted},
+          {"failures", c.failures},
+          {"reduced_chi_square", c.reduced_chi_square},
+          {"residual_fraction", c.residual_fraction},
+          {"antennas_with_data", c.antennas_with_data},
+          {"scale_change", c.scale_change},
+          {"figures", c.figures}};
+}
+
+JobCalibration ParseCalibration(const json& value) {
+  JobCalibration c;
+  c.kind = value.at("kind");
+  c.path = value.at("path").get<std::string>();
+  c.interval = value.at("interval");
+  c.model = value.at("model");
+  c.reference_antenna = value.at("reference_antenna");
+  c.accepted = value.at("accepted");
+  c.failures = value.at("failures").get<std::vector<std::string>>();
+  c.reduced_chi_square = value.at("reduced_chi_square");
+  c.residual_fraction = value.at("residual_fraction");
+  c.antennas_with_data = value.at("antennas_with_data");
+  c.scale_change = value.at("scale_change");
+  c.figures = value.at("figures");
+  return c;
+}
+
 }  // namespace
 
+// The section "paths" stays out: a worker's paths are in the job itself.
+json SettingsJson(const Settings& settings) {
+  json value = json::object();
+  for (const SettingInfo& info : AllSettings()) {
+    if (info.section == "paths") continue;
+    value[std::string(info.section)][std::string(info.name)] = ToText(settings, info);
+  }
+  return value;
+}
+
+Settings ParseSettings(const json& value, const std::string& subject) {
+  Settings settings;
+  return Guard(subject, [&] {
+    for (const auto& [section, fields] : value.items()) {
+      for (const auto& [name, text] : fields.items()) {
+        const SettingInfo* info = FindSetting(section + "." + name);
+        if (info == nullptr) {
+          throw Error(ErrorKind::kBadInput, "job", subject,
+                      fmt::format("holds the setting '{}.{}', which this program does not know", section, name));
+        }
+        SetFromText(settings, *info, text.is_string() ? text.get<std::string>() : text.dump(), subject);
+      }
+    }
+    return settings;
+  });
+}
+
 json ToJson(const Job& job) {
-  json inputs = json::array();
-  for (const auto& input : job.inputs) inputs.push_back(input.string());
   return {{"version", kVersion},
           {"group", job.group},
           {"attempt", job.attempt},
           {"stages", job.stages},
-          {"inputs", inputs},
+          {"inputs", PathsJson(job.inputs)},
           {"expected_subbands", job.expected_subbands},
           {"threads", job.threads},
           {"measurement_set", job.measurement_set.string()},
@@ -46,7 +162,12 @@ json ToJson(const Job& job) {
           {"fallback_root", job.fallback_root.string()},
           {"take_existing", job.take_existing},
           {"replace_existing", job.replace_existing},
-          {"settings", job.settings}};
+          {"tables", TablesJson(job.tables)},
+          {"solve", job.solve ? SolveJson(*job.solve) : json()},
+          {"sky_model", job.sky_model.string()},
+          {"image_prefix", job.image_prefix.string()},
+          {"qa_prefix", job.qa_prefix.string()},
+          {"settings", SettingsJson(job.settings)}};
 }
 
 Job ParseJob(const json& value, const std::string& subject) {
@@ -56,7 +177,7 @@ Job ParseJob(const json& value, const std::string& subject) {
     job.group = value.at("group");
     job.attempt = value.at("attempt");
     job.stages = value.at("stages").get<std::vector<std::string>>();
-    for (const json& input : value.at("inputs")) job.inputs.emplace_back(input.get<std::string>());
+    job.inputs = ParsePaths(value.at("inputs"));
     job.expected_subbands = value.at("expected_subbands");
     job.threads = value.at("threads");
     job.measurement_set = value.at("measurement_set").get<std::string>();
@@ -64,7 +185,12 @@ Job ParseJob(const json& value, const std::string& subject) {
     job.fallback_root = value.at("fallback_root").get<std::string>();
     job.take_existing = value.at("take_existing");
     job.replace_existing = value.at("replace_existing");
-    job.settings = value.at("settings");
+    job.tables = ParseTables(value.at("tables"));
+    if (!value.at("solve").is_null()) job.solve = ParseSolve(value.at("solve"));
+    job.sky_model = value.at("sky_model").get<std::string>();
+    job.image_prefix = value.at("image_prefix").get<std::string>();
+    job.qa_prefix = value.at("qa_prefix").get<std::string>();
+    job.settings = ParseSettings(value.at("settings"), subject);
     return job;
   });
 }
@@ -72,15 +198,44 @@ Job ParseJob(const json& value, const std::string& subject) {
 json ToJson(const JobReport& report) {
   json stages = json::array();
   for (const StageReport& stage : report.stages) {
-    stages.push_back({{"name", stage.name}, {"seconds", stage.seconds}, {"figures", stage.figures}});
+    stages.push_back({{"name", stage.name},
+                      {"seconds", stage.seconds},
+                      {"cpu_s", stage.cpu_s},
+                      {"peak_memory_bytes", stage.peak_memory_bytes},
+                      {"figures", stage.figures}});
   }
   json products = json::array();
   for (const JobProduct& product : report.products) {
-    products.push_back({{"kind", product.kind}, {"path", product.path.string()}, {"bytes", product.bytes}});
+    products.push_back({{"kind", product.kind},
+                        {"path", product.path.string()},
+                        {"bytes", product.bytes},
+                        {"checksum", product.checksum},
+                        {"parents", PathsJson(product.parents)}});
   }
-  json value = {
-      {"version", kVersion}, {"group", report.group}, {"attempt", report.attempt},   {"ok", report.ok},
-      {"stages", stages},    {"products", products},  {"warnings", report.warnings}, {"next_state", report.next_state}};
+  json calibration = json::array();
+  for (const JobCalibration& each : report.calibration) calibration.push_back(CalibrationJson(each));
+  json value = {{"version", kVersion},
+                {"group", report.group},
+                {"attempt", report.attempt},
+                {"ok", report.ok},
+                {"started_at", report.started_at},
+                {"finished_at", report.finished_at},
+                {"program_version", report.program_version},
+                {"host", report.host},
+                {"settings_hash", report.settings_hash},
+                {"instruction_set", report.instruction_set},
+                {"observation", json()},
+                {"stages", stages},
+                {"products", products},
+                {"calibration", calibration},
+                {"applied", PathsJson(report.applied)},
+                {"quality", report.quality},
+                {"warnings", report.warnings},
+                {"next_state", report.next_state}};
+  if (const auto& o = report.observation) {
+    value["observation"] = {
+        {"start_mjd", o->start_mjd}, {"end_mjd", o->end_mjd}, {"ra_deg", o->ra_deg}, {"dec_deg", o->dec_deg}};
+  }
   if (report.error_kind) {
     value["error"] = {{"kind", ToString(*report.error_kind)},
                       {"stage", report.error_stage},
@@ -97,12 +252,26 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
     report.group = value.at("group");
     report.attempt = value.at("attempt");
     report.ok = value.at("ok");
+    report.started_at = value.at("started_at");
+    report.finished_at = value.at("finished_at");
+    report.program_version = value.at("program_version");
+    report.host = value.at("host");
+    report.settings_hash = value.at("settings_hash");
+    report.instruction_set = value.at("instruction_set");
+    if (const json& o = value.at("observation"); !o.is_null()) {
+      report.observation = JobObservation{o.at("start_mjd"), o.at("end_mjd"), o.at("ra_deg"), o.at("dec_deg")};
+    }
     for (const json& stage : value.at("stages")) {
-      report.stages.push_back({stage.at("name"), stage.at("seconds"), stage.at("figures")});
+      report.stages.push_back({stage.at("name"), stage.at("seconds"), stage.at("cpu_s"), stage.at("peak_memory_bytes"),
+                               stage.at("figures")});
     }
     for (const json& product : value.at("products")) {
-      report.products.push_back({product.at("kind"), product.at("path").get<std::string>(), product.at("bytes")});
+      report.products.push_back({product.at("kind"), product.at("path").get<std::string>(), product.at("bytes"),
+                                 product.at("checksum"), ParsePaths(product.at("parents"))});
     }
+    for (const json& each : value.at("calibration")) report.calibration.push_back(ParseCalibration(each));
+    report.applied = ParsePaths(value.at("applied"));
+    report.quality = value.at("quality");
     report.warnings = value.at("warnings").get<std::vector<std::string>>();
     report.next_state = value.at("next_state");
     if (value.contains("error")) {

@@ -17,17 +17,16 @@ namespace {
 namespace fs = std::filesystem;
 
 convert::ConvertOptions MakeConvertOptions(const Job& job) {
-  const nlohmann::json settings = job.settings.value("convert", nlohmann::json::object());
   convert::ConvertOptions options;
   options.output = job.measurement_set;
   options.staging_root = job.staging_root;
   options.fallback_root = job.fallback_root;
   options.expected_subbands = job.expected_subbands;
-  options.durable = settings.value("durable", true);
-  options.earth_orientation_file = settings.value("earth_orientation_file", std::string());
-  options.verify = settings.value("verify", true);
+  options.durable = job.settings.convert.durable;
+  options.earth_orientation_file = job.settings.telescope.earth_orientation_file;
+  options.verify = job.settings.convert.verify;
   options.program = std::string("contimg ") + kVersion;
-  options.settings = "hash " + settings.value("hash", std::string("unknown"));
+  options.settings = "hash " + SettingsHash(job.settings);
   return options;
 }
 
@@ -57,7 +56,8 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, nloh
     CheckExisting(job, convert::DescribeMeasurementSet(job.measurement_set));
     if (job.stages.size() > 1) state.block = convert::ReadMeasurementSet(job.measurement_set, {}, context);
     figures["taken"] = true;
-    state.report.products.push_back({"science_ms", job.measurement_set, TreeBytes(job.measurement_set)});
+    state.report.products.push_back(
+        {"science_ms", job.measurement_set, TreeBytes(job.measurement_set), "", job.inputs});
     return;
   }
 
@@ -95,7 +95,7 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, nloh
              {"verify_s", report.verify_s},
              {"staged_in", report.staged_in}};
   state.report.warnings.insert(state.report.warnings.end(), report.warnings.begin(), report.warnings.end());
-  state.report.products.push_back({"science_ms", job.measurement_set, report.output_bytes});
+  state.report.products.push_back({"science_ms", job.measurement_set, report.output_bytes, "", job.inputs});
   state.block = std::move(result.block);
 }
 

@@ -71,7 +71,8 @@ JobReport RunJob(const Job& job, const RunContext& context) {
       context.CheckCancelled(name);
       context.reporter->Progress(name, 0);
       const auto start = std::chrono::steady_clock::now();
-      StageReport stage_report{name, 0, nlohmann::json::object()};
+      StageReport stage_report;
+      stage_report.name = name;
       stage.run(job, context, state, stage_report.figures);
       stage_report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       state.report.stages.push_back(std::move(stage_report));

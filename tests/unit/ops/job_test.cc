@@ -15,9 +15,20 @@ TEST(Job, SurvivesTheWayThroughItsFile) {
   job.inputs = {"/in/a b.hdf5", "/in/ü.hdf5"};
   job.measurement_set = "/out/x.ms";
   job.take_existing = true;
-  job.settings["convert"] = {{"durable", false}};
+  job.settings.convert.durable = false;
+  job.settings.image.cell_arcsec = 2.5;
+  job.tables.push_back({3, "BP", "/cal/x.bpcal", "0123"});
+  JobSolve solve;
+  solve.kinds = {"G"};
+  solve.model = "field";
+  solve.apply = job.tables;
+  solve.anchor = JobTable{4, "G", "/cal/x.gpcal", ""};
+  job.solve = solve;
   const Job back = ParseJob(nlohmann::json::parse(ToJson(job).dump()), "test");
   EXPECT_EQ(ToJson(back), ToJson(job));
+  EXPECT_FALSE(back.settings.convert.durable);
+  EXPECT_EQ(back.settings.image.cell_arcsec, 2.5);
+  EXPECT_EQ(SettingsHash(back.settings), SettingsHash(job.settings));
 }
 
 TEST(Job, RefusesMissingFieldsAndOtherVersions) {
@@ -27,6 +38,9 @@ TEST(Job, RefusesMissingFieldsAndOtherVersions) {
   value = ToJson(Job());
   value["version"] = 99;
   EXPECT_THROW(ParseJob(value, "test"), Error);
+  value = ToJson(Job());
+  value["settings"] = {{"image", {{"sise", "4800"}}}};
+  EXPECT_THROW(ParseJob(value, "test"), Error);
 }
 
 TEST(JobReport, SurvivesTheWayThroughItsFile) {
@@ -34,8 +48,15 @@ TEST(JobReport, SurvivesTheWayThroughItsFile) {
   report.group = "g";
   report.error_kind = ErrorKind::kNumeric;
   report.error_message = "no";
-  report.stages.push_back({"convert", 1.5, {{"rows", 3}}});
-  report.products.push_back({"science_ms", "/x.ms", 17});
+  report.stages.push_back({"convert", 1.5, 2.5, 1000, {{"rows", 3}}});
+  report.products.push_back({"science_ms", "/x.ms", 17, "0123", {"/a", "/b"}});
+  report.observation = JobObservation{60000.1, 60000.2, 12.5, -3};
+  JobCalibration table;
+  table.kind = "G";
+  table.path = "/x.gpcal";
+  table.failures = {"too noisy"};
+  report.calibration.push_back(table);
+  report.applied = {"/x.gpcal"};
   EXPECT_EQ(ToJson(ParseJobReport(ToJson(report), "test")), ToJson(report));
 }
 
