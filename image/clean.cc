@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <tuple>
 #include <utility>
 
 #include "config/error.h"
 #include "config/parallel.h"
+#include "image/fine_positions.h"
 #include "image/multiscale.h"
 #include "image/scale_kernels.h"
 
@@ -31,6 +31,8 @@ class Cleaner {
     } else {
       psf_ = PaddedPsf(input.psf, input.threads);
     }
+    if (settings.psf_band > 0 && kernels_[0].is_point())
+      fine_ = std::make_unique<FinePositions>(input.psf, settings.psf_band);
     minor_.gain = static_cast<float>(settings.gain);
     minor_.allow_negative = settings.allow_negative;
     minor_.border_px = static_cast<std::size_t>(settings.border_fraction * static_cast<double>(residual.shape(1)));
@@ -48,7 +50,7 @@ class Cleaner {
         continue;
       }
       if (search_peak_ <= threshold) return Finish(components_.empty() ? CleanStop::kNothing : CleanStop::kThreshold);
-      if (components_.size() >= settings_.max_iterations) return Finish(CleanStop::kIterations);
+      if (found_.size() >= settings_.max_iterations) return Finish(CleanStop::kIterations);
       if (report_.cycles.size() >= settings_.max_major_cycles) return Finish(CleanStop::kMajorCycles);
       if (!Cycle(threshold)) return Finish(CleanStop::kDiverged);
     }
@@ -100,7 +102,7 @@ class Cleaner {
     masked_ = true;
     const std::size_t nx = residual_.shape(1);
     for (std::size_t scale = 0; scale < kernels_.size(); ++scale) masks_.emplace_back(residual_.size());
-    for (const CleanComponent& c : components_) {
+    for (const CleanComponent& c : found_) {
       masks_[static_cast<std::size_t>(c.scale)][static_cast<std::size_t>(c.y) * nx + static_cast<std::size_t>(c.x)] = 1;
     }
     Measure();
@@ -111,22 +113,25 @@ class Cleaner {
     const double level = std::max(threshold, search_peak_ * (1 - major_gain_));
     MinorCycleParams params = minor_;
     params.stop_level = static_cast<float>(level);
-    params.max_iterations = settings_.max_iterations - components_.size();
+    params.max_iterations = settings_.max_iterations - found_.size();
 
     MajorCycleRecord record;
     record.cycle = report_.cycles.size() + 1;
     record.masked = masked_;
     const std::vector<CleanComponent> increment = Minor(params, record);
     if (increment.empty()) return false;  // the residual is not finite: nothing can be found
-    AddComponents(increment, kernels_, model_);
+    const std::vector<CleanComponent> kept = components_;
     components_.insert(components_.end(), increment.begin(), increment.end());
+    if (fine_ != nullptr) components_ = fine_->Merge(std::move(components_));
+    found_.insert(found_.end(), increment.begin(), increment.end());
+    MakeModel();
 
     const double peak_before = search_peak_, rms_before = rms_;
     input_.major_cycle->Residual(model_, residual_);
     Measure();
     record.undone = !(search_peak_ <= kWorse * peak_before && rms_ <= kWorse * rms_before);  // NaN is worse
-    if (record.undone) Undo(increment.size());
-    record.iterations = components_.size();
+    if (record.undone) Undo(kept, increment.size());
+    record.iterations = found_.size();
     record.peak_jy = search_peak_;
     record.rms_jy = rms_;
     for (const CleanComponent& c : components_) record.model_flux_jy += c.flux_jy;
@@ -153,10 +158,21 @@ class Cleaner {
     return std::move(found.components);
   }
 
-  void Undo(std::size_t increment) {
-    components_.resize(components_.size() - increment);
+  void MakeModel() {
     std::fill(model_.begin(), model_.end(), 0.0F);
-    AddComponents(components_, kernels_, model_);
+    if (fine_ == nullptr) return AddComponents(components_, kernels_, model_);
+    fine_->AddPoints(components_, model_);
+    std::vector<CleanComponent> extended;
+    for (const CleanComponent& c : components_) {
+      if (c.scale != 0) extended.push_back(c);
+    }
+    AddComponents(extended, kernels_, model_);
+  }
+
+  void Undo(const std::vector<CleanComponent>& kept, std::size_t increment) {
+    components_ = kept;
+    found_.resize(found_.size() - increment);
+    MakeModel();
     input_.major_cycle->Residual(model_, residual_);
     Measure();
     major_gain_ /= 2;
@@ -165,21 +181,11 @@ class Cleaner {
 
   CleanReport Finish(CleanStop stop) {
     report_.stop = stop;
-    report_.iterations = components_.size();
+    report_.iterations = found_.size();
     report_.final_rms_jy = rms_;
     const auto extreme = [](float a, float b) { return std::abs(a) < std::abs(b); };
     report_.final_peak_jy = std::abs(*std::max_element(residual_.begin(), residual_.end(), extreme));
-    std::stable_sort(components_.begin(), components_.end(), [](const CleanComponent& a, const CleanComponent& b) {
-      return std::tie(a.y, a.x, a.scale) < std::tie(b.y, b.x, b.scale);
-    });
-    for (const CleanComponent& c : components_) {
-      auto& merged = report_.components;
-      if (!merged.empty() && merged.back().x == c.x && merged.back().y == c.y && merged.back().scale == c.scale) {
-        merged.back().flux_jy += c.flux_jy;
-      } else {
-        merged.push_back(c);
-      }
-    }
+    report_.components = SumSamePlaces(std::move(components_));
     return std::move(report_);
   }
 
@@ -189,6 +195,7 @@ class Cleaner {
   ArrayView<float, 2> model_;
   std::vector<ScaleKernel> kernels_;
   PaddedPsf psf_;
+  std::unique_ptr<FinePositions> fine_;
   std::unique_ptr<MultiscaleMinorCycle> multiscale_;
   MinorCycleParams minor_;
   double major_gain_;
@@ -199,7 +206,8 @@ class Cleaner {
   Buffer<float> local_weight_;
   double rms_ = 0;
   double search_peak_ = 0;
-  std::vector<CleanComponent> components_;
+  std::vector<CleanComponent> found_;       // by the minor cycles, in their order
+  std::vector<CleanComponent> components_;  // of the model
   CleanReport report_;
 };
 

@@ -47,6 +47,9 @@ struct CleanSettings {
   // Scales of multiscale CLEAN, FWHM-like width in pixels, 0 = points, ascending. Empty: points only.
   std::vector<double> scales_px;
   double scale_bias = 0.6;
+  // Highest spatial frequency of the PSF, cycles per pixel. When set, neighbouring points are joined between the pixels
+  // after every minor cycle (image/fine_positions.h); 0: components stay on their pixels.
+  double psf_band = 0;
 };
 
 enum class CleanStop {
@@ -61,7 +64,7 @@ std::string_view ToString(CleanStop stop);
 // One line per major cycle: the state after its exact residual.
 struct MajorCycleRecord {
   std::size_t cycle = 0;       // 1, 2, …
-  std::size_t iterations = 0;  // components so far
+  std::size_t iterations = 0;  // so far, each a component of the minor cycle
   std::size_t cells = 0;       // of 16 pixels, searched by the minor cycle
   bool masked = false;         // inside the automatic mask
   bool undone = false;         // the guard rejected it
@@ -78,7 +81,7 @@ struct CleanReport {
   double final_peak_jy = 0;
   double final_threshold_jy = 0;
   std::vector<MajorCycleRecord> cycles;
-  std::vector<CleanComponent> components;  // merged: at most one per pixel and scale, in order of y, x
+  std::vector<CleanComponent> components;  // at most one per place and scale, in order of scale, y, x
 };
 
 struct CleanInput {

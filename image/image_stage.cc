@@ -258,6 +258,9 @@ class ImageRun {
       throw Error(ErrorKind::kBadInput, kStage, block_.group_id, "the data are not phased to one centre");
     }
     plain_ = PlainGeometry(settings_);
+    const UtcTime middle = UtcTime::FromMjdSeconds((block_.time_mjd_s.front() + block_.time_mjd_s.back()) / 2);
+    // Everything up to the header is measured on the apparent sky; pixels are cells of the catalogue's sky.
+    plain_.cell_rad *= AberrationScale(block_.phase_centre, middle, request_.orientation.At(middle));
     const bool all = request_.products == ImageProducts::kAll, psf_only = request_.products == ImageProducts::kPsfOnly;
     StagedProducts staged(request_, os_);
     for (const char* name : {"psf", "dirty", "pb", "smear", "model", "residual", "image", "image.pbcor"}) {
@@ -304,8 +307,7 @@ class ImageRun {
     tile_ = SummariseTile(block_, 40000, context_.threads);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     MakeHeader(op);
-    const BandlimitedInterpolator interpolator(
-        std::clamp(1.02 * report_.figures.max_uv_lambda * slant_.cell_rad, 0.02, 0.5), 3e-5);
+    const BandlimitedInterpolator interpolator(PsfBand(), 3e-5);
     if (interpolator.expected_error() > 1e-3 && slanted()) {
       context_.reporter->Warn(kStage, fmt::format("pixels of {:.3g} arcsec are too large for the longest baselines: "
                                                   "resampling errs by {:.1e}",
@@ -349,6 +351,8 @@ class ImageRun {
 
  private:
   bool slanted() const { return slant_.slant_a != 0 || slant_.slant_b != 0; }
+  // Highest spatial frequency of the images, cycles per pixel.
+  double PsfBand() const { return std::clamp(1.02 * report_.figures.max_uv_lambda * slant_.cell_rad, 0.02, 0.5); }
   std::string Extension() const { return settings_.compress ? ".fits.fz" : ".fits"; }
   void Info(const std::string& text) const { context_.reporter->Info(kStage, text); }
 
@@ -360,6 +364,7 @@ class ImageRun {
 
   void MakeHeader(const MeasurementOperator& op) {
     header_.geometry = plain_;
+    header_.geometry.cell_rad = Angle::Arcsec(settings_.cell_arcsec).rad();
     header_.centre = block_.phase_centre;
     header_.type = "Intensity";
     // The band that was used: flagged channels at its ends do not count.
@@ -476,7 +481,8 @@ class ImageRun {
 
   void Deconvolve(const MeasurementOperator& op) {
     model_ = Plane(slant_);
-    const CleanSettings settings = Cleaning(settings_, report_.beam, slant_.cell_rad);
+    CleanSettings settings = Cleaning(settings_, report_.beam, slant_.cell_rad);
+    settings.psf_band = PsfBand();
     if (settings.max_iterations == 0) return;
     const Buffer<std::uint8_t> mask = MakeUserMask();
     OperatorMajorCycle major(op, context_);
@@ -522,7 +528,7 @@ class ImageRun {
     Write(staged, "image", image_, "JY/BEAM", true);
 
     std::fill(scratch.pixels.begin(), scratch.pixels.end(), 0.0F);
-    DepositModel(model_.view(), slant_, plain_, scratch.view());
+    DepositPoints(PointsOfComponents(report_.clean.components, kernels, slant_, plain_, 1), scratch.view());
     for (const CleanComponent& c : report_.clean.components) report_.model_flux_jy += c.flux_jy;
     Write(staged, "model", scratch, "JY/PIXEL", false);
 

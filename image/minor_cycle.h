@@ -15,12 +15,15 @@
 
 namespace contimg::image {
 
-// Flux at a pixel of the slant grid; `scale` is an index into the scales of the deconvolution, 0 = a point.
+// Flux at (x + dx, y + dy) of the slant grid; `scale` is an index into the scales of the deconvolution, 0 = a point.
+// Minor cycles find whole pixels; fractions come from image/fine_positions.h.
 struct CleanComponent {
   std::int32_t x = 0;
   std::int32_t y = 0;
   std::int32_t scale = 0;
   float flux_jy = 0;
+  float dx = 0;  // within ±1/2
+  float dy = 0;
 };
 
 // A PSF image with zero columns around each row, so that runs of 16 pixels may overhang its edges.

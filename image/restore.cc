@@ -30,8 +30,8 @@ std::vector<SkyPoint> PointsOfComponents(const std::vector<CleanComponent>& comp
       for (std::ptrdiff_t dx = first; dx <= half; dx += spacing) {
         const double weight = kernel.at(static_cast<std::size_t>(dx + half), static_cast<std::size_t>(dy + half));
         if (weight <= 0) continue;
-        const PixelPosition at =
-            PlainPosition(slant, plain, static_cast<double>(c.x + dx), static_cast<double>(c.y + dy));
+        const PixelPosition at = PlainPosition(slant, plain, c.x + static_cast<double>(c.dx) + static_cast<double>(dx),
+                                               c.y + static_cast<double>(c.dy) + static_cast<double>(dy));
         points.push_back({at.x, at.y, c.flux_jy * weight});
         sum += weight;
       }
@@ -86,30 +86,24 @@ void AddBeams(const std::vector<SkyPoint>& points, const GaussianBeam& beam, dou
   });
 }
 
-double DepositModel(ArrayView<const float, 2> slant_model, const ImageGeometry& slant, const ImageGeometry& plain,
-                    ArrayView<float, 2> image) {
+double DepositPoints(const std::vector<SkyPoint>& points, ArrayView<float, 2> image) {
   const auto ny = static_cast<std::ptrdiff_t>(image.shape(0)), nx = static_cast<std::ptrdiff_t>(image.shape(1));
   double lost = 0;
-  for (std::size_t y = 0; y < slant_model.shape(0); ++y) {
-    const float* row = &slant_model(y, 0);
-    for (std::size_t x = 0; x < slant_model.shape(1); ++x) {
-      if (row[x] == 0) continue;
-      const PixelPosition at = PlainPosition(slant, plain, static_cast<double>(x), static_cast<double>(y));
-      // Positions that are whole pixels up to rounding (always so without a slant) stay whole.
-      const double sx = std::abs(at.x - std::round(at.x)) < 1e-7 ? std::round(at.x) : at.x;
-      const double sy = std::abs(at.y - std::round(at.y)) < 1e-7 ? std::round(at.y) : at.y;
-      const auto ix = static_cast<std::ptrdiff_t>(std::floor(sx)), iy = static_cast<std::ptrdiff_t>(std::floor(sy));
-      const double fx = sx - static_cast<double>(ix), fy = sy - static_cast<double>(iy);
-      for (const std::ptrdiff_t dy : {0, 1}) {
-        for (const std::ptrdiff_t dx : {0, 1}) {
-          const double share = row[x] * (dx == 1 ? fx : 1 - fx) * (dy == 1 ? fy : 1 - fy);
-          if (share == 0) continue;
-          const std::ptrdiff_t px = ix + dx, py = iy + dy;
-          if (px < 0 || py < 0 || px >= nx || py >= ny) {
-            lost += share;
-          } else {
-            image(py, px) += static_cast<float>(share);
-          }
+  for (const SkyPoint& point : points) {
+    // Positions that are whole pixels up to rounding (always so without a slant) stay whole.
+    const double sx = std::abs(point.x - std::round(point.x)) < 1e-7 ? std::round(point.x) : point.x;
+    const double sy = std::abs(point.y - std::round(point.y)) < 1e-7 ? std::round(point.y) : point.y;
+    const auto ix = static_cast<std::ptrdiff_t>(std::floor(sx)), iy = static_cast<std::ptrdiff_t>(std::floor(sy));
+    const double fx = sx - static_cast<double>(ix), fy = sy - static_cast<double>(iy);
+    for (const std::ptrdiff_t dy : {0, 1}) {
+      for (const std::ptrdiff_t dx : {0, 1}) {
+        const double share = point.flux_jy * (dx == 1 ? fx : 1 - fx) * (dy == 1 ? fy : 1 - fy);
+        if (share == 0) continue;
+        const std::ptrdiff_t px = ix + dx, py = iy + dy;
+        if (px < 0 || py < 0 || px >= nx || py >= ny) {
+          lost += share;
+        } else {
+          image(py, px) += static_cast<float>(share);
         }
       }
     }

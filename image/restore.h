@@ -29,10 +29,8 @@ std::vector<SkyPoint> PointsOfComponents(const std::vector<CleanComponent>& comp
 void AddBeams(const std::vector<SkyPoint>& points, const GaussianBeam& beam, double cell_rad, ArrayView<float, 2> image,
               int threads);
 
-// image += each pixel of the slant model, shared between the four nearest pixels of the plain grid so that flux and
-// centroid are kept (the prediction from such a model differs from the slant model's to second order in the cell).
-// Returns the flux that fell outside.
-double DepositModel(ArrayView<const float, 2> slant_model, const ImageGeometry& slant, const ImageGeometry& plain,
-                    ArrayView<float, 2> image);
+// image += each point, shared between the four nearest pixels so that flux and centroid are kept (the prediction from
+// such a model differs from the points' to second order in the cell). Returns the flux that fell outside.
+double DepositPoints(const std::vector<SkyPoint>& points, ArrayView<float, 2> image);
 
 }  // namespace contimg::image

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace contimg::image {
 
@@ -28,6 +29,20 @@ std::optional<DirectionCosines> CosinesOfDirection(const PhaseCentre& centre, co
   const double l = cos_d * std::sin(d_ra);
   const double m = std::sin(dec - centre.dec_rad) + 2 * cos_d * std::sin(centre.dec_rad) * half * half;
   return DirectionCosines{l, m, NMinusOne(l, m)};
+}
+
+double AberrationScale(const PhaseCentre& centre, UtcTime time, const convert::EarthOrientation& orientation) {
+  const convert::SkyFrame frame(time, orientation);
+  constexpr double kOffset = 0.01;  // rad: rounding 1e-14, curvature of the factor 1e-8
+  const convert::Vector3 middle = frame.ItrfOfIcrs(centre.ra_rad, centre.dec_rad);
+  double sum = 0;
+  for (const auto& [l, m] : {std::pair{kOffset, 0.0}, {-kOffset, 0.0}, {0.0, kOffset}, {0.0, -kOffset}}) {
+    const SkyDirection beside = DirectionOfCosines(centre, l, m);
+    const convert::Vector3 seen = frame.ItrfOfIcrs(beside.ra.rad(), beside.dec.rad());
+    const convert::Vector3 normal = convert::Cross(middle, seen);
+    sum += std::sqrt(convert::Dot(normal, normal));  // sine of the apparent angle; kOffset is the sine in ICRS
+  }
+  return sum / (4 * kOffset);
 }
 
 }  // namespace contimg::image

@@ -79,13 +79,11 @@ TEST(PointsOfComponents, ScalesKeepFluxAndShape) {
   EXPECT_NEAR(sum / beam.AreaPixels(plain.cell_rad), 3.0, 1e-4);
 }
 
-TEST(DepositModel, KeepsFluxAndCentroid) {
+TEST(DepositPoints, KeepsFluxAndCentroid) {
   const ImageGeometry slant = Geometry(0.2, -0.4), plain = Geometry(0, 0);
-  std::vector<float> model(kN * kN), image(kN * kN);
-  model[250 * kN + 40] = 2;
-  const double lost = DepositModel({model.data(), {kN, kN}}, slant, plain, {image.data(), {kN, kN}});
-  EXPECT_EQ(lost, 0);
-  const auto at = PointsOfComponents({{40, 250, 0, 2.0F}}, {ScaleKernel(0)}, slant, plain, 1)[0];
+  std::vector<float> image(kN * kN);
+  const auto points = PointsOfComponents({{40, 250, 0, 2.0F, 0.3F, -0.2F}}, {ScaleKernel(0)}, slant, plain, 1);
+  EXPECT_EQ(DepositPoints(points, {image.data(), {kN, kN}}), 0);
   double sum = 0, x = 0, y = 0;
   for (std::size_t i = 0; i < image.size(); ++i) {
     sum += image[i];
@@ -93,15 +91,20 @@ TEST(DepositModel, KeepsFluxAndCentroid) {
     y += image[i] * static_cast<double>(i / kN);
   }
   EXPECT_NEAR(sum, 2, 1e-6);
-  EXPECT_NEAR(x / sum, at.x, 1e-4);
-  EXPECT_NEAR(y / sum, at.y, 1e-4);
+  EXPECT_NEAR(x / sum, points[0].x, 1e-4);
+  EXPECT_NEAR(y / sum, points[0].y, 1e-4);
+  EXPECT_NEAR(DepositPoints({{-5, 20, 1.5}}, {image.data(), {kN, kN}}), 1.5, 1e-12);
 }
 
-TEST(DepositModel, IsTheIdentityWithoutSlant) {
+TEST(DepositPoints, KeepsWholePixelsWithoutSlant) {
   const ImageGeometry plain = Geometry(0, 0);
   std::vector<float> model(kN * kN), image(kN * kN);
-  for (std::size_t i = 0; i < model.size(); i += 997) model[i] = static_cast<float>(i);
-  DepositModel({model.data(), {kN, kN}}, plain, plain, {image.data(), {kN, kN}});
+  std::vector<CleanComponent> components;
+  for (std::size_t i = 0; i < model.size(); i += 997) {
+    model[i] = static_cast<float>(i);
+    components.push_back({static_cast<std::int32_t>(i % kN), static_cast<std::int32_t>(i / kN), 0, model[i]});
+  }
+  DepositPoints(PointsOfComponents(components, {ScaleKernel(0)}, plain, plain, 1), {image.data(), {kN, kN}});
   EXPECT_EQ(image, model);
 }
 
