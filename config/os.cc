@@ -30,10 +30,6 @@ constexpr const char* kStage = "files";
 
 constexpr std::string_view kUnfinishedMark = ".part-";
 
-fs::path UnfinishedSibling(const fs::path& path) {
-  return path.parent_path() / fmt::format(".{}{}{}", path.filename().string(), kUnfinishedMark, ::getpid());
-}
-
 class RealFile final : public OsFile {
  public:
   RealFile(fs::path path, int fd) : path_(std::move(path)), fd_(fd) {}
@@ -216,6 +212,13 @@ void Publish(Os& os, const fs::path& staged, const fs::path& final_path, const P
     os.RemoveAll(staged);
   }
   if (options.durable) os.SyncDirectory(parent);
+}
+
+fs::path UnfinishedSibling(const fs::path& path) {
+  const fs::path clean = path.has_filename() ? path : path.parent_path();
+  // With a folder always: casacore takes the dot of a bare ".name" for one and makes "name".
+  const fs::path folder = clean.has_parent_path() ? clean.parent_path() : fs::path(".");
+  return folder / fmt::format(".{}{}{}", clean.filename().string(), kUnfinishedMark, ::getpid());
 }
 
 bool IsUnfinishedName(const fs::path& path) {

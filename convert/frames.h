@@ -6,6 +6,7 @@
 
 #include <array>
 #include <filesystem>
+#include <string_view>
 #include <vector>
 
 #include "config/time.h"
@@ -44,6 +45,11 @@ class EarthOrientationTable {
   std::vector<double> mjd_;
   std::vector<EarthOrientation> rows_;
 };
+
+// What whoever leaves the table away should know; programs say it once.
+inline constexpr std::string_view kNoEarthOrientation =
+    "no Earth-orientation table is set (telescope.earth_orientation_file): UT1 = UTC and no polar motion are assumed, "
+    "which shifts right ascensions by 15 arcsec for each second of UT1 - UTC";
 
 // The sky over the Earth at one moment: construction does the expensive part (precession, nutation), each direction
 // is cheap afterwards. Immutable; shareable between threads.

@@ -1,7 +1,6 @@
 #include "image/image_stage.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -189,8 +188,7 @@ class StagedProducts {
       os_.CreateDirectories(parent);
     }
     // Beside the products, so that publishing is a rename; made now, so that an unwritable place shows at once.
-    folder_ = request.prefix;
-    folder_.replace_filename(fmt::format(".{}.part-{}", request.prefix.filename().string(), getpid()));
+    folder_ = UnfinishedSibling(request.prefix);
     os_.RemoveAll(folder_);
     os_.CreateDirectories(folder_);
   }

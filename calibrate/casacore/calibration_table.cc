@@ -1,7 +1,5 @@
 #include "calibrate/casacore/calibration_table.h"
 
-#include <unistd.h>
-
 #include <casacore/casa/Arrays/ArrayMath.h>
 #include <casacore/casa/Arrays/Matrix.h>
 #include <casacore/casa/Containers/Record.h>
@@ -531,9 +529,7 @@ void WriteCalibrationTable(const SolutionSet& solutions, const std::filesystem::
   if (std::filesystem::exists(path)) {
     throw Error(ErrorKind::kUsage, "calibrate", path.string(), "exists already");
   }
-  const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  const std::filesystem::path staged =
-      parent / ("." + path.filename().string() + ".part-" + std::to_string(::getpid()));
+  const std::filesystem::path staged = UnfinishedSibling(path);
   Os& os = RealOs();
   os.RemoveAll(staged);
   try {

@@ -9,8 +9,6 @@
 #include <casacore/tables/Tables/ArrayColumn.h>
 #include <casacore/tables/Tables/ScalarColumn.h>
 #include <casacore/tables/Tables/TableRecord.h>
-#include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -229,10 +227,9 @@ void AddHistory(MeasurementSet& ms, const MeasurementSetChanges& changes) {
 void UpdateMeasurementSet(const fs::path& path, const MeasurementSetSelection& selection, const VisibilityBlock& block,
                           const MeasurementSetChanges& changes, const RunContext& context) {
   Os& os = OsOr(context.os);
-  const std::string name = path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
   const fs::path clean = path.has_filename() ? path : path.parent_path();
   const fs::path parent = clean.has_parent_path() ? clean.parent_path() : fs::path(".");
-  const fs::path sibling = parent / fmt::format(".{}.part-{}", name, ::getpid());
+  const fs::path sibling = UnfinishedSibling(clean);
   try {
     internal::WithCasacore(ErrorKind::kIo, path.string(), [&] {
       std::set<std::string> touched;

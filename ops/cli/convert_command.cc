@@ -13,6 +13,7 @@
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/convert_stage.h"
+#include "convert/frames.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/version.h"
@@ -134,6 +135,7 @@ void Convert(const ConvertArgs& args) {
   context.threads = ThreadsOr(args.threads > 0 ? args.threads : settings.values.convert.threads);
   context.reporter = reporter.get();
   const convert::ConvertResult result = convert::ConvertGroup(files, options, context);
+  if (options.earth_orientation_file.empty()) reporter->Warn("convert", convert::kNoEarthOrientation);
   if (args.json) {
     fmt::print("{}\n", ToJson(result.report).dump(2));
   } else {

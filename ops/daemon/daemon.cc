@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "config/settings_loader.h"
+#include "convert/frames.h"
 #include "convert/staging.h"
 #include "ops/daemon/directory_sizes.h"
 #include "ops/daemon/dispatcher.h"
@@ -387,6 +388,9 @@ void Daemon::Run() {
   Log(LogLevel::kInfo, "",
       fmt::format("contimg-stream {} starts: input {}, state {}", kVersion, paths_.roots().input.string(),
                   paths_.roots().state.string()));
+  if (options_.settings.telescope.earth_orientation_file.empty()) {
+    Log(LogLevel::kWarning, "", convert::kNoEarthOrientation);
+  }
   dispatcher_.Recover();
   Sweep();
   next_sweep_ = clock_.Steady() + kSweepS;

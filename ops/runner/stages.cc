@@ -1,7 +1,6 @@
 #include "ops/runner/stages.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -62,9 +61,8 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, nloh
   }
 
   convert::ConvertOptions options = MakeConvertOptions(job);
-  if (exists && job.replace_existing) {  // made beside it, under a name that IsUnfinishedName knows, then swapped
-    options.output = job.measurement_set.parent_path() /
-                     fmt::format(".{}.part-{}", job.measurement_set.filename().string(), ::getpid());
+  if (exists && job.replace_existing) {  // made beside it, then swapped
+    options.output = UnfinishedSibling(job.measurement_set);
     os.RemoveAll(options.output);
   }
   convert::ConvertResult result = convert::ConvertGroup(job.inputs, options, context);

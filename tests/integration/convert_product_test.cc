@@ -1,6 +1,9 @@
 // What `contimg convert` makes, seen by other people's software: python3-casacore.
 #include <gmock/gmock.h>
 
+#include <cmath>
+
+#include "config/time.h"
 #include "tests/integration/convert_tool.h"
 
 namespace contimg {
@@ -34,6 +37,29 @@ TEST_F(Product, NamesTheMissingSubbands) {
   for (const fs::path& file : files()) words.push_back(file.string());
   const PeerResult check = RunPythonPeer("measurement_set_check.py", words);
   EXPECT_EQ(check.status, 0) << check.output;
+}
+
+TEST_F(Product, WarnsOnceThatNoEarthOrientationTableIsSet) {
+  const std::string warning = "no Earth-orientation table";
+  const ToolResult without = Convert();
+  ASSERT_EQ(without.status, 0) << without.err;
+  const std::size_t at = without.err.find(warning);
+  ASSERT_NE(at, std::string::npos) << without.err;
+  EXPECT_EQ(without.err.find(warning, at + 1), std::string::npos) << without.err;
+
+  // Two lines of the IERS' finals2000A around the simulated day, with the Bulletin A columns that are read.
+  const fs::path table = root_ / "finals2000A";
+  const double mjd = std::floor(UtcTime::FromIso8601(files()[0].filename().string().substr(0, 19)).mjd());
+  std::ofstream out_file(table);
+  for (const double day : {mjd - 1, mjd, mjd + 1, mjd + 2}) {
+    out_file << fmt::format("       {:8.2f} I {:9.6f}{:9.6f} {:9.6f}{:9.6f}  I{:10.7f}\n", day, 0.1, 0.0, 0.3, 0.0,
+                            0.05);
+  }
+  out_file.close();
+  const ToolResult with = Contimg("convert" + Words(files()) + " --out " + Quoted((out() / "y.ms").string()) +
+                                  " --set telescope.earth_orientation_file=" + Quoted(table.string()));
+  ASSERT_EQ(with.status, 0) << with.err;
+  EXPECT_EQ(with.err.find(warning), std::string::npos) << with.err;
 }
 
 }  // namespace

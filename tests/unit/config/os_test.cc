@@ -1,0 +1,125 @@
+#include "config/os.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "config/error.h"
+
+namespace contimg {
+namespace {
+
+namespace fs = std::filesystem;
+
+class OsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = ::testing::TempDir() + "contimg-os-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  static std::string Text(const fs::path& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+  }
+  static void Write(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
+  static std::size_t Names(const fs::path& folder) {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+  }
+
+  fs::path root_;
+};
+
+TEST(UnfinishedSibling, IsHiddenBesideTheFinalNameAndCarriesTheProcess) {
+  const std::string tail = ".part-" + std::to_string(::getpid());
+  EXPECT_EQ(UnfinishedSibling("/a/b.ms"), "/a/.b.ms" + tail);
+  EXPECT_EQ(UnfinishedSibling("/a/b.ms/"), "/a/.b.ms" + tail);
+  EXPECT_EQ(UnfinishedSibling("b.ms"), "./.b.ms" + tail);  // casacore loses the dot of a bare name
+}
+
+TEST(UnfinishedSibling, IsKnownByItsName) {
+  EXPECT_TRUE(IsUnfinishedName(UnfinishedSibling("/a/b.ms")));
+  EXPECT_FALSE(IsUnfinishedName("/a/b.ms"));
+  EXPECT_FALSE(IsUnfinishedName("/a/.hidden"));
+  EXPECT_FALSE(IsUnfinishedName("/a/b.part-12"));
+}
+
+TEST_F(OsTest, WritesAFileWholeOrNotAtAll) {
+  Write(root_ / "x", "old");
+  WriteFileAtomically(RealOs(), root_ / "x", "new");
+  EXPECT_EQ(Text(root_ / "x"), "new");
+  EXPECT_EQ(Names(root_), 1u);
+  fs::create_directories(root_ / "folder" / "within");
+  EXPECT_THROW(WriteFileAtomically(RealOs(), root_ / "folder", "text"), Error);  // no file takes a full folder's name
+  EXPECT_TRUE(fs::exists(root_ / "folder" / "within"));
+  EXPECT_EQ(Names(root_), 2u);
+}
+
+TEST_F(OsTest, PublishesATreeUnderItsNameAndRefusesOneThatExists) {
+  fs::create_directories(root_ / "staged" / "sub");
+  Write(root_ / "staged" / "sub" / "f", "1");
+  Publish(RealOs(), root_ / "staged", root_ / "deep" / "final");
+  EXPECT_EQ(Text(root_ / "deep" / "final" / "sub" / "f"), "1");
+  EXPECT_FALSE(fs::exists(root_ / "staged"));
+
+  Write(root_ / "other", "2");
+  try {
+    Publish(RealOs(), root_ / "other", root_ / "deep" / "final");
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  }
+  EXPECT_EQ(Text(root_ / "other"), "2");
+  EXPECT_EQ(Text(root_ / "deep" / "final" / "sub" / "f"), "1");
+}
+
+TEST_F(OsTest, PublishesAcrossFileSystems) {
+  const fs::path elsewhere = "/dev/shm";
+  if (!fs::is_directory(elsewhere) || ::access(elsewhere.c_str(), W_OK) != 0 || SameFileSystem(elsewhere, root_)) {
+    GTEST_SKIP() << "needs a second writable file system in /dev/shm";
+  }
+  const fs::path staged = elsewhere / root_.filename();
+  fs::create_directories(staged / "sub");
+  Write(staged / "sub" / "f", "1");
+  Publish(RealOs(), staged, root_ / "final");
+  EXPECT_EQ(Text(root_ / "final" / "sub" / "f"), "1");
+  EXPECT_FALSE(fs::exists(staged));
+  EXPECT_EQ(Names(root_), 1u);
+}
+
+TEST_F(OsTest, ExchangesTwoNames) {
+  Write(root_ / "a", "1");
+  fs::create_directories(root_ / "b");
+  RealOs().Exchange(root_ / "a", root_ / "b");
+  EXPECT_TRUE(fs::is_directory(root_ / "a"));
+  EXPECT_EQ(Text(root_ / "b"), "1");
+}
+
+TEST_F(OsTest, RenamesOntoAFreeNameOnly) {
+  Write(root_ / "a", "1");
+  Write(root_ / "b", "2");
+  EXPECT_THROW(RealOs().RenameNew(root_ / "a", root_ / "b"), Error);
+  EXPECT_EQ(Text(root_ / "b"), "2");
+  RealOs().Rename(root_ / "a", root_ / "b");
+  EXPECT_EQ(Text(root_ / "b"), "1");
+}
+
+TEST_F(OsTest, CreatesOnlyWhatIsNotThere) {
+  const auto file = RealOs().Create(root_ / "x");
+  file->WriteAt("abc", 3, 2);
+  file->Resize(4);
+  file->Close();
+  EXPECT_EQ(Text(root_ / "x"), std::string("\0\0ab", 4));
+  EXPECT_THROW(RealOs().Create(root_ / "x"), Error);
+  EXPECT_THROW(RealOs().OpenForUpdate(root_ / "absent"), Error);
+}
+
+}  // namespace
+}  // namespace contimg
