@@ -107,6 +107,11 @@ std::string Where(const GroupQuery& query) {
   return where;
 }
 
+// What follows it: parameters 3 and 4 are limit and offset.
+std::string Order(const GroupQuery& query) {
+  return std::string(" ORDER BY id ") + (query.newest_first ? "DESC" : "ASC") + " LIMIT ?3 OFFSET ?4";
+}
+
 }  // namespace
 
 std::string_view ToString(GroupState state) { return kStateWords.at(static_cast<std::size_t>(state)); }
@@ -347,13 +352,31 @@ void GroupStore::SetPriority(std::string_view id, int priority, std::string_view
 std::optional<GroupRow> GroupStore::Find(std::string_view id) { return impl_->Find(id); }
 
 std::vector<GroupRow> GroupStore::List(const GroupQuery& selection) {
-  std::string sql = "SELECT " CONTIMG_GROUP_COLUMNS " FROM groups" + Where(selection) + " ORDER BY id " +
-                    (selection.newest_first ? "DESC" : "ASC") + " LIMIT ?3 OFFSET ?4";
-  Query query(impl_->db, sql);
+  Query query(impl_->db, "SELECT " CONTIMG_GROUP_COLUMNS " FROM groups" + Where(selection) + Order(selection));
   query.Bind(selection.id_from, selection.id_before, selection.limit > 0 ? selection.limit : -1, selection.offset);
   std::vector<GroupRow> rows;
   while (query.Next()) rows.push_back(ReadGroup(query));
   return rows;
+}
+
+void GroupStore::ForEach(const GroupQuery& selection, const std::function<void(const GroupLine&)>& take) {
+  Query query(impl_->db,
+              "SELECT id, state, coalesce(error_kind, ''), error, attempts, subbands_present, subbands_expected, "
+              "updated_at FROM groups" +
+                  Where(selection) + Order(selection));
+  query.Bind(selection.id_from, selection.id_before, selection.limit > 0 ? selection.limit : -1, selection.offset);
+  GroupLine line;
+  while (query.Next()) {
+    line.id = query.View();
+    line.state = query.View();
+    line.error_kind = query.View();
+    line.error = query.View();
+    line.attempts = query.Int();
+    line.subbands_present = query.Int();
+    line.subbands_expected = query.Int();
+    line.updated_at = query.Number();
+    take(line);
+  }
 }
 
 std::int64_t GroupStore::Count(const GroupQuery& selection) {

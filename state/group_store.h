@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -113,6 +114,18 @@ struct GroupQuery {
   bool newest_first = true;  // by id
 };
 
+// What a long listing shows of a group. The texts are valid during the call that hands them over.
+struct GroupLine {
+  std::string_view id;
+  std::string_view state;       // as ToString(GroupState)
+  std::string_view error_kind;  // empty: none
+  std::string_view error;
+  int attempts = 0;
+  int subbands_present = 0;
+  int subbands_expected = 0;
+  double updated_at = 0;
+};
+
 enum class QueueOrder { kNewest, kOldest };
 
 struct GroupSummary {
@@ -155,6 +168,8 @@ class GroupStore {
   void SetPriority(std::string_view id, int priority, std::string_view actor, double now);
   std::optional<GroupRow> Find(std::string_view id);
   std::vector<GroupRow> List(const GroupQuery& query);
+  // The same groups in the same order, handed over one by one without being kept: for listings of a year of groups.
+  void ForEach(const GroupQuery& query, const std::function<void(const GroupLine&)>& take);
   std::int64_t Count(const GroupQuery& query);
   std::vector<SubbandFileRow> Files(std::string_view id);
   std::optional<SubbandFileRow> FindFile(std::string_view path);

@@ -179,6 +179,33 @@ std::vector<ProductRow> ProductStore::List(const ProductQuery& selection) {
   return ReadAll(query);
 }
 
+std::vector<ProductEntry> ProductStore::ByPath(std::string_view after, std::string_view before, int limit) {
+  Query query(db_, before.empty()
+                       ? "SELECT id, path, kind, group_id, status FROM products WHERE path > ?1 AND ?2 = '' ORDER "
+                         "BY path LIMIT ?3"
+                       : "SELECT id, path, kind, group_id, status FROM products WHERE path > ?1 AND path < ?2 "
+                         "ORDER BY path LIMIT ?3");
+  query.Bind(after, before, limit);
+  std::vector<ProductEntry> names;
+  while (query.Next()) {
+    ProductEntry name;
+    name.id = query.Integer();
+    name.path = query.Text();
+    name.kind = query.Text();
+    name.group_id = query.Text();
+    name.status = query.Text();
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+std::int64_t ProductStore::Count(std::string_view status, std::string_view except_kind) {
+  Query query(db_, "SELECT count(*) FROM products WHERE status = ? AND kind <> ?");
+  query.Bind(status, except_kind);
+  query.Next();
+  return query.Integer();
+}
+
 void ProductStore::Link(std::int64_t child, const std::vector<std::int64_t>& parents) {
   db_.Write([&] {
     for (const std::int64_t parent : parents) {

@@ -62,6 +62,15 @@ struct ProductQuery {
   bool newest_first = true;  // by start of the data
 };
 
+// A product by name alone, for walks over all of them.
+struct ProductEntry {
+  std::int64_t id = 0;
+  std::string path;
+  std::string kind;
+  std::string group_id;
+  std::string status;
+};
+
 struct AncestorRow {
   int depth = 0;  // 1: parent
   std::int64_t child_id = 0;
@@ -85,6 +94,11 @@ class ProductStore {
   std::optional<ProductRow> Find(std::int64_t id);
   std::optional<ProductRow> FindByPath(std::string_view path);
   std::vector<ProductRow> List(const ProductQuery& query);
+  // The next `limit` products in the order of their paths, from the first path greater than `after` on, and (unless
+  // empty) before `before`.
+  std::vector<ProductEntry> ByPath(std::string_view after, std::string_view before, int limit);
+  // Number of products with this status, of all kinds but `except_kind` (may be empty).
+  std::int64_t Count(std::string_view status, std::string_view except_kind);
 
   // `child` was made from `parents`; repeating it is harmless. Error{kUsage} when that would make a circle.
   void Link(std::int64_t child, const std::vector<std::int64_t>& parents);

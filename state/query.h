@@ -41,6 +41,14 @@ class Query {
   std::string Text() {
     return Wrap([&] { return statement_.getColumn(column_++).getString(); });
   }
+  // The same without a copy; valid until the next row.
+  std::string_view View() {
+    return Wrap([&] {
+      const SQLite::Column column = statement_.getColumn(column_++);
+      const char* text = column.getText();
+      return std::string_view(text, static_cast<std::size_t>(column.getBytes()));
+    });
+  }
   std::int64_t Integer() {
     return Wrap([&] { return statement_.getColumn(column_++).getInt64(); });
   }

@@ -2,9 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -15,6 +13,7 @@
 #include "config/time.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/queue_listing.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {
@@ -65,24 +64,11 @@ ordered_json ToJson(const GroupRow& row) {
           {"error", row.error.empty() ? ordered_json() : ordered_json(row.error)},
           {"subbands_present", row.subbands_present},
           {"subbands_expected", row.subbands_expected},
-          {"updated_at", TimeOrDash(row.updated_at) + "Z"}};
+          {"updated_at", row.updated_at > 0 ? ordered_json(TimeOrDash(row.updated_at) + "Z") : ordered_json()}};
 }
 
 std::string Dump(const ordered_json& value) {
   return value.dump(2, ' ', false, ordered_json::error_handler_t::replace);
-}
-
-// ToJson(row) as text, without a tree in between: a year of groups is a hundred thousand of them.
-void AppendJson(const GroupRow& row, fmt::memory_buffer& out) {
-  const auto quoted = [](const std::string& text) {
-    return ordered_json(text).dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-  };
-  fmt::format_to(std::back_inserter(out), R"({{"id":"{}","state":"{}","attempts":{},"error_kind":{},"error":{},)",
-                 row.id, ToString(row.state), row.attempts,
-                 row.error_kind ? fmt::format("\"{}\"", ToString(*row.error_kind)) : "null",
-                 row.error.empty() ? "null" : quoted(row.error));
-  fmt::format_to(std::back_inserter(out), R"("subbands_present":{},"subbands_expected":{},"updated_at":"{}Z"}})",
-                 row.subbands_present, row.subbands_expected, TimeOrDash(row.updated_at));
 }
 
 void List(const QueueArgs& args) {
@@ -91,32 +77,14 @@ void List(const QueueArgs& args) {
   state::GroupQuery query = MakeQuery(args);
   const bool shortened = args.limit < 0 && !args.json;  // a person wants the newest, a script all
   query.limit = shortened ? kScreenful : std::max(0, args.limit);
-  const std::vector<GroupRow> rows = store.List(query);
-  fmt::memory_buffer out;
-  if (args.json) {
-    const char* separator = "[\n";
-    for (const GroupRow& row : rows) {
-      fmt::format_to(std::back_inserter(out), "{}", separator);
-      AppendJson(row, out);
-      separator = ",\n";
-    }
-    fmt::format_to(std::back_inserter(out), "{}", rows.empty() ? "[]\n" : "\n]\n");
-  } else {
-    fmt::format_to(std::back_inserter(out), "{:<20} {:<20} {:>8} {:>8}  {:<20} {}\n", "group", "state", "subbands",
-                   "attempts", "updated", "error");
-    for (const GroupRow& row : rows) {
-      fmt::format_to(std::back_inserter(out), "{:<20} {:<20} {:>5}/{:<2} {:>8}  {:<20} {}\n", row.id,
-                     ToString(row.state), row.subbands_present, row.subbands_expected, row.attempts,
-                     TimeOrDash(row.updated_at),
-                     row.error_kind ? fmt::format("{}: {}", ToString(*row.error_kind), row.error) : "");
-    }
-    if (shortened && rows.size() == kScreenful) {
-      query.limit = 0;
-      const std::int64_t more = store.Count(query) - kScreenful;
-      if (more > 0) fmt::format_to(std::back_inserter(out), "… and {} more (--limit 0 shows all)\n", more);
-    }
+  QueueListing listing(args.json ? QueueListing::Form::kJson : QueueListing::Form::kTable, stdout);
+  store.ForEach(query, [&](const state::GroupLine& line) { listing.Add(line); });
+  std::int64_t n_more = 0;
+  if (shortened && listing.n_added() == kScreenful) {
+    query.limit = 0;
+    n_more = store.Count(query) - kScreenful;
   }
-  std::fwrite(out.data(), 1, out.size(), stdout);
+  listing.Finish(n_more);
 }
 
 void Show(const QueueArgs& args) {
