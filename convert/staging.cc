@@ -140,25 +140,37 @@ int SweepUnfinished(const fs::path& directory, Os& os) {
 StagingChoice ChooseStagingRoot(const fs::path& preferred, const fs::path& fallback, std::uint64_t bytes,
                                 std::uint64_t memory_bytes, Os& os) {
   const std::uint64_t needed = bytes + bytes / 50 + (4u << 20);
-  if (preferred.empty()) return {fallback, ""};
+  // A disk that turns out full in the middle of a table is worse than one that is found full now.
+  const auto fall_back = [&](const std::string& reason) -> StagingChoice {
+    os.CreateDirectories(fallback);
+    const std::uint64_t free = os.Space(fallback).free_bytes;
+    if (free < needed) {
+      throw Error(ErrorKind::kIo, "convert", fallback.string(),
+                  fmt::format("{} are needed for staging and {} are free{}{}", MiB(needed), MiB(free),
+                              reason.empty() ? "" : "; ", reason));
+    }
+    return {fallback, reason};
+  };
+  if (preferred.empty()) return fall_back("");
+  std::string reason;
   try {
     os.CreateDirectories(preferred);
-    if (::access(preferred.c_str(), W_OK | X_OK) != 0) {
-      return {fallback, fmt::format("{} is not writable", preferred.string())};
-    }
     const std::uint64_t free = os.Space(preferred).free_bytes;
-    if (free < needed) {
-      return {fallback, fmt::format("{} has {} free and {} are needed", preferred.string(), MiB(free), MiB(needed))};
-    }
     const auto memory = AvailableMemory();
-    if (memory && OnTmpfs(preferred) && *memory < needed + memory_bytes) {
-      return {fallback, fmt::format("{} is memory, of which {} are free and {} are needed", preferred.string(),
-                                    MiB(*memory), MiB(needed + memory_bytes))};
+    if (::access(preferred.c_str(), W_OK | X_OK) != 0) {
+      reason = fmt::format("{} is not writable", preferred.string());
+    } else if (free < needed) {
+      reason = fmt::format("{} has {} free and {} are needed", preferred.string(), MiB(free), MiB(needed));
+    } else if (memory && OnTmpfs(preferred) && *memory < needed + memory_bytes) {
+      reason = fmt::format("{} is memory, of which {} are free and {} are needed", preferred.string(), MiB(*memory),
+                           MiB(needed + memory_bytes));
+    } else {
+      return {preferred, ""};
     }
   } catch (const Error& error) {
-    return {fallback, error.what()};
+    reason = error.what();
   }
-  return {preferred, ""};
+  return fall_back(reason);
 }
 
 }  // namespace contimg::convert

@@ -13,6 +13,7 @@
 #include "config/settings.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/runner/last_words.h"
 #include "ops/version.h"
 
 namespace contimg::ops {
@@ -46,6 +47,7 @@ int RunProgram(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();  // the shared options may stand behind the subcommand, too
   AddCommands(app);
+  SetLastWords([](ErrorKind, const std::string& words) { fmt::print(stderr, "contimg: {}\n", words); });
   try {
     app.parse(argc, argv);
     return 0;

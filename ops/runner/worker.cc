@@ -11,6 +11,7 @@
 #include <new>
 
 #include "config/os.h"
+#include "ops/runner/last_words.h"
 #include "ops/runner/stages.h"
 
 namespace contimg::ops {
@@ -98,6 +99,16 @@ int RunWorker(const std::filesystem::path& job_file, Os& os) {
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);  // whoever reads the progress may go away
 
+  const std::filesystem::path report_file = ReportFile(job_file.parent_path().empty() ? "." : job_file.parent_path());
+  SetLastWords([&os, report_file, group = job.group, attempt = job.attempt](ErrorKind kind, const std::string& words) {
+    JobReport report;
+    report.group = group;
+    report.attempt = attempt;
+    Fail(report, Error(kind, "worker", group, words));
+    WriteFileAtomically(os, report_file, ToJson(report).dump(2) + "\n");
+    fmt::print(stderr, "contimg: {}\n", words);
+  });
+
   LineReporter reporter;
   RunContext context;
   context.threads = job.threads;
@@ -105,8 +116,7 @@ int RunWorker(const std::filesystem::path& job_file, Os& os) {
   context.cancelled = &stop_asked;
   context.os = &os;
   const JobReport report = RunJob(job, context);
-  WriteFileAtomically(os, ReportFile(job_file.parent_path().empty() ? "." : job_file.parent_path()),
-                      ToJson(report).dump(2) + "\n");
+  WriteFileAtomically(os, report_file, ToJson(report).dump(2) + "\n");
   if (report.ok) return 0;
   fmt::print(stderr, "contimg: {}{}{}\n", report.error_subject, report.error_subject.empty() ? "" : ": ",
              report.error_message);

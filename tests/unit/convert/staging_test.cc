@@ -91,13 +91,25 @@ TEST_F(StagingTest, FallsBackWhenThereIsNoRoomAndSaysWhy) {
   const StagingChoice fits = ChooseStagingRoot(root_ / "a", root_ / "b", 1 << 20, 0, RealOs());
   EXPECT_EQ(fits.root, root_ / "a");
   EXPECT_EQ(fits.fallback_reason, "");
-  const StagingChoice large = ChooseStagingRoot(root_ / "a", root_ / "b", std::uint64_t{1} << 60, 0, RealOs());
+  const fs::path memory = "/dev/shm/contimg-staging-test";
+  const StagingChoice large = ChooseStagingRoot(memory, root_ / "b", 1 << 20, std::uint64_t{1} << 60, RealOs());
+  fs::remove_all(memory);
   EXPECT_EQ(large.root, root_ / "b");
   EXPECT_NE(large.fallback_reason.find("needed"), std::string::npos);
   std::ofstream(root_ / "file") << "x";
   const StagingChoice blocked = ChooseStagingRoot(root_ / "file" / "sub", root_ / "b", 1, 0, RealOs());
   EXPECT_EQ(blocked.root, root_ / "b");
   EXPECT_NE(blocked.fallback_reason, "");
+}
+
+TEST_F(StagingTest, RefusesWhenNeitherPlaceHasRoom) {
+  try {
+    ChooseStagingRoot(root_ / "a", root_ / "b", std::uint64_t{1} << 60, 0, RealOs());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kIo);
+    EXPECT_EQ(error.subject(), (root_ / "b").string());
+  }
 }
 
 }  // namespace
