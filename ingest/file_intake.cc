@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace contimg::ingest {
 
@@ -59,6 +60,7 @@ void FileIntake::Accepted(const std::string& name, const FileVersion& version) {
   const auto at = pending_.find(name);
   if (at == pending_.end()) return;
   Pending& pending = at->second;
+  if (pending.failures > 0) --n_failed_;
   if (pending.finished_again) {  // written once more while it was being read
     pending = Pending();
     pending.trusted = true;
@@ -71,6 +73,7 @@ void FileIntake::Accepted(const std::string& name, const FileVersion& version) {
 
 bool FileIntake::Unreadable(const std::string& name, const FileVersion& version, double now) {
   Pending& pending = pending_[name];
+  if (pending.failures == 0) ++n_failed_;
   if (pending.failures == 0 || !(pending.version == version) || pending.finished_again) {
     pending.failures = 0;
     pending.unreadable_since = now;
@@ -93,18 +96,15 @@ void FileIntake::Gone(const std::string& name) {
   accepted_.erase(name);
   const auto at = pending_.find(name);
   if (at == pending_.end()) return;
+  if (at->second.failures > 0) --n_failed_;
   line_.erase({at->second.due, name});
   pending_.erase(at);
 }
 
-std::size_t FileIntake::n_retrying() const {
-  return static_cast<std::size_t>(
-      std::count_if(pending_.begin(), pending_.end(), [](const auto& entry) { return entry.second.failures > 0; }));
-}
-
-std::size_t FileIntake::n_unseen() const {
-  return static_cast<std::size_t>(
-      std::count_if(pending_.begin(), pending_.end(), [](const auto& entry) { return entry.second.failures == 0; }));
+void FileIntake::KeepOnly(const std::unordered_set<std::string>& names) {
+  for (auto at = accepted_.begin(); at != accepted_.end();) {
+    at = names.count(at->first) != 0 ? std::next(at) : accepted_.erase(at);
+  }
 }
 
 }  // namespace contimg::ingest

@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace contimg::ingest {
@@ -60,9 +61,13 @@ class FileIntake {
   void Remember(const std::string& name, const FileVersion& version) { accepted_[name] = version; }
   std::size_t n_pending() const { return pending_.size(); }
   // Files that have failed at least once and wait to be tried again.
-  std::size_t n_retrying() const;
+  std::size_t n_retrying() const { return n_failed_; }
   // Pending files that have not been looked into even once.
-  std::size_t n_unseen() const;
+  std::size_t n_unseen() const { return pending_.size() - n_failed_; }
+  // Files accepted and not forgotten since.
+  std::size_t n_accepted() const { return accepted_.size(); }
+  // Forgets the accepted files that are not among `names`: those of a listing, months of files having come and gone.
+  void KeepOnly(const std::unordered_set<std::string>& names);
   void SetRules(const IntakeRules& rules) { rules_ = rules; }
 
  private:
@@ -81,6 +86,7 @@ class FileIntake {
   std::unordered_map<std::string, Pending> pending_;
   std::set<std::pair<double, std::string>> line_;  // (due, name)
   std::unordered_map<std::string, FileVersion> accepted_;
+  std::size_t n_failed_ = 0;  // of pending_, with failures > 0
 };
 
 }  // namespace contimg::ingest

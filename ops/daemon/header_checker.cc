@@ -14,6 +14,7 @@ namespace contimg::ops {
 namespace {
 
 constexpr double kIdleLimitS = 30;
+constexpr std::size_t kAhead = 16;  // files named to the process before their turn: its answers then come in a stream
 
 }  // namespace
 
@@ -26,13 +27,12 @@ HeaderChecker::~HeaderChecker() {
 
 void HeaderChecker::Check(const std::filesystem::path& path) {
   queue_.push_back(path);
-  if (!busy_) SendNext();
+  SendNext();
 }
 
 void HeaderChecker::SendNext() {
-  since_ = Clock::now();
-  if (queue_.empty()) return;
-  busy_ = true;
+  if (n_sent_ == 0) since_ = Clock::now();
+  if (queue_.empty() || n_sent_ >= kAhead || n_sent_ == queue_.size()) return;
   try {
     if (!process_) {
       auto process = std::make_shared<Process>(io_);
@@ -49,9 +49,19 @@ void HeaderChecker::SendNext() {
     Answer({queue_.front(), std::nullopt, error.kind(), error.what()});
     return;
   }
-  auto line = std::make_shared<std::string>(queue_.front().string() + "\n");
-  boost::asio::async_write(process_->input, boost::asio::buffer(*line),
-                           [line, process = process_](const boost::system::error_code&, std::size_t) {});
+  while (n_sent_ < std::min(kAhead, queue_.size())) process_->unsent += queue_[n_sent_++].string() + "\n";
+  Write(process_);
+}
+
+void HeaderChecker::Write(const std::shared_ptr<Process>& process) {
+  if (!process->sending.empty() || process->unsent.empty()) return;
+  process->sending.swap(process->unsent);
+  boost::asio::async_write(process->input, boost::asio::buffer(process->sending),
+                           [this, process](const boost::system::error_code& error, std::size_t) {
+                             if (error || process_ != process) return;  // its end is noticed by ReadLine
+                             process->sending.clear();
+                             Write(process);
+                           });
 }
 
 void HeaderChecker::ReadLine(const std::shared_ptr<Process>& process) {
@@ -67,17 +77,20 @@ void HeaderChecker::ReadLine(const std::shared_ptr<Process>& process) {
                                   std::getline(stream, line);
                                   ReadLine(process);
                                   auto result = ParseCheckResult(line);
-                                  if (busy_ && result && result->path == queue_.front()) Answer(std::move(*result));
+                                  if (n_sent_ > 0 && result && result->path == queue_.front()) {
+                                    Answer(std::move(*result));
+                                  }
                                 });
 }
 
 void HeaderChecker::Answer(CheckResult result) {
   queue_.pop_front();
-  busy_ = false;
+  if (n_sent_ > 0) --n_sent_;
+  since_ = Clock::now();
   // Posted, so that a callback that checks further files finds this object in a settled state.
   boost::asio::post(io_, [this, result = std::move(result)] {
     done_(result);
-    if (!busy_) SendNext();
+    SendNext();
   });
 }
 
@@ -86,7 +99,9 @@ void HeaderChecker::EndProcess(ErrorKind kind, const std::string& message) {
   SignalGroup(process_->child.pid, SIGKILL);
   uncollected_.push_back(process_->child.pid);
   process_.reset();
-  if (busy_) Answer({queue_.front(), std::nullopt, kind, message});
+  const bool busy = n_sent_ > 0;
+  n_sent_ = 0;  // what it was given beyond the first one is asked again of the next process
+  if (busy) Answer({queue_.front(), std::nullopt, kind, message});
 }
 
 void HeaderChecker::Tick() {
@@ -94,9 +109,10 @@ void HeaderChecker::Tick() {
       std::remove_if(uncollected_.begin(), uncollected_.end(), [](pid_t pid) { return TryWait(pid).has_value(); }),
       uncollected_.end());
   const double elapsed = std::chrono::duration<double>(Clock::now() - since_).count();
-  if (busy_ && elapsed > limit_s_) {
+  const bool busy = n_sent_ > 0;
+  if (busy && elapsed > limit_s_) {
     EndProcess(ErrorKind::kTimeout, fmt::format("its header could not be read within {:.0f} s", limit_s_));
-  } else if (!busy_ && process_ && elapsed > kIdleLimitS) {
+  } else if (!busy && process_ && elapsed > kIdleLimitS) {
     EndProcess(ErrorKind::kCancelled, "");
   }
 }

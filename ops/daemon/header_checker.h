@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "ops/daemon/child_process.h"
@@ -38,8 +39,10 @@ class HeaderChecker {
     Child child;
     boost::asio::posix::stream_descriptor input, output;
     boost::asio::streambuf buffer;
+    std::string unsent, sending;  // lines for its input
   };
   void SendNext();
+  void Write(const std::shared_ptr<Process>& process);
   void ReadLine(const std::shared_ptr<Process>& process);
   void Answer(CheckResult result);
   void EndProcess(ErrorKind kind, const std::string& message);
@@ -47,10 +50,10 @@ class HeaderChecker {
   boost::asio::io_context& io_;
   std::filesystem::path program_;
   Callback done_;
-  std::deque<std::filesystem::path> queue_;  // the first one is being checked
+  std::deque<std::filesystem::path> queue_;  // the first n_sent_ are with the process, which answers in order
+  std::size_t n_sent_ = 0;
   std::shared_ptr<Process> process_;
-  bool busy_ = false;
-  Clock::time_point since_{};  // busy or idle since
+  Clock::time_point since_{};  // with the first one, or idle, since
   double limit_s_ = 60;
   std::vector<pid_t> uncollected_;
 };

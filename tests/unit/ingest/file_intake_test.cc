@@ -75,6 +75,36 @@ TEST(FileIntake, LooksAgainAfterAnEventThatCameWhileReading) {
   EXPECT_EQ(intake.NextDue(1), "a");
 }
 
+TEST(FileIntake, CountsFilesThatFailedAndFilesNotYetSeen) {
+  FileIntake intake({});
+  for (const char* name : {"a", "b", "c"}) intake.Finished(name, 0);
+  EXPECT_EQ(intake.n_unseen(), 3u);
+  for (int i = 0; i < 3; ++i) intake.NextDue(0);
+  intake.Unreadable("a", {1, 1}, 0);
+  intake.Unreadable("b", {1, 1}, 0);
+  EXPECT_EQ(intake.n_unseen(), 1u);
+  EXPECT_EQ(intake.n_retrying(), 2u);
+  intake.Unreadable("a", {2, 2}, 1);  // changed: counted once all the same
+  EXPECT_EQ(intake.n_retrying(), 2u);
+  intake.Accepted("a", {2, 2});
+  intake.Gone("b");
+  intake.Gone("b");
+  EXPECT_EQ(intake.n_retrying(), 0u);
+  EXPECT_EQ(intake.n_unseen(), 1u);
+}
+
+TEST(FileIntake, ForgetsWhatALaterListingLacks) {
+  FileIntake intake({});
+  intake.Remember("a", {1, 1});
+  intake.Remember("b", {1, 1});
+  intake.Finished("c", 0);
+  intake.KeepOnly({"b"});
+  EXPECT_FALSE(intake.Knows("a"));
+  EXPECT_TRUE(intake.Knows("b"));
+  EXPECT_TRUE(intake.Knows("c"));  // still to be looked into
+  EXPECT_EQ(intake.n_accepted(), 1u);
+}
+
 TEST(FileIntake, ForgetsAFileThatIsGone) {
   FileIntake intake(kRules);
   intake.Finished("a", 0);
