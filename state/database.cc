@@ -275,6 +275,12 @@ void Database::BackUp(const fs::path& target) {
   });
 }
 
+Database::ChangeMark Database::Changes() {
+  return Guard(impl_->path, [&] {
+    return ChangeMark{Pragma(*impl_->db, "data_version"), sqlite3_total_changes64(impl_->db->getHandle())};
+  });
+}
+
 void Database::Check() {
   const std::string answer =
       Guard(impl_->path, [&] { return impl_->db->execAndGet("PRAGMA quick_check(1)").getString(); });

@@ -67,6 +67,12 @@ class Database {
   void Read(const std::function<void()>& body);
   // Copies the database, while others use it, to `target` (which must not exist).
   void BackUp(const std::filesystem::path& target);
+  // Two marks differ when anything may have been written between them, by this connection or by another process.
+  struct ChangeMark {
+    std::int64_t others = -1, own = -1;
+    friend bool operator==(const ChangeMark&, const ChangeMark&) = default;
+  };
+  ChangeMark Changes();
   // PRAGMA quick_check; Error{kBadInput} with the first complaint.
   void Check();
 

@@ -103,6 +103,7 @@ std::string Where(const GroupQuery& query) {
     for (const GroupState state : query.states) words.push_back(fmt::format("'{}'", ToString(state)));
     where += fmt::format(" AND state IN ({})", fmt::join(words, ", "));
   }
+  if (query.late_files) where += " AND id IN (SELECT group_id FROM subband_files WHERE status = 'late')";
   if (query.error_kind) where += fmt::format(" AND error_kind = '{}'", ToString(*query.error_kind));
   return where;
 }
@@ -529,6 +530,22 @@ std::vector<std::string> GroupStore::ReclaimOwned(std::string_view owner_prefix,
                         " FROM groups WHERE state = 'running' AND substr(lease_owner, 1, length(?1)) = ?1 AND "
                         "?2 >= 0 ORDER BY id",
                         owner_prefix, 0, actor, "owner is gone", now);
+}
+
+std::vector<std::string> GroupStore::PullIn(double latest, std::string_view actor, double now) {
+  std::vector<std::string> ids;
+  impl_->db.Write([&] {
+    {
+      Query query(impl_->db, "SELECT id FROM groups WHERE state IN ('ready', 'failed') AND next_attempt_at > ?");
+      query.Bind(latest);
+      while (query.Next()) ids.push_back(query.Text());
+    }
+    for (const std::string& id : ids) {
+      Query(impl_->db, "UPDATE groups SET next_attempt_at = ?, updated_at = ? WHERE id = ?").Bind(now, now, id).Run();
+      impl_->AddEvent({0, now, id, "note", "", "", std::string(actor), "due now: the clock has been set back"});
+    }
+  });
+  return ids;
 }
 
 std::optional<double> GroupStore::NextDue() {

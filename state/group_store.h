@@ -109,7 +109,8 @@ struct GroupQuery {
   std::string id_from;    // inclusive; ids sort as time
   std::string id_before;  // exclusive
   std::optional<ErrorKind> error_kind;
-  int limit = 0;  // 0: all
+  bool late_files = false;  // only groups with subbands that came too late
+  int limit = 0;            // 0: all
   int offset = 0;
   bool newest_first = true;  // by id
 };
@@ -201,6 +202,9 @@ class GroupStore {
   // The same for every lease whose owner begins with `owner_prefix`, expired or not: what a daemon that starts takes
   // back from its dead predecessor.
   std::vector<std::string> ReclaimOwned(std::string_view owner_prefix, std::string_view actor, double now);
+  // Groups that are not due before `latest` become due now, with a note in the trail; returns their ids. `latest` is
+  // later than any retry can be: only a clock that has been set back since can have put them there.
+  std::vector<std::string> PullIn(double latest, std::string_view actor, double now);
   // Earliest next_attempt_at of ready and failed groups, to sleep until; nothing when none waits.
   std::optional<double> NextDue();
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -14,6 +15,7 @@
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/queue_listing.h"
+#include "ops/daemon/instance_lock.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {
@@ -30,14 +32,24 @@ struct QueueArgs {
   std::vector<std::string> ids;
   std::vector<std::string> states;
   std::string from, before, error_kind, reason;
-  bool failed = false, all = false, json = false, oldest = false;
+  bool failed = false, late = false, all = false, json = false, oldest = false;
   int limit = -1;
   int events = 50;
   int priority = 0;
 };
 
+// A mistyped directory must not look like an empty queue.
 GroupStore OpenStore(const LoadedSettings& settings) {
-  return GroupStore(ProductPaths(Roots(settings.values)).Database(StateDatabase::kIngest));
+  const auto path = ProductPaths(Roots(settings.values)).Database(StateDatabase::kIngest);
+  if (!std::filesystem::exists(path)) {
+    throw Error(ErrorKind::kUsage, "queue", path.string(),
+                "there is no queue: contimg-stream makes it when it first starts (is CONTIMG_STATE_DIR right?)");
+  }
+  return GroupStore(path);
+}
+
+Error NoSuchGroup(const std::string& id) {
+  return Error(ErrorKind::kUsage, "queue", id, "there is no such group (contimg queue list shows them all)");
 }
 
 std::string TimeOrDash(double unix_s) { return unix_s > 0 ? UtcTime::FromUnix(unix_s).Iso8601() : "-"; }
@@ -50,6 +62,7 @@ state::GroupQuery MakeQuery(const QueueArgs& args) {
     query.states.push_back(GroupState::kDead);
   }
   if (!args.error_kind.empty()) query.error_kind = ParseErrorKind(args.error_kind);
+  query.late_files = args.late;
   query.id_from = args.from;
   query.id_before = args.before;
   query.newest_first = !args.oldest;
@@ -87,6 +100,83 @@ void List(const QueueArgs& args) {
   listing.Finish(n_more);
 }
 
+// Subbands that have no file, "3 7": what a person asks first of an incomplete group.
+std::string Lacking(const std::vector<state::SubbandFileRow>& files, int expected) {
+  std::string lacking;
+  for (int subband = 0; subband < expected; ++subband) {
+    const bool present = std::any_of(files.begin(), files.end(),
+                                     [&](const auto& f) { return f.subband == subband && f.status == "present"; });
+    if (!present) lacking += fmt::format("{}{}", lacking.empty() ? "" : " ", subband);
+  }
+  return lacking;
+}
+
+// What a person can do about a group in this state; empty where nothing needs doing.
+std::string NextStep(const GroupRow& row) {
+  switch (row.state) {
+    case GroupState::kDead:
+      return fmt::format("when the cause is gone: contimg queue requeue {0}; to give it up: contimg queue cancel {0}",
+                         row.id);
+    case GroupState::kHeld:
+      return fmt::format("contimg queue release {0}, or contimg queue cancel {0}", row.id);
+    case GroupState::kFailed:
+      return fmt::format("it is tried again at {}Z; at once: contimg queue requeue {}", TimeOrDash(row.next_attempt_at),
+                         row.id);
+    case GroupState::kAwaitingCalibration:
+      return fmt::format("contimg cal why {}", row.id);
+    default:
+      return "";
+  }
+}
+
+void PrintGroup(const ordered_json& group) {
+  const auto text = [&](const char* key) { return group[key].is_string() ? group[key].get<std::string>() : ""; };
+  const auto line = [](const char* key, const std::string& value) {
+    if (!value.empty() && value != "-") fmt::print("  {:<10} {}\n", key, value);
+  };
+  fmt::print("{}  {}, {} attempts\n", text("id"), text("state"), group["attempts"].get<int>());
+  if (!text("error").empty()) line("cause", text("error_kind") + ": " + text("error"));
+  line("next", text("next"));
+  if (group.contains("log")) line("log", text("log"));
+  line("subbands",
+       fmt::format("{} of {}{}", group["subbands_present"].get<int>(), group["subbands_expected"].get<int>(),
+                   text("lacking").empty() ? "" : ", without " + text("lacking")));
+  line("data", text("data_start") == "-" ? "" : text("data_start") + " to " + text("data_end"));
+  line("first file", text("first_file_at"));
+  line("started", text("started_at"));
+  line("finished", text("finished_at"));
+  if (text("state") == "running") {
+    line("at work",
+         fmt::format("{}, {:.0f} %, {}", text("stage"), 100 * group["progress"].get<double>(), text("executor")));
+  }
+  if (group["priority"] != 0) line("priority", group["priority"].dump());
+  std::string timings;
+  if (group["timings_s"].is_object()) {
+    for (const auto& [stage, seconds] : group["timings_s"].items()) {
+      if (seconds.is_number())
+        timings += fmt::format("{}{} {:.1f} s", timings.empty() ? "" : ", ", stage, seconds.get<double>());
+    }
+  }
+  line("took", timings);
+  if (group.contains("files")) {
+    fmt::print("files\n");
+    for (const auto& file : group["files"]) {
+      fmt::print("  sb{:02d} {:<9} {}\n", file["subband"].get<int>(), file["status"].get<std::string>(),
+                 file["path"].get<std::string>());
+    }
+  }
+  if (group.contains("events")) {
+    fmt::print("events\n");
+    for (const auto& event : group["events"]) {
+      const auto field = [&](const char* key) { return event[key].get<std::string>(); };
+      const std::string change = field("to").empty()     ? field("kind")
+                                 : field("from").empty() ? field("to")
+                                                         : field("from") + " -> " + field("to");
+      fmt::print("  {} {:<24} {:<10} {}\n", field("at"), change, field("actor"), field("detail"));
+    }
+  }
+}
+
 void Show(const QueueArgs& args) {
   const LoadedSettings settings = CurrentSettings();
   GroupStore store = OpenStore(settings);
@@ -94,8 +184,10 @@ void Show(const QueueArgs& args) {
   ordered_json all = ordered_json::array();
   for (const std::string& id : args.ids) {
     const auto row = store.Find(id);
-    if (!row) throw Error(ErrorKind::kUsage, "queue", id, "there is no such group");
+    if (!row) throw NoSuchGroup(id);
     ordered_json value = ToJson(*row);
+    value["lacking"] = Lacking(store.Files(id), row->subbands_expected);
+    value["next"] = NextStep(*row);
     value["priority"] = row->priority;
     value["next_attempt_at"] = TimeOrDash(row->next_attempt_at);
     value["data_start"] = row->data_start_mjd > 0 ? UtcTime::FromMjd(row->data_start_mjd).Iso8601(3) : "-";
@@ -129,29 +221,7 @@ void Show(const QueueArgs& args) {
     fmt::print("{}\n", Dump(all));
     return;
   }
-  for (const ordered_json& value : all) {
-    for (const auto& [key, field] : value.items()) {
-      if (key == "files") {
-        fmt::print("files\n");
-        for (const auto& f : field) {
-          fmt::print("  sb{:02d} {:<9} {}\n", f["subband"].get<int>(), f["status"].get<std::string>(),
-                     f["path"].get<std::string>());
-        }
-      } else if (key == "events") {
-        fmt::print("events\n");
-        for (const auto& e : field) {
-          const std::string change =
-              e["to"].get<std::string>().empty()
-                  ? e["kind"].get<std::string>()
-                  : fmt::format("{} -> {}", e["from"].get<std::string>(), e["to"].get<std::string>());
-          fmt::print("  {} {:<22} {:<9} {}\n", e["at"].get<std::string>(), change, e["actor"].get<std::string>(),
-                     e["detail"].get<std::string>());
-        }
-      } else {
-        fmt::print("{:<18} {}\n", key, field.is_string() ? field.get<std::string>() : field.dump());
-      }
-    }
-  }
+  for (const ordered_json& value : all) PrintGroup(value);
 }
 
 // Applies `act` to the named groups or to those that the selection finds; refusals of single groups do not stop the
@@ -160,35 +230,43 @@ void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_s
                  const std::function<void(GroupStore&, const GroupRow&)>& act) {
   GroupStore store = OpenStore(CurrentSettings());
   std::vector<std::string> ids = args.ids;
-  const bool selection = args.all || args.failed || !args.states.empty() || !args.from.empty() ||
+  const bool selection = args.all || args.failed || args.late || !args.states.empty() || !args.from.empty() ||
                          !args.before.empty() || !args.error_kind.empty();
   if (ids.empty() && !selection) {
-    throw Error(ErrorKind::kUsage, "queue", verb, "name groups, or select them (--failed, --state, --from, --all)");
+    throw Error(ErrorKind::kUsage, "queue", verb,
+                "name groups, or select them (--failed, --late, --state, --from, --all)");
   }
   if (ids.empty()) {
     state::GroupQuery query = MakeQuery(args);
-    if (query.states.empty()) query.states = default_states;
+    if (query.states.empty() && !args.late) query.states = default_states;
     for (const GroupRow& row : store.List(query)) ids.push_back(row.id);
   }
+  constexpr std::size_t kBatch = 200;  // in one transaction; the daemon gets its turn between them
   int n_refused = 0;
   std::string refusal;
   ordered_json changed = ordered_json::array();
-  for (const std::string& id : ids) {
-    try {
-      const auto row = store.Find(id);
-      if (!row) throw Error(ErrorKind::kUsage, "queue", id, "there is no such group");
-      act(store, *row);
-      changed.push_back(ToJson(*store.Find(id)));
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::kUsage || ids.size() == 1) throw;
-      ++n_refused;
-      if (refusal.empty()) refusal = error.what();
-    }
+  for (std::size_t first = 0; first < ids.size(); first += kBatch) {
+    store.database().Write([&] {
+      for (std::size_t i = first; i < std::min(ids.size(), first + kBatch); ++i) {
+        try {
+          const auto row = store.Find(ids[i]);
+          if (!row) throw NoSuchGroup(ids[i]);
+          act(store, *row);
+          changed.push_back(ToJson(*store.Find(ids[i])));
+        } catch (const Error& error) {
+          if (error.kind() != ErrorKind::kUsage || ids.size() == 1) throw;
+          ++n_refused;
+          if (refusal.empty()) refusal = error.what();
+        }
+      }
+    });
   }
   if (args.json) {
     fmt::print("{}\n", Dump(changed));
   } else {
-    fmt::print("{}: {} groups\n", verb, changed.size());
+    const bool running = FindInstance(store.database().path().parent_path()).pid != 0;
+    fmt::print("{}: {} group{}{}\n", verb, changed.size(), changed.size() == 1 ? "" : "s",
+               running ? "" : " (contimg-stream is not running)");
   }
   if (n_refused > 0) {
     throw Error(ErrorKind::kUsage, "queue", verb, fmt::format("{} groups refused, the first: {}", n_refused, refusal));
@@ -197,6 +275,7 @@ void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_s
 
 void Move(GroupStore& store, const GroupRow& row, GroupState to, const QueueArgs& args, const char* verb,
           bool reset_attempts = false) {
+  if (row.state == to) return;  // asked for twice
   const double now = UtcTime::Now().unix_s();
   state::TransitionDetails details;
   details.actor = kActor;
@@ -237,6 +316,7 @@ void AddSelection(CLI::App* command, const std::shared_ptr<QueueArgs>& args) {
                       "only groups in this state (collecting, ready, running, awaiting_calibration, done, failed, "
                       "dead, held, cancelled; repeatable)");
   command->add_flag("--failed", args->failed, "groups that failed or were given up");
+  command->add_flag("--late", args->late, "groups with subbands that came too late; requeue takes them along");
   command->add_option("--error-kind", args->error_kind, "only groups whose last error is of this kind");
   command->add_option("--from", args->from, "only groups from this time on (2025-10-13 or 2025-10-13T13:28:03)");
   command->add_option("--before", args->before, "only groups before this time");

@@ -143,6 +143,10 @@ std::string Screen(const ordered_json& s) {
     if (count.get<std::int64_t>() > 0) text += fmt::format(" {} {} ", count.get<std::int64_t>(), state);
   }
   text += "\n";
+  if (s.value("late_subbands", 0) > 0) {
+    text += fmt::format("  {} late subbands not used yet (contimg queue list --late, contimg queue requeue --late)\n",
+                        s["late_subbands"].get<std::int64_t>());
+  }
   if (s["oldest_unprocessed"].is_object()) {
     text += fmt::format("  oldest not finished: {}, seen {} ago\n", s["oldest_unprocessed"]["id"].get<std::string>(),
                         Duration(s["oldest_unprocessed"]["age_s"]));

@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -25,6 +27,7 @@
 #include "ops/daemon/instance_lock.h"
 #include "ops/daemon/local_executor.h"
 #include "ops/daemon/log.h"
+#include "ops/daemon/reconciler.h"
 #include "ops/daemon/service_manager.h"
 #include "ops/daemon/watermarks.h"
 #include "ops/http/http_server.h"
@@ -37,7 +40,9 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr auto kTick = std::chrono::milliseconds(100);
-constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900;
+constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcileS = 86400;
+constexpr double kReconcileStepS = 0.01;  // of each tick
+constexpr double kReconcilePauseS = 30;
 constexpr double kDatabaseTimeoutS = 1;  // then the write waits in its queue and the loop goes on
 
 std::string HostName() {
@@ -50,6 +55,12 @@ state::DatabaseOptions QueueOptions() {
   state::DatabaseOptions options;
   options.busy_timeout_s = kDatabaseTimeoutS;
   return options;
+}
+
+std::string Counted(std::int64_t n, const char* what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
+
+std::string ErrorWord(const state::GroupRow& row) {
+  return row.error_kind ? std::string(ToString(*row.error_kind)) : "unknown";
 }
 
 class Daemon {
@@ -65,6 +76,9 @@ class Daemon {
   void Stop(const char* why);
   void LookAtDisk();
   void Sweep();
+  void Reconcile();
+  void Summarise();
+  void TickSoon();
   void UpdateGauges();
   void AddRoutes();
   std::vector<std::string> Troubles();
@@ -84,18 +98,24 @@ class Daemon {
   WriteQueue writes_;
   IngestService ingest_;
   Dispatcher dispatcher_;
+  Reconciler reconciler_;
   DirectorySizes sizes_;
   HttpRouter router_;
   std::unique_ptr<HttpServer> http_;
   boost::asio::steady_timer timer_;
   boost::asio::signal_set signals_;
   DiskReport disks_;
-  std::vector<std::string> disk_troubles_before_;
+  std::map<std::string, DiskLevel> disk_levels_before_;
   state::GroupSummary summary_;
+  state::Database::ChangeMark summarised_;
+  std::int64_t n_late_files_ = 0;
+  std::optional<state::GroupRow> newest_dead_, oldest_waiting_;
   double started_, started_unix_;
-  double next_summary_ = 0, next_disk_ = 0, next_sweep_ = 0, next_alive_ = 0;
+  double next_summary_ = 0, next_disk_ = 0, next_sweep_ = 0, next_alive_ = 0, next_reconcile_ = 0,
+         next_reconcile_step_ = 0;
   std::optional<double> stop_by_;
   bool clock_trouble_ = false;
+  bool tick_posted_ = false;
 };
 
 Daemon::Daemon(const DaemonOptions& options)
@@ -110,6 +130,7 @@ Daemon::Daemon(const DaemonOptions& options)
       dispatcher_(DispatchContext{store_, writes_, metrics_, clock_, os_, paths_,
                                   fmt::format("contimg-stream {} {}", HostName(), ::getpid())},
                   options.settings),
+      reconciler_(paths_, store_),
       sizes_({{"incoming", paths_.roots().input},
               {"ms", paths_.roots().output},
               {"images", paths_.roots().images},
@@ -153,12 +174,14 @@ void Daemon::LookAtDisk() {
   metrics_.SetDisk("state", disks_.state.free_bytes, disks_.state.total_bytes);
   metrics_.SetDisk("staging", disks_.staging.free_bytes, disks_.staging.total_bytes);
   metrics_.SetDispatchAllowed(disks_.dispatch_allowed);
-  // The figures change all the time: a sentence per change of the number of troubles is enough.
-  if (disks_.troubles.size() != disk_troubles_before_.size()) {
+  // The figures change all the time: sentences when a level changes are enough.
+  if (disks_.levels != disk_levels_before_) {
     for (const std::string& trouble : disks_.troubles) Log(LogLevel::kWarning, "", trouble);
-    if (disks_.troubles.empty()) Log(LogLevel::kInfo, "", "all disks have room again");
+    if (disks_.troubles.empty() && !disk_levels_before_.empty()) {
+      Log(LogLevel::kInfo, "", "all disks have room again");
+    }
   }
-  disk_troubles_before_ = disks_.troubles;
+  disk_levels_before_ = disks_.levels;
 }
 
 bool Daemon::Ready() const {
@@ -178,10 +201,22 @@ std::vector<std::string> Daemon::Troubles() {
   for (const auto& [state, count] : summary_.counts) {
     if (count == 0) continue;
     if (state == state::GroupState::kDead) {
-      troubles.push_back(fmt::format("{} dead groups (contimg queue list --state dead)", count));
+      troubles.push_back(fmt::format("{} given up (contimg queue list --state dead){}", Counted(count, "group"),
+                                     newest_dead_ ? fmt::format(", the newest {}: {}: {}", newest_dead_->id,
+                                                                ErrorWord(*newest_dead_), newest_dead_->error)
+                                                  : ""));
     } else if (state == state::GroupState::kHeld) {
-      troubles.push_back(fmt::format("{} held groups (contimg queue list --state held)", count));
+      troubles.push_back(
+          fmt::format("{} held for a decision (contimg queue list --state held)", Counted(count, "group")));
     }
+  }
+  if (reconciler_.n_missing() > 0) {
+    troubles.push_back(fmt::format("{} recorded and missing on disk (contimg products list --status missing)",
+                                   Counted(reconciler_.n_missing(), "product")));
+  }
+  if (reconciler_.figures().n_strange > 0) {
+    troubles.push_back(fmt::format("{} on disk of no known group (named in the log)",
+                                   Counted(reconciler_.figures().n_strange, "product")));
   }
   return troubles;
 }
@@ -231,6 +266,8 @@ ordered_json Daemon::Status() {
                     {"memory_bytes", job.memory_bytes}});
   }
   status["jobs"] = jobs;
+  status["late_subbands"] = n_late_files_;
+  status["products_missing"] = reconciler_.n_missing();
   status["dispatch_allowed"] = disks_.dispatch_allowed;
   const auto disk = [](const DiskSpace& space) {
     return ordered_json{{"free_bytes", space.free_bytes}, {"total_bytes", space.total_bytes}};
@@ -245,6 +282,10 @@ void Daemon::UpdateGauges() {
   std::map<std::string, std::int64_t> groups;
   for (const auto& [state, count] : summary_.counts) groups[std::string(ToString(state))] = count;
   metrics_.SetGroups(groups);
+  const double due = oldest_waiting_ ? std::max(oldest_waiting_->next_attempt_at, oldest_waiting_->first_file_at) : now;
+  metrics_.SetOldestDispatchable(std::max(0.0, now - due));
+  metrics_.SetProducts(reconciler_.n_missing(), reconciler_.figures().n_strange);
+  metrics_.SetLateFiles(n_late_files_);
   metrics_.SetOldestUnprocessed(
       summary_.oldest_unprocessed.empty() ? 0 : std::max(0.0, now - summary_.oldest_unprocessed_since));
   if (ingest_.last_file_unix()) metrics_.SetSinceLastFile(std::max(0.0, now - *ingest_.last_file_unix()));
@@ -307,19 +348,13 @@ void Daemon::Tick() {
     dispatcher_.Tick(!stop_by_ && disks_.dispatch_allowed);
     if (now >= next_summary_) {
       next_summary_ = now + kSummaryS;
-      summary_ = store_.Summary();
-      state::GroupQuery waiting;
-      waiting.states = {state::GroupState::kReady, state::GroupState::kFailed};
-      waiting.limit = 1;
-      waiting.newest_first = false;
-      const auto oldest = store_.List(waiting);
-      const double due = oldest.empty() ? 0 : std::max(oldest[0].next_attempt_at, oldest[0].first_file_at);
-      metrics_.SetOldestDispatchable(oldest.empty() ? 0 : std::max(0.0, clock_.Unix() - due));
+      Summarise();
       service_.Status(StatusLine());
     }
+    if (!stop_by_) Reconcile();
   } catch (const Error& error) {
     metrics_.DatabaseFailed();
-    Log(LogLevel::kError, "", error.what());
+    LogNowAndThen(LogLevel::kError, error.what());
   }
   const bool stepped = clock_.StepBack() > 1;
   if (stepped != clock_trouble_) {
@@ -334,6 +369,52 @@ void Daemon::Tick() {
     Log(LogLevel::kWarning, "", "stopping although something is left; the next start takes it up");
     io_.stop();
   }
+}
+
+// Counting a year of groups takes some milliseconds: only when something has changed.
+void Daemon::Summarise() {
+  const auto mark = store_.database().Changes();
+  if (mark == summarised_) return;
+  summarised_ = mark;
+  summary_ = store_.Summary();
+  n_late_files_ = store_.CountFiles("late");
+  const auto first = [this](std::vector<state::GroupState> states, bool newest) -> std::optional<state::GroupRow> {
+    state::GroupQuery query;
+    query.states = std::move(states);
+    query.limit = 1;
+    query.newest_first = newest;
+    auto rows = store_.List(query);
+    if (rows.empty()) return std::nullopt;
+    return std::move(rows.front());
+  };
+  newest_dead_ = first({state::GroupState::kDead}, true);
+  oldest_waiting_ = first({state::GroupState::kReady, state::GroupState::kFailed}, false);
+}
+
+void Daemon::Reconcile() {
+  const double now = clock_.Steady();
+  if (now >= next_reconcile_) {
+    next_reconcile_ = now + kReconcileS;
+    reconciler_.Begin();
+  }
+  // Not while results wait to be recorded: a product that its group's record does not know yet is no stray.
+  if (!reconciler_.active() || !writes_.empty()) return;
+  if (now < next_reconcile_step_) return;
+  try {
+    reconciler_.Step(kReconcileStepS, clock_.Unix());
+  } catch (const Error& error) {
+    next_reconcile_step_ = now + kReconcilePauseS;
+    LogNowAndThen(LogLevel::kWarning, fmt::format("records and products cannot be compared now: {}", error.what()));
+  }
+}
+
+// A group that became ready, or a worker that ended, does not wait for the next tick.
+void Daemon::TickSoon() {
+  if (std::exchange(tick_posted_, true)) return;
+  boost::asio::post(io_, [this] {
+    tick_posted_ = false;
+    Tick();
+  });
 }
 
 void Daemon::AwaitTick() {
@@ -396,7 +477,8 @@ void Daemon::Run() {
   next_sweep_ = clock_.Steady() + kSweepS;
   LookAtDisk();
   ingest_.Start();
-  summary_ = store_.Summary();
+  Summarise();
+  writes_.SetHurry([this] { TickSoon(); });
   AddRoutes();
   if (options_.settings.http.enabled) {
     HttpServerOptions http;

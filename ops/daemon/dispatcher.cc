@@ -57,9 +57,10 @@ std::string Timings(const JobReport& report) {
 }
 
 // A record of this attempt must not overwrite what somebody else decided meanwhile.
-bool StillOurs(GroupStore& store, const std::string& id, const std::string& owner) {
-  const auto row = store.Find(id);
-  return row && row->state == GroupState::kRunning && row->lease_owner == owner;
+bool StillOurs(GroupStore& store, const GroupRow& attempt) {
+  const auto row = store.Find(attempt.id);
+  return row && row->state == GroupState::kRunning && row->lease_owner == attempt.lease_owner &&
+         row->attempts == attempt.attempts;
 }
 
 }  // namespace
@@ -142,10 +143,14 @@ void Dispatcher::StartNext() {
           settings_.queue.lease_s, context_.clock.Unix());
     } catch (const Error& error) {
       context_.metrics.DatabaseFailed();
-      Log(LogLevel::kWarning, "", fmt::format("no group can be taken: {}", error.what()));
+      LogNowAndThen(LogLevel::kWarning, fmt::format("no group can be taken: {}", error.what()));
       return;
     }
     if (!row) return;
+    if (const auto former = active_.find(row->id); former != active_.end()) {
+      PutBack(*row, former->second);
+      return;
+    }
     try {
       StartJob(*row);
     } catch (const Error& error) {
@@ -159,7 +164,24 @@ void Dispatcher::StartNext() {
   }
 }
 
+// The operator took the group away and gave it back before its worker had ended: never two workers on one group.
+void Dispatcher::PutBack(const GroupRow& row, Active& former) {
+  constexpr double kAgainS = 2;
+  former.lost = true;
+  executor_->Stop(row.id, ErrorKind::kCancelled, "cancelled by the operator");
+  const double now = context_.clock.Unix();
+  context_.writes.Add(row.id + ": put back", [row, now](GroupStore& store) {
+    if (!StillOurs(store, row)) return;
+    state::TransitionDetails details;
+    details.actor = kActor;
+    details.detail = "its former worker has not ended yet";
+    details.next_attempt_at = now + kAgainS;
+    store.Transition(row.id, GroupState::kReady, details, now);
+  });
+}
+
 void Dispatcher::Finished(const JobOutcome& outcome) {
+  context_.writes.Hurry();
   const auto at = active_.find(outcome.group);
   if (at == active_.end()) return;
   const Active active = at->second;
@@ -171,7 +193,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   if (outcome.report) {
     for (const StageReport& report : outcome.report->stages) metrics.StageTook(report.name, report.seconds);
   }
-  if (outcome.ok) {
+  if (outcome.ok && !active.lost) {
     Log(LogLevel::kInfo, outcome.group,
         fmt::format("{} after {:.1f} s ({:.1f} s of processor time, {:.2f} GB)", outcome.report->next_state,
                     outcome.wall_s, outcome.user_s + outcome.system_s,
@@ -197,7 +219,7 @@ void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report) {
   context_.writes.Add(
       row.id + ": done",
       [row, report, now](GroupStore& store) {
-        if (!StillOurs(store, row.id, row.lease_owner)) return;
+        if (!StillOurs(store, row)) return;
         for (const JobProduct& product : report.products) {
           state::EventRow event;
           event.at = now;
@@ -234,7 +256,7 @@ void Dispatcher::RecordFailure(const GroupRow& row, const JobOutcome& outcome, s
       row.id + ": failed",
       [=](GroupStore& store) {
         record->reset();
-        if (!StillOurs(store, row.id, row.lease_owner)) return;
+        if (!StillOurs(store, row)) return;
         state::TransitionDetails details;
         details.actor = kActor;
         if (handed_back) {
@@ -287,7 +309,7 @@ void Dispatcher::KeepLeases() {
   if (heartbeat) next_heartbeat_ = steady + std::min(settings_.queue.heartbeat_s, settings_.queue.lease_s / 3);
   for (auto& [id, active] : active_) {
     if (active.lost) continue;
-    bool ours = StillOurs(context_.store, id, context_.owner);
+    bool ours = StillOurs(context_.store, active.row);
     if (ours && heartbeat) ours = context_.store.Heartbeat(id, context_.owner, settings_.queue.lease_s, now);
     if (ours && std::exchange(active.changed, false)) {
       ours = context_.store.SetProgress(id, context_.owner, active.stage, active.fraction, now);
@@ -315,7 +337,7 @@ void Dispatcher::Tick(bool may_start) {
       }
     } catch (const Error& error) {
       context_.metrics.DatabaseFailed();
-      Log(LogLevel::kWarning, "", fmt::format("leases cannot be renewed now: {}", error.what()));
+      LogNowAndThen(LogLevel::kWarning, fmt::format("leases cannot be renewed now: {}", error.what()));
     }
   }
   if (!context_.writes.Flush() || !may_start) return;
@@ -359,33 +381,8 @@ void Dispatcher::Recover() {
   for (const std::string& id : store.ReclaimOwned(kOwnerName, kActor, now)) {
     Log(LogLevel::kInfo, id, "ready again: the daemon that ran it has ended");
   }
-  CheckProducts();
-}
-
-// Records and products are compared for the last days; what differs is reported, never repaired by guessing.
-void Dispatcher::CheckProducts() {
-  constexpr double kDays = 3;
-  state::GroupQuery recent;
-  recent.id_from = (UtcTime::FromUnix(context_.clock.Unix()) - kDays * kSecondsPerDay).Iso8601();
-  recent.states = {GroupState::kDone, GroupState::kAwaitingCalibration};
-  std::set<std::string> done;
-  for (const GroupRow& row : context_.store.List(recent)) {
-    done.insert(row.id);
-    if (fs::exists(context_.paths.ScienceMs(row.id))) continue;
-    Log(LogLevel::kWarning, row.id,
-        fmt::format("is {} but {} is not there (archived or removed by hand? `contimg queue requeue` makes it again)",
-                    ToString(row.state), context_.paths.ScienceMs(row.id).string()));
-  }
-  std::error_code ignored;
-  for (double day = 0; day <= kDays; day += 1) {
-    const std::string stamp = (UtcTime::FromUnix(context_.clock.Unix()) - day * kSecondsPerDay).Iso8601();
-    for (const auto& entry : fs::directory_iterator(context_.paths.ScienceMs(stamp).parent_path(), ignored)) {
-      const auto name = ParseProductName(entry.path());
-      if (!name || name->kind != ProductName::Kind::kScienceMs || done.count(name->timestamp) != 0) continue;
-      const auto row = context_.store.Find(name->timestamp);
-      if (row) continue;  // the next attempt takes it over
-      Log(LogLevel::kWarning, name->timestamp, entry.path().string() + " is in no record");
-    }
+  for (const std::string& id : store.PullIn(now + 2 * settings_.queue.backoff_limit_s, kActor, now)) {
+    Log(LogLevel::kWarning, id, "its next attempt lay in a far future (the clock has been set back): due now");
   }
 }
 

@@ -35,8 +35,7 @@ class Dispatcher {
   Executor::Events Events();
 
   // At the start, before anything else runs: ends workers of a daemon that was killed, takes over what they still
-  // finished, makes everything else ready again, and reports products that do not match the records. Throws Error when
-  // the database cannot be used.
+  // finished, and makes everything else ready again. Throws Error when the database cannot be used.
   void Recover();
   // Called about ten times a second.
   void Tick(bool may_start);
@@ -57,11 +56,11 @@ class Dispatcher {
   };
   void StartNext();
   void StartJob(const state::GroupRow& row);
+  void PutBack(const state::GroupRow& row, Active& former);
   void Finished(const JobOutcome& outcome);
   void RecordSuccess(const state::GroupRow& row, const JobReport& report);
   void RecordFailure(const state::GroupRow& row, const JobOutcome& outcome, std::vector<std::string> inputs);
   void KeepLeases();
-  void CheckProducts();
   Job MakeJob(const state::GroupRow& row);
 
   DispatchContext context_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <unordered_set>
 #include <utility>
 
 #include "ops/daemon/failed_log.h"
@@ -162,6 +163,7 @@ void IngestService::RestoreNeighbours(const SubbandFile& file) {
 void IngestService::TakeWatchReport(const ingest::WatchReport& report) {
   for (const std::string& warning : report.warnings) Log(LogLevel::kWarning, "", warning);
   list_soon_ = list_soon_ || report.list_again;
+  look_closely_ = look_closely_ || report.list_again;
   const double now = context_.clock.Steady();
   for (const std::string& name : report.finished) {
     if (!intake_.Knows(name)) {
@@ -195,12 +197,18 @@ void IngestService::List() {
   std::size_t n_entries = 0;
   std::vector<ingest::ListedFile> files;
   try {
-    // With inotify at work only unknown names are looked at more closely; a known one that changes is announced.
-    const bool thorough = watcher_.polling() || !first_listing_done_;
+    // With inotify at work only unknown names are looked at more closely; a known one that changes is announced, unless
+    // announcements were lost.
+    const bool thorough = watcher_.polling() || look_closely_;
+    constexpr std::size_t kForgetFrom = 1000;
+    const bool forget = intake_.n_accepted() > n_listed_ + kForgetFrom;
+    std::unordered_set<std::string> names;
     files = watcher_.List([&](const std::string& name) {
       ++n_entries;
+      if (forget) names.insert(name);
       return thorough || !intake_.Knows(name);
     });
+    if (forget) intake_.KeepOnly(names);
   } catch (const Error& error) {
     directory_present_ = false;
     Log(LogLevel::kWarning, "", error.what());
@@ -222,6 +230,7 @@ void IngestService::List() {
     intake_.Listed(file.name, {file.size, file.mtime_ns}, now);
   }
   first_listing_done_ = true;
+  look_closely_ = false;
 }
 
 void IngestService::OfferDueFiles() {
@@ -246,7 +255,7 @@ void IngestService::ProcessResults() {
     }
   } catch (const Error& error) {  // the database cannot be read now: the result waits
     context_.metrics.DatabaseFailed();
-    Log(LogLevel::kWarning, "", fmt::format("a file waits: {}", error.what()));
+    LogNowAndThen(LogLevel::kWarning, fmt::format("a file waits: {}", error.what()));
   }
 }
 
@@ -299,6 +308,7 @@ void IngestService::Quarantine(const fs::path& path, const std::string& reason) 
     WriteFileAtomically(context_.os, moved.string() + ".reason",
                         fmt::format("{}\nfrom {}\nat {}Z\n", reason, path.string(), UtcTime::FromUnix(now).Iso8601()));
     intake_.Gone(name);
+    if (n_listed_ > 0) --n_listed_;
     context_.metrics.FileRejected("unreadable");
     Log(LogLevel::kError, "", fmt::format("{}: unreadable, moved to {}: {}", name, moved.string(), reason));
     state::EventRow event;
@@ -386,6 +396,7 @@ void IngestService::CarryOut(const Decision& decision) {
     }
     case DecisionKind::kComplete:
       transition(GroupState::kReady, std::nullopt);
+      writes.Hurry();
       context_.metrics.GroupClosed("complete");
       Log(LogLevel::kInfo, id, "ready: " + explanation);
       break;
@@ -497,7 +508,9 @@ void IngestService::Tick() {
   context_.writes.Flush();
   if (now >= next_follow_ && context_.writes.empty()) {
     next_follow_ = now + kFollowOperatorS;
-    FollowOperator();
+    const auto mark = context_.store.database().Changes();
+    if (!(mark == followed_)) FollowOperator();
+    followed_ = mark;
   }
 }
 

@@ -86,7 +86,9 @@ class IngestService {
   std::map<ingest::GroupKey, std::string> ids_;
   std::map<std::string, ingest::GroupKey> keys_;
   double next_check_ = 0, next_list_ = 0, next_follow_ = 0;
+  state::Database::ChangeMark followed_;
   bool list_soon_ = false;
+  bool look_closely_ = true;  // the next listing compares known files with their records, too
   bool caught_up_ = false;
   bool first_listing_done_ = false;
   bool directory_present_ = false;

@@ -3,9 +3,13 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "config/error.h"
 #include "config/time.h"
@@ -82,6 +86,32 @@ void Log(LogLevel level, std::string_view group, std::string_view message) {
   }
   if (log.journal) line.insert(0, fmt::format("<{}>", words.priority));
   log.logger->log(words.level, "{}", line);
+}
+
+void LogNowAndThen(LogLevel level, const std::string& message) {
+  using Clock = std::chrono::steady_clock;
+  struct Said {
+    Clock::time_point at;
+    int n_left_out = 0;
+  };
+  constexpr auto kPause = std::chrono::minutes(1);
+  constexpr std::size_t kMost = 100;  // sentences remembered
+  static std::mutex mutex;
+  static std::map<std::string, Said> said;
+  int n_left_out = 0;
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    const auto now = Clock::now();
+    const auto [at, is_new] = said.try_emplace(message, Said{now, 0});
+    if (!is_new && now - at->second.at < kPause) {
+      ++at->second.n_left_out;
+      return;
+    }
+    n_left_out = std::exchange(at->second.n_left_out, 0);
+    at->second.at = now;
+    if (said.size() > kMost) said.clear();
+  }
+  Log(level, "", n_left_out > 0 ? fmt::format("{} ({} more times in the last minutes)", message, n_left_out) : message);
 }
 
 }  // namespace contimg::ops

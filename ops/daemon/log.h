@@ -19,5 +19,8 @@ LogFormat ParseLogFormat(std::string_view word);  // "text", "json"
 void SetUpLog(LogLevel level, LogFormat format);
 // `group` may be empty. Thread-safe.
 void Log(LogLevel level, std::string_view group, std::string_view message);
+// For what fails again at every turn of a loop: the same sentence at most once a minute, then with how often it has
+// been left out. Thread-safe.
+void LogNowAndThen(LogLevel level, const std::string& message);
 
 }  // namespace contimg::ops

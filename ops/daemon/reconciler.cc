@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <map>
 #include <utility>
 
 namespace contimg::ops {
@@ -146,8 +147,11 @@ void Reconciler::LogSome(LogLevel level, const std::string& group, const std::st
 
 void Reconciler::StepRecords(double now) {
   notes_.clear();
+  // Afresh, after the records were read: a product is on disk before its record is written.
   const auto page = products_.ByPath(after_, "", kPage);
+  listed_.clear();
   std::vector<std::pair<std::int64_t, const char*>> changes;
+  std::map<std::string, int> inputs_gone;
   Figures figures = figures_;
   for (const state::ProductEntry& product : page) {
     ++figures.n_records;
@@ -159,7 +163,7 @@ void Reconciler::StepRecords(double now) {
       Note(product.group_id, fmt::format("{} {} is there again", product.kind, product.path), LogLevel::kInfo, now);
       ++figures.n_found;
     } else if (product.kind == kInputKind) {
-      Note(product.group_id, fmt::format("input {} is gone", product.path), LogLevel::kDebug, now);
+      ++inputs_gone[product.group_id];
     } else {
       Note(product.group_id,
            fmt::format("{} {} is missing (`contimg queue requeue {}` makes it again)", product.kind, product.path,
@@ -167,6 +171,9 @@ void Reconciler::StepRecords(double now) {
            LogLevel::kWarning, now);
       ++figures.n_lost;
     }
+  }
+  for (const auto& [group, n] : inputs_gone) {  // one sentence for the sixteen of a group: they may go, in the end
+    Note(group, fmt::format("{} of its input files are gone", n), LogLevel::kDebug, now);
   }
   WriteNotes();
   if (!changes.empty()) {
@@ -274,6 +281,7 @@ void Reconciler::StepGroups(double now) {
   query.limit = kPage;
   query.newest_first = false;
   const auto page = groups_.List(query);
+  listed_.clear();
   notes_.clear();
   std::vector<state::ProductRow> lost;
   for (const state::GroupRow& group : page) {

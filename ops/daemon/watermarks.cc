@@ -23,7 +23,17 @@ bool BelowLimit(const DiskSpace& space, std::int64_t free_limit, double used_lim
   return UsedFraction(space) > used_limit;
 }
 
-constexpr std::uint64_t kLeastStateBytes = 200'000'000;  // the databases must always be able to grow
+// The file system of a directory that need not exist yet.
+std::filesystem::path ExistingPart(std::filesystem::path path) {
+  while (!path.empty() && path != path.root_path() && !std::filesystem::exists(path)) path = path.parent_path();
+  return path;
+}
+
+// The databases must always be able to grow.
+DiskLevel StateLevel(const DiskSpace& space) {
+  constexpr std::uint64_t kLeastBytes = 200'000'000;
+  return space.free_bytes < std::min(kLeastBytes, space.total_bytes / 20) ? DiskLevel::kCritical : DiskLevel::kGood;
+}
 
 }  // namespace
 
@@ -42,36 +52,37 @@ DiskLevel StagingLevel(const DiskSpace& space, const DiskSettings& settings) {
 
 DiskReport LookAtDisks(Os& os, const DirectoryRoots& roots, const DiskSettings& settings) {
   DiskReport report;
-  const auto judge = [&](const char* what, const std::filesystem::path& path, DiskSpace& space, auto level_of) {
+  const auto judge = [&](const char* name, const char* what, const std::filesystem::path& path, DiskSpace& space,
+                         auto level_of) {
+    DiskLevel& level = report.levels[name];
     try {
-      std::filesystem::path existing = path;
-      while (!existing.empty() && existing != existing.root_path() && !std::filesystem::exists(existing)) {
-        existing = existing.parent_path();
-      }
-      space = os.Space(existing);
-      const DiskLevel level = level_of(space);
+      space = os.Space(ExistingPart(path));
+      level = level_of(space);
       if (level == DiskLevel::kGood) return;
       const std::string figures =
           fmt::format("{} ({}) has {:.1f} GB free of {:.1f} GB", what, path.string(),
                       static_cast<double>(space.free_bytes) * 1e-9, static_cast<double>(space.total_bytes) * 1e-9);
       if (level == DiskLevel::kCritical) {
         report.dispatch_allowed = false;
-        report.troubles.push_back(figures + ": no new work starts");
+        report.troubles.push_back(figures + ": no new work starts until there is room");
       } else {
         report.troubles.push_back(figures);
       }
     } catch (const Error& error) {
+      level = DiskLevel::kCritical;
       report.dispatch_allowed = false;
       report.troubles.push_back(fmt::format("{} cannot be measured: {}: no new work starts", what, error.what()));
     }
   };
-  judge("the scratch disk", roots.output, report.scratch,
-        [&](const DiskSpace& space) { return ScratchLevel(space, settings); });
-  judge("the staging memory", roots.staging, report.staging,
+  const auto scratch_level = [&](const DiskSpace& space) { return ScratchLevel(space, settings); };
+  judge("scratch", "the scratch disk", roots.output, report.scratch, scratch_level);
+  if (!roots.images.empty() && !SameFileSystem(ExistingPart(roots.images), ExistingPart(roots.output))) {
+    DiskSpace images;
+    judge("images", "the disk of the images", roots.images, images, scratch_level);
+  }
+  judge("staging", "the staging memory", roots.staging, report.staging,
         [&](const DiskSpace& space) { return StagingLevel(space, settings); });
-  judge("the state disk", roots.state, report.state, [](const DiskSpace& space) {
-    return space.free_bytes < kLeastStateBytes ? DiskLevel::kCritical : DiskLevel::kGood;
-  });
+  judge("state", "the state disk", roots.state, report.state, StateLevel);
   return report;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ DiskLevel StagingLevel(const DiskSpace& space, const DiskSettings& settings);
 
 struct DiskReport {
   DiskSpace scratch, state, staging;
+  std::map<std::string, DiskLevel> levels;  // "scratch", "staging", "state"; "images" where they have their own disk
   bool dispatch_allowed = true;
   std::vector<std::string> troubles;  // one sentence each
 };

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "ops/metrics/metrics.h"
 #include "state/group_store.h"
@@ -19,6 +20,11 @@ class WriteQueue {
   // `write` may be run several times until its transaction commits; `after` runs once, when it has. `what` names it in
   // the log ("2025-…: ready").
   void Add(std::string what, std::function<void(state::GroupStore&)> write, std::function<void()> after = {});
+  // Asks whoever calls Flush to do so soon: work waits for what was added.
+  void Hurry() {
+    if (on_hurry_) on_hurry_();
+  }
+  void SetHurry(std::function<void()> on_hurry) { on_hurry_ = std::move(on_hurry); }
   // Tries to write everything. False: something is left (the reason was logged). A write that the store refuses as
   // wrong use (the operator was faster) is logged and dropped, so is one that fails for another reason of its own.
   bool Flush();
@@ -38,6 +44,7 @@ class WriteQueue {
   state::GroupStore& store_;
   Metrics& metrics_;
   std::deque<Pending> writes_;
+  std::function<void()> on_hurry_;
   std::string trouble_;
   std::uint64_t n_committed_ = 0;
 };

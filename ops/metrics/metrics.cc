@@ -100,6 +100,12 @@ struct Metrics::Families {
   Family<Gauge>& directory_bytes = AddGauge(registry, "contimg_directory_bytes", "Size of directory trees.");
   Family<Gauge>& directory_growth = AddGauge(registry, "contimg_directory_growth_bytes_per_second",
                                              "Growth of directory trees since the measurement before.");
+  Gauge& products_missing =
+      AddGauge(registry, "contimg_products_missing", "Products that are recorded and not on disk.").Add({});
+  Gauge& products_strange =
+      AddGauge(registry, "contimg_products_unknown", "Products on disk that belong to no known group.").Add({});
+  Gauge& late_files =
+      AddGauge(registry, "contimg_late_subbands", "Subbands that came after their group and are not used yet.").Add({});
   Gauge& dispatch =
       AddGauge(registry, "contimg_dispatch_allowed", "1: new jobs may start; 0: a disk is too full.").Add({});
   Gauge& polling = AddGauge(registry, "contimg_watcher_polling", "1: files are found by listing only.").Add({});
@@ -162,6 +168,11 @@ void Metrics::SetGroups(const std::map<std::string, std::int64_t>& by_state) {
 }
 void Metrics::SetOldestUnprocessed(double age_s) { families_->oldest.Set(age_s); }
 void Metrics::SetOldestDispatchable(double age_s) { families_->queue_lag.Set(age_s); }
+void Metrics::SetProducts(std::int64_t missing, std::int64_t strange) {
+  families_->products_missing.Set(static_cast<double>(missing));
+  families_->products_strange.Set(static_cast<double>(strange));
+}
+void Metrics::SetLateFiles(std::int64_t n) { families_->late_files.Set(static_cast<double>(n)); }
 void Metrics::SetSinceLastFile(double seconds) { families_->since_last_file.Set(seconds); }
 void Metrics::SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes) {
   families_->workers_running.Set(static_cast<double>(running));

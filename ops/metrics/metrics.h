@@ -48,6 +48,8 @@ class Metrics {
   void SetPolling(bool polling);
   void SetOwnResources(double cpu_seconds, std::uint64_t resident_bytes, std::size_t open_files);
   void SetOldestDispatchable(double age_s);
+  void SetProducts(std::int64_t missing, std::int64_t strange);
+  void SetLateFiles(std::int64_t n);
 
   // The whole, in Prometheus's text format.
   std::string Serialize() const;

@@ -23,7 +23,7 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve().parents[2]
 SPACING_S = 309
 FIRST = 1735689600  # 2025-01-01
-STATES = ["collecting", "ready", "awaiting_calibration", "failed", "dead", "held", "cancelled"]
+STATES = ["awaiting_calibration", "dead", "held", "cancelled"]
 
 
 def iso(unix_s):
@@ -73,9 +73,8 @@ class Bench:
             at = FIRST + SPACING_S * i
             name = iso(at)
             state = "done" if i % 100 < 90 else STATES[i % len(STATES)]
-            bad = state in ("failed", "dead")
-            # Ready groups are due in a far future, so that the idle daemon of this benchmark has nothing to start.
-            groups.append((name, state, 0, 1, 4e9 if state in ("ready", "failed") else at, "io" if bad else None,
+            bad = state == "dead"  # nothing is ready or failed: the idle daemon has nothing to start
+            groups.append((name, state, 0, 1, at, "io" if bad else None,
                            "no space is left on the device" if bad else "", 16, 16, 60676.0, 60676.1, at, at, at, at, at,
                            "local", "process 1 1", "", 0, "image", 1, '{"convert":3.1,"flag":2.9,"image":9.7}'))
             for subband in range(16):

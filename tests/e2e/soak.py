@@ -48,6 +48,7 @@ class Soak:
         self.stream = str(pathlib.Path(args.bin).resolve() / "contimg-stream")
         self.daemon = None
         self.kills = 0
+        self.largest_mb = 0
         self.findings = []
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONTIMG_")}
         self.environment.update({
@@ -182,7 +183,17 @@ class Soak:
         with open(self.root / "daemon.log", "ab") as log:
             self.daemon = subprocess.Popen([self.stream], env=self.environment, stdout=log, stderr=log)
 
+    def measure(self):
+        """The daemon's largest resident memory so far."""
+        try:
+            for line in pathlib.Path(f"/proc/{self.daemon.pid}/status").read_text().splitlines():
+                if line.startswith("VmRSS"):
+                    self.largest_mb = max(self.largest_mb, int(line.split()[1]) / 1024)
+        except FileNotFoundError:
+            pass
+
     def keep_alive(self):
+        self.measure()
         status = self.daemon.poll()
         if status is not None:
             self.find(f"the daemon ended by itself with status {status}")
@@ -242,7 +253,9 @@ class Soak:
             if self.took_still_s(states) > 120 and self.kills >= self.args.kills:
                 break  # nothing moves any more: the judgement says what is wrong
         self.took = time.time() - begun
-        time.sleep(3)
+        self.kill()  # the last start brings records and products into agreement
+        self.kills -= 1
+        time.sleep(8)
         self.daemon.send_signal(signal.SIGTERM)
         try:
             if self.daemon.wait(timeout=60) != 0:
@@ -298,6 +311,7 @@ class Soak:
                         self.find(f"{path}: {rows} rows in {n_windows} windows, expected 320 in 16")
                 except RuntimeError as error:
                     self.find(f"{path}: {error}")
+        self.judge_records(wanted)
         for left in (self.root / "scratch").rglob(".*.part-*"):
             self.find(f"{left}: unfinished and left behind")
         for root in (self.staging, self.root / "scratch" / "tmp" / "staging"):
@@ -307,6 +321,20 @@ class Soak:
             log = self.root / "scratch" / "ms" / "failed" / stamp[:10] / f"{stamp}.log"
             if (state == "dead") != log.exists():
                 self.find(f"{stamp} ({fault}): {state}, and its failed log {'exists' if log.exists() else 'is absent'}")
+
+    def judge_records(self, wanted):
+        """Every product has its record and every record its product."""
+        path = self.root / "state" / "products.sqlite3"
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        recorded = collections.Counter()
+        for kind, product, group, status in database.execute("SELECT kind, path, group_id, status FROM products"):
+            if status != "present" or not pathlib.Path(product).exists():
+                self.find(f"{group}: {kind} {product} is recorded as {status} and "
+                          f"{'there' if pathlib.Path(product).exists() else 'not there'}")
+            recorded[group] += kind == "science_ms"
+        for stamp in wanted:
+            if recorded[stamp] != 1:
+                self.find(f"{stamp}: {recorded[stamp]} records of its Measurement Set")
 
     def judge_trail(self, states):
         database = sqlite3.connect(f"file:{self.root}/state/ingest.sqlite3?mode=ro", uri=True)
@@ -350,7 +378,8 @@ def main():
         if soak.daemon and soak.daemon.poll() is None:
             soak.daemon.kill()
     states = collections.Counter(row["state"] for row in soak.states().values())
-    print(f"{len(soak.expected)} groups, {soak.kills} kills, {soak.attempts} attempts in {soak.took:.0f} s: {dict(states)}")
+    print(f"{len(soak.expected)} groups, {soak.kills} kills, {soak.attempts} attempts in {soak.took:.0f} s: {dict(states)}; "
+          f"the daemon held at most {soak.largest_mb:.0f} MB")
     if soak.findings:
         print(f"{len(soak.findings)} findings; everything is kept in {soak.root}")
         return 1

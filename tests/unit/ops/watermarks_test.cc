@@ -40,7 +40,8 @@ TEST(LookAtDisks, StopsDispatchOnACriticalDiskAndSaysWhich) {
   const DiskReport report = LookAtDisks(os, roots, DiskSettings());
   EXPECT_FALSE(report.dispatch_allowed);
   ASSERT_EQ(report.troubles.size(), 2u);  // scratch and staging; 1 GB is enough for the state
-  EXPECT_EQ(report.troubles[0], "the scratch disk (/tmp) has 1.0 GB free of 100.0 GB: no new work starts");
+  EXPECT_EQ(report.troubles[0],
+            "the scratch disk (/tmp) has 1.0 GB free of 100.0 GB: no new work starts until there is room");
 }
 
 }  // namespace

@@ -1,0 +1,431 @@
+// The dispatcher with workers of the test's own: what is recorded, what is tried again, and that a daemon may die at
+// any of its steps, between a worker's report and the record of it above all.
+#include "ops/daemon/dispatcher.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ops/metrics/metrics.h"
+#include "state/group_store.h"
+#include "tests/faulty_os.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using state::GroupState;
+using testing::FaultyOs;
+
+constexpr const char* kGroup = "2025-10-13T13:28:03";
+
+// Keeps the jobs until the test ends them.
+class FakeExecutor final : public Executor {
+ public:
+  explicit FakeExecutor(Events events) : events_(std::move(events)) {}
+  std::string Start(const JobRequest& request) override {
+    running_[request.group] = request;
+    ++n_started_;
+    return "process 1 1";
+  }
+  void Stop(const std::string& group, ErrorKind, const std::string&) override { stopped_.push_back(group); }
+  void Tick() override {}
+  std::vector<RunningJob> Running() const override {
+    std::vector<RunningJob> jobs;
+    for (const auto& [group, request] : running_) jobs.push_back({group, "convert", 0, 0, "process 1", 0});
+    return jobs;
+  }
+  std::size_t n_running() const override { return running_.size(); }
+  void EndStray(const std::string&) override { ++n_strays_; }
+
+  // What a worker does when all went well: its report, then its end.
+  static void WriteReport(const fs::path& folder) {
+    const Job job = ParseJob(ReadJsonFile(JobFile(folder)), folder.string());
+    JobReport report;
+    report.group = job.group;
+    report.attempt = job.attempt;
+    report.ok = true;
+    report.stages.push_back({"convert", 1.5, 0, 0, nlohmann::json::object()});
+    report.products.push_back({"science_ms", job.measurement_set, 10, "", {}});
+    WriteFileAtomically(RealOs(), ReportFile(folder), ToJson(report).dump());
+  }
+  void Succeed(const std::string& group) {
+    WriteReport(running_.at(group).folder);
+    JobOutcome outcome;
+    outcome.group = group;
+    outcome.ok = true;
+    outcome.report =
+        ParseJobReport(ReadJsonFile(ReportFile(running_.at(group).folder)), running_.at(group).folder.string());
+    End(outcome);
+  }
+  void Fail(const std::string& group, ErrorKind kind, const std::string& message) {
+    JobOutcome outcome;
+    outcome.group = group;
+    outcome.kind = kind;
+    outcome.message = message;
+    outcome.last_stage = "convert";
+    outcome.command = "contimg worker job.json";
+    End(outcome);
+  }
+  void End(const JobOutcome& outcome) {
+    running_.erase(outcome.group);
+    events_.finished(outcome);
+  }
+
+  Events events_;
+  std::map<std::string, JobRequest> running_;
+  std::vector<std::string> stopped_;
+  int n_started_ = 0, n_strays_ = 0;
+};
+
+// One daemon's life: what it holds in memory. The database and the folders outlive it.
+struct Life {
+  Life(const ProductPaths& paths, Os& os, const Settings& settings, std::function<double()> steady,
+       std::function<double()> system)
+      : store(paths.Database(StateDatabase::kIngest)),
+        writes(store, metrics),
+        clock(std::move(steady), std::move(system)),
+        dispatcher({store, writes, metrics, clock, os, paths, "contimg-stream test 1"}, settings) {
+    auto made = std::make_unique<FakeExecutor>(dispatcher.Events());
+    executor = made.get();
+    dispatcher.SetExecutor(std::move(made));
+  }
+  state::GroupStore store;
+  Metrics metrics;
+  WriteQueue writes;
+  DaemonClock clock;
+  Dispatcher dispatcher;
+  FakeExecutor* executor = nullptr;
+};
+
+class DispatcherTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = fs::temp_directory_path() / "contimg-dispatcher-XXXXXX";
+    root_ = ::mkdtemp(pattern.data());
+    DirectoryRoots roots;
+    roots.scratch = root_;
+    roots.state = root_ / "state";
+    roots.input = root_ / "incoming";
+    roots.output = root_ / "ms";
+    roots.images = root_ / "images";
+    roots.tmp = root_ / "tmp";
+    roots.staging = root_ / "staging";
+    paths_ = std::make_unique<ProductPaths>(roots);
+    for (const fs::path& directory : paths_->StandingDirectories()) fs::create_directories(directory);
+    settings_.image.enabled = false;
+    settings_.calibrate.policy = "uncalibrated";
+    settings_.queue.backoff_first_s = 30;
+    settings_.executor.jobs = 2;
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  std::unique_ptr<Life> Begin(Os& os) {
+    auto life = std::make_unique<Life>(
+        *paths_, os, settings_, [this] { return steady_; }, [this] { return system_; });
+    life->dispatcher.Recover();
+    return life;
+  }
+  std::unique_ptr<Life> Begin() { return Begin(RealOs()); }
+
+  void AddReadyGroup(const std::string& id = kGroup) {
+    state::GroupStore store(paths_->Database(StateDatabase::kIngest));
+    state::GroupRow row;
+    row.id = id;
+    row.subbands_expected = 1;
+    row.first_file_at = system_;
+    state::SubbandFileRow file;
+    file.group_id = id;
+    file.path = (paths_->roots().input / (id + "_sb00.hdf5")).string();
+    store.AddFiles(row, {file}, "watcher", system_);
+    state::TransitionDetails details;
+    details.actor = "watcher";
+    store.Transition(id, GroupState::kReady, details, system_);
+  }
+
+  void Pass(Life& life, double seconds) {
+    for (double passed = 0; passed < seconds; passed += 1) {
+      steady_ += 1;
+      system_ += 1;
+      life.dispatcher.Tick(true);
+    }
+  }
+
+  state::GroupRow Row(const std::string& id = kGroup) {
+    return *state::GroupStore(paths_->Database(StateDatabase::kIngest)).Find(id);
+  }
+  // States in the order of the trail; fails where one event does not begin where the last one ended.
+  std::vector<std::string> Trail(const std::string& id = kGroup) {
+    state::GroupStore store(paths_->Database(StateDatabase::kIngest));
+    std::vector<std::string> states;
+    for (const state::EventRow& event : store.Events(id)) {
+      if (event.kind != "state") continue;
+      if (!states.empty()) {
+        EXPECT_EQ(event.from_state, states.back());
+      }
+      states.push_back(event.to_state);
+    }
+    return states;
+  }
+  int CountDone() {
+    int n = 0;
+    for (const std::string& state : Trail()) n += state == "done";
+    return n;
+  }
+
+  fs::path root_;
+  std::unique_ptr<ProductPaths> paths_;
+  Settings settings_;
+  double steady_ = 100, system_ = 1760362083;
+};
+
+TEST_F(DispatcherTest, WorksOffAReadyGroupAndExplainsIt) {
+  AddReadyGroup();
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(Row().state, GroupState::kRunning);
+  EXPECT_EQ(life->executor->n_running(), 1u);
+  life->executor->Succeed(kGroup);
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(Row().state, GroupState::kDone);
+  EXPECT_EQ(Trail(), (std::vector<std::string>{"collecting", "ready", "running", "done"}));
+  EXPECT_FALSE(fs::exists(paths_->Jobs(kGroup)));
+}
+
+TEST_F(DispatcherTest, StartsNothingWhileADiskIsFull) {
+  AddReadyGroup();
+  auto life = Begin();
+  for (int i = 0; i < 5; ++i) {
+    steady_ += 1;
+    life->dispatcher.Tick(false);
+  }
+  EXPECT_EQ(Row().state, GroupState::kReady);
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(Row().state, GroupState::kRunning);
+}
+
+TEST_F(DispatcherTest, TriesPassingTroubleAgainWithGrowingDelay) {
+  AddReadyGroup();
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  life->executor->Fail(kGroup, ErrorKind::kIo, "no space");
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(Row().state, GroupState::kFailed);
+  EXPECT_NEAR(Row().next_attempt_at - system_, 30, 0.2 * 30);
+  Pass(*life, 20);
+  EXPECT_EQ(Row().state, GroupState::kFailed);
+  Pass(*life, 20);
+  EXPECT_EQ(Row().state, GroupState::kRunning);
+  life->executor->Fail(kGroup, ErrorKind::kIo, "no space");
+  life->dispatcher.Tick(true);
+  EXPECT_NEAR(Row().next_attempt_at - system_, 60, 0.2 * 60);
+}
+
+TEST_F(DispatcherTest, RetriesComeDueAlthoughTheClockStepsBack) {
+  AddReadyGroup();
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  life->executor->Fail(kGroup, ErrorKind::kIo, "no space");
+  life->dispatcher.Tick(true);
+  system_ -= 7200;
+  Pass(*life, 40);
+  EXPECT_EQ(Row().state, GroupState::kRunning);
+}
+
+TEST_F(DispatcherTest, AClockSetBackBetweenTwoLivesLeavesNoGroupWaitingForHours) {
+  AddReadyGroup();
+  {
+    auto life = Begin();
+    life->dispatcher.Tick(true);
+    life->executor->Fail(kGroup, ErrorKind::kIo, "no space");
+    life->dispatcher.Tick(true);
+  }
+  system_ -= 10 * 86400;
+  auto life = Begin();
+  Pass(*life, 2);
+  EXPECT_EQ(Row().state, GroupState::kRunning);
+}
+
+TEST_F(DispatcherTest, CrashesTwiceThenWritesDownWhy) {
+  AddReadyGroup();
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  life->executor->Fail(kGroup, ErrorKind::kCrash, "signal 11");
+  life->dispatcher.Tick(true);
+  Pass(*life, 40);
+  life->executor->Fail(kGroup, ErrorKind::kCrash, "signal 11");
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(Row().state, GroupState::kDead);
+  EXPECT_TRUE(fs::exists(paths_->FailedLog(kGroup)));
+}
+
+TEST_F(DispatcherTest, AttemptsThatTheDaemonCutShortAreNotTheGroupsFault) {
+  AddReadyGroup();
+  for (int i = 0; i < 5; ++i) {
+    auto life = Begin();
+    life->dispatcher.Tick(true);
+    EXPECT_EQ(Row().state, GroupState::kRunning);
+  }  // dies without a word
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  life->executor->Fail(kGroup, ErrorKind::kCrash, "signal 11");
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(Row().state, GroupState::kFailed);  // the first crash of two
+}
+
+TEST_F(DispatcherTest, NeverHasTwoWorkersOnOneGroup) {
+  AddReadyGroup();
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  ASSERT_EQ(life->executor->n_started_, 1);
+  {  // cancelled and given back before the daemon has looked
+    state::GroupStore operator_store(paths_->Database(StateDatabase::kIngest));
+    state::TransitionDetails details;
+    details.actor = "operator";
+    operator_store.Transition(kGroup, GroupState::kCancelled, details, system_);
+    operator_store.Transition(kGroup, GroupState::kReady, details, system_);
+  }
+  Pass(*life, 5);
+  EXPECT_EQ(life->executor->n_started_, 1);
+  EXPECT_FALSE(life->executor->stopped_.empty());
+  // The old worker's success comes too late to count for the new attempt.
+  life->executor->Succeed(kGroup);
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(CountDone(), 0);
+  Pass(*life, 5);
+  EXPECT_EQ(life->executor->n_started_, 2);
+  life->executor->Succeed(kGroup);
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(Row().state, GroupState::kDone);
+  EXPECT_EQ(CountDone(), 1);
+}
+
+TEST_F(DispatcherTest, StoppingHandsGroupsBack) {
+  AddReadyGroup();
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  life->dispatcher.StopAll();
+  life->executor->Fail(kGroup, ErrorKind::kCancelled, "the daemon stops");
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(Row().state, GroupState::kReady);
+  EXPECT_FALSE(fs::exists(paths_->FailedLog(kGroup)));
+}
+
+TEST_F(DispatcherTest, AFullStateDiskDelaysRecordsAndLosesNone) {
+  AddReadyGroup();
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  // SQLite's own "disk full": the database may not grow by a single page.
+  SQLite::Database& database = life->store.database().handle();
+  const int pages = database.execAndGet("PRAGMA page_count").getInt();
+  database.exec("PRAGMA max_page_count = " + std::to_string(pages));
+  life->executor->Succeed(kGroup);
+  // Many small records fill what is left of the last pages.
+  for (int i = 0; i < 2000; ++i) {
+    life->writes.Add("note", [](state::GroupStore& store) {
+      state::EventRow event;
+      event.group_id = kGroup;
+      event.kind = "note";
+      event.detail = std::string(200, 'x');
+      store.AddEvent(event);
+    });
+  }
+  Pass(*life, 3);
+  EXPECT_FALSE(life->writes.trouble().empty());
+  EXPECT_NE(life->writes.trouble().find("no space is left"), std::string::npos) << life->writes.trouble();
+  EXPECT_FALSE(life->writes.empty());
+  database.exec("PRAGMA max_page_count = 1000000");
+  Pass(*life, 2);
+  EXPECT_TRUE(life->writes.empty());
+  EXPECT_EQ(Row().state, GroupState::kDone);
+  EXPECT_EQ(life->store.Events(kGroup).size(), 2000u + 6u);  // file, three transitions, product, done
+}
+
+// --- the daemon dies at each of its steps ---------------------------------------------------------------------------
+// From a ready group to the last step after the record of its success, in a process of its own that is killed at the
+// n-th call that changes a file. False when it was not killed.
+bool LiveUntilKilled(const std::function<void(Os&)>& live, FaultyOs::Fault fault, int at) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    FaultyOs os(fault, at);
+    live(os);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+TEST_F(DispatcherTest, KilledAtAnyStepTheNextLifeFinishesEachGroupOnce) {
+  const auto live = [this](Os& os) {
+    auto life = Begin(os);
+    life->dispatcher.Tick(true);
+    if (life->executor->n_running() == 1) life->executor->Succeed(kGroup);
+    life->dispatcher.Tick(true);
+  };
+  int n_kills = 0;
+  for (const auto fault : {FaultyOs::Fault::kKillBefore, FaultyOs::Fault::kKillAfter}) {
+    for (int at = 1;; ++at) {
+      SCOPED_TRACE("call " + std::to_string(at));
+      AddReadyGroup();
+      if (!LiveUntilKilled(live, fault, at)) break;
+      ++n_kills;
+      auto life = Begin();
+      Pass(*life, 3);
+      if (life->executor->n_running() == 1) life->executor->Succeed(kGroup);
+      Pass(*life, 3);
+      EXPECT_EQ(Row().state, GroupState::kDone);
+      EXPECT_EQ(CountDone(), 1);
+      life.reset();
+      TearDown();
+      SetUp();
+    }
+    TearDown();
+    SetUp();
+  }
+  EXPECT_GT(n_kills, 8);
+}
+
+TEST_F(DispatcherTest, KilledBetweenReportAndRecordTheReportIsTakenOver) {
+  AddReadyGroup();
+  {
+    auto life = Begin();
+    life->dispatcher.Tick(true);
+    FakeExecutor::WriteReport(paths_->Jobs(kGroup));
+  }  // died: nothing recorded
+  ASSERT_EQ(Row().state, GroupState::kRunning);
+  auto life = Begin();
+  EXPECT_EQ(life->executor->n_strays_, 1);
+  EXPECT_EQ(Row().state, GroupState::kDone);
+  EXPECT_EQ(CountDone(), 1);
+  Pass(*life, 3);
+  EXPECT_EQ(life->executor->n_started_, 0);
+}
+
+TEST_F(DispatcherTest, AReportOfAnEarlierAttemptIsNotTakenOver) {
+  AddReadyGroup();
+  {
+    auto life = Begin();
+    life->dispatcher.Tick(true);
+    FakeExecutor::WriteReport(paths_->Jobs(kGroup));
+    state::GroupStore(paths_->Database(StateDatabase::kIngest))
+        .database()
+        .handle()
+        .exec("UPDATE groups SET attempts = attempts + 1");
+  }
+  auto life = Begin();
+  EXPECT_EQ(Row().state, GroupState::kReady);
+}
+
+}  // namespace
+}  // namespace contimg::ops

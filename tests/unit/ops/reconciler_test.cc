@@ -1,0 +1,210 @@
+#include "ops/daemon/reconciler.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "config/time.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using state::GroupState;
+
+constexpr const char* kGroup = "2025-10-13T13:28:03";
+constexpr double kNow = 1760362083;
+
+class ReconcilerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = fs::temp_directory_path() / "contimg-reconciler-XXXXXX";
+    root_ = ::mkdtemp(pattern.data());
+    DirectoryRoots roots;
+    roots.scratch = root_;
+    roots.state = root_ / "state";
+    roots.input = root_ / "incoming";
+    roots.output = root_ / "ms";
+    roots.images = root_ / "images";
+    roots.tmp = root_ / "tmp";
+    roots.staging = root_ / "staging";
+    paths_ = std::make_unique<ProductPaths>(roots);
+    for (const fs::path& directory : paths_->StandingDirectories()) fs::create_directories(directory);
+    groups_ = std::make_unique<state::GroupStore>(paths_->Database(StateDatabase::kIngest));
+    products_ = std::make_unique<state::ProductStore>(paths_->Database(StateDatabase::kProducts));
+    reconciler_ = std::make_unique<Reconciler>(*paths_, *groups_);
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  void AddGroup(GroupState state, const std::string& id = kGroup) {
+    state::GroupRow row;
+    row.id = id;
+    row.state = state;
+    row.data_start_mjd = 60961.56;
+    row.data_end_mjd = 60961.57;
+    row.subbands_expected = 1;
+    state::SubbandFileRow file;
+    file.group_id = id;
+    file.path = paths_->Incoming(id, 0).string();
+    groups_->AddFiles(row, {file}, "watcher", kNow);
+  }
+  fs::path MakeMs(const std::string& id = kGroup) {
+    const fs::path path = paths_->ScienceMs(id);
+    fs::create_directories(path / "ANTENNA");
+    std::ofstream(path / "table.dat") << "12345";
+    std::ofstream(path / "ANTENNA" / "table.dat") << "123";
+    return path;
+  }
+  std::int64_t Record(const fs::path& path, const std::string& kind, const std::string& status = "present") {
+    state::ProductRow row;
+    row.kind = kind;
+    row.path = path.string();
+    row.group_id = kGroup;
+    row.status = status;
+    return products_->Save(row, kNow);
+  }
+  Reconciler::Figures Round() {
+    reconciler_->Begin();
+    int n_steps = 0;
+    while (!reconciler_->Step(0, kNow + 5)) {
+      if (++n_steps > 10000) ADD_FAILURE() << "does not end";
+    }
+    return reconciler_->figures();
+  }
+  int CountEvents(const std::string& words, const std::string& group = kGroup) {
+    const auto events = groups_->Events(group);
+    return static_cast<int>(std::count_if(events.begin(), events.end(), [&](const state::EventRow& e) {
+      return e.kind == "product" && e.detail.find(words) != std::string::npos;
+    }));
+  }
+  std::string Status(std::int64_t id) { return products_->Find(id)->status; }
+
+  fs::path root_;
+  std::unique_ptr<ProductPaths> paths_;
+  std::unique_ptr<state::GroupStore> groups_;
+  std::unique_ptr<state::ProductStore> products_;
+  std::unique_ptr<Reconciler> reconciler_;
+};
+
+TEST_F(ReconcilerTest, ChangesNothingWhereRecordsAndDiskAgree) {
+  AddGroup(GroupState::kDone);
+  const auto id = Record(MakeMs(), "science_ms");
+  const auto figures = Round();
+  EXPECT_EQ(figures.n_records, 1);
+  EXPECT_EQ(figures.n_entries, 1);
+  EXPECT_EQ(figures.n_lost + figures.n_found + figures.n_adopted + figures.n_strange, 0);
+  EXPECT_EQ(Status(id), "present");
+  EXPECT_EQ(CountEvents(""), 0);
+}
+
+TEST_F(ReconcilerTest, MarksWhatIsGoneAndWhatCameBackOnceEach) {
+  AddGroup(GroupState::kDone);
+  const fs::path ms = MakeMs();
+  const auto id = Record(ms, "science_ms");
+  fs::rename(ms, root_ / "elsewhere");
+  EXPECT_EQ(Round().n_lost, 1);
+  EXPECT_EQ(Status(id), "missing");
+  EXPECT_EQ(reconciler_->n_missing(), 1);
+  EXPECT_EQ(CountEvents("is missing (`contimg queue requeue 2025-10-13T13:28:03`"), 1);
+  EXPECT_EQ(Round().n_lost, 0);
+  EXPECT_EQ(CountEvents("is missing"), 1);
+  fs::rename(root_ / "elsewhere", ms);
+  EXPECT_EQ(Round().n_found, 1);
+  EXPECT_EQ(Status(id), "present");
+  EXPECT_EQ(reconciler_->n_missing(), 0);
+  EXPECT_EQ(CountEvents("is there again"), 1);
+}
+
+TEST_F(ReconcilerTest, ExpectsNothingOfArchivedAndRemovedProducts) {
+  AddGroup(GroupState::kDone);
+  const auto archived = Record(paths_->ScienceMs(kGroup), "science_ms", "archived");
+  const auto removed = Record(paths_->QaPicture(kGroup), "qa_picture", "removed");
+  EXPECT_EQ(Round().n_lost, 0);
+  EXPECT_EQ(Status(archived), "archived");
+  EXPECT_EQ(Status(removed), "removed");
+}
+
+TEST_F(ReconcilerTest, InputFilesThatAreGoneAreNotedWithoutAlarm) {
+  AddGroup(GroupState::kDone);
+  Record(MakeMs(), "science_ms");
+  const auto input = Record(paths_->Incoming(kGroup, 0), "uvh5");
+  EXPECT_EQ(Round().n_lost, 0);
+  EXPECT_EQ(Status(input), "missing");
+  EXPECT_EQ(reconciler_->n_missing(), 0);
+  EXPECT_EQ(CountEvents("1 of its input files are gone"), 1);
+}
+
+TEST_F(ReconcilerTest, RecordsProductsThatNobodyRecordedWithTheirParents) {
+  AddGroup(GroupState::kDone);
+  const auto input = Record(paths_->Incoming(kGroup, 0), "uvh5");
+  std::ofstream(paths_->Incoming(kGroup, 0)) << "x";
+  const fs::path ms = MakeMs();
+  fs::create_directories(paths_->Image(kGroup, ImageKind::kPbcor).parent_path());
+  std::ofstream(paths_->Image(kGroup, ImageKind::kPbcor)) << "SIMPLE";
+  EXPECT_EQ(Round().n_adopted, 2);
+  const auto row = products_->FindByPath(ms.string());
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->kind, "science_ms");
+  EXPECT_EQ(row->group_id, kGroup);
+  EXPECT_EQ(row->size_bytes, 8);
+  EXPECT_EQ(row->start_mjd, 60961.56);
+  EXPECT_FALSE(row->job_id);
+  ASSERT_EQ(products_->Parents(row->id).size(), 1u);
+  EXPECT_EQ(products_->Parents(row->id)[0].id, input);
+  EXPECT_EQ(products_->FindByPath(paths_->Image(kGroup, ImageKind::kPbcor).string())->kind, "image.pbcor");
+  EXPECT_EQ(CountEvents("has one now"), 2);
+  EXPECT_EQ(Round().n_adopted, 0);
+}
+
+TEST_F(ReconcilerTest, LeavesWhatAGroupInWorkHasMadeToItsWorker) {
+  AddGroup(GroupState::kReady);
+  const fs::path ms = MakeMs();
+  const fs::path unfinished = ms.parent_path() / ("." + ms.filename().string() + ".part-1");
+  fs::create_directories(unfinished);
+  EXPECT_EQ(Round().n_adopted, 0);
+  EXPECT_FALSE(products_->FindByPath(ms.string()));
+}
+
+TEST_F(ReconcilerTest, NamesProductsOfNoKnownGroupAndLeavesThemAlone) {
+  const fs::path ms = MakeMs("2020-01-01T00:00:00");
+  EXPECT_EQ(Round().n_strange, 1);
+  EXPECT_TRUE(fs::exists(ms));
+  EXPECT_FALSE(products_->FindByPath(ms.string()));
+}
+
+TEST_F(ReconcilerTest, FinishedGroupsWithoutAnythingAreRecordedAsMissing) {
+  AddGroup(GroupState::kDone);
+  AddGroup(GroupState::kDead, "2025-10-13T13:33:12");
+  EXPECT_EQ(Round().n_lost, 1);
+  EXPECT_EQ(products_->FindByPath(paths_->ScienceMs(kGroup).string())->status, "missing");
+  EXPECT_EQ(CountEvents("never recorded"), 1);
+  EXPECT_EQ(Round().n_lost, 0);
+}
+
+TEST_F(ReconcilerTest, WalksThroughMoreThanOnePage) {
+  for (int i = 0; i < 1203; ++i) Record(root_ / ("p" + std::to_string(i)), "image", i % 2 == 0 ? "present" : "removed");
+  for (int i = 0; i < 1203; ++i) {
+    AddGroup(GroupState::kCancelled, (UtcTime::FromIso8601(kGroup) + 309.0 * i).Iso8601());
+  }
+  const auto figures = Round();
+  EXPECT_EQ(figures.n_records, 1203);
+  EXPECT_EQ(figures.n_lost, 602);
+}
+
+TEST_F(ReconcilerTest, ADirectoryThatCannotBeReadSaysNothing) {
+  AddGroup(GroupState::kDone);
+  const fs::path ms = MakeMs();
+  const auto id = Record(ms, "science_ms");
+  fs::remove_all(ms.parent_path());
+  fs::create_symlink(ms.parent_path(), ms.parent_path());  // points to itself: not even root can list it
+  reconciler_->Begin();
+  EXPECT_THROW(reconciler_->Step(0, kNow), Error);
+  EXPECT_EQ(Status(id), "present");
+}
+
+}  // namespace
+}  // namespace contimg::ops
