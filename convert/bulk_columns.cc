@@ -80,39 +80,54 @@ bool AverageWeights(const float* weight, const std::uint8_t* flag, std::size_t n
 }  // namespace
 
 void WriteBulkColumns(const VisibilityBlock& block, const Visibility* corrected, const MeasurementSetLayout& layout,
-                      const RunContext& context) {
+                      BulkPart part, const RunContext& context) {
   const std::size_t n_pols = block.n_pols(), n_channels = block.windows.front().n_channels;
   const std::size_t n_windows = block.windows.size(), n_baselines = block.n_baselines();
   const std::size_t cell = n_channels * n_pols;
   Os& os = OsOr(context.os);
+  const std::size_t n_chunks = (layout.n_rows + kChunkRows - 1) / kChunkRows;
+  // Row r is (time, window, baseline), the last fastest.
+  const auto source = [&](std::size_t row) {
+    const std::size_t b = row % n_baselines, tw = row / n_baselines;
+    return ((tw / n_windows * n_baselines + b) * block.n_channels() + block.windows[tw % n_windows].first_channel) *
+           n_pols;
+  };
+  const auto write_visibilities = [&](const OpenColumn& column, const Visibility* vis, std::size_t first,
+                                      std::size_t rows, std::vector<Visibility>& buffer) {
+    buffer.resize(rows * cell);
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::memcpy(&buffer[r * cell], vis + source(first + r), cell * sizeof(Visibility));
+    }
+    column.Write(first, rows, buffer.data());
+  };
+  if (part == BulkPart::kData) {
+    const OpenColumn data(os, layout.data);
+    ParallelFor(context.threads, n_chunks, [&](std::size_t chunk) {
+      context.CheckCancelled("convert");
+      const std::size_t first = chunk * kChunkRows;
+      std::vector<Visibility> buffer;
+      write_visibilities(data, block.vis.data(), first, std::min(kChunkRows, layout.n_rows - first), buffer);
+      context.reporter->Progress("write", 0.5 * static_cast<double>(chunk + 1) / static_cast<double>(n_chunks));
+    });
+    return;
+  }
 
-  const OpenColumn data(os, layout.data), flag(os, layout.flag), spectrum(os, layout.weight_spectrum),
-      uvw(os, layout.uvw), weight(os, layout.weight), sigma(os, layout.sigma), antenna1(os, layout.antenna1),
-      antenna2(os, layout.antenna2), flag_row(os, layout.flag_row);
+  const OpenColumn flag(os, layout.flag), spectrum(os, layout.weight_spectrum), uvw(os, layout.uvw),
+      weight(os, layout.weight), sigma(os, layout.sigma), antenna1(os, layout.antenna1), antenna2(os, layout.antenna2),
+      flag_row(os, layout.flag_row);
   std::unique_ptr<OpenColumn> corrected_column;
   if (corrected != nullptr) corrected_column = std::make_unique<OpenColumn>(os, layout.corrected);
-
-  const std::size_t n_chunks = (layout.n_rows + kChunkRows - 1) / kChunkRows;
   ParallelFor(context.threads, n_chunks, [&](std::size_t chunk) {
     context.CheckCancelled("convert");
     const std::size_t first = chunk * kChunkRows;
     const std::size_t rows = std::min(kChunkRows, layout.n_rows - first);
-    std::vector<Visibility> data_rows(rows * cell);
     std::vector<float> spectrum_rows(rows * cell), weight_rows(rows * n_pols), sigma_rows(rows * n_pols);
     std::vector<double> uvw_rows(rows * 3);
     std::vector<std::int32_t> antenna1_rows(rows), antenna2_rows(rows);
     BitWriter flag_bits(rows * cell), flag_row_bits(rows);
-
-    // Row r is (time, window, baseline), the last fastest.
-    const auto source = [&](std::size_t r) {
-      const std::size_t row = first + r, b = row % n_baselines, tw = row / n_baselines;
-      return ((tw / n_windows * n_baselines + b) * block.n_channels() + block.windows[tw % n_windows].first_channel) *
-             n_pols;
-    };
     for (std::size_t r = 0; r < rows; ++r) {
       const std::size_t row = first + r, b = row % n_baselines, t = row / n_baselines / n_windows;
-      const std::size_t from = source(r);
-      std::memcpy(&data_rows[r * cell], &block.vis[from], cell * sizeof(Visibility));
+      const std::size_t from = source(row);
       std::memcpy(&spectrum_rows[r * cell], &block.weight[from], cell * sizeof(float));
       flag_bits.Append(&block.flag[from], cell);
       flag_row_bits.Put(
@@ -125,7 +140,6 @@ void WriteBulkColumns(const VisibilityBlock& block, const Visibility* corrected,
       antenna1_rows[r] = block.baselines[b].antenna1;
       antenna2_rows[r] = block.baselines[b].antenna2;
     }
-    data.Write(first, rows, data_rows.data());
     flag.Write(first, rows, flag_bits.data());
     spectrum.Write(first, rows, spectrum_rows.data());
     uvw.Write(first, rows, uvw_rows.data());
@@ -135,12 +149,10 @@ void WriteBulkColumns(const VisibilityBlock& block, const Visibility* corrected,
     antenna2.Write(first, rows, antenna2_rows.data());
     flag_row.Write(first, rows, flag_row_bits.data());
     if (corrected != nullptr) {
-      for (std::size_t r = 0; r < rows; ++r) {
-        std::memcpy(&data_rows[r * cell], corrected + source(r), cell * sizeof(Visibility));
-      }
-      corrected_column->Write(first, rows, data_rows.data());
+      std::vector<Visibility> buffer;
+      write_visibilities(*corrected_column, corrected, first, rows, buffer);
     }
-    context.reporter->Progress("write", static_cast<double>(chunk + 1) / static_cast<double>(n_chunks));
+    context.reporter->Progress("write", 0.5 + 0.5 * static_cast<double>(chunk + 1) / static_cast<double>(n_chunks));
   });
 }
 

@@ -7,11 +7,16 @@
 
 namespace contimg::convert {
 
-// Writes DATA, FLAG, WEIGHT_SPECTRUM, UVW, WEIGHT, SIGMA, ANTENNA1, ANTENNA2 and FLAG_ROW of every row, and
-// CORRECTED_DATA when `corrected` (same shape as block.vis) is not null. WEIGHT is the mean of WEIGHT_SPECTRUM over the
-// unflagged channels (0 when there is none), SIGMA its −½ power (0 for weight 0). Uses context.threads; the result does
-// not depend on their number.
+enum class BulkPart {
+  kData,  // DATA alone
+  kRest,  // everything else
+};
+
+// Writes a part of the bulk columns of every row: DATA from block.vis; or FLAG, WEIGHT_SPECTRUM, UVW, WEIGHT, SIGMA,
+// ANTENNA1, ANTENNA2 and FLAG_ROW, and CORRECTED_DATA when `corrected` (same shape as block.vis) is not null. WEIGHT is
+// the mean of WEIGHT_SPECTRUM over the unflagged channels (0 when there is none), SIGMA its −½ power (0 for weight 0).
+// Uses context.threads; the result does not depend on their number.
 void WriteBulkColumns(const VisibilityBlock& block, const Visibility* corrected, const MeasurementSetLayout& layout,
-                      const RunContext& context);
+                      BulkPart part, const RunContext& context);
 
 }  // namespace contimg::convert

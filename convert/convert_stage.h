@@ -25,6 +25,7 @@ struct ConvertOptions {
   std::filesystem::path earth_orientation_file;             // IERS finals2000A; empty: UT1 = UTC, no polar motion
   std::string program = "contimg";                          // name and version, for HISTORY
   std::string settings;                                     // one line, for HISTORY
+  std::vector<std::string> history;                         // further lines, for HISTORY
 };
 
 // What was done, in figures; seconds are wall-clock.
@@ -66,7 +67,7 @@ LoadedTile LoadTile(const std::vector<std::filesystem::path>& inputs, const Conv
                     const RunContext& context);
 
 // Writes a phased tile as a Measurement Set and publishes it; `corrected` (same shape as block.vis, or null) becomes
-// CORRECTED_DATA. Fills the report's writing figures.
+// CORRECTED_DATA. Fills the report's writing figures. convert/staged_measurement_set.h does it in two steps.
 void WriteMeasurementSet(const VisibilityBlock& block, const Visibility* corrected, const ConvertOptions& options,
                          const RunContext& context, ConvertReport& report);
 

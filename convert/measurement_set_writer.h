@@ -55,10 +55,11 @@ struct MeasurementSetSample {
   std::size_t row = 0;
   int antenna1 = -1, antenna2 = -1, data_desc_id = -1;
   double time_mjd_s = 0;
-  std::vector<double> uvw_m;              // [3]
-  std::vector<std::complex<float>> data;  // [channel][pol]
-  std::vector<std::uint8_t> flag;         // [channel][pol]
-  std::vector<float> weight_spectrum;     // [channel][pol]
+  std::vector<double> uvw_m;                   // [3]
+  std::vector<std::complex<float>> data;       // [channel][pol]
+  std::vector<std::complex<float>> corrected;  // the same; empty when there is no such column
+  std::vector<std::uint8_t> flag;              // [channel][pol]
+  std::vector<float> weight_spectrum;          // [channel][pol]
 };
 
 // Opens the Measurement Set with casacore and reads `rows` back. Throws Error{kIo} when it does not open.

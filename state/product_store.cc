@@ -12,7 +12,7 @@ constexpr const char* kStage = "state";
 const std::string kJobColumns =
     "id, group_id, kind, settings_hash, settings_json, program_version, host, command, started_at, finished_at, "
     "outcome, "
-    "error, peak_memory_bytes, timings_json";
+    "error, peak_memory_bytes, timings_json, job_json, report_json, sky_model, instruction_set";
 const std::string kColumns =
     "p.id, p.kind, p.path, p.group_id, p.start_mjd, p.end_mjd, p.ra_deg, p.dec_deg, p.size_bytes, p.checksum, "
     "p.qa_json, "
@@ -34,6 +34,10 @@ JobRow ReadJob(Query& query) {
   row.error = query.Text();
   row.peak_memory_bytes = query.Integer();
   row.timings_json = query.Text();
+  row.job_json = query.Text();
+  row.report_json = query.Text();
+  row.sky_model = query.Text();
+  row.instruction_set = query.Text();
   return row;
 }
 
@@ -80,11 +84,12 @@ std::int64_t ProductStore::AddJob(const JobRow& row) {
     Query query(
         db_,
         "INSERT INTO jobs (group_id, kind, settings_hash, settings_json, program_version, host, command, "
-        "started_at, finished_at, outcome, error, peak_memory_bytes, timings_json) VALUES (?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, ?, ?, ?, ?)");
+        "started_at, finished_at, outcome, error, peak_memory_bytes, timings_json, job_json, report_json, sky_model, "
+        "instruction_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query
         .Bind(row.group_id, row.kind, row.settings_hash, row.settings_json, row.program_version, row.host, row.command,
-              row.started_at, row.finished_at, row.outcome, row.error, row.peak_memory_bytes, row.timings_json)
+              row.started_at, row.finished_at, row.outcome, row.error, row.peak_memory_bytes, row.timings_json,
+              row.job_json, row.report_json, row.sky_model, row.instruction_set)
         .Run();
     id = db_.handle().getLastInsertRowid();
   });
@@ -218,6 +223,14 @@ void ProductStore::Link(std::int64_t child, const std::vector<std::int64_t>& par
       Query query(db_, "INSERT INTO lineage (child_id, parent_id) VALUES (?, ?) ON CONFLICT DO NOTHING");
       query.Bind(child, parent).Run();
     }
+  });
+}
+
+void ProductStore::SetParents(std::int64_t child, const std::vector<std::int64_t>& parents) {
+  db_.Write([&] {
+    Query query(db_, "DELETE FROM lineage WHERE child_id = ?");
+    query.Bind(child).Run();
+    Link(child, parents);
   });
 }
 

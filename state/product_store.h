@@ -30,6 +30,10 @@ struct JobRow {
   std::string error;
   std::int64_t peak_memory_bytes = 0;
   std::string timings_json = "{}";
+  std::string job_json = "{}";     // the job file, whole: `contimg products reproduce` runs it again
+  std::string report_json = "{}";  // what the worker reported
+  std::string sky_model;           // content of the job's sky model
+  std::string instruction_set;     // results are equal bit for bit on processors of the same one
 };
 
 struct ProductRow {
@@ -102,6 +106,8 @@ class ProductStore {
 
   // `child` was made from `parents`; repeating it is harmless. Error{kUsage} when that would make a circle.
   void Link(std::int64_t child, const std::vector<std::int64_t>& parents);
+  // The same, and from nothing else: earlier parents are forgotten (a product that was made anew).
+  void SetParents(std::int64_t child, const std::vector<std::int64_t>& parents);
   std::vector<ProductRow> Parents(std::int64_t id);
   std::vector<ProductRow> Children(std::int64_t id);
   // Everything a product rests on, nearest first; a product that is reached on several ways appears once per child.

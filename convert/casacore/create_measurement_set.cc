@@ -172,6 +172,11 @@ std::vector<MeasurementSetSample> ReadBack(const std::filesystem::path& path, co
         s.uvw_m.assign(uvw.begin(), uvw.end());
         const casacore::Array<casacore::Complex> data = columns.data()(row);
         s.data.assign(data.begin(), data.end());
+        if (ms.tableDesc().isColumn("CORRECTED_DATA")) {
+          const casacore::ArrayColumn<casacore::Complex> column(ms, "CORRECTED_DATA");
+          const casacore::Array<casacore::Complex> corrected = column(row);
+          s.corrected.assign(corrected.begin(), corrected.end());
+        }
         const casacore::Array<bool> flag = columns.flag()(row);
         s.flag.assign(flag.begin(), flag.end());
         const casacore::Array<float> weight = columns.weightSpectrum()(row);

@@ -296,6 +296,11 @@ SelectedAxes ReadAxes(const casacore::MeasurementSet& ms, const std::string& pat
   block.phase_centre = ReadFields(ms)[static_cast<std::size_t>(field)].centre;
   if (ms.observation().nrow() > 0) block.telescope_name = columns.observation().telescopeName()(0);
   block.object_name = columns.field().name()(field);
+  // Our own sets keep the file's words for these (convert/casacore/subtables.cc).
+  if (ms.processor().nrow() > 0) block.instrument = columns.processor().subType()(0);
+  if (!block.instrument.empty() && ms.observation().nrow() > 0) {
+    block.object_name = columns.observation().project()(0);
+  }
   block.group_id = UtcTime::FromMjdSeconds(block.time_mjd_s.front()).Iso8601();
   ReadDriftKeywords(ms, block);
   return axes;

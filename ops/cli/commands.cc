@@ -13,6 +13,7 @@ void AddCommands(CLI::App& app) {
   AddImageCommand(app);
   AddInspectCommand(app);
   AddPredictCommand(app);
+  AddProductsCommand(app);
   AddGenerateCommand(app);
   AddQueueCommand(app);
   AddSimulateCommand(app);

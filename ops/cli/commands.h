@@ -20,6 +20,7 @@ void AddFlagCommand(CLI::App& app);
 void AddImageCommand(CLI::App& app);
 void AddInspectCommand(CLI::App& app);
 void AddPredictCommand(CLI::App& app);
+void AddProductsCommand(CLI::App& app);
 void AddGenerateCommand(CLI::App& app);
 void AddQueueCommand(CLI::App& app);
 void AddSimulateCommand(CLI::App& app);

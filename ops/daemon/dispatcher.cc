@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <utility>
 
 #include "config/parallel.h"
 #include "config/time.h"
+#include "ops/calibration/registration.h"
 #include "ops/daemon/failed_log.h"
 #include "ops/daemon/log.h"
+#include "ops/runner/record_products.h"
 #include "ops/runner/retry_policy.h"
 
 namespace contimg::ops {
@@ -50,6 +54,11 @@ bool WasDone(GroupStore& store, const std::string& id) {
                      [](const state::EventRow& e) { return e.kind == "state" && e.to_state == "done"; });
 }
 
+std::string ReadTextFile(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
 std::string Timings(const JobReport& report) {
   nlohmann::json timings = nlohmann::json::object();
   for (const StageReport& stage : report.stages) timings[stage.name] = stage.seconds;
@@ -87,11 +96,33 @@ Executor::Events Dispatcher::Events() {
   return events;
 }
 
+// The tables that cover the middle of the observation; none: it waits.
+std::vector<JobTable> Dispatcher::ValidTables(const GroupRow& row) {
+  const fs::path registry = context_.paths.Database(StateDatabase::kCalRegistry);
+  if (!fs::exists(registry) || row.data_start_mjd == 0) return {};
+  state::CalTableStore store(registry);
+  CalibrateSettings settings = settings_.calibrate;
+  settings.max_declination_offset_deg = 0;  // the worker knows the declination and checks it
+  const ChosenTables chosen = ChooseFromRegistry(store, (row.data_start_mjd + row.data_end_mjd) / 2, 0, settings);
+  std::vector<JobTable> tables;
+  if (chosen.choice.outcome != calibrate::ChoiceOutcome::kComplete) return tables;
+  for (const auto& id : {chosen.choice.delay, chosen.choice.bandpass, chosen.choice.gain}) {
+    if (!id) continue;
+    for (const state::CalTableRow& table : chosen.considered) {
+      if (table.id == *id) tables.push_back({table.id, table.kind, table.path, table.checksum});
+    }
+  }
+  return tables;
+}
+
 Job Dispatcher::MakeJob(const GroupRow& row) {
   Job job;
   job.group = row.id;
   job.attempt = row.attempts;
-  job.stages = {"convert"};
+  job.stages = {"convert", "flag"};
+  job.tables = ValidTables(row);
+  if (!job.tables.empty() || settings_.calibrate.policy != "uncalibrated") job.stages.push_back("apply");
+  if (settings_.image.enabled) job.stages.push_back("image");
   std::set<int> subbands;
   for (const state::SubbandFileRow& file : context_.store.Files(row.id)) {
     if (file.status == "present" && subbands.insert(file.subband).second) job.inputs.emplace_back(file.path);
@@ -122,6 +153,7 @@ void Dispatcher::StartJob(const GroupRow& row) {
   request.folder = folder;
   request.limits.job_s = settings_.executor.job_limit_s;
   for (const std::string& stage : job.stages) request.limits.stage_s[stage] = settings_.executor.stage_limit_s;
+  request.limits.stage_s["write"] = settings_.executor.stage_limit_s;
   request.limits.grace_s = settings_.executor.kill_after_s;
   request.limits.memory_bytes = static_cast<std::uint64_t>(settings_.executor.memory_bytes);
   const std::string id = executor_->Start(request);
@@ -198,7 +230,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
         fmt::format("{} after {:.1f} s ({:.1f} s of processor time, {:.2f} GB)", outcome.report->next_state,
                     outcome.wall_s, outcome.user_s + outcome.system_s,
                     static_cast<double>(outcome.peak_memory_bytes) * 1e-9));
-    return RecordSuccess(active.row, *outcome.report);
+    return RecordSuccess(active.row, *outcome.report, outcome);
   }
   if (active.lost) {
     Log(LogLevel::kInfo, outcome.group, "its worker has ended at the operator's request");
@@ -214,13 +246,41 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   RecordFailure(active.row, outcome, std::move(inputs));
 }
 
-void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report) {
+// Rows of products.sqlite3. A job whose files are gone or damaged has no record; its group is done all the same.
+void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const JobOutcome& outcome) {
+  const fs::path file = JobFile(context_.paths.Jobs(row.id));
+  if (!fs::exists(file)) return;
+  try {
+    const Job job = ParseJob(ReadJsonFile(file), file.string());
+    JobRecord record;
+    record.command = outcome.command;
+    record.peak_memory_bytes = outcome.peak_memory_bytes;
+    for (const state::SubbandFileRow& each : context_.store.Files(row.id)) record.checksums[each.path] = each.checksum;
+    if (!job.sky_model.empty()) record.sky_model = ReadTextFile(job.sky_model);
+    if (!products_) {
+      state::DatabaseOptions options;
+      options.busy_timeout_s = 1;  // the loop must not stand still; the write queue tries again
+      products_ = std::make_unique<state::ProductStore>(context_.paths.Database(StateDatabase::kProducts), options);
+    }
+    RecordProducts(*products_, job, report, record);
+  } catch (const Error& error) {
+    // What may pass is tried again together with the group's transition.
+    if (error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kResource) {
+      throw;
+    }
+    Log(LogLevel::kError, row.id, fmt::format("its products are not recorded: {}", error.what()));
+  }
+}
+
+void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, const JobOutcome& outcome) {
   const double now = context_.clock.Unix();
   context_.writes.Add(
       row.id + ": done",
-      [row, report, now](GroupStore& store) {
+      [this, row, report, outcome, now](GroupStore& store) {
         if (!StillOurs(store, row)) return;
+        RecordJob(row, report, outcome);  // a group must not be done without its products' rows
         for (const JobProduct& product : report.products) {
+          if (product.kind == "uvh5") continue;  // in the record of files already
           state::EventRow event;
           event.at = now;
           event.group_id = row.id;
@@ -369,7 +429,7 @@ void Dispatcher::Recover() {
       const JobReport report = ParseJobReport(ReadJsonFile(path), path.string());
       if (!report.ok || report.attempt != row.attempts) continue;
       Log(LogLevel::kInfo, row.id, "its worker had finished before the daemon could record it");
-      RecordSuccess(row, report);
+      RecordSuccess(row, report, {});
     } catch (const Error& error) {
       Log(LogLevel::kWarning, row.id, fmt::format("its report is of no use: {}", error.what()));
     }

@@ -13,6 +13,7 @@
 #include "ops/daemon/clock.h"
 #include "ops/daemon/write_queue.h"
 #include "ops/runner/executor.h"
+#include "state/product_store.h"
 
 namespace contimg::ops {
 
@@ -58,14 +59,17 @@ class Dispatcher {
   void StartJob(const state::GroupRow& row);
   void PutBack(const state::GroupRow& row, Active& former);
   void Finished(const JobOutcome& outcome);
-  void RecordSuccess(const state::GroupRow& row, const JobReport& report);
+  void RecordSuccess(const state::GroupRow& row, const JobReport& report, const JobOutcome& outcome);
+  void RecordJob(const state::GroupRow& row, const JobReport& report, const JobOutcome& outcome);
   void RecordFailure(const state::GroupRow& row, const JobOutcome& outcome, std::vector<std::string> inputs);
   void KeepLeases();
   Job MakeJob(const state::GroupRow& row);
+  std::vector<JobTable> ValidTables(const state::GroupRow& row);
 
   DispatchContext context_;
   Settings settings_;
   std::unique_ptr<Executor> executor_;
+  std::unique_ptr<state::ProductStore> products_;  // opened when first needed
   std::map<std::string, Active> active_;
   double next_look_ = 0, next_heartbeat_ = 0, next_reclaim_ = 0, next_start_ = 0;
   std::uint64_t seen_commits_ = 0;

@@ -2,17 +2,24 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <mutex>
 #include <new>
+#include <string>
+#include <utility>
 
 #include "config/os.h"
+#include "config/time.h"
 #include "ops/runner/last_words.h"
 #include "ops/runner/stages.h"
+#include "ops/version.h"
 
 namespace contimg::ops {
 namespace {
@@ -52,6 +59,21 @@ class LineReporter final : public Reporter {
   int last_percent_ = -1;
 };
 
+// Processor seconds and largest resident memory of this process so far.
+std::pair<double, std::uint64_t> Usage() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return {seconds(usage.ru_utime) + seconds(usage.ru_stime), static_cast<std::uint64_t>(usage.ru_maxrss) * 1024};
+}
+
+std::string HostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
 void Fail(JobReport& report, const Error& error) {
   report.ok = false;
   report.error_kind = error.kind();
@@ -62,23 +84,62 @@ void Fail(JobReport& report, const Error& error) {
 
 }  // namespace
 
+std::string InstructionSet() {
+  // What decides which variant of the SIMD code runs, and with it the last bits of its results.
+  std::string found;
+  const auto add = [&](bool supported, const char* name) {
+    if (supported) found += (found.empty() ? "" : " ") + std::string(name);
+  };
+#if defined(__x86_64__)
+  add(__builtin_cpu_supports("sse4.2"), "sse4.2");
+  add(__builtin_cpu_supports("avx2"), "avx2");
+  add(__builtin_cpu_supports("fma"), "fma");
+  add(__builtin_cpu_supports("avx512f"), "avx512f");
+  add(__builtin_cpu_supports("avx512vl"), "avx512vl");
+  add(__builtin_cpu_supports("avx512vbmi2"), "avx512vbmi2");
+  add(__builtin_cpu_supports("avx512bf16"), "avx512bf16");
+#endif
+  return found.empty() ? "generic" : found;
+}
+
 JobReport RunJob(const Job& job, const RunContext& context) {
   JobState state;
   state.report.group = job.group;
   state.report.attempt = job.attempt;
+  state.report.started_at = UtcTime::Now().unix_s();
+  state.report.program_version = kVersion;
+  state.report.host = HostName();
+  state.report.settings_hash = SettingsHash(job.settings);
+  state.report.instruction_set = InstructionSet();
+  const auto run = [&](const std::string& name, const std::function<void(nlohmann::json&)>& work) {
+    context.CheckCancelled(name);
+    context.reporter->Progress(name, 0);
+    const auto start = std::chrono::steady_clock::now();
+    const double cpu = Usage().first;
+    StageReport report;
+    report.name = name;
+    work(report.figures);
+    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const auto [cpu_end, memory] = Usage();
+    report.cpu_s = cpu_end - cpu;
+    report.peak_memory_bytes = memory;
+    state.report.stages.push_back(std::move(report));
+    context.reporter->Progress(name, 1);
+  };
   try {
-    for (const std::string& name : job.stages) {
-      const Stage& stage = FindStage(name);
-      context.CheckCancelled(name);
-      context.reporter->Progress(name, 0);
-      const auto start = std::chrono::steady_clock::now();
-      StageReport stage_report;
-      stage_report.name = name;
-      stage.run(job, context, state, stage_report.figures);
-      stage_report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      state.report.stages.push_back(std::move(stage_report));
-      context.reporter->Progress(name, 1);
+    std::size_t last_change = 0;
+    for (std::size_t i = 0; i < job.stages.size(); ++i) {
+      if (FindStage(job.stages[i]).changes_data) last_change = i + 1;
     }
+    for (std::size_t i = 0; i < job.stages.size(); ++i) {
+      const Stage& stage = FindStage(job.stages[i]);
+      const bool has_its_data = !state.taken || stage.name == "apply";
+      if (has_its_data && !(state.waiting && stage.name == "image")) {
+        run(job.stages[i], [&](nlohmann::json& figures) { stage.run(job, context, state, figures); });
+      }
+      if (i + 1 == last_change) StartWriting(job, context, state);
+    }
+    run("write", [&](nlohmann::json& figures) { FinishWriting(job, state, figures); });
     state.report.ok = true;
   } catch (const Error& error) {
     Fail(state.report, error);
@@ -87,6 +148,7 @@ JobReport RunJob(const Job& job, const RunContext& context) {
   } catch (const std::exception& error) {
     Fail(state.report, Error(ErrorKind::kBug, "worker", job.group, error.what()));
   }
+  state.report.finished_at = UtcTime::Now().unix_s();
   return std::move(state.report);
 }
 

@@ -55,10 +55,18 @@ CREATE TABLE lineage (
 CREATE INDEX lineage_by_parent ON lineage (parent_id);
 )sql";
 
+// What it takes to repeat a job, and all it reported.
+constexpr std::string_view kVersion2 = R"sql(
+ALTER TABLE jobs ADD COLUMN job_json TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE jobs ADD COLUMN report_json TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE jobs ADD COLUMN sky_model TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN instruction_set TEXT NOT NULL DEFAULT '';
+)sql";
+
 }  // namespace
 
 const Schema& ProductsSchema() {
-  static const Schema schema{"products", 0x63697064, false, {kVersion1}};
+  static const Schema schema{"products", 0x63697064, false, {kVersion1, kVersion2}};
   return schema;
 }
 

@@ -39,6 +39,18 @@ TEST(ProductStore, SavesAndReplacesByPath) {
   EXPECT_THROW(store.SetStatus(id, "lost", "", 8), Error);
 }
 
+TEST(ProductStore, ForgetsTheParentsOfAProductMadeAnew) {
+  TemporaryDatabase place;
+  ProductStore store(place.path());
+  const auto a = store.Save(Product("caltable", "/a"), 1), b = store.Save(Product("caltable", "/b"), 1);
+  const auto image = store.Save(Product("image", "/i"), 1);
+  store.SetParents(image, {a});
+  store.SetParents(image, {b});
+  ASSERT_EQ(store.Parents(image).size(), 1u);
+  EXPECT_EQ(store.Parents(image)[0].path, "/b");
+  EXPECT_THROW(store.SetParents(b, {image}), Error);
+}
+
 TEST(ProductStore, ListsBySelection) {
   TemporaryDatabase place;
   ProductStore store(place.path());
@@ -91,6 +103,9 @@ TEST(ProductStore, RecordsJobs) {
   job.group_id = "g1";
   job.kind = "group";
   job.settings_hash = "0123456789abcdef";
+  job.job_json = R"({"group": "g1"})";
+  job.sky_model = "name,ra_deg\n";
+  job.instruction_set = "avx2 fma";
   job.started_at = 10;
   job.id = store.AddJob(job);
   job.finished_at = 20;
@@ -100,6 +115,9 @@ TEST(ProductStore, RecordsJobs) {
   const auto found = store.FindJob(job.id);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->settings_hash, job.settings_hash);
+  EXPECT_EQ(found->job_json, job.job_json);
+  EXPECT_EQ(found->sky_model, job.sky_model);
+  EXPECT_EQ(found->instruction_set, job.instruction_set);
   EXPECT_EQ(found->outcome, "done");
   EXPECT_EQ(found->peak_memory_bytes, 123);
   EXPECT_EQ(store.JobsOf("g1").size(), 1u);

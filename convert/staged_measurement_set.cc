@@ -1,0 +1,220 @@
+#include "convert/staged_measurement_set.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "config/os.h"
+#include "config/units.h"
+#include "convert/bulk_columns.h"
+
+namespace contimg::convert {
+namespace {
+
+namespace fs = std::filesystem;
+
+double Seconds(std::chrono::steady_clock::time_point since) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
+}
+
+// "J1334+5437": the customary name of a sky position.
+std::string PositionName(const PhaseCentre& centre) {
+  const long minutes = std::lround(Angle::Radians(centre.ra_rad).hours() * 60) % 1440;
+  const long arcmin = std::lround(std::abs(Angle::Radians(centre.dec_rad).deg()) * 60);
+  return fmt::format("J{:02}{:02}{}{:02}{:02}", minutes / 60, minutes % 60, centre.dec_rad < 0 ? '-' : '+', arcmin / 60,
+                     arcmin % 60);
+}
+
+std::vector<std::string> HistoryLines(const VisibilityBlock& block, const ConvertOptions& options,
+                                      const ConvertReport& report) {
+  std::vector<std::string> lines;
+  lines.push_back(
+      fmt::format("{} converted group {} from {} UVH5 files", options.program, block.group_id, block.windows.size()));
+  for (const SpectralWindow& window : block.windows) lines.push_back("input: " + window.input_path);
+  if (!report.missing_subbands.empty()) {
+    lines.push_back(fmt::format("missing subbands: {}", fmt::join(report.missing_subbands, ", ")));
+  }
+  lines.push_back(
+      fmt::format("phase centre: ICRS RA {:.9f} deg, Dec {:.9f} deg (hour angle 0 and apparent declination "
+                  "{:.6f} deg at the middle of the tile)",
+                  Angle::Radians(block.phase_centre.ra_rad).deg(), Angle::Radians(block.phase_centre.dec_rad).deg(),
+                  Angle::Radians(block.app_dec_rad).deg()));
+  lines.push_back(fmt::format("array centre: latitude {:.7f} deg, longitude {:.7f} deg, height {:.2f} m, from {}",
+                              Angle::Radians(block.site.latitude_rad).deg(),
+                              Angle::Radians(block.site.longitude_rad).deg(), block.site.height_m, block.site.source));
+  lines.push_back(options.earth_orientation_file.empty()
+                      ? std::string("Earth orientation: UT1 = UTC, no polar motion")
+                      : "Earth orientation: " + options.earth_orientation_file.string());
+  lines.push_back(
+      fmt::format("samples: {}, not finite and flagged: {}, without data and flagged: {}, flagged in the "
+                  "input: {}",
+                  report.read.samples, report.read.non_finite, report.read.no_samples, report.read.flagged_in_file));
+  if (!block.instrument.empty()) lines.push_back("instrument: " + block.instrument);
+  if (!block.file_history.empty()) lines.push_back("input history: " + block.file_history);
+  for (const std::string& keyword : block.extra_keywords) lines.push_back("input keyword: " + keyword);
+  if (!options.settings.empty()) lines.push_back("settings: " + options.settings);
+  lines.insert(lines.end(), options.history.begin(), options.history.end());
+  return lines;
+}
+
+// Rows to read back: the first, the last and a fixed spread between.
+std::vector<std::size_t> RowsToCheck(std::size_t n_rows) {
+  std::set<std::size_t> rows;
+  constexpr std::size_t kCount = 48;
+  for (std::size_t i = 0; i < kCount; ++i) rows.insert((n_rows - 1) * i / (kCount - 1));
+  return {rows.begin(), rows.end()};
+}
+
+// Where row `row` of the set (time, window, baseline) begins in the block.
+std::size_t SourceOf(const VisibilityBlock& block, std::size_t row) {
+  const std::size_t n_windows = block.windows.size(), n_baselines = block.n_baselines();
+  const std::size_t b = row % n_baselines, w = row / n_baselines % n_windows, t = row / n_baselines / n_windows;
+  return ((t * n_baselines + b) * block.n_channels() + block.windows[w].first_channel) * block.n_pols();
+}
+
+// `data`: the DATA of `rows`, one after the other.
+void Verify(const VisibilityBlock& block, const Visibility* corrected, const fs::path& path, std::size_t n_rows,
+            const std::vector<std::size_t>& rows, const std::vector<Visibility>& data) {
+  const std::size_t n_windows = block.windows.size(), n_baselines = block.n_baselines();
+  const auto fail = [&](std::size_t row, const std::string& what) {
+    return Error(ErrorKind::kIo, "convert", path.string(),
+                 fmt::format("reads back differently from what was written: {} of row {}", what, row));
+  };
+  const Visibility* expected = data.data();
+  for (const MeasurementSetSample& s : ReadBack(path, rows)) {
+    if (s.n_rows != n_rows) throw fail(s.row, fmt::format("{} rows instead of {}, as", s.n_rows, n_rows));
+    const std::size_t b = s.row % n_baselines, w = s.row / n_baselines % n_windows, t = s.row / n_baselines / n_windows;
+    const std::size_t from = SourceOf(block, s.row), cell = block.windows[w].n_channels * block.n_pols();
+    if (s.antenna1 != block.baselines[b].antenna1 || s.antenna2 != block.baselines[b].antenna2) {
+      throw fail(s.row, "antennas");
+    }
+    if (s.data_desc_id != static_cast<int>(w)) throw fail(s.row, "DATA_DESC_ID");
+    if (s.time_mjd_s != block.time_mjd_s[t]) throw fail(s.row, "TIME");
+    if (s.uvw_m.size() != 3 || std::memcmp(s.uvw_m.data(), &block.uvw_m[(t * n_baselines + b) * 3], 24) != 0) {
+      throw fail(s.row, "UVW");
+    }
+    if (s.data.size() != cell || std::memcmp(s.data.data(), expected, cell * sizeof(Visibility)) != 0) {
+      throw fail(s.row, "DATA");
+    }
+    if (s.corrected.size() != (corrected == nullptr ? 0 : cell) ||
+        (corrected != nullptr && std::memcmp(s.corrected.data(), corrected + from, cell * sizeof(Visibility)) != 0)) {
+      throw fail(s.row, "CORRECTED_DATA");
+    }
+    if (s.weight_spectrum.size() != cell ||
+        std::memcmp(s.weight_spectrum.data(), &block.weight[from], cell * sizeof(float)) != 0) {
+      throw fail(s.row, "WEIGHT_SPECTRUM");
+    }
+    for (std::size_t k = 0; k < cell; ++k) {
+      if ((s.flag[k] != 0) != (block.flag[from + k] != 0)) throw fail(s.row, "FLAG");
+    }
+    expected += cell;
+  }
+}
+
+}  // namespace
+
+std::uint64_t MeasurementSetBytes(const VisibilityBlock& block, bool corrected) {
+  const std::uint64_t samples =
+      std::uint64_t{block.n_times()} * block.n_baselines() * block.n_channels() * block.n_pols();
+  const std::uint64_t rows = std::uint64_t{block.n_times()} * block.n_baselines() * block.windows.size();
+  const std::uint64_t sample_bits = (corrected ? 128 : 64) + 32 + 1;
+  return samples * sample_bits / 8 + rows * (24 + 8 * block.n_pols() + 8 + 1) + (24u << 20);
+}
+
+StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, bool corrected, const ConvertOptions& options,
+                                           const RunContext& context, ConvertReport& report)
+    : options_(options), os_(OsOr(context.os)) {
+  const auto start = std::chrono::steady_clock::now();
+  if (fs::exists(fs::symlink_status(options.output))) {
+    throw Error(ErrorKind::kUsage, "convert", options.output.string(),
+                "exists already; choose another name or remove it");
+  }
+  parent_ = options.output.has_parent_path() ? options.output.parent_path() : fs::path(".");
+  made_parent_ = !fs::exists(parent_);
+  os_.CreateDirectories(parent_);
+  SweepUnfinished(parent_, os_);
+
+  beside_ = parent_ / ".contimg-staging";
+  const StagingChoice choice =
+      ChooseStagingRoot(options.staging_root, options.fallback_root.empty() ? beside_ : options.fallback_root,
+                        MeasurementSetBytes(block, corrected), 0, os_);
+  if (!choice.fallback_reason.empty()) {
+    const std::string warning = fmt::format("staging in {} because {}", choice.root.string(), choice.fallback_reason);
+    context.reporter->Warn("convert", warning);
+    report.warnings.push_back(warning);
+  }
+  root_ = choice.root;
+  root_was_there_ = fs::exists(root_);
+  try {
+    SweepStaging(root_, os_);
+    staging_ = std::make_unique<StagingArea>(root_, block.group_id, os_);
+    report.staged_in = root_.string();
+    staged_ = staging_->path() / "concat.ms";
+    MeasurementSetHeader header;
+    header.field_name = PositionName(block.phase_centre);
+    header.history = HistoryLines(block, options, report);
+    header.program = options.program;
+    header.corrected_data = corrected;
+    layout_ = CreateMeasurementSet(staged_, block, block.phase_centre, header);
+    WriteBulkColumns(block, nullptr, layout_, BulkPart::kData, context);
+    report.n_rows = layout_.n_rows;
+  } catch (...) {
+    staging_.reset();
+    RemoveEmptyFolders();
+    throw;
+  }
+  if (options.verify) {
+    checked_rows_ = RowsToCheck(layout_.n_rows);
+    for (const std::size_t row : checked_rows_) {
+      const std::size_t w = row / block.n_baselines() % block.windows.size();
+      const Visibility* from = block.vis.data() + SourceOf(block, row);
+      checked_samples_.insert(checked_samples_.end(), from, from + block.windows[w].n_channels * block.n_pols());
+    }
+  }
+  report.write_s = Seconds(start);
+}
+
+StagedMeasurementSet::~StagedMeasurementSet() {
+  staging_.reset();
+  RemoveEmptyFolders();
+}
+
+void StagedMeasurementSet::RemoveEmptyFolders() noexcept {
+  std::error_code ignored;
+  if (!root_was_there_ || root_ == beside_) fs::remove(root_, ignored);  // only when empty
+  if (made_parent_ && !published_) fs::remove(parent_, ignored);
+}
+
+void StagedMeasurementSet::Finish(const VisibilityBlock& block, const Visibility* corrected, const RunContext& context,
+                                  ConvertReport& report) {
+  auto start = std::chrono::steady_clock::now();
+  WriteBulkColumns(block, corrected, layout_, BulkPart::kRest, context);
+  report.write_s += Seconds(start);
+
+  context.CheckCancelled("convert");
+  start = std::chrono::steady_clock::now();
+  Publish(os_, staged_, options_.output, {options_.durable});
+  published_ = true;
+  staging_.reset();
+  report.publish_s = Seconds(start);
+  report.output = options_.output;
+
+  start = std::chrono::steady_clock::now();
+  try {
+    if (options_.verify) Verify(block, corrected, options_.output, report.n_rows, checked_rows_, checked_samples_);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(options_.output, ignored);
+    throw;
+  }
+  for (const auto& entry : fs::recursive_directory_iterator(options_.output)) {
+    if (entry.is_regular_file()) report.output_bytes += entry.file_size();
+  }
+  report.verify_s = Seconds(start);
+}
+
+}  // namespace contimg::convert

@@ -1,0 +1,294 @@
+// The stages of a job on a small simulated tile: a calibrator with corrupted gains, from the correlator's files to an
+// image; in one worker, and in two with the Measurement Set between them.
+#include "ops/runner/worker.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "config/os.h"
+#include "convert/measurement_set_reader.h"
+#include "image/fits_image.h"
+#include "ops/cli/compare_products.h"
+#include "ops/runner/job.h"
+#include "tests/faulty_os.h"
+#include "tests/simulator/simulate.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kFluxJy = 8;
+
+class WorkerTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    std::string pattern = fs::temp_directory_path() / "contimg-worker-input-XXXXXX";
+    input_ = ::mkdtemp(pattern.data());
+    const simulator::ArrayConfig array = simulator::Dsa110Array(14);
+    simulator::GroupSpec spec;
+    spec.out_dir = input_;
+    spec.n_integrations = 8;
+    spec.n_channels = 12;
+    spec.n_subbands = 2;
+    spec.write_truth = false;
+    const SkyDirection centre = simulator::FieldCentre(array, spec);
+    simulator::Corruptions corruptions;
+    corruptions.sefd_jy = 6500;
+    corruptions.gain_amplitude = 0.2;
+    corruptions.gain_phase_deg = 180;
+    corruptions.delay_ns = 5;
+    const simulator::GroupResult group = simulator::SimulateGroup({{{centre, kFluxJy, 0.0}}}, array, corruptions, spec);
+    group_ = group.stamp;
+    files_.clear();
+    for (const auto& file : group.files) files_.push_back(file.path);
+    std::ofstream(input_ / "sky.csv") << "name,ra_deg,dec_deg,flux_jy,spectral_index\n"
+                                      << "cal," << std::to_string(centre.ra.deg()) << ","
+                                      << std::to_string(centre.dec.deg()) << "," << kFluxJy << ",0\n";
+  }
+  static void TearDownTestSuite() { fs::remove_all(input_); }
+
+  void SetUp() override {
+    std::string pattern = fs::temp_directory_path() / "contimg-worker-XXXXXX";
+    root_ = ::mkdtemp(pattern.data());
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  Job MakeJob(std::vector<std::string> stages, const std::string& place = "a") const {
+    Job job;
+    job.group = group_;
+    job.stages = std::move(stages);
+    job.inputs = files_;
+    job.expected_subbands = 2;
+    job.threads = 2;
+    const fs::path root = root_ / place;
+    job.measurement_set = root / "ms" / (group_ + ".ms");
+    job.staging_root = root / "staging";
+    job.fallback_root = root / "fallback";
+    job.image_prefix = root / "images" / group_;
+    job.qa_prefix = root / "qa" / group_;
+    job.sky_model = input_ / "sky.csv";
+    job.take_existing = true;
+    job.settings.image.size = 256;
+    job.settings.image.cell_arcsec = 12;
+    job.settings.image.min_uv_lambda = 0;
+    job.settings.image.max_iterations = 500;
+    job.settings.convert.durable = false;
+    return job;
+  }
+  void AskToSolve(Job& job, const std::string& place = "a") const {
+    JobSolve solve;
+    solve.kinds = {"K", "BP", "G"};
+    solve.model = "calibrator:cal";
+    solve.interval = "24h";
+    solve.prefix = root_ / place / "cal" / (group_ + "_24h");
+    job.solve = solve;
+  }
+  static JobReport Run(const Job& job, Os* os = nullptr) {
+    RunContext context;
+    context.threads = job.threads;
+    context.os = os;
+    return RunJob(job, context);
+  }
+  static fs::path ProductOf(const JobReport& report, const std::string& kind) {
+    for (const JobProduct& product : report.products) {
+      if (product.kind == kind) return product.path;
+    }
+    return {};
+  }
+  static float Peak(const fs::path& fits) {
+    const image::FitsImage image = image::ReadFitsImage(fits);
+    return *std::max_element(image.pixels.begin(), image.pixels.end());
+  }
+  static std::vector<JobTable> TablesOf(const JobReport& report) {
+    std::vector<JobTable> tables;
+    for (const JobProduct& product : report.products) {
+      if (product.kind != "caltable") continue;
+      const std::string extension = product.path.extension();
+      tables.push_back({0,
+                        extension == ".kcal"    ? "K"
+                        : extension == ".bpcal" ? "BP"
+                                                : "G",
+                        product.path, product.checksum});
+    }
+    return tables;
+  }
+
+  static fs::path input_;
+  static std::string group_;
+  static std::vector<fs::path> files_;
+  fs::path root_;
+};
+fs::path WorkerTest::input_;
+std::string WorkerTest::group_;
+std::vector<fs::path> WorkerTest::files_;
+
+TEST_F(WorkerTest, SolvesCalibratesAndImagesInOneGo) {
+  Job job = MakeJob({"convert", "flag", "solve", "apply", "image"});
+  AskToSolve(job);
+  const JobReport report = Run(job);
+  ASSERT_TRUE(report.ok) << report.error_message;
+  EXPECT_EQ(report.next_state, "done");
+  ASSERT_EQ(report.calibration.size(), 3u);
+  for (const JobCalibration& table : report.calibration) {
+    EXPECT_TRUE(table.accepted) << table.kind << ": " << (table.failures.empty() ? "" : table.failures.front());
+    EXPECT_TRUE(fs::exists(table.path));
+  }
+  EXPECT_EQ(report.applied.size(), 3u);
+  // 8 Jy at the centre of the drifting beam: 1.5 % is lost to the drift, the noise of the image is far below.
+  EXPECT_NEAR(Peak(ProductOf(report, "image")), kFluxJy, 0.03 * kFluxJy);
+  const auto info = convert::DescribeMeasurementSet(job.measurement_set);
+  EXPECT_TRUE(info.has_corrected);
+  ASSERT_TRUE(report.observation);
+  EXPECT_GT(report.observation->end_mjd, report.observation->start_mjd);
+  std::vector<std::string> names;
+  for (const StageReport& stage : report.stages) {
+    names.push_back(stage.name);
+    EXPECT_GT(stage.peak_memory_bytes, 0u);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"convert", "flag", "solve", "apply", "image", "write"}));
+  for (const JobProduct& product : report.products) {
+    EXPECT_GT(product.bytes, 0u) << product.path;
+    EXPECT_EQ(product.checksum.empty(), product.kind == "uvh5") << product.path;
+    EXPECT_EQ(product.parents.empty(), product.kind == "uvh5") << product.path;
+  }
+}
+
+// What the daemon does when tables come late: the image must be the one that a single worker makes.
+TEST_F(WorkerTest, GoesOnFromTheMeasurementSetWithTheSameResult) {
+  Job solve = MakeJob({"convert", "flag", "solve", "apply", "image"}, "solve");
+  AskToSolve(solve, "solve");
+  const JobReport solved = Run(solve);
+  ASSERT_TRUE(solved.ok) << solved.error_message;
+
+  Job job = MakeJob({"convert", "flag", "apply", "image"});
+  const JobReport waiting = Run(job);
+  ASSERT_TRUE(waiting.ok) << waiting.error_message;
+  EXPECT_EQ(waiting.next_state, "awaiting_calibration");
+  EXPECT_TRUE(ProductOf(waiting, "image").empty());
+  EXPECT_FALSE(convert::DescribeMeasurementSet(job.measurement_set).has_corrected);
+  const JobReport repeated = Run(job);  // killed before its report: the set is taken as it is
+  ASSERT_TRUE(repeated.ok) << repeated.error_message;
+  EXPECT_EQ(repeated.next_state, "awaiting_calibration");
+  EXPECT_EQ(repeated.stages.front().figures.value("taken", false), true);
+
+  job.stages = {"apply", "image"};
+  job.tables = TablesOf(solved);
+  ASSERT_EQ(job.tables.size(), 3u);
+  const JobReport late = Run(job);
+  ASSERT_TRUE(late.ok) << late.error_message;
+  EXPECT_EQ(late.next_state, "done");
+  EXPECT_TRUE(convert::DescribeMeasurementSet(job.measurement_set).has_corrected);
+  EXPECT_EQ(CompareProducts(ProductOf(solved, "image"), ProductOf(late, "image")), "");
+  EXPECT_EQ(CompareProducts(ProductOf(solved, "image.pbcor"), ProductOf(late, "image.pbcor")), "");
+  EXPECT_EQ(CompareProducts(solve.measurement_set, job.measurement_set), "");
+
+  // Once more, as after a kill between Measurement Set and image: the corrected data are taken.
+  const JobReport again = Run(job);
+  ASSERT_TRUE(again.ok) << again.error_message;
+  EXPECT_EQ(again.stages.front().figures.value("taken", false), true);
+  EXPECT_EQ(CompareProducts(ProductOf(solved, "image"), ProductOf(again, "image")), "");
+  EXPECT_EQ(CompareProducts(solve.measurement_set, job.measurement_set), "");
+}
+
+TEST_F(WorkerTest, FallsBackToOlderTablesWhenItsSolutionIsRefused) {
+  Job solve = MakeJob({"convert", "flag", "solve", "apply", "image"}, "solve");
+  AskToSolve(solve, "solve");
+  const JobReport solved = Run(solve);
+  ASSERT_TRUE(solved.ok) << solved.error_message;
+
+  Job job = MakeJob({"convert", "flag", "solve", "apply"});
+  AskToSolve(job);
+  job.tables = TablesOf(solved);
+  job.settings.calibrate.min_snr = 900;  // of single channels: nothing reaches it
+  const JobReport report = Run(job);
+  ASSERT_TRUE(report.ok) << report.error_message;
+  EXPECT_EQ(report.next_state, "done");
+  ASSERT_FALSE(report.calibration.empty());
+  EXPECT_TRUE(std::any_of(report.calibration.begin(), report.calibration.end(),
+                          [](const JobCalibration& c) { return !c.accepted && !c.failures.empty(); }));
+  ASSERT_EQ(report.applied.size(), 3u);
+  EXPECT_EQ(report.applied.front(), job.tables.front().path);
+
+  job.tables.clear();
+  job.replace_existing = true;
+  EXPECT_EQ(Run(job).next_state, "awaiting_calibration");
+}
+
+TEST_F(WorkerTest, RefusesATableThatWasChanged) {
+  Job solve = MakeJob({"convert", "flag", "solve", "apply"}, "solve");
+  AskToSolve(solve, "solve");
+  const JobReport solved = Run(solve);
+  ASSERT_TRUE(solved.ok) << solved.error_message;
+  Job job = MakeJob({"convert", "flag", "apply", "image"});
+  job.tables = TablesOf(solved);
+  job.tables.back().checksum = "0123456789abcdef";
+  const JobReport report = Run(job);
+  EXPECT_FALSE(report.ok);
+  EXPECT_EQ(report.error_kind, ErrorKind::kBadInput);
+  EXPECT_NE(report.error_message.find("checksum"), std::string::npos);
+  EXPECT_FALSE(fs::exists(job.measurement_set));
+  EXPECT_TRUE(!fs::exists(job.image_prefix.parent_path()) || fs::is_empty(job.image_prefix.parent_path()));
+}
+
+TEST_F(WorkerTest, ImagesUncalibratedDataWhenAskedTo) {
+  const Job job = MakeJob({"convert", "flag", "image"});
+  const JobReport report = Run(job);
+  ASSERT_TRUE(report.ok) << report.error_message;
+  EXPECT_EQ(report.next_state, "done");
+  EXPECT_TRUE(report.applied.empty());
+  EXPECT_FALSE(ProductOf(report, "image").empty());
+  Job without = MakeJob({"convert", "flag", "image"}, "b");
+  without.settings.image.enabled = false;
+  const JobReport none = Run(without);
+  ASSERT_TRUE(none.ok) << none.error_message;
+  EXPECT_TRUE(ProductOf(none, "image").empty());
+  EXPECT_FALSE(fs::exists(without.image_prefix.parent_path()));
+}
+
+// Killed at calls all over the job: what the next attempt makes is what an undisturbed one makes.
+TEST_F(WorkerTest, AKilledJobIsMadeAnewWithTheSameResult) {
+  Job solve = MakeJob({"convert", "flag", "solve", "apply", "image"}, "solve");
+  AskToSolve(solve, "solve");
+  const JobReport solved = Run(solve);
+  ASSERT_TRUE(solved.ok) << solved.error_message;
+  Job job = MakeJob({"convert", "flag", "apply", "image"});
+  job.tables = TablesOf(solved);
+  testing::FaultyOs counting;
+  ASSERT_TRUE(Run(job, &counting).ok);
+  fs::remove_all(root_ / "a");
+  const int calls = counting.n_calls();
+  ASSERT_GT(calls, 20);
+  int killed = 0;
+  for (int at = 1; at <= calls; at += std::max(1, calls / 9)) {
+    SCOPED_TRACE("call " + std::to_string(at));
+    const pid_t child = ::fork();
+    if (child == 0) {
+      testing::FaultyOs os(testing::FaultyOs::Fault::kKillAfter, at);
+      ::_exit(Run(job, &os).ok ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    killed += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 1 : 0;
+    const JobReport report = Run(job);
+    ASSERT_TRUE(report.ok) << report.error_message;
+    EXPECT_EQ(CompareProducts(ProductOf(solved, "image"), ProductOf(report, "image")), "");
+    EXPECT_EQ(CompareProducts(solve.measurement_set, job.measurement_set), "");
+    EXPECT_EQ(std::distance(fs::directory_iterator(job.measurement_set.parent_path()), fs::directory_iterator()), 1);
+    fs::remove_all(root_ / "a");
+  }
+  EXPECT_GT(killed, 5);
+}
+
+}  // namespace
+}  // namespace contimg::ops
