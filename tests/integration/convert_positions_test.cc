@@ -86,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(Positions, SimulatedField,
                          ::testing::Values(Field{"Of3C286", "2020-10-14T00:00:00", 59136.82, 202.784533, 30.509155},
                                            // 25 years from J2000, and aberration shrinks it by all of 1e-4
                                            Field{"FarNorth", "2025-10-13T00:00:00", 60961.56, 105.7, 70.0}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& instance) { return instance.param.name; });
 
 // Real data, carried from the VLA of February 2001 to another site and year as they were (docs/conventions.md): its
 // sources stand as they stood in the sky of 2001, so that north of 2020 is wrong for them by 0.054 degrees. Beyond
