@@ -63,6 +63,6 @@ function(contimg_add_tests target dir)
   target_precompile_headers(${target} PRIVATE <gtest/gtest.h> <gmock/gmock.h> <fmt/format.h> <filesystem> <fstream>)
   target_compile_definitions(${target} PRIVATE CONTIMG_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     CONTIMG_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
-  gtest_discover_tests(${target} TEST_PREFIX ${ARG_LABEL}. DISCOVERY_MODE PRE_TEST
+  gtest_discover_tests(${target} TEST_PREFIX ${ARG_LABEL}. DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES
     PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 600)
 endfunction()
