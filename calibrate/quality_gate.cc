@@ -54,19 +54,31 @@ std::vector<double> AmplitudeRatios(const SolutionSet& s, const SolutionSet& oth
 }
 
 double PhaseScatterDeg(const SolutionSet& s) {
+  // Cells [from, to) that share a mean.
+  std::vector<std::pair<std::size_t, std::size_t>> groups{{0, s.n_cells()}};
+  if (s.kind == SolutionKind::kBandpass) {
+    groups.clear();
+    std::size_t first = 0;
+    for (const SolutionWindow& window : s.windows) {
+      groups.emplace_back(first, first + window.frequency_hz.size());
+      first += window.frequency_hz.size();
+    }
+  }
   std::vector<double> deviations;
   for (std::size_t a = 0; a < s.antennas.size(); ++a) {
     for (std::size_t r = 0; r < s.n_receptors; ++r) {
-      std::complex<double> mean = 0;
-      for (int pass = 0; pass < 2; ++pass) {
-        for (std::size_t t = 0; t < s.intervals.size(); ++t) {
-          for (std::size_t c = 0; c < s.n_cells(); ++c) {
-            const std::size_t i = s.Index(t, a, c, r);
-            if (!s.usable(i) || !(std::abs(s.value[i]) > 0)) continue;
-            if (pass == 0) {
-              mean += s.value[i] / std::abs(s.value[i]);
-            } else {
-              deviations.push_back(std::abs(std::arg(s.value[i] * std::conj(mean))));
+      for (const auto& [from, to] : groups) {
+        std::complex<double> mean = 0;
+        for (int pass = 0; pass < 2; ++pass) {
+          for (std::size_t t = 0; t < s.intervals.size(); ++t) {
+            for (std::size_t c = from; c < to; ++c) {
+              const std::size_t i = s.Index(t, a, c, r);
+              if (!s.usable(i) || !(std::abs(s.value[i]) > 0)) continue;
+              if (pass == 0) {
+                mean += s.value[i] / std::abs(s.value[i]);
+              } else {
+                deviations.push_back(std::abs(std::arg(s.value[i] * std::conj(mean))));
+              }
             }
           }
         }

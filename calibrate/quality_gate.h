@@ -12,7 +12,10 @@ namespace contimg::calibrate {
 struct SolutionQuality {
   FlagSummary flags;
   double median_snr = 0;
-  double phase_scatter_deg = 0;  // robust scatter of usable phases around their antenna's mean over cells and intervals
+  // Robust scatter of usable phases around the mean of their antenna and receptor, of the bandpass also of their
+  // window: delays count from each window's own reference frequency, so that B steps from window to window and means
+  // nothing.
+  double phase_scatter_deg = 0;
   double median_amplitude = 0;
   double amplitude_ratio = 0;     // median over antennas of this to the previous accepted set; 0: none to compare with
   double reduced_chi_square = 0;  // of the solve; 0: not known
