@@ -1,10 +1,14 @@
 #include "calibrate/apply.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <filesystem>
 
 #include "calibrate/flag_report.h"
+#include "config/error.h"
 #include "config/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -18,7 +22,7 @@ namespace contimg::calibrate::internal {
 struct ApplyRow {
   float* vis;                 // re, im of X, re, im of Y, channel after channel
   float* weight;              // X, Y
-  const float* factor[2][2];  // [receptor][re, im]: 1/(g_p conj(g_q)) per channel, 0 without a solution
+  const float* factor[2][2];  // [receptor][re, im]: 1/(g_p conj(g_q)) per channel, 1 without a solution
   const float* scale[2];      // |g_p g_q|² per channel
   std::size_t n_channels;
 };
@@ -90,7 +94,8 @@ struct BaselineFactors {
           im[i] = -p_im / power;
           scale[i] = scale_weights ? power : 1.0F;
         } else {
-          re[i] = im[i] = scale[i] = 0;
+          re[i] = scale[i] = 1;
+          im[i] = 0;
           missing[pol].push_back(c);
         }
       }
@@ -143,10 +148,10 @@ ApplyReport ApplyGains(VisibilityBlock& block, const GainCube& gains, const Appl
           n_before += flagged;
           for (std::size_t pol = 0; pol < n_pols; ++pol) {
             for (std::size_t c : factors.missing[pol]) {
-              std::uint8_t& f = flag[c * n_pols + pol];
-              n_lost += f == 0 ? 1 : 0;
-              f = 1;
-              vis[c * n_pols + pol] = 0;  // also when the raw sample was not finite
+              const std::size_t i = c * n_pols + pol;
+              if (flag[i] == 0 || !std::isfinite(std::norm(vis[i]))) vis[i] = 0;
+              n_lost += flag[i] == 0 ? 1 : 0;
+              flag[i] = 1;
             }
           }
         }
@@ -155,6 +160,54 @@ ApplyReport ApplyGains(VisibilityBlock& block, const GainCube& gains, const Appl
       });
   block.data_state = DataState::kCorrected;
   return {n_times * n_baselines * n_channels * n_pols, before, by_calibration};
+}
+
+Interpolation InterpolationOf(SolutionKind kind, const CalibrateSettings& settings) {
+  const std::string& word = kind == SolutionKind::kDelay      ? settings.delay_interpolation
+                            : kind == SolutionKind::kBandpass ? settings.bandpass_interpolation
+                                                              : settings.gain_interpolation;
+  return word == "linear" ? Interpolation::kLinear : Interpolation::kNearest;
+}
+
+namespace {
+constexpr std::string_view kWeightsScaled = "weights scaled by the gains";
+}  // namespace
+
+std::vector<std::string> ApplyHistory(const std::vector<ApplyTable>& tables, const ApplyReport& report,
+                                      const ApplyParams& params) {
+  std::vector<std::string> lines;
+  for (const ApplyTable& table : tables) {
+    lines.push_back(fmt::format("{} {} applied to DATA, {} in time", ToString(table.solutions->kind),
+                                std::filesystem::path(table.path).filename().string(),
+                                table.interpolation == Interpolation::kLinear ? "linear" : "nearest"));
+  }
+  lines.push_back(fmt::format("{} samples flagged for want of a solution; {}", report.flagged_by_calibration,
+                              params.scale_weights ? kWeightsScaled : "weights left as they were"));
+  return lines;
+}
+
+bool WeightsCarryGains(const std::vector<std::string>& history) {
+  return std::any_of(history.begin(), history.end(),
+                     [](const std::string& line) { return line.find(kWeightsScaled) != std::string::npos; });
+}
+
+void UndoApply(VisibilityBlock& raw, const VisibilityBlock& corrected, int threads) {
+  if (raw.shape() != corrected.shape()) {
+    throw Error(ErrorKind::kBug, "apply", raw.group_id, "raw and corrected data have different axes");
+  }
+  const std::size_t plane = raw.vis.size() / std::max<std::size_t>(1, raw.n_times());
+  ParallelFor(threads, raw.n_times(), [&](std::size_t t) {
+    for (std::size_t i = t * plane; i < (t + 1) * plane; ++i) {
+      const double before = std::norm(std::complex<double>(raw.vis[i]));
+      const double after = std::norm(std::complex<double>(corrected.vis[i]));
+      if (!(before > 0) || !std::isfinite(before) || !std::isfinite(after)) continue;
+      if (after > 0) {
+        raw.weight[i] = static_cast<float>(raw.weight[i] * (after / before));
+      } else {
+        raw.flag[i] = 0;
+      }
+    }
+  });
 }
 
 }  // namespace contimg::calibrate

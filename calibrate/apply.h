@@ -8,6 +8,7 @@
 
 #include "calibrate/solutions.h"
 #include "calibrate/statistics.h"
+#include "config/settings.h"
 #include "ingest/visibility_block.h"
 
 namespace contimg::calibrate {
@@ -16,6 +17,9 @@ enum class Interpolation {
   kNearest,  // the interval nearest in time
   kLinear,   // amplitude and unwrapped phase linear between the two intervals around; nearest outside
 };
+
+// How tables of that kind are interpolated by the settings calibrate.*_interpolation.
+Interpolation InterpolationOf(SolutionKind kind, const CalibrateSettings& settings);
 
 struct ApplyTable {
   const SolutionSet* solutions = nullptr;
@@ -33,8 +37,8 @@ struct ApplyChecks {
 };
 
 // Throws Error{kBadInput} naming table and finding when the tables do not fit the block: antenna missing or moved,
-// no frequency in common, another declination strip, different reference antennas of tables that act together, or two
-// tables of one kind.
+// no frequency in common, another declination strip, no usable solution at all, different reference antennas of tables
+// that act together, or two tables of one kind.
 void CheckTables(const VisibilityBlock& block, const std::vector<ApplyTable>& tables, const ApplyChecks& checks);
 
 // The product of the tables' gains on the block's grid, 0 where any of them has no usable value. Channels are matched
@@ -53,7 +57,19 @@ struct ApplyParams {
 };
 
 // Corrects `vis` (in place), `flag` and `weight` of the block. All polarisation products: XY takes the X gain of the
-// first and the Y gain of the second antenna. Autocorrelations are corrected like the rest.
+// first and the Y gain of the second antenna. Autocorrelations are corrected like the rest. Samples without a solution
+// are flagged and become 0; those that were flagged before keep value and weight.
 ApplyReport ApplyGains(VisibilityBlock& block, const GainCube& gains, const ApplyParams& params, int threads);
+
+// Lines for the HISTORY of what is corrected, in the order of `tables`.
+std::vector<std::string> ApplyHistory(const std::vector<ApplyTable>& tables, const ApplyReport& report,
+                                      const ApplyParams& params);
+// Whether a HISTORY says that the weights beside DATA were scaled by the gains of an ApplyGains.
+bool WeightsCarryGains(const std::vector<std::string>& history);
+
+// Takes back what an earlier ApplyGains did to `weight` and `flag`, so that another one can start afresh: `raw` was
+// read from DATA and `corrected` from the CORRECTED_DATA beside it. Weights lose |g_p g_q|² = |raw|²/|corrected|²;
+// samples that are 0 in `corrected` alone had no solution and lose the flag for it. All other flags stay.
+void UndoApply(VisibilityBlock& raw, const VisibilityBlock& corrected, int threads);
 
 }  // namespace contimg::calibrate

@@ -146,6 +146,9 @@ void CheckTables(const VisibilityBlock& block, const std::vector<ApplyTable>& ta
     }
     same = &table;
     if (s.intervals.empty() || s.size() == 0) throw Misfit(table, "holds no solutions");
+    if (std::count(s.flag.begin(), s.flag.end(), kFlagged) == static_cast<std::ptrdiff_t>(s.flag.size())) {
+      throw Misfit(table, "holds no usable solution: every value is flagged, zero or not a number");
+    }
     CheckAntennas(block, table, checks.max_position_offset_m);
     const auto cells = MatchCells(block, s);
     if (std::all_of(cells.begin(), cells.end(), [](std::size_t c) { return c == kNone; })) {

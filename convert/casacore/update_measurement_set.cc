@@ -184,6 +184,8 @@ void WriteWeights(MeasurementSet& ms, const float* weight, const internal::RowMa
     const IPosition shape = RunShape(rows, run, block);
     casacore::Array<float> values(shape);
     Gather(weight, rows, run, block, values.data(), [](float w, bool) { return w; });
+    casacore::Array<bool> flags(shape);
+    Gather(block.flag.data(), rows, run, block, flags.data(), [](std::uint8_t f, bool) { return f != 0; });
     if (!spectrum.isNull()) spectrum.putColumnRange(RowSlicer(run), values);
     const auto n_pols = static_cast<std::size_t>(shape[0]), n_channels = static_cast<std::size_t>(shape[1]);
     casacore::Matrix<float> mean(n_pols, run.n_rows), sigma(n_pols, run.n_rows);
@@ -192,9 +194,10 @@ void WriteWeights(MeasurementSet& ms, const float* weight, const internal::RowMa
         double sum = 0;
         std::size_t n = 0;
         for (std::size_t k = 0; k < n_channels; ++k) {
-          const float w = values.data()[(r * n_channels + k) * n_pols + p];
-          sum += w;
-          n += w > 0 ? 1 : 0;
+          const std::size_t i = (r * n_channels + k) * n_pols + p;
+          if (flags.data()[i]) continue;
+          sum += values.data()[i];
+          ++n;
         }
         mean(p, r) = n == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(n));
         sigma(p, r) = mean(p, r) > 0 ? 1.0f / std::sqrt(mean(p, r)) : 0.0f;

@@ -85,6 +85,46 @@ TEST(ApplyGains, CorrectsCrossHandsWithTheGainOfEachReceptor) {
   for (std::size_t p = 0; p < 4; ++p) EXPECT_NEAR(std::abs(block.vis_view()(0, 1, 2, p) - expected[p]), 0, 1e-6) << p;
 }
 
+// An apply with a bad table and its undoing leave weights and flags as they were, so that another apply starts afresh.
+TEST(UndoApply, RestoresWeightsAndFlags) {
+  VisibilityBlock block = testing::MakeBlock({}), raw = testing::MakeBlock({});
+  for (VisibilityBlock* each : {&block, &raw}) {
+    std::fill(each->vis.begin(), each->vis.end(), Visibility(6, 1));
+    std::fill(each->weight.begin(), each->weight.end(), 96.0F);
+    each->flag_view()(0, 20, 3, 1) = 1;
+    each->vis_view()(0, 20, 3, 1) = 0;
+    each->flag_view()(1, 20, 3, 0) = 1;
+  }
+  SolutionSet g = UniformGain(block, {0.3, 1.1});
+  g.flag[g.Index(0, 4, 1, 1)] = kFlagged;
+  g.flag[g.Index(0, block.baselines[20].antenna1, 0, 0)] = kFlagged;  // also where the data were flagged before
+  ApplyGains(block, EvaluateGains(block, {{&g, Interpolation::kNearest, "g"}}), {}, 2);
+  EXPECT_FALSE(std::equal(raw.flag.begin(), raw.flag.end(), block.flag.begin()));
+  // As they lie on the disk: flags and weights of the apply beside the raw data.
+  VisibilityBlock stored = testing::MakeBlock({});
+  std::copy(raw.vis.begin(), raw.vis.end(), stored.vis.begin());
+  std::copy(block.flag.begin(), block.flag.end(), stored.flag.begin());
+  std::copy(block.weight.begin(), block.weight.end(), stored.weight.begin());
+  UndoApply(stored, block, 2);
+  EXPECT_TRUE(std::equal(raw.flag.begin(), raw.flag.end(), stored.flag.begin()));
+  for (std::size_t i = 0; i < raw.weight.size(); ++i) {
+    if (raw.vis[i] == Visibility(0)) continue;  // flagged for good
+    ASSERT_NEAR(stored.weight[i], 96, 1e-4) << i;
+  }
+}
+
+TEST(ApplyHistory, TellsWhetherWeightsCarryGains) {
+  const VisibilityBlock block = testing::MakeBlock({});
+  const SolutionSet g = UniformGain(block, 1);
+  const std::vector<ApplyTable> tables{{&g, Interpolation::kLinear, "/a/b/x.gpcal"}};
+  ApplyParams params;
+  const auto lines = ApplyHistory(tables, {10, 1, 2}, params);
+  EXPECT_EQ(lines.at(0), "G x.gpcal applied to DATA, linear in time");
+  EXPECT_TRUE(WeightsCarryGains(lines));
+  params.scale_weights = false;
+  EXPECT_FALSE(WeightsCarryGains(ApplyHistory(tables, {10, 1, 2}, params)));
+}
+
 TEST(EvaluateGains, InterpolatesAmplitudeAndPhaseInTime) {
   testing::BlockShape shape;
   shape.n_times = 5;
@@ -167,6 +207,8 @@ TEST(CheckTables, RefusesTablesThatDoNotBelong) {
   other = good;
   other.kind = SolutionKind::kBandpass;
   other.Allocate();
+  EXPECT_THROW(check({&other}), Error);  // nothing usable in it
+  other.flag.back() = kSolved;
   other.reference_antenna = 7;
   EXPECT_THROW(check({&good, &other}), Error);
   other.reference_antenna = 0;
