@@ -224,7 +224,7 @@ class ReceptorSolver {
     const std::size_t m = 2 * n;
     std::vector<double> matrix(m * m, 0), rhs(m, 0);
     std::vector<double> signal(alive_.size(), 0), noise(alive_.size(), 0);
-    double square = 0, freedom = 0;
+    double square = 0, freedom = 0, mean_square = 0, mean_freedom = 1 - static_cast<double>(n);
     for (std::size_t b = 0; b < baselines_.size(); ++b) {
       if (!Uses(b)) continue;
       const std::size_t p = First(b), q = Second(b);
@@ -245,7 +245,9 @@ class ReceptorSolver {
       signal[p] += real, signal[q] += real;
       noise[p] += n0, noise[q] += n0;
       const double ratio = std::max(0.0, real / n0);
-      square -= real * ratio;  // what a baseline's own amplitude and the antennas' phases explain
+      square -= real * ratio;           // what a baseline's own amplitude and the antennas' phases explain
+      mean_square += 2 * i0 * i0 / n0;  // of the average only the imaginary part is left to explain
+      mean_freedom += 1;
       const std::size_t rows[4] = {2 * index[p], 2 * index[p] + 1, 2 * index[q], 2 * index[q] + 1};
       const double sign[4] = {1, 1, -1, -1};
       for (int i = 0; i < 4; ++i) {
@@ -267,8 +269,11 @@ class ReceptorSolver {
     }
     std::vector<double> diagonal;
     if (!SolveSymmetric(matrix, rhs, m, diagonal)) return;
-    // Residuals above the measured noise (a wrong model, ripples of the band) count as noise.
-    const double excess = freedom > 0 ? std::sqrt(std::max(1.0, square / freedom)) : 1.0;
+    // Residuals above the measured noise (ripples of the band) count as noise, and so do phases of the baselines'
+    // averages that no antennas can have made (a wrong model), where they are no chance.
+    double excess = freedom > 0 ? std::max(1.0, square / freedom) : 1.0;
+    if (mean_freedom > 0) excess = std::max(excess, mean_square / mean_freedom - 3 * std::sqrt(2 / mean_freedom));
+    excess = std::sqrt(excess);
     for (std::size_t a = 0; a < alive_.size(); ++a) {
       if (!alive_[a]) continue;
       phase_[a] += std::clamp(rhs[2 * index[a]], -1.0, 1.0);

@@ -1,7 +1,6 @@
 #include "calibrate/gain_solver.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <mutex>
@@ -120,13 +119,26 @@ class BlockSolver {
     Store(interval, receptor, first_cell, out);
   }
 
-  double chi_square = 0, degrees_of_freedom = 0, signal_square = 0;
-
- private:
   struct LaneFit {
     double square = 0, freedom = 0, signal = 0;
+    // The same of the baselines' averages. Noise averages down, the errors of a model far less.
+    double mean_square = 0, mean_freedom = 0;
+    // Variance of the averages in units of the measured noise's, at least 1. What the averages show beyond it counts
+    // where it is no chance (3 standard deviations).
+    double Excess() const {
+      double excess = freedom > 0 ? std::max(1.0, square / freedom) : 1.0;
+      if (mean_freedom > 0) excess = std::max(excess, mean_square / mean_freedom - 3 / std::sqrt(mean_freedom));
+      return excess;
+    }
+    void Add(const LaneFit& other) {
+      square += other.square, freedom += other.freedom, signal += other.signal;
+      mean_square += other.mean_square, mean_freedom += other.mean_freedom;
+    }
   };
 
+  LaneFit total;  // of the cells with solutions
+
+ private:
   void Load(std::size_t interval, std::size_t receptor, std::size_t first_cell) {
     for (std::size_t k = 0; k < source_.size(); ++k) {
       const std::size_t from = s_.Index(interval, source_[k], receptor) + first_cell;
@@ -242,11 +254,11 @@ class BlockSolver {
     }
   }
 
-  // With the noise that the residuals show where they exceed the measured noise: an incomplete or wrong model counts.
+  // With the noise that the residuals show where they exceed the measured noise: an incomplete model counts, and of a
+  // wrong one nothing is left but what noise of that size would fit too.
   float Snr(std::size_t i) const {
     if (!(den_[i] > 0)) return 0;
-    const LaneFit& fit = fit_[i % kLanes];
-    const double excess = fit.freedom > 0 ? std::max(1.0, fit.square / fit.freedom) : 1.0;
+    const double excess = fit_[i % kLanes].Excess();
     return std::hypot(num_re_[i], num_im_[i]) * std::sqrt(2.0F / den_[i]) / static_cast<float>(std::sqrt(excess));
   }
 
@@ -281,11 +293,7 @@ class BlockSolver {
         out.flag[o] = 0;
         ++solved;
       }
-      if (solved > 0) {
-        chi_square += fit_[l].square;
-        degrees_of_freedom += fit_[l].freedom;
-        signal_square += fit_[l].signal;
-      }
+      if (solved > 0) total.Add(fit_[l]);
     }
   }
 
@@ -301,13 +309,20 @@ class BlockSolver {
           std::complex<double>(g_re_[p], g_im_[p]) * std::conj(std::complex<double>(g_re_[q], g_im_[q]));
       const double matched = product.real() * a_re_[i] + product.imag() * a_im_[i];
       const double power = std::norm(product) * n_[i];
+      const double mean_power =
+          (static_cast<double>(a_re_[i]) * a_re_[i] + static_cast<double>(a_im_[i]) * a_im_[i]) / n_[i];
       // Phase-only solutions leave the amplitude free: one scale per baseline takes it out.
-      fit.square +=
-          params_.phase_only ? p_[i] - (power > 0 ? matched * matched / power : 0) : p_[i] - 2 * matched + power;
-      fit.signal += params_.phase_only ? (power > 0 ? matched * matched / power : 0) : power;
+      const double explained = params_.phase_only ? (power > 0 ? matched * matched / power : 0) : 2 * matched - power;
+      fit.square += p_[i] - explained;
+      fit.mean_square += std::max(0.0, mean_power - explained);
+      fit.signal += params_.phase_only ? explained : power;
       fit.freedom += count_[i];
+      fit.mean_freedom += params_.phase_only ? 0.5 : 1.0;
     }
-    for (std::size_t a = 0; a < n_antennas_; ++a) fit.freedom -= alive_[a * kLanes + l];
+    for (std::size_t a = 0; a < n_antennas_; ++a) {
+      fit.freedom -= alive_[a * kLanes + l];
+      fit.mean_freedom -= alive_[a * kLanes + l] * (params_.phase_only ? 0.5 : 1.0);
+    }
     return fit;
   }
 
@@ -344,19 +359,21 @@ GainSolution SolveGains(const Statistics& s, const std::vector<Baseline>& baseli
 
   const std::size_t blocks = (s.n_cells + kLanes - 1) / kLanes;
   const std::size_t jobs = s.n_intervals * s.n_receptors * blocks;
-  std::vector<std::array<double, 3>> chi(jobs);
+  std::vector<BlockSolver::LaneFit> fits(jobs);
   ParallelFor(threads, jobs, [&](std::size_t job) {
     const std::size_t interval = job / (s.n_receptors * blocks);
     const std::size_t receptor = job / blocks % s.n_receptors;
     BlockSolver solver(s, baselines, n_antennas, params);
     solver.Solve(interval, receptor, job % blocks * kLanes, out);
-    chi[job] = {solver.chi_square, solver.degrees_of_freedom, solver.signal_square};
+    fits[job] = solver.total;
   });
-  for (const auto& [square, freedom, signal] : chi) {
-    out.signal_square += signal;
-    out.chi_square += square;
-    out.degrees_of_freedom += freedom;
-  }
+  BlockSolver::LaneFit total;
+  for (const auto& fit : fits) total.Add(fit);
+  out.chi_square = total.square;
+  out.degrees_of_freedom = total.freedom;
+  out.signal_square = total.signal;
+  out.mean_chi_square = total.mean_square;
+  out.mean_degrees_of_freedom = total.mean_freedom;
   return out;
 }
 

@@ -27,13 +27,15 @@ struct GainSolution {
   std::size_t n_intervals = 0, n_antennas = 0, n_cells = 0, n_receptors = 0;
   std::vector<std::complex<double>> gain;
   // Standard error of one real component and |gain|/error, with the noise measured in the data or, where they are
-  // larger, the residuals of the cell.
+  // larger, the residuals of the cell, of its samples or of the baselines' averages.
   std::vector<float> error, snr;
   std::vector<std::uint8_t> flag;        // 1 = flagged
   std::vector<std::int16_t> iterations;  // [interval][cell][receptor]; 0: nothing to solve, negative: did not converge
   double chi_square = 0;                 // of the solved baselines…
   double degrees_of_freedom = 0;         // …complex samples minus complex gains
   double signal_square = 0;              // what the fit explains, in the same units
+  // χ² and degrees of freedom of the baselines' averages over each cell: blind to noise, they show a wrong model.
+  double mean_chi_square = 0, mean_degrees_of_freedom = 0;
   std::size_t Index(std::size_t t, std::size_t a, std::size_t c, std::size_t r) const {
     return ((t * n_antennas + a) * n_cells + c) * n_receptors + r;
   }

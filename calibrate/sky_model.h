@@ -30,7 +30,8 @@ struct FluxStandard {
   double ra_deg, dec_deg;       // J2000
   double from_ghz, to_ghz;      // valid range of the fit
   std::vector<double> coefficients;
-  bool extended;  // resolved by a 10" beam
+  bool extended;          // resolved by a 10" beam
+  bool variable = false;  // Perley & Butler 2013 (ApJS 204, 19) and 2017: changes by per cents within years
 };
 const std::vector<FluxStandard>& PerleyButler2017();
 

@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Times [first, last) of intervals at least `length_s` long (< 0: one; 0: each integration).
+// Times [first, last) of intervals about `length_s` long (< 0: one; 0: each integration).
 std::vector<std::pair<std::size_t, std::size_t>> Intervals(const VisibilityBlock& block, double length_s) {
   std::vector<std::pair<std::size_t, std::size_t>> out;
   const std::size_t n = block.n_times();
@@ -36,6 +36,15 @@ std::vector<std::pair<std::size_t, std::size_t>> Intervals(const VisibilityBlock
   if (out.size() > 1 && 2 * (out.back().second - out.back().first) < out[0].second - out[0].first) {
     out[out.size() - 2].second = out.back().second;
     out.pop_back();
+  }
+  return out;
+}
+
+// The same by a number of integrations.
+std::vector<std::pair<std::size_t, std::size_t>> IntervalsOf(std::size_t n_times, std::size_t integrations) {
+  std::vector<std::pair<std::size_t, std::size_t>> out;
+  for (std::size_t first = 0; first < n_times; first += integrations) {
+    out.emplace_back(first, std::min(n_times, first + integrations));
   }
   return out;
 }
@@ -193,6 +202,11 @@ class TileSolver {
       report.residual_fraction =
           std::sqrt(std::max(0.0, gains.chi_square - gains.degrees_of_freedom) / gains.signal_square);
     }
+    const double excess = gains.mean_chi_square - gains.mean_degrees_of_freedom;
+    if (gains.signal_square > 0 && excess > 5 * std::sqrt(std::max(0.0, gains.mean_degrees_of_freedom))) {
+      report.model_error = std::sqrt(excess / gains.signal_square);
+    }
+    if (report.reduced_chi_square > 1.5) report.model_error = std::max(report.model_error, report.residual_fraction);
     std::vector<int> iterations;
     for (std::int16_t n : gains.iterations) {
       if (n < 0) ++report.unconverged_cells;
@@ -207,13 +221,23 @@ class TileSolver {
     return report;
   }
 
+  void CheckModelFits(const KindReport& report) const {
+    if (!(params_.max_model_error > 0) || !(report.model_error > params_.max_model_error)) return;
+    throw Error(ErrorKind::kNumeric, "solve", Subject(),
+                fmt::format("the model does not describe the data: {} leaves residuals of {:.0f} % of the signal, the "
+                            "limit is {:.0f} %",
+                            ToString(report.kind), 100 * report.model_error, 100 * params_.max_model_error));
+  }
+
   // Refers `set` to its antenna, checks that it holds anything and keeps it.
   void Keep(SolutionSet set, KindReport report, Clock::time_point start) {
+    CheckModelFits(report);
     const int reference = ChooseReference(set, Preferred());
     if (reference < 0) {
-      throw Error(ErrorKind::kNumeric, "solve", Subject(),
-                  fmt::format("no antenna has a usable {} solution: no signal above {:.1f} sigma on {} antennas",
-                              ToString(set.kind), params_.min_snr, result_.antennas_with_data));
+      throw Error(
+          ErrorKind::kNumeric, "solve", Subject(),
+          fmt::format("no antenna has a usable {} solution: on {} antennas nothing fits the model at {:.1f} sigma",
+                      ToString(set.kind), result_.antennas_with_data, params_.min_snr));
     }
     Rereference(set, reference);
     reference_ = set.antennas[static_cast<std::size_t>(reference)].name;
@@ -323,7 +347,10 @@ class TileSolver {
   void SolveGain() {
     const auto start = Clock::now();
     context_.reporter->Info("solve", params_.gain_phase_only ? "G: phases" : "G: amplitudes and phases");
-    StatisticsParams p = NewStatistics(Intervals(block_, params_.gain_interval_s));
+    StatisticsParams p =
+        NewStatistics(params_.gain_integrations > 0
+                          ? IntervalsOf(block_.n_times(), static_cast<std::size_t>(params_.gain_integrations))
+                          : Intervals(block_, params_.gain_interval_s));
     SolutionSet set = NewSet(SolutionKind::kGain, p.intervals);
     std::vector<std::size_t> cell_of(set.n_cells(), 0);
     if (params_.combine_windows) {

@@ -30,9 +30,14 @@ struct SolveParams {
   int fill_gap_channels = 3;       // B: gaps up to this many channels are interpolated and marked
   bool normalise_bandpass = true;  // root mean square 1 over the unflagged band per antenna and receptor
 
-  double gain_interval_s = -1;  // < 0: the whole tile; 0: each integration; else at least this long
+  double gain_interval_s = -1;  // < 0: the whole tile; 0: each integration; else about this long
+  int gain_integrations = 0;    // > 0: so many integrations instead
   bool gain_phase_only = false;
   bool combine_windows = true;  // one G over all spectral windows (repeated in each); else one per window
+
+  // A model that leaves more than this of the signal unexplained (KindReport::model_error, B and G) is no model of the
+  // data; 0: no limit.
+  double max_model_error = 0.5;
 
   std::string field_name, source_ms;  // provenance
 };
@@ -42,6 +47,9 @@ struct KindReport {
   double seconds = 0;
   double reduced_chi_square = 0;  // 0 for K
   double residual_fraction = 0;   // rms of the residuals in excess of the noise, relative to the signal's rms
+  // What the model lacks, relative to the signal: the excess of the baselines' averages where it is no chance, or the
+  // residual fraction where chi-square is far above 1, whichever is larger.
+  double model_error = 0;
   int median_iterations = 0;
   std::size_t cells = 0, unconverged_cells = 0;  // unconverged ones are flagged
 };
@@ -54,7 +62,7 @@ struct SolveResult {
 
 // `model`: Stokes I [time][baseline][channel] in Jy. Throws Error{kBadInput} when the data are not phased, corrected
 // already, or the model is zero or of another shape; Error{kNumeric} when a kind has no usable solution at all (all
-// data flagged, no signal): nothing is ever replaced by a default.
+// data flagged, no signal) or the model does not describe the data: nothing is ever replaced by a default.
 SolveResult SolveCalibration(const VisibilityBlock& block, ArrayView<const Visibility, 3> model,
                              const SolveParams& params, const RunContext& context);
 

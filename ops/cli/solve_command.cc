@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -90,6 +92,9 @@ struct Task {
       if (sources.front().extended) {
         reporter->Warn("solve", fmt::format("{} is extended; a point model is poor for it", model_name));
       }
+      if (sources.front().variable) {
+        reporter->Warn("solve", fmt::format("{} varies by per cents over years; so does the flux scale", model_name));
+      }
     } else {
       sources = FieldModel(CatalogueSources(args.catalogue, store.get(), *block, s), *block, predict, s);
       model_name = args.catalogue;
@@ -163,6 +168,33 @@ const char* Suffix(SolutionKind kind) {
   return "";
 }
 
+// auto, inf, int, a number of seconds (60, 60s) or of integrations (5int).
+void SetInterval(const std::string& text, bool field_model, calibrate::SolveParams& p) {
+  if (text == "auto") {
+    p.gain_interval_s = field_model ? -1 : 60;
+  } else if (text == "inf") {
+    p.gain_interval_s = -1;
+  } else if (text == "int") {
+    p.gain_interval_s = 0;
+  } else {
+    double value = 0;
+    const char* const last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), last, value);
+    const std::string_view unit(end, static_cast<std::size_t>(last - end));
+    const bool integrations = unit == "int";
+    if (error != std::errc() || !(value > 0) || !(unit.empty() || unit == "s" || integrations) ||
+        (integrations && value != std::floor(value)) || value > 1e9) {
+      throw Error(ErrorKind::kUsage, "solve", "--solint",
+                  fmt::format("must be auto, inf, int, seconds (60s) or integrations (5int), found '{}'", text));
+    }
+    if (integrations) {
+      p.gain_integrations = static_cast<int>(value);
+    } else {
+      p.gain_interval_s = value;
+    }
+  }
+}
+
 calibrate::SolveParams ParamsOf(const SolveArgs& args, const CalibrateSettings& settings, bool field_model) {
   calibrate::SolveParams p;
   p.delay = p.bandpass = p.gain = false;
@@ -192,22 +224,25 @@ calibrate::SolveParams ParamsOf(const SolveArgs& args, const CalibrateSettings& 
   p.gain_phase_only = args.gain_mode == "p";
   // A calibrator has signal to spare: each window by the minute. A field needs all of its signal at once.
   p.combine_windows = args.per_window ? false : args.combine ? true : field_model;
-  if (args.solint == "auto") {
-    p.gain_interval_s = field_model ? -1 : 60;
-  } else if (args.solint == "inf") {
-    p.gain_interval_s = -1;
-  } else if (args.solint == "int") {
-    p.gain_interval_s = 0;
-  } else {
-    try {
-      std::size_t used = 0;
-      p.gain_interval_s = std::stod(args.solint, &used);
-      if (used < args.solint.size() && args.solint.substr(used) != "s") throw std::invalid_argument("unit");
-    } catch (const std::exception&) {
-      throw Error(ErrorKind::kUsage, "solve", "--solint", "must be auto, inf, int or a number of seconds");
-    }
-  }
+  SetInterval(args.solint, field_model, p);
   return p;
+}
+
+// Flagged fraction of every antenna's solutions, by receptor; antennas of the table without data are all flagged.
+nlohmann::json AntennaFlags(const SolutionSet& set) {
+  nlohmann::json list = nlohmann::json::array();
+  for (std::size_t a = 0; a < set.antennas.size(); ++a) {
+    nlohmann::json flagged = nlohmann::json::array();
+    for (std::size_t r = 0; r < set.n_receptors; ++r) {
+      std::size_t n = 0;
+      for (std::size_t t = 0; t < set.intervals.size(); ++t) {
+        for (std::size_t c = 0; c < set.n_cells(); ++c) n += set.usable(set.Index(t, a, c, r)) ? 0 : 1;
+      }
+      flagged.push_back(static_cast<double>(n) / static_cast<double>(set.intervals.size() * set.n_cells()));
+    }
+    list.push_back({{"name", set.antennas[a].name}, {"flagged", flagged}});
+  }
+  return list;
 }
 
 nlohmann::json KindJson(const calibrate::KindReport& report, const SolutionSet& set, std::size_t antennas_with_data) {
@@ -217,6 +252,7 @@ nlohmann::json KindJson(const calibrate::KindReport& report, const SolutionSet& 
           {"seconds", report.seconds},
           {"reduced_chi_square", report.reduced_chi_square},
           {"residual_fraction", report.residual_fraction},
+          {"model_error", report.model_error},
           {"median_iterations", report.median_iterations},
           {"unconverged_cells", report.unconverged_cells},
           {"intervals", set.intervals.size()},
@@ -226,6 +262,7 @@ nlohmann::json KindJson(const calibrate::KindReport& report, const SolutionSet& 
           {"effective_flags", quality.flags.effective_fraction},
           {"dead_receptors", quality.flags.dead_receptors},
           {"reference_antenna", set.antennas[static_cast<std::size_t>(set.reference_antenna)].name},
+          {"antennas", AntennaFlags(set)},
           {"accepted", verdict.accepted},
           {"failures", verdict.failures}};
 }
@@ -302,9 +339,28 @@ struct ApplyArgs {
   int threads = 0;
 };
 
+// "linear" is G's; "K=linear,BP=nearest,G=linear" names kinds.
+void SetInterpolation(const std::string& text, CalibrateSettings& settings) {
+  for (const std::string& word : SplitWords(text)) {
+    const std::size_t mark = word.find('=');
+    const std::string kind = mark == std::string::npos ? "G" : word.substr(0, mark);
+    const std::string mode = mark == std::string::npos ? word : word.substr(mark + 1);
+    std::string* const setting = kind == "K"    ? &settings.delay_interpolation
+                                 : kind == "BP" ? &settings.bandpass_interpolation
+                                 : kind == "G"  ? &settings.gain_interpolation
+                                                : nullptr;
+    if (setting == nullptr || (mode != "nearest" && mode != "linear")) {
+      throw Error(ErrorKind::kUsage, "apply", "--interp",
+                  fmt::format("must be nearest or linear, or KIND=MODE with the kinds K, BP, G, found '{}'", word));
+    }
+    *setting = mode;
+  }
+}
+
 void Apply(const ApplyArgs& args) {
   Task task(args.threads);
-  const CalibrateSettings& settings = task.settings.values.calibrate;
+  CalibrateSettings& settings = task.settings.values.calibrate;
+  SetInterpolation(args.interpolation, settings);
   const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(args.ms);
   if (info.has_corrected && !args.replace) {
     throw Error(ErrorKind::kUsage, "apply", args.ms, "has CORRECTED_DATA already; --replace makes it anew from DATA");
@@ -312,19 +368,22 @@ void Apply(const ApplyArgs& args) {
   std::vector<SolutionSet> sets;
   for (const std::string& path : args.tables) sets.push_back(calibrate::ReadCalibrationTable(path));
   task.Read(args.ms);
-  const std::string gain_mode = args.interpolation.empty() ? settings.gain_interpolation : args.interpolation;
   std::vector<calibrate::ApplyTable> tables;
   for (std::size_t i = 0; i < sets.size(); ++i) {
-    const bool linear = sets[i].kind == SolutionKind::kGain && gain_mode == "linear";
-    tables.push_back(
-        {&sets[i], linear ? calibrate::Interpolation::kLinear : calibrate::Interpolation::kNearest, args.tables[i]});
+    tables.push_back({&sets[i], calibrate::InterpolationOf(sets[i].kind, settings), args.tables[i]});
   }
   calibrate::ApplyChecks checks;
   checks.max_declination_offset_deg = settings.max_declination_offset_deg;
   calibrate::CheckTables(*task.block, tables, checks);
-  // The weights on the disk already carry the gains of an earlier apply; scaling them again would count them twice.
   calibrate::ApplyParams params;
-  params.scale_weights = !info.has_corrected;
+  if (info.has_corrected) {
+    // Weights and flags on the disk are those of an earlier apply. Whether other programs scale weights, nobody knows.
+    params.scale_weights = calibrate::WeightsCarryGains(info.history);
+    if (params.scale_weights) {
+      const auto earlier = convert::ReadMeasurementSet(args.ms, {"CORRECTED_DATA", -1, {}}, task.context);
+      calibrate::UndoApply(*task.block, *earlier, task.context.threads);
+    }
+  }
   const calibrate::ApplyReport report =
       calibrate::ApplyGains(*task.block, calibrate::EvaluateGains(*task.block, tables), params, task.context.threads);
   convert::MeasurementSetChanges changes;
@@ -333,14 +392,7 @@ void Apply(const ApplyArgs& args) {
   if (params.scale_weights) changes.weight = task.block->weight.data();
   changes.replace = args.replace;
   changes.application = "contimg apply";
-  for (std::size_t i = 0; i < sets.size(); ++i) {
-    changes.history.push_back(fmt::format(
-        "{} {} applied to DATA, {} in time", ToString(sets[i].kind), fs::path(args.tables[i]).filename().string(),
-        tables[i].interpolation == calibrate::Interpolation::kLinear ? "linear" : "nearest"));
-  }
-  changes.history.push_back(fmt::format("{} samples flagged for want of a solution; weights {}",
-                                        report.flagged_by_calibration,
-                                        params.scale_weights ? "scaled by the gains" : "left as they were"));
+  changes.history = calibrate::ApplyHistory(tables, report, params);
   convert::UpdateMeasurementSet(args.ms, {"DATA", -1, {}}, *task.block, changes, task.context);
   if (args.json) {
     const nlohmann::json out{{"ms", args.ms},
@@ -386,8 +438,9 @@ void AddSolveCommand(CLI::App& app) {
   command->add_option("--maxuv", args->max_uv, "longest projected baseline, wavelengths (0: no limit)");
   command->add_option("--robust", args->robust_k, "Cauchy weights at this many standard deviations (0: off)");
   command
-      ->add_option("--solint", args->solint,
-                   "interval of G: inf, int or seconds; auto: 60 s on a calibrator, inf on a field")
+      ->add_option(
+          "--solint", args->solint,
+          "interval of G: inf, int, seconds (60s) or integrations (5int); auto: 60 s on a calibrator, inf on a field")
       ->capture_default_str();
   command->add_option("--calmode", args->gain_mode, "G solves phases (p) or amplitudes and phases (ap)")
       ->capture_default_str();
@@ -405,8 +458,11 @@ void AddApplyCommand(CLI::App& app) {
   CLI::App* command = app.add_subcommand("apply", "CORRECTED_DATA from DATA and calibration tables");
   command->add_option("ms", args->ms, "the Measurement Set")->type_name("X.ms")->required();
   command->add_option("--tables", args->tables, "calibration tables, any order")->type_name("TABLE")->required();
-  command->add_option("--interp", args->interpolation, "G in time: nearest or linear (default: the setting)")
-      ->check(CLI::IsMember({"nearest", "linear"}));
+  command
+      ->add_option("--interp", args->interpolation,
+                   "in time: nearest or linear for G, or by kind, K=nearest,BP=linear,G=linear (default: the "
+                   "settings calibrate.*_interpolation)")
+      ->type_name("MODE|KIND=MODE,…");
   command->add_flag("--replace", args->replace, "make an existing CORRECTED_DATA anew");
   command->add_option("--threads", args->threads, "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");

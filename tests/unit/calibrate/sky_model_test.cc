@@ -30,6 +30,15 @@ TEST(SourceOf, GivesThePublishedFluxAt1400MHz) {
   }
 }
 
+TEST(SourceOf, MarksStandardsThatVaryOrAreResolved) {
+  for (const char* name : {"3C48", "3C138", "3C147"}) {
+    EXPECT_TRUE(SourceOf(*FindFluxStandard(name), 1.3e9, 1.5e9).variable) << name;
+  }
+  const SkySource steady = SourceOf(*FindFluxStandard("3C286"), 1.3e9, 1.5e9);
+  EXPECT_FALSE(steady.variable || steady.extended);
+  EXPECT_TRUE(SourceOf(*FindFluxStandard("CYGNUS_A"), 1.3e9, 1.5e9).extended);
+}
+
 TEST(SourceOf, RefusesABandOutsideTheValidRange) {
   EXPECT_THROW(SourceOf(*FindFluxStandard("FORNAX_A"), 1.3e9, 1.5e9), Error);
   EXPECT_THROW(SourceOf(*FindFluxStandard("J0444-2809"), 1.3e9, 2.1e9), Error);

@@ -228,6 +228,31 @@ TEST(Rereference, FollowsNeighboursWhereTheReferenceIsFlagged) {
   }
 }
 
+// Delays count from each window's own reference frequency, so the bandpass steps from window to window by any phase.
+TEST(MeasureQuality, IgnoresPhaseStepsOfTheBandpassBetweenWindows) {
+  SolutionSet s = SmallBandpass(8);
+  const SolutionWindow one = s.windows[0];
+  for (int w = 1; w < 6; ++w) s.windows.push_back(one);
+  s.Allocate();
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    s.value[i] = std::polar(1.0, 2.1 * static_cast<double>(i / 8) + 0.01 * static_cast<double>(i % 8));
+    s.flag[i] = kSolved;
+  }
+  EXPECT_LT(MeasureQuality(s, nullptr, 0).phase_scatter_deg, 3);
+  for (std::size_t i = 0; i < s.size(); ++i) s.value[i] = std::polar(1.0, 2.1 * static_cast<double>(i));
+  EXPECT_GT(MeasureQuality(s, nullptr, 0).phase_scatter_deg, 80);  // within a window it is scatter
+}
+
+TEST(SolveCalibration, SolvesByNumbersOfIntegrations) {
+  Tile tile = MakeTile(0.5, 10);
+  SolveParams params;
+  params.gain_integrations = 4;
+  const SolveResult result = SolveCalibration(tile.block, testing::ModelView(tile.block, tile.model), params, {});
+  ASSERT_EQ(result.solutions[2].intervals.size(), 3U);
+  EXPECT_NEAR(result.solutions[2].intervals[0].length_s, 4 * 12.885, 1e-6);
+  EXPECT_NEAR(result.solutions[2].intervals[2].length_s, 2 * 12.885, 1e-6);
+}
+
 TEST(JudgeQuality, AcceptsAGoodSolutionAndNamesWhatIsWrong) {
   Tile tile = MakeTile();
   const SolveResult result = SolveCalibration(tile.block, testing::ModelView(tile.block, tile.model), {}, {});
