@@ -16,6 +16,9 @@ namespace {
 
 constexpr double kWorse = 1.1;     // a residual that grew by more than this factor is worse
 constexpr int kMaxRejections = 2;  // the guard's patience
+// An automatic level counts as reached when a minor cycle went down to it and the exact residual exceeds it by no more
+// than this factor: another major cycle for the few pixels in between costs more than it gives.
+constexpr double kNearLevel = 1.25;
 
 using ByteMask = Buffer<std::uint8_t>;
 
@@ -45,11 +48,14 @@ class Cleaner {
       const double threshold = std::max(settings_.threshold_jy, automatic * rms_);
       report_.final_threshold_jy = threshold;
       const bool can_mask = settings_.auto_mask > 0 && !masked_;
-      if (search_peak_ <= threshold && can_mask && !components_.empty()) {
+      const bool near =
+          cleaned_to_level_ && threshold > settings_.threshold_jy && search_peak_ <= kNearLevel * threshold;
+      const bool reached = search_peak_ <= threshold || near;
+      if (reached && can_mask && !components_.empty()) {
         MakeMask();
         continue;
       }
-      if (search_peak_ <= threshold) return Finish(components_.empty() ? CleanStop::kNothing : CleanStop::kThreshold);
+      if (reached) return Finish(components_.empty() ? CleanStop::kNothing : CleanStop::kThreshold);
       if (found_.size() >= settings_.max_iterations) return Finish(CleanStop::kIterations);
       if (report_.cycles.size() >= settings_.max_major_cycles) return Finish(CleanStop::kMajorCycles);
       if (!Cycle(threshold)) return Finish(CleanStop::kDiverged);
@@ -100,6 +106,7 @@ class Cleaner {
   // From now on components may stand only where, at the same scale, they stand already.
   void MakeMask() {
     masked_ = true;
+    cleaned_to_level_ = false;
     const std::size_t nx = residual_.shape(1);
     for (std::size_t scale = 0; scale < kernels_.size(); ++scale) masks_.emplace_back(residual_.size());
     for (const CleanComponent& c : found_) {
@@ -120,6 +127,7 @@ class Cleaner {
     record.masked = masked_;
     const std::vector<CleanComponent> increment = Minor(params, record);
     if (increment.empty()) return false;  // the residual is not finite: nothing can be found
+    cleaned_to_level_ = record.level_jy <= threshold * (1 + 1e-6) && increment.size() < params.max_iterations;
     const std::vector<CleanComponent> kept = components_;
     components_.insert(components_.end(), increment.begin(), increment.end());
     if (fine_ != nullptr) components_ = fine_->Merge(std::move(components_));
@@ -202,7 +210,8 @@ class Cleaner {
   int rejections_ = 0;
 
   bool masked_ = false;
-  std::vector<ByteMask> masks_;  // one per scale, once masked
+  bool cleaned_to_level_ = false;  // the last minor cycle ended at the level of its stage
+  std::vector<ByteMask> masks_;    // one per scale, once masked
   Buffer<float> local_weight_;
   double rms_ = 0;
   double search_peak_ = 0;

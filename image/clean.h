@@ -4,6 +4,7 @@
 // - major gain: a minor cycle stops when the peak has fallen by this fraction; then the exact residual is computed.
 // - auto-mask k: clean down to k times the residual's rms anywhere allowed, then only where components stand.
 // - auto-threshold k: the final level, k times the rms. The rms is 1.4826 × the median absolute deviation.
+//   An automatic level counts as reached when a minor cycle went down to it and the exact residual is within a quarter.
 // - local rms: the search (never the flux) uses residual × min(rms)/rms, until the auto-mask is made.
 //
 // Divergence: when an exact residual is worse than the one before (peak or rms grown by more than 10 %), the last

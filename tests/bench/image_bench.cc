@@ -64,8 +64,8 @@ void Wsclean(benchmark::State& state, const std::string& options) {
   }
   const std::string command = "cd " + Folder().string() + " && OPENBLAS_NUM_THREADS=1 wsclean -j " +
                               std::to_string(contimg::AvailableProcessors()) +
-                              " -name peer -size 4800 4800 -scale 3asec -weight briggs 0.5 -minuv-l 1000 " + options +
-                              " '" + MeasurementSet() + "' > peer.log 2>&1";
+                              " -name peer -reorder -size 4800 4800 -scale 3asec -weight briggs 0.5 -minuv-l 1000 " +
+                              options + " '" + MeasurementSet() + "' > peer.log 2>&1";
   for (auto _ : state) {
     if (std::system(command.c_str()) != 0) state.SkipWithError("wsclean failed: see peer.log");
   }
