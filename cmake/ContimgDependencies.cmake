@@ -39,5 +39,13 @@ foreach(part ms measures tables scimath casa)
   find_library(CASACORE_${part}_LIBRARY casa_${part} REQUIRED)
   target_link_libraries(contimg_casacore INTERFACE ${CASACORE_${part}_LIBRARY})
 endforeach()
+# Images alone need these.
+add_library(contimg_casacore_images INTERFACE)
+add_library(contimg::casacore_images ALIAS contimg_casacore_images)
+target_link_libraries(contimg_casacore_images INTERFACE contimg_casacore)
+foreach(part images coordinates lattices)
+  find_library(CASACORE_${part}_LIBRARY casa_${part} REQUIRED)
+  target_link_libraries(contimg_casacore_images INTERFACE ${CASACORE_${part}_LIBRARY})
+endforeach()
 
 find_library(AOFLAGGER_LIBRARY aoflagger)  # optional

@@ -28,7 +28,7 @@ struct CalibrationUsed {
 struct FitsHeader {
   ImageGeometry geometry;  // plain: its slant is ignored; a shift moves the reference pixel
   PhaseCentre centre;      // ICRS
-  std::string unit;        // BUNIT: "JY/BEAM", "JY/PIXEL"; empty: dimensionless
+  std::string unit;        // BUNIT: "Jy/beam", "Jy/pixel"; empty: dimensionless
   std::string type;        // BTYPE: "Intensity", "Beam"…
   std::optional<GaussianBeam> beam;
   double frequency_hz = 0;  // of the middle of the band

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "config/settings.h"
 #include "image/sky_coordinates.h"
@@ -63,30 +64,82 @@ double BowlRatio(const QualityInput& input, const ImageMoments& image, double rm
   return count > 0 && sum < 0 ? -sum / count / rms : 0;
 }
 
-void Gate(ImageQuality& quality, const char* name, double value, double limit, bool passed) {
-  quality.gates.push_back({name, value, limit, passed});
+// The map in at most 16 rows (south to north) of at most 16 values (east to west).
+nlohmann::json SmallMap(const CoarseMap& map) {
+  const std::size_t nx = std::min<std::size_t>(16, map.nx), ny = std::min<std::size_t>(16, map.ny);
+  nlohmann::json rows = nlohmann::json::array();
+  for (std::size_t j = 0; j < ny; ++j) {
+    nlohmann::json row = nlohmann::json::array();
+    for (std::size_t i = 0; i < nx; ++i) {
+      double square = 0, count = 0;
+      for (std::size_t y = j * map.ny / ny; y < (j + 1) * map.ny / ny; ++y) {
+        for (std::size_t x = i * map.nx / nx; x < (i + 1) * map.nx / nx; ++x) {
+          square += std::pow(map.values[y * map.nx + x], 2);
+          count += 1;
+        }
+      }
+      row.push_back(std::sqrt(square / count));
+    }
+    rows.push_back(row);
+  }
+  return rows;
 }
 
-void ApplyGates(ImageQuality& q, const ImageSettings& settings, const FitsHeader& header) {
-  if (settings.gate_rms_ratio > 0 && q.thermal_jy > 0) {
-    Gate(q, "rms_over_thermal", q.rms_over_thermal, settings.gate_rms_ratio,
-         q.rms_over_thermal <= settings.gate_rms_ratio);
+enum class Bound { kAtMost, kAtLeast };
+
+void Gate(ImageQuality& quality, const char* name, double value, double limit, Bound bound) {
+  const double miss = bound == Bound::kAtMost ? value / limit : limit / value;  // above 1: missed
+  QualityGate gate{name, value, limit, bound == Bound::kAtMost ? value <= limit : value >= limit, "A"};
+  if (!gate.passed) gate.grade = miss <= 1.5 ? "B" : miss <= 3 ? "C" : "F";  // a NaN fails
+  quality.gates.push_back(gate);
+}
+
+void GateUnlessOff(ImageQuality& quality, const char* name, double value, double limit, Bound bound) {
+  if (limit > 0) Gate(quality, name, value, limit, bound);
+}
+
+void ApplyCatalogueGates(ImageQuality& q, const ImageSettings& settings) {
+  const CatalogueComparison& c = *q.catalogue;
+  const auto enough = static_cast<std::size_t>(settings.gate_matches);
+  if (c.expected >= enough) {
+    GateUnlessOff(q, "matched", static_cast<double>(c.matches.size()) / static_cast<double>(c.expected),
+                  settings.gate_matched, Bound::kAtLeast);
   }
-  Gate(q, "dynamic_range", q.dynamic_range, settings.gate_dynamic_range,
-       q.dynamic_range >= settings.gate_dynamic_range);
-  Gate(q, "negative_ratio", q.negative_ratio, settings.gate_negative, q.negative_ratio <= settings.gate_negative);
-  Gate(q, "flagged_fraction", q.flagged_fraction, settings.gate_flagged, q.flagged_fraction <= settings.gate_flagged);
-  if (q.catalogue && q.catalogue->matches.size() >= static_cast<std::size_t>(settings.gate_matches)) {
-    const double off = std::abs(q.catalogue->flux_ratio_median - 1);
-    Gate(q, "flux_ratio", q.catalogue->flux_ratio_median, settings.gate_flux_ratio, off <= settings.gate_flux_ratio);
-    if (header.beam) {
-      const double beams = q.catalogue->offset_median_rad / header.beam->major_rad;
-      Gate(q, "offset_beams", beams, settings.gate_offset_beams, beams <= settings.gate_offset_beams);
+  if (c.matches.size() < enough) return;
+  Gate(q, "flux_ratio_error", std::abs(c.flux_ratio_median - 1), settings.gate_flux_ratio, Bound::kAtMost);
+  GateUnlessOff(q, "flux_scatter", c.flux_ratio_scatter, settings.gate_flux_scatter, Bound::kAtMost);
+  if (q.beam.major_rad > 0) {
+    Gate(q, "offset_beams", c.offset_median_rad / q.beam.major_rad, settings.gate_offset_beams, Bound::kAtMost);
+  }
+}
+
+void ApplyGates(ImageQuality& q, const QualityInput& input, const ImageSettings& settings) {
+  if (q.thermal_jy > 0) {
+    GateUnlessOff(q, "rms_over_thermal", q.rms_over_thermal, settings.gate_rms_ratio, Bound::kAtMost);
+  }
+  if (q.local_rms_min_jy > 0) {
+    GateUnlessOff(q, "local_rms_ratio", q.local_rms_max_jy / q.local_rms_min_jy, settings.gate_local_rms,
+                  Bound::kAtMost);
+  }
+  Gate(q, "dynamic_range", q.dynamic_range, settings.gate_dynamic_range, Bound::kAtLeast);
+  GateUnlessOff(q, "peak_jy", q.peak_jy, settings.gate_peak_jy, Bound::kAtLeast);
+  if (q.beam.minor_rad > 0) {
+    GateUnlessOff(q, "beam_axes", q.beam.major_rad / q.beam.minor_rad, settings.gate_beam_axes, Bound::kAtMost);
+  }
+  Gate(q, "negative_ratio", q.negative_ratio, settings.gate_negative, Bound::kAtMost);
+  if (input.deconvolved) {
+    GateUnlessOff(q, "bowl", q.bowl_ratio, settings.gate_bowl, Bound::kAtMost);
+    if (q.residual_peak_jy > 8 * q.rms_jy && q.peak_jy > 0) {
+      GateUnlessOff(q, "residual_peak", q.residual_peak_jy / q.peak_jy, settings.gate_residual_peak, Bound::kAtMost);
     }
+    GateUnlessOff(q, "skewness", std::abs(q.residual.skewness), settings.gate_skewness, Bound::kAtMost);
+    GateUnlessOff(q, "kurtosis", q.residual.kurtosis, settings.gate_kurtosis, Bound::kAtMost);
   }
-  const auto failed = std::count_if(q.gates.begin(), q.gates.end(), [](const QualityGate& g) { return !g.passed; });
-  const bool empty = !(q.rms_jy > 0) || !(q.peak_jy > 0);
-  q.grade = empty || failed > 2 ? "F" : failed == 2 ? "C" : failed == 1 ? "B" : "A";
+  Gate(q, "flagged_fraction", q.flagged_fraction, settings.gate_flagged, Bound::kAtMost);
+  if (q.catalogue) ApplyCatalogueGates(q, settings);
+  q.grade = "A";
+  for (const QualityGate& gate : q.gates) q.grade = std::max(q.grade, gate.grade);
+  if (!(q.rms_jy > 0) || !(q.peak_jy > 0)) q.grade = "F";
 }
 
 }  // namespace
@@ -155,18 +208,21 @@ ImageQuality AssessImage(const QualityInput& input, const ImageSettings& setting
   q.thermal_jy = input.thermal_jy;
   q.rms_over_thermal = input.thermal_jy > 0 ? q.rms_jy / input.thermal_jy : 0;
   q.flagged_fraction = input.flagged_fraction;
+  q.residual_peak_jy = std::max(q.residual.maximum, -q.residual.minimum);
+  if (input.header->beam) q.beam = *input.header->beam;
   if (input.catalogue != nullptr && input.header->beam) {
     q.catalogue =
         CompareWithCatalogue({input.image, input.pb, input.smear, input.header, &q.local_rms}, *input.catalogue);
   }
-  ApplyGates(q, settings, *input.header);
+  ApplyGates(q, input, settings);
   return q;
 }
 
 nlohmann::json ToJson(const ImageQuality& q) {
   nlohmann::json gates = nlohmann::json::array();
   for (const QualityGate& g : q.gates) {
-    gates.push_back({{"name", g.name}, {"value", g.value}, {"limit", g.limit}, {"passed", g.passed}});
+    gates.push_back(
+        {{"name", g.name}, {"value", g.value}, {"limit", g.limit}, {"passed", g.passed}, {"grade", g.grade}});
   }
   nlohmann::json result = {
       {"grade", q.grade},
@@ -178,6 +234,7 @@ nlohmann::json ToJson(const ImageQuality& q) {
       {"dynamic_range", q.dynamic_range},
       {"negative_ratio", q.negative_ratio},
       {"bowl_ratio", q.bowl_ratio},
+      {"residual_peak_jy", q.residual_peak_jy},
       {"thermal_rms_jy", q.thermal_jy},
       {"rms_over_thermal", q.rms_over_thermal},
       {"flagged_fraction", q.flagged_fraction},
@@ -189,6 +246,7 @@ nlohmann::json ToJson(const ImageQuality& q) {
         {"skewness", q.residual.skewness},
         {"kurtosis", q.residual.kurtosis}}},
   };
+  if (!q.local_rms.values.empty()) result["local_rms_map_jy"] = SmallMap(q.local_rms);
   if (q.catalogue) {
     const CatalogueComparison& c = *q.catalogue;
     result["catalogue"] = {{"expected", c.expected},

@@ -47,21 +47,26 @@ struct ComparisonInput {
 };
 CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std::vector<CatalogueSource>& sources);
 
+// One figure against its limit (settings image.gate_*). Grade: "A" holds; "B", "C", "F" misses it by a factor of up to
+// 1.5, up to 3, more.
 struct QualityGate {
   std::string name;
   double value = 0;
   double limit = 0;
   bool passed = true;
+  std::string grade = "A";
 };
 
 struct ImageQuality {
   double rms_jy = 0;  // MAD-based, of the residual
   double local_rms_min_jy = 0;
   double local_rms_max_jy = 0;
-  double peak_jy = 0;         // of the restored image
-  double dynamic_range = 0;   // peak / rms
-  double negative_ratio = 0;  // |deepest negative| / peak of the restored image
-  double bowl_ratio = 0;      // |mean residual within three beams of the peak| / rms, when negative
+  double peak_jy = 0;           // of the restored image
+  double dynamic_range = 0;     // peak / rms
+  double negative_ratio = 0;    // |deepest negative| / peak of the restored image
+  double bowl_ratio = 0;        // |mean residual within three beams of the peak| / rms, when negative
+  double residual_peak_jy = 0;  // the largest of either sign
+  GaussianBeam beam;            // zero when none was fitted
   ImageMoments residual;
   double thermal_jy = 0;  // expected from the scatter of the visibilities
   double rms_over_thermal = 0;
@@ -69,7 +74,7 @@ struct ImageQuality {
   std::optional<CatalogueComparison> catalogue;
   CoarseMap local_rms;
   std::vector<QualityGate> gates;
-  std::string grade;  // "A" all gates pass, "B" one fails, "C" two, "F" more, or no signal at all
+  std::string grade;  // the worst of the gates'; "F" without any signal
 };
 
 struct QualityInput {
@@ -77,6 +82,7 @@ struct QualityInput {
   const FitsHeader* header = nullptr;  // of the restored image
   double thermal_jy = 0;
   double flagged_fraction = 0;
+  bool deconvolved = true;                                  // false: gates that judge CLEAN do not apply
   const std::vector<CatalogueSource>* catalogue = nullptr;  // null: none
 };
 ImageQuality AssessImage(const QualityInput& input, const ImageSettings& settings, int threads);

@@ -3,31 +3,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <chrono>
 #include <cmath>
-#include <fstream>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "config/os.h"
 #include "config/parallel.h"
 #include "config/time.h"
+#include "image/band_operators.h"
 #include "image/clean_masks.h"
+#include "image/image_plan.h"
+#include "image/image_products.h"
+#include "image/image_spectra.h"
+#include "image/plane.h"
 #include "image/primary_beam.h"
 #include "image/quick_look.h"
 #include "image/restore.h"
 #include "image/sky_coordinates.h"
 #include "image/slant_resample.h"
 #include "image/smearing.h"
+#include "image/spectral_model.h"
 #include "image/tile_summary.h"
-#include "image/uv_plan.h"
 
 namespace contimg::image {
 namespace {
 
-namespace fs = std::filesystem;
 constexpr const char* kStage = "image";
 
 class Stopwatch {
@@ -43,197 +45,33 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// An image that owns its pixels.
-struct Plane {
-  Plane() = default;
-  Plane(std::size_t ny, std::size_t nx) : shape{ny, nx}, pixels(ny * nx) {}
-  explicit Plane(const ImageGeometry& g) : Plane(g.ny, g.nx) {}
-  ArrayView<float, 2> view() { return {pixels.data(), shape}; }
-  ArrayView<const float, 2> view() const { return {pixels.data(), shape}; }
-  std::array<std::size_t, 2> shape{};
-  Buffer<float> pixels;
+// The exact residual of one band.
+class OneBandMajorCycle : public MajorCycle {
+ public:
+  explicit OneBandMajorCycle(const MeasurementOperator& op) : op_(op) {}
+  void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
+    op_.Residual(model, residual);
+  }
+
+ private:
+  const MeasurementOperator& op_;
 };
 
-std::vector<double> ParseScales(const std::string& text) {
-  std::vector<double> scales;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(',', at), text.size());
-    double value = 0;
-    const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, value);
-    if (error != std::errc() || stop != text.data() + end || value < 0 || value > 1000 ||
-        (!scales.empty() && value <= scales.back())) {
-      throw Error(ErrorKind::kUsage, kStage, "image.scales_px",
-                  "expected ascending numbers of pixels separated by commas, found '" + text + "'");
-    }
-    scales.push_back(value);
-    at = end + 1;
-  }
-  return scales;
-}
-
-WeightSettings Weighting(const ImageSettings& settings) {
-  WeightSettings w;
-  w.mode = settings.weight == "natural"   ? WeightMode::kNatural
-           : settings.weight == "uniform" ? WeightMode::kUniform
-                                          : WeightMode::kBriggs;
-  w.robust = settings.robust;
-  w.min_uv_lambda = settings.min_uv_lambda;
-  if (settings.max_uv_lambda > 0) w.max_uv_lambda = settings.max_uv_lambda;
-  w.taper_fwhm_rad = Angle::Arcsec(settings.taper_arcsec).rad();
-  return w;
-}
-
-CleanSettings Cleaning(const ImageSettings& settings, const GaussianBeam& beam, double cell_rad) {
-  CleanSettings c;
-  c.max_iterations = static_cast<std::size_t>(settings.max_iterations);
-  c.max_major_cycles = static_cast<std::size_t>(settings.max_major_cycles);
-  c.gain = settings.gain;
-  c.major_gain = settings.major_gain;
-  c.threshold_jy = settings.threshold_jy;
-  c.auto_mask = settings.auto_mask;
-  c.auto_threshold = settings.auto_threshold;
-  c.allow_negative = settings.negative;
-  c.local_rms = settings.local_rms;
-  c.local_rms_window_beams = settings.local_rms_window;
-  c.beam_fwhm_px = std::sqrt(beam.major_rad * beam.minor_rad) / cell_rad;
-  c.scales_px = ParseScales(settings.scales_px);
-  return c;
-}
-
-// The plain grid of the products.
-ImageGeometry PlainGeometry(const ImageSettings& settings) {
-  if (settings.size % 2 != 0) {
-    throw Error(ErrorKind::kUsage, kStage, "image.size",
-                fmt::format("expected an even number, found {}", settings.size));
-  }
-  ImageGeometry g;
-  g.nx = g.ny = static_cast<std::size_t>(settings.size);
-  g.cell_rad = Angle::Arcsec(settings.cell_arcsec).rad();
-  const double corner = static_cast<double>(g.nx) / 2 * g.cell_rad;
-  if (2 * corner * corner >= 1) {
-    throw Error(ErrorKind::kBadInput, kStage, "image.size",
-                fmt::format("a field of {:.1f} degrees reaches beyond the horizon: fewer or smaller pixels are needed",
-                            Angle::Radians(static_cast<double>(g.nx) * g.cell_rad).deg()));
-  }
-  return g;
-}
-
-// The slant grid: the same cells, enough of them that every plain pixel and its neighbours for interpolation lie
-// inside.
-ImageGeometry SlantGeometry(const VisibilityBlock& block, const ImageGeometry& plain) {
-  ImageGeometry slant = plain;
-  const SlantFit fit = FitSlant(block, plain);
-  slant.slant_a = fit.a;
-  slant.slant_b = fit.b;
-  const double corner = static_cast<double>(plain.nx) / 2 * plain.cell_rad;
-  const double depth = -NMinusOne(corner, corner) / plain.cell_rad;
-  const auto grown = [&](std::size_t n, double slope) {
-    const auto margin = slope == 0 ? std::size_t{0} : static_cast<std::size_t>(std::ceil(std::abs(slope) * depth)) + 9;
-    return (n + 2 * margin + 15) / 16 * 16;
-  };
-  if (fit.a == 0 && fit.b == 0) return slant;
-  slant.nx = grown(plain.nx, fit.a);
-  slant.ny = grown(plain.ny, fit.b);
-  return slant;
-}
-
-std::size_t AvailableMemory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key;
-  for (std::size_t value = 0; file >> key >> value; file.ignore(256, '\n')) {
-    if (key == "MemAvailable:") return value * 1024;
-  }
-  return std::numeric_limits<std::size_t>::max();
-}
-
-// Images alive at once besides the operator's memory; throws when they do not fit. Returns what is left for it.
-std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings) {
-  std::size_t planes = 9;
-  if (!settings.scales_px.empty()) planes += 4 + 4 * ParseScales(settings.scales_px).size();
-  const std::size_t needed = planes * slant.nx * slant.ny * sizeof(float), available = AvailableMemory();
-  if (needed > available) {
-    throw Error(
-        ErrorKind::kResource, kStage, "image.size",
-        fmt::format("{} by {} pixels need {:.1f} GiB for images alone and {:.1f} GiB are available", slant.nx, slant.ny,
-                    static_cast<double>(needed) / 1073741824.0, static_cast<double>(available) / 1073741824.0));
-  }
-  return available - needed;
-}
-
-class OperatorMajorCycle : public MajorCycle {
+// Adds cancellation and the time taken.
+class TimedMajorCycle : public MajorCycle {
  public:
-  OperatorMajorCycle(const MeasurementOperator& op, const RunContext& context) : op_(op), context_(context) {}
+  TimedMajorCycle(MajorCycle& inner, const RunContext& context) : inner_(inner), context_(context) {}
   void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
     context_.CheckCancelled(kStage);
     Stopwatch watch;
-    op_.Residual(model, residual);
+    inner_.Residual(model, residual);
     seconds += watch.Lap();
   }
   double seconds = 0;
 
  private:
-  const MeasurementOperator& op_;
+  MajorCycle& inner_;
   const RunContext& context_;
-};
-
-// Files under hidden names until Publish gives all of them their own.
-class StagedProducts {
- public:
-  StagedProducts(const ImageRequest& request, Os& os) : request_(request), os_(os) {
-    if (request.prefix.filename().empty()) {
-      throw Error(ErrorKind::kUsage, kStage, request.prefix.string(), "expected a prefix that ends in a name");
-    }
-    for (const fs::path& target : {request.prefix, QaPrefix()}) {
-      const fs::path parent = target.has_parent_path() ? target.parent_path() : fs::path(".");
-      os_.CreateDirectories(parent);
-    }
-    // Beside the products, so that publishing is a rename; made now, so that an unwritable place shows at once.
-    folder_ = UnfinishedSibling(request.prefix);
-    os_.RemoveAll(folder_);
-    os_.CreateDirectories(folder_);
-  }
-  StagedProducts(const StagedProducts&) = delete;
-  StagedProducts& operator=(const StagedProducts&) = delete;
-  ~StagedProducts() {
-    try {
-      os_.RemoveAll(folder_);
-    } catch (const Error&) {  // the sweep at start removes what is left
-    }
-  }
-
-  fs::path QaPrefix() const { return request_.qa_prefix.empty() ? request_.prefix : request_.qa_prefix; }
-
-  // Throws when a product of this run exists and must not be replaced.
-  void Expect(const std::string& suffix, bool qa) {
-    const fs::path final_path = (qa ? QaPrefix() : request_.prefix).string() + "." + suffix;
-    if (!request_.overwrite && fs::exists(final_path)) {
-      throw Error(ErrorKind::kUsage, kStage, final_path.string(), "the product exists already");
-    }
-    expected_.push_back({suffix, final_path});
-  }
-
-  // Where to write the product now.
-  fs::path Path(const std::string& suffix) const { return folder_ / suffix; }
-
-  std::vector<fs::path> Publish() {
-    std::vector<fs::path> published;
-    for (const auto& [suffix, final_path] : expected_) {
-      if (request_.overwrite) os_.RemoveAll(final_path);
-      contimg::Publish(os_, Path(suffix), final_path, {.durable = request_.durable});
-      published.push_back(final_path);
-    }
-    return published;
-  }
-
- private:
-  struct Product {
-    std::string suffix;
-    fs::path final_path;
-  };
-  const ImageRequest& request_;
-  Os& os_;
-  fs::path folder_;
-  std::vector<Product> expected_;
 };
 
 double DishDiameter(const VisibilityBlock& block, const TelescopeSettings& telescope) {
@@ -245,6 +83,23 @@ double DishDiameter(const VisibilityBlock& block, const TelescopeSettings& teles
   return diameters[diameters.size() / 2];
 }
 
+Plane Crop(const Plane& from, std::size_t size) {
+  const std::size_t ny = from.shape[0], nx = from.shape[1];
+  size = std::min({size, ny, nx}) / 2 * 2;
+  Plane core(size, size);
+  for (std::size_t y = 0; y < size; ++y) {
+    const float* row = &from.view()(ny / 2 - size / 2 + y, nx / 2 - size / 2);
+    std::copy_n(row, size, &core.view()(y, 0));
+  }
+  return core;
+}
+
+Plane Copy(const Plane& from) {
+  Plane copy(from.shape[0], from.shape[1]);
+  std::copy(from.pixels.begin(), from.pixels.end(), copy.pixels.begin());
+  return copy;
+}
+
 class ImageRun {
  public:
   ImageRun(VisibilityBlock& block, const ImageRequest& request, const RunContext& context)
@@ -252,46 +107,26 @@ class ImageRun {
 
   ImageReport Run() {
     Stopwatch total, watch;
-    if (block_.phase_state != PhaseState::kPhased || block_.n_times() == 0) {
-      throw Error(ErrorKind::kBadInput, kStage, block_.group_id, "the data are not phased to one centre");
+    CheckRequest();
+    StagedProducts staged({.prefix = request_.prefix,
+                           .qa_prefix = request_.qa_prefix,
+                           .fits = settings_.format != "casacore",
+                           .casacore = settings_.format != "fits",
+                           .compress = settings_.compress,
+                           .overwrite = request_.overwrite,
+                           .durable = request_.durable,
+                           .threads = context_.threads},
+                          os_);
+    Announce(staged);
+    if (request_.channels) {
+      slice_ = SliceChannels(block_, request_.channels->first, request_.channels->second, context_.threads);
     }
-    plain_ = PlainGeometry(settings_);
-    const UtcTime middle = UtcTime::FromMjdSeconds((block_.time_mjd_s.front() + block_.time_mjd_s.back()) / 2);
-    // Everything up to the header is measured on the apparent sky; pixels are cells of the catalogue's sky.
-    plain_.cell_rad *= AberrationScale(block_.phase_centre, middle, request_.orientation.At(middle));
-    const bool all = request_.products == ImageProducts::kAll, psf_only = request_.products == ImageProducts::kPsfOnly;
-    StagedProducts staged(request_, os_);
-    for (const char* name : {"psf", "dirty", "pb", "smear", "model", "residual", "image", "image.pbcor"}) {
-      const std::string_view word = name;
-      if (psf_only && word != "psf") break;
-      if (!all && word == "model") break;
-      staged.Expect(word.data() + Extension(), false);
-    }
-    staged.Expect("metrics.json", true);
-    if (!psf_only) staged.Expect("qa.png", true);
-
-    slant_ = SlantGeometry(block_, plain_);
-    OperatorSettings operator_settings;
-    operator_settings.accuracy = settings_.accuracy;
-    operator_settings.fit_slant = false;
-    operator_settings.memory_limit_bytes = CheckMemory(slant_, settings_);
-    operator_settings.threads = context_.threads;
-    operator_settings.prepare_residual = all && settings_.max_iterations > 0;
-    WeightSettings weights = Weighting(settings_);
-    // Density cells follow the field asked for, not the margin of the slant grid.
-    weights.density_padding *= static_cast<double>(plain_.nx) / static_cast<double>(slant_.nx);
-    context_.CheckCancelled(kStage);
-    const MeasurementOperator op(block_, slant_, weights, operator_settings);
-    report_.figures = op.figures();
+    const BandOperators op = Prepare();
     report_.timings.prepare_s = watch.Lap();
-    Info(fmt::format("{} visibilities in {} nodes, {} {}, {} by {} pixels of {:.3g} arcsec", report_.figures.n_used,
-                     report_.figures.n_nodes, report_.figures.n_w_terms,
-                     report_.figures.uses_w_planes ? "w-planes" : "w-terms", plain_.nx, plain_.ny,
-                     Angle::Radians(plain_.cell_rad).arcsec()));
 
     residual_ = Plane(slant_);
     psf_ = Plane(slant_);
-    if (psf_only) {
+    if (psf_only()) {
       op.Psf(psf_.view());
     } else {
       op.DirtyAndPsf(residual_.view(), psf_.view());
@@ -302,86 +137,139 @@ class ImageRun {
                      Angle::Radians(report_.beam.major_rad).arcsec(), Angle::Radians(report_.beam.minor_rad).arcsec(),
                      Angle::Radians(report_.beam.angle_rad).deg()));
 
-    tile_ = SummariseTile(block_, 40000, context_.threads);
+    tile_ = SummariseTile(data(), 40000, context_.threads);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     MakeHeader(op);
-    const BandlimitedInterpolator interpolator(PsfBand(), 3e-5);
-    if (interpolator.expected_error() > 1e-3 && slanted()) {
-      context_.reporter->Warn(kStage, fmt::format("pixels of {:.3g} arcsec are too large for the longest baselines: "
-                                                  "resampling errs by {:.1e}",
-                                                  settings_.cell_arcsec, interpolator.expected_error()));
-    }
+    MakeInterpolator();
     Plane scratch(plain_);
-    ToPlain(psf_, interpolator, scratch);
-    Write(staged, "psf", scratch, "JY/BEAM", false);
-    if (!psf_only) {
+    ToPlain(psf_.view(), scratch);
+    Write(staged, "psf", scratch, "Jy/beam");
+    if (!psf_only()) {
       plain_psf_core_ = Crop(scratch, 128);
-      ToPlain(residual_, interpolator, scratch);
-      Write(staged, "dirty", scratch, "JY/BEAM", false);
+      ToPlain(residual_.view(), scratch);
+      Write(staged, "dirty", scratch, "Jy/beam");
       MakeBeamMaps(op);
-      Write(staged, "pb", pb_, "", false);
-      Write(staged, "smear", smear_, "", false);
+      Write(staged, "pb", pb_, "");
+      Write(staged, "smear", smear_, "");
     }
     report_.timings.products_s = watch.Lap();
-    if (all) {
+    if (all()) {
       Deconvolve(op);
       report_.timings.clean_s = watch.Lap();
-      Restore(staged, interpolator, scratch);
+      Restore(staged, scratch);
+      if (spectral_) WriteSpectra(op, staged, scratch);
       report_.timings.products_s += watch.Lap();
-    } else if (!psf_only) {
+    } else if (!psf_only()) {
       image_ = std::move(scratch);
-      plain_residual_ = Plane(plain_);
-      std::copy(image_.pixels.begin(), image_.pixels.end(), plain_residual_.pixels.begin());
+      plain_residual_ = Copy(image_);
     }
-    if (!psf_only) Assess(staged);
+    if (!psf_only()) Assess(staged);
     report_.timings.quality_s = watch.Lap();
     report_.timings.total_s = total.Lap();
-    WriteText(staged.Path("metrics.json"), ToJson(report_).dump(2) + "\n");
+    staged.WriteText("metrics.json", ToJson(report_).dump(2) + "\n");
     context_.CheckCancelled(kStage);
+    if (request_.predict) PredictInto(op);
+    watch.Lap();
     report_.products = staged.Publish();
-    if (request_.predict) {
-      op.Predict(model_.view(), block_);
-      block_.data_state = DataState::kModel;
-    }
+    report_.timings.publish_s = watch.Lap();
+    report_.timings.total_s += total.Lap();
     context_.reporter->Progress(kStage, 1);
     return std::move(report_);
   }
 
  private:
+  const VisibilityBlock& data() const { return slice_ ? *slice_ : block_; }
+  bool all() const { return request_.products == ImageProducts::kAll; }
+  bool psf_only() const { return request_.products == ImageProducts::kPsfOnly; }
   bool slanted() const { return slant_.slant_a != 0 || slant_.slant_b != 0; }
   // Highest spatial frequency of the images, cycles per pixel.
   double PsfBand() const { return std::clamp(1.02 * report_.figures.max_uv_lambda * slant_.cell_rad, 0.02, 0.5); }
-  std::string Extension() const { return settings_.compress ? ".fits.fz" : ".fits"; }
+  bool spectral() const { return all() && settings_.spectral_channels > 1 && settings_.max_iterations > 0; }
   void Info(const std::string& text) const { context_.reporter->Info(kStage, text); }
 
-  void WriteText(const fs::path& path, const std::string& text) const {
-    const std::unique_ptr<OsFile> file = os_.Create(path);
-    file->WriteAt(text.data(), text.size(), 0);
-    file->Close();
+  void CheckRequest() {
+    if (block_.phase_state != PhaseState::kPhased || block_.n_times() == 0) {
+      throw Error(ErrorKind::kBadInput, kStage, block_.group_id, "the data are not phased to one centre");
+    }
+    if (request_.predict && !all()) {
+      throw Error(ErrorKind::kUsage, kStage, "predict", "a prediction needs the CLEAN model; these products have none");
+    }
+    ParseScales(settings_.scales_px);
+    plain_ = PlainGeometry(settings_);
+    const UtcTime middle = UtcTime::FromMjdSeconds((block_.time_mjd_s.front() + block_.time_mjd_s.back()) / 2);
+    // Everything up to the header is measured on the apparent sky; pixels are cells of the catalogue's sky.
+    plain_.cell_rad *= AberrationScale(block_.phase_centre, middle, request_.orientation.At(middle));
   }
 
-  void MakeHeader(const MeasurementOperator& op) {
+  void Announce(StagedProducts& staged) const {
+    staged.ExpectImage("psf");
+    staged.ExpectQuality("metrics.json");
+    if (psf_only()) return;
+    staged.ExpectQuality("qa.png");
+    for (const char* kind : {"dirty", "pb", "smear"}) staged.ExpectImage(kind);
+    if (!all()) return;
+    for (const char* kind : {"model", "residual", "image", "image.pbcor"}) staged.ExpectImage(kind);
+    if (!spectral()) return;
+    for (const char* kind : {"alpha", "alpha.error"}) staged.ExpectImage(kind);
+    for (std::int64_t i = 0; i < settings_.spectral_channels; ++i) staged.ExpectImage(BandName(i));
+  }
+  static std::string BandName(std::int64_t i) { return fmt::format("band{:02d}.image", i); }
+
+  BandOperators Prepare() {
+    slant_ = SlantGeometry(data(), plain_);
+    OperatorSettings settings;
+    settings.accuracy = settings_.accuracy;
+    settings.fit_slant = false;
+    settings.memory_limit_bytes = CheckMemory(slant_, settings_);
+    settings.threads = context_.threads;
+    settings.prepare_residual = all() && settings_.max_iterations > 0;
+    WeightSettings weights = WeightingOf(settings_);
+    // Density cells follow the field asked for, not the margin of the slant grid.
+    weights.density_padding *= static_cast<double>(plain_.nx) / static_cast<double>(slant_.nx);
+    context_.CheckCancelled(kStage);
+    BandOperators op(data(), spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_, weights,
+                     settings);
+    if (op.n_used_baselines() < 2) {
+      throw Error(ErrorKind::kBadInput, kStage, data().group_id,
+                  "expected several baselines with usable data, found one: no beam can be formed");
+    }
+    if (spectral() && op.n_bands() < static_cast<std::size_t>(settings_.spectral_channels)) {
+      throw Error(ErrorKind::kBadInput, kStage, data().group_id,
+                  fmt::format("expected usable data in each of {} bands (image.spectral_channels), found them in {}",
+                              settings_.spectral_channels, op.n_bands()));
+    }
+    report_.figures = op.figures();
+    Info(fmt::format("{} visibilities in {} nodes, {} {}, {} by {} pixels of {:.3g} arcsec", report_.figures.n_used,
+                     report_.figures.n_nodes, report_.figures.n_w_terms,
+                     report_.figures.uses_w_planes ? "w-planes" : "w-terms", plain_.nx, plain_.ny,
+                     Angle::Radians(plain_.cell_rad).arcsec()));
+    return op;
+  }
+
+  void MakeHeader(const BandOperators& op) {
+    const VisibilityBlock& block = data();
     header_.geometry = plain_;
     header_.geometry.cell_rad = Angle::Arcsec(settings_.cell_arcsec).rad();
-    header_.centre = block_.phase_centre;
+    header_.centre = block.phase_centre;
     header_.type = "Intensity";
     // The band that was used: flagged channels at its ends do not count.
     const auto weights = op.weight_by_time_channel();
-    std::size_t first = block_.n_channels(), last = 0;
+    std::size_t first = block.n_channels(), last = 0;
     for (std::size_t t = 0; t < weights.shape(0); ++t) {
       for (std::size_t k = 0; k < weights.shape(1); ++k) {
         if (weights(t, k) > 0) first = std::min(first, k), last = std::max(last, k);
       }
     }
-    const double low = block_.frequency_hz[std::min(first, last)], high = block_.frequency_hz[last];
+    const double low = block.frequency_hz[std::min(first, last)], high = block.frequency_hz[last];
     header_.frequency_hz = (low + high) / 2;
-    header_.bandwidth_hz = high - low + block_.channel_width_hz;
-    header_.start_mjd_s = block_.time_mjd_s.front() - block_.integration_s.front() / 2;
-    header_.end_mjd_s = block_.time_mjd_s.back() + block_.integration_s.back() / 2;
-    header_.pointing = block_.phase_centre;
-    header_.telescope = block_.telescope_name;
-    header_.instrument = block_.instrument;
-    header_.object = block_.object_name;
+    header_.bandwidth_hz = high - low + block.channel_width_hz;
+    header_.start_mjd_s = block.time_mjd_s.front() - block.integration_s.front() / 2;
+    header_.end_mjd_s = block.time_mjd_s.back() + block.integration_s.back() / 2;
+    if (!psf_only()) track_ = BeamTrack(block, ParseBeamMode(request_.telescope.beam), request_.orientation);
+    header_.pointing = Pointing();
+    header_.telescope = block.telescope_name;
+    header_.instrument = block.instrument;
+    header_.object = block.object_name;
     header_.calibration = request_.calibration;
     header_.software = request_.software;
     header_.settings_hash = request_.settings_hash;
@@ -393,58 +281,70 @@ class ImageRun {
                                           slant_.slant_a, slant_.slant_b));
   }
 
-  void Write(const StagedProducts& staged, const std::string& name, const Plane& plane, const char* unit,
-             bool with_beam) const {
-    context_.CheckCancelled(kStage);
+  // Where the dishes pointed in the middle of the tile.
+  PhaseCentre Pointing() const {
+    if (track_.empty()) return data().phase_centre;
+    const DirectionCosines &a = track_[(track_.size() - 1) / 2], &b = track_[track_.size() / 2];
+    const SkyDirection at = DirectionOfCosines(data().phase_centre, (a.l + b.l) / 2, (a.m + b.m) / 2);
+    return {at.ra.rad(), at.dec.rad()};
+  }
+
+  void MakeInterpolator() {
+    interpolator_.emplace(PsfBand(), 3e-5);
+    if (interpolator_->expected_error() > 1e-3 && slanted()) {
+      context_.reporter->Warn(kStage, fmt::format("pixels of {:.3g} arcsec are too large for the longest baselines: "
+                                                  "resampling errs by {:.1e}",
+                                                  settings_.cell_arcsec, interpolator_->expected_error()));
+    }
+  }
+
+  void Write(StagedProducts& staged, const std::string& kind, const Plane& plane, const char* unit,
+             bool with_beam = false) const {
     FitsHeader header = header_;
     header.unit = unit;
     if (with_beam) header.beam = report_.beam;
-    if (name == "pb") header.type = "Beam";
-    if (name == "smear") header.type = "Smearing";
-    WriteFitsImage(os_, staged.Path(name + Extension()), plane.view(), header,
-                   {.rice = settings_.compress, .threads = context_.threads});
+    if (kind == "pb") header.type = "Beam";
+    if (kind == "smear") header.type = "Smearing";
+    if (kind == "alpha") header.type = "Spectral Index";
+    WriteAs(staged, kind, plane, header);
+  }
+  void WriteAs(StagedProducts& staged, const std::string& kind, const Plane& plane, const FitsHeader& header) const {
+    context_.CheckCancelled(kStage);
+    staged.WriteImage(kind, plane.view(), header);
   }
 
-  void ToPlain(const Plane& from, const BandlimitedInterpolator& interpolator, Plane& to) const {
+  void ToPlain(ArrayView<const float, 2> from, Plane& to) const {
     if (slanted()) {
-      ResampleToPlain(from.view(), slant_, interpolator, to.view(), plain_, context_.threads);
+      ResampleToPlain(from, slant_, *interpolator_, to.view(), plain_, context_.threads);
     } else {
-      std::copy(from.pixels.begin(), from.pixels.end(), to.pixels.begin());
+      std::copy(from.begin(), from.end(), to.pixels.begin());
     }
   }
 
-  static Plane Crop(const Plane& from, std::size_t size) {
-    const std::size_t ny = from.shape[0], nx = from.shape[1];
-    size = std::min({size, ny, nx}) / 2 * 2;
-    Plane core(size, size);
-    for (std::size_t y = 0; y < size; ++y) {
-      const float* row = &from.view()(ny / 2 - size / 2 + y, nx / 2 - size / 2);
-      std::copy_n(row, size, &core.view()(y, 0));
-    }
-    return core;
-  }
-
-  void MakeBeamMaps(const MeasurementOperator& op) {
+  // The primary beam of some channels, weighted as they are in the image.
+  void FillBeam(const std::vector<double>& frequency_hz, ArrayView<const double, 2> weights, Plane& pb) const {
     const BeamMode mode = ParseBeamMode(request_.telescope.beam);
-    const std::vector<DirectionCosines> track = BeamTrack(block_, mode, request_.orientation);
-    pb_ = Plane(plain_);
     if (mode == BeamMode::kNone) {
-      std::fill(pb_.pixels.begin(), pb_.pixels.end(), 1.0F);
-    } else {
-      const BeamModel model = settings_.beam_file.empty() ? BeamModel::Airy(DishDiameter(block_, request_.telescope))
-                                                          : BeamModel::FromFile(settings_.beam_file);
-      PrimaryBeamMap(model, {mode, track, block_.frequency_hz, op.weight_by_time_channel()}, plain_, pb_.view(),
-                     context_.threads);
+      std::fill(pb.pixels.begin(), pb.pixels.end(), 1.0F);
+      return;
     }
+    const BeamModel model = settings_.beam_file.empty() ? BeamModel::Airy(DishDiameter(data(), request_.telescope))
+                                                        : BeamModel::FromFile(settings_.beam_file);
+    PrimaryBeamMap(model, {mode, track_, frequency_hz, weights}, plain_, pb.view(), context_.threads);
+  }
+
+  void MakeBeamMaps(const BandOperators& op) {
+    pb_ = Plane(plain_);
+    FillBeam(data().frequency_hz, op.weight_by_time_channel(), pb_);
     SmearingInput smearing;
-    smearing.uvw_m = block_.uvw_view();
+    smearing.uvw_m = data().uvw_view();
     smearing.weights = op.weight_by_time_baseline();
-    smearing.integration_s = block_.integration_s;
-    smearing.centre = track;
-    smearing.phase_centre_dec_rad = block_.phase_centre.dec_rad;
-    smearing.first_frequency_hz = block_.frequency_hz.front();
-    smearing.last_frequency_hz = block_.frequency_hz.back();
-    smearing.channel_width_hz = block_.channel_width_hz;
+    smearing.integration_s = data().integration_s;
+    smearing.centre = track_;
+    smearing.phase_centre_dec_rad = data().phase_centre.dec_rad;
+    smearing.first_frequency_hz = data().frequency_hz.front();
+    smearing.last_frequency_hz = data().frequency_hz.back();
+    smearing.channel_width_hz = data().channel_width_hz;
     smear_ = Plane(plain_);
     SmearingMap(smearing, plain_, smear_.view(), context_.threads);
   }
@@ -455,7 +355,7 @@ class ImageRun {
       const double radius = static_cast<double>(plain_.nx) * plain_.cell_rad * 0.75;
       catalogue_ = ReadCatalogue(
           settings_.catalogue_file,
-          {Angle::Radians(block_.phase_centre.ra_rad), Angle::Radians(block_.phase_centre.dec_rad)}, radius);
+          {Angle::Radians(data().phase_centre.ra_rad), Angle::Radians(data().phase_centre.dec_rad)}, radius);
     }
     if (!catalogue_) catalogue_.emplace();
     return *catalogue_;
@@ -468,37 +368,37 @@ class ImageRun {
     mask = Buffer<std::uint8_t>(slant_.nx * slant_.ny);
     const ArrayView<std::uint8_t, 2> view{mask.data(), {slant_.ny, slant_.nx}};
     if (!settings_.mask_file.empty()) {
-      MaskFromImage(ReadFitsImage(settings_.mask_file), slant_, block_.phase_centre, view, context_.threads);
+      MaskFromImage(ReadFitsImage(settings_.mask_file), slant_, data().phase_centre, view, context_.threads);
     }
     if (from_catalogue) {
-      MaskFromCatalogue(Catalogue(), Angle::Arcsec(settings_.catalogue_mask_arcsec).rad(), slant_, block_.phase_centre,
+      MaskFromCatalogue(Catalogue(), Angle::Arcsec(settings_.catalogue_mask_arcsec).rad(), slant_, data().phase_centre,
                         view);
     }
     return mask;
   }
 
-  void Deconvolve(const MeasurementOperator& op) {
+  void Deconvolve(const BandOperators& op) {
     model_ = Plane(slant_);
-    CleanSettings settings = Cleaning(settings_, report_.beam, slant_.cell_rad);
+    CleanSettings settings = CleaningOf(settings_, report_.beam, slant_.cell_rad);
     settings.psf_band = PsfBand();
     if (settings.max_iterations == 0) return;
     const Buffer<std::uint8_t> mask = MakeUserMask();
-    OperatorMajorCycle major(op, context_);
+    OneBandMajorCycle one(op.op(0));
+    if (spectral()) {
+      spectral_.emplace(op, report_.beam, static_cast<std::size_t>(settings_.spectral_terms), context_.threads);
+    }
+    TimedMajorCycle major(spectral_ ? static_cast<MajorCycle&>(*spectral_) : one, context_);
     CleanInput input;
     input.major_cycle = &major;
     input.psf = psf_.view();
     if (!mask.empty()) input.user_mask = {mask.data(), {slant_.ny, slant_.nx}};
     input.threads = context_.threads;
-    input.on_cycle = [&](const MajorCycleRecord& r) {
-      Info(
-          fmt::format("major cycle {}: {} components{}, {:.6g} Jy in the model, cleaned to {:.4g} mJy, residual peak "
-                      "{:.4g} mJy, rms {:.4g} mJy{}",
-                      r.cycle, r.iterations, r.masked ? " (masked)" : "", r.model_flux_jy, 1e3 * r.level_jy,
-                      1e3 * r.peak_jy, 1e3 * r.rms_jy, r.undone ? "; worse than before, undone" : ""));
-      context_.reporter->Progress(kStage, 0.2 + 0.6 * std::min(1.0, static_cast<double>(r.cycle) / 8));
-      context_.CheckCancelled(kStage);
-    };
+    input.on_cycle = [&](const MajorCycleRecord& r) { ReportCycle(r); };
     report_.clean = Clean(input, settings, residual_.view(), model_.view());
+    if (spectral_) {  // the spectra that the last cycle improved, in the residual too
+      major.Residual(model_.view(), residual_.view());
+      spectral_->Finish(model_.view(), residual_.view());
+    }
     report_.timings.major_s = major.seconds;
     if (report_.clean.stop == CleanStop::kDiverged) {
       context_.reporter->Warn(kStage, "CLEAN diverged; the best model it had is kept");
@@ -506,29 +406,48 @@ class ImageRun {
     psf_ = Plane();
   }
 
-  void Restore(StagedProducts& staged, const BandlimitedInterpolator& interpolator, Plane& scratch) {
+  void ReportCycle(const MajorCycleRecord& r) const {
+    Info(
+        fmt::format("major cycle {}: {} components{}, {:.6g} Jy in the model, cleaned to {:.4g} mJy, residual peak "
+                    "{:.4g} mJy, rms {:.4g} mJy{}",
+                    r.cycle, r.iterations, r.masked ? " (masked)" : "", r.model_flux_jy, 1e3 * r.level_jy,
+                    1e3 * r.peak_jy, 1e3 * r.rms_jy, r.undone ? "; worse than before, undone" : ""));
+    context_.reporter->Progress(kStage, 0.2 + 0.6 * std::min(1.0, static_cast<double>(r.cycle) / 8));
+    context_.CheckCancelled(kStage);
+  }
+
+  // The components as points of the plain grid, their fluxes times a factor of each; extended ones as a lattice.
+  std::vector<SkyPoint> Points(const std::function<double(const CleanComponent&)>& factor, double lattice_px) const {
+    std::vector<ScaleKernel> kernels;
+    for (double scale : ParseScales(settings_.scales_px)) kernels.emplace_back(scale);
+    if (kernels.empty()) kernels.emplace_back(0.0);
+    std::vector<CleanComponent> components = report_.clean.components;
+    for (CleanComponent& c : components) c.flux_jy *= static_cast<decltype(c.flux_jy)>(factor(c));
+    return PointsOfComponents(components, kernels, slant_, plain_, lattice_px);
+  }
+  void AddComponentBeams(const std::function<double(const CleanComponent&)>& factor, Plane& to) const {
+    const std::vector<SkyPoint> points = Points(factor, report_.beam.minor_rad / plain_.cell_rad / 2.5);
+    AddBeams(points, report_.beam, plain_.cell_rad, to.view(), context_.threads);
+  }
+  static double One(const CleanComponent&) { return 1; }
+
+  void Restore(StagedProducts& staged, Plane& scratch) {
     header_.history.push_back(fmt::format("CLEAN: {} components in {} major cycles, stopped by {}",
                                           report_.clean.iterations, report_.clean.cycles.size(),
                                           ToString(report_.clean.stop)));
     plain_residual_ = Plane(plain_);
-    ToPlain(residual_, interpolator, plain_residual_);
+    ToPlain(residual_.view(), plain_residual_);
     residual_ = Plane();
-    Write(staged, "residual", plain_residual_, "JY/BEAM", true);
+    Write(staged, "residual", plain_residual_, "Jy/beam", true);
 
-    std::vector<ScaleKernel> kernels;
-    for (double scale : ParseScales(settings_.scales_px)) kernels.emplace_back(scale);
-    if (kernels.empty()) kernels.emplace_back(0.0);
-    image_ = Plane(plain_);
-    std::copy(plain_residual_.pixels.begin(), plain_residual_.pixels.end(), image_.pixels.begin());
-    const auto points = PointsOfComponents(report_.clean.components, kernels, slant_, plain_,
-                                           report_.beam.minor_rad / plain_.cell_rad / 2.5);
-    AddBeams(points, report_.beam, plain_.cell_rad, image_.view(), context_.threads);
-    Write(staged, "image", image_, "JY/BEAM", true);
+    image_ = Copy(plain_residual_);
+    AddComponentBeams(One, image_);
+    Write(staged, "image", image_, "Jy/beam", true);
 
     std::fill(scratch.pixels.begin(), scratch.pixels.end(), 0.0F);
-    DepositPoints(PointsOfComponents(report_.clean.components, kernels, slant_, plain_, 1), scratch.view());
+    DepositPoints(Points(One, 1), scratch.view());
     for (const CleanComponent& c : report_.clean.components) report_.model_flux_jy += c.flux_jy;
-    Write(staged, "model", scratch, "JY/PIXEL", false);
+    Write(staged, "model", scratch, "Jy/pixel");
 
     const auto limit = static_cast<float>(settings_.pb_limit);
     ParallelFor(context_.threads, plain_.ny, [&](std::size_t y) {
@@ -537,7 +456,40 @@ class ImageRun {
         scratch.pixels[i] = pb >= limit ? image_.pixels[i] / pb : std::numeric_limits<float>::quiet_NaN();
       }
     });
-    Write(staged, "image.pbcor", scratch, "JY/BEAM", true);
+    Write(staged, "image.pbcor", scratch, "Jy/beam", true);
+  }
+
+  void WriteSpectra(const BandOperators& op, StagedProducts& staged, Plane& scratch) {
+    SpectralIndexMaker maker(*spectral_, op, slant_, plain_);
+    for (std::size_t i = 0; i < op.n_bands(); ++i) {
+      const BandOperators::Band& band = op.band(i);
+      ToPlain(spectral_->band_residual(i), scratch);
+      report_.bands.push_back(
+          {band.frequency_hz, band.high_hz - band.low_hz, ComputeRobustStatistics(spectral_->band_residual(i)).rms});
+      AddComponentBeams([&](const CleanComponent& c) { return spectral_->FactorAt(c, i); }, scratch);
+      FitsHeader header = header_;
+      header.unit = "Jy/beam";
+      header.beam = report_.beam;
+      header.frequency_hz = (band.low_hz + band.high_hz) / 2;
+      header.bandwidth_hz = band.high_hz - band.low_hz;
+      WriteAs(staged, BandName(static_cast<std::int64_t>(i)), scratch, header);
+      const std::vector<double>& all = data().frequency_hz;
+      const auto at = [&](std::size_t k) { return all.begin() + static_cast<std::ptrdiff_t>(k); };
+      FillBeam({at(band.first_channel), at(band.last_channel + 1)}, op.op(i).weight_by_time_channel(), scratch);
+      maker.AddBeam(scratch.view());
+    }
+    report_.spectra = maker.Finish(data().phase_centre, header_.geometry.cell_rad / plain_.cell_rad);
+    Plane flux(plain_), weighted(plain_);
+    AddComponentBeams([&](const CleanComponent& c) { return maker.Known(c) ? 1.0 : 0.0; }, flux);
+    const auto write = [&](const char* kind, const std::function<double(const CleanComponent&)>& value) {
+      std::fill(weighted.pixels.begin(), weighted.pixels.end(), 0.0F);
+      AddComponentBeams(value, weighted);
+      maker.Divide(weighted.view(), flux.view(), static_cast<float>(5 * report_.bands.front().rms_jy), scratch.view(),
+                   context_.threads);
+      Write(staged, kind, scratch, "", true);
+    };
+    write("alpha", [&](const CleanComponent& c) { return maker.Index(c); });
+    write("alpha.error", [&](const CleanComponent& c) { return maker.IndexError(c); });
   }
 
   void Assess(StagedProducts& staged) {
@@ -551,23 +503,45 @@ class ImageRun {
     input.header = &header;
     input.thermal_jy = report_.thermal_jy;
     input.flagged_fraction = tile_.flagged_fraction;
+    input.deconvolved = all() && settings_.max_iterations > 0;
     if (!settings_.catalogue_file.empty()) input.catalogue = &Catalogue();
     report_.quality = AssessImage(input, settings_, context_.threads);
 
     QuickLookInput picture;
-    picture.title = block_.group_id.empty() ? UtcTime::FromMjdSeconds(header_.start_mjd_s).Iso8601() : block_.group_id;
+    picture.title = data().group_id.empty() ? UtcTime::FromMjdSeconds(header_.start_mjd_s).Iso8601() : data().group_id;
     picture.image = image_.view();
+    picture.residual = plain_residual_.view();
     picture.psf = plain_psf_core_.view();
     picture.pb = pb_.view();
     picture.header = &header;
     picture.quality = &report_.quality;
     picture.tile = &tile_;
-    picture.frequency_hz = block_.frequency_hz;
-    picture.antenna_names = block_.antennas.names;
+    picture.frequency_hz = data().frequency_hz;
+    picture.antenna_names = data().antennas.names;
     WriteQuickLook(staged.Path("qa.png"), picture);
   }
 
+  // The model's visibilities for the whole block: channels outside the bands get the nearest band's model.
+  void PredictInto(const BandOperators& op) {
+    if (op.n_bands() == 1) {
+      op.op(0).Predict(model_.view(), block_);
+    } else {
+      Plane band_model(slant_);
+      const std::size_t offset = request_.channels ? request_.channels->first : 0;
+      for (std::size_t i = 0; i < op.n_bands(); ++i) {
+        const std::size_t first = i == 0 ? 0 : offset + op.band(i).first_channel;
+        const std::size_t last = i + 1 == op.n_bands() ? block_.n_channels() - 1 : offset + op.band(i).last_channel;
+        VisibilityBlock part = SliceChannels(block_, first, last, context_.threads);
+        spectral_->BandModel(model_.view(), i, band_model.view());
+        op.op(i).Predict(band_model.view(), part);
+        InsertChannels(part, first, block_, context_.threads);
+      }
+    }
+    block_.data_state = DataState::kModel;
+  }
+
   VisibilityBlock& block_;
+  std::optional<VisibilityBlock> slice_;
   const ImageRequest& request_;
   const ImageSettings& settings_;
   const RunContext& context_;
@@ -575,6 +549,9 @@ class ImageRun {
   ImageGeometry plain_, slant_;
   FitsHeader header_;
   TileSummary tile_;
+  std::vector<DirectionCosines> track_;  // of the primary beam
+  std::optional<BandlimitedInterpolator> interpolator_;
+  std::optional<SpectralMajorCycle> spectral_;
   Plane residual_, psf_, model_;                                // slant
   Plane pb_, smear_, image_, plain_residual_, plain_psf_core_;  // plain
   std::optional<std::vector<CatalogueSource>> catalogue_;
@@ -585,48 +562,6 @@ class ImageRun {
 
 ImageReport RunImage(VisibilityBlock& block, const ImageRequest& request, const RunContext& context) {
   return ImageRun(block, request, context).Run();
-}
-
-nlohmann::json ToJson(const ImageReport& report) {
-  nlohmann::json cycles = nlohmann::json::array();
-  for (const MajorCycleRecord& r : report.clean.cycles) {
-    cycles.push_back({{"cycle", r.cycle},
-                      {"iterations", r.iterations},
-                      {"masked", r.masked},
-                      {"undone", r.undone},
-                      {"level_jy", r.level_jy},
-                      {"peak_jy", r.peak_jy},
-                      {"rms_jy", r.rms_jy},
-                      {"model_flux_jy", r.model_flux_jy}});
-  }
-  const OperatorFigures& f = report.figures;
-  return {{"quality", ToJson(report.quality)},
-          {"beam",
-           {{"major_arcsec", Angle::Radians(report.beam.major_rad).arcsec()},
-            {"minor_arcsec", Angle::Radians(report.beam.minor_rad).arcsec()},
-            {"angle_deg", Angle::Radians(report.beam.angle_rad).deg()}}},
-          {"clean",
-           {{"stop", ToString(report.clean.stop)},
-            {"iterations", report.clean.iterations},
-            {"threshold_jy", report.clean.final_threshold_jy},
-            {"model_flux_jy", report.model_flux_jy},
-            {"cycles", cycles}}},
-          {"visibilities",
-           {{"used", f.n_used},
-            {"selected", f.n_selected},
-            {"nodes", f.n_nodes},
-            {"w_terms", f.n_w_terms},
-            {"w_planes", f.uses_w_planes},
-            {"expected_error", f.expected_error},
-            {"max_uv_lambda", f.max_uv_lambda}}},
-          {"seconds",
-           {{"prepare", report.timings.prepare_s},
-            {"dirty", report.timings.dirty_s},
-            {"clean", report.timings.clean_s},
-            {"major", report.timings.major_s},
-            {"products", report.timings.products_s},
-            {"quality", report.timings.quality_s},
-            {"total", report.timings.total_s}}}};
 }
 
 }  // namespace contimg::image

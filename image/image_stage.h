@@ -2,24 +2,24 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/run_context.h"
 #include "config/settings.h"
 #include "convert/frames.h"
-#include "image/clean.h"
 #include "image/fits_image.h"
-#include "image/image_quality.h"
-#include "image/measurement_operator.h"
+#include "image/image_report.h"
 #include "ingest/visibility_block.h"
 
 namespace contimg::image {
 
 enum class ImageProducts {
-  kAll,        // dirty, psf, model, residual, image, image.pbcor, pb, smear
+  // dirty, psf, model, residual, image, image.pbcor, pb, smear; with image.spectral_channels also band<N>.image and
+  // alpha, alpha.error (spectral index)
+  kAll,
   kDirtyOnly,  // dirty, psf, pb, smear
   kPsfOnly,    // psf
 };
@@ -33,32 +33,12 @@ struct ImageRequest {
   bool overwrite = false;  // replace existing products
   bool durable = true;     // synced before they get their names
   bool predict = false;    // leave the model's visibilities in the block (DataState::kModel)
+  std::optional<std::pair<std::size_t, std::size_t>> channels;  // first and last to use; none: all
   std::string software = "contimg";
   std::string settings_hash;
   std::vector<CalibrationUsed> calibration;
   std::vector<std::string> history;
   convert::EarthOrientationTable orientation;
-};
-
-struct ImageTimings {
-  double prepare_s = 0;   // weights, plan, compression
-  double dirty_s = 0;     // dirty image and PSF
-  double clean_s = 0;     // minor and major cycles
-  double major_s = 0;     // of which in major cycles
-  double products_s = 0;  // restore, resample, beam, smearing, FITS
-  double quality_s = 0;
-  double total_s = 0;
-};
-
-struct ImageReport {
-  std::vector<std::filesystem::path> products;
-  GaussianBeam beam;
-  CleanReport clean;
-  OperatorFigures figures;
-  ImageQuality quality;
-  double model_flux_jy = 0;
-  double thermal_jy = 0;
-  ImageTimings timings;
 };
 
 // Makes and publishes the products of one tile. `block`: kPhased; raw data are imaged as they are, so the caller
@@ -68,8 +48,5 @@ struct ImageReport {
 // field reaches beyond the horizon; kResource when memory does not suffice (the message says how much is needed); kIo
 // when the output cannot be written; kCancelled.
 ImageReport RunImage(VisibilityBlock& block, const ImageRequest& request, const RunContext& context);
-
-// The report as JSON; the content of PREFIX.metrics.json.
-nlohmann::json ToJson(const ImageReport& report);
 
 }  // namespace contimg::image

@@ -13,7 +13,7 @@
 namespace contimg::image {
 namespace {
 
-constexpr int kWidth = 1800, kHeight = 1240;
+constexpr int kWidth = 1800, kHeight = 1320;
 constexpr Colour kBackground{0.043, 0.047, 0.067, 1};
 constexpr Colour kPanel{0.075, 0.082, 0.110, 1};
 constexpr Colour kInk{0.90, 0.91, 0.93, 1};
@@ -93,15 +93,18 @@ class Picture {
     DrawImage({92, 84, 1060, 1060});
     DrawPsf({1292, 84, 228, 228});
     DrawCoverage({1542, 84, 228, 228});
-    DrawFlagsByChannel({1292, 376, 478, 96});
-    DrawFlagsByAntenna({1292, 530, 478, 96});
-    const Box low{1292, 688, 478, 210};
+    DrawFlagsByChannel({1292, 372, 478, 64});
+    DrawFlagsByAntenna({1292, 494, 478, 64});
+    DrawLocalRms({1292, 618, 228, 228});
+    DrawHistogram({1576, 618, 194, 228});
+    double gates = 906;
     if (in_.quality->catalogue && !in_.quality->catalogue->matches.empty()) {
-      DrawFluxes(low);
-    } else {
-      DrawLocalRms(low);
+      DrawFluxes({1292, 906, 478, 140});
+      gates = 1106;
     }
-    DrawFigures(1292, 952);
+    DrawGates(1292, gates);
+    DrawFigures(92, 1232);
+    canvas_.Text(1770, kHeight - 12, in_.header->software, 11, kDim, Align::kRight);
   }
   void Write(const std::filesystem::path& path) { canvas_.WritePng(path); }
 
@@ -164,6 +167,20 @@ class Picture {
         }
       }
       cairo_fill(canvas_.cairo());
+      LabelBeamContour(box, level, value);
+    }
+  }
+
+  // Where the contour crosses the middle column, from the top.
+  template <class Value>
+  void LabelBeamContour(const Box& box, float level, const Value& value) {
+    const auto n = static_cast<std::size_t>(box.width), middle = n / 2;
+    for (std::size_t row = 24; row < middle; ++row) {
+      if (value(middle, row - 1) < level && value(middle, row) >= level) {
+        canvas_.Text(box.x + static_cast<double>(middle), box.y + static_cast<double>(row) - 6,
+                     fmt::format("beam {:.0f} %", 100 * level), 12, {0.75, 0.9, 1.0, 0.75}, Align::kCentre);
+        return;
+      }
     }
   }
 
@@ -260,6 +277,19 @@ class Picture {
     canvas_.Text(box.x + box.width / 2, box.y + box.height + 42, "right ascension (ICRS)", 13, kDim, Align::kCentre);
   }
 
+  // The half-power ellipse of the beam as a path; `scale`: screen pixels per radian.
+  void TraceBeam(double cx, double cy, double scale) {
+    const GaussianBeam& beam = *in_.header->beam;
+    cairo_t* c = canvas_.cairo();
+    cairo_save(c);
+    cairo_translate(c, cx, cy);
+    cairo_rotate(c, -beam.angle_rad);  // counter-clockwise on the screen: north through east
+    cairo_scale(c, beam.minor_rad * scale / 2, beam.major_rad * scale / 2);
+    cairo_new_path(c);
+    cairo_arc(c, 0, 0, 1, 0, 2 * kPi);
+    cairo_restore(c);
+  }
+
   void DrawBeamEllipse(const Box& box) {
     if (!in_.header->beam) return;
     const GaussianBeam& beam = *in_.header->beam;
@@ -268,15 +298,9 @@ class Picture {
     const double grow = std::max(1.0, 12 / (beam.major_rad * scale));
     const double cx = box.x + 44, cy = box.y + box.height - 44;
     canvas_.Fill({box.x + 10, box.y + box.height - 78, 68, 68}, {0, 0, 0, 0.55});
-    cairo_t* c = canvas_.cairo();
-    cairo_save(c);
-    cairo_translate(c, cx, cy);
-    cairo_rotate(c, -beam.angle_rad);  // counter-clockwise on the screen: north through east
-    cairo_scale(c, grow * beam.minor_rad * scale / 2, grow * beam.major_rad * scale / 2);
-    cairo_arc(c, 0, 0, 1, 0, 2 * kPi);
-    cairo_restore(c);
+    TraceBeam(cx, cy, grow * scale);
     canvas_.Set({1, 1, 1, 0.9});
-    cairo_fill(c);
+    cairo_fill(canvas_.cairo());
     canvas_.Text(cx, box.y + box.height - 15, grow > 1 ? fmt::format("beam ×{:.0f}", grow) : "beam", 11, kInk,
                  Align::kCentre);
   }
@@ -309,6 +333,15 @@ class Picture {
       const auto row = static_cast<std::size_t>((1 - (y + 0.5) / box.height) * n);
       return HeatColour(0.22 + 0.78 * std::copysign(std::sqrt(std::abs(in_.psf(row, column))), in_.psf(row, column)));
     });
+    if (in_.header->beam) {
+      const double scale = box.width / n / Geometry().cell_rad;
+      canvas_.Clipped(box, [&] {
+        TraceBeam(box.x + box.width / 2, box.y + box.height / 2, scale);
+        canvas_.Set({1, 1, 1, 0.9});
+        cairo_set_line_width(canvas_.cairo(), 1.2);
+        cairo_stroke(canvas_.cairo());
+      });
+    }
     canvas_.Frame(box, kDim);
     canvas_.Text(box.x + box.width, box.y + box.height + 18,
                  fmt::format("{:.0f}″ across", n * Angle::Radians(Geometry().cell_rad).arcsec()), 12, kDim,
@@ -341,22 +374,26 @@ class Picture {
     canvas_.Text(box.x, box.y + box.height + 18, fmt::format("±{:.1f} kλ", furthest / 0.96 / 1e3), 12, kDim);
   }
 
-  // Bars of fractions between 0 and 1; NaN leaves a gap.
+  // Bars of fractions; NaN leaves a gap. The scale ends at the first of a few round fractions above all of them.
   void Bars(const Box& box, const std::vector<double>& fractions) {
     canvas_.Fill(box, kPanel);
+    double highest = 0;
+    for (const double f : fractions) highest = f > highest ? f : highest;
+    double top = 1;
+    for (const double round : {0.5, 0.2, 0.1, 0.05}) {
+      if (highest <= round) top = round;
+    }
     const double width = box.width / static_cast<double>(std::max<std::size_t>(1, fractions.size()));
     for (std::size_t i = 0; i < fractions.size(); ++i) {
       const double f = fractions[i];
       if (!(f > 0)) continue;
-      const double height = f * box.height;
+      const double height = f / top * box.height;
       canvas_.Fill({box.x + static_cast<double>(i) * width, box.y + box.height - height, std::max(width, 0.7), height},
                    f >= 0.5 ? kBad : kAccent);
     }
-    for (const double level : {0.25, 0.5, 0.75}) {
-      canvas_.Line(box.x, box.y + level * box.height, box.x + box.width, box.y + level * box.height, {1, 1, 1, 0.07});
-    }
+    canvas_.Line(box.x, box.y + box.height / 2, box.x + box.width, box.y + box.height / 2, {1, 1, 1, 0.07});
     canvas_.Frame(box, kDim);
-    canvas_.Text(box.x - 6, box.y + 10, "1", 11, kDim, Align::kRight);
+    canvas_.Text(box.x - 6, box.y + 10, fmt::format("{:.0f} %", 100 * top), 11, kDim, Align::kRight);
     canvas_.Text(box.x - 6, box.y + box.height, "0", 11, kDim, Align::kRight);
   }
 
@@ -411,8 +448,7 @@ class Picture {
     canvas_.Text(box.x + box.width, box.y + box.height + 18, FormatFlux(high), 12, kDim, Align::kRight);
   }
 
-  void DrawLocalRms(const Box& box) {
-    const Box map{box.x, box.y, box.height, box.height};
+  void DrawLocalRms(const Box& map) {
     Heading(map, "local rms");
     const CoarseMap& rms = in_.quality->local_rms;
     const double low = in_.quality->local_rms_min_jy, high = std::max(in_.quality->local_rms_max_jy, low * 1.001);
@@ -422,35 +458,94 @@ class Picture {
       return HeatColour(0.1 + 0.9 * std::log(rms.At(px, py) / low) / std::log(high / low));
     });
     canvas_.Frame(map, kDim);
-    canvas_.Text(map.x + map.width + 14, map.y + 16, "highest " + FormatFlux(high), 13, kDim);
-    canvas_.Text(map.x + map.width + 14, map.y + map.height - 4, "lowest " + FormatFlux(low), 13, kDim);
+    canvas_.Text(map.x, map.y + map.height + 18, FormatFlux(low) + " to " + FormatFlux(high), 12, kDim);
+  }
+
+  // Pixels of the residual by their value in units of its rms, on a logarithmic scale, over the Gaussian that noise
+  // alone would give.
+  void DrawHistogram(const Box& box) {
+    Heading(box, "residual / rms");
+    canvas_.Fill(box, kPanel);
+    constexpr int kBins = 97;
+    constexpr double kReach = 8;
+    std::array<double, kBins> count{};
+    double total = 0;
+    const std::size_t stride = std::max<std::size_t>(1, in_.residual.size() / 1000003) | 1;
+    const double sigma = std::max(in_.quality->rms_jy, 1e-30);
+    for (std::size_t i = 0; i < in_.residual.size(); i += stride) {
+      const double t = (in_.residual.data()[i] / sigma + kReach) / (2 * kReach);
+      if (!std::isfinite(t)) continue;
+      total += 1;
+      if (t >= 0 && t < 1) count[static_cast<std::size_t>(t * kBins)] += 1;
+    }
+    const double peak = total * 2 * kReach / kBins / std::sqrt(2 * kPi), decades = 5;
+    const auto height = [&](double n) {
+      return n > 0 ? std::clamp(1 + std::log10(n / peak) / decades, 0.0, 1.15) / 1.15 * box.height : 0.0;
+    };
+    const double width = box.width / kBins;
+    for (int i = 0; i < kBins; ++i) {
+      const double h = height(count[static_cast<std::size_t>(i)]);
+      canvas_.Fill({box.x + i * width, box.y + box.height - h, width, h}, {kAccent.r, kAccent.g, kAccent.b, 0.55});
+    }
+    canvas_.Clipped(box, [&] {
+      canvas_.Set({1, 1, 1, 0.8});
+      cairo_set_line_width(canvas_.cairo(), 1.2);
+      for (int i = 0; i <= 120; ++i) {
+        const double value = kReach * (i / 60.0 - 1);
+        const double y = box.y + box.height - height(peak * std::exp(-value * value / 2));
+        const double x = box.x + i / 120.0 * box.width;
+        i == 0 ? cairo_move_to(canvas_.cairo(), x, y) : cairo_line_to(canvas_.cairo(), x, y);
+      }
+      cairo_stroke(canvas_.cairo());
+    });
+    canvas_.Frame(box, kDim);
+    for (const int tick : {-5, 0, 5}) {
+      const double x = box.x + (tick / kReach + 1) / 2 * box.width;
+      canvas_.Line(x, box.y + box.height, x, box.y + box.height + 4, kDim);
+      canvas_.Text(x, box.y + box.height + 18, tick < 0 ? "−5" : std::to_string(tick), 12, kDim, Align::kCentre);
+    }
   }
 
   void DrawFigures(double x, double y) {
     const ImageQuality& q = *in_.quality;
-    const auto row = [&](double column, double line, const std::string& name, const std::string& value) {
-      canvas_.Text(x + column, y + line * 23, name, 13, kDim);
-      canvas_.Text(x + column + 222, y + line * 23, value, 13, kInk, Align::kRight);
+    int n = 0;
+    const auto figure = [&](const std::string& name, const std::string& value) {
+      const double column = x + 270.0 * (n % 4), line = y + 26.0 * (n / 4);
+      canvas_.Text(column, line, name, 13, kDim);
+      canvas_.Text(column + 238, line, value, 13, kInk, Align::kRight);
+      ++n;
     };
-    row(0, 0, "peak", FormatFlux(q.peak_jy) + "/beam");
-    row(0, 1, "residual rms", FormatFlux(q.rms_jy) + "/beam");
-    row(0, 2, "thermal noise", FormatFlux(q.thermal_jy) + "/beam");
-    row(0, 3, "rms / thermal", fmt::format("{:.2f}", q.rms_over_thermal));
-    row(256, 0, "dynamic range", fmt::format("{:.0f}", q.dynamic_range));
-    row(256, 1, "deepest negative / peak", fmt::format("{:.4f}", q.negative_ratio));
-    row(256, 2, "residual skewness", fmt::format("{:.2f}", q.residual.skewness));
-    row(256, 3, "residual kurtosis", fmt::format("{:.2f}", q.residual.kurtosis));
-    double line = 4.7;
+    figure("peak", FormatFlux(q.peak_jy) + "/beam");
+    figure("residual rms", FormatFlux(q.rms_jy) + "/beam");
+    figure("thermal noise", FormatFlux(q.thermal_jy) + "/beam");
+    figure("rms / thermal", fmt::format("{:.2f}", q.rms_over_thermal));
+    figure("dynamic range", fmt::format("{:.0f}", q.dynamic_range));
+    figure("deepest negative / peak", fmt::format("{:.4f}", q.negative_ratio));
+    figure("residual skewness", fmt::format("{:.2f}", q.residual.skewness));
+    figure("residual kurtosis", fmt::format("{:.2f}", q.residual.kurtosis));
+    figure("largest residual", FormatFlux(q.residual_peak_jy) + "/beam");
+    figure("negative bowl / rms", fmt::format("{:.2f}", q.bowl_ratio));
+    figure("flagged", fmt::format("{:.2f} %", 100 * q.flagged_fraction));
+    if (q.catalogue) {
+      figure("catalogue offset", fmt::format("{:.2f}″", Angle::Radians(q.catalogue->offset_median_rad).arcsec()));
+    }
+  }
+
+  // Every gate: passed or not, value and limit.
+  void DrawGates(double x, double y) {
+    const ImageQuality& q = *in_.quality;
+    canvas_.Text(x, y - 9, "gates", 14, kInk, Align::kLeft, true);
+    canvas_.Text(x + 478, y - 9, "value (limit)", 12, kDim, Align::kRight);
     for (std::size_t i = 0; i < q.gates.size(); ++i) {
       const QualityGate& gate = q.gates[i];
-      const double gx = x + (i % 2 == 0 ? 0 : 256), gy = y + (line + static_cast<double>(i / 2)) * 23;
+      const double gx = x + (i % 2 == 0 ? 0 : 250), gy = y + 16 + static_cast<double>(i / 2) * 24;
       canvas_.Text(gx, gy, gate.passed ? "✓" : "✗", 14, gate.passed ? kGood : kBad, Align::kLeft, true);
       std::string name = gate.name;
       std::replace(name.begin(), name.end(), '_', ' ');
       canvas_.Text(gx + 20, gy, name, 13, kDim);
-      canvas_.Text(gx + 222, gy, fmt::format("{:.3g} ({:.3g})", gate.value, gate.limit), 12, kDim, Align::kRight);
+      canvas_.Text(gx + 228, gy, fmt::format("{:.3g} ({:.3g})", gate.value, gate.limit), 12, gate.passed ? kDim : kBad,
+                   Align::kRight);
     }
-    canvas_.Text(kWidth - 30, kHeight - 14, in_.header->software, 11, kDim, Align::kRight);
   }
 
   const QuickLookInput& in_;

@@ -13,10 +13,11 @@
 namespace contimg::image {
 
 struct QuickLookInput {
-  std::string title;                // "2025-10-13T13:28:03"
-  ArrayView<const float, 2> image;  // restored, Jy/beam
-  ArrayView<const float, 2> psf;    // its core, peak at the middle pixel
-  ArrayView<const float, 2> pb;     // for the contours of half and of 0.2 response
+  std::string title;                   // "2025-10-13T13:28:03"
+  ArrayView<const float, 2> image;     // restored, Jy/beam
+  ArrayView<const float, 2> residual;  // for its histogram
+  ArrayView<const float, 2> psf;       // its core, peak at the middle pixel
+  ArrayView<const float, 2> pb;        // for the contours of half and of 0.2 response
   const FitsHeader* header = nullptr;
   const ImageQuality* quality = nullptr;
   const TileSummary* tile = nullptr;
@@ -24,8 +25,9 @@ struct QuickLookInput {
   std::vector<std::string> antenna_names;
 };
 
-// Writes a PNG of 1800 × 1240 pixels to `path`: the image with coordinate grid, beam and colour bar; the PSF's core;
-// the uv coverage; flagged fractions per channel and antenna; fluxes against the catalogue; the figures and gates.
+// Writes a PNG of 1800 × 1320 pixels to `path`: the image with coordinate grid, beam and colour bar; the PSF's core;
+// the uv coverage; flagged fractions per channel and antenna; the local rms and the histogram of the residual; fluxes
+// against the catalogue; the figures and gates.
 // Throws Error{kIo} when it cannot be written.
 void WriteQuickLook(const std::filesystem::path& path, const QuickLookInput& input);
 

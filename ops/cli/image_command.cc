@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/quantity.h"
+#include "config/time.h"
 #include "config/units.h"
 #include "convert/measurement_set_reader.h"
 #include "image/image_stage.h"
@@ -26,8 +27,9 @@ struct ImageArgs {
   std::vector<std::size_t> channels;  // first, last
   std::optional<std::int64_t> size, niter;
   std::string cell, taper, threshold;
-  std::string weight, scales, mask, catalogue, beam;
-  std::optional<double> robust, min_uv, max_uv, gain, major_gain, auto_mask, auto_threshold;
+  std::string weight, scales, mask, catalogue, beam, beam_file, format;
+  std::optional<std::int64_t> bands, terms;
+  std::optional<double> catalogue_mask, robust, min_uv, max_uv, gain, major_gain, auto_mask, auto_threshold;
   bool local_rms = false, no_negative = false, compress = false;
   bool dirty_only = false, psf_only = false, predict = false, overwrite = false, no_durable = false, json = false;
   int threads = 0;
@@ -69,28 +71,46 @@ ImageSettings SettingsOf(const ImageArgs& args, ImageSettings s) {
   Override(s.scales_px, args.scales);
   Override(s.mask_file, args.mask);
   Override(s.catalogue_file, args.catalogue);
+  Override(s.catalogue_mask_arcsec, args.catalogue_mask);
+  Override(s.beam_file, args.beam_file);
+  Override(s.format, args.format);
+  Override(s.spectral_channels, args.bands);
+  Override(s.spectral_terms, args.terms);
   s.local_rms = s.local_rms || args.local_rms;
   s.negative = s.negative && !args.no_negative;
   s.compress = s.compress || args.compress;
   return s;
 }
 
-// Flags every channel outside [first, last].
-void KeepChannels(VisibilityBlock& block, std::size_t first, std::size_t last) {
-  if (first > last || last >= block.n_channels()) {
-    throw Error(
-        ErrorKind::kUsage, "image", "--channels",
-        fmt::format("expected 0 to {}, first not above last; found {} to {}", block.n_channels() - 1, first, last));
-  }
-  const auto flag = block.flag_view();
-  const std::size_t n_pols = block.n_pols();
-  for (std::size_t t = 0; t < block.n_times(); ++t) {
-    for (std::size_t b = 0; b < block.n_baselines(); ++b) {
-      std::uint8_t* row = &flag(t, b, 0, 0);
-      std::fill(row, row + first * n_pols, std::uint8_t{1});
-      std::fill(row + (last + 1) * n_pols, row + block.n_channels() * n_pols, std::uint8_t{1});
+// The tables that `contimg apply` put into CORRECTED_DATA, from the set's history: those of the last apply. A name that
+// begins with a time stamp tells the start of validity.
+std::vector<image::CalibrationUsed> CalibrationOf(const convert::MeasurementSetInfo& info) {
+  static constexpr std::string_view kApplied = " applied to DATA";
+  std::vector<image::CalibrationUsed> tables;
+  bool together = false;
+  for (const std::string& line : info.history) {
+    const std::size_t end = line.find(kApplied), begin = line.find(' ');
+    if (end == std::string::npos || begin >= end) {
+      together = false;
+      continue;
     }
+    if (!together) tables.clear();
+    together = true;
+    image::CalibrationUsed table{line.substr(begin + 1, end - begin - 1), ""};
+    try {
+      table.date = UtcTime::FromIso8601(table.name.substr(0, 19)).Iso8601();
+    } catch (const Error&) {  // a name of another kind
+    }
+    tables.push_back(std::move(table));
   }
+  return tables;
+}
+
+// A beam file without a folder may stand among the site's beam models.
+std::string FindBeamFile(const std::string& name, const Settings& settings) {
+  if (name.empty() || std::filesystem::path(name).has_parent_path() || std::filesystem::exists(name)) return name;
+  const std::filesystem::path known = ProductPaths(Roots(settings)).Static("beam-model") / name;
+  return std::filesystem::exists(known) ? known.string() : name;
 }
 
 void PrintReport(const image::ImageReport& r) {
@@ -109,8 +129,8 @@ void PrintReport(const image::ImageReport& r) {
   const image::ImageTimings& t = r.timings;
   fmt::print(
       "{:.2f} s: prepare {:.2f}, dirty and PSF {:.2f}, CLEAN {:.2f} (major cycles {:.2f}), products {:.2f}, "
-      "quality {:.2f}\n",
-      t.total_s, t.prepare_s, t.dirty_s, t.clean_s, t.major_s, t.products_s, t.quality_s);
+      "quality {:.2f}, publish {:.2f}\n",
+      t.total_s, t.prepare_s, t.dirty_s, t.clean_s, t.major_s, t.products_s, t.quality_s, t.publish_s);
 }
 
 void Image(const ImageArgs& args) {
@@ -129,6 +149,8 @@ void Image(const ImageArgs& args) {
   request.overwrite = args.overwrite;
   request.durable = !args.no_durable;
   request.predict = args.predict;
+  request.settings.beam_file = FindBeamFile(request.settings.beam_file, settings.values);
+  if (!args.channels.empty()) request.channels = {args.channels[0], args.channels[1]};
   request.software = std::string("contimg ") + kVersion;
   Settings effective = settings.values;
   effective.image = request.settings;
@@ -148,7 +170,9 @@ void Image(const ImageArgs& args) {
   selection.field = args.field;
   selection.windows = args.windows;
   const std::unique_ptr<VisibilityBlock> block = convert::ReadMeasurementSet(args.measurement_set, selection, context);
-  if (!args.channels.empty()) KeepChannels(*block, args.channels[0], args.channels[1]);
+  if (block->data_state == DataState::kCorrected) {
+    request.calibration = CalibrationOf(convert::DescribeMeasurementSet(args.measurement_set));
+  }
   const image::ImageReport report = image::RunImage(*block, request, context);
   if (args.predict) {
     convert::MeasurementSetChanges changes;
@@ -176,7 +200,7 @@ void AddImageCommand(CLI::App& app) {
   command->add_option("--out,-o", args->out, "start of the products' names")->type_name("PREFIX")->required();
   command->add_option("--column", args->column, "DATA or CORRECTED_DATA (default: corrected when present)");
   command->add_option("--field", args->field, "row of FIELD (default: the only one with data)");
-  command->add_option("--spw", args->windows, "rows of SPECTRAL_WINDOW (default: all)")->delimiter(',');
+  command->add_option("--spws,--spw", args->windows, "rows of SPECTRAL_WINDOW (default: all)")->delimiter(',');
   command->add_option("--channels", args->channels, "first and last channel of the joined band")
       ->type_name("FIRST LAST")
       ->expected(2);
@@ -197,9 +221,14 @@ void AddImageCommand(CLI::App& app) {
   command->add_option("--multiscale", args->scales, "scales in pixels, for example 0,8,20");
   command->add_option("--mask", args->mask, "FITS mask")->type_name("FILE");
   command->add_option("--catalogue", args->catalogue, "catalogue for the quality check (and mask)")->type_name("CSV");
+  command->add_option("--catalogue-mask", args->catalogue_mask, "clean only this near to catalogue sources, arcsec");
+  command->add_option("--bands", args->bands, "bands imaged apart and cleaned together, with spectra of the sources");
+  command->add_option("--terms", args->terms, "terms of these spectra: 1 flat, 2 with a spectral index");
+  command->add_option("--beam-file", args->beam_file, "FITS table of the dishes' voltage pattern")->type_name("FILE");
   command->add_option("--beam", args->beam, "primary beam")->check(CLI::IsMember({"drift", "tracking", "none"}));
   command->add_flag("--local-rms", args->local_rms, "search relative to the local rms");
   command->add_flag("--no-negative", args->no_negative, "no negative components");
+  command->add_option("--format", args->format, "image files")->check(CLI::IsMember({"fits", "casacore", "both"}));
   command->add_flag("--compress", args->compress, "Rice-compressed FITS (.fits.fz)");
   command->add_flag("--dirty-only", args->dirty_only, "no deconvolution: dirty image, PSF, beam");
   command->add_flag("--psf-only", args->psf_only, "only the PSF");

@@ -23,13 +23,19 @@ struct InspectArgs {
 };
 
 // The first one that recognises a file gets it, so the least particular comes last.
-std::vector<const Inspector*> Inspectors() { return {&Uvh5Inspector()}; }
+std::vector<const Inspector*> Inspectors() {
+  return {&MeasurementSetInspector(), &CalibrationTableInspector(), &ImageInspector(), &Uvh5Inspector()};
+}
 
 const Inspector& InspectorOf(const fs::path& path) {
   for (const Inspector* inspector : Inspectors()) {
     if (inspector->recognises(path)) return *inspector;
   }
-  throw Error(ErrorKind::kBadInput, "inspect", path.string(), "expected a UVH5 file, found something unknown");
+  throw Error(fs::exists(path) ? ErrorKind::kBadInput : ErrorKind::kIo, "inspect", path.string(),
+              fs::exists(path)
+                  ? "expected a UVH5 file, a Measurement Set, a calibration table or an image, found a folder "
+                    "that is none of them"
+                  : "there is no such file");
 }
 
 // Files of one kind are inspected together, because several subbands are also checked as a group.
@@ -79,14 +85,34 @@ void Run(const InspectArgs& args) {
 
 }  // namespace
 
+std::vector<Inspection> InspectEach(const InspectRequest& request, const std::string& kind,
+                                    const std::function<void(Inspection&)>& inspect) {
+  std::vector<Inspection> inspections;
+  for (const fs::path& path : request.files) {
+    Inspection inspection;
+    inspection.path = path;
+    inspection.facts = {{"kind", kind}, {"path", path.string()}};
+    try {
+      inspect(inspection);
+    } catch (const Error& error) {
+      if (!request.validate || error.kind() != ErrorKind::kBadInput) throw;
+      if (inspection.text.empty()) inspection.text = path.string() + ":\n";
+      inspection.problems.push_back(error.message());
+    }
+    inspections.push_back(std::move(inspection));
+  }
+  return inspections;
+}
+
 void AddInspectCommand(CLI::App& app) {
   auto args = std::make_shared<InspectArgs>();
-  CLI::App* command = app.add_subcommand("inspect", "Show what UVH5 files hold");
+  CLI::App* command = app.add_subcommand("inspect", "Show what files hold: UVH5, Measurement Sets, tables, images");
   command->add_option("files", args->files, "Files to look at")->required();
   command->add_flag("--json", args->json, "Print one array with a record per file");
   command->add_flag("--validate", args->validate,
-                    "Read everything and check it (axes, finite values, times, frequencies against the subband number, "
-                    "flagged fraction; several files also as one group); exit status 3 when something is wrong");
+                    "Read everything and check it (UVH5: axes, finite values, times, frequencies against the subband "
+                    "number, flagged fraction, several files also as one group; others: readable, finite, not all "
+                    "flagged or blank); exit status 3 when something is wrong");
   command->callback([args] { Run(*args); });
 }
 

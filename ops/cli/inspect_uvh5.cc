@@ -17,30 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string PolarisationName(Polarisation polarisation) {
-  switch (polarisation) {
-    case Polarisation::kXX:
-      return "XX";
-    case Polarisation::kYY:
-      return "YY";
-    case Polarisation::kXY:
-      return "XY";
-    case Polarisation::kYX:
-      return "YX";
-    case Polarisation::kRR:
-      return "RR";
-    case Polarisation::kLL:
-      return "LL";
-    case Polarisation::kRL:
-      return "RL";
-    case Polarisation::kLR:
-      return "LR";
-    case Polarisation::kI:
-      return "I";
-  }
-  return "?";
-}
-
 double SwappedFraction(const ingest::SubbandHeader& header) {
   const auto swapped = std::count(header.conjugated.begin(), header.conjugated.end(), std::uint8_t{1});
   return static_cast<double>(swapped) / static_cast<double>(header.conjugated.size());
@@ -201,6 +177,30 @@ bool Recognises(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+std::string PolarisationName(Polarisation polarisation) {
+  switch (polarisation) {
+    case Polarisation::kXX:
+      return "XX";
+    case Polarisation::kYY:
+      return "YY";
+    case Polarisation::kXY:
+      return "XY";
+    case Polarisation::kYX:
+      return "YX";
+    case Polarisation::kRR:
+      return "RR";
+    case Polarisation::kLL:
+      return "LL";
+    case Polarisation::kRL:
+      return "RL";
+    case Polarisation::kLR:
+      return "LR";
+    case Polarisation::kI:
+      return "I";
+  }
+  return "?";
+}
 
 const Inspector& Uvh5Inspector() {
   static const Inspector inspector{"uvh5", Recognises, Inspect};

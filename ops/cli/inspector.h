@@ -3,11 +3,13 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "config/run_context.h"
+#include "ingest/visibility_block.h"
 
 namespace contimg::ops {
 
@@ -33,5 +35,14 @@ struct Inspector {
 };
 
 const Inspector& Uvh5Inspector();
+const Inspector& MeasurementSetInspector();
+const Inspector& CalibrationTableInspector();
+const Inspector& ImageInspector();
+
+// Calls `inspect` for each file of the request and keeps the contract above for files that are bad input.
+std::vector<Inspection> InspectEach(const InspectRequest& request, const std::string& kind,
+                                    const std::function<void(Inspection&)>& inspect);
+
+std::string PolarisationName(Polarisation polarisation);  // "XX"
 
 }  // namespace contimg::ops

@@ -24,7 +24,7 @@ class FitsImageTest : public testing::Test {
     header_.geometry.ny = 60;
     header_.geometry.cell_rad = Angle::Arcsec(30).rad();
     header_.centre = {Angle::Degrees(343.5).rad(), Angle::Degrees(16.1).rad()};
-    header_.unit = "JY/BEAM";
+    header_.unit = "Jy/beam";
     header_.type = "Intensity";
     header_.beam = GaussianBeam{Angle::Arcsec(70).rad(), Angle::Arcsec(65).rad(), Angle::Degrees(33).rad()};
     header_.frequency_hz = 1.405e9;
@@ -69,7 +69,7 @@ TEST_F(FitsImageTest, ReadsBackWhatItWrote) {
   EXPECT_NEAR(image.header.beam->angle_rad, header_.beam->angle_rad, 1e-12);
   EXPECT_NEAR(image.header.start_mjd_s, header_.start_mjd_s, 1e-4);
   EXPECT_NEAR(image.header.end_mjd_s, header_.end_mjd_s, 1e-4);
-  EXPECT_EQ(image.header.unit, "JY/BEAM");
+  EXPECT_EQ(image.header.unit, "Jy/beam");
   EXPECT_EQ(image.header.telescope, "OVRO_MMA");
   ASSERT_EQ(image.header.calibration.size(), 2U);
   EXPECT_EQ(image.header.calibration[1].name, "2025-10-13T13:00:00_1h.gpcal");

@@ -1,0 +1,177 @@
+#include "image/image_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "config/error.h"
+#include "config/parallel.h"
+#include "config/units.h"
+#include "image/sky_coordinates.h"
+#include "image/uv_plan.h"
+
+namespace contimg::image {
+namespace {
+
+constexpr const char* kStage = "image";
+
+std::size_t AvailableMemory() {
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  for (std::size_t value = 0; file >> key >> value; file.ignore(256, '\n')) {
+    if (key == "MemAvailable:") return value * 1024;
+  }
+  return std::numeric_limits<std::size_t>::max();
+}
+
+// Rows of `from`, each `n` elements from `offset` on, one after the other in `to`.
+template <typename T>
+void CopySlices(const Buffer<T>& from, std::size_t row, std::size_t offset, std::size_t n, Buffer<T>& to, int threads) {
+  ParallelFor(threads, from.size() / row,
+              [&](std::size_t r) { std::copy_n(from.data() + r * row + offset, n, to.data() + r * n); });
+}
+
+}  // namespace
+
+std::vector<double> ParseScales(const std::string& text) {
+  std::vector<double> scales;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    double value = 0;
+    const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, value);
+    if (error != std::errc() || stop != text.data() + end || value < 0 || value > 1000 ||
+        (!scales.empty() && value <= scales.back())) {
+      throw Error(ErrorKind::kUsage, kStage, "image.scales_px",
+                  "expected ascending numbers of pixels separated by commas, found '" + text + "'");
+    }
+    scales.push_back(value);
+    at = end + 1;
+  }
+  return scales;
+}
+
+WeightSettings WeightingOf(const ImageSettings& settings) {
+  WeightSettings w;
+  w.mode = settings.weight == "natural"   ? WeightMode::kNatural
+           : settings.weight == "uniform" ? WeightMode::kUniform
+                                          : WeightMode::kBriggs;
+  w.robust = settings.robust;
+  w.min_uv_lambda = settings.min_uv_lambda;
+  if (settings.max_uv_lambda > 0) w.max_uv_lambda = settings.max_uv_lambda;
+  w.taper_fwhm_rad = Angle::Arcsec(settings.taper_arcsec).rad();
+  return w;
+}
+
+CleanSettings CleaningOf(const ImageSettings& settings, const GaussianBeam& beam, double cell_rad) {
+  CleanSettings c;
+  c.max_iterations = static_cast<std::size_t>(settings.max_iterations);
+  c.max_major_cycles = static_cast<std::size_t>(settings.max_major_cycles);
+  c.gain = settings.gain;
+  c.major_gain = settings.major_gain;
+  c.threshold_jy = settings.threshold_jy;
+  c.auto_mask = settings.auto_mask;
+  c.auto_threshold = settings.auto_threshold;
+  c.allow_negative = settings.negative;
+  c.local_rms = settings.local_rms;
+  c.local_rms_window_beams = settings.local_rms_window;
+  c.beam_fwhm_px = std::sqrt(beam.major_rad * beam.minor_rad) / cell_rad;
+  c.scales_px = ParseScales(settings.scales_px);
+  return c;
+}
+
+ImageGeometry PlainGeometry(const ImageSettings& settings) {
+  if (settings.size % 2 != 0) {
+    throw Error(ErrorKind::kUsage, kStage, "image.size",
+                fmt::format("expected an even number, found {}", settings.size));
+  }
+  ImageGeometry g;
+  g.nx = g.ny = static_cast<std::size_t>(settings.size);
+  g.cell_rad = Angle::Arcsec(settings.cell_arcsec).rad();
+  const double corner = static_cast<double>(g.nx) / 2 * g.cell_rad;
+  if (2 * corner * corner >= 1) {
+    throw Error(ErrorKind::kBadInput, kStage, "image.size",
+                fmt::format("a field of {:.1f} degrees reaches beyond the horizon: fewer or smaller pixels are needed",
+                            Angle::Radians(static_cast<double>(g.nx) * g.cell_rad).deg()));
+  }
+  return g;
+}
+
+ImageGeometry SlantGeometry(const VisibilityBlock& block, const ImageGeometry& plain) {
+  ImageGeometry slant = plain;
+  const SlantFit fit = FitSlant(block, plain);
+  slant.slant_a = fit.a;
+  slant.slant_b = fit.b;
+  const double corner = static_cast<double>(plain.nx) / 2 * plain.cell_rad;
+  const double depth = -NMinusOne(corner, corner) / plain.cell_rad;
+  const auto grown = [&](std::size_t n, double slope) {
+    const auto margin = slope == 0 ? std::size_t{0} : static_cast<std::size_t>(std::ceil(std::abs(slope) * depth)) + 9;
+    return (n + 2 * margin + 15) / 16 * 16;
+  };
+  if (fit.a == 0 && fit.b == 0) return slant;
+  slant.nx = grown(plain.nx, fit.a);
+  slant.ny = grown(plain.ny, fit.b);
+  return slant;
+}
+
+std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings) {
+  std::size_t planes = 9;
+  if (!settings.scales_px.empty()) planes += 4 + 4 * ParseScales(settings.scales_px).size();
+  // Per band a dirty image, a residual, a restored image and a primary beam; two models.
+  if (settings.spectral_channels > 1) planes += 2 + 4 * static_cast<std::size_t>(settings.spectral_channels);
+  const std::size_t needed = planes * slant.nx * slant.ny * sizeof(float), available = AvailableMemory();
+  if (needed > available) {
+    throw Error(
+        ErrorKind::kResource, kStage, "image.size",
+        fmt::format("{} by {} pixels need {:.1f} GiB for images alone and {:.1f} GiB are available", slant.nx, slant.ny,
+                    static_cast<double>(needed) / 1073741824.0, static_cast<double>(available) / 1073741824.0));
+  }
+  return available - needed;
+}
+
+VisibilityBlock SliceChannels(const VisibilityBlock& block, std::size_t first, std::size_t last, int threads) {
+  if (first > last || last >= block.n_channels()) {
+    throw Error(ErrorKind::kUsage, kStage, "channels",
+                fmt::format("expected channels between 0 and {}, the first not above the last; found {} to {}",
+                            block.n_channels() - 1, first, last));
+  }
+  VisibilityBlock part;
+  part.time_mjd_s = block.time_mjd_s;
+  part.integration_s = block.integration_s;
+  part.baselines = block.baselines;
+  part.frequency_hz.assign(block.frequency_hz.begin() + static_cast<std::ptrdiff_t>(first),
+                           block.frequency_hz.begin() + static_cast<std::ptrdiff_t>(last) + 1);
+  part.channel_width_hz = block.channel_width_hz;
+  part.windows = {{-1, 0, part.frequency_hz.size(), ""}};
+  part.polarisations = block.polarisations;
+  part.antennas = block.antennas;
+  part.site = block.site;
+  part.app_dec_rad = block.app_dec_rad;
+  part.phase_state = block.phase_state;
+  part.data_state = block.data_state;
+  part.phase_centre = block.phase_centre;
+  part.uvw_m = block.uvw_m;
+  part.group_id = block.group_id;
+  part.telescope_name = block.telescope_name;
+  part.instrument = block.instrument;
+  part.object_name = block.object_name;
+  part.Allocate();
+  const std::size_t row = block.n_channels() * block.n_pols(), offset = first * block.n_pols(),
+                    n = part.n_channels() * block.n_pols();
+  CopySlices(block.vis, row, offset, n, part.vis, threads);
+  CopySlices(block.flag, row, offset, n, part.flag, threads);
+  CopySlices(block.weight, row, offset, n, part.weight, threads);
+  return part;
+}
+
+void InsertChannels(const VisibilityBlock& part, std::size_t first, VisibilityBlock& block, int threads) {
+  const std::size_t row = block.n_channels() * block.n_pols(), n = part.n_channels() * block.n_pols();
+  ParallelFor(threads, block.n_times() * block.n_baselines(), [&](std::size_t r) {
+    std::copy_n(part.vis.data() + r * n, n, block.vis.data() + r * row + first * block.n_pols());
+  });
+}
+
+}  // namespace contimg::image

@@ -1,0 +1,40 @@
+// What the settings of an image mean for its parts: grids, weights, CLEAN, memory. Each function throws Error{kUsage}
+// for a setting that makes no sense.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+#include "image/beam_fit.h"
+#include "image/clean.h"
+#include "image/image_geometry.h"
+#include "image/weighting.h"
+#include "ingest/visibility_block.h"
+
+namespace contimg::image {
+
+// "0,8,20" → ascending scales in pixels.
+std::vector<double> ParseScales(const std::string& text);
+
+WeightSettings WeightingOf(const ImageSettings& settings);
+CleanSettings CleaningOf(const ImageSettings& settings, const GaussianBeam& beam, double cell_rad);
+
+// The plain grid of the products. Throws Error{kBadInput} when it reaches beyond the horizon.
+ImageGeometry PlainGeometry(const ImageSettings& settings);
+// The slant grid: the same cells, enough of them that every plain pixel and its neighbours for interpolation lie
+// inside.
+ImageGeometry SlantGeometry(const VisibilityBlock& block, const ImageGeometry& plain);
+
+// Images alive at once besides the operators' memory; throws Error{kResource} with the need and what there is when
+// they do not fit. Returns what is left for the operators.
+std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings);
+
+// The band of `block` between two channels (both included) as a block of its own: a copy.
+// Throws Error{kUsage} when there are no such channels.
+VisibilityBlock SliceChannels(const VisibilityBlock& block, std::size_t first, std::size_t last, int threads);
+// Puts the visibilities of such a part back, from channel `first` of `block` on.
+void InsertChannels(const VisibilityBlock& part, std::size_t first, VisibilityBlock& block, int threads);
+
+}  // namespace contimg::image

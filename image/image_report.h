@@ -1,0 +1,56 @@
+// What an image run made and how it went; as JSON the content of PREFIX.metrics.json.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "image/beam_fit.h"
+#include "image/clean.h"
+#include "image/image_quality.h"
+#include "image/measurement_operator.h"
+
+namespace contimg::image {
+
+struct ImageTimings {
+  double prepare_s = 0;   // weights, plan, compression
+  double dirty_s = 0;     // dirty image and PSF
+  double clean_s = 0;     // minor and major cycles
+  double major_s = 0;     // of which in major cycles
+  double products_s = 0;  // restore, resample, beam, smearing, FITS
+  double quality_s = 0;
+  double publish_s = 0;  // until the files are safe on the disk and have their names
+  double total_s = 0;
+};
+
+// One band of a spectral run.
+struct BandFigures {
+  double frequency_hz = 0;  // weighted mean
+  double bandwidth_hz = 0;
+  double rms_jy = 0;  // of the band's residual
+};
+// A source whose spectral index could be told.
+struct SpectralIndex {
+  double ra_deg = 0, dec_deg = 0;
+  double flux_jy = 0;  // apparent: attenuated by the primary beam
+  double index = 0;    // of the sky: the beam's own run with frequency is taken out
+  double error = 0;
+};
+
+struct ImageReport {
+  std::vector<std::filesystem::path> products;
+  GaussianBeam beam;
+  CleanReport clean;
+  OperatorFigures figures;
+  ImageQuality quality;
+  double model_flux_jy = 0;
+  double thermal_jy = 0;
+  std::vector<BandFigures> bands;      // empty without spectra
+  std::vector<SpectralIndex> spectra;  // brightest first
+  ImageTimings timings;
+};
+
+nlohmann::json ToJson(const ImageReport& report);
+
+}  // namespace contimg::image

@@ -1,0 +1,146 @@
+#include "image/image_quality.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "config/settings.h"
+#include "image/plane.h"
+#include "image/sky_coordinates.h"
+
+namespace contimg::image {
+namespace {
+
+// Noise of 1 mJy with a source of `peak` Jy in the middle of the image, and the residual without it.
+class ImageQualityTest : public testing::Test {
+ protected:
+  static constexpr std::size_t kSize = 256;
+  ImageQualityTest() : image_(kSize, kSize), residual_(kSize, kSize), pb_(kSize, kSize), smear_(kSize, kSize) {
+    header_.geometry.nx = header_.geometry.ny = kSize;
+    header_.geometry.cell_rad = Angle::Arcsec(3).rad();
+    header_.centre = {1, 0.5};
+    header_.beam = GaussianBeam{Angle::Arcsec(15).rad(), Angle::Arcsec(12).rad(), 0};
+    std::mt19937 random(3);
+    std::normal_distribution<float> noise(0, 1e-3F);
+    for (std::size_t i = 0; i < residual_.pixels.size(); ++i) {
+      image_.pixels[i] = residual_.pixels[i] = noise(random);
+      pb_.pixels[i] = smear_.pixels[i] = 1;
+    }
+    image_.view()(kSize / 2, kSize / 2) += 0.5F;
+    input_.image = image_.view();
+    input_.residual = residual_.view();
+    input_.pb = pb_.view();
+    input_.smear = smear_.view();
+    input_.header = &header_;
+    input_.thermal_jy = 1e-3;
+  }
+  ImageQuality Assess() const { return AssessImage(input_, settings_, 2); }
+  static const QualityGate* Find(const ImageQuality& quality, const std::string& name) {
+    for (const QualityGate& gate : quality.gates) {
+      if (gate.name == name) return &gate;
+    }
+    return nullptr;
+  }
+
+  Plane image_, residual_, pb_, smear_;
+  FitsHeader header_;
+  QualityInput input_;
+  ImageSettings settings_;
+};
+
+TEST_F(ImageQualityTest, FiguresOfNoiseAndOneSource) {
+  const ImageQuality q = Assess();
+  EXPECT_NEAR(q.rms_jy, 1e-3, 2e-5);
+  EXPECT_NEAR(q.rms_over_thermal, 1, 0.02);
+  EXPECT_NEAR(q.peak_jy, 0.5, 4e-3);
+  EXPECT_NEAR(q.dynamic_range, 500, 20);
+  EXPECT_NEAR(q.residual.skewness, 0, 0.05);
+  EXPECT_NEAR(q.residual.kurtosis, 0, 0.1);
+  EXPECT_EQ(q.grade, "A");
+  for (const char* name : {"rms_over_thermal", "local_rms_ratio", "dynamic_range", "beam_axes", "negative_ratio",
+                           "bowl", "flagged_fraction"}) {
+    ASSERT_NE(Find(q, name), nullptr) << name;
+    EXPECT_EQ(Find(q, name)->grade, "A") << name;
+  }
+  EXPECT_EQ(Find(q, "kurtosis"), nullptr);  // off by default
+  const nlohmann::json json = ToJson(q);
+  EXPECT_EQ(json["local_rms_map_jy"].size(), 16U);
+  EXPECT_NEAR(json["local_rms_map_jy"][8][8], 1e-3, 2e-4);
+}
+
+TEST_F(ImageQualityTest, EachGateGradesByHowFarItIsMissed) {
+  const struct {
+    double limit;
+    const char* grade;
+  } cases[] = {{1.1, "A"}, {0.8, "B"}, {0.5, "C"}, {0.2, "F"}};  // the ratio is 1
+  for (const auto& c : cases) {
+    settings_.gate_rms_ratio = c.limit;
+    const ImageQuality q = Assess();
+    EXPECT_EQ(Find(q, "rms_over_thermal")->grade, c.grade) << c.limit;
+    EXPECT_EQ(Find(q, "rms_over_thermal")->passed, c.limit > 1);
+    EXPECT_EQ(q.grade, c.grade);  // the worst gate decides
+  }
+}
+
+TEST_F(ImageQualityTest, EveryGateCanFail) {
+  settings_.gate_rms_ratio = 0.1;
+  settings_.gate_local_rms = 0.5;
+  settings_.gate_dynamic_range = 1e6;
+  settings_.gate_peak_jy = 10;
+  settings_.gate_beam_axes = 0.1;
+  settings_.gate_negative = 1e-6;
+  settings_.gate_flagged = 0.01;
+  input_.flagged_fraction = 0.2;
+  settings_.gate_residual_peak = 0.01;
+  settings_.gate_bowl = 0.01;
+  settings_.gate_skewness = 0.01;
+  settings_.gate_kurtosis = 0.01;
+  residual_.view()(10, 10) = 0.1F;  // left by CLEAN
+  for (std::size_t y = 120; y < 136; ++y) {
+    for (std::size_t x = 120; x < 136; ++x) residual_.view()(y, x) -= 2e-3F;  // a bowl about the source
+  }
+  const ImageQuality q = Assess();
+  EXPECT_EQ(q.gates.size(), 11U);
+  for (const QualityGate& gate : q.gates) EXPECT_FALSE(gate.passed) << gate.name << " " << gate.value;
+  EXPECT_EQ(q.grade, "F");
+  input_.deconvolved = false;  // a dirty image is not judged for what CLEAN would have left
+  EXPECT_EQ(Assess().gates.size(), 7U);
+}
+
+TEST_F(ImageQualityTest, CatalogueGates) {
+  std::vector<CatalogueSource> sources;
+  for (int i = 0; i < 8; ++i) {
+    const std::size_t x = 40 + 25 * static_cast<std::size_t>(i), y = 60;
+    if (i < 4) image_.view()(y, x) += 0.12F;  // twenty per cent too bright, half of them missing
+    const double l = -(static_cast<double>(x) - kSize / 2.0) * header_.geometry.cell_rad;
+    const double m = (static_cast<double>(y) - kSize / 2.0) * header_.geometry.cell_rad;
+    sources.push_back({DirectionOfCosines(header_.centre, l, m), 0.1});
+  }
+  input_.catalogue = &sources;
+  settings_.gate_matches = 3;
+  settings_.gate_matched = 0.9;
+  settings_.gate_flux_ratio = 0.1;
+  settings_.gate_flux_scatter = 1e-4;
+  settings_.gate_offset_beams = 1e-4;
+  const ImageQuality q = Assess();
+  ASSERT_TRUE(q.catalogue);
+  EXPECT_EQ(q.catalogue->expected, 8U);
+  EXPECT_EQ(q.catalogue->matches.size(), 4U);
+  for (const char* name : {"matched", "flux_ratio_error", "flux_scatter", "offset_beams"}) {
+    ASSERT_NE(Find(q, name), nullptr) << name;
+    EXPECT_FALSE(Find(q, name)->passed) << name << " " << Find(q, name)->value;
+  }
+  EXPECT_NEAR(Find(q, "flux_ratio_error")->value, 0.2, 0.05);
+  EXPECT_NEAR(Find(q, "matched")->value, 0.5, 1e-12);
+}
+
+TEST_F(ImageQualityTest, WithoutSignalTheGradeIsF) {
+  std::fill(image_.pixels.begin(), image_.pixels.end(), 0.0F);
+  std::fill(residual_.pixels.begin(), residual_.pixels.end(), 0.0F);
+  EXPECT_EQ(Assess().grade, "F");
+}
+
+}  // namespace
+}  // namespace contimg::image
