@@ -101,6 +101,13 @@ void FileIntake::Gone(const std::string& name) {
   pending_.erase(at);
 }
 
+std::string FileIntake::AnyRetrying() const {
+  if (n_failed_ == 0) return "";
+  const auto at =
+      std::find_if(pending_.begin(), pending_.end(), [](const auto& entry) { return entry.second.failures > 0; });
+  return at == pending_.end() ? "" : at->first;
+}
+
 void FileIntake::KeepOnly(const std::unordered_set<std::string>& names) {
   for (auto at = accepted_.begin(); at != accepted_.end();) {
     at = names.count(at->first) != 0 ? std::next(at) : accepted_.erase(at);

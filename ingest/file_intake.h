@@ -62,6 +62,8 @@ class FileIntake {
   std::size_t n_pending() const { return pending_.size(); }
   // Files that have failed at least once and wait to be tried again.
   std::size_t n_retrying() const { return n_failed_; }
+  // The name of one of them; empty: none.
+  std::string AnyRetrying() const;
   // Pending files that have not been looked into even once.
   std::size_t n_unseen() const { return pending_.size() - n_failed_; }
   // Files accepted and not forgotten since.

@@ -134,7 +134,8 @@ void PrintGroup(const ordered_json& group) {
   const auto line = [](const char* key, const std::string& value) {
     if (!value.empty() && value != "-") fmt::print("  {:<10} {}\n", key, value);
   };
-  fmt::print("{}  {}, {} attempts\n", text("id"), text("state"), group["attempts"].get<int>());
+  const int attempts = group["attempts"].get<int>();
+  fmt::print("{}  {}, {} attempt{}\n", text("id"), text("state"), attempts, attempts == 1 ? "" : "s");
   if (!text("error").empty()) line("cause", text("error_kind") + ": " + text("error"));
   line("next", text("next"));
   if (group.contains("log")) line("log", text("log"));

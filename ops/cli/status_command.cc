@@ -130,6 +130,7 @@ std::string Screen(const ordered_json& s) {
   const auto troubles = s.value("troubles", ordered_json::array());
   text += fmt::format("contimg-stream  {}{}\n", s.value("daemon", "?"),
                       ready ? troubles.empty() ? ", all is well" : ", needs a look" : ", not ready");
+  if (const std::string why = s.value("not_ready_because", ""); !why.empty()) text += fmt::format("  {}\n", why);
   if (s.contains("uptime_s")) {
     text += fmt::format("  process {} for {}, version {}\n", s["pid"].get<int>(), Duration(s["uptime_s"]),
                         s["version"].get<std::string>());

@@ -83,7 +83,8 @@ class Daemon {
   void AddRoutes();
   std::vector<std::string> Troubles();
   std::string StatusLine();
-  bool Ready() const;
+  bool Ready() const { return NotReadyBecause().empty(); }
+  std::string NotReadyBecause() const;
   ordered_json Status();
 
   DaemonOptions options_;
@@ -184,8 +185,15 @@ void Daemon::LookAtDisk() {
   disk_levels_before_ = disks_.levels;
 }
 
-bool Daemon::Ready() const {
-  return ingest_.directory_present() && ingest_.caught_up() && writes_.trouble().empty() && !stop_by_;
+// Empty when ready.
+std::string Daemon::NotReadyBecause() const {
+  if (stop_by_) return "it is stopping";
+  if (!writes_.trouble().empty()) return "the queue cannot be written";
+  if (!ingest_.directory_present()) return "the incoming directory cannot be read";
+  if (!ingest_.caught_up()) {
+    return fmt::format("{} files of the incoming directory are still to be looked into", ingest_.n_pending());
+  }
+  return "";
 }
 
 std::vector<std::string> Daemon::Troubles() {
@@ -239,6 +247,7 @@ ordered_json Daemon::Status() {
   status["started_at"] = UtcTime::FromUnix(started_unix_).Iso8601();
   status["uptime_s"] = clock_.Steady() - started_;
   status["ready"] = Ready();
+  status["not_ready_because"] = NotReadyBecause();
   status["troubles"] = Troubles();
   ordered_json& incoming = status["incoming"];
   incoming["directory"] = paths_.roots().input.string();
@@ -318,12 +327,15 @@ void Daemon::AddRoutes() {
   router_.Add({"GET", "/healthz", "200 while the service's loop turns.", [](const HttpRequest&) {
                  return HttpResponse{200, "application/json", "{\"alive\":true}\n"};
                }});
-  router_.Add({"GET", "/readyz", "200 when files are noticed and the queue can be written, else 503.",
-               [this](const HttpRequest&) {
-                 const bool ready = Ready();
-                 return HttpResponse{ready ? 200 : 503, "application/json",
-                                     ordered_json{{"ready", ready}, {"troubles", Troubles()}}.dump() + "\n"};
-               }});
+  router_.Add(
+      {"GET", "/readyz", "200 when files are noticed and the queue can be written, else 503.",
+       [this](const HttpRequest&) {
+         const bool ready = Ready();
+         return HttpResponse{
+             ready ? 200 : 503, "application/json",
+             ordered_json{{"ready", ready}, {"not_ready_because", NotReadyBecause()}, {"troubles", Troubles()}}.dump() +
+                 "\n"};
+       }});
   router_.Add({"GET", "/api/v1/status", "Everything on one screen, as JSON.", [this](const HttpRequest&) {
                  return HttpResponse{200, "application/json", Status().dump() + "\n"};
                }});

@@ -520,7 +520,8 @@ std::vector<std::string> IngestService::Troubles() const {
     troubles.push_back(fmt::format("{}: the incoming directory cannot be read", watcher_.directory().string()));
   }
   if (intake_.n_retrying() > 0) {
-    troubles.push_back(fmt::format("{} files cannot be read yet and will be tried again", intake_.n_retrying()));
+    troubles.push_back(fmt::format("{} files cannot be read yet and will be tried again ({})", intake_.n_retrying(),
+                                   intake_.AnyRetrying()));
   }
   return troubles;
 }
