@@ -48,11 +48,11 @@ class Bench:
             CONTIMG_DISK_WARN_USED_FRACTION="0.999", CONTIMG_DISK_CRITICAL_USED_FRACTION="0.9999")
         self.missed = []
 
-    def say(self, name, value, limit=None, unit="s"):
-        verdict = ""
+    def say(self, name, value, limit=None, unit="s", more=""):
+        verdict = more
         if limit is not None:
             good = value < limit
-            verdict = f"  (< {limit:g} {unit}{'' if good else ': MISSED'})"
+            verdict = f"  (< {limit:g} {unit}{'' if good else ': MISSED'}){more}"
             if not good:
                 self.missed.append(name)
         print(f"{name:<58} {value:9.3f} {unit}{verdict}", flush=True)
@@ -105,7 +105,8 @@ class Bench:
             cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
             if done.returncode != 0:
                 sys.exit(f"contimg {' '.join(words)}: {done.stderr.decode()}")
-        self.say(f"contimg {' '.join(words)} [{len(done.stdout)} bytes]"[:58], statistics.median(walls), 0.2)
+        self.say(f"contimg {' '.join(words)} [{len(done.stdout)} bytes]"[:58], statistics.median(walls), 0.2,
+                 more=f"  {statistics.median(cpus):.3f} s of processor time")
         return done.stdout
 
     def commands(self):
