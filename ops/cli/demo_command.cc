@@ -1,7 +1,10 @@
-// `contimg demo`: the pipeline on a simulated drift scan, in a folder of its own. The real daemon takes the files in
-// and converts them; then every tile is imaged and its sources are compared with what was simulated.
+// `contimg demo`: the whole pipeline on a simulated drift scan, in a folder of its own. The correlator is simulated,
+// with corrupted gains and interference; the daemon is the real one. What it makes is compared with what was simulated.
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,12 +13,16 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "calibrate/sky_model.h"
 #include "config/error.h"
 #include "config/product_paths.h"
 #include "config/units.h"
@@ -24,7 +31,9 @@
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/daemon/child_process.h"
+#include "ops/runner/job.h"
 #include "state/group_store.h"
+#include "state/product_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -34,8 +43,8 @@ using Clock = std::chrono::steady_clock;
 
 struct DemoArgs {
   std::string folder = "contimg-demo";
-  int tiles = 3;
-  bool full = false;
+  int tiles = 4;
+  bool full = false, keep = false;
 };
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -93,13 +102,47 @@ class Step {
   std::optional<ChildEnd> end_;
 };
 
+// Where the scan begins: 3C286 crosses the meridian in the first tile and calibrates the others.
+constexpr const char* kCalibrator = "3C286";
+constexpr double kSmallestJy = 0.02, kLargestJy = 0.8;
+
+// The sky of the scan: sources of random places and fluxes about the tiles' path, 3C286 among them. A catalogue of it
+// is what the pipeline may know; the simulator draws it.
+std::size_t WriteSky(const fs::path& path, const calibrate::FluxStandard& calibrator, int tiles) {
+  std::mt19937_64 random(20251013);
+  const auto uniform = [&] { return static_cast<double>(random() >> 11) * 0x1p-53; };
+  const auto flux = [&](double ghz) {
+    double log_flux = 0, power = 1;
+    for (const double a : calibrator.coefficients) log_flux += a * power, power *= std::log10(ghz);
+    return std::pow(10.0, log_flux);
+  };
+  std::ofstream file(path);
+  file << "name,ra_deg,dec_deg,flux_jy,spectral_index\n";
+  const double alpha = std::log(flux(1.498) / flux(1.311)) / std::log(1.498 / 1.311);
+  file << fmt::format("{},{:.6f},{:.6f},{:.5f},{:.4f}\n", kCalibrator, calibrator.ra_deg, calibrator.dec_deg, flux(1.4),
+                      alpha);
+  const double width_deg = 5 + 1.3 * tiles, height_deg = 5;
+  // About 15 sources a square degree above 20 mJy; counts fall with the power 0.9 of the flux.
+  const auto n = static_cast<std::size_t>(15 * width_deg * height_deg);
+  for (std::size_t i = 0; i < n; ++i) {
+    const double dec = calibrator.dec_deg + (uniform() - 0.5) * height_deg;
+    const double ra =
+        calibrator.ra_deg + (uniform() * width_deg - 2.5) / std::cos(Angle::Degrees(calibrator.dec_deg).rad());
+    const double jy = std::min(kLargestJy, kSmallestJy * std::pow(1 - uniform(), -1 / 0.9));
+    file << fmt::format("demo{},{:.6f},{:.6f},{:.5f},-0.7\n", i, ra, dec, jy);
+  }
+  return n + 1;
+}
+
 struct TileResult {
-  std::string group;
+  std::string group, state, tables;
   std::size_t n_sources = 0;      // simulated ones bright enough to be compared
+  std::size_t n_found = 0;        // of these, with a peak above five times the noise at their place
   double median_ratio = 0;        // measured / (simulated × beam × smearing)
   double median_offset_beam = 0;  // of positions, in beams
-  double rms_jy = 0;
-  double image_s = 0;
+  double rms_jy = 0, over_thermal = 0;
+  std::map<std::string, double> seconds;  // per stage
+  double wait_s = 0;                      // from the first file to the record
   fs::path picture;
 };
 
@@ -111,11 +154,9 @@ double Median(std::vector<double> values) {
 
 // Peaks of the restored image near the simulated sources above 20 times the noise, against truth.
 void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& tile) {
-  const nlohmann::json metrics = nlohmann::json::parse(std::ifstream(prefix.string() + ".metrics.json"));
   const nlohmann::json truth = nlohmann::json::parse(std::ifstream(truth_file));
   const image::FitsImage picture = image::ReadFitsImage(prefix.string() + ".image.fits");
   const image::FitsImage smear = image::ReadFitsImage(prefix.string() + ".smear.fits");
-  tile.rms_jy = metrics.at("quality").at("rms_jy");
   const image::ImageGeometry& geometry = picture.header.geometry;
   const image::GaussianBeam beam = picture.header.beam.value();
   const double beam_px = std::sqrt(beam.major_rad * beam.minor_rad) / geometry.cell_rad;
@@ -124,13 +165,20 @@ void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& til
   for (std::size_t i = 0; i < truth.at("sources").size(); ++i) {
     const double apparent = truth.at("apparent_jy")[i];
     if (apparent < 20 * tile.rms_jy) continue;
+    ++tile.n_sources;
     const auto cosines = image::CosinesOfDirection(
         picture.header.centre, {Angle::Degrees(truth["sources"][i][0]), Angle::Degrees(truth["sources"][i][1])});
-    if (!cosines) continue;
+    if (!cosines) {
+      --tile.n_sources;
+      continue;
+    }
     const image::PixelPosition at = image::DirectionToPixel(geometry, cosines->l, cosines->m);
     const std::ptrdiff_t x0 = std::lround(at.x), y0 = std::lround(at.y);
     const auto reach = static_cast<std::ptrdiff_t>(std::ceil(beam_px / 2));
-    if (x0 < reach + 1 || y0 < reach + 1 || x0 + reach + 1 >= nx || y0 + reach + 1 >= ny) continue;
+    if (x0 < reach + 1 || y0 < reach + 1 || x0 + reach + 1 >= nx || y0 + reach + 1 >= ny) {
+      --tile.n_sources;  // outside the image
+      continue;
+    }
     std::ptrdiff_t bx = x0, by = y0;
     const auto pixel = [&](std::ptrdiff_t x, std::ptrdiff_t y) {
       return static_cast<double>(picture.pixels[static_cast<std::size_t>(y * nx + x)]);
@@ -147,131 +195,256 @@ void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& til
     const double peak = pixel(bx, by) - 0.25 * ((pixel(bx - 1, by) - pixel(bx + 1, by)) * dx +
                                                 (pixel(bx, by - 1) - pixel(bx, by + 1)) * dy);
     const double loss = smear.pixels[static_cast<std::size_t>(y0 * nx + x0)];
+    if (peak > 5 * tile.rms_jy) ++tile.n_found;
     ratios.push_back(peak / (apparent * loss));
     offsets.push_back(std::hypot(static_cast<double>(bx) + dx - at.x, static_cast<double>(by) + dy - at.y) / beam_px);
   }
-  tile.n_sources = ratios.size();
   tile.median_ratio = Median(ratios);
   tile.median_offset_beam = Median(offsets);
 }
 
 // Waits until every group has come to an end; prints a line when the picture changes.
-void WaitForGroups(const fs::path& database, std::size_t expected, Step& daemon) {
+void WaitForGroups(const fs::path& database, std::size_t expected, double limit_s, Step& daemon) {
+  const auto start = Clock::now();
   std::string shown;
   for (;;) {
     if (!daemon.Running()) daemon.Fail();
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     if (!fs::exists(database)) continue;
     state::GroupStore store(database);
-    std::size_t done = 0, dead = 0, known = 0;
-    for (const auto& group : store.List({})) {
+    std::size_t done = 0, known = 0;
+    std::string line, dead;
+    for (const auto& group : store.List({{}, "", "", {}, 0, 0, false})) {
       ++known;
       done += group.state == state::GroupState::kDone ? 1 : 0;
-      dead += group.state == state::GroupState::kDead ? 1 : 0;
+      if (group.state == state::GroupState::kDead) dead = group.id + ": " + group.error;
+      if (group.state == state::GroupState::kRunning) line += fmt::format("; {} {}", group.id, group.stage);
     }
-    const std::string line = fmt::format("  {} of {} groups known, {} converted", known, expected, done);
+    line = fmt::format("   {} of {} tiles known, {} done{}", known, expected, done, line);
     if (line != shown) fmt::print("{}\n", line);
+    std::fflush(stdout);
     shown = line;
-    if (dead > 0)
-      throw Error(ErrorKind::kBug, "demo", database.string(), "holds a dead group; see `contimg queue list`");
+    if (!dead.empty()) throw Error(ErrorKind::kBug, "demo", database.string(), "a tile was given up: " + dead);
     if (done == expected) return;
+    if (SecondsSince(start) > limit_s) {
+      throw Error(ErrorKind::kTimeout, "demo", database.string(),
+                  fmt::format("{} of {} tiles are not done after {:.0f} s; see `contimg queue list` and daemon.log",
+                              expected - done, expected, limit_s));
+    }
   }
 }
 
+// What the databases say about a tile.
+void ReadRecords(const ProductPaths& paths, TileResult& tile) {
+  state::GroupStore groups(paths.Database(StateDatabase::kIngest));
+  if (const auto row = groups.Find(tile.group)) {
+    tile.state = state::ToString(row->state);
+    tile.wait_s = row->finished_at - row->first_file_at;
+  }
+  state::ProductStore products(paths.Database(StateDatabase::kProducts));
+  const auto jobs = products.JobsOf(tile.group);
+  if (jobs.empty()) return;
+  const auto report = ParseJobReport(nlohmann::json::parse(jobs.front().report_json), tile.group);
+  for (const auto& job : jobs) {  // a tile that waited for its calibration took two
+    const nlohmann::json timings = nlohmann::json::parse(job.timings_json);
+    for (const auto& [stage, figures] : timings.items()) {
+      tile.seconds[stage] += figures.value("seconds", 0.0);
+    }
+  }
+  for (const fs::path& table : report.applied) {
+    const auto name = ParseProductName(table);
+    if (name) tile.tables += std::string(ToString(name->cal_kind)) + " ";
+  }
+  if (!report.calibration.empty()) tile.tables += "(own)";
+  if (report.quality.contains("quality")) {
+    tile.rms_jy = report.quality["quality"].value("rms_jy", 0.0);
+    tile.over_thermal = report.quality["quality"].value("rms_over_thermal", 0.0);
+  }
+}
+
+// A port that is free now: the first choice when it is.
+int FreePort(int wanted) {
+  for (const int port : {wanted, 0}) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    const int on = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    socklen_t size = sizeof address;
+    const bool bound = ::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                       ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+    ::close(socket);
+    if (bound) return ntohs(address.sin_port);
+  }
+  return wanted;
+}
+
+// The daemon of an earlier `demo --keep` in this folder.
+void StopKeptDaemon(const fs::path& pid_file) {
+  pid_t pid = 0;
+  if (!(std::ifstream(pid_file) >> pid) || pid <= 1) return;
+  std::error_code gone;
+  const fs::path program = fs::read_symlink(fmt::format("/proc/{}/exe", pid), gone);
+  if (gone || program.filename().string().rfind("contimg-stream", 0) != 0) return;
+  ::kill(pid, SIGTERM);
+  for (int i = 0; i < 300 && ::kill(pid, 0) == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+}
+
+// The daemon once more, as a process that outlives this one.
+void LeaveDaemon(const fs::path& program, const fs::path& folder) {
+  const pid_t child = ::fork();
+  if (child < 0) throw SystemError("demo", program.string(), "cannot start", errno);
+  if (child == 0) {
+    ::setsid();
+    const int log = ::open((folder / "daemon.log").c_str(), O_WRONLY | O_APPEND | O_CREAT, 0640);
+    const int nothing = ::open("/dev/null", O_RDONLY);
+    if (log < 0 || nothing < 0) ::_exit(127);
+    ::dup2(nothing, 0);
+    ::dup2(log, 1);
+    ::dup2(log, 2);
+    ::execl(program.c_str(), program.c_str(), nullptr);
+    ::_exit(127);
+  }
+  std::ofstream(folder / "daemon.pid") << child << "\n";
+  fmt::print("the daemon goes on as process {}; `kill {}` stops it\n", child, child);
+}
+
+std::string Seconds(const TileResult& tile, const char* stage) {
+  const auto at = tile.seconds.find(stage);
+  return at == tile.seconds.end() ? "-" : fmt::format("{:.1f}", at->second);
+}
+
 void Demo(const DemoArgs& args) {
-  const fs::path self = fs::read_symlink("/proc/self/exe");
+  const fs::path self = fs::read_symlink("/proc/self/exe"), stream = self.parent_path() / "contimg-stream";
   const fs::path folder = fs::absolute(args.folder);
   const fs::path mark = folder / ".contimg-demo";
   if (fs::exists(folder) && !fs::is_empty(folder) && !fs::exists(mark)) {
     throw Error(ErrorKind::kUsage, "demo", folder.string(),
                 "is not empty and not of an earlier demo; name another --dir");
   }
+  StopKeptDaemon(folder / "daemon.pid");
   fs::remove_all(folder);
   fs::create_directories(folder / "sky");
   std::ofstream(mark) << "made by contimg demo; removed by its next run\n";
   for (const char* name : {"scratch", "state"}) fs::create_directories(folder / name);
-  ::setenv("CONTIMG_SCRATCH_DIR", (folder / "scratch").c_str(), 1);
-  ::setenv("CONTIMG_STATE_DIR", (folder / "state").c_str(), 1);
-  ::setenv("CONTIMG_HTTP_LISTEN", "127.0.0.1:9119", 1);
-  ::setenv("CONTIMG_INGEST_STABLE_S", "1", 1);
-  // A demonstration machine has small disks: only the relative watermark counts.
-  ::setenv("CONTIMG_DISK_CRITICAL_USED_FRACTION", "0.99", 1);
-  DirectoryRoots roots;
-  roots.scratch = folder / "scratch";
-  roots.state = folder / "state";
-  roots.images = folder / "scratch" / "images";
-  roots.output = folder / "scratch" / "ms";
-  const ProductPaths paths(roots);
+  const int port = FreePort(9119);
+  const std::vector<std::pair<std::string, std::string>> environment = {
+      {"CONTIMG_SCRATCH_DIR", folder / "scratch"},
+      {"CONTIMG_STATE_DIR", folder / "state"},
+      {"CONTIMG_HTTP_LISTEN", fmt::format("127.0.0.1:{}", port)},
+      {"CONTIMG_INGEST_STABLE_S", "1"},
+      {"CONTIMG_QUEUE_ORDER", "oldest"},
+      // A demonstration machine has small disks: only the relative watermark counts.
+      {"CONTIMG_DISK_CRITICAL_USED_FRACTION", "0.99"},
+      // Fewer antennas see less far; their image is smaller.
+      {"CONTIMG_IMAGE_SIZE", args.full ? "4800" : "2048"},
+      {"CONTIMG_IMAGE_CELL_ARCSEC", args.full ? "3" : "5"},
+  };
+  for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
+  {
+    std::ofstream file(folder / "environment");
+    for (const auto& [name, value] : environment) file << "export " << name << "='" << value << "'\n";
+  }
+  const ProductPaths paths(Roots(CurrentSettings().values));
   const fs::path incoming = folder / "scratch" / "incoming";
   fs::create_directories(incoming);
+  const calibrate::FluxStandard& calibrator = *calibrate::FindFluxStandard(kCalibrator);
 
   const auto start = Clock::now();
-  fmt::print("contimg demo: {} tiles in {}\n1. the daemon starts; status at http://127.0.0.1:9119/api/v1/status\n",
-             args.tiles, folder.string());
-  Step daemon({(self.parent_path() / "contimg-stream").string(), "--log-level", "info"}, folder / "daemon.log");
+  fmt::print("contimg demo: {} tiles of five minutes each, in {}\n", args.tiles, folder.string());
+  const std::size_t n_sky = WriteSky(folder / "sky" / "catalogue.csv", calibrator, args.tiles);
+  fmt::print("1. a sky of {} sources; the pipeline gets a catalogue of it\n", n_sky);
+  Step({self.string(), "catalog", "import", "csv", (folder / "sky" / "catalogue.csv").string(), "--name", "nvss"},
+       folder / "catalog.log")
+      .Finish();
+  fmt::print("2. the daemon starts; status at http://127.0.0.1:{}/\n", port);
+  std::optional<Step> daemon;
+  daemon.emplace(std::vector<std::string>{stream.string(), "--log-level", "info"}, folder / "daemon.log");
 
-  fmt::print("2. the correlator (simulated) writes {} subband files a tile into {}\n", 16, incoming.string());
-  std::vector<std::string> simulate{self.string(),  "simulate",
-                                    "--out",        incoming.string(),
-                                    "--truth",      (folder / "sky").string(),
-                                    "--dec",        "37.2",
-                                    "--random-sky", "30",
-                                    "--tiles",      std::to_string(args.tiles)};
-  if (!args.full) simulate.insert(simulate.end(), {"--antennas", "48", "--channels", "12", "--integrations", "12"});
-  Step(simulate, folder / "simulate.log").Finish();
+  fmt::print(
+      "3. the correlator (simulated) writes 16 files a tile: {} transits in the first; gains of any phase, drifting; "
+      "interference\n",
+      kCalibrator);
+  std::fflush(stdout);
+  std::vector<std::string> simulate{self.string(), "simulate",
+                                    "--out",       incoming.string(),
+                                    "--truth",     (folder / "sky").string(),
+                                    "--transit",   fmt::format("{:.6f},{:.6f}", calibrator.ra_deg, calibrator.dec_deg),
+                                    "--catalog",   (folder / "sky" / "catalogue.csv").string(),
+                                    "--gains",     "0.2,180",
+                                    "--drift",     "0.02,10",
+                                    "--delays",    "5",
+                                    "--bandpass",  "0.05",
+                                    "--rfi",       "4,3,1",
+                                    "--dead",      "1",
+                                    "--tiles",     std::to_string(args.tiles)};
+  if (!args.full) simulate.insert(simulate.end(), {"--antennas", "40", "--channels", "12"});
+  Step simulator(simulate, folder / "simulate.log");
 
-  fmt::print("3. the daemon groups, converts and publishes\n");
-  WaitForGroups(paths.Database(StateDatabase::kIngest), static_cast<std::size_t>(args.tiles), daemon);
-  const double converted_s = SecondsSince(start);
+  fmt::print("4. the daemon groups, flags, solves, calibrates, images, judges and records\n");
+  WaitForGroups(paths.Database(StateDatabase::kIngest), static_cast<std::size_t>(args.tiles),
+                (args.full ? 240 : 120) * (args.tiles + 1), *daemon);
+  simulator.Finish();
+  const double done_s = SecondsSince(start);
 
-  fmt::print("4. every tile is imaged and compared with what was simulated\n");
   std::vector<TileResult> tiles;
   std::vector<fs::path> truths;
-  for (const auto& entry : fs::directory_iterator(folder / "sky")) truths.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(folder / "sky")) {
+    if (entry.path().filename().string().rfind("truth_", 0) == 0) truths.push_back(entry.path());
+  }
   std::sort(truths.begin(), truths.end());
   for (const fs::path& truth : truths) {
     TileResult tile;
     tile.group = truth.stem().string().substr(std::string("truth_").size());
-    const fs::path prefix = paths.ImagePrefix(tile.group);
-    fs::create_directories(prefix.parent_path());
-    const auto image_start = Clock::now();
-    std::vector<std::string> command{self.string(), "image", paths.ScienceMs(tile.group).string(), "--out",
-                                     prefix.string()};
-    if (!args.full) command.insert(command.end(), {"--size", "2048", "--cell", "6"});
-    Step(command, folder / "image.log").Finish();
-    tile.image_s = SecondsSince(image_start);
-    tile.picture = prefix.string() + ".qa.png";
-    Compare(truth, prefix, tile);
-    tiles.push_back(tile);
-    fmt::print("  {} imaged\n", tile.group);
+    ReadRecords(paths, tile);
+    tile.picture = paths.QaPicture(tile.group);
+    Compare(truth, paths.ImagePrefix(tile.group), tile);
+    tiles.push_back(std::move(tile));
   }
-
-  fmt::print("\n{:<20} {:>8} {:>11} {:>13} {:>12} {:>8}\n", "tile", "sources", "flux ratio", "offset (beam)",
-             "rms (mJy)", "image s");
+  fmt::print("\n{:<20} {:<14} {:>9} {:>7} {:>8} {:>8} {:>9}   seconds: {:>7} {:>5} {:>5} {:>5} {:>6} {:>5}\n", "tile",
+             "tables", "found", "flux", "offset", "rms", "rms over", "convert", "flag", "solve", "apply", "image",
+             "write");
+  fmt::print("{:<20} {:<14} {:>9} {:>7} {:>8} {:>8} {:>9}\n", "", "", "sources", "ratio", "(beam)", "(mJy)", "thermal");
   for (const TileResult& tile : tiles) {
-    fmt::print("{:<20} {:>8} {:>11.4f} {:>13.4f} {:>12.3f} {:>8.1f}\n", tile.group, tile.n_sources, tile.median_ratio,
-               tile.median_offset_beam, tile.rms_jy * 1e3, tile.image_s);
+    fmt::print(
+        "{:<20} {:<14} {:>9} {:>7.4f} {:>8.4f} {:>8.3f} {:>9.2f}            {:>7} {:>5} {:>5} {:>5} {:>6} {:>5}\n",
+        tile.group, tile.tables, fmt::format("{}/{}", tile.n_found, tile.n_sources), tile.median_ratio,
+        tile.median_offset_beam, tile.rms_jy * 1e3, tile.over_thermal, Seconds(tile, "convert"), Seconds(tile, "flag"),
+        Seconds(tile, "solve"), Seconds(tile, "apply"), Seconds(tile, "image"), Seconds(tile, "write"));
   }
   fmt::print(
       "\nsources: simulated ones above 20 times the noise; flux ratio and offset: medians against truth × beam × "
-      "smearing\n{:.1f} s until all tiles were converted, {:.1f} s in all\n",
-      converted_s, SecondsSince(start));
+      "smearing\n{:.0f} s until all tiles were done, {:.0f} s in all\n",
+      done_s, SecondsSince(start));
   for (const TileResult& tile : tiles) fmt::print("picture: {}\n", tile.picture.string());
-  fmt::print("look further: contimg inspect {}\n", paths.ScienceMs(tiles.front().group).string());
+  fmt::print("look further: . {0}/environment; {1} products lineage {2}\n", folder.string(), self.string(),
+             paths.Image(tiles.back().group, ImageKind::kImage).string());
+  if (args.keep) {
+    daemon.reset();
+    LeaveDaemon(stream, folder);
+    fmt::print("status page: http://127.0.0.1:{}/\n", port);
+  } else {
+    fmt::print("status page: http://127.0.0.1:{}/ while it runs; --keep leaves it running\n", port);
+  }
 }
 
 }  // namespace
 
 void AddDemoCommand(CLI::App& app) {
   auto args = std::make_shared<DemoArgs>();
-  CLI::App* command =
-      app.add_subcommand("demo",
-                         "The pipeline on a simulated drift scan, in a folder of its own: the daemon converts, "
-                         "every tile is imaged and compared with what was simulated");
+  CLI::App* command = app.add_subcommand("demo",
+                                         "The whole pipeline on a simulated drift scan, in a folder of its own: the "
+                                         "daemon calibrates and images every tile, the result is compared with what "
+                                         "was simulated");
   command->add_option("--dir", args->folder, "folder to work in; an earlier demo there is replaced")
       ->capture_default_str();
-  command->add_option("--tiles", args->tiles, "tiles to simulate")->check(CLI::Range(1, 100))->capture_default_str();
+  command->add_option("--tiles", args->tiles, "tiles to simulate, the calibrator's included")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
   command->add_flag("--full", args->full, "tiles of full size (2.2 GB each) instead of small ones");
+  command->add_flag("--keep", args->keep, "leave the daemon and its status page running");
   command->callback([args] { Demo(*args); });
 }
 

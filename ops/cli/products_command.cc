@@ -155,7 +155,8 @@ void Show(const ProductsArgs& args) {
     fmt::print("  made by   job {}: {}, contimg {} on {}, {}, {:.1f} s, {}, settings {}\n", job->id, job->kind,
                job->program_version, job->host, UtcTime::FromUnix(job->started_at).Iso8601(),
                job->finished_at - job->started_at, Size(job->peak_memory_bytes), job->settings_hash);
-    for (const auto& [stage, figures] : Parsed(job->timings_json).items()) {
+    const json timings = Parsed(job->timings_json);
+    for (const auto& [stage, figures] : timings.items()) {
       fmt::print("    {:<8} {:>7.2f} s\n", stage, figures.value("seconds", 0.0));
     }
   }
