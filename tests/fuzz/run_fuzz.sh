@@ -5,6 +5,8 @@ set -eu
 build=$1
 seconds=$2
 seeds=$(dirname "$0")/corpus
+# The files that are fuzzed go to memory where there is some.
+if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
 cmake --build "$build" --target fuzz_chunk_index fuzz_uvh5
 for name in chunk_index uvh5; do
   mkdir -p "$build/corpus/$name"

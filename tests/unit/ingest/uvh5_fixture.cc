@@ -248,13 +248,17 @@ void Uvh5Fixture::WriteTo(const std::filesystem::path& path) const {
                writer.Layout({16, 1, 3, 1}));
 }
 
+void Remove(const H5::H5File& file, const std::string& name) { file.unlink(name); }
 void Remove(const std::filesystem::path& path, const std::string& name) {
-  H5::H5File(path.string(), H5F_ACC_RDWR).unlink(name);
+  Remove(H5::H5File(path.string(), H5F_ACC_RDWR), name);
 }
 
 void Put(const std::filesystem::path& path, const std::string& name, const std::vector<hsize_t>& shape,
          const std::vector<double>& values, const H5::DataType& type) {
-  H5::H5File file(path.string(), H5F_ACC_RDWR);
+  Put(H5::H5File(path.string(), H5F_ACC_RDWR), name, shape, values, type);
+}
+void Put(const H5::H5File& file, const std::string& name, const std::vector<hsize_t>& shape,
+         const std::vector<double>& values, const H5::DataType& type) {
   if (H5Lexists(file.getId(), name.c_str(), H5P_DEFAULT) > 0) file.unlink(name);
   const H5::DataSpace space =
       shape.empty() ? H5::DataSpace() : H5::DataSpace(static_cast<int>(shape.size()), shape.data());
@@ -263,7 +267,9 @@ void Put(const std::filesystem::path& path, const std::string& name, const std::
 }
 
 void PutString(const std::filesystem::path& path, const std::string& name, const std::string& text) {
-  H5::H5File file(path.string(), H5F_ACC_RDWR);
+  PutString(H5::H5File(path.string(), H5F_ACC_RDWR), name, text);
+}
+void PutString(const H5::H5File& file, const std::string& name, const std::string& text) {
   if (H5Lexists(file.getId(), name.c_str(), H5P_DEFAULT) > 0) file.unlink(name);
   const H5::StrType type(H5::PredType::C_S1, std::max<std::size_t>(text.size(), 1));
   file.createDataSet(name, type, H5::DataSpace()).write(text.c_str(), type);
@@ -289,7 +295,10 @@ void Overwrite(const std::filesystem::path& path, const std::string& name, const
 
 void OverwriteInOwnType(const std::filesystem::path& path, const std::string& name, const std::vector<hsize_t>& at,
                         const void* value) {
-  const H5::H5File file(path.string(), H5F_ACC_RDWR);
+  OverwriteInOwnType(H5::H5File(path.string(), H5F_ACC_RDWR), name, at, value);
+}
+void OverwriteInOwnType(const H5::H5File& file, const std::string& name, const std::vector<hsize_t>& at,
+                        const void* value) {
   const H5::DataSet data_set = file.openDataSet(name);
   WriteElement(data_set, at, value, data_set.getDataType());
 }

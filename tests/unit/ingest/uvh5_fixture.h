@@ -50,7 +50,13 @@ struct Uvh5Fixture {
   void WriteTo(const std::filesystem::path& path) const;
 };
 
-// Edits of a finished file.
+// Edits of a finished file: one that is open for writing, or one named by its path.
+void Remove(const H5::H5File& file, const std::string& name);
+void Put(const H5::H5File& file, const std::string& name, const std::vector<hsize_t>& shape,
+         const std::vector<double>& values, const H5::DataType& type = H5::PredType::IEEE_F64LE);
+void PutString(const H5::H5File& file, const std::string& name, const std::string& text);
+void OverwriteInOwnType(const H5::H5File& file, const std::string& name, const std::vector<hsize_t>& at,
+                        const void* value);
 void Remove(const std::filesystem::path& path, const std::string& name);
 // Replaces (or makes) a data set. An empty shape makes a scalar.
 void Put(const std::filesystem::path& path, const std::string& name, const std::vector<hsize_t>& shape,
