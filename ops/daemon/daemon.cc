@@ -277,6 +277,7 @@ ordered_json Daemon::Status() {
   status["jobs"] = jobs;
   status["late_subbands"] = n_late_files_;
   status["products_missing"] = reconciler_.n_missing();
+  status["comparing_records"] = reconciler_.active();
   status["dispatch_allowed"] = disks_.dispatch_allowed;
   const auto disk = [](const DiskSpace& space) {
     return ordered_json{{"free_bytes", space.free_bytes}, {"total_bytes", space.total_bytes}};

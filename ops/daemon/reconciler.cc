@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <utility>
@@ -15,6 +16,7 @@ using state::GroupState;
 constexpr const char* kActor = "reconciler";
 constexpr const char* kInputKind = "uvh5";
 constexpr int kPage = 500;
+constexpr std::size_t kAdoptAtOnce = 20;
 constexpr int kLongestLog = 20;  // sentences of one round in the log; the trails have all
 
 // The kind under which a product of this name is recorded (ops/runner/job.h); empty: none of ours.
@@ -195,9 +197,10 @@ void Reconciler::StepRecords(double now) {
 }
 
 void Reconciler::StepDirectories(double now) {
-  if (!unrecorded_.empty()) {  // one at a time: adding up the files of a Measurement Set takes a while
-    Adopt(unrecorded_.back(), now);
-    unrecorded_.pop_back();
+  if (!unrecorded_.empty()) {  // a few at a time: adding up the files of a Measurement Set takes a while
+    const std::size_t n = std::min(kAdoptAtOnce, unrecorded_.size());
+    Adopt({unrecorded_.end() - static_cast<std::ptrdiff_t>(n), unrecorded_.end()}, now);
+    unrecorded_.resize(unrecorded_.size() - n);
     return;
   }
   if (directories_.empty()) {
@@ -222,48 +225,60 @@ void Reconciler::StepDirectories(double now) {
   directories_.pop_back();
 }
 
-void Reconciler::Adopt(const fs::path& path, double now) {
-  const auto name = contimg::ParseProductName(path);
-  if (!name) return;
-  const bool calibrator = path.parent_path().parent_path() == paths_.roots().output / "calibrators";
-  const std::string kind = KindOf(*name, calibrator);
-  if (kind.empty()) return;
-  const auto group = groups_.Find(name->timestamp);
-  if (!group && kind != "mosaic") {
-    ++figures_.n_strange;
-    return LogSome(LogLevel::kWarning, name->timestamp,
-                   fmt::format("{} is in no record and of no known group; it is left alone", path.string()));
-  }
-  if (group && !AtRest(group->state)) return;
-  state::ProductRow row;
-  row.kind = kind;
-  row.path = path.string();
-  row.size_bytes = BytesOf(path);
-  if (group) {
-    row.group_id = group->id;
-    row.start_mjd = group->data_start_mjd;
-    row.end_mjd = group->data_end_mjd;
-  }
+void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
+  struct Found {
+    state::ProductRow row;
+    std::vector<std::string> parents;
+  };
+  std::vector<Found> all;
   notes_.clear();
-  Note(row.group_id, fmt::format("{} {} was there without a record and has one now", kind, row.path), LogLevel::kInfo,
-       now);
+  for (const fs::path& path : paths) {
+    const auto name = contimg::ParseProductName(path);
+    if (!name) continue;
+    const bool calibrator = path.parent_path().parent_path() == paths_.roots().output / "calibrators";
+    const std::string kind = KindOf(*name, calibrator);
+    if (kind.empty()) continue;
+    const auto group = groups_.Find(name->timestamp);
+    if (!group && kind != "mosaic") {
+      ++figures_.n_strange;
+      LogSome(LogLevel::kWarning, name->timestamp,
+              fmt::format("{} is in no record and of no known group; it is left alone", path.string()));
+      continue;
+    }
+    if (group && !AtRest(group->state)) continue;
+    Found found;
+    found.row.kind = kind;
+    found.row.path = path.string();
+    found.row.size_bytes = BytesOf(path);
+    if (group) {
+      found.row.group_id = group->id;
+      found.row.start_mjd = group->data_start_mjd;
+      found.row.end_mjd = group->data_end_mjd;
+      if (kind == "science_ms") {
+        for (const state::SubbandFileRow& file : groups_.Files(group->id)) {
+          if (file.status == "present") found.parents.push_back(file.path);
+        }
+      } else if (name->kind != ProductName::Kind::kCalTable) {
+        found.parents.push_back(paths_.ScienceMs(group->id).string());
+      }
+    }
+    Note(found.row.group_id, fmt::format("{} {} was there without a record and has one now", kind, found.row.path),
+         LogLevel::kInfo, now);
+    all.push_back(std::move(found));
+  }
+  if (all.empty()) return;
   WriteNotes();
   products_.database().Write([&] {
-    const std::int64_t id = products_.Save(row, now);
-    std::vector<std::int64_t> parents;
-    const auto add = [&](const std::string& parent) {
-      if (const auto found = products_.FindByPath(parent); found && found->id != id) parents.push_back(found->id);
-    };
-    if (kind == "science_ms" && group) {
-      for (const state::SubbandFileRow& file : groups_.Files(group->id)) {
-        if (file.status == "present") add(file.path);
+    for (const Found& found : all) {
+      const std::int64_t id = products_.Save(found.row, now);
+      std::vector<std::int64_t> parents;
+      for (const std::string& path : found.parents) {
+        if (const auto parent = products_.FindByPath(path); parent && parent->id != id) parents.push_back(parent->id);
       }
-    } else if (group && name->kind != ProductName::Kind::kCalTable) {
-      add(paths_.ScienceMs(group->id).string());
+      products_.Link(id, parents);
     }
-    products_.Link(id, parents);
   });
-  ++figures_.n_adopted;
+  figures_.n_adopted += static_cast<std::int64_t>(all.size());
 }
 
 bool Reconciler::HasProducts(const std::string& group) {

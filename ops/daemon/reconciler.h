@@ -58,7 +58,7 @@ class Reconciler {
   void StepRecords(double now);
   void StepDirectories(double now);
   void StepGroups(double now);
-  void Adopt(const std::filesystem::path& path, double now);
+  void Adopt(const std::vector<std::filesystem::path>& paths, double now);
   bool OnDisk(const std::filesystem::path& path);
   bool HasProducts(const std::string& group);  // recorded ones, input files aside
   void Note(const std::string& group, const std::string& detail, LogLevel level, double now);

@@ -255,7 +255,12 @@ class Soak:
         self.took = time.time() - begun
         self.kill()  # the last start brings records and products into agreement
         self.kills -= 1
-        time.sleep(8)
+        time.sleep(3)
+        for _ in range(120):
+            status = json.loads(self.run("status", "--json").stdout or "{}")
+            if status.get("comparing_records") is False:
+                break
+            time.sleep(0.5)
         self.daemon.send_signal(signal.SIGTERM)
         try:
             if self.daemon.wait(timeout=60) != 0:
