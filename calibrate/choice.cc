@@ -1,5 +1,6 @@
 #include "calibrate/choice.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -27,6 +28,7 @@ std::string Seconds(Microseconds us) { return fmt::format("{:.6f} s", static_cas
 Candidate Judge(const TableRecord& record, Microseconds t, double declination_deg, const ChoiceRule& rule) {
   if (record.status == TableStatus::kRetired) return {Fit::kUnfit, 0, "retired"};
   if (record.status == TableStatus::kFailed) return {Fit::kUnfit, 0, "failed its quality gate"};
+  if (record.status == TableStatus::kMissing) return {Fit::kUnfit, 0, "its files are missing"};
   const Microseconds from = OfMjd(record.valid_from_mjd), to = OfMjd(record.valid_to_mjd);
   if (to <= from) return {Fit::kUnfit, 0, "has an empty window"};
   const double offset = std::abs(record.declination_deg - declination_deg);
@@ -63,6 +65,54 @@ bool Better(const Candidate& a, const TableRecord& x, const Candidate& b, const 
   return x.id > y.id;
 }
 
+// Indices of the usable records of one kind, best first.
+std::vector<std::size_t> Ranked(SolutionKind kind, const std::vector<TableRecord>& records,
+                                const std::vector<Candidate>& candidates) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (records[i].kind == kind && candidates[i].fit != Fit::kUnfit) order.push_back(i);
+  }
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return Better(candidates[a], records[a], candidates[b], records[b]); });
+  return order;
+}
+
+// Why `upper` (solved with other tables taken out) cannot serve with `lower`; empty when it can.
+std::string Discord(const TableRecord& upper, const TableRecord& lower, const std::vector<TableRecord>& records) {
+  if (!upper.rests_on.empty() &&
+      std::find(upper.rests_on.begin(), upper.rests_on.end(), lower.id) == upper.rests_on.end()) {
+    for (const TableRecord& record : records) {
+      if (record.kind == lower.kind &&
+          std::find(upper.rests_on.begin(), upper.rests_on.end(), record.id) != upper.rests_on.end()) {
+        return fmt::format("solved on table {}, not {}", record.id, lower.id);
+      }
+    }
+    return fmt::format("not solved on table {}", lower.id);
+  }
+  if (!upper.refant.empty() && !lower.refant.empty() && upper.refant != lower.refant) {
+    return fmt::format("refers to antenna {}, table {} to {}", upper.refant, lower.id, lower.refant);
+  }
+  return "";
+}
+
+// True when `record` rests on one of the tables of that kind.
+bool RestsOnKind(const TableRecord& record, SolutionKind kind, const std::vector<TableRecord>& records) {
+  return std::any_of(records.begin(), records.end(), [&](const TableRecord& other) {
+    return other.kind == kind &&
+           std::find(record.rests_on.begin(), record.rests_on.end(), other.id) != record.rests_on.end();
+  });
+}
+
+using Index = std::optional<std::size_t>;
+
+// One bandpass with what goes with it.
+struct TableTrio {
+  Index delay, bandpass, gain;
+  bool usable = false;    // the bandpass has the delays it needs
+  bool complete = false;  // and there is a gain for both
+  bool far = false;       // one of them is borrowed
+};
+
 }  // namespace
 
 Choice ChooseTables(double time_mjd, double declination_deg, const std::vector<TableRecord>& records,
@@ -70,31 +120,83 @@ Choice ChooseTables(double time_mjd, double declination_deg, const std::vector<T
   const Microseconds t = OfMjd(time_mjd);
   Choice choice;
   std::vector<Candidate> candidates;
-  std::optional<std::size_t> best[3];
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    candidates.push_back(Judge(records[i], t, declination_deg, rule));
-    if (candidates[i].fit == Fit::kUnfit) continue;
-    auto& leader = best[static_cast<std::size_t>(records[i].kind)];
-    if (!leader || Better(candidates[i], records[i], candidates[*leader], records[*leader])) leader = i;
+  for (const TableRecord& record : records) candidates.push_back(Judge(record, t, declination_deg, rule));
+  const auto delays = Ranked(SolutionKind::kDelay, records, candidates);
+  const auto bandpasses = Ranked(SolutionKind::kBandpass, records, candidates);
+  const auto gains = Ranked(SolutionKind::kGain, records, candidates);
+  std::vector<std::string> discord(records.size());
+
+  std::vector<TableTrio> trios;
+  for (std::size_t b : bandpasses) {
+    TableTrio trio;
+    trio.bandpass = b;
+    for (std::size_t k : delays) {
+      const std::string why = Discord(records[b], records[k], records);
+      if (why.empty()) {
+        trio.delay = k;
+        break;
+      }
+    }
+    for (std::size_t g : gains) {
+      std::string why = Discord(records[g], records[b], records);
+      if (why.empty() && trio.delay) why = Discord(records[g], records[*trio.delay], records);
+      if (why.empty()) {
+        trio.gain = g;
+        break;
+      }
+      if (discord[g].empty()) discord[g] = why;
+    }
+    // A bandpass (or gain) that rests on delays is worthless without them.
+    const bool needs_delay = rule.need_delay || RestsOnKind(records[b], SolutionKind::kDelay, records) ||
+                             (trio.gain && RestsOnKind(records[*trio.gain], SolutionKind::kDelay, records));
+    trio.usable = trio.delay || !needs_delay;
+    trio.complete = trio.usable && trio.gain.has_value();
+    if (!trio.usable) discord[b] = "the delays it needs do not serve";
+    for (const Index& part : {trio.delay, trio.bandpass, trio.gain}) {
+      trio.far = trio.far || (part && candidates[*part].fit == Fit::kNear);
+    }
+    trios.push_back(trio);
   }
+  const auto find = [&](auto suits) {
+    const auto at = std::find_if(trios.begin(), trios.end(), suits);
+    return at == trios.end() ? nullptr : &*at;
+  };
+  const TableTrio* best = find([](const TableTrio& trio) { return trio.complete && !trio.far; });
+  if (best == nullptr) best = find([](const TableTrio& trio) { return trio.complete; });
+  TableTrio taken;
+  if (best != nullptr) {
+    taken = *best;
+  } else {
+    // Nothing whole: the best part of it.
+    const TableTrio* part = find([](const TableTrio& trio) { return trio.usable; });
+    if (part != nullptr) {
+      taken = *part;
+    } else {
+      if (!delays.empty()) taken.delay = delays.front();
+      if (!gains.empty()) taken.gain = gains.front();
+    }
+  }
+
   for (std::size_t i = 0; i < records.size(); ++i) {
-    const auto& leader = best[static_cast<std::size_t>(records[i].kind)];
+    const Index& leader = records[i].kind == SolutionKind::kDelay      ? taken.delay
+                          : records[i].kind == SolutionKind::kBandpass ? taken.bandpass
+                                                                       : taken.gain;
     TableVerdict verdict{records[i].id, leader == i, candidates[i].reason};
     if (!verdict.chosen && candidates[i].fit != Fit::kUnfit) {
-      verdict.reason += fmt::format("; table {} goes before it", records[*leader].id);
+      if (!discord[i].empty()) verdict.reason += "; " + discord[i];
+      if (leader) verdict.reason += fmt::format("; table {} goes before it", records[*leader].id);
     }
     choice.verdicts.push_back(std::move(verdict));
   }
-  const auto take = [&](SolutionKind kind, std::optional<std::int64_t>& slot) {
-    const auto& leader = best[static_cast<std::size_t>(kind)];
-    if (!leader) return;
-    slot = records[*leader].id;
-    choice.borrowed = choice.borrowed || candidates[*leader].fit == Fit::kNear;
+  const auto take = [&](const Index& from, std::optional<std::int64_t>& slot) {
+    if (!from) return;
+    slot = records[*from].id;
+    choice.borrowed = choice.borrowed || candidates[*from].fit == Fit::kNear;
   };
-  take(SolutionKind::kDelay, choice.delay);
-  take(SolutionKind::kBandpass, choice.bandpass);
-  take(SolutionKind::kGain, choice.gain);
-  if (choice.bandpass && choice.gain && (choice.delay || !rule.need_delay)) {
+  take(taken.delay, choice.delay);
+  take(taken.bandpass, choice.bandpass);
+  take(taken.gain, choice.gain);
+  if (best != nullptr) {
     choice.outcome = ChoiceOutcome::kComplete;
   } else {
     choice.outcome = rule.policy == MissingPolicy::kUncalibrated ? ChoiceOutcome::kUncalibrated : ChoiceOutcome::kWait;

@@ -10,7 +10,7 @@
 
 namespace contimg::calibrate {
 
-enum class TableStatus { kActive, kRetired, kFailed };
+enum class TableStatus { kActive, kRetired, kFailed, kMissing };  // kMissing: active, but its files are gone
 
 // What the choice looks at, one per registered table. Times are MJD days (UTC).
 struct TableRecord {
@@ -20,6 +20,11 @@ struct TableRecord {
   double valid_to_mjd = 0;
   TableStatus status = TableStatus::kActive;
   double declination_deg = 0;  // of the solved field
+  std::string refant;          // reference antenna; empty: not known
+  // The tables whose gains were taken out before this one was solved: a bandpass rests on its delays, a gain on its
+  // delays and bandpass. Phases move freely between such tables, so none of them serves beside a stranger. Empty: not
+  // known, taken on trust (tables registered by hand).
+  std::vector<std::int64_t> rests_on;
 };
 
 // What to do for an observation that no window covers.
@@ -58,6 +63,10 @@ struct Choice {
 // table with from − backward <= t < from and the smallest valid_from serves (ties: larger id). BP and G are required; K
 // is taken when there is one. Comparisons are made in whole microseconds so that windows joined end to start leave
 // neither gap nor overlap whatever the rounding of a double.
+//
+// Tables serve together or not at all: a gain goes with the bandpass (and both with the delays) that it rests on, and
+// refers to the same antenna. The best bandpass that has its companions is taken; a newer one whose gain failed does
+// not displace an older complete set.
 Choice ChooseTables(double time_mjd, double declination_deg, const std::vector<TableRecord>& records,
                     const ChoiceRule& rule);
 

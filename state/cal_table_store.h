@@ -30,7 +30,8 @@ struct CalTableRow {
   std::string quality_json = "{}";
   std::string flag_fractions_json = "{}";  // per antenna and spectral window
   std::string checksum;
-  double registered_at = 0;  // unix_s
+  std::vector<std::int64_t> rests_on;  // tables taken out before this one was solved; empty: not known
+  double registered_at = 0;            // unix_s
   double updated_at = 0;
 };
 
@@ -51,6 +52,47 @@ struct CalChoiceRow {
   double chosen_at = 0;
 };
 
+// What the files' headers say about a group.
+struct ObservationRow {
+  std::string group_id;
+  double mid_mjd = 0;  // middle of the data, MJD days UTC
+  double duration_s = 0;
+  double ra_deg = 0;  // ICRS direction of the phase centre
+  double dec_deg = 0;
+  double longitude_deg = 0;  // of the array, east positive
+  double app_dec_deg = 0;    // apparent declination of the pointing
+  int antennas = 0;          // with data
+  double dish_m = 0;
+  std::vector<double> baseline_deciles_m;  // shortest, deciles, longest of the cross-correlations
+  double integration_s = 0;
+  double channel_width_hz = 0;
+  double low_hz = 0, high_hz = 0;  // channel centres at the ends of what was seen so far
+  int subbands = 0;                // files seen so far
+};
+
+// One solve, from the decision on.
+struct SolveRow {
+  std::int64_t id = 0;  // given by the store
+  std::string group_id;
+  double mid_mjd = 0;
+  double dec_deg = 0;
+  std::string interval;  // "24h": delays, bandpass and gains; "1h": gains
+  std::string model;     // "calibrator:3C286", "field"
+  double predicted_snr = 0;
+  std::string reason;
+  std::string outcome = "running";  // running | passed | failed | abandoned
+  std::string detail;
+  double started_at = 0;  // unix_s
+  double finished_at = 0;
+};
+
+struct DecisionRow {
+  std::string group_id;
+  std::string action;  // "apply", "solve", "wait", "uncalibrated", "give up"
+  std::string reason;
+  double decided_at = 0;  // unix_s
+};
+
 class CalTableStore {
  public:
   explicit CalTableStore(const std::filesystem::path& path, const DatabaseOptions& options = {});
@@ -67,9 +109,30 @@ class CalTableStore {
   // choice for that time, or an explanation of it, may need. Same order.
   std::vector<CalTableRow> Near(std::string_view kind, double mjd, double margin_days);
 
+  // Takes a row out of the way of a new table of the same path: it is retired and its path marked as replaced.
+  void Supersede(std::int64_t id, double now);
+
   void RecordChoice(const CalChoiceRow& row);  // replaces an earlier one for the group and kind
   std::vector<CalChoiceRow> Choices(std::string_view group_id);
   std::vector<std::string> GroupsUsing(std::int64_t table_id);
+
+  void SaveObservation(const ObservationRow& row);  // replaces an earlier one
+  std::optional<ObservationRow> Observation(std::string_view group_id);
+  std::optional<ObservationRow> LatestObservation();
+
+  // Returns the id.
+  std::int64_t AddSolve(const SolveRow& row);
+  // running → passed, failed or abandoned; nothing happens when the solve is over already.
+  void EndSolve(std::int64_t id, std::string_view outcome, std::string_view detail, double now);
+  std::vector<SolveRow> SolvesOf(std::string_view group_id);  // by id
+  // Those of groups whose middle lies in [from, to), by time; with `running_only` those without an outcome.
+  std::vector<SolveRow> Solves(double from_mjd, double to_mjd, bool running_only = false);
+
+  void RecordDecision(const DecisionRow& row);  // replaces an earlier one
+  std::optional<DecisionRow> Decision(std::string_view group_id);
+
+  // Rises whenever this or another connection changed the database (it may also rise without).
+  std::int64_t Revision();
 
   Database& database() { return db_; }
 

@@ -21,13 +21,6 @@ namespace fs = std::filesystem;
 using calibrate::SolutionKind;
 using calibrate::SolutionSet;
 
-SolutionKind KindOf(const std::string& word) {
-  for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
-    if (word == ToString(kind)) return kind;
-  }
-  throw Error(ErrorKind::kBadInput, "calibrate", word, "is no kind of calibration table");
-}
-
 // Flagged share of each antenna's solutions per spectral window; antennas without any solution are left out.
 nlohmann::json FlagFractions(const SolutionSet& s) {
   nlohmann::json out = nlohmann::json::object();
@@ -69,11 +62,22 @@ nlohmann::json QualityJson(const calibrate::SolutionQuality& q, const SolutionSe
 
 }  // namespace
 
+SolutionKind KindOf(const std::string& word) {
+  for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
+    if (word == ToString(kind)) return kind;
+  }
+  throw Error(ErrorKind::kBadInput, "calibrate", word, "is no kind of calibration table");
+}
+
 std::string TableChecksum(const fs::path& table) {
   std::vector<fs::path> files;
-  for (const auto& entry : fs::recursive_directory_iterator(table)) {
-    // The lock file changes whenever somebody opens the table.
-    if (entry.is_regular_file() && entry.path().filename() != "table.lock") files.push_back(entry.path());
+  try {
+    for (const auto& entry : fs::recursive_directory_iterator(table)) {
+      // The lock file changes whenever somebody opens the table.
+      if (entry.is_regular_file() && entry.path().filename() != "table.lock") files.push_back(entry.path());
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw Error(ErrorKind::kIo, "calibrate", table.string(), "cannot be listed: " + error.code().message());
   }
   std::sort(files.begin(), files.end());
   std::uint64_t hash = 14695981039346656037ULL;
@@ -98,8 +102,10 @@ calibrate::TableRecord RecordOf(const state::CalTableRow& row) {
   record.kind = KindOf(row.kind);
   record.valid_from_mjd = row.valid_from_mjd;
   record.valid_to_mjd = row.valid_to_mjd;
+  record.refant = row.refant;
+  record.rests_on = row.rests_on;
   if (row.status == "active") {
-    record.status = calibrate::TableStatus::kActive;
+    record.status = fs::exists(fs::path(row.path)) ? calibrate::TableStatus::kActive : calibrate::TableStatus::kMissing;
   } else if (row.status == "retired") {
     record.status = calibrate::TableStatus::kRetired;
   } else if (row.status == "failed") {
@@ -168,6 +174,19 @@ Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& r
     row.refant = solutions.antennas[static_cast<std::size_t>(solutions.reference_antenna)].name;
   }
 
+  row.checksum = TableChecksum(request.path);
+  if (!request.checksum.empty() && request.checksum != row.checksum) {
+    throw Error(ErrorKind::kBadInput, "calibrate", row.path,
+                fmt::format("was written with the checksum {} and has {}", request.checksum, row.checksum));
+  }
+  row.rests_on = request.rests_on;
+  const auto known = store.FindByPath(row.path);
+  if (known && known->checksum == row.checksum && known->kind == kind) {
+    Registration out{known->id, known->status, {}};
+    if (!known->reason.empty()) out.failures.push_back(known->reason);
+    return out;
+  }
+
   // The last accepted table of the kind, for comparison; one that cannot be read any more is not worth failing over.
   std::optional<SolutionSet> previous;
   state::CalTableQuery query;
@@ -184,20 +203,24 @@ Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& r
   }
   const auto quality = calibrate::MeasureQuality(solutions, previous ? &*previous : nullptr, request.reduced_chi_square,
                                                  request.residual_fraction);
-  const auto verdict = calibrate::JudgeQuality(solutions.kind, quality, request.antennas_with_data, {});
+  const auto verdict = request.verdict
+                           ? *request.verdict
+                           : calibrate::JudgeQuality(solutions.kind, quality, request.antennas_with_data, {});
   Registration out;
   out.failures = verdict.failures;
   out.status = verdict.accepted ? "active" : "failed";
   row.status = out.status;
-  if (!verdict.accepted) row.reason = verdict.failures.front();
-  row.quality_json = QualityJson(quality, solutions).dump();
+  if (!verdict.accepted) row.reason = verdict.failures.empty() ? "failed its quality gate" : verdict.failures.front();
+  nlohmann::json figures = QualityJson(quality, solutions);
+  if (request.scale_change > 0) figures["scale_change"] = request.scale_change;
+  row.quality_json = figures.dump();
   row.flag_fractions_json = FlagFractions(solutions).dump();
-  row.checksum = TableChecksum(request.path);
   store.database().Write([&] {
+    if (known && request.verdict) store.Supersede(known->id, now_unix_s);
     out.id = store.Register(row, now_unix_s);
     const auto back = store.Find(out.id);
     if (!back || back->path != row.path || back->kind != kind || back->valid_from_mjd != row.valid_from_mjd ||
-        back->checksum != row.checksum || TableChecksum(back->path) != row.checksum) {
+        back->checksum != row.checksum || back->rests_on != row.rests_on || TableChecksum(back->path) != row.checksum) {
       throw Error(ErrorKind::kBug, "calibrate", row.path, "was not read back from the registry as it was written");
     }
   });

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,11 @@ struct RegisterRequest {
   double reduced_chi_square = 0;       // of the solve; 0: not known
   double residual_fraction = 0;        // likewise (calibrate::KindReport)
   std::size_t antennas_with_data = 0;  // 0: not known
+  // The verdict of the worker that solved it; nothing: judged here, against the last active table of its kind.
+  std::optional<calibrate::QualityVerdict> verdict;
+  std::vector<std::int64_t> rests_on;  // ids of the tables that were taken out before it was solved
+  double scale_change = 0;             // of an hourly G against its anchor, as found; 0: no anchor
+  std::string checksum;                // what its maker wrote; empty: not compared
 };
 
 struct Registration {
@@ -31,11 +37,17 @@ struct Registration {
 
 // Reads the table back from the disk, measures it (against the last active one of its kind), judges it and adds it to
 // the registry, then reads the row back and compares; on any error nothing is registered. The window runs from the
-// middle of the solved tile for calibrate.bandpass_validity_h (24h tables) or gain_validity_h (1h).
+// middle of the solved tile for calibrate.bandpass_validity_h (K, BP) or gain_validity_h (G).
+//
+// Registering the same files again returns the row there is. Other files under the path of a registered table supersede
+// it when the worker that made them is known (`verdict`), else they are refused.
 Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,
                            const CalibrateSettings& settings, double now_unix_s);
 
-// A registry row as the choice rule sees it. Rows of unknown kind or status throw Error{kBadInput}.
+// "K", "BP", "G"; throws Error{kBadInput} for another word.
+calibrate::SolutionKind KindOf(const std::string& word);
+// A registry row as the choice rule sees it; an active table whose files are gone is missing. Rows of unknown kind or
+// status throw Error{kBadInput}.
 calibrate::TableRecord RecordOf(const state::CalTableRow& row);
 calibrate::ChoiceRule RuleOf(const CalibrateSettings& settings);
 

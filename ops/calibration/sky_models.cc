@@ -90,7 +90,15 @@ void CheckCalibrator(const SkySource& source, const VisibilityBlock& block, cons
 
 std::vector<SkySource> CatalogueSources(const std::string& catalogue, state::SourceStore* store,
                                         const VisibilityBlock& block, const CalibrateSettings& settings) {
-  const Angle ra = Angle::Radians(block.phase_centre.ra_rad), dec = Angle::Radians(block.phase_centre.dec_rad);
+  return CatalogueSources(catalogue, store,
+                          FieldView{block.phase_centre.ra_rad, block.phase_centre.dec_rad, block.frequency_hz.front(),
+                                    block.frequency_hz.back()},
+                          settings);
+}
+
+std::vector<SkySource> CatalogueSources(const std::string& catalogue, state::SourceStore* store, const FieldView& view,
+                                        const CalibrateSettings& settings) {
+  const Angle ra = Angle::Radians(view.ra_rad), dec = Angle::Radians(view.dec_rad);
   std::vector<SkySource> sources;
   if (std::filesystem::is_regular_file(catalogue)) {
     for (const auto& row : calibrate::ReadCatalogue(catalogue, calibrate::CatalogueFormat::kCsv).sources) {
@@ -123,10 +131,9 @@ std::vector<SkySource> CatalogueSources(const std::string& catalogue, state::Sou
     for (const calibrate::FluxStandard& standard : calibrate::PerleyButler2017()) {
       const Angle distance =
           SeparationOf(source, Angle::Degrees(standard.ra_deg).rad(), Angle::Degrees(standard.dec_deg).rad());
-      const bool valid =
-          block.frequency_hz.front() >= standard.from_ghz * 1e9 && block.frequency_hz.back() <= standard.to_ghz * 1e9;
+      const bool valid = view.low_hz >= standard.from_ghz * 1e9 && view.high_hz <= standard.to_ghz * 1e9;
       if (distance.arcsec() < 30 && valid) {
-        source = calibrate::SourceOf(standard, block.frequency_hz.front(), block.frequency_hz.back());
+        source = calibrate::SourceOf(standard, view.low_hz, view.high_hz);
       }
     }
   }

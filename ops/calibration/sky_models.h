@@ -28,12 +28,20 @@ calibrate::SkySource FindCalibrator(const std::string& name, state::SourceStore*
 void CheckCalibrator(const calibrate::SkySource& source, const VisibilityBlock& block,
                      const calibrate::PredictOptions& options);
 
+// A direction (ICRS) and a band, where there is no block yet.
+struct FieldView {
+  double ra_rad = 0, dec_rad = 0;
+  double low_hz = 0, high_hz = 0;
+};
+
 // The catalogue sources around the block's phase centre, within calibrate.field_radius_deg and above
 // calibrate.field_min_flux_jy, brightest first. `catalogue`: the name of an imported one, "field" for the imported NVSS
 // (or the only catalogue there is), or a CSV file. Where a flux standard stands within 30 arcsec of a source, the
 // standard takes its place. Throws Error{kBadInput} when there are none. `store` may be null for a file.
 std::vector<calibrate::SkySource> CatalogueSources(const std::string& catalogue, state::SourceStore* store,
                                                    const VisibilityBlock& block, const CalibrateSettings& settings);
+std::vector<calibrate::SkySource> CatalogueSources(const std::string& catalogue, state::SourceStore* store,
+                                                   const FieldView& view, const CalibrateSettings& settings);
 
 // The calibrate.field_max_sources of them that are brightest after the beam.
 std::vector<calibrate::SkySource> FieldModel(const std::vector<calibrate::SkySource>& sources,

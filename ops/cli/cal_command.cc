@@ -45,11 +45,26 @@ nlohmann::json ToJson(const CalTableRow& row) {
           {"source_group", row.source_group},
           {"model", row.model},
           {"refant", row.refant},
+          {"rests_on", row.rests_on},
           {"status", row.status},
           {"reason", row.reason},
           {"quality", nlohmann::json::parse(row.quality_json, nullptr, false)},
           {"flag_fractions", nlohmann::json::parse(row.flag_fractions_json, nullptr, false)},
           {"checksum", row.checksum}};
+}
+
+nlohmann::json ToJson(const state::SolveRow& row) {
+  return {{"id", row.id},
+          {"group", row.group_id},
+          {"interval", row.interval},
+          {"model", row.model},
+          {"predicted_snr", row.predicted_snr},
+          {"reason", row.reason},
+          {"outcome", row.outcome},
+          {"detail", row.detail},
+          {"started_at", UtcTime::FromUnix(row.started_at).Iso8601()},
+          {"finished_at",
+           row.finished_at > 0 ? nlohmann::json(UtcTime::FromUnix(row.finished_at).Iso8601()) : nlohmann::json()}};
 }
 
 void PrintLine(const CalTableRow& row) {
@@ -141,17 +156,20 @@ void Retire(const CalArgs& args) {
   fmt::print("table {} is retired\n", row.id);
 }
 
-// The time and declination of a group: of its Measurement Set where there is one, else the middle of a tile that began
-// at its timestamp.
+// The time and declination of a group: as the daemon recorded them, else of its Measurement Set, else the middle of a
+// tile that began at its timestamp.
 struct Observation {
   double mjd = 0;
   std::optional<double> declination_deg;
 };
 
-Observation Observe(const CalArgs& args, const LoadedSettings& settings) {
+Observation Observe(const CalArgs& args, const LoadedSettings& settings, CalTableStore& store) {
   Observation out;
   if (!args.time.empty()) {
     out.mjd = UtcTime::FromIso8601(args.time).mjd();
+  } else if (const auto seen = store.Observation(args.what)) {
+    out.mjd = seen->mid_mjd;
+    out.declination_deg = seen->dec_deg;
   } else {
     if (!IsTimestamp(args.what)) throw Error(ErrorKind::kUsage, "cal", args.what, "is no group: YYYY-MM-DDTHH:MM:SS");
     const fs::path ms = ProductPaths(Roots(settings.values)).ScienceMs(args.what);
@@ -170,7 +188,7 @@ Observation Observe(const CalArgs& args, const LoadedSettings& settings) {
 void Why(const CalArgs& args) {
   LoadedSettings settings = CurrentSettings();
   CalTableStore store = OpenStore(settings);
-  const Observation observation = Observe(args, settings);
+  const Observation observation = Observe(args, settings, store);
   CalibrateSettings rule = settings.values.calibrate;
   if (!observation.declination_deg) rule.max_declination_offset_deg = 0;
   const ChosenTables chosen = ChooseFromRegistry(store, observation.mjd, observation.declination_deg.value_or(0), rule);
@@ -178,6 +196,8 @@ void Why(const CalArgs& args) {
                         : chosen.choice.outcome == calibrate::ChoiceOutcome::kWait   ? "wait"
                                                                                      : "uncalibrated";
   const auto recorded = store.Choices(args.what);
+  const auto decision = store.Decision(args.what);
+  const auto solves = store.SolvesOf(args.what);
   if (args.json) {
     nlohmann::json tables = nlohmann::json::array(), past = nlohmann::json::array();
     for (std::size_t i = 0; i < chosen.considered.size(); ++i) {
@@ -194,15 +214,34 @@ void Why(const CalArgs& args) {
                       {"reason", row.reason},
                       {"at", UtcTime::FromUnix(row.chosen_at).Iso8601()}});
     }
-    const nlohmann::json out{{"time", Iso(observation.mjd)},
-                             {"outcome", outcome},
-                             {"borrowed", chosen.choice.borrowed},
-                             {"tables", tables},
-                             {"recorded", past}};
+    nlohmann::json solved = nlohmann::json::array();
+    for (const auto& solve : solves) solved.push_back(ToJson(solve));
+    const nlohmann::json out{
+        {"time", Iso(observation.mjd)},
+        {"declination_deg",
+         observation.declination_deg ? nlohmann::json(*observation.declination_deg) : nlohmann::json()},
+        {"decision", decision ? nlohmann::json{{"action", decision->action},
+                                               {"reason", decision->reason},
+                                               {"at", UtcTime::FromUnix(decision->decided_at).Iso8601()}}
+                              : nlohmann::json()},
+        {"solves", solved},
+        {"outcome", outcome},
+        {"borrowed", chosen.choice.borrowed},
+        {"tables", tables},
+        {"recorded", past}};
     fmt::print("{}\n", out.dump(2));
     return;
   }
-  fmt::print("{}: {}{}\n", Iso(observation.mjd), outcome, chosen.choice.borrowed ? ", with a borrowed table" : "");
+  if (decision) {
+    fmt::print("decided {}: {}: {}\n", UtcTime::FromUnix(decision->decided_at).Iso8601(), decision->action,
+               decision->reason);
+  }
+  for (const auto& solve : solves) {
+    fmt::print("  {} solve on {}, predicted SNR {:.0f}: {}{}{}\n", solve.interval, solve.model, solve.predicted_snr,
+               solve.outcome, solve.detail.empty() ? "" : ", ", solve.detail);
+  }
+  fmt::print("now, for {}: {}{}\n", Iso(observation.mjd), outcome,
+             chosen.choice.borrowed ? ", with a borrowed table" : "");
   if (chosen.considered.empty()) fmt::print("  the registry holds no table near that time\n");
   for (std::size_t i = 0; i < chosen.considered.size(); ++i) {
     const auto& verdict = chosen.choice.verdicts[i];

@@ -97,6 +97,7 @@ class Daemon {
   Metrics metrics_;
   state::GroupStore store_;
   WriteQueue writes_;
+  CalibrationScheduler calibration_;
   IngestService ingest_;
   Dispatcher dispatcher_;
   Reconciler reconciler_;
@@ -126,9 +127,13 @@ Daemon::Daemon(const DaemonOptions& options)
       lock_(paths_.roots().state),
       store_(paths_.Database(StateDatabase::kIngest), QueueOptions()),
       writes_(store_, metrics_),
-      ingest_(IngestContext{io_, store_, writes_, metrics_, clock_, os_, paths_, options.program, options.watcher},
+      calibration_(paths_, os_, metrics_, options.settings),
+      ingest_(IngestContext{io_, store_, writes_, metrics_, clock_, os_, paths_, options.program, options.watcher,
+                            [this](const std::string& group, const state::ObservationRow& seen) {
+                              calibration_.Observed(group, seen);
+                            }},
               options.settings),
-      dispatcher_(DispatchContext{store_, writes_, metrics_, clock_, os_, paths_,
+      dispatcher_(DispatchContext{store_, writes_, metrics_, clock_, os_, paths_, calibration_,
                                   fmt::format("contimg-stream {} {}", HostName(), ::getpid())},
                   options.settings),
       reconciler_(paths_, store_),
@@ -203,6 +208,7 @@ std::vector<std::string> Daemon::Troubles() {
     troubles.push_back(
         fmt::format("the queue cannot be written ({}); {} changes wait", writes_.trouble(), writes_.size()));
   }
+  for (std::string& trouble : calibration_.Troubles()) troubles.push_back(std::move(trouble));
   if (clock_.StepBack() > 1) {
     troubles.push_back(fmt::format("the system's clock has stepped back by {:.0f} s", clock_.StepBack()));
   }
@@ -278,6 +284,7 @@ ordered_json Daemon::Status() {
   status["late_subbands"] = n_late_files_;
   status["products_missing"] = reconciler_.n_missing();
   status["comparing_records"] = reconciler_.active();
+  status["calibration"] = calibration_.Status();
   status["dispatch_allowed"] = disks_.dispatch_allowed;
   const auto disk = [](const DiskSpace& space) {
     return ordered_json{{"free_bytes", space.free_bytes}, {"total_bytes", space.total_bytes}};
@@ -450,6 +457,7 @@ void Daemon::Reload() {
     SetUpLog(ParseLogLevel(settings.daemon.log_level), ParseLogFormat(settings.daemon.log_format));
     ingest_.Apply(settings);
     dispatcher_.Apply(settings);
+    calibration_.Apply(settings);
     next_disk_ = 0;
     Log(LogLevel::kInfo, "", "settings reloaded (paths and http need a restart)");
   } catch (const Error& error) {

@@ -10,7 +10,6 @@
 
 #include "config/parallel.h"
 #include "config/time.h"
-#include "ops/calibration/registration.h"
 #include "ops/daemon/failed_log.h"
 #include "ops/daemon/log.h"
 #include "ops/runner/record_products.h"
@@ -59,6 +58,18 @@ std::string ReadTextFile(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
+// Whether an earlier job has left the group's flagged Measurement Set for its calibration to come: it has waited since
+// it was last begun anew.
+bool WasFlagged(GroupStore& store, const std::string& id) {
+  bool flagged = false;
+  for (const state::EventRow& event : store.Events(id)) {
+    if (event.kind != "state") continue;
+    if (event.to_state == "awaiting_calibration") flagged = true;
+    if (event.to_state == "done" || (event.actor == "operator" && event.to_state == "ready")) flagged = false;
+  }
+  return flagged;
+}
+
 std::string Timings(const JobReport& report) {
   nlohmann::json timings = nlohmann::json::object();
   for (const StageReport& stage : report.stages) timings[stage.name] = stage.seconds;
@@ -96,33 +107,10 @@ Executor::Events Dispatcher::Events() {
   return events;
 }
 
-// The tables that cover the middle of the observation; none: it waits.
-std::vector<JobTable> Dispatcher::ValidTables(const GroupRow& row) {
-  const fs::path registry = context_.paths.Database(StateDatabase::kCalRegistry);
-  if (!fs::exists(registry) || row.data_start_mjd == 0) return {};
-  state::CalTableStore store(registry);
-  CalibrateSettings settings = settings_.calibrate;
-  settings.max_declination_offset_deg = 0;  // the worker knows the declination and checks it
-  const ChosenTables chosen = ChooseFromRegistry(store, (row.data_start_mjd + row.data_end_mjd) / 2, 0, settings);
-  std::vector<JobTable> tables;
-  if (chosen.choice.outcome != calibrate::ChoiceOutcome::kComplete) return tables;
-  for (const auto& id : {chosen.choice.delay, chosen.choice.bandpass, chosen.choice.gain}) {
-    if (!id) continue;
-    for (const state::CalTableRow& table : chosen.considered) {
-      if (table.id == *id) tables.push_back({table.id, table.kind, table.path, table.checksum});
-    }
-  }
-  return tables;
-}
-
 Job Dispatcher::MakeJob(const GroupRow& row) {
   Job job;
   job.group = row.id;
   job.attempt = row.attempts;
-  job.stages = {"convert", "flag"};
-  job.tables = ValidTables(row);
-  if (!job.tables.empty() || settings_.calibrate.policy != "uncalibrated") job.stages.push_back("apply");
-  if (settings_.image.enabled) job.stages.push_back("image");
   std::set<int> subbands;
   for (const state::SubbandFileRow& file : context_.store.Files(row.id)) {
     if (file.status == "present" && subbands.insert(file.subband).second) job.inputs.emplace_back(file.path);
@@ -146,7 +134,9 @@ void Dispatcher::StartJob(const GroupRow& row) {
   const fs::path folder = context_.paths.Jobs(row.id);
   context_.os.RemoveAll(folder);
   context_.os.CreateDirectories(folder);
-  const Job job = MakeJob(row);
+  Job job = MakeJob(row);
+  const bool flagged = WasFlagged(context_.store, row.id) && fs::exists(job.measurement_set);
+  context_.calibration.PlanJob(row, flagged, folder, job, context_.clock.Unix());
   WriteFileAtomically(context_.os, JobFile(folder), ToJson(job).dump(2) + "\n");
   JobRequest request;
   request.group = row.id;
@@ -276,8 +266,17 @@ void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, con
   const double now = context_.clock.Unix();
   context_.writes.Add(
       row.id + ": done",
-      [this, row, report, outcome, now](GroupStore& store) {
+      [this, row, report, outcome, now, rules = MakeRetryRules(settings_)](GroupStore& store) {
         if (!StillOurs(store, row)) return;
+        if (const auto error = context_.calibration.Record(row, report, now)) {
+          state::TransitionDetails details;
+          details.actor = kActor;
+          details.error_kind = error->kind();
+          details.error = details.detail = error->what();
+          details.next_attempt_at = now + rules.first_delay_s;
+          store.Transition(row.id, GroupState::kFailed, details, now);
+          return;
+        }
         RecordJob(row, report, outcome);  // a group must not be done without its products' rows
         for (const JobProduct& product : report.products) {
           if (product.kind == "uvh5") continue;  // in the record of files already
@@ -314,9 +313,11 @@ void Dispatcher::RecordFailure(const GroupRow& row, const JobOutcome& outcome, s
   auto record = std::make_shared<std::optional<FailedRecord>>();
   context_.writes.Add(
       row.id + ": failed",
-      [=](GroupStore& store) {
+      [=, this](GroupStore& store) {
         record->reset();
         if (!StillOurs(store, row)) return;
+        context_.calibration.AttemptFailed(row.id, outcome.last_stage == "solve" ? outcome.kind : ErrorKind::kCancelled,
+                                           outcome.message, now);
         state::TransitionDetails details;
         details.actor = kActor;
         if (handed_back) {
@@ -382,6 +383,26 @@ void Dispatcher::KeepLeases() {
   }
 }
 
+void Dispatcher::ReleaseWaiting() {
+  const double now = context_.clock.Unix();
+  context_.calibration.Tick(context_.store, now, [&](const CalibrationScheduler::Release& release) {
+    Log(release.to == GroupState::kDead ? LogLevel::kError : LogLevel::kInfo, release.group,
+        fmt::format("calibration: {}", release.reason));
+    context_.writes.Add(release.group + ": calibration", [release, now](GroupStore& store) {
+      const auto row = store.Find(release.group);
+      if (!row || row->state != GroupState::kAwaitingCalibration) return;
+      state::TransitionDetails details;
+      details.actor = "calibration";
+      details.detail = release.reason;
+      if (release.to == GroupState::kDead) {
+        details.error_kind = ErrorKind::kTimeout;
+        details.error = release.reason;
+      }
+      store.Transition(release.group, release.to, details, now);
+    });
+  });
+}
+
 void Dispatcher::Tick(bool may_start) {
   const double steady = context_.clock.Steady();
   if (steady >= next_look_) {
@@ -389,6 +410,7 @@ void Dispatcher::Tick(bool may_start) {
     executor_->Tick();
     try {
       if (context_.writes.empty()) KeepLeases();
+      if (context_.writes.empty() && !stopping_) ReleaseWaiting();
       if (steady >= next_reclaim_) {
         next_reclaim_ = steady + settings_.queue.lease_s;
         for (const std::string& id : context_.store.ReclaimExpired(kActor, context_.clock.Unix())) {
@@ -444,6 +466,7 @@ void Dispatcher::Recover() {
   for (const std::string& id : store.PullIn(now + 2 * settings_.queue.backoff_limit_s, kActor, now)) {
     Log(LogLevel::kWarning, id, "its next attempt lay in a far future (the clock has been set back): due now");
   }
+  context_.calibration.AbandonLost(store, now);
 }
 
 }  // namespace contimg::ops

@@ -10,6 +10,7 @@
 
 #include "config/os.h"
 #include "config/settings.h"
+#include "ops/calibration/scheduler.h"
 #include "ops/daemon/clock.h"
 #include "ops/daemon/write_queue.h"
 #include "ops/runner/executor.h"
@@ -24,6 +25,7 @@ struct DispatchContext {
   DaemonClock& clock;
   Os& os;
   ProductPaths paths;
+  CalibrationScheduler& calibration;
   std::string owner;  // of leases: "contimg-stream <host> <pid>"
 };
 
@@ -63,8 +65,8 @@ class Dispatcher {
   void RecordJob(const state::GroupRow& row, const JobReport& report, const JobOutcome& outcome);
   void RecordFailure(const state::GroupRow& row, const JobOutcome& outcome, std::vector<std::string> inputs);
   void KeepLeases();
+  void ReleaseWaiting();
   Job MakeJob(const state::GroupRow& row);
-  std::vector<JobTable> ValidTables(const state::GroupRow& row);
 
   DispatchContext context_;
   Settings settings_;

@@ -280,7 +280,11 @@ void IngestService::Process(const CheckResult& result) {
   });
   intake_.Accepted(name, {file.size, file.mtime_ns});
   last_file_unix_ = context_.clock.Unix();
-  for (const Decision& decision : decisions) CarryOut(decision);
+  for (const Decision& decision : decisions) {
+    CarryOut(decision);
+    const bool joined = decision.kind == DecisionKind::kFounded || decision.kind == DecisionKind::kJoined;
+    if (joined && context_.observed) context_.observed(ids_.at(decision.group), result.observation);
+  }
 }
 
 bool IngestService::SameContent(const SubbandFile& known, const SubbandFile& arrived) const {

@@ -20,6 +20,7 @@
 #include "ops/daemon/clock.h"
 #include "ops/daemon/header_checker.h"
 #include "ops/daemon/write_queue.h"
+#include "state/cal_table_store.h"
 
 namespace contimg::ops {
 
@@ -33,6 +34,8 @@ struct IngestContext {
   ProductPaths paths;
   std::filesystem::path program;  // the contimg binary, for header checks
   ingest::WatcherOptions watcher;
+  // A file has joined a group; what its header says. May be empty.
+  std::function<void(const std::string& group, const state::ObservationRow& seen)> observed;
 };
 
 class IngestService {

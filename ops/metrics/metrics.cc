@@ -64,6 +64,8 @@ struct Metrics::Families {
                                    .Add({});
   Family<Counter>& http_responses =
       AddCounter(registry, "contimg_http_responses_total", "Answers of the HTTP server by status.");
+  Family<Counter>& calibration_solves =
+      AddCounter(registry, "contimg_calibration_solves_total", "Calibration solves by interval and outcome.");
 
   Family<Histogram>& stage_seconds =
       AddHistogram(registry, "contimg_stage_duration_seconds", "Duration of successful stages.");
@@ -106,6 +108,15 @@ struct Metrics::Families {
       AddGauge(registry, "contimg_products_unknown", "Products on disk that belong to no known group.").Add({});
   Gauge& late_files =
       AddGauge(registry, "contimg_late_subbands", "Subbands that came after their group and are not used yet.").Add({});
+  Family<Gauge>& calibration_left =
+      AddGauge(registry, "contimg_calibration_hours_until_expiry",
+               "Hours for which tables of each kind serve after the latest observation; 0: none does.");
+  Family<Gauge>& calibration_age = AddGauge(registry, "contimg_calibration_age_hours",
+                                            "Age of the serving table of each kind at the latest observation.");
+  Gauge& calibration_missing =
+      AddGauge(registry, "contimg_calibration_missing",
+               "1: the latest observation has no valid calibration, or groups wait for theirs; 0: neither.")
+          .Add({});
   Gauge& dispatch =
       AddGauge(registry, "contimg_dispatch_allowed", "1: new jobs may start; 0: a disk is too full.").Add({});
   Gauge& polling = AddGauge(registry, "contimg_watcher_polling", "1: files are found by listing only.").Add({});
@@ -125,6 +136,11 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
     families_->files_rejected.Add({{"reason", reason}});
   for (const char* outcome : {"complete", "partial", "incomplete"}) {
     families_->groups_closed.Add({{"outcome", outcome}});
+  }
+  for (const char* interval : {"24h", "1h"}) {
+    for (const char* outcome : {"passed", "failed", "abandoned"}) {
+      families_->calibration_solves.Add({{"interval", interval}, {"outcome", outcome}});
+    }
   }
 }
 Metrics::~Metrics() = default;
@@ -206,6 +222,17 @@ void Metrics::SetOwnResources(double cpu_seconds, std::uint64_t resident_bytes, 
   families_->own_memory.Set(static_cast<double>(resident_bytes));
   families_->own_files.Set(static_cast<double>(open_files));
 }
+
+void Metrics::CalibrationSolved(std::string_view interval, std::string_view outcome) {
+  families_->calibration_solves.Add({{"interval", std::string(interval)}, {"outcome", std::string(outcome)}})
+      .Increment();
+}
+void Metrics::SetCalibration(std::string_view kind, double left_s, double age_s) {
+  const prometheus::Labels labels{{"kind", std::string(kind)}};
+  families_->calibration_left.Add(labels).Set(left_s / 3600);
+  families_->calibration_age.Add(labels).Set(age_s / 3600);
+}
+void Metrics::SetCalibrationMissing(bool missing) { families_->calibration_missing.Set(missing ? 1 : 0); }
 
 std::string Metrics::Serialize() const { return prometheus::TextSerializer().Serialize(families_->registry.Collect()); }
 

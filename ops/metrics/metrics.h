@@ -30,6 +30,7 @@ class Metrics {
   void WorkerWarned();
   void DatabaseFailed();
   void HttpAnswered(int status);
+  void CalibrationSolved(std::string_view interval, std::string_view outcome);  // 24h, 1h; passed, failed, abandoned
 
   // Histograms, seconds.
   void StageTook(std::string_view stage, double seconds);
@@ -50,6 +51,9 @@ class Metrics {
   void SetOldestDispatchable(double age_s);
   void SetProducts(std::int64_t missing, std::int64_t strange);
   void SetLateFiles(std::int64_t n);
+  // At the latest observation; kind K, BP or G. 0 s left: no table serves.
+  void SetCalibration(std::string_view kind, double left_s, double age_s);
+  void SetCalibrationMissing(bool missing);
 
   // The whole, in Prometheus's text format.
   std::string Serialize() const;

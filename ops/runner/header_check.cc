@@ -16,6 +16,7 @@
 #include "config/product_paths.h"
 #include "ingest/file_watcher.h"
 #include "ingest/uvh5_reader.h"
+#include "ops/calibration/observation.h"
 
 namespace contimg::ops {
 namespace {
@@ -95,6 +96,7 @@ CheckResult CheckSubbandFile(const std::filesystem::path& path) {
     file.size = before->size;
     file.mtime_ns = before->mtime_ns;
     file.fingerprint = Fingerprint(path);
+    result.observation = ObservationOf(header);
     result.file = file;
   } catch (const Error& error) {
     result.kind = error.kind();
@@ -118,6 +120,7 @@ std::string FormatCheckResult(const CheckResult& result) {
     value["size"] = f.size;
     value["mtime_ns"] = f.mtime_ns;
     value["fingerprint"] = f.fingerprint;
+    value["observation"] = ToJson(result.observation);
   } else {
     value["kind"] = ToString(result.kind);
     value["message"] = result.message;
@@ -143,6 +146,7 @@ std::optional<CheckResult> ParseCheckResult(const std::string& line) {
     file.size = value.at("size");
     file.mtime_ns = value.at("mtime_ns");
     file.fingerprint = value.at("fingerprint");
+    result.observation = ParseObservation(value.at("observation"));
     result.file = file;
     return result;
   } catch (const std::exception&) {

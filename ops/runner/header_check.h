@@ -9,6 +9,7 @@
 
 #include "config/error.h"
 #include "ingest/group_assembler.h"
+#include "state/cal_table_store.h"
 
 namespace contimg::ops {
 
@@ -17,6 +18,7 @@ struct CheckResult {
   std::optional<ingest::SubbandFile> file;  // when readable
   ErrorKind kind = ErrorKind::kBadInput;    // when not
   std::string message;
+  state::ObservationRow observation = {};  // when readable: where the telescope looked
 };
 
 // One file, in this process: name, header, times, size and fingerprint. Never throws for the state of the file.

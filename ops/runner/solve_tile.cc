@@ -180,7 +180,16 @@ SolvedTables SolveTile(const Job& job, const VisibilityBlock& block, const RunCo
     }
     const auto quality = calibrate::MeasureQuality(set, previous ? &*previous : nullptr, figures.reduced_chi_square,
                                                    figures.residual_fraction);
-    const auto verdict = calibrate::JudgeQuality(set.kind, quality, result.antennas_with_data, {});
+    auto verdict = calibrate::JudgeQuality(set.kind, quality, result.antennas_with_data, {});
+    for (const SolutionSet& held : fixed) {
+      if (held.reference_antenna < 0 || set.reference_antenna < 0) continue;
+      const std::string& theirs = held.antennas[static_cast<std::size_t>(held.reference_antenna)].name;
+      if (theirs == report.reference_antenna) continue;
+      // Its antenna is gone: the phases cannot be referred to it, and tables of two references do not act together.
+      verdict.accepted = false;
+      verdict.failures.push_back(fmt::format("refers to antenna {}, the {} it rests on to {}", report.reference_antenna,
+                                             ToString(held.kind), theirs));
+    }
     report.accepted = verdict.accepted;
     report.failures = verdict.failures;
     report.reduced_chi_square = figures.reduced_chi_square;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 namespace contimg::calibrate {
 namespace {
 
@@ -11,7 +13,14 @@ constexpr double kHour = 1.0 / 24;
 
 TableRecord Table(std::int64_t id, SolutionKind kind, double from, double to,
                   TableStatus status = TableStatus::kActive) {
-  return {id, kind, from, to, status, 16};
+  TableRecord record;
+  record.id = id;
+  record.kind = kind;
+  record.valid_from_mjd = from;
+  record.valid_to_mjd = to;
+  record.status = status;
+  record.declination_deg = 16;
+  return record;
 }
 constexpr auto kB = SolutionKind::kBandpass;
 constexpr auto kG = SolutionKind::kGain;
@@ -84,6 +93,10 @@ INSTANTIATE_TEST_SUITE_P(
         WindowCase{"FailedIsNotTaken",
                    kFrom,
                    {Table(1, kG, kFrom - 0.01, kTo), Table(2, kG, kFrom, kTo, TableStatus::kFailed)},
+                   1},
+        WindowCase{"MissingIsNotTaken",
+                   kFrom,
+                   {Table(1, kG, kFrom - 0.01, kTo), Table(2, kG, kFrom, kTo, TableStatus::kMissing)},
                    1},
         WindowCase{"OnlyRetired", kFrom, {Table(2, kG, kFrom, kTo, TableStatus::kRetired)}, {}},
         WindowCase{"EmptyWindow", kFrom, {Table(2, kG, kFrom, kFrom)}, {}},
@@ -172,6 +185,89 @@ TEST(ChooseTables, AnotherDeclinationStripDoesNotCount) {
   ChoiceRule rule = Strict();
   rule.max_declination_offset_deg = 0;
   EXPECT_EQ(ChooseTables(kFrom, 16, {record}, rule).gain, 2);
+}
+
+// Two days' solves (K, BP, G: 1–3 and 11–13) and what is wrong with one table of the second.
+struct CompanionCase {
+  const char* name;
+  std::function<void(std::vector<TableRecord>&)> change;
+  std::optional<std::int64_t> delay, bandpass, gain;
+  ChoiceOutcome outcome;
+};
+
+class ChooseTablesCompanions : public ::testing::TestWithParam<CompanionCase> {};
+
+std::vector<TableRecord> DaySet(double from, std::int64_t first) {
+  auto k = Table(first, kK, from, from + 1), b = Table(first + 1, kB, from, from + 1),
+       g = Table(first + 2, kG, from, from + kHour);
+  b.rests_on = {k.id};
+  g.rests_on = {k.id, b.id};
+  for (TableRecord* each : {&k, &b, &g}) each->refant = "24";
+  return {k, b, g};
+}
+
+TEST_P(ChooseTablesCompanions, ServeTogetherOrNotAtAll) {
+  const CompanionCase& c = GetParam();
+  auto records = DaySet(kFrom, 1);
+  for (const auto& each : DaySet(kFrom + 0.5 * kHour, 11)) records.push_back(each);
+  c.change(records);
+  const Choice choice = ChooseTables(kFrom + 0.75 * kHour, 16, records, Strict());
+  EXPECT_EQ(choice.outcome, c.outcome);
+  EXPECT_EQ(choice.delay, c.delay);
+  EXPECT_EQ(choice.bandpass, c.bandpass);
+  EXPECT_EQ(choice.gain, c.gain);
+  for (const TableVerdict& verdict : choice.verdicts) EXPECT_FALSE(verdict.reason.empty()) << verdict.id;
+}
+
+constexpr auto kDone = ChoiceOutcome::kComplete;
+INSTANTIATE_TEST_SUITE_P(
+    Table, ChooseTablesCompanions,
+    ::testing::Values(CompanionCase{"TheNewerSetWhole", [](auto&) {}, 11, 12, 13, kDone},
+                      CompanionCase{"AFailedGainLeavesTheOlderSet", [](auto& r) { r[5].status = TableStatus::kFailed; },
+                                    1, 2, 3, kDone},
+                      CompanionCase{"ARetiredDelayLeavesTheOlderSet",
+                                    [](auto& r) { r[3].status = TableStatus::kRetired; }, 1, 2, 3, kDone},
+                      CompanionCase{"AFailedBandpassLeavesTheOlderSet",
+                                    [](auto& r) { r[4].status = TableStatus::kFailed; }, 1, 2, 3, kDone},
+                      CompanionCase{"AGainOfAnotherReferenceLeavesTheOlderSet", [](auto& r) { r[5].refant = "103"; }, 1,
+                                    2, 3, kDone},
+                      CompanionCase{"AnHourlyGainOnTheNewerBandpass",
+                                    [](auto& r) {
+                                      r[5].status = TableStatus::kFailed;
+                                      auto g = Table(20, kG, kFrom + 0.7 * kHour, kTo + 0.7 * kHour);
+                                      g.rests_on = {11, 12};
+                                      g.refant = "24";
+                                      r.push_back(g);
+                                    },
+                                    11, 12, 20, kDone},
+                      CompanionCase{"AnHourlyGainOnTheOlderBandpassStaysThere",
+                                    [](auto& r) {
+                                      auto g = Table(20, kG, kFrom + 0.7 * kHour, kTo + 0.7 * kHour);
+                                      g.rests_on = {1, 2};
+                                      r.push_back(g);
+                                    },
+                                    11, 12, 13, kDone},
+                      CompanionCase{"TablesByHandAreTakenOnTrust",
+                                    [](auto& r) {
+                                      for (auto& each : r) each.rests_on.clear();
+                                    },
+                                    11, 12, 13, kDone},
+                      CompanionCase{"NoGainAtAllShowsTheNewerBandpass",
+                                    [](auto& r) { r[2].status = r[5].status = TableStatus::kRetired; }, 11, 12,
+                                    std::nullopt, ChoiceOutcome::kWait},
+                      CompanionCase{"NoDelaysAtAllShowsNoBandpass",
+                                    [](auto& r) { r[0].status = r[3].status = TableStatus::kRetired; }, std::nullopt,
+                                    std::nullopt, 13, ChoiceOutcome::kWait}),
+    [](const auto& each) { return each.param.name; });
+
+TEST(ChooseTables, SaysWhyACompanionIsRefused) {
+  auto records = DaySet(kFrom, 1);
+  records[2].refant = "103";
+  const Choice choice = ChooseTables(kFrom + 0.01, 16, records, Strict());
+  EXPECT_EQ(choice.outcome, ChoiceOutcome::kWait);
+  EXPECT_EQ(choice.gain, std::nullopt);
+  EXPECT_NE(choice.verdicts[2].reason.find("refers to antenna 103, table 2 to 24"), std::string::npos)
+      << choice.verdicts[2].reason;
 }
 
 TEST(CoveredForSeconds, FollowsJoinedWindows) {

@@ -1,0 +1,118 @@
+#include "ops/calibration/observation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
+
+#include "config/units.h"
+#include "convert/frames.h"
+
+namespace contimg::ops {
+
+namespace {
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Shortest, deciles and longest of the cross-correlations' baselines, metres.
+std::vector<double> BaselineDeciles(const ingest::SubbandHeader& header) {
+  std::vector<double> lengths;
+  for (const Baseline& baseline : header.baselines) {
+    if (baseline.antenna1 == baseline.antenna2) continue;
+    const auto& a = header.antennas.positions_itrf_m[static_cast<std::size_t>(baseline.antenna1)];
+    const auto& b = header.antennas.positions_itrf_m[static_cast<std::size_t>(baseline.antenna2)];
+    lengths.push_back(std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]));
+  }
+  std::sort(lengths.begin(), lengths.end());
+  std::vector<double> deciles;
+  for (std::size_t i = 0; !lengths.empty() && i <= 10; ++i) deciles.push_back(lengths[(lengths.size() - 1) * i / 10]);
+  return deciles;
+}
+
+}  // namespace
+
+state::ObservationRow ObservationOf(const ingest::SubbandHeader& header) {
+  state::ObservationRow row;
+  const UtcTime middle = UtcTime::FromMjdSeconds(0.5 * (header.start_mjd_s() + header.end_mjd_s()));
+  row.mid_mjd = middle.mjd();
+  row.duration_s = header.end_mjd_s() - header.start_mjd_s();
+  const convert::SkyFrame frame(middle, {});
+  const PhaseCentre centre = frame.IcrsOfItrf(frame.ItrfOfMeridian(header.site.longitude_rad, header.app_dec_rad));
+  row.ra_deg = WrapPositive(Angle::Radians(centre.ra_rad)).deg();
+  row.dec_deg = Angle::Radians(centre.dec_rad).deg();
+  row.longitude_deg = Angle::Radians(header.site.longitude_rad).deg();
+  row.app_dec_deg = Angle::Radians(header.app_dec_rad).deg();
+  std::set<int> antennas;
+  std::vector<double> diameters;
+  for (const Baseline& baseline : header.baselines) antennas.insert({baseline.antenna1, baseline.antenna2});
+  for (int antenna : antennas) diameters.push_back(header.antennas.diameters_m[static_cast<std::size_t>(antenna)]);
+  row.antennas = static_cast<int>(antennas.size());
+  row.dish_m = Median(std::move(diameters));
+  row.baseline_deciles_m = BaselineDeciles(header);
+  row.integration_s = Median(header.integration_s);
+  row.channel_width_hz = header.channel_width_hz;
+  row.low_hz = header.frequency_hz.front();
+  row.high_hz = header.frequency_hz.back();
+  row.subbands = 1;
+  return row;
+}
+
+void Widen(state::ObservationRow& row, const state::ObservationRow& other) {
+  row.low_hz = std::min(row.low_hz, other.low_hz);
+  row.high_hz = std::max(row.high_hz, other.high_hz);
+  row.subbands += other.subbands;
+}
+
+nlohmann::json ToJson(const state::ObservationRow& row) {
+  return {{"mid_mjd", row.mid_mjd},
+          {"duration_s", row.duration_s},
+          {"ra_deg", row.ra_deg},
+          {"dec_deg", row.dec_deg},
+          {"longitude_deg", row.longitude_deg},
+          {"app_dec_deg", row.app_dec_deg},
+          {"antennas", row.antennas},
+          {"dish_m", row.dish_m},
+          {"baseline_deciles_m", row.baseline_deciles_m},
+          {"integration_s", row.integration_s},
+          {"channel_width_hz", row.channel_width_hz},
+          {"low_hz", row.low_hz},
+          {"high_hz", row.high_hz},
+          {"subbands", row.subbands}};
+}
+
+state::ObservationRow ParseObservation(const nlohmann::json& json) {
+  state::ObservationRow row;
+  row.mid_mjd = json.at("mid_mjd");
+  row.duration_s = json.at("duration_s");
+  row.ra_deg = json.at("ra_deg");
+  row.dec_deg = json.at("dec_deg");
+  row.longitude_deg = json.at("longitude_deg");
+  row.app_dec_deg = json.at("app_dec_deg");
+  row.antennas = json.at("antennas");
+  row.dish_m = json.at("dish_m");
+  row.baseline_deciles_m = json.at("baseline_deciles_m").get<std::vector<double>>();
+  row.integration_s = json.at("integration_s");
+  row.channel_width_hz = json.at("channel_width_hz");
+  row.low_hz = json.at("low_hz");
+  row.high_hz = json.at("high_hz");
+  row.subbands = json.at("subbands");
+  return row;
+}
+
+double LongerThan(const state::ObservationRow& row, double length_m) {
+  const auto& deciles = row.baseline_deciles_m;
+  if (deciles.size() < 2 || length_m <= deciles.front()) return 1;
+  if (length_m >= deciles.back()) return 0;
+  const auto upper = std::upper_bound(deciles.begin(), deciles.end(), length_m);
+  const double low = *(upper - 1), high = *upper;
+  const double place = static_cast<double>(upper - 1 - deciles.begin()) + (length_m - low) / (high - low);
+  return 1 - place / static_cast<double>(deciles.size() - 1);
+}
+
+}  // namespace contimg::ops

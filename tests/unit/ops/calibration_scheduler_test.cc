@@ -1,0 +1,418 @@
+#include "ops/calibration/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "calibrate/casacore/calibration_table.h"
+#include "config/time.h"
+#include "config/units.h"
+#include "ops/calibration/registration.h"
+#include "tests/unit/state/temporary_database.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using calibrate::SolutionKind;
+using state::GroupState;
+
+constexpr double kTile = 309.24;
+const UtcTime kStart = UtcTime::FromIso8601("2025-10-13T13:00:00");
+
+// Solutions of six antennas, all 1 with a signal-to-noise ratio of 100.
+calibrate::SolutionSet Solutions(SolutionKind kind, double mid_mjd, double dec_deg, const std::string& refant) {
+  calibrate::SolutionSet s;
+  s.kind = kind;
+  for (const char* name : {"24", "25", "26", "27", "28", "29"}) {
+    const double x = static_cast<double>(s.antennas.size()) * 30;
+    s.antennas.push_back({name, {-2409000 + x, -4478000, 3838000}, 4.65});
+  }
+  s.windows.push_back({{1.400e9, 1.401e9, 1.402e9, 1.403e9}, 1e6, 1.4015e9});
+  s.intervals.push_back({mid_mjd * 86400, kTile});
+  s.field_dec_rad = Angle::Degrees(dec_deg).rad();
+  s.field_name = "field";
+  s.source_ms = "tile.ms";
+  for (std::size_t a = 0; a < s.antennas.size(); ++a) {
+    if (s.antennas[a].name == refant) s.reference_antenna = static_cast<int>(a);
+  }
+  s.Allocate();
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    s.value[i] = 1;
+    s.error[i] = 0.01f;
+    s.snr[i] = 100;
+    s.flag[i] = calibrate::kSolved;
+  }
+  if (kind == SolutionKind::kBandpass) s.normalisation.assign(s.antennas.size() * s.n_receptors, 1);
+  return s;
+}
+
+class CalibrationSchedulerTest : public ::testing::Test {
+ protected:
+  CalibrationSchedulerTest() {
+    DirectoryRoots roots;
+    roots.scratch = place_.directory() / "scratch";
+    roots.state = place_.directory() / "state";
+    roots.output = roots.scratch / "ms";
+    fs::create_directories(roots.state);
+    paths_ = std::make_unique<ProductPaths>(roots);
+    settings_.paths.scratch_dir = roots.scratch.string();
+    settings_.paths.state_dir = roots.state.string();
+    settings_.calibrate.max_declination_offset_deg = 2.5;
+    // A bright source in the beam of every tile of the test, and one on another strip.
+    state::SourceStore sources(paths_->Database(StateDatabase::kMasterSources));
+    state::SourceRow row;
+    row.catalogue = "nvss";
+    row.name = "bright";
+    row.ra_deg = 200;
+    row.dec_deg = 16;
+    row.flux_jy = 5;
+    sources.Save({row});
+    groups_ = std::make_unique<state::GroupStore>(paths_->Database(StateDatabase::kIngest));
+    Open();
+  }
+
+  void Open() {
+    scheduler_.reset();
+    scheduler_ = std::make_unique<CalibrationScheduler>(*paths_, RealOs(), metrics_, settings_);
+  }
+
+  // The n-th tile of the drift as a running group.
+  state::GroupRow Group(int n, double dec_deg = 16, int antennas = 60) {
+    const UtcTime begin = kStart + n * kTile;
+    const std::string id = begin.Iso8601();
+    state::GroupRow row;
+    row.id = id;
+    row.state = GroupState::kReady;
+    row.subbands_expected = 16;
+    groups_->Create(row, "test", now_);
+    state::ObservationRow seen;
+    seen.mid_mjd = (begin + kTile / 2).mjd();
+    seen.duration_s = kTile;
+    seen.ra_deg = 199.5 + 0.01 * n;  // near enough to the source in all of them
+    seen.dec_deg = seen.app_dec_deg = dec_deg;
+    seen.antennas = antennas;
+    seen.dish_m = 4.65;
+    seen.baseline_deciles_m = {300, 500, 700, 900, 1100, 1300, 1500, 1700, 1900, 2100, 2600};
+    seen.integration_s = kTile / 24;
+    seen.channel_width_hz = 244140.625;
+    seen.low_hz = 1.311e9;
+    seen.high_hz = 1.4986e9;
+    seen.subbands = 16;
+    scheduler_->Observed(id, seen);
+    return Take(id);
+  }
+  state::GroupRow Take(const std::string& id) { return groups_->Acquire(id, "test", 100, now_).value(); }
+
+  Job Plan(const state::GroupRow& row, bool flagged = false) {
+    Job job;
+    job.group = row.id;
+    job.measurement_set = paths_->ScienceMs(row.id);
+    const fs::path folder = paths_->Jobs(row.id);
+    fs::create_directories(folder);
+    scheduler_->PlanJob(row, flagged, folder, job, now_);
+    std::ofstream(JobFile(folder)) << ToJson(job);
+    return job;
+  }
+
+  // What a worker would report after the job's solve.
+  JobReport Solve(const Job& job, bool accepted = true, const std::string& refant = "24") {
+    JobReport report;
+    report.group = job.group;
+    report.ok = true;
+    const double mid = (UtcTime::FromIso8601(job.group) + kTile / 2).mjd();
+    fs::create_directories(job.solve->prefix.parent_path());
+    for (const std::string& kind : job.solve->kinds) {
+      JobCalibration made;
+      made.kind = kind;
+      made.path = job.solve->prefix.string() + (kind == "K" ? ".kcal" : kind == "BP" ? ".bpcal" : ".gpcal");
+      made.interval = job.solve->interval;
+      made.model = job.solve->model;
+      made.reference_antenna = refant;
+      made.accepted = accepted || kind != "G";
+      if (!made.accepted) made.failures = {"median SNR is 3.0, the limit is 10.0"};
+      calibrate::WriteCalibrationTable(Solutions(KindOf(kind), mid, 16, refant), made.path);
+      report.calibration.push_back(made);
+      if (accepted) report.applied.push_back(made.path);
+    }
+    if (accepted) {
+      for (const JobTable& table : job.solve->apply) report.applied.push_back(table.path);
+    } else {
+      for (const JobTable& table : job.tables) report.applied.push_back(table.path);
+      if (job.tables.empty()) report.next_state = "awaiting_calibration";
+    }
+    return report;
+  }
+
+  void Finish(const state::GroupRow& row, const JobReport& report) {
+    const auto error = scheduler_->Record(row, report, now_);
+    ASSERT_FALSE(error) << error->what();
+    state::TransitionDetails details;
+    details.actor = "test";
+    groups_->Transition(row.id, state::ParseGroupState(report.next_state), details, now_);
+  }
+
+  // A group that waits, as a job without tables leaves it.
+  std::string Waiting(int n, double dec_deg = 16) {
+    const auto row = Group(n, dec_deg, 3);  // three antennas: no solve on it
+    const Job job = Plan(row);
+    EXPECT_FALSE(job.solve);
+    JobReport report;
+    report.group = row.id;
+    report.ok = true;
+    report.next_state = "awaiting_calibration";
+    Finish(row, report);
+    return row.id;
+  }
+
+  // The groups that Tick lets go, with the words for them.
+  std::map<std::string, CalibrationScheduler::Release> Released() {
+    std::map<std::string, CalibrationScheduler::Release> out;
+    for (int i = 0; i < 100; ++i) {
+      scheduler_->Tick(*groups_, now_, [&](const auto& release) { out[release.group] = release; });
+    }
+    return out;
+  }
+
+  state::TemporaryDatabase place_;
+  std::unique_ptr<ProductPaths> paths_;
+  Settings settings_;
+  Metrics metrics_;
+  std::unique_ptr<state::GroupStore> groups_;
+  std::unique_ptr<CalibrationScheduler> scheduler_;
+  double now_ = 1.76e9;
+};
+
+TEST_F(CalibrationSchedulerTest, AColdStartSolvesEverythingAndTheNextGroupIsServed) {
+  const auto first = Group(0);
+  const Job job = Plan(first);
+  EXPECT_EQ(job.stages, (std::vector<std::string>{"convert", "flag", "solve", "apply", "image"}));
+  ASSERT_TRUE(job.solve);
+  EXPECT_EQ(job.solve->kinds, (std::vector<std::string>{"K", "BP", "G"}));
+  EXPECT_EQ(job.solve->model, "field");
+  EXPECT_EQ(job.solve->interval, "24h");
+  EXPECT_EQ(job.solve->prefix, paths_->CalTablePrefix(first.id, CalInterval::k24Hours));
+  EXPECT_TRUE(fs::exists(job.sky_model));
+  EXPECT_TRUE(job.tables.empty());
+  Finish(first, Solve(job));
+
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  const auto tables = store.List({});
+  ASSERT_EQ(tables.size(), 3u);  // BP, G, K
+  EXPECT_EQ(tables[0].status, "active");
+  EXPECT_EQ(tables[0].rests_on, (std::vector<std::int64_t>{tables[2].id}));
+  EXPECT_EQ(tables[1].rests_on, (std::vector<std::int64_t>{tables[2].id, tables[0].id}));
+  EXPECT_EQ(store.SolvesOf(first.id).at(0).outcome, "passed");
+  EXPECT_EQ(store.Choices(first.id).at(0).reason, "solved on this group");
+
+  const auto second = Group(1);
+  const Job applied = Plan(second);
+  EXPECT_EQ(applied.stages, (std::vector<std::string>{"convert", "flag", "apply", "image"}));
+  EXPECT_EQ(applied.tables.size(), 3u);
+  EXPECT_EQ(store.Decision(second.id)->action, "apply");
+  EXPECT_EQ(store.Choices(second.id).at(1).table_id, tables[1].id);
+}
+
+TEST_F(CalibrationSchedulerTest, HourlyGainsRestOnTheDaysTablesAndAreAnchored) {
+  const auto first = Group(0);
+  Finish(first, Solve(Plan(first)));
+  const auto later = Group(11);  // 56.7 minutes on: less than two tiles of validity remain
+  const Job job = Plan(later);
+  ASSERT_TRUE(job.solve);
+  EXPECT_EQ(job.solve->kinds, (std::vector<std::string>{"G"}));
+  EXPECT_EQ(job.solve->interval, "1h");
+  ASSERT_EQ(job.solve->apply.size(), 2u);
+  EXPECT_EQ(job.solve->apply[0].kind, "K");
+  EXPECT_EQ(job.solve->apply[1].kind, "BP");
+  EXPECT_EQ(job.solve->reference_antennas, (std::vector<std::string>{"24"}));
+  ASSERT_TRUE(job.solve->anchor);
+  EXPECT_EQ(job.solve->anchor->path.extension(), ".gpcal");
+  EXPECT_EQ(job.solve->previous.at(0).kind, "G");
+  EXPECT_EQ(job.tables.size(), 3u);  // should it fail
+  Finish(later, Solve(job));
+  const auto served = Group(13);  // only the new gain covers it
+  const Job applied = Plan(served);
+  EXPECT_FALSE(applied.solve);
+  ASSERT_EQ(applied.tables.size(), 3u);
+  EXPECT_NE(applied.tables.back().path.string().find("_1h.gpcal"), std::string::npos);
+}
+
+TEST_F(CalibrationSchedulerTest, WhatFailsTheGateIsRecordedAndNeverUsed) {
+  const auto first = Group(0);
+  Finish(first, Solve(Plan(first), false));
+  EXPECT_EQ(groups_->Find(first.id)->state, GroupState::kAwaitingCalibration);
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  state::CalTableQuery gains;
+  gains.kind = "G";
+  ASSERT_EQ(store.List(gains).size(), 1u);
+  EXPECT_EQ(store.List(gains)[0].status, "failed");
+  EXPECT_EQ(store.List(gains)[0].reason, "median SNR is 3.0, the limit is 10.0");
+  EXPECT_EQ(store.SolvesOf(first.id).at(0).outcome, "failed");
+  ASSERT_FALSE(scheduler_->Troubles().empty());
+  // K and BP passed: the gains alone are solved, on this very group; when they fail as well it waits for others.
+  auto released = Released();
+  ASSERT_EQ(released.count(first.id), 1u);
+  EXPECT_EQ(released[first.id].to, GroupState::kReady);
+  const auto again = Take(first.id);
+  const Job job = Plan(again, true);
+  EXPECT_EQ(job.stages, (std::vector<std::string>{"solve", "apply", "image"}));
+  EXPECT_EQ(job.solve->interval, "1h");
+  Finish(again, Solve(job, false));
+  EXPECT_TRUE(Released().empty());
+}
+
+TEST_F(CalibrationSchedulerTest, ASolveWithoutAnySolutionHasNoTable) {
+  const auto first = Group(0);
+  Plan(first);
+  JobReport report;
+  report.group = first.id;
+  report.ok = true;
+  report.next_state = "awaiting_calibration";
+  for (const char* kind : {"K", "BP", "G"}) {
+    JobCalibration made;
+    made.kind = kind;
+    made.failures = {"no usable solution"};
+    report.calibration.push_back(made);
+  }
+  Finish(first, report);
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  EXPECT_TRUE(store.List({}).empty());
+  EXPECT_EQ(store.SolvesOf(first.id).at(0).outcome, "failed");
+  EXPECT_NE(store.SolvesOf(first.id).at(0).detail.find("no usable solution"), std::string::npos);
+}
+
+TEST_F(CalibrationSchedulerTest, WaitingGroupsGoOnWhenTablesServeTheirTime) {
+  const auto before = Waiting(-3), much_earlier = Waiting(-8), elsewhere = Waiting(-2, 54);
+  EXPECT_TRUE(Released().empty());
+  EXPECT_NE(scheduler_->Troubles().size(), 0u);
+  const auto first = Group(0);
+  const Job job = Plan(first);
+  EXPECT_TRUE(Released().empty());  // the solve is under way
+  Finish(first, Solve(job));
+  auto released = Released();
+  ASSERT_EQ(released.size(), 1u);  // within half an hour before; not earlier, not on another strip
+  EXPECT_EQ(released.begin()->first, before);
+  EXPECT_EQ(released.begin()->second.to, GroupState::kReady);
+  // In place of the daemon.
+  const auto row = Take(before);
+  const Job applied = Plan(row, true);
+  EXPECT_EQ(applied.stages, (std::vector<std::string>{"apply", "image"}));
+  EXPECT_EQ(applied.tables.size(), 3u);
+}
+
+TEST_F(CalibrationSchedulerTest, TablesRegisteredByHandReleaseToo) {
+  const auto id = Waiting(1);
+  EXPECT_TRUE(Released().empty());
+  state::CalTableStore other(paths_->Database(StateDatabase::kCalRegistry));
+  for (const SolutionKind kind : {SolutionKind::kBandpass, SolutionKind::kGain}) {
+    const fs::path path = place_.directory() / ("by_hand." + std::string(ToString(kind)));
+    calibrate::WriteCalibrationTable(Solutions(kind, kStart.mjd(), 16, "24"), path);
+    RegisterRequest request;
+    request.path = path;
+    EXPECT_EQ(RegisterTable(other, request, settings_.calibrate, now_).status, "active");
+  }
+  EXPECT_EQ(Released().count(id), 1u);
+}
+
+TEST_F(CalibrationSchedulerTest, WaitingHasALimit) {
+  const auto id = Waiting(1);
+  now_ += 24 * 3600 - 1;
+  EXPECT_TRUE(Released().empty());
+  now_ += 62;  // looked at once a minute
+  auto released = Released();
+  ASSERT_EQ(released.count(id), 1u);
+  EXPECT_EQ(released[id].to, GroupState::kDead);
+  EXPECT_NE(released[id].reason.find("it has waited for 24.0 h"), std::string::npos) << released[id].reason;
+}
+
+TEST_F(CalibrationSchedulerTest, PoliciesDecideWithoutTables) {
+  settings_.calibrate.policy = "uncalibrated";
+  Open();
+  EXPECT_EQ(Plan(Group(0, 16, 3)).stages, (std::vector<std::string>{"convert", "flag", "image"}));
+  settings_.calibrate.policy = "wait";
+  settings_.calibrate.schedule = false;
+  Open();
+  const Job job = Plan(Group(1));
+  EXPECT_FALSE(job.solve);
+  EXPECT_EQ(job.stages, (std::vector<std::string>{"convert", "flag", "apply", "image"}));
+  EXPECT_TRUE(job.tables.empty());
+}
+
+TEST_F(CalibrationSchedulerTest, RegistersAllTablesOrNone) {
+  const auto first = Group(0);
+  const Job job = Plan(first);
+  const JobReport report = Solve(job);
+  fs::resize_file(fs::path(report.calibration[2].path) / "table.dat", 40);
+  const auto error = scheduler_->Record(first, report, now_);
+  ASSERT_TRUE(error);
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  EXPECT_TRUE(store.List({}).empty());
+  EXPECT_EQ(store.SolvesOf(first.id).at(0).outcome, "failed");
+}
+
+TEST_F(CalibrationSchedulerTest, RefusesATableThatChangedSinceItWasMade) {
+  const auto first = Group(0);
+  JobReport report = Solve(Plan(first));
+  for (const JobCalibration& made : report.calibration) {
+    report.products.push_back({"caltable", made.path, 1, made.kind == "BP" ? "0123456789abcdef" : "", {}});
+  }
+  ASSERT_TRUE(scheduler_->Record(first, report, now_));
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  EXPECT_TRUE(store.List({}).empty());
+}
+
+TEST_F(CalibrationSchedulerTest, RecordingTwiceChangesNothing) {
+  const auto first = Group(0);
+  const JobReport report = Solve(Plan(first));
+  EXPECT_FALSE(scheduler_->Record(first, report, now_));
+  Open();  // a daemon that was killed between the registry and the queue
+  EXPECT_FALSE(scheduler_->Record(first, report, now_ + 5));
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  EXPECT_EQ(store.List({}).size(), 3u);
+  EXPECT_EQ(store.SolvesOf(first.id).size(), 1u);
+}
+
+TEST_F(CalibrationSchedulerTest, ASolveWhoseWorkerIsLostDoesNotBlockOthers) {
+  const auto first = Group(0);
+  Plan(first);
+  const auto second = Group(1);
+  EXPECT_FALSE(Plan(second).solve);  // the first one's is under way
+  state::TransitionDetails details;
+  details.actor = "operator";
+  groups_->Transition(first.id, GroupState::kCancelled, details, now_);
+  Open();
+  Released();
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  EXPECT_EQ(store.SolvesOf(first.id).at(0).outcome, "abandoned");
+  EXPECT_TRUE(Plan(second).solve);
+}
+
+TEST_F(CalibrationSchedulerTest, ShowsWhatIsMissing) {
+  Waiting(0);
+  Released();
+  const std::string before = metrics_.Serialize();
+  EXPECT_NE(before.find("contimg_calibration_missing 1"), std::string::npos);
+  EXPECT_NE(before.find("contimg_calibration_hours_until_expiry{kind=\"BP\"} 0\n"), std::string::npos);
+  const auto row = Group(1);
+  Finish(row, Solve(Plan(row)));
+  for (const auto& [id, release] : Released()) {
+    const auto taken = Take(id);
+    const Job job = Plan(taken, true);
+    JobReport report;
+    report.group = id;
+    for (const JobTable& table : job.tables) report.applied.push_back(table.path);
+    Finish(taken, report);
+  }
+  now_ += 100;
+  Released();
+  const std::string after = metrics_.Serialize();
+  EXPECT_NE(after.find("contimg_calibration_missing 0"), std::string::npos) << after;
+  EXPECT_NE(after.find("contimg_calibration_hours_until_expiry{kind=\"BP\"} 24"), std::string::npos) << after;
+  EXPECT_NE(after.find("contimg_calibration_solves_total{interval=\"24h\",outcome=\"passed\"} 1"), std::string::npos);
+  EXPECT_TRUE(scheduler_->Troubles().empty());
+}
+
+}  // namespace
+}  // namespace contimg::ops
