@@ -13,7 +13,6 @@
 namespace contimg::image {
 namespace {
 
-constexpr int kWidth = 1800, kHeight = 1320;
 constexpr Colour kBackground{0.043, 0.047, 0.067, 1};
 constexpr Colour kPanel{0.075, 0.082, 0.110, 1};
 constexpr Colour kInk{0.90, 0.91, 0.93, 1};
@@ -86,11 +85,11 @@ class Thumbnail {
 
 class Picture {
  public:
-  explicit Picture(const QuickLookInput& input) : in_(input), canvas_(kWidth, kHeight, kBackground) {}
+  explicit Picture(const QuickLookInput& input) : in_(input), canvas_(kQuickLookWidth, kQuickLookHeight, kBackground) {}
 
   void Draw() {
     DrawTitle();
-    DrawImage({92, 84, 1060, 1060});
+    DrawImage({kQuickLookSkyX, kQuickLookSkyY, kQuickLookSkySize, kQuickLookSkySize});
     DrawPsf({1292, 84, 228, 228});
     DrawCoverage({1542, 84, 228, 228});
     DrawFlagsByChannel({1292, 372, 478, 64});
@@ -104,7 +103,7 @@ class Picture {
     }
     DrawGates(1292, gates);
     DrawFigures(92, 1232);
-    canvas_.Text(1770, kHeight - 12, in_.header->software, 11, kDim, Align::kRight);
+    canvas_.Text(1770, kQuickLookHeight - 12, in_.header->software, 11, kDim, Align::kRight);
   }
   void Write(const std::filesystem::path& path) { canvas_.WritePng(path); }
 

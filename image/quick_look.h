@@ -12,6 +12,10 @@
 
 namespace contimg::image {
 
+// The picture's size, and the square in it that shows the sky, pixels.
+constexpr int kQuickLookWidth = 1800, kQuickLookHeight = 1320;
+constexpr int kQuickLookSkyX = 92, kQuickLookSkyY = 84, kQuickLookSkySize = 1060;
+
 struct QuickLookInput {
   std::string title;                   // "2025-10-13T13:28:03"
   ArrayView<const float, 2> image;     // restored, Jy/beam

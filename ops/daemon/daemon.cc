@@ -31,7 +31,9 @@
 #include "ops/daemon/service_manager.h"
 #include "ops/daemon/watermarks.h"
 #include "ops/http/http_server.h"
+#include "ops/http/work_thread.h"
 #include "ops/version.h"
+#include "ops/web/web.h"
 
 namespace contimg::ops {
 namespace {
@@ -81,6 +83,7 @@ class Daemon {
   void TickSoon();
   void UpdateGauges();
   void AddRoutes();
+  void AnswerHttp(const HttpRequest& request, HttpServer::Reply reply);
   std::vector<std::string> Troubles();
   std::string StatusLine();
   bool Ready() const { return NotReadyBecause().empty(); }
@@ -103,6 +106,8 @@ class Daemon {
   Reconciler reconciler_;
   DirectorySizes sizes_;
   HttpRouter router_;
+  Web web_;
+  WorkThread web_thread_;  // runs the slow routes; ends before what they use
   std::unique_ptr<HttpServer> http_;
   boost::asio::steady_timer timer_;
   boost::asio::signal_set signals_;
@@ -143,6 +148,7 @@ Daemon::Daemon(const DaemonOptions& options)
               {"tmp", paths_.roots().tmp},
               {"state", paths_.roots().state}},
              kDirectorySizesS),
+      web_(paths_),
       timer_(io_),
       signals_(io_, SIGTERM, SIGINT, SIGHUP),
       started_(clock_.Steady()),
@@ -291,6 +297,11 @@ ordered_json Daemon::Status() {
   };
   status["disks"] = {
       {"scratch", disk(disks_.scratch)}, {"state", disk(disks_.state)}, {"staging", disk(disks_.staging)}};
+  ordered_json directories = ordered_json::object();
+  for (const auto& [name, size] : sizes_.Latest()) {
+    directories[name] = {{"bytes", size.bytes}, {"growth_bytes_per_s", size.growth_bytes_per_s}};
+  }
+  status["directories"] = directories;
   return status;
 }
 
@@ -347,6 +358,20 @@ void Daemon::AddRoutes() {
   router_.Add({"GET", "/api/v1/status", "Everything on one screen, as JSON.", [this](const HttpRequest&) {
                  return HttpResponse{200, "application/json", Status().dump() + "\n"};
                }});
+  web_.AddRoutes(router_);
+}
+
+void Daemon::AnswerHttp(const HttpRequest& request, HttpServer::Reply reply) {
+  const auto answer = [this, reply = std::move(reply)](HttpResponse response) {
+    metrics_.HttpAnswered(response.status);
+    reply(std::move(response));
+  };
+  if (!router_.IsSlow(request)) return answer(router_.Handle(request));
+  web_.view().SetStatus(Status(), clock_.Unix());
+  web_thread_.Post([this, request, answer] {
+    auto response = std::make_shared<HttpResponse>(router_.Handle(request));
+    boost::asio::post(io_, [answer, response] { answer(std::move(*response)); });
+  });
 }
 
 void Daemon::Tick() {
@@ -504,10 +529,8 @@ void Daemon::Run() {
   if (options_.settings.http.enabled) {
     HttpServerOptions http;
     http.listen = options_.settings.http.listen;
-    http_ = std::make_unique<HttpServer>(io_, http, [this](const HttpRequest& request) {
-      HttpResponse response = router_.Handle(request);
-      metrics_.HttpAnswered(response.status);
-      return response;
+    http_ = std::make_unique<HttpServer>(io_, http, [this](const HttpRequest& request, HttpServer::Reply reply) {
+      AnswerHttp(request, std::move(reply));
     });
     const std::string host = http.listen.substr(0, http.listen.rfind(':'));
     lock_.Publish({::getpid(), fmt::format("{}:{}", host, http_->port())});

@@ -39,10 +39,11 @@ tcp::endpoint ParseListen(const std::string& listen) {
   return {address, static_cast<std::uint16_t>(port)};
 }
 
-std::string Decode(const std::string& text) {
+// A plus is a space in queries only.
+std::string Decode(const std::string& text, bool in_query) {
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '+') {
+    if (text[i] == '+' && in_query) {
       decoded += ' ';
     } else if (text[i] == '%' && i + 2 < text.size() && std::isxdigit(static_cast<unsigned char>(text[i + 1])) != 0 &&
                std::isxdigit(static_cast<unsigned char>(text[i + 2])) != 0) {
@@ -55,47 +56,84 @@ std::string Decode(const std::string& text) {
   return decoded;
 }
 
-HttpResponse Problem(int status, const std::string& sentence) {
-  return {status, "application/json",
-          nlohmann::json({{"error", sentence}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"};
+// What `pattern` leaves of the path; nothing when it does not fit.
+std::optional<std::string> Tail(const std::string& pattern, const std::string& path) {
+  if (pattern == path) return "";
+  if (pattern.size() < 2 || pattern.compare(pattern.size() - 2, 2, "/*") != 0) return std::nullopt;
+  const std::size_t n_prefix = pattern.size() - 1;
+  if (path.size() <= n_prefix || path.compare(0, n_prefix, pattern, 0, n_prefix) != 0) return std::nullopt;
+  return path.substr(n_prefix);
 }
 
 }  // namespace
+
+HttpResponse HttpProblem(int status, const std::string& sentence) {
+  HttpResponse response;
+  response.status = status;
+  response.body =
+      nlohmann::json({{"error", sentence}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return response;
+}
 
 HttpRequest ParseTarget(const std::string& method, const std::string& target) {
   HttpRequest request;
   request.method = method;
   const std::size_t mark = target.find('?');
-  request.path = Decode(target.substr(0, mark));
+  request.path = Decode(target.substr(0, mark), false);
   if (mark == std::string::npos) return request;
   for (std::size_t at = mark + 1; at <= target.size();) {
     const std::size_t end = std::min(target.find('&', at), target.size());
     const std::string item = target.substr(at, end - at);
     const std::size_t equals = item.find('=');
     if (!item.empty()) {
-      request.query[Decode(item.substr(0, equals))] =
-          equals == std::string::npos ? "" : Decode(item.substr(equals + 1));
+      request.query[Decode(item.substr(0, equals), true)] =
+          equals == std::string::npos ? "" : Decode(item.substr(equals + 1), true);
     }
     at = end + 1;
   }
   return request;
 }
 
-HttpResponse HttpRouter::Handle(const HttpRequest& request) const {
+const HttpRoute* HttpRouter::Find(const HttpRequest& request, std::vector<std::string>& allowed) const {
   const std::string method = request.method == "HEAD" ? "GET" : request.method;
-  bool known_path = false;
+  const HttpRoute* best = nullptr;
+  const auto rank = [&](const HttpRoute& route) {
+    return route.path == request.path ? std::string::npos : route.path.size();
+  };
   for (const HttpRoute& route : routes_) {
-    if (route.path != request.path) continue;
-    known_path = true;
-    if (route.method != method) continue;
+    if (!Tail(route.path, request.path)) continue;
+    allowed.push_back(route.method);
+    if (route.method == method && (best == nullptr || rank(route) > rank(*best))) best = &route;
+  }
+  return best;
+}
+
+bool HttpRouter::IsSlow(const HttpRequest& request) const {
+  std::vector<std::string> allowed;
+  const HttpRoute* route = Find(request, allowed);
+  return route != nullptr && route->slow;
+}
+
+HttpResponse HttpRouter::Handle(const HttpRequest& request) const {
+  std::vector<std::string> allowed;
+  if (const HttpRoute* route = Find(request, allowed)) {
+    HttpRequest asked = request;
+    asked.tail = *Tail(route->path, request.path);
     try {
-      return route.handler(request);
+      return route->handler(asked);
+    } catch (const Error& error) {
+      return HttpProblem(error.kind() == ErrorKind::kUsage ? 400 : 500, error.what());
     } catch (const std::exception& error) {
-      return Problem(500, error.what());
+      return HttpProblem(500, error.what());
     }
   }
-  if (known_path) return Problem(405, fmt::format("{} does not allow {}", request.path, request.method));
-  return Problem(404, fmt::format("there is nothing at {}", request.path));
+  if (allowed.empty()) return HttpProblem(404, fmt::format("there is nothing at {}", request.path));
+  HttpResponse refused = HttpProblem(405, fmt::format("{} does not allow {}", request.path, request.method));
+  if (std::find(allowed.begin(), allowed.end(), "GET") != allowed.end()) allowed.emplace_back("HEAD");
+  std::sort(allowed.begin(), allowed.end());
+  allowed.erase(std::unique(allowed.begin(), allowed.end()), allowed.end());
+  refused.headers.emplace_back("Allow", fmt::format("{}", fmt::join(allowed, ", ")));
+  return refused;
 }
 
 struct HttpServer::Shared {
@@ -132,16 +170,23 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   }
   void Answer() {
     const auto& request = parser_->get();
-    const std::string method(request.method_string());
-    HttpResponse made = shared_->handler(ParseTarget(method, std::string(request.target())));
+    HttpRequest asked = ParseTarget(std::string(request.method_string()), std::string(request.target()));
+    asked.if_none_match = std::string(request[http::field::if_none_match]);
+    stream_.expires_never();  // the answer takes as long as it takes
+    shared_->handler(asked, [self = shared_from_this()](HttpResponse made) { self->Send(std::move(made)); });
+  }
+  void Send(HttpResponse made) {
+    const auto& request = parser_->get();
     response_ = {static_cast<http::status>(made.status), request.version()};
     response_.set(http::field::server, "contimg");
     response_.set(http::field::content_type, made.content_type);
-    response_.set(http::field::cache_control, "no-store");
+    response_.set(http::field::cache_control, made.cache_control);
+    response_.set("X-Content-Type-Options", "nosniff");
+    for (const auto& [name, value] : made.headers) response_.set(name, value);
     response_.keep_alive(request.keep_alive());
     response_.body() = std::move(made.body);
     response_.prepare_payload();
-    if (method == "HEAD") response_.body().clear();  // the length stays that of the GET
+    if (request.method() == http::verb::head) response_.body().clear();  // the length stays that of the GET
     StartTimer();
     http::async_write(stream_, response_, [self = shared_from_this()](const beast::error_code& error, std::size_t) {
       if (error || !self->response_.keep_alive()) return self->Close();

@@ -1,5 +1,6 @@
 // A small HTTP/1.1 server on the daemon's own io context (Boost.Beast). Handlers are functions Request → Response, so
-// they can be tested without a socket.
+// they can be tested without a socket. Those that may take long (databases, files) are marked `slow`; the daemon runs
+// them on a thread of its own (ops/http/work_thread.h) and its loop goes on.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -10,36 +11,48 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace contimg::ops {
 
 struct HttpRequest {
   std::string method;                        // "GET"…
-  std::string path;                          // "/api/v1/status", without the query
+  std::string path;                          // "/api/v1/status", decoded, without the query
   std::map<std::string, std::string> query;  // decoded
+  std::string tail;                          // what a route that ends in "/*" leaves of the path
+  std::string if_none_match;                 // header of this name
 };
 
 struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  std::string cache_control = "no-store";
+  std::vector<std::pair<std::string, std::string>> headers = {};  // further ones
 };
 
-// One line of the router: method and exact path.
+// One line of the router: method and path, exact or with "/*" at its end for everything below it.
 struct HttpRoute {
   std::string method, path, help;
   std::function<HttpResponse(const HttpRequest&)> handler;
+  bool slow = false;  // not to be run on the daemon's loop
 };
+
+// A failure as a JSON object with one sentence.
+HttpResponse HttpProblem(int status, const std::string& sentence);
 
 class HttpRouter {
  public:
   void Add(HttpRoute route) { routes_.push_back(std::move(route)); }
-  // 404 for unknown paths, 405 for wrong methods, 500 with one sentence when a handler throws. HEAD counts as GET.
+  // 404 for unknown paths, 405 for wrong methods, 500 with one sentence when a handler throws (Error{kUsage}: 400).
+  // HEAD counts as GET. An exact path goes before "/*", a longer "/*" before a shorter one.
   HttpResponse Handle(const HttpRequest& request) const;
+  bool IsSlow(const HttpRequest& request) const;
   const std::vector<HttpRoute>& routes() const { return routes_; }
 
  private:
+  const HttpRoute* Find(const HttpRequest& request, std::vector<std::string>& allowed) const;
   std::vector<HttpRoute> routes_;
 };
 
@@ -52,7 +65,9 @@ struct HttpServerOptions {
 
 class HttpServer {
  public:
-  using Handler = std::function<HttpResponse(const HttpRequest&)>;
+  // Answers by calling the reply once, at once or later, on the io context's thread.
+  using Reply = std::function<void(HttpResponse)>;
+  using Handler = std::function<void(const HttpRequest&, Reply)>;
   // Binds and listens; throws Error{kUsage} for a bad address and Error{kIo} when the port is taken.
   HttpServer(boost::asio::io_context& io, const HttpServerOptions& options, Handler handler);
   ~HttpServer();

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "config/error.h"
 #include "ops/http/http_server.h"
 
 namespace contimg::ops {
@@ -22,6 +23,42 @@ TEST(ParseTarget, DecodesPathAndQuery) {
   EXPECT_EQ(request.query.at("y"), "a b");
   EXPECT_EQ(request.query.at("z"), "");
   EXPECT_EQ(request.query.at("w"), "%zz");
+}
+
+TEST(ParseTarget, APlusInThePathIsAPlus) { EXPECT_EQ(ParseTarget("GET", "/a+b%2Bc?x=a+b").path, "/a+b+c"); }
+
+TEST(HttpRouter, APatternTakesWhatIsBelowIt) {
+  HttpRouter router;
+  const auto name = [](const char* word) {
+    return [word](const HttpRequest& r) { return HttpResponse{200, "text/plain", std::string(word) + ":" + r.tail}; };
+  };
+  router.Add({"GET", "/g/*", "", name("below")});
+  router.Add({"GET", "/g", "", name("list"), true});
+  router.Add({"GET", "/g/special", "", name("exact")});
+  router.Add({"GET", "/g/deep/*", "", name("deep")});
+  const auto body = [&](const char* target) { return router.Handle(ParseTarget("GET", target)).body; };
+  EXPECT_EQ(body("/g/a%2Fb/c"), "below:a/b/c");
+  EXPECT_EQ(body("/g"), "list:");
+  EXPECT_EQ(body("/g/special"), "exact:");
+  EXPECT_EQ(body("/g/deep/x"), "deep:x");
+  EXPECT_EQ(router.Handle(ParseTarget("GET", "/g/")).status, 404);
+  EXPECT_TRUE(router.IsSlow(ParseTarget("HEAD", "/g")));
+  EXPECT_FALSE(router.IsSlow(ParseTarget("GET", "/g/a")));
+  EXPECT_FALSE(router.IsSlow(ParseTarget("GET", "/none")));
+}
+
+TEST(HttpRouter, SaysWhichMethodsAreAllowed) {
+  const HttpResponse refused = MakeRouter().Handle(ParseTarget("PUT", "/a"));
+  ASSERT_EQ(refused.headers.size(), 1u);
+  EXPECT_EQ(refused.headers[0].second, "GET, HEAD");
+}
+
+TEST(HttpRouter, WrongUseIsNoFailureOfTheServer) {
+  HttpRouter router;
+  router.Add({"GET", "/", "", [](const HttpRequest&) -> HttpResponse {
+                throw Error(ErrorKind::kUsage, "http", "span", "expected 24h");
+              }});
+  EXPECT_EQ(router.Handle(ParseTarget("GET", "/")).status, 400);
 }
 
 TEST(HttpRouter, FindsTheHandler) {

@@ -1,0 +1,18 @@
+// The style sheet, the script and the icons of the pages; part of the program, so that no page needs anything else.
+#pragma once
+
+#include <string>
+
+#include "ops/http/http_server.h"
+
+namespace contimg::ops {
+
+// Serves page.css, page.js, good.svg, warning.svg, bad.svg and unknown.svg (request.tail).
+HttpResponse ServeAsset(const HttpRequest& request);
+// Changes with their content; addresses carry it, so that browsers may keep them for ever.
+const std::string& AssetVersion();
+
+std::string_view StyleSheet();
+std::string_view PageScript();
+
+}  // namespace contimg::ops

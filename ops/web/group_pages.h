@@ -1,0 +1,20 @@
+// The list of groups at "/groups" and the page of one group at "/groups/ID".
+#pragma once
+
+#include "ops/http/http_server.h"
+#include "ops/web/pipeline_view.h"
+
+namespace contimg::ops {
+
+// query: state (several words with commas between), error_kind, from, before (times or days), after (an id: the list
+// goes on behind it).
+HttpResponse GroupListPage(const HttpRequest& request, PipelineView& view);
+// request.tail: the id.
+HttpResponse GroupPage(const HttpRequest& request, PipelineView& view);
+
+// The parameter "limit", at most `most`, else `otherwise`. Error{kUsage} when it is no number.
+int LimitOf(const HttpRequest& request, int otherwise, int most);
+// The selection that a request asks for, newest first. Error{kUsage} for words that mean nothing.
+state::GroupQuery QueryOf(const HttpRequest& request, int otherwise, int most);
+
+}  // namespace contimg::ops

@@ -1,0 +1,126 @@
+#include "ops/web/served_files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "config/error.h"
+#include "image/thumbnail.h"
+
+namespace contimg::ops {
+namespace {
+
+constexpr std::int64_t kLargestFile = 32'000'000;
+constexpr int kThumbnailSize = 400;
+constexpr std::size_t kThumbnailsKept = 64;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  void Reset(int fd) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+bool EndsWith(std::string_view text, std::string_view end) {
+  return text.size() > end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+// The answer to a request for something with this etag: 304 when the browser has it.
+HttpResponse Conditional(const HttpRequest& request, const std::string& etag) {
+  HttpResponse response;
+  const bool versioned = request.query.count("v") > 0;
+  response.cache_control = versioned ? "private, max-age=31536000, immutable" : "private, no-cache";
+  response.headers.emplace_back("ETag", etag);
+  if (request.if_none_match.find(etag) != std::string::npos || request.if_none_match == "*") response.status = 304;
+  return response;
+}
+
+}  // namespace
+
+std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::string_view relative) {
+  ServedFile file;
+  if (EndsWith(relative, ".png")) {
+    file.content_type = "image/png";
+  } else if (EndsWith(relative, ".json")) {
+    file.content_type = "application/json";
+  } else {
+    return std::nullopt;
+  }
+  if (relative.find('\0') != std::string_view::npos) return std::nullopt;
+  Descriptor at(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (std::string_view rest = relative; at.get() >= 0;) {
+    const std::size_t slash = rest.find('/');
+    const std::string part(rest.substr(0, slash));
+    if (part.empty() || part.front() == '.') return std::nullopt;
+    const bool last = slash == std::string_view::npos;
+    at.Reset(::openat(at.get(), part.c_str(),
+                      O_NOFOLLOW | O_CLOEXEC | (last ? O_RDONLY | O_NONBLOCK : O_PATH | O_DIRECTORY)));
+    if (last) break;
+    rest.remove_prefix(slash + 1);
+  }
+  if (at.get() < 0) return std::nullopt;
+  struct stat facts {};
+  if (::fstat(at.get(), &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size > kLargestFile) return std::nullopt;
+  file.body.resize(static_cast<std::size_t>(facts.st_size));
+  std::size_t n_read = 0;
+  while (n_read < file.body.size()) {
+    const ssize_t n =
+        ::pread(at.get(), file.body.data() + n_read, file.body.size() - n_read, static_cast<off_t>(n_read));
+    if (n <= 0) return std::nullopt;
+    n_read += static_cast<std::size_t>(n);
+  }
+  file.etag =
+      fmt::format("\"{:x}-{:x}-{:x}.{:x}\"", facts.st_ino, facts.st_size, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec);
+  return file;
+}
+
+HttpResponse FileServer::Whole(const HttpRequest& request) const {
+  std::optional<ServedFile> file = ReadBelow(root_, request.tail);
+  if (!file) return HttpProblem(404, fmt::format("there is no picture {}", request.tail));
+  HttpResponse response = Conditional(request, file->etag);
+  response.content_type = file->content_type;
+  if (response.status == 200) response.body = std::move(file->body);
+  return response;
+}
+
+HttpResponse FileServer::Thumbnail(const HttpRequest& request) {
+  std::optional<ServedFile> file;
+  if (EndsWith(request.tail, ".png")) file = ReadBelow(root_, request.tail);
+  if (!file) return HttpProblem(404, fmt::format("there is no picture {}", request.tail));
+  HttpResponse response = Conditional(request, file->etag);
+  response.content_type = "image/png";
+  if (response.status == 304) return response;
+  const std::string key = request.tail + file->etag;
+  auto at = std::find_if(thumbnails_.begin(), thumbnails_.end(), [&](const Remembered& r) { return r.key == key; });
+  if (at == thumbnails_.end()) {
+    try {
+      thumbnails_.push_front({key, image::ThumbnailPng(file->body, kThumbnailSize)});
+    } catch (const Error& error) {
+      return HttpProblem(error.kind() == ErrorKind::kBadInput ? 404 : 500,
+                         fmt::format("{}: {}", request.tail, error.message()));
+    }
+    if (thumbnails_.size() > kThumbnailsKept) thumbnails_.pop_back();
+  } else {
+    thumbnails_.splice(thumbnails_.begin(), thumbnails_, at);
+  }
+  response.body = thumbnails_.front().png;
+  return response;
+}
+
+}  // namespace contimg::ops

@@ -1,0 +1,25 @@
+// The daemon's web face: status page, pages of groups, pictures, and the JSON API. Everything is read-only.
+#pragma once
+
+#include <memory>
+
+#include "ops/http/http_server.h"
+#include "ops/web/pipeline_view.h"
+#include "ops/web/served_files.h"
+
+namespace contimg::ops {
+
+class Web {
+ public:
+  explicit Web(const ProductPaths& paths);
+  // Adds "/", "/groups", "/groups/*", "/images/*", "/thumbnails/*", "/static/*" and the API. All but "/static/*" are
+  // slow: they read databases and files. `this` must outlive the router; its handlers belong to one thread.
+  void AddRoutes(HttpRouter& router);
+  PipelineView& view() { return view_; }
+
+ private:
+  PipelineView view_;
+  FileServer files_;
+};
+
+}  // namespace contimg::ops

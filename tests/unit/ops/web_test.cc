@@ -1,0 +1,309 @@
+#include "ops/web/web.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "config/time.h"
+#include "ops/web/html.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kHostile = "x\"><script>alert(1)</script>'; rm -rf $HOME #?&/..%2F";
+
+class WebPages : public testing::Test {
+ protected:
+  WebPages() {
+    std::string name = (fs::temp_directory_path() / "contimg-web-XXXXXX").string();
+    base_ = ::mkdtemp(name.data());
+    roots_.scratch = base_ / "scratch";
+    roots_.state = base_ / "state";
+    roots_.input = base_ / "scratch/incoming";
+    roots_.output = base_ / "scratch/ms";
+    roots_.images = base_ / "scratch/images";
+    roots_.tmp = base_ / "scratch/tmp";
+    roots_.staging = base_ / "staging";
+    fs::create_directories(roots_.state);
+    fs::create_directories(roots_.images);
+    web_ = std::make_unique<Web>(ProductPaths(roots_));
+    web_->AddRoutes(router_);
+    SetStatus({{"ready", true}, {"dispatch_allowed", true}, {"troubles", json::array()}});
+  }
+  ~WebPages() override { fs::remove_all(base_); }
+
+  void SetStatus(const nlohmann::ordered_json& status) { web_->view().SetStatus(status, kNow); }
+  HttpResponse Get(const std::string& target, const std::string& method = "GET") {
+    return router_.Handle(ParseTarget(method, target));
+  }
+  json GetJson(const std::string& target) {
+    const HttpResponse response = Get(target);
+    EXPECT_EQ(response.status, 200) << response.body;
+    return json::parse(response.body);
+  }
+  state::GroupStore Groups() { return state::GroupStore(roots_.state / "ingest.sqlite3"); }
+  state::ProductStore Products() { return state::ProductStore(roots_.state / "products.sqlite3"); }
+  state::CalTableStore Tables() { return state::CalTableStore(roots_.state / "cal_registry.sqlite3"); }
+
+  static state::GroupRow Row(const std::string& id, state::GroupState state) {
+    state::GroupRow row;
+    row.id = id;
+    row.state = state;
+    row.subbands_expected = 16;
+    row.subbands_present = 16;
+    row.attempts = 1;
+    row.first_file_at = row.started_at = kNow - 60;
+    row.finished_at = kNow - 40;
+    return row;
+  }
+  static state::ProductRow Product(const std::string& kind, const std::string& path, const std::string& group) {
+    state::ProductRow row;
+    row.kind = kind;
+    row.path = path;
+    row.group_id = group;
+    row.start_mjd = UtcTime::FromUnix(kNow).mjd() - 0.01;
+    row.end_mjd = row.start_mjd + 0.003;
+    return row;
+  }
+
+  static constexpr double kNow = 1760362083 + 400;  // 2025-10-13T13:34:43
+  const std::string group_ = "2025-10-13T13:28:03";
+  fs::path base_;
+  DirectoryRoots roots_;
+  HttpRouter router_;
+  std::unique_ptr<Web> web_;
+};
+
+TEST_F(WebPages, AnEmptyPipelineSaysWhatItWaitsFor) {
+  const HttpResponse page = Get("/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.content_type, "text/html; charset=utf-8");
+  EXPECT_THAT(page.body, HasSubstr("Waiting for the first files"));
+  EXPECT_THAT(page.body, HasSubstr(roots_.input.string()));
+  EXPECT_THAT(page.body, HasSubstr("All is well"));
+  EXPECT_EQ(Get("/groups").status, 200);
+  EXPECT_EQ(GetJson("/api/v1/groups")["groups"].size(), 0u);
+  EXPECT_EQ(GetJson("/api/v1/products")["products"].size(), 0u);
+  EXPECT_EQ(GetJson("/api/v1/calibration")["tables"].size(), 0u);
+}
+
+TEST_F(WebPages, HealthIsOneLine) {
+  SetStatus({{"ready", true}, {"troubles", {"the scratch disk is <full>"}}, {"dispatch_allowed", false}});
+  EXPECT_THAT(Get("/").body, HasSubstr("No new work starts"));
+  EXPECT_THAT(Get("/").body, HasSubstr("the scratch disk is &lt;full&gt;"));
+  SetStatus({{"ready", false}, {"troubles", {"the incoming directory is missing"}}});
+  EXPECT_THAT(Get("/").body, HasSubstr("Not working"));
+  SetStatus({{"ready", true}, {"troubles", {"2 dead groups"}}});
+  EXPECT_THAT(Get("/").body, HasSubstr("Needs a hand"));
+  SetStatus({{"ready", false}, {"troubles", json::array()}, {"incoming", {{"caught_up", false}}}});
+  EXPECT_THAT(Get("/").body, HasSubstr("Catching up"));
+  SetStatus(nlohmann::ordered_json::parse(R"({"ready": 3, "troubles": "no list", "groups": [], "jobs": {"a": 1}})"));
+  EXPECT_EQ(Get("/").status, 200);
+}
+
+TEST_F(WebPages, FailuresCarryTheirCauseAndTheirCommand) {
+  auto groups = Groups();
+  state::GroupRow dead = Row(group_, state::GroupState::kDead);
+  dead.error_kind = ErrorKind::kBadInput;
+  dead.error = "sb03.hdf5: expected 24 integrations, found 23";
+  groups.Create(dead, "test", kNow - 30);
+  groups.Create(Row("2025-10-13T13:33:12", state::GroupState::kHeld), "test", kNow);
+  groups.Create(Row("2025-10-13T13:38:21", state::GroupState::kAwaitingCalibration), "test", kNow);
+  const std::string page = Get("/").body;
+  EXPECT_THAT(page, HasSubstr("expected 24 integrations, found 23"));
+  EXPECT_THAT(page, HasSubstr("<code>contimg queue requeue 2025-10-13T13:28:03</code>"));
+  EXPECT_THAT(page, HasSubstr("<code>contimg queue release 2025-10-13T13:33:12</code>"));
+  EXPECT_THAT(page, HasSubstr("<code>contimg cal why 2025-10-13T13:38:21</code>"));
+  EXPECT_THAT(Get("/groups/" + group_).body, HasSubstr("<code>contimg queue requeue 2025-10-13T13:28:03</code>"));
+}
+
+TEST_F(WebPages, ATileShowsItsImageQualityAndLineage) {
+  Groups().Create(Row(group_, state::GroupState::kDone), "test", kNow);
+  auto products = Products();
+  const auto raw = products.Save(Product("uvh5", "/in/sb00.hdf5", group_), kNow);
+  const auto ms = products.Save(Product("science_ms", "/ms/a.ms", group_), kNow);
+  const auto image = products.Save(Product("image.pbcor", "/images/a.image.pbcor.fits", group_), kNow);
+  state::ProductRow picture = Product("qa_picture", (roots_.images / "qa/a b.qa.png").string(), group_);
+  picture.qa_grade = "B";
+  const auto qa = products.Save(picture, kNow);
+  state::ProductRow metrics = Product("qa_metrics", (roots_.images / "qa/a.metrics.json").string(), group_);
+  metrics.qa_json = R"({"quality": {"rms_jy": 0.00041, "rms_over_thermal": 1.07, "dynamic_range": 1234.5,
+                        "gates": [{"name": "rms_ratio", "value": 1.07, "limit": 20, "passed": true}]}})";
+  products.Save(metrics, kNow);
+  products.Link(ms, {raw});
+  products.Link(image, {ms});
+  products.Link(qa, {image});
+  for (const std::string& page : {Get("/").body, Get("/groups/" + group_).body}) {
+    EXPECT_THAT(page, HasSubstr("410 µJy"));
+    EXPECT_THAT(page, HasSubstr(">B</span>"));
+  }
+  EXPECT_THAT(Get("/").body, HasSubstr("/thumbnails/qa/a%20b.qa.png?v="));
+  const std::string page = Get("/groups/" + group_).body;
+  EXPECT_THAT(page, HasSubstr("/images/qa/a%20b.qa.png?v="));
+  EXPECT_THAT(page, HasSubstr("rms ratio"));
+  EXPECT_THAT(page, HasSubstr("sb00.hdf5"));
+  const json product = GetJson("/api/v1/products/" + std::to_string(qa));
+  EXPECT_EQ(product["lineage"].size(), 3u);
+  EXPECT_EQ(product["lineage"][2]["kind"], "uvh5");
+  EXPECT_EQ(GetJson("/api/v1/products?kind=qa_metrics")["products"][0]["qa"]["quality"]["rms_jy"], 0.00041);
+  EXPECT_EQ(GetJson("/api/v1/groups/" + group_)["products"].size(), 5u);
+}
+
+TEST_F(WebPages, CalibrationShowsHowLongItLasts) {
+  Groups().Create(Row(group_, state::GroupState::kDone), "test", kNow);
+  auto tables = Tables();
+  state::CalTableRow row;
+  row.kind = "BP";
+  row.interval = "24h";
+  row.path = "/cal/a.bpcal";
+  row.source_group = group_;
+  row.model = kHostile;
+  row.valid_from_mjd = UtcTime::FromUnix(kNow - 3600).mjd();
+  row.valid_to_mjd = UtcTime::FromUnix(kNow + 7200).mjd();
+  const auto id = tables.Register(row, kNow);
+  tables.RecordChoice({group_, "BP", id, "the newest that covers it", kNow});
+  const std::string page = Get("/").body;
+  EXPECT_THAT(page, HasSubstr("2 h left"));
+  EXPECT_THAT(page, HasSubstr("none active"));
+  EXPECT_THAT(page, Not(HasSubstr("<script>alert")));
+  EXPECT_THAT(Get("/groups/" + group_).body, HasSubstr("the newest that covers it"));
+  EXPECT_EQ(GetJson("/api/v1/calibration?kind=BP&at=2025-10-13T13:30:00")["tables"].size(), 1u);
+  EXPECT_EQ(GetJson("/api/v1/calibration?kind=BP&at=2025-10-12")["tables"].size(), 0u);
+}
+
+TEST_F(WebPages, HostileNamesStayText) {
+  auto groups = Groups();
+  state::GroupRow row = Row(kHostile, state::GroupState::kDead);
+  row.error_kind = ErrorKind::kIo;
+  row.error = kHostile;
+  row.timings_json = json{{kHostile, 3.0}, {"convert", {{"seconds", 1.0}}}}.dump();
+  row.stage = kHostile;
+  groups.Create(row, kHostile, kNow);
+  state::SubbandFileRow file;
+  file.group_id = kHostile;
+  file.path = kHostile;
+  file.status = "present";
+  groups.AddFiles(row, {file}, kHostile, kNow);
+  auto products = Products();
+  state::ProductRow picture = Product("qa_picture", (roots_.images / kHostile).string(), kHostile);
+  picture.qa_json = json{{kHostile, kHostile}}.dump();
+  picture.qa_grade = kHostile;
+  picture.checksum = kHostile;
+  const auto child = products.Save(picture, kNow);
+  products.Link(child, {products.Save(Product(kHostile, kHostile, ""), kNow)});
+  state::JobRow job;
+  job.group_id = job.kind = job.settings_hash = job.program_version = job.host = job.command = job.outcome = job.error =
+      kHostile;
+  job.settings_json = json{{kHostile, kHostile}}.dump();
+  products.AddJob(job);
+  SetStatus({{"ready", true},
+             {"troubles", {kHostile}},
+             {"jobs", {{{"group", kHostile}, {"stage", kHostile}, {"fraction", 7}}}},
+             {"directories", {{kHostile, {{"bytes", 1}}}}}});
+  const std::string address = "/groups/" + UrlPart(kHostile);
+  for (const std::string& target : {std::string("/"), std::string("/groups"), address}) {
+    const HttpResponse page = Get(target);
+    EXPECT_EQ(page.status, 200) << target;
+    EXPECT_THAT(page.body, Not(HasSubstr("<script>alert"))) << target;
+    EXPECT_THAT(page.body, HasSubstr("&lt;script&gt;alert(1)")) << target;
+    EXPECT_THAT(page.body, Not(HasSubstr("cannot be shown"))) << target;
+  }
+  EXPECT_THAT(Get(address).body, HasSubstr("contimg queue requeue &#39;x&quot;"));
+  EXPECT_EQ(GetJson("/api/v1/groups/" + UrlPart(kHostile))["error"], kHostile);
+  EXPECT_EQ(GetJson("/api/v1/groups")["groups"][0]["id"], kHostile);
+}
+
+TEST_F(WebPages, ListsGoOnPageByPage) {
+  auto groups = Groups();
+  for (int i = 0; i < 205; ++i) {
+    groups.Create(Row(UtcTime::FromUnix(kNow - 309.0 * i).Iso8601(),
+                      i % 5 == 0 ? state::GroupState::kHeld : state::GroupState::kDone),
+                  "test", kNow);
+  }
+  std::string body = Get("/groups?state=done,held").body;
+  EXPECT_THAT(body, HasSubstr(">older</a>"));
+  EXPECT_THAT(body, Not(HasSubstr(">newest</a>")));
+  std::size_t n = 0;
+  std::string next = "/api/v1/groups?state=held&limit=20";
+  for (int pages = 0; pages < 4 && !next.empty(); ++pages) {
+    const json page = GetJson(next);
+    n += page["groups"].size();
+    next = page["next_after"].is_null()
+               ? ""
+               : "/api/v1/groups?state=held&limit=20&after=" + page["next_after"].get<std::string>();
+  }
+  EXPECT_EQ(n, 41u);
+  for (const char* span : {"24h", "7d", "30d"}) {
+    EXPECT_THAT(Get(std::string("/?span=") + span).body, HasSubstr("class=\"bar done\"")) << span;
+  }
+  EXPECT_THAT(Get("/?end=2020-01-01T00:00:00").body, Not(HasSubstr("class=\"bar done\"")));
+}
+
+TEST_F(WebPages, RefusesWhatMeansNothing) {
+  EXPECT_EQ(Get("/?span=3w").status, 400);
+  EXPECT_EQ(Get("/?end=yesterday").status, 400);
+  EXPECT_EQ(Get("/groups?state=lost").status, 400);
+  EXPECT_EQ(Get("/api/v1/groups?limit=-1").status, 400);
+  EXPECT_EQ(Get("/api/v1/groups?limit=99999999999").status, 400);
+  EXPECT_EQ(Get("/api/v1/groups?error_kind=odd").status, 400);
+  EXPECT_EQ(Get("/api/v1/products?from=soon").status, 400);
+  EXPECT_EQ(Get("/groups/2025-01-01T00:00:00").status, 404);
+  EXPECT_EQ(Get("/groups/").status, 404);
+  EXPECT_EQ(Get("/api/v1/products/7x").status, 404);
+  EXPECT_EQ(Get("/static/../page.css").status, 404);
+  EXPECT_EQ(Get("/images/../../state/ingest.sqlite3").status, 404);
+  EXPECT_EQ(Get("/images/%2e%2e/secret.png").status, 404);
+  EXPECT_EQ(Get("/", "POST").status, 405);
+  EXPECT_EQ(Get("/groups/x", "DELETE").status, 405);
+  EXPECT_EQ(Get("/", "HEAD").status, 200);
+}
+
+TEST_F(WebPages, EveryAddressIsDocumented) {
+  std::ifstream file(std::string(CONTIMG_SOURCE_DIR) + "/docs/operations/http-api.md");
+  const std::string page((std::istreambuf_iterator<char>(file)), {});
+  ASSERT_FALSE(router_.routes().empty());
+  for (const HttpRoute& route : router_.routes()) {
+    EXPECT_THAT(page, HasSubstr("| `" + route.path + "` |"));
+    EXPECT_FALSE(route.help.empty());
+  }
+}
+
+TEST_F(WebPages, NothingIsFetchedFromElsewhere) {
+  Groups().Create(Row(group_, state::GroupState::kDone), "test", kNow);
+  for (const std::string& target : {std::string("/"), std::string("/groups"), "/groups/" + group_,
+                                    std::string("/static/page.css"), std::string("/static/page.js")}) {
+    const HttpResponse response = Get(target);
+    EXPECT_EQ(response.status, 200) << target;
+    EXPECT_THAT(response.body, Not(HasSubstr("http://"))) << target;
+    EXPECT_THAT(response.body, Not(HasSubstr("https://"))) << target;
+    EXPECT_THAT(response.body, Not(HasSubstr("style=\""))) << target;  // the content security policy forbids it
+    EXPECT_THAT(response.body, Not(HasSubstr("url("))) << target;
+  }
+  for (const char* icon : {"good", "warning", "bad", "unknown"}) {
+    EXPECT_EQ(Get(std::string("/static/") + icon + ".svg").content_type, "image/svg+xml");
+  }
+}
+
+TEST_F(WebPages, ADamagedDatabaseCostsItsPartOfThePageOnly) {
+  Groups().Create(Row(group_, state::GroupState::kDone), "test", kNow);
+  std::ofstream(roots_.state / "products.sqlite3")
+      << "this is no database, whatever its name says, and rather long for one";
+  const HttpResponse page = Get("/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(page.body, HasSubstr("This part cannot be shown"));
+  EXPECT_THAT(page.body, HasSubstr("class=\"bar done\""));
+  EXPECT_EQ(Get("/groups/" + group_).status, 200);
+  EXPECT_EQ(Get("/api/v1/products").status, 500);
+}
+
+}  // namespace
+}  // namespace contimg::ops
