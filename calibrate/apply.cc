@@ -170,7 +170,7 @@ Interpolation InterpolationOf(SolutionKind kind, const CalibrateSettings& settin
 }
 
 namespace {
-constexpr std::string_view kWeightsScaled = "weights scaled by the gains";
+constexpr std::string_view kWeightsScaled = "weights scaled by the gains", kWeightsLeft = "weights left as they were";
 }  // namespace
 
 std::vector<std::string> ApplyHistory(const std::vector<ApplyTable>& tables, const ApplyReport& report,
@@ -182,13 +182,18 @@ std::vector<std::string> ApplyHistory(const std::vector<ApplyTable>& tables, con
                                 table.interpolation == Interpolation::kLinear ? "linear" : "nearest"));
   }
   lines.push_back(fmt::format("{} samples flagged for want of a solution; {}", report.flagged_by_calibration,
-                              params.scale_weights ? kWeightsScaled : "weights left as they were"));
+                              params.scale_weights ? kWeightsScaled : kWeightsLeft));
   return lines;
 }
 
 bool WeightsCarryGains(const std::vector<std::string>& history) {
-  return std::any_of(history.begin(), history.end(),
-                     [](const std::string& line) { return line.find(kWeightsScaled) != std::string::npos; });
+  // Group jobs note the tables alone.
+  bool applied = false, left = false;
+  for (const std::string& line : history) {
+    applied = applied || (line.find(" applied") != std::string::npos && line.find(" in time") != std::string::npos);
+    left = left || line.find(kWeightsLeft) != std::string::npos;
+  }
+  return applied && !left;
 }
 
 void UndoApply(VisibilityBlock& raw, const VisibilityBlock& corrected, int threads) {

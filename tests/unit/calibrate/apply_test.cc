@@ -121,6 +121,8 @@ TEST(ApplyHistory, TellsWhetherWeightsCarryGains) {
   const auto lines = ApplyHistory(tables, {10, 1, 2}, params);
   EXPECT_EQ(lines.at(0), "G x.gpcal applied to DATA, linear in time");
   EXPECT_TRUE(WeightsCarryGains(lines));
+  EXPECT_TRUE(WeightsCarryGains({"converted", "G x.gpcal applied, linear in time"}));  // by a group job
+  EXPECT_FALSE(WeightsCarryGains({"converted", "flagged"}));
   params.scale_weights = false;
   EXPECT_FALSE(WeightsCarryGains(ApplyHistory(tables, {10, 1, 2}, params)));
 }
