@@ -1,9 +1,14 @@
 // Calibration on a full tile: 96 antennas, 4656 baselines, 24 integrations, 768 channels, 2 polarisations.
-// Run by `./run bench calibrate`. Time is wall-clock with all processors; data are in memory.
+// Run by `./run bench calibrate`. Time is wall-clock with all processors; data are in memory. And the cone search over
+// two million catalogue sources.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <complex>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <vector>
@@ -14,6 +19,7 @@
 #include "config/parallel.h"
 #include "config/telescope.h"
 #include "convert/phase.h"
+#include "state/source_store.h"
 
 namespace contimg {
 namespace {
@@ -160,6 +166,40 @@ void BM_SolveHourlyGain(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_SolveHourlyGain)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(3);
+
+// Sources within 2 degrees of random directions, among two million with NVSS's counts (a field holds about 600 of
+// them).
+void BM_ConeSearch(benchmark::State& state) {
+  std::string folder = (std::filesystem::temp_directory_path() / "contimg-bench-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) return state.SkipWithError("no temporary folder");
+  {
+    state::SourceStore store(folder + "/sources.sqlite3");
+    std::mt19937 random(4);
+    std::uniform_real_distribution<double> unit(0, 1);
+    std::vector<state::SourceRow> rows(2000000);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      rows[i].catalogue = "nvss";
+      rows[i].name = std::to_string(i);
+      rows[i].ra_deg = 360 * unit(random);
+      rows[i].dec_deg = std::asin(2 * unit(random) - 1) * 180 / kPi;
+      rows[i].flux_jy = 0.0025 / std::max(1e-4, unit(random));
+    }
+    store.Save(rows);
+    double worst = 0;
+    std::size_t found = 0, searches = 0;
+    for (auto _ : state) {
+      const double ra = 360 * unit(random), dec = -30 + 110 * unit(random);
+      const auto start = std::chrono::steady_clock::now();
+      found += store.Cone(ra, dec, 2, "nvss").size();
+      worst = std::max(worst, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      ++searches;
+    }
+    state.counters["worst_ms"] = 1e3 * worst;
+    state.counters["sources"] = static_cast<double>(found) / static_cast<double>(searches);
+  }
+  std::filesystem::remove_all(folder);
+}
+BENCHMARK(BM_ConeSearch)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(200);
 
 // Last: it changes the tile. Evaluation of the tables is part of it.
 void BM_Apply(benchmark::State& state) {
