@@ -83,7 +83,7 @@ void DrawPicture(const PipelineView& view, const TileQuality& quality, const Gro
   if (address.empty()) return;
   html.Add(
       "<section class=\"wide picture\" aria-label=\"Picture\"><a href=\"{}\"><img src=\"{}\" width=\"1800\" "
-      "height=\"1240\" "
+      "height=\"1320\" "
       "alt=\"Quick look of {}: sky, point-spread function, uv coverage, flags and quality\"></a></section>\n",
       address, address, row.id);
 }

@@ -107,7 +107,7 @@ TEST_F(ServedFiles, BrowsersAskAgainUntilTheFileChanges) {
 
 TEST_F(ServedFiles, ThumbnailsAreSmallSquaresAndFollowTheFile) {
   FileServer server(root_);
-  Write(root_ / "wide.png", Png(1800, 1240));
+  Write(root_ / "wide.png", Png(1800, 1320));
   const HttpResponse small = server.Thumbnail(Ask("wide.png"));
   ASSERT_EQ(small.status, 200);
   EXPECT_EQ(small.body.substr(0, 4), "\x89PNG");
