@@ -95,7 +95,8 @@ struct Life {
       : store(paths.Database(StateDatabase::kIngest)),
         writes(store, metrics),
         clock(std::move(steady), std::move(system)),
-        dispatcher({store, writes, metrics, clock, os, paths, "contimg-stream test 1"}, settings) {
+        calibration(paths, os, metrics, settings),
+        dispatcher({store, writes, metrics, clock, os, paths, calibration, "contimg-stream test 1"}, settings) {
     auto made = std::make_unique<FakeExecutor>(dispatcher.Events());
     executor = made.get();
     dispatcher.SetExecutor(std::move(made));
@@ -104,6 +105,7 @@ struct Life {
   Metrics metrics;
   WriteQueue writes;
   DaemonClock clock;
+  CalibrationScheduler calibration;
   Dispatcher dispatcher;
   FakeExecutor* executor = nullptr;
 };
