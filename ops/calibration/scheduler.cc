@@ -506,7 +506,9 @@ void CalibrationScheduler::UpdateAlerts(double now) {
   latest_ = store_.LatestObservation();
   kinds_.clear();
   std::vector<std::string> missing;
-  recent_ = store_.Solves(now / kDayS + 40587 - 2, 1e9);
+  // Of the last two days of data: what is processed may be older than today.
+  const double today = now / kDayS + 40587;
+  recent_ = store_.Solves(std::min(today, latest_ ? latest_->mid_mjd : today) - 2, 1e9);
   if (latest_) {
     const PlanRules rules = Rules();
     calibrate::ChoiceRule rule = rules.choice;
@@ -562,10 +564,9 @@ std::vector<std::string> CalibrationScheduler::Troubles() const {
                                    UtcTime::FromMjd(latest_->mid_mjd).Iso8601()));
   }
   if (n_waiting_ > 0) {
-    troubles.push_back(
-        fmt::format("{} groups wait for calibration{}{} (contimg queue list --state "
-                    "awaiting_calibration)",
-                    n_waiting_, waiting_reason_.empty() ? "" : ": ", waiting_reason_));
+    troubles.push_back(fmt::format("{} wait{} for calibration{}{} (contimg queue list --state awaiting_calibration)",
+                                   n_waiting_ == 1 ? "1 group" : fmt::format("{} groups", n_waiting_),
+                                   n_waiting_ == 1 ? "s" : "", waiting_reason_.empty() ? "" : ": ", waiting_reason_));
   }
   int failures = 0;
   const state::SolveRow* last = nullptr;
