@@ -23,7 +23,8 @@ def main():
     ratios, failed = [], False
     for ra, dec, flux, _ in truth["sources"]:
         x, y = (int(round(float(v))) for v in image.wcs.all_world2pix(ra, dec, 0))
-        peak, east, north = image.fit(ra, dec)
+        peak, found_ra, found_dec = image.fit(ra, dec)
+        east, north = (found_ra - ra) * np.cos(np.radians(dec)) * 3600, (found_dec - dec) * 3600
         ratio, offset = peak / (flux * loss[y, x]), np.hypot(east, north) / image.beam_arcsec
         bad = abs(ratio - 1) > max_flux or offset > max_offset
         failed |= bad

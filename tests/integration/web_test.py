@@ -350,7 +350,7 @@ class WebTest(unittest.TestCase):
     # --- what it shows -----------------------------------------------------------------------------------------------
     def test_status_page_shows_health_groups_images_calibration_disks_and_failures(self):
         text = self.visit("/")
-        for words in ("Needs a hand", "2 dead groups", "Latest images", "Calibration", "bandpass B", "min left", "scratch", "free of",
+        for words in ("Needs a hand", "2 groups given up", "Latest images", "Calibration", "bandpass B", "min left", "scratch", "free of",
                       "expected 24 integrations in visdata, found 23", "median of", self.group):
             self.assertIn(words, text)
         dead = self.browser.run("return [...document.querySelectorAll('.failures code')].map(c => c.textContent)")
