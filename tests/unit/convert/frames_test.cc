@@ -71,7 +71,9 @@ class EarthOrientationFile : public ::testing::Test {
  protected:
   void TearDown() override { std::filesystem::remove(path_); }
   void Write(const std::string& text) { std::ofstream(path_) << text; }
-  std::filesystem::path path_ = std::filesystem::path(::testing::TempDir()) / "finals2000A.test";
+  // Tests run side by side as processes: the name must be this process's own.
+  std::filesystem::path path_ =
+      std::filesystem::path(::testing::TempDir()) / ("finals2000A." + std::to_string(::getpid()));
 };
 
 TEST_F(EarthOrientationFile, IsInterpolatedBetweenDays) {
