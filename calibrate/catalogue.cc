@@ -10,7 +10,9 @@
 #include <fstream>
 #include <map>
 #include <set>
+#include <sstream>
 
+#include "calibrate/nvss.h"
 #include "config/error.h"
 
 namespace contimg::calibrate {
@@ -63,12 +65,16 @@ class Reader {
     std::ifstream in(path_);
     if (!in) throw Error(ErrorKind::kIo, "catalog", path_.string(), "cannot be read");
     std::string line;
+    const bool title_ahead = HasListingTitle(in);
     while (std::getline(in, line)) {
       ++line_number_;
       if (!line.empty() && line.back() == '\r') line.pop_back();
       if (Trim(line).empty() || line.front() == '#') continue;
-      if (line_number_ == 1 && line.compare(0, 9, "SIMPLE  =") == 0) {
-        Fail("is a FITS file; export the table as text (VizieR VIII/65) first");
+      if (title_ahead && !listing_ && !IsListingTitle(line)) continue;  // the program's greeting
+      if (line_number_ == 1 && (line.compare(0, 9, "SIMPLE  =") == 0 || line.compare(0, 2, "\x1f\x8b") == 0)) {
+        if (format_ != CatalogueFormat::kNvss) Fail("begins a FITS or gzip file, not text");
+        FitsTable();
+        break;
       }
       Line(line);
     }
@@ -82,8 +88,90 @@ class Reader {
     throw Error(ErrorKind::kBadInput, "catalog", path_.string(), fmt::format("line {} {}", line_number_, message));
   }
 
+  void FitsTable() {
+    for (const NvssFit& fit : ReadNvssTable(path_)) {
+      CatalogueSource source = CorrectNvssFit(fit);
+      source.name = NvssName(source);
+      Add(std::move(source));
+    }
+  }
+
+  // NVSS names are positions, without a J.
+  static std::string NvssName(const CatalogueSource& source) {
+    return PositionName(source.ra_deg, source.dec_deg).substr(1);
+  }
+
+  // The titles of a listing made by NVSSlist, which come again on each page.
+  bool IsListingTitle(std::string_view line) const {
+    return format_ == CatalogueFormat::kNvss && line.find("P_Flux") != std::string_view::npos &&
+           line.find("Major") != std::string_view::npos && line.find("Minor") != std::string_view::npos;
+  }
+  bool HasListingTitle(std::ifstream& in) const {
+    constexpr int kGreeting = 100;  // lines
+    std::string line;
+    bool found = false;
+    for (int i = 0; i < kGreeting && !found && std::getline(in, line); ++i) found = IsListingTitle(line);
+    in.clear();
+    in.seekg(0);
+    return found;
+  }
+  void ListingTitle(std::string_view line) {
+    const auto has = [&](std::string_view word) { return line.find(word) != std::string_view::npos; };
+    if (!has("2000") || !has("RA")) Fail("lists positions that are not J2000; choose equinox J2000 in NVSSlist");
+    if (!has(" Flux") || has(" Peak")) Fail("lists fitted peaks; choose deconvolved values in NVSSlist");
+    listing_ = true;
+    listing_has_distance_ = has("Dist");
+  }
+
+  // hh mm ss.ss sdd mm ss.s [distance] flux major minor pa …: mJy, arcsec, degrees; "<" before a size is a limit, and
+  // without a size there is no angle. The line below, which begins with blanks, has the errors.
+  void ListingLine(const std::string& line) {
+    if (line.front() == ' ') {
+      std::istringstream words(line);
+      double ra_error = 0, dec_error = 0, angle = 0, flux_error = 0;
+      words >> ra_error >> dec_error;
+      if (listing_has_distance_) words >> angle;
+      if (awaits_errors_ && words >> flux_error) file_.sources.back().flux_error_jy = 1e-3 * flux_error;
+      awaits_errors_ = false;
+      return;
+    }
+    awaits_errors_ = false;
+    if (line.size() < 24 || (line[12] != '+' && line[12] != '-')) return;  // "Found … entries" and other remarks
+    CatalogueSource source;
+    const auto ra = Coordinate(line.substr(0, 11), true), dec = Coordinate(line.substr(12, 11), false);
+    if (!ra || !dec) Fail("has no position");
+    source.ra_deg = *ra;
+    source.dec_deg = *dec;
+    std::string rest = line.substr(23);
+    // "< 12.3" and "<12.3" are the same.
+    for (std::size_t at = rest.find("< "); at != std::string::npos; at = rest.find("< ")) rest.erase(at + 1, 1);
+    std::istringstream words(rest);
+    std::string distance, flux, major, minor, angle;
+    if (listing_has_distance_) words >> distance;
+    words >> flux >> major >> minor >> angle;
+    const auto size = [&](const std::string& word) -> std::optional<double> {
+      if (word.empty()) return std::nullopt;
+      return word.front() == '<' ? 0 : Number(word);
+    };
+    const auto flux_mjy = Number(flux), major_arcsec = size(major), minor_arcsec = size(minor);
+    if (!flux_mjy || !major_arcsec || !minor_arcsec) Fail("is no line of NVSSlist with a flux density and two sizes");
+    source.flux_jy = 1e-3 * *flux_mjy;
+    source.major_arcsec = *major_arcsec;
+    source.minor_arcsec = *minor_arcsec;
+    if (*major_arcsec > 0) source.position_angle_deg = Number(angle).value_or(0);
+    source.name = NvssName(source);
+    Add(std::move(source));
+    awaits_errors_ = true;
+  }
+
   void Line(const std::string& line) {
-    if (format_ == CatalogueFormat::kNvss && columns_.empty() && IsFixedWidth(line)) {
+    if (listing_ || IsListingTitle(line)) {
+      if (IsListingTitle(line)) {
+        ListingTitle(line);
+      } else {
+        ListingLine(line);
+      }
+    } else if (format_ == CatalogueFormat::kNvss && columns_.empty() && IsFixedWidth(line)) {
       FixedWidth(line);
     } else if (columns_.empty()) {
       if (!file_.sources.empty()) Fail("does not look like the lines before it");
@@ -224,6 +312,7 @@ class Reader {
   std::filesystem::path path_;
   CatalogueFormat format_;
   std::size_t line_number_ = 0;
+  bool listing_ = false, listing_has_distance_ = false, awaits_errors_ = false;
   char separator_ = ',';
   std::map<std::string, std::size_t> columns_;
   std::optional<std::size_t> ra_, dec_, flux_;

@@ -25,9 +25,9 @@ struct CatalogueFile {
 };
 
 enum class CatalogueFormat {
-  // NVSS as published: the fixed-width file nvss.dat of CDS VIII/65 (Condon et al. 1998), or a table exported from
-  // VizieR
-  // with a line of column names (RAJ2000, DEJ2000, S1.4 in mJy…) separated by tabs, semicolons, bars or commas.
+  // NVSS as published (Condon et al. 1998), told apart by what the file holds: NRAO's FITS table of raw fits
+  // (CATALOG.FIT), a listing of its program NVSSlist, the fixed-width file nvss.dat of CDS VIII/65, or a table exported
+  // from VizieR with a line of column names (RAJ2000, DEJ2000, S1.4 in mJy…) between tabs, semicolons, bars or commas.
   kNvss,
   // A header line with ra_deg, dec_deg and flux_jy (or flux_mjy, peak_mjy); optionally name, alpha or spectral_index,
   // flux_error_jy, major_arcsec, minor_arcsec, pa_deg. Lines beginning with # are comments.

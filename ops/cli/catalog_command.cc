@@ -117,7 +117,11 @@ void AddCatalogCommand(CLI::App& app) {
   import_command->add_option("format", import->format, "what the file is")
       ->type_name("nvss|csv|vla-calibrators")
       ->required();
-  import_command->add_option("file", import->file, "the file")->type_name("FILE")->required();
+  import_command
+      ->add_option("file", import->file,
+                   "the file; NVSS: CATALOG.FIT, a listing of NVSSlist, nvss.dat, or an export of VizieR")
+      ->type_name("FILE")
+      ->required();
   import_command->add_option("--name", import->name, "name of the catalogue (default: nvss or vla-calibrators)");
   import_command->add_flag("--json", import->json, "print the result as JSON");
   import_command->callback([import] { Import(*import); });

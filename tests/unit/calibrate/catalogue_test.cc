@@ -70,6 +70,67 @@ TEST_F(ReadCatalogueTest, ReadsAnExportOfVizier) {
   EXPECT_NEAR(file.sources[0].flux_error_jy, 0.4471, 1e-9);
 }
 
+// What NVSSlist prints: a greeting, titles on each page, and two lines a source.
+TEST_F(ReadCatalogueTest, ReadsAListingOfNvssList) {
+  const std::string title =
+      "   RA[2000]  Dec[2000] Dist(\")  Flux  Major Minor    PA   Res P_Flux P_ang   Field    X_pix  Y_pix\n"
+      " h  m    s    d  m   s   ori      mJy   \"     \"     deg        mJy   deg\n";
+  const std::string one =
+      "13 31  8.28 +30 30 32.9  0.51 14902.7  < 9.8  <8.4            1421.10  33.0   C1332P32  559.61  161.20\n"
+      "       0.03         0.6    45   447.1                              0.42   0.3\n";
+  const std::string two =
+      "00 00 12.50 -00 10 30.0   1200    55.3   36.1 < 15.2  -41.2  p*   0.31  12.0   C0000P00  512.00  471.00\n"
+      "       0.10         1.2   -45     2.1    3.0           9.0   21   0.30  26.0\n";
+  const CatalogueFile file = ReadCatalogue(Write("NRAO/VLA Sky Survey (NVSS) catalog search, ver 2.18\n\n" + title +
+                                                 one + "\n" + title + two + "Found         2 entries\n"),
+                                           CatalogueFormat::kNvss);
+  ASSERT_EQ(file.sources.size(), 2U);
+  EXPECT_EQ(file.sources[0].name, "133108+303032");
+  EXPECT_NEAR(file.sources[0].ra_deg, 202.7845, 1e-6);
+  EXPECT_NEAR(file.sources[0].dec_deg, 30 + 30.0 / 60 + 32.9 / 3600, 1e-9);
+  EXPECT_NEAR(file.sources[0].flux_jy, 14.9027, 1e-9);
+  EXPECT_NEAR(file.sources[0].flux_error_jy, 0.4471, 1e-9);
+  EXPECT_EQ(file.sources[0].major_arcsec, 0);
+  EXPECT_EQ(file.sources[0].minor_arcsec, 0);
+  EXPECT_EQ(file.sources[0].position_angle_deg, 0);
+  EXPECT_NEAR(file.sources[1].dec_deg, -0.175, 1e-9);
+  EXPECT_NEAR(file.sources[1].flux_jy, 0.0553, 1e-9);
+  EXPECT_NEAR(file.sources[1].flux_error_jy, 0.0021, 1e-9);
+  EXPECT_NEAR(file.sources[1].major_arcsec, 36.1, 1e-9);
+  EXPECT_EQ(file.sources[1].minor_arcsec, 0);
+  EXPECT_NEAR(file.sources[1].position_angle_deg, -41.2, 1e-9);
+}
+
+TEST_F(ReadCatalogueTest, ReadsAListingOfTheWholeCatalogue) {
+  const CatalogueFile file = ReadCatalogue(
+      Write("   RA[2000]   Dec[2000]   Flux  Major Minor    PA   Res P_Flux P_ang   Field    X_pix    Y_pix\n"
+            "13 31  8.28 +30 30 32.9 14902.7  < 9.8  < 8.4            1421.10  33.0   C1332P32  559.61  161.20\n"
+            "       0.03         0.6   447.1                              0.42   0.3\n"),
+      CatalogueFormat::kNvss);
+  ASSERT_EQ(file.sources.size(), 1U);
+  EXPECT_NEAR(file.sources[0].flux_jy, 14.9027, 1e-9);
+  EXPECT_NEAR(file.sources[0].flux_error_jy, 0.4471, 1e-9);
+}
+
+TEST_F(ReadCatalogueTest, RefusesListingsOfWhatIsNoCatalogue) {
+  const auto refusal = [&](const std::string& title, const std::string& line) {
+    try {
+      ReadCatalogue(Write("greeting, with a comma\n" + title + line), CatalogueFormat::kNvss);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string rest = "  Major Minor    PA   Res P_Flux P_ang   Field    X_pix  Y_pix\n";
+  const std::string line = "13 31  8.28 +30 30 32.9 14902.7  < 9.8  < 8.4  1421.10  33.0   C1332P32  559.61  161.20\n";
+  EXPECT_NE(refusal("   RA[2000]   Dec[2000]   Peak" + rest, line).find("deconvolved"), std::string::npos);
+  EXPECT_NE(refusal("   RA[1950]   Dec[1950]   Flux" + rest, line).find("J2000"), std::string::npos);
+  EXPECT_NE(refusal("   RA[2000]   Dec[2000]   Flux" + rest, "13 31  8.28 +30 30 32.9 14902.7\n").find("line 3"),
+            std::string::npos);
+  EXPECT_NE(refusal("   RA[2000]   Dec[2000]   Flux" + rest, "Found         0 entries\n").find("no sources"),
+            std::string::npos);
+}
+
 TEST_F(ReadCatalogueTest, ReadsCsvAndMakesNames) {
   const fs::path path =
       Write("# comment\nra_deg,dec_deg,flux_jy,alpha\n202.784533,30.509155,14.9,-0.5\n10,-5.5,0.5,\n10,-5.5,0.4,\n");
