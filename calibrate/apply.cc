@@ -173,21 +173,19 @@ namespace {
 constexpr std::string_view kWeightsScaled = "weights scaled by the gains", kWeightsLeft = "weights left as they were";
 }  // namespace
 
-std::vector<std::string> ApplyHistory(const std::vector<ApplyTable>& tables, const ApplyReport& report,
-                                      const ApplyParams& params) {
+std::vector<std::string> ApplyHistory(const std::vector<AppliedTable>& tables, const ApplyParams& params) {
   std::vector<std::string> lines;
-  for (const ApplyTable& table : tables) {
-    lines.push_back(fmt::format("{} {} applied to DATA, {} in time", ToString(table.solutions->kind),
+  for (const AppliedTable& table : tables) {
+    lines.push_back(fmt::format("{} {} applied to DATA, {} in time", ToString(table.kind),
                                 std::filesystem::path(table.path).filename().string(),
                                 table.interpolation == Interpolation::kLinear ? "linear" : "nearest"));
   }
-  lines.push_back(fmt::format("{} samples flagged for want of a solution; {}", report.flagged_by_calibration,
-                              params.scale_weights ? kWeightsScaled : kWeightsLeft));
+  lines.emplace_back(params.scale_weights ? kWeightsScaled : kWeightsLeft);
   return lines;
 }
 
 bool WeightsCarryGains(const std::vector<std::string>& history) {
-  // Group jobs note the tables alone.
+  // Sets made before the version that says so have weights that were scaled.
   bool applied = false, left = false;
   for (const std::string& line : history) {
     applied = applied || (line.find(" applied") != std::string::npos && line.find(" in time") != std::string::npos);

@@ -61,9 +61,14 @@ struct ApplyParams {
 // are flagged and become 0; those that were flagged before keep value and weight.
 ApplyReport ApplyGains(VisibilityBlock& block, const GainCube& gains, const ApplyParams& params, int threads);
 
+// What HISTORY tells about a table applied.
+struct AppliedTable {
+  SolutionKind kind = SolutionKind::kGain;
+  Interpolation interpolation = Interpolation::kNearest;
+  std::string path;
+};
 // Lines for the HISTORY of what is corrected, in the order of `tables`.
-std::vector<std::string> ApplyHistory(const std::vector<ApplyTable>& tables, const ApplyReport& report,
-                                      const ApplyParams& params);
+std::vector<std::string> ApplyHistory(const std::vector<AppliedTable>& tables, const ApplyParams& params);
 // Whether a HISTORY says that the weights beside DATA were scaled by the gains of an ApplyGains.
 bool WeightsCarryGains(const std::vector<std::string>& history);
 

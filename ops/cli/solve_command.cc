@@ -369,8 +369,11 @@ void Apply(const ApplyArgs& args) {
   for (const std::string& path : args.tables) sets.push_back(calibrate::ReadCalibrationTable(path));
   task.Read(args.ms);
   std::vector<calibrate::ApplyTable> tables;
+  std::vector<calibrate::AppliedTable> applied;
   for (std::size_t i = 0; i < sets.size(); ++i) {
-    tables.push_back({&sets[i], calibrate::InterpolationOf(sets[i].kind, settings), args.tables[i]});
+    const calibrate::Interpolation interpolation = calibrate::InterpolationOf(sets[i].kind, settings);
+    tables.push_back({&sets[i], interpolation, args.tables[i]});
+    applied.push_back({sets[i].kind, interpolation, args.tables[i]});
   }
   calibrate::ApplyChecks checks;
   checks.max_declination_offset_deg = settings.max_declination_offset_deg;
@@ -392,7 +395,8 @@ void Apply(const ApplyArgs& args) {
   if (params.scale_weights) changes.weight = task.block->weight.data();
   changes.replace = args.replace;
   changes.application = "contimg apply";
-  changes.history = calibrate::ApplyHistory(tables, report, params);
+  changes.history = calibrate::ApplyHistory(applied, params);
+  changes.history.push_back(fmt::format("{} samples flagged for want of a solution", report.flagged_by_calibration));
   convert::UpdateMeasurementSet(args.ms, {"DATA", -1, {}}, *task.block, changes, task.context);
   if (args.json) {
     const nlohmann::json out{{"ms", args.ms},

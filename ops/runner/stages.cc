@@ -48,28 +48,38 @@ std::string MeasurementSetKind(const Job& job) {
   return name && name->kind == ProductName::Kind::kCalibratorMs ? "calibrator_ms" : "science_ms";
 }
 
+calibrate::SolutionKind KindOf(const JobTable& table) {
+  return table.kind == "K"    ? calibrate::SolutionKind::kDelay
+         : table.kind == "BP" ? calibrate::SolutionKind::kBandpass
+                              : calibrate::SolutionKind::kGain;
+}
+
 // Identifies a calibration: the tables' contents and how they are applied.
 std::string Signature(const Job& job, const std::vector<JobTable>& tables) {
   std::vector<std::string> lines;
   for (const JobTable& table : tables) {
-    lines.push_back(table.kind + " " + (table.checksum.empty() ? table.path.string() : table.checksum));
+    const bool linear =
+        calibrate::InterpolationOf(KindOf(table), job.settings.calibrate) == calibrate::Interpolation::kLinear;
+    lines.push_back(fmt::format("{} {} {}", table.kind, linear ? "linear" : "nearest",
+                                table.checksum.empty() ? table.path.string() : table.checksum));
   }
   std::sort(lines.begin(), lines.end());
-  lines.push_back(job.settings.calibrate.gain_interpolation);
   Xxh64 hash;
   for (const std::string& line : lines) hash.Add(line.data(), line.size() + 1);
   return fmt::format("{:016x}", hash.Digest());
 }
 
 // What is said in HISTORY and in images about tables applied.
-std::vector<std::string> ApplyHistory(const Job& job, const std::vector<JobTable>& tables) {
-  std::vector<std::string> lines;
-  for (const JobTable& table : tables) {
-    const bool linear = table.kind == "G" && job.settings.calibrate.gain_interpolation == "linear";
-    lines.push_back(fmt::format("{} {} applied, {} in time", table.kind, table.path.filename().string(),
-                                linear ? "linear" : "nearest"));
+std::vector<std::string> ApplyHistory(const Job& job, const JobState& state) {
+  std::vector<calibrate::AppliedTable> applied;
+  for (const JobTable& table : state.tables) {
+    const calibrate::SolutionKind kind = KindOf(table);
+    applied.push_back({kind, calibrate::InterpolationOf(kind, job.settings.calibrate), table.path.string()});
   }
-  lines.push_back(kCalibrated + Signature(job, tables));
+  calibrate::ApplyParams params;
+  params.scale_weights = state.scale_weights;
+  std::vector<std::string> lines = calibrate::ApplyHistory(applied, params);
+  lines.push_back(kCalibrated + Signature(job, state.tables));
   return lines;
 }
 
@@ -149,7 +159,6 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, json
 void NeedTile(const Job& job, const RunContext& context, JobState& state) {
   if (state.block) return;
   const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(job.measurement_set);
-  state.corrected_before = info.has_corrected;
   state.same_calibration = info.has_corrected && !Has(job, "flag") && !Has(job, "solve") && !job.tables.empty() &&
                            AnyBeginsWith(info.history, kCalibrated + Signature(job, job.tables));
   // Without the stage apply what is imaged is the best there is.
@@ -158,6 +167,15 @@ void NeedTile(const Job& job, const RunContext& context, JobState& state) {
   state.block =
       convert::ReadMeasurementSet(job.measurement_set, {wants_corrected ? "CORRECTED_DATA" : "DATA", -1, {}}, context);
   state.block->group_id = job.group;
+  if (info.has_corrected && Has(job, "apply") && !state.same_calibration) {
+    // Weights and flags on the disk are those of an earlier apply. Whether other programs scale weights, nobody knows.
+    state.scale_weights = calibrate::WeightsCarryGains(info.history);
+    if (state.scale_weights) {
+      const auto earlier = convert::ReadMeasurementSet(job.measurement_set, {"CORRECTED_DATA", -1, {}}, context);
+      calibrate::UndoApply(*state.block, *earlier, context.threads);
+      state.earlier_apply_undone = true;
+    }
+  }
   for (const std::string& line : info.history) {
     if (line.rfind(kFlagged, 0) == 0) state.earlier_history.push_back(line);
   }
@@ -229,6 +247,13 @@ void RunApply(const Job& job, const RunContext& context, JobState& state, json& 
   if (state.tables.empty()) state.tables = job.tables;
   if (state.tables.empty()) {
     state.waiting = true;
+    if (state.earlier_apply_undone && state.changed) {
+      // The flags in memory are not those that belong to the CORRECTED_DATA that stay.
+      state.changed = false;
+      state.report.warnings.push_back("no tables to apply: " + job.measurement_set.filename().string() +
+                                      " stays as it was calibrated before, with its flags");
+      context.reporter->Warn("apply", state.report.warnings.back());
+    }
     state.report.next_state = "awaiting_calibration";
     figures["waiting"] = true;
     return;
@@ -238,7 +263,7 @@ void RunApply(const Job& job, const RunContext& context, JobState& state, json& 
   figures["tables"] = json::array();
   for (const JobTable& table : state.tables) figures["tables"].push_back(table.path.string());
   if (state.same_calibration) {
-    for (std::string& line : ApplyHistory(job, state.tables)) state.earlier_history.push_back(std::move(line));
+    for (std::string& line : ApplyHistory(job, state)) state.earlier_history.push_back(std::move(line));
     figures["taken"] = true;
     return;
   }
@@ -246,12 +271,10 @@ void RunApply(const Job& job, const RunContext& context, JobState& state, json& 
   for (const JobTable& table : state.tables) sets.push_back(ReadJobTable(table));
   std::vector<calibrate::ApplyTable> tables;
   for (std::size_t i = 0; i < sets.size(); ++i) {
-    const bool linear =
-        sets[i].kind == calibrate::SolutionKind::kGain && job.settings.calibrate.gain_interpolation == "linear";
-    tables.push_back({&sets[i], linear ? calibrate::Interpolation::kLinear : calibrate::Interpolation::kNearest,
-                      state.tables[i].path.string()});
+    tables.push_back(
+        {&sets[i], calibrate::InterpolationOf(sets[i].kind, job.settings.calibrate), state.tables[i].path.string()});
   }
-  for (std::string& line : ApplyHistory(job, state.tables)) state.history.push_back(std::move(line));
+  for (std::string& line : ApplyHistory(job, state)) state.history.push_back(std::move(line));
   calibrate::ApplyChecks checks;
   checks.max_declination_offset_deg = job.settings.calibrate.max_declination_offset_deg;
   calibrate::CheckTables(*state.block, tables, checks);
@@ -264,9 +287,8 @@ void RunApply(const Job& job, const RunContext& context, JobState& state, json& 
   }
   state.product->KeepData(*state.block, true, state.history);
   context.reporter->Progress("apply", 0.7);
-  // The weights on the disk already carry the gains of an earlier apply; scaling them again would count them twice.
   calibrate::ApplyParams params;
-  params.scale_weights = !state.corrected_before;
+  params.scale_weights = state.scale_weights;
   const calibrate::ApplyReport report = calibrate::ApplyGains(*state.block, gains, params, context.threads);
   state.changed = true;
   figures["samples"] = report.samples;

@@ -18,7 +18,8 @@ namespace contimg::ops {
 struct JobState {
   std::unique_ptr<VisibilityBlock> block;    // null before the first stage
   bool taken = false;                        // the Measurement Set was found whole: nothing is to be done to it
-  bool corrected_before = false;             // the set read had CORRECTED_DATA already, and weights scaled by its gains
+  bool earlier_apply_undone = false;         // the set read was calibrated; weights and flags are as before that
+  bool scale_weights = true;                 // false: the set was calibrated by a program that left its weights
   bool same_calibration = false;             // these very tables were applied to it: the block holds CORRECTED_DATA
   bool changed = false;                      // the set that was read is to be written back
   bool waiting = false;                      // for calibration: the data are done, no image is made

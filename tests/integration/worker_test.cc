@@ -2,6 +2,7 @@
 // image; in one worker, and in two with the Measurement Set between them.
 #include "ops/runner/worker.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "calibrate/casacore/calibration_table.h"
 #include "config/os.h"
 #include "convert/measurement_set_reader.h"
 #include "image/fits_image.h"
@@ -199,6 +201,77 @@ TEST_F(WorkerTest, GoesOnFromTheMeasurementSetWithTheSameResult) {
   EXPECT_EQ(again.stages.front().figures.value("taken", false), true);
   EXPECT_EQ(CompareProducts(ProductOf(solved, "image"), ProductOf(again, "image")), "");
   EXPECT_EQ(CompareProducts(solve.measurement_set, job.measurement_set), "");
+}
+
+// Reprocessing with better tables: as if the bad ones had never been applied.
+TEST_F(WorkerTest, ApplyingAnewForgetsTheApplyBefore) {
+  Job solve = MakeJob({"convert", "flag", "solve", "apply"}, "solve");
+  AskToSolve(solve, "solve");
+  const JobReport solved = Run(solve);
+  ASSERT_TRUE(solved.ok) << solved.error_message;
+  const std::vector<JobTable> good = TablesOf(solved);
+
+  // Tables of twice the gain in which an antenna has no solution.
+  std::vector<JobTable> bad = good;
+  calibrate::SolutionSet gain = calibrate::ReadCalibrationTable(good.back().path);
+  ASSERT_EQ(gain.kind, calibrate::SolutionKind::kGain);
+  for (auto& value : gain.value) value *= 2;
+  for (std::size_t t = 0; t < gain.intervals.size(); ++t) {
+    for (std::size_t c = 0; c < gain.n_cells(); ++c) {
+      for (std::size_t r = 0; r < gain.n_receptors; ++r) gain.flag[gain.Index(t, 3, c, r)] = calibrate::kFlagged;
+    }
+  }
+  bad.back() = {0, "G", root_ / "bad.gpcal", ""};
+  calibrate::WriteCalibrationTable(gain, bad.back().path);
+  Job job = MakeJob({"convert", "flag", "apply"});
+  job.tables = bad;
+  const JobReport first = Run(job);
+  ASSERT_TRUE(first.ok) << first.error_message;
+  EXPECT_GT(first.stages.back().figures.size(), 0u);
+  job.stages = {"apply"};
+  job.tables = good;
+  const JobReport second = Run(job);
+  ASSERT_TRUE(second.ok) << second.error_message;
+  EXPECT_FALSE(second.stages.front().figures.contains("taken"));
+
+  const auto read = [](const fs::path& ms) { return convert::ReadMeasurementSet(ms, {"CORRECTED_DATA", -1, {}}, {}); };
+  const auto fresh = read(solve.measurement_set), again = read(job.measurement_set);
+  ASSERT_EQ(fresh->shape(), again->shape());
+  EXPECT_TRUE(std::equal(fresh->flag.begin(), fresh->flag.end(), again->flag.begin()));
+  EXPECT_TRUE(std::equal(fresh->vis.begin(), fresh->vis.end(), again->vis.begin()));
+  double worst = 0;
+  for (std::size_t i = 0; i < fresh->weight.size(); ++i) {
+    worst = std::max(worst, std::abs(static_cast<double>(again->weight[i]) / fresh->weight[i] - 1));
+  }
+  EXPECT_LT(worst, 2e-6);
+}
+
+// As `contimg apply` does: each kind by its own setting.
+TEST_F(WorkerTest, InterpolatesEachKindAsItsSettingSays) {
+  Job solve = MakeJob({"convert", "flag", "solve"}, "solve");
+  AskToSolve(solve, "solve");
+  const JobReport solved = Run(solve);
+  ASSERT_TRUE(solved.ok) << solved.error_message;
+  Job job = MakeJob({"convert", "flag", "apply"});
+  job.tables = TablesOf(solved);
+  ASSERT_TRUE(Run(job).ok);
+  const auto said = [&](const std::string& line) {
+    const auto history = convert::DescribeMeasurementSet(job.measurement_set).history;
+    return std::count(history.begin(), history.end(), line);
+  };
+  const std::string prefix = job.tables.front().path.stem().string();
+  EXPECT_EQ(said(fmt::format("BP {}.bpcal applied to DATA, nearest in time", prefix)), 1);
+  EXPECT_EQ(said(fmt::format("G {}.gpcal applied to DATA, linear in time", prefix)), 1);
+  EXPECT_EQ(said("weights scaled by the gains"), 1);
+  // Another way of interpolation is another calibration: the tables are applied anew.
+  job.stages = {"apply"};
+  job.settings.calibrate.bandpass_interpolation = "linear";
+  job.settings.calibrate.gain_interpolation = "nearest";
+  const JobReport other = Run(job);
+  ASSERT_TRUE(other.ok) << other.error_message;
+  EXPECT_FALSE(other.stages.front().figures.contains("taken"));
+  EXPECT_EQ(said(fmt::format("BP {}.bpcal applied to DATA, linear in time", prefix)), 1);
+  EXPECT_EQ(said(fmt::format("G {}.gpcal applied to DATA, nearest in time", prefix)), 1);
 }
 
 TEST_F(WorkerTest, FallsBackToOlderTablesWhenItsSolutionIsRefused) {

@@ -114,17 +114,15 @@ TEST(UndoApply, RestoresWeightsAndFlags) {
 }
 
 TEST(ApplyHistory, TellsWhetherWeightsCarryGains) {
-  const VisibilityBlock block = testing::MakeBlock({});
-  const SolutionSet g = UniformGain(block, 1);
-  const std::vector<ApplyTable> tables{{&g, Interpolation::kLinear, "/a/b/x.gpcal"}};
+  const std::vector<AppliedTable> tables{{SolutionKind::kGain, Interpolation::kLinear, "/a/b/x.gpcal"}};
   ApplyParams params;
-  const auto lines = ApplyHistory(tables, {10, 1, 2}, params);
+  const auto lines = ApplyHistory(tables, params);
   EXPECT_EQ(lines.at(0), "G x.gpcal applied to DATA, linear in time");
   EXPECT_TRUE(WeightsCarryGains(lines));
-  EXPECT_TRUE(WeightsCarryGains({"converted", "G x.gpcal applied, linear in time"}));  // by a group job
+  EXPECT_TRUE(WeightsCarryGains({"converted", "G x.gpcal applied, linear in time"}));  // by an older version
   EXPECT_FALSE(WeightsCarryGains({"converted", "flagged"}));
   params.scale_weights = false;
-  EXPECT_FALSE(WeightsCarryGains(ApplyHistory(tables, {10, 1, 2}, params)));
+  EXPECT_FALSE(WeightsCarryGains(ApplyHistory(tables, params)));
 }
 
 TEST(EvaluateGains, InterpolatesAmplitudeAndPhaseInTime) {
