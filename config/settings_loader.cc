@@ -97,7 +97,8 @@ class Loader {
       if (equals == std::string::npos) {
         throw Error(ErrorKind::kUsage, kStage, text, "expected section.key=value on the command line");
       }
-      const SettingInfo& info = FindOrRefuse(text.substr(0, equals), "command line");
+      const std::string key = text.substr(0, equals);
+      const SettingInfo& info = FindOrRefuse(key, "command line");
       Set(info, std::string_view(text).substr(equals + 1), SettingOrigin::kCommandLine, "command line");
     }
   }
