@@ -147,6 +147,51 @@ ChosenTables ChooseFromRegistry(state::CalTableStore& store, double time_mjd, do
   return out;
 }
 
+std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mjd, double to_mjd,
+                                     std::optional<double> declination_deg, const CalibrateSettings& settings) {
+  calibrate::ChoiceRule rule = RuleOf(settings);
+  rule.policy = calibrate::MissingPolicy::kWait;
+  if (!declination_deg) rule.max_declination_offset_deg = 0;
+  const double backward = rule.backward_s / 86400;
+  state::CalTableQuery query;
+  query.status = "active";
+  query.from_mjd = from_mjd;
+  query.before_mjd = to_mjd + backward;
+  std::vector<calibrate::TableRecord> records;
+  // What serves changes at these times and nowhere else.
+  std::vector<double> edges{from_mjd, to_mjd};
+  for (const state::CalTableRow& row : store.List(query)) {
+    records.push_back(RecordOf(row));
+    for (const double edge : {row.valid_from_mjd - backward, row.valid_from_mjd, row.valid_to_mjd}) {
+      if (edge > from_mjd && edge < to_mjd) edges.push_back(edge);
+    }
+  }
+  std::sort(edges.begin(), edges.end());
+
+  std::vector<CalibrationGap> bandpass, gain;
+  const auto extend = [](std::vector<CalibrationGap>& gaps, const char* kind, double from, double to) {
+    if (!gaps.empty() && gaps.back().to_mjd == from) {
+      gaps.back().to_mjd = to;
+    } else {
+      gaps.push_back({kind, from, to});
+    }
+  };
+  for (std::size_t i = 0; i + 1 < edges.size(); ++i) {
+    const double begin = edges[i], end = edges[i + 1];
+    if (end - begin < 1e-8) {  // a millisecond is rounding, not a gap; one that has begun goes on through it
+      for (auto* gaps : {&bandpass, &gain}) {
+        if (!gaps->empty() && gaps->back().to_mjd == begin) gaps->back().to_mjd = end;
+      }
+      continue;
+    }
+    const calibrate::Choice choice = ChooseTables(0.5 * (begin + end), declination_deg.value_or(0), records, rule);
+    if (!choice.bandpass) extend(bandpass, "BP", begin, end);
+    if (!choice.gain) extend(gain, "G", begin, end);
+  }
+  bandpass.insert(bandpass.end(), gain.begin(), gain.end());
+  return bandpass;
+}
+
 Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,
                            const CalibrateSettings& settings, double now_unix_s) {
   const SolutionSet solutions = calibrate::ReadCalibrationTable(request.path);

@@ -59,6 +59,16 @@ struct ChosenTables {
 ChosenTables ChooseFromRegistry(state::CalTableStore& store, double time_mjd, double declination_deg,
                                 const CalibrateSettings& settings);
 
+// A stretch of time whose groups would find no table of a kind.
+struct CalibrationGap {
+  std::string kind;  // "BP", "G"
+  double from_mjd = 0, to_mjd = 0;
+};
+// Between two times, ordered by kind and time: where the rule above (nothing borrowed) leaves a group without a
+// bandpass, or without a gain that goes with it. Without a declination all strips count as one.
+std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mjd, double to_mjd,
+                                     std::optional<double> declination_deg, const CalibrateSettings& settings);
+
 // FNV-1a over the names and contents of a table's files, as 16 hexadecimal digits.
 std::string TableChecksum(const std::filesystem::path& table);
 

@@ -33,6 +33,11 @@ CalTableStore OpenStore(const LoadedSettings& settings) {
 
 std::string Iso(double mjd) { return UtcTime::FromMjd(mjd).Iso8601(); }
 
+// A time of the command line; a date alone is its midnight.
+double Mjd(const std::string& text) {
+  return UtcTime::FromIso8601(text.size() == 10 ? text + "T00:00:00" : text).mjd();
+}
+
 nlohmann::json ToJson(const CalTableRow& row) {
   return {{"id", row.id},
           {"path", row.path},
@@ -81,7 +86,9 @@ CalTableRow FindRow(CalTableStore& store, const std::string& what) {
   } else {
     row = store.FindByPath(fs::absolute(what).lexically_normal().string());
   }
-  if (!row) throw Error(ErrorKind::kUsage, "cal", what, "is no registered table");
+  if (!row)
+    throw Error(ErrorKind::kUsage, "cal", what,
+                "is neither the number nor the path of a registered table (contimg cal list)");
   return *row;
 }
 
@@ -97,8 +104,8 @@ void List(const CalArgs& args) {
   state::CalTableQuery query;
   query.kind = args.kind;
   query.status = args.status;
-  if (!args.from.empty()) query.from_mjd = UtcTime::FromIso8601(args.from).mjd();
-  if (!args.to.empty()) query.before_mjd = UtcTime::FromIso8601(args.to).mjd();
+  if (!args.from.empty()) query.from_mjd = Mjd(args.from);
+  if (!args.to.empty()) query.before_mjd = Mjd(args.to);
   const auto rows = store.List(query);
   if (args.json) {
     nlohmann::json out = nlohmann::json::array();
@@ -110,6 +117,10 @@ void List(const CalArgs& args) {
     fmt::print("{}\n", out.dump(2));
   } else {
     for (const CalTableRow& row : rows) PrintLine(row);
+    if (rows.empty()) {
+      const bool all = args.kind.empty() && args.status.empty() && args.from.empty() && args.to.empty();
+      fmt::print("{}\n", all ? "no table has been registered yet" : "no registered table is like that");
+    }
   }
 }
 
@@ -152,8 +163,13 @@ void Register(const CalArgs& args) {
 void Retire(const CalArgs& args) {
   CalTableStore store = OpenStore(CurrentSettings());
   const CalTableRow row = FindRow(store, args.what);
+  const std::size_t n_groups = store.GroupsUsing(row.id).size();
   store.SetStatus(row.id, "retired", args.reason, UtcTime::Now().unix_s());
-  fmt::print("table {} is retired\n", row.id);
+  fmt::print("table {} ({} {}) is retired: from now on no group gets it\n", row.id, row.kind, Iso(row.valid_from_mjd));
+  if (n_groups > 0) {
+    fmt::print("  {} group{} calibrated with it stay{} as they are; contimg cal show {} --json names them\n", n_groups,
+               n_groups == 1 ? "" : "s", n_groups == 1 ? "s" : "", row.id);
+  }
 }
 
 // The time and declination of a group: as the daemon recorded them, else of its Measurement Set, else the middle of a
@@ -166,12 +182,14 @@ struct Observation {
 Observation Observe(const CalArgs& args, const LoadedSettings& settings, CalTableStore& store) {
   Observation out;
   if (!args.time.empty()) {
-    out.mjd = UtcTime::FromIso8601(args.time).mjd();
+    out.mjd = Mjd(args.time);
   } else if (const auto seen = store.Observation(args.what)) {
     out.mjd = seen->mid_mjd;
     out.declination_deg = seen->dec_deg;
   } else {
-    if (!IsTimestamp(args.what)) throw Error(ErrorKind::kUsage, "cal", args.what, "is no group: YYYY-MM-DDTHH:MM:SS");
+    if (!IsTimestamp(args.what))
+      throw Error(ErrorKind::kUsage, "cal", args.what,
+                  "is no group: a group is a time like 2025-10-13T13:28:03 (contimg queue list)");
     const fs::path ms = ProductPaths(Roots(settings.values)).ScienceMs(args.what);
     if (fs::exists(ms)) {
       const auto info = convert::DescribeMeasurementSet(ms);
@@ -248,6 +266,9 @@ void Why(const CalArgs& args) {
     fmt::print("  {} {:<2} {:>6}  {}  {}\n", verdict.chosen ? "*" : " ", chosen.considered[i].kind, verdict.id,
                chosen.considered[i].path, verdict.reason);
   }
+  for (const auto& [kind, id] : {std::pair{"BP", chosen.choice.bandpass}, {"G", chosen.choice.gain}}) {
+    if (!id) fmt::print("  - {:<2} {:>6}  none serves this time (contimg cal gaps)\n", kind, "-");
+  }
   for (const auto& row : recorded) {
     fmt::print("  used: {:<2} {}  {}\n", row.kind, row.table_id ? std::to_string(*row.table_id) : "none", row.reason);
   }
@@ -257,42 +278,33 @@ void Gaps(const CalArgs& args) {
   const LoadedSettings settings = CurrentSettings();
   CalTableStore store = OpenStore(settings);
   const double now = UtcTime::Now().mjd();
-  const double from = args.from.empty() ? now - 1 : UtcTime::FromIso8601(args.from).mjd();
-  const double to = args.to.empty() ? now : UtcTime::FromIso8601(args.to).mjd();
-  if (!(to > from)) throw Error(ErrorKind::kUsage, "cal", "--to", "must be later than --from");
-  nlohmann::json out = nlohmann::json::array();
-  for (const char* kind : {"BP", "G"}) {
-    state::CalTableQuery query;
-    query.kind = kind;
-    query.status = "active";
-    query.from_mjd = from;
-    query.before_mjd = to;
-    std::vector<std::pair<double, double>> windows;
-    for (const CalTableRow& row : store.List(query)) {
-      windows.emplace_back(row.valid_from_mjd - settings.values.calibrate.backward_s / 86400, row.valid_to_mjd);
-    }
-    std::sort(windows.begin(), windows.end());
-    double covered = from;
-    const auto gap = [&](double until) {
-      // Less than a millisecond is rounding, not a gap.
-      if (until - covered > 1e-8) {
-        out.push_back({{"kind", kind}, {"from", Iso(covered)}, {"to", Iso(until)}, {"hours", 24 * (until - covered)}});
-      }
-    };
-    for (const auto& [begin, end] : windows) {
-      if (begin > covered) gap(std::min(begin, to));
-      covered = std::max(covered, end);
-    }
-    if (covered < to) gap(to);
+  const double from = args.from.empty() ? now - 1 : Mjd(args.from);
+  const double to = args.to.empty() ? now : Mjd(args.to);
+  if (!(to > from)) {
+    throw Error(ErrorKind::kUsage, "cal", args.to.empty() ? "--from" : "--to",
+                args.to.empty() ? "must be in the past, or --to be given" : "must be later than --from");
   }
+  const auto gaps = FindGaps(store, from, to, args.declination, settings.values.calibrate);
   if (args.json) {
+    nlohmann::json out = nlohmann::json::array();
+    for (const CalibrationGap& gap : gaps) {
+      out.push_back({{"kind", gap.kind},
+                     {"from", Iso(gap.from_mjd)},
+                     {"to", Iso(gap.to_mjd)},
+                     {"hours", 24 * (gap.to_mjd - gap.from_mjd)}});
+    }
     fmt::print("{}\n", out.dump(2));
     return;
   }
-  if (out.empty()) fmt::print("no gaps from {} to {}\n", Iso(from), Iso(to));
-  for (const auto& each : out) {
-    fmt::print("{:<2} {} to {}  {:.2f} h\n", each["kind"].get<std::string>(), each["from"].get<std::string>(),
-               each["to"].get<std::string>(), each["hours"].get<double>());
+  for (const CalibrationGap& gap : gaps) {
+    fmt::print("{:<2} {} to {}  {:.2f} h\n", gap.kind, Iso(gap.from_mjd), Iso(gap.to_mjd),
+               24 * (gap.to_mjd - gap.from_mjd));
+  }
+  if (gaps.empty()) {
+    fmt::print("no gaps from {} to {}\n", Iso(from), Iso(to));
+  } else {
+    fmt::print("groups whose middle is in a gap: calibrate.policy = {}; contimg cal why GROUP says what is missing\n",
+               settings.values.calibrate.policy);
   }
 }
 
@@ -308,21 +320,23 @@ void AddCalCommand(CLI::App& app) {
     return std::pair{sub, args};
   };
   {
-    auto [sub, args] = add("list", "registered tables", List);
+    auto [sub, args] = add("list", "registered tables, with the times they serve and why some do not", List);
     sub->add_option("--kind", args->kind, "K, BP or G")->check(CLI::IsMember({"K", "BP", "G"}));
     sub->add_option("--status", args->status, "active, retired or failed")
         ->check(CLI::IsMember({"active", "retired", "failed"}));
-    sub->add_option("--from", args->from, "valid after this time (UTC)");
-    sub->add_option("--to", args->to, "valid before this time");
+    sub->add_option("--from", args->from, "only those valid after this time: 2025-10-13T13:28:03 or 2025-10-13, UTC");
+    sub->add_option("--to", args->to, "only those valid before this time");
     sub->add_flag("--json", args->json, "print as JSON");
   }
   {
-    auto [sub, args] = add("show", "everything about one table", Show);
-    sub->add_option("table", args->what, "id or path")->required();
+    auto [sub, args] =
+        add("show", "one table: its figures, the groups that use it, whether its files are intact", Show);
+    sub->add_option("table", args->what, "its number in contimg cal list, or its path")->required();
     sub->add_flag("--json", args->json, "print as JSON");
   }
   {
-    auto [sub, args] = add("register", "judge a table and add it to the registry", Register);
+    auto [sub, args] =
+        add("register", "judge a table by the quality gate and add it: it serves at once when it passes", Register);
     sub->add_option("table", args->what, "the table")->type_name("PATH")->required();
     sub->add_option("--interval", args->interval, "24h or 1h (default: by kind)")->check(CLI::IsMember({"24h", "1h"}));
     sub->add_option("--group", args->group, "the group that was solved");
@@ -330,19 +344,23 @@ void AddCalCommand(CLI::App& app) {
     sub->add_flag("--json", args->json, "print as JSON");
   }
   {
-    auto [sub, args] = add("retire", "take a table out of use", Retire);
-    sub->add_option("table", args->what, "id or path")->required();
-    sub->add_option("--reason", args->reason, "why");
+    auto [sub, args] = add("retire", "take a table out of use; groups calibrated with it stay as they are", Retire);
+    sub->add_option("table", args->what, "its number in contimg cal list, or its path")->required();
+    sub->add_option("--reason", args->reason, "why, for those who come after");
   }
   {
-    auto [sub, args] = add("gaps", "times that no active bandpass or gain covers", Gaps);
-    sub->add_option("--from", args->from, "UTC (default: a day ago)");
-    sub->add_option("--to", args->to, "UTC (default: now)");
+    auto [sub, args] = add("gaps", "times whose groups find no bandpass, or no gain that goes with it", Gaps);
+    sub->add_option("--from", args->from, "2025-10-13T13:28:03 or 2025-10-13, UTC (default: a day ago)");
+    sub->add_option("--to", args->to, "likewise (default: now)");
+    sub->add_option("--dec", args->declination, "for groups at this declination, degrees (default: all strips as one)");
     sub->add_flag("--json", args->json, "print as JSON");
   }
   {
-    auto [sub, args] = add("why", "which tables a group gets, and why not the others", Why);
-    sub->add_option("group", args->what, "timestamp of the group")->type_name("YYYY-MM-DDTHH:MM:SS")->required();
+    auto [sub, args] =
+        add("why", "what was decided for a group, which tables it gets now, and why not the others", Why);
+    sub->add_option("group", args->what, "timestamp of the group (contimg queue list)")
+        ->type_name("YYYY-MM-DDTHH:MM:SS")
+        ->required();
     sub->add_option("--time", args->time, "middle of the observation (UTC), if it is not the group's");
     sub->add_option("--dec", args->declination, "declination of the observation, degrees");
     sub->add_flag("--json", args->json, "print as JSON");
