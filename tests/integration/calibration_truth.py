@@ -8,7 +8,8 @@ Prints one JSON object. Tables are read with python3-casacore; nothing of the pr
   delay_ns              rms and worst error of K against the straight line that fits the true phase over the band best
   delay_line_ns         the same against the simulated cable delay alone (the ripple of the bandpass has a slope too)
   delay_chi2            mean square error of K against the line in units of its PARAMERR
-  amplitude_chi2        of the product K B G per antenna, receptor, channel and interval in units of PARAMERR
+  amplitude_chi2        of the product K B G per antenna, receptor, channel and interval in units of PARAMERR; noise that
+                        B and G of one tile both saw is counted once
   phase_chi2            likewise, a common phase of all antennas taken out
   relative_error        rms of |product/truth - 1|, the same phase taken out
   flux_scale            what the tables make of a source of 1 Jy: 1/|g|^2 of the estimate over that of the truth
@@ -110,6 +111,12 @@ def gain_figures(tables, truth, living, interp):
     gain = next((t for t in tables if t["kind"] == "G"), tables[0])
     amplitude, phase, relative, scale = [], [], [], []
     flagged = cells = 0
+    # G is solved with B applied. On B's own tile what noise did to B and G is not independent: over the T intervals of a
+    # window the errors of G sum up to minus the mean error of B there, and var(B G) = var B + var G (1 - 1/T).
+    band_pass = next((t for t in tables if t["kind"] == "B"), None)
+    same_tile = (band_pass is not None and gain["kind"] == "G" and len(band_pass["times"]) == 1 and
+                 np.all(np.abs(gain["times"] - band_pass["times"][0]) < band_pass["length"][0] / 2))
+    new_share = 1 - 1 / len(gain["times"]) if same_tile else 1.0
     for i, middle in enumerate(gain["times"]):
         inside = np.abs(truth.times - middle) < gain["length"][i] / 2
         # At the middle of an interval interpolation has no part: the interval's own value against the truth's mean.
@@ -125,7 +132,8 @@ def gain_figures(tables, truth, living, interp):
                     turns = value.real * 1e-9 * (frequency[None, :, None] - t["reference_hz"][w])
                     value = np.ma.exp(2j * np.pi * turns)
                 else:
-                    variance = variance + np.ma.array(error / np.abs(value)) ** 2
+                    share = new_share if t is gain else 1.0
+                    variance = variance + share * np.ma.array(error / np.abs(value)) ** 2
                 product = product * value
             band = truth.band[living].transpose(0, 2, 1)[:, truth.channels(frequency)]
             ratio = product / (true_gain[living][:, None, :] * band)

@@ -1,4 +1,5 @@
 // Calibration of simulated tiles against their truth, by the commands: errors must be as large as stated, no larger.
+// With CONTIMG_TEST_FULL_TILE set the tiles have the telescope's size (minutes and some 20 GB below TEST_TMPDIR).
 #include "calibrate/casacore/calibration_table.h"
 #include "convert/measurement_set_reader.h"
 #include "tests/integration/calibration_tool.h"
@@ -12,12 +13,17 @@ using calibrate::SolutionSet;
 // A calibrator and then the field behind it, seen by the same drifting gains; dead antennas and interference in both.
 class CalibrationTruth : public CalibrationTest {
  protected:
-  static constexpr const char* kArray =
-      "--antennas 32 --channels 12 --gains 0.2,180 --drift 0.05,20 --delays 20 --bandpass 0.05 --dead 2 --rfi 3,1,1 ";
+  static std::string Size() {
+    return std::getenv("CONTIMG_TEST_FULL_TILE") != nullptr ? "--antennas 96 --channels 48 "
+                                                            : "--antennas 32 --channels 12 ";
+  }
+  static std::string Array() {
+    return Size() + "--gains 0.2,180 --drift 0.05,20 --delays 20 --bandpass 0.05 --dead 2 --rfi 3,1,1 ";
+  }
 
   static void SetUpTestSuite() {
     pool_ = MakeFolder("truth");
-    MakeTile(pool_ / "calibrator", std::string(kArray) + "--calibrator 15");
+    MakeTile(pool_ / "calibrator", Array() + "--calibrator 15");
   }
   static void TearDownTestSuite() { fs::remove_all(pool_); }
   void SetUp() override {
@@ -62,8 +68,9 @@ TEST_F(CalibrationTruth, ErrorsAreThoseThatTheNoiseMakes) {
   Do("predict " + Path("x.ms") + " --catalog " + sky);
   const nlohmann::json f = Compare(tile, {"cal.kcal", "cal.bpcal", "cal.gpcal"}, "x.ms");
   ASSERT_FALSE(f.is_null());
-  EXPECT_NEAR(f["amplitude_chi2"].get<double>(), 1, 0.1);
-  EXPECT_NEAR(f["phase_chi2"].get<double>(), 1, 0.1);
+  // PARAMERR takes the other antennas as known: of 30, phases err 3 % less in the mean square, amplitudes 2 % more.
+  EXPECT_NEAR(f["amplitude_chi2"].get<double>(), 1, 0.08);
+  EXPECT_NEAR(f["phase_chi2"].get<double>(), 1, 0.08);
   EXPECT_NEAR(f["corrected_chi2"].get<double>(), 1, 0.03);
   EXPECT_NEAR(f["corrected_median_chi2"].get<double>(), 1, 0.03);
   EXPECT_LT(f["delay_ns"]["worst"].get<double>(), 0.05);
@@ -74,7 +81,7 @@ TEST_F(CalibrationTruth, ErrorsAreThoseThatTheNoiseMakes) {
 
 TEST_F(CalibrationTruth, DelaysOfASmoothBandAreAsGoodAsStated) {
   const fs::path tile = root_ / "smooth";
-  MakeTile(tile, "--antennas 32 --channels 12 --gains 0.2,180 --delays 60 --calibrator 15 --dead 2");
+  MakeTile(tile, Size() + "--gains 0.2,180 --delays 60 --calibrator 15 --dead 2");
   CopyTile(tile);
   Do("solve " + Path("x.ms") + " --catalog " + Quoted((tile / "sky.csv").string()) +
      " --minuv 0 --kinds K,BP,G --out " + Path("cal"));
@@ -146,7 +153,7 @@ TEST_F(CalibrationTruth, ApplyingAnewForgetsTheApplyBefore) {
 // by 3 % in every flux. What is missing below 50 mJy lies between the model's sources and biases little.
 TEST_F(CalibrationTruth, AFieldOfFaintSourcesKeepsTheFluxScale) {
   const fs::path calibrator = pool_ / "calibrator", field = root_ / "field";
-  MakeTile(field, std::string(kArray) + "--start 2025-10-13T14:58:03 --random-sky 10 --max-sources 300 --sefd 1500");
+  MakeTile(field, Array() + "--start 2025-10-13T14:58:03 --random-sky 10 --max-sources 300 --sefd 1500");
   CopyTile(calibrator, "day.ms");
   CopyTile(field, "hour.ms");
   Do("flag " + Path("day.ms"));

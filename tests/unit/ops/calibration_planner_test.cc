@@ -381,5 +381,44 @@ TEST(CalibrationPlanning, ADriftScanIsServedThroughout) {
   EXPECT_LE(hours, 3 * 24 * 60 / 50 + 6);
 }
 
+// A backlog of six hours, tile by tile in the queue's order.
+struct Backlog {
+  int n_tiles = 70, days = 0, hours = 0;
+
+  explicit Backlog(bool newest_first) {
+    const double tile = kTile / 86400;
+    std::vector<TableRecord> tables;
+    std::int64_t next = 1;
+    for (int i = 0; i < n_tiles; ++i) {
+      const double t = kT0 + (newest_first ? -i : i) * tile;
+      PlanInput input = Group(t, tables);
+      input.group = std::to_string(i);
+      const Plan plan = PlanCalibration(input, {});
+      if (plan.action == PlanAction::kSolve && plan.scope == SolveScope::kDay) {
+        ++days;
+        for (const auto& each : DaySet(t, next)) tables.push_back(each);
+        next += 3;
+      } else if (plan.action == PlanAction::kSolve) {
+        ++hours;
+        EXPECT_TRUE(plan.choice.bandpass.has_value());
+        tables.push_back(Hourly(next++, t, plan.choice.delay.value_or(0)));
+      } else {
+        EXPECT_EQ(plan.action, PlanAction::kApply) << i << " " << plan.reason;
+        EXPECT_EQ(plan.choice.outcome, calibrate::ChoiceOutcome::kComplete) << i;
+      }
+    }
+  }
+};
+
+// Tables reach 30 minutes back: newest first every sixth tile (31 min) finds none and is solved, everything anew;
+// oldest first one solve of everything and gains every ten tiles do. Nothing waits in either order.
+TEST(CalibrationPlanning, ABacklogIsSolvedAsOftenAsItsOrderNeeds) {
+  const Backlog newest(true), oldest(false);
+  EXPECT_EQ(newest.days, (newest.n_tiles + 5) / 6);
+  EXPECT_EQ(newest.hours, 0);
+  EXPECT_EQ(oldest.days, 1);
+  EXPECT_NEAR(oldest.hours, oldest.n_tiles / 10, 1);
+}
+
 }  // namespace
 }  // namespace contimg::ops
