@@ -11,6 +11,7 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "calibrate/nvss.h"
 #include "config/error.h"
@@ -158,7 +159,7 @@ class Reader {
     source.flux_jy = 1e-3 * *flux_mjy;
     source.major_arcsec = *major_arcsec;
     source.minor_arcsec = *minor_arcsec;
-    if (*major_arcsec > 0) source.position_angle_deg = Number(angle).value_or(0);
+    if (*major_arcsec > 0 || *minor_arcsec > 0) source.position_angle_deg = Number(angle).value_or(0);
     source.name = NvssName(source);
     Add(std::move(source));
     awaits_errors_ = true;
@@ -299,6 +300,11 @@ class Reader {
     }
     if (!std::isfinite(source.flux_jy) || source.flux_jy < 0) Fail("has a flux density below zero");
     source.ra_deg = std::fmod(source.ra_deg, 360.0);
+    if (source.major_arcsec == 0 && source.minor_arcsec > 0) {
+      // Only a limit is known of the major axis: the one that is resolved takes its place.
+      std::swap(source.major_arcsec, source.minor_arcsec);
+      source.position_angle_deg += source.position_angle_deg > 0 ? -90 : 90;
+    }
     if (source.flux_jy == 0) ++file_.without_flux;
     if (source.name.empty()) source.name = PositionName(source.ra_deg, source.dec_deg);
     const std::string base = source.name;

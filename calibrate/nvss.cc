@@ -108,6 +108,7 @@ CatalogueSource CorrectNvssFit(const NvssFit& fit) {
   source.ra_deg = fit.ra_deg + kRaBiasArcsec / 3600 / std::cos(Angle::Degrees(fit.dec_deg).rad());
   source.ra_deg = WrapPositive(Angle::Degrees(source.ra_deg)).deg();
 
+  if (!(peak > 0)) return source;  // all noise: a position without a flux density
   // Of an axis that is not resolved noise makes half of the excess: the geometric mean of taking and leaving it.
   const double major_factor = major_resolved ? major_ratio : std::sqrt(major_ratio);
   const double minor_factor = minor_resolved ? minor_ratio : std::sqrt(minor_ratio);
@@ -226,7 +227,7 @@ std::vector<NvssFit> ReadNvssTable(const std::filesystem::path& path) {
       const double degree = 3600;
       const NvssFit fit{values[0][r],          values[1][r], values[2][r], values[3][r] * degree,
                         values[4][r] * degree, values[5][r], values[6][r]};
-      if (!(fit.peak_jy > 1e-3 && fit.rms_jy > 0 && fit.major_arcsec > 0 && fit.minor_arcsec > 0)) {
+      if (!(fit.peak_jy > 0 && fit.rms_jy > 0 && fit.major_arcsec > 0 && fit.minor_arcsec > 0)) {
         fail(ErrorKind::kBadInput,
              fmt::format("row {} is no source of the NVSS: peak {} Jy, noise {} Jy, {} by {} arcsec", row, fit.peak_jy,
                          fit.rms_jy, fit.major_arcsec, fit.minor_arcsec));

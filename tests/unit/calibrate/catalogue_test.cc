@@ -59,6 +59,16 @@ TEST_F(ReadCatalogueTest, ReadsThePublishedNvssFile) {
   EXPECT_EQ(file.sources[1].minor_arcsec, 0);
 }
 
+TEST_F(ReadCatalogueTest, TheOneResolvedAxisIsTheMajorOne) {
+  std::string line = NvssLine("000012-001030", "00 00 12.50", "-00 10 30.0", "    55.3", "< 36.1   25.2");
+  line.replace(106, 5, " 70.0");
+  const CatalogueFile file = ReadCatalogue(Write(line), CatalogueFormat::kNvss);
+  ASSERT_EQ(file.sources.size(), 1U);
+  EXPECT_NEAR(file.sources[0].major_arcsec, 25.2, 1e-9);
+  EXPECT_EQ(file.sources[0].minor_arcsec, 0);
+  EXPECT_NEAR(file.sources[0].position_angle_deg, -20, 1e-9);
+}
+
 TEST_F(ReadCatalogueTest, ReadsAnExportOfVizier) {
   EXPECT_THROW(ReadCatalogue(Write("no columns here\n"), CatalogueFormat::kNvss), Error);
   const CatalogueFile file =

@@ -84,6 +84,16 @@ TEST(CorrectNvssFit, FaintSourcesHaveTheWiderDirtyBeam) {
   EXPECT_NEAR(still.flux_jy / point.flux_jy, std::sqrt(1 + 2 / 47.24), 1e-3);  // half of the excess is noise's
 }
 
+TEST(CorrectNvssFit, APeakThatNoiseMakesAllHasNoFluxDensity) {
+  NvssFit fit = Seen(30, 0.4e-3, 45, 45, 0, 0, 0);
+  fit.rms_jy = 0.6e-3;
+  const CatalogueSource source = CorrectNvssFit(fit);
+  EXPECT_EQ(source.flux_jy, 0);
+  EXPECT_EQ(source.flux_error_jy, 0);
+  fit.rms_jy = 0.1e-3;
+  EXPECT_NEAR(CorrectNvssFit(fit).flux_jy, 0.4e-3 + 0.2e-3 - 0.025e-3, 0.02e-3);
+}
+
 TEST(CorrectNvssFit, RightAscensionStaysOnTheCircle) {
   NvssFit fit = Seen(30, 0.5, 45, 45, 0, 0, 0);
   fit.ra_deg = 1e-7;
