@@ -133,6 +133,7 @@ class Cleaner {
     if (fine_ != nullptr) components_ = fine_->Merge(std::move(components_));
     found_.insert(found_.end(), increment.begin(), increment.end());
     MakeModel();
+    input_.major_cycle->SetComponents(components_, rms_);
 
     const double peak_before = search_peak_, rms_before = rms_;
     input_.major_cycle->Residual(model_, residual_);
@@ -181,6 +182,7 @@ class Cleaner {
     components_ = kept;
     found_.resize(found_.size() - increment);
     MakeModel();
+    input_.major_cycle->SetComponents(components_, rms_);
     input_.major_cycle->Residual(model_, residual_);
     Measure();
     major_gain_ /= 2;

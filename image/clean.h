@@ -29,6 +29,11 @@ class MajorCycle {
  public:
   virtual ~MajorCycle() = default;
   virtual void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) = 0;
+  // The components of the model that the next call of Residual gets, and the rms of the residual before it: for what
+  // a constant image of the sky does not hold.
+  virtual void SetComponents(const std::vector<CleanComponent>& components, double rms_jy) {
+    static_cast<void>(components), static_cast<void>(rms_jy);
+  }
 };
 
 struct CleanSettings {

@@ -26,6 +26,7 @@
 #include "image/smearing.h"
 #include "image/spectral_model.h"
 #include "image/tile_summary.h"
+#include "image/varying_sources.h"
 
 namespace contimg::image {
 namespace {
@@ -45,22 +46,32 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// The exact residual of one band.
+// The exact residual of one band, with what varies of bright sources (`variation` null: nothing).
 class OneBandMajorCycle : public MajorCycle {
  public:
-  explicit OneBandMajorCycle(const MeasurementOperator& op) : op_(op) {}
-  void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
-    op_.Residual(model, residual);
+  OneBandMajorCycle(const MeasurementOperator& op, const SourceVariation* variation) : op_(op), variation_(variation) {}
+  void SetComponents(const std::vector<CleanComponent>& components, double rms_jy) override {
+    // The side lobes of a deviation are a few per cent of it: below the rms it does not matter.
+    if (variation_ != nullptr) varying_ = variation_->Of(components, rms_jy);
   }
+  void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
+    op_.Residual(model, varying_, residual);
+  }
+  VaryingSources TakeVarying() { return std::move(varying_); }
 
  private:
   const MeasurementOperator& op_;
+  const SourceVariation* variation_;
+  VaryingSources varying_;
 };
 
 // Adds cancellation and the time taken.
 class TimedMajorCycle : public MajorCycle {
  public:
   TimedMajorCycle(MajorCycle& inner, const RunContext& context) : inner_(inner), context_(context) {}
+  void SetComponents(const std::vector<CleanComponent>& components, double rms_jy) override {
+    inner_.SetComponents(components, rms_jy);
+  }
   void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
     context_.CheckCancelled(kStage);
     Stopwatch watch;
@@ -328,14 +339,20 @@ class ImageRun {
       std::fill(pb.pixels.begin(), pb.pixels.end(), 1.0F);
       return;
     }
-    const BeamModel model = settings_.beam_file.empty() ? BeamModel::Airy(DishDiameter(data(), request_.telescope))
-                                                        : BeamModel::FromFile(settings_.beam_file);
-    PrimaryBeamMap(model, {mode, track_, frequency_hz, weights}, plain_, pb.view(), context_.threads);
+    PrimaryBeamMap(MakeBeamModel(), {mode, track_, frequency_hz, weights}, plain_, pb.view(), context_.threads);
+  }
+  BeamModel MakeBeamModel() const {
+    return settings_.beam_file.empty() ? BeamModel::Airy(DishDiameter(data(), request_.telescope))
+                                       : BeamModel::FromFile(settings_.beam_file);
   }
 
   void MakeBeamMaps(const BandOperators& op) {
     pb_ = Plane(plain_);
     FillBeam(data().frequency_hz, op.weight_by_time_channel(), pb_);
+    smear_ = Plane(plain_);
+    SmearingMap(Smearing(op), plain_, smear_.view(), context_.threads);
+  }
+  SmearingInput Smearing(const BandOperators& op) const {
     SmearingInput smearing;
     smearing.uvw_m = data().uvw_view();
     smearing.weights = op.weight_by_time_baseline();
@@ -345,8 +362,21 @@ class ImageRun {
     smearing.first_frequency_hz = data().frequency_hz.front();
     smearing.last_frequency_hz = data().frequency_hz.back();
     smearing.channel_width_hz = data().channel_width_hz;
-    smear_ = Plane(plain_);
-    SmearingMap(smearing, plain_, smear_.view(), context_.threads);
+    return smearing;
+  }
+  SourceVariationInput VariationInput(const BandOperators& op) const {
+    SourceVariationInput input;
+    const BeamMode mode = ParseBeamMode(request_.telescope.beam);
+    if (mode != BeamMode::kNone) input.beam = MakeBeamModel();
+    input.average = {mode, track_, data().frequency_hz, op.weight_by_time_channel()};
+    input.smearing = Smearing(op);
+    input.kept = [this](double l, double m) {  // the map is smooth: the nearest pixel will do
+      const PixelPosition at = DirectionToPixel(plain_, l, m);
+      const double x = std::clamp(std::round(at.x), 0.0, static_cast<double>(plain_.nx - 1));
+      const double y = std::clamp(std::round(at.y), 0.0, static_cast<double>(plain_.ny - 1));
+      return static_cast<double>(smear_.view()(static_cast<std::size_t>(y), static_cast<std::size_t>(x)));
+    };
+    return input;
   }
 
   // The catalogue's part of the sky; empty without a catalogue.
@@ -383,7 +413,9 @@ class ImageRun {
     settings.psf_band = PsfBand();
     if (settings.max_iterations == 0) return;
     const Buffer<std::uint8_t> mask = MakeUserMask();
-    OneBandMajorCycle one(op.op(0));
+    std::optional<SourceVariation> variation;
+    if (!spectral()) variation.emplace(VariationInput(op), slant_);
+    OneBandMajorCycle one(op.op(0), variation ? &*variation : nullptr);
     if (spectral()) {
       spectral_.emplace(op, report_.beam, static_cast<std::size_t>(settings_.spectral_terms), context_.threads);
     }
@@ -400,6 +432,7 @@ class ImageRun {
       spectral_->Finish(model_.view(), residual_.view());
     }
     report_.timings.major_s = major.seconds;
+    varying_ = one.TakeVarying();
     if (report_.clean.stop == CleanStop::kDiverged) {
       context_.reporter->Warn(kStage, "CLEAN diverged; the best model it had is kept");
     }
@@ -524,7 +557,7 @@ class ImageRun {
   // The model's visibilities for the whole block: channels outside the bands get the nearest band's model.
   void PredictInto(const BandOperators& op) {
     if (op.n_bands() == 1) {
-      op.op(0).Predict(model_.view(), block_);
+      op.op(0).Predict(model_.view(), varying_, block_);
     } else {
       Plane band_model(slant_);
       const std::size_t offset = request_.channels ? request_.channels->first : 0;
@@ -550,6 +583,7 @@ class ImageRun {
   FitsHeader header_;
   TileSummary tile_;
   std::vector<DirectionCosines> track_;  // of the primary beam
+  VaryingSources varying_;               // of the final model
   std::optional<BandlimitedInterpolator> interpolator_;
   std::optional<SpectralMajorCycle> spectral_;
   Plane residual_, psf_, model_;                                // slant

@@ -13,6 +13,7 @@
 #include "image/imaging_weights.h"
 #include "image/sample_kernels.h"
 #include "image/uv_plan.h"
+#include "image/varying_kernels.h"
 #include "image/w_expansion.h"
 
 namespace contimg::image {
@@ -325,7 +326,8 @@ void MeasurementOperator::DirtyAndPsf(ArrayView<float, 2> image, ArrayView<float
   Psf(psf);
 }
 
-void MeasurementOperator::Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) const {
+void MeasurementOperator::Residual(ArrayView<const float, 2> model, const VaryingSources& varying,
+                                   ArrayView<float, 2> residual) const {
   CheckShape(model, impl_->geometry);
   CheckShape(residual, impl_->geometry);
   if (impl_->gram.empty()) {
@@ -341,6 +343,7 @@ void MeasurementOperator::Residual(ArrayView<const float, 2> model, ArrayView<fl
   impl_->engine->FromImage(model, re.data(), im.data(), impl_->settings.threads);
   ParallelFor(impl_->settings.threads, plan.leaves.size(), [&](std::size_t leaf) {
     std::vector<float> model_re, model_im, left_re, left_im;
+    VaryingScratch scratch;
     for (std::size_t i = plan.leaves[leaf].begin; i < plan.leaves[leaf].end; ++i) {
       const UvRow& row = plan.rows[i];
       const FrequencyNodes& set = plan.Set(row);
@@ -348,6 +351,7 @@ void MeasurementOperator::Residual(ArrayView<const float, 2> model, ArrayView<fl
       for (std::vector<float>* v : {&model_re, &model_im, &left_re, &left_im}) v->assign(size + kTaps, 0.0f);
       std::copy_n(re.data() + row.first_node, size, model_re.data());
       std::copy_n(im.data() + row.first_node, size, model_im.data());
+      AddVaryingSources(varying, row, set, scratch, model_re.data(), model_im.data());
       std::copy_n(impl_->node_re.data() + row.first_node, size, left_re.data());
       std::copy_n(impl_->node_im.data() + row.first_node, size, left_im.data());
       SubtractGram(set, impl_->gram.data() + impl_->gram_offset[i], model_re.data(), model_im.data(), left_re.data(),
@@ -360,7 +364,8 @@ void MeasurementOperator::Residual(ArrayView<const float, 2> model, ArrayView<fl
                          impl_->settings.threads);
 }
 
-void MeasurementOperator::Predict(ArrayView<const float, 2> model, VisibilityBlock& block) const {
+void MeasurementOperator::Predict(ArrayView<const float, 2> model, const VaryingSources& varying,
+                                  VisibilityBlock& block) const {
   CheckShape(model, impl_->geometry);
   CheckBlock(block, impl_->settings);
   const HandSelection hands = SelectHands(block, true);
@@ -382,8 +387,10 @@ void MeasurementOperator::Predict(ArrayView<const float, 2> model, VisibilityBlo
   const std::size_t n_pols = block.n_pols();
   ParallelFor(threads, plan.leaves.size(), [&](std::size_t leaf) {
     std::vector<float> channel_re(n), channel_im(n);
+    VaryingScratch scratch;
     for (std::size_t i = plan.leaves[leaf].begin; i < plan.leaves[leaf].end; ++i) {
       const UvRow& row = plan.rows[i];
+      AddVaryingSources(varying, row, plan.Set(row), scratch, re.data() + row.first_node, im.data() + row.first_node);
       ExpandRow(plan.Set(row), re.data() + row.first_node, im.data() + row.first_node, channel_re.data(),
                 channel_im.data());
       const float sign = row.turned ? 1.0f : -1.0f;

@@ -23,6 +23,7 @@
 
 #include "config/array_view.h"
 #include "image/image_geometry.h"
+#include "image/varying_sources.h"
 #include "image/weighting.h"
 #include "ingest/visibility_block.h"
 
@@ -86,12 +87,15 @@ class MeasurementOperator {
   void Psf(ArrayView<float, 2> psf) const;
   void DirtyAndPsf(ArrayView<float, 2> image, ArrayView<float, 2> psf) const;
 
-  // The exact residual: the dirty image of data − A·model, model in Jy per pixel.
-  void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) const;
+  // The exact residual: the dirty image of data − A·model − `varying`, model in Jy per pixel.
+  void Residual(ArrayView<const float, 2> model, const VaryingSources& varying, ArrayView<float, 2> residual) const;
+  void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) const { Residual(model, {}, residual); }
 
   // Model visibilities for every row, channel and polarisation of `block` (its axes and uvw are used; parallel hands
-  // get the model, cross hands zero; autocorrelations included). Flags and weights stay as they are.
-  void Predict(ArrayView<const float, 2> model, VisibilityBlock& block) const;
+  // get the model, cross hands zero; autocorrelations included). Flags and weights stay as they are. The block has the
+  // times of the one the operator was made of.
+  void Predict(ArrayView<const float, 2> model, const VaryingSources& varying, VisibilityBlock& block) const;
+  void Predict(ArrayView<const float, 2> model, VisibilityBlock& block) const { Predict(model, {}, block); }
 
   // Sums of the imaging weights, for averages over the tile: [time][channel] and [time][baseline].
   ArrayView<const double, 2> weight_by_time_channel() const;

@@ -69,14 +69,14 @@ Grouped GroupChannels(const std::vector<double>& frequency_hz, ArrayView<const d
   return result;
 }
 
-// sin θ between two directions about one centre: |a × b| of the unit vectors.
-double SinSeparation(const DirectionCosines& a, double l, double m, double n) {
-  const double an = 1 + a.n_minus_1;
-  const double x = a.m * n - an * m, y = an * l - a.l * n, z = a.l * m - a.m * l;
+}  // namespace
+
+double SinSeparation(const DirectionCosines& axis, double l, double m, double n) {
+  // |a × b| of the unit vectors.
+  const double an = 1 + axis.n_minus_1;
+  const double x = axis.m * n - an * m, y = an * l - axis.l * n, z = axis.l * m - axis.m * l;
   return std::sqrt(x * x + y * y + z * z);
 }
-
-}  // namespace
 
 BeamMode ParseBeamMode(std::string_view word) {
   if (word == "drift") return BeamMode::kDrift;

@@ -56,6 +56,9 @@ struct BeamAverage {
   ArrayView<const double, 2> weights;   // imaging weights, [time][channel]
 };
 
+// sin θ between an axis and the direction (l, m, n) about the same centre.
+double SinSeparation(const DirectionCosines& axis, double l, double m, double n);
+
 // image = Σ w(t, ν) P(θ(t), ν) / Σ w, on a plain geometry. 1 at a weightless tile.
 void PrimaryBeamMap(const BeamModel& model, const BeamAverage& average, const ImageGeometry& plain,
                     ArrayView<float, 2> image, int threads);

@@ -11,17 +11,6 @@
 namespace contimg::image {
 namespace {
 
-constexpr double kEarthRotation = 7.292115e-5;  // rad/s, sidereal
-
-// sin(x)/x from x²; the series is good to 1e-9 for |x| < 1.5.
-double SinOverX(double x2) {
-  if (x2 < 2.25) {
-    return 1 - x2 / 6 * (1 - x2 / 20 * (1 - x2 / 42 * (1 - x2 / 72 * (1 - x2 / 110 * (1 - x2 / 156)))));
-  }
-  const double x = std::sqrt(x2);
-  return std::sin(x) / x;
-}
-
 // A (time, baseline): argument of the sincs per unit of Δs.
 struct Sample {
   double weight;

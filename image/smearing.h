@@ -7,6 +7,7 @@
 // The weighted mean is what is left of the peak of a point source in the dirty image.
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "config/array_view.h"
@@ -14,6 +15,17 @@
 #include "ingest/visibility_block.h"
 
 namespace contimg::image {
+
+constexpr double kEarthRotation = 7.292115e-5;  // rad/s, sidereal
+
+// sin(x)/x from x²; the series is good to 1e-9 for |x| < 1.5.
+inline double SinOverX(double x2) {
+  if (x2 < 2.25) {
+    return 1 - x2 / 6 * (1 - x2 / 20 * (1 - x2 / 42 * (1 - x2 / 72 * (1 - x2 / 110 * (1 - x2 / 156)))));
+  }
+  const double x = std::sqrt(x2);
+  return std::sin(x) / x;
+}
 
 struct SmearingInput {
   ArrayView<const double, 3> uvw_m;      // [time][baseline][3]
