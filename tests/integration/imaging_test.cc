@@ -61,8 +61,8 @@ TEST_F(Imaging, FluxesAndPositionsAreThoseOfTheSimulatedSky) {
   if (!HavePythonPeer("astropy")) GTEST_SKIP() << "needs python3-astropy";
   const PeerResult cleaned = Image("clean", "--size 3600 --cell 3 --robust 0 --minuv 0 --niter 20000");
   ASSERT_EQ(cleaned.status, 0) << cleaned.output;
-  // Each flux to 0.2 %, their median to 0.05 %, positions to 0.002 beams: with the beam's drift and smearing in the model
-  // (docs/imaging.md); without, fluxes were off by 1 %.
+  // Each flux to 0.2 %, their median to 0.05 %, positions to 0.002 beams: with the beam's drift and smearing in the
+  // model (docs/imaging.md); without, fluxes were off by 1 %.
   const PeerResult check =
       RunPythonPeer("image_fluxes.py", {(folder_ / "clean").string(), Truth(), "0.002", "0.0005", "0.002"});
   EXPECT_EQ(check.status, 0) << check.output;
