@@ -46,6 +46,9 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+// Sources beyond the edges with less apparent flux leave no side lobes that matter.
+constexpr double kLeastOutsideJy = 1e-3;
+
 // The exact residual of one band, with what varies of bright sources (`variation` null: nothing).
 class OneBandMajorCycle : public MajorCycle {
  public:
@@ -238,6 +241,9 @@ class ImageRun {
     // Density cells follow the field asked for, not the margin of the slant grid.
     weights.density_padding *= static_cast<double>(plain_.nx) / static_cast<double>(slant_.nx);
     context_.CheckCancelled(kStage);
+    if (!psf_only()) track_ = BeamTrack(data(), ParseBeamMode(request_.telescope.beam), request_.orientation);
+    const VaryingSources outside = OutsideSources();
+    settings.outside = &outside;
     BandOperators op(data(), spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_, weights,
                      settings);
     if (op.n_used_baselines() < 2) {
@@ -255,6 +261,37 @@ class ImageRun {
                      report_.figures.uses_w_planes ? "w-planes" : "w-terms", plain_.nx, plain_.ny,
                      Angle::Radians(plain_.cell_rad).arcsec()));
     return op;
+  }
+
+  // What the catalogue knows beyond the edges, within reach of the beam.
+  VaryingSources OutsideSources() {
+    const BeamMode mode = ParseBeamMode(request_.telescope.beam);
+    if (settings_.catalogue_file.empty() || mode == BeamMode::kNone || psf_only()) return {};
+    const Buffer<double> ones = [&] {
+      Buffer<double> buffer(data().n_times() * data().n_channels());
+      std::fill(buffer.begin(), buffer.end(), 1.0);
+      return buffer;
+    }();
+    SourceVariationInput input;
+    input.beam = MakeBeamModel();
+    input.average = {mode, track_, data().frequency_hz, {ones.data(), {data().n_times(), data().n_channels()}}};
+    input.smearing = Smearing({});
+    input.kept = [](double, double) { return 1.0; };
+    const double radius = 1.5 * input.beam.Fwhm(data().frequency_hz.front());
+    const auto catalogue = ReadCatalogue(
+        settings_.catalogue_file,
+        {Angle::Radians(data().phase_centre.ra_rad), Angle::Radians(data().phase_centre.dec_rad)}, radius);
+    const double scale = plain_.cell_rad / Angle::Arcsec(settings_.cell_arcsec).rad();
+    double total_jy = 0;
+    VaryingSources outside =
+        SourceVariation(input, slant_).Outside(catalogue, data().phase_centre, scale, kLeastOutsideJy, total_jy);
+    if (outside.size > 0) {
+      const std::string text = fmt::format(
+          "{} catalogue sources beyond the edges taken out of the data, {:.4g} Jy apparent", outside.size, total_jy);
+      Info(text);
+      outside_note_ = text;
+    }
+    return outside;
   }
 
   void MakeHeader(const BandOperators& op) {
@@ -276,7 +313,6 @@ class ImageRun {
     header_.bandwidth_hz = high - low + block.channel_width_hz;
     header_.start_mjd_s = block.time_mjd_s.front() - block.integration_s.front() / 2;
     header_.end_mjd_s = block.time_mjd_s.back() + block.integration_s.back() / 2;
-    if (!psf_only()) track_ = BeamTrack(block, ParseBeamMode(request_.telescope.beam), request_.orientation);
     header_.pointing = Pointing();
     header_.telescope = block.telescope_name;
     header_.instrument = block.instrument;
@@ -288,6 +324,7 @@ class ImageRun {
     header_.history.push_back(fmt::format(
         "{} weights, robust {:g}, uv from {:g} wavelengths; {} visibilities; accuracy {:g}", settings_.weight,
         settings_.robust, settings_.min_uv_lambda, report_.figures.n_used, settings_.accuracy));
+    if (!outside_note_.empty()) header_.history.push_back(outside_note_);
     header_.history.push_back(fmt::format("imaged in the slant frame w = {:.6f} u + {:.6f} v, resampled to SIN",
                                           slant_.slant_a, slant_.slant_b));
   }
@@ -350,12 +387,12 @@ class ImageRun {
     pb_ = Plane(plain_);
     FillBeam(data().frequency_hz, op.weight_by_time_channel(), pb_);
     smear_ = Plane(plain_);
-    SmearingMap(Smearing(op), plain_, smear_.view(), context_.threads);
+    SmearingMap(Smearing(op.weight_by_time_baseline()), plain_, smear_.view(), context_.threads);
   }
-  SmearingInput Smearing(const BandOperators& op) const {
+  SmearingInput Smearing(ArrayView<const double, 2> weights) const {
     SmearingInput smearing;
     smearing.uvw_m = data().uvw_view();
-    smearing.weights = op.weight_by_time_baseline();
+    smearing.weights = weights;
     smearing.integration_s = data().integration_s;
     smearing.centre = track_;
     smearing.phase_centre_dec_rad = data().phase_centre.dec_rad;
@@ -369,7 +406,7 @@ class ImageRun {
     const BeamMode mode = ParseBeamMode(request_.telescope.beam);
     if (mode != BeamMode::kNone) input.beam = MakeBeamModel();
     input.average = {mode, track_, data().frequency_hz, op.weight_by_time_channel()};
-    input.smearing = Smearing(op);
+    input.smearing = Smearing(op.weight_by_time_baseline());
     input.kept = [this](double l, double m) {  // the map is smooth: the nearest pixel will do
       const PixelPosition at = DirectionToPixel(plain_, l, m);
       const double x = std::clamp(std::round(at.x), 0.0, static_cast<double>(plain_.nx - 1));
@@ -584,6 +621,7 @@ class ImageRun {
   TileSummary tile_;
   std::vector<DirectionCosines> track_;  // of the primary beam
   VaryingSources varying_;               // of the final model
+  std::string outside_note_;
   std::optional<BandlimitedInterpolator> interpolator_;
   std::optional<SpectralMajorCycle> spectral_;
   Plane residual_, psf_, model_;                                // slant

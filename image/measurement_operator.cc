@@ -254,6 +254,8 @@ bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
   figures.sum_weights = figures.sum_weights_squared_over_natural = 0;
   std::size_t largest = 0;
   for (const FrequencyNodes& set : plan.compression.sets()) largest = std::max(largest, set.size());
+  FrequencyNodes channels;
+  channels.frequency_hz = plan.frequency_hz;
   std::vector<Slot> slots(kSlots);
   ParallelFor(settings.threads, kSlots, [&](std::size_t s) {
     Slot& slot = slots[s];
@@ -262,12 +264,24 @@ bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
     std::vector<float> out_re(largest + kTaps), out_im(largest + kTaps), out_weight(largest + kTaps);
     std::vector<float> scratch(settings.prepare_residual ? (largest + kTaps) * 2 * kTaps : 0);
     std::vector<std::int32_t> cells;
+    VaryingScratch varying;
+    std::vector<float> outside_re(n), outside_im(n);
     for (std::size_t leaf = s; leaf < plan.leaves.size(); leaf += kSlots) {
       for (std::size_t i = plan.leaves[leaf].begin; i < plan.leaves[leaf].end; ++i) {
         const UvRow& row = plan.rows[i];
         const FrequencyNodes& set = plan.Set(row);
         if (FormStokesI(BlockRow(block, row.time, row.baseline), hands, re.data(), im.data(), natural.data())) {
           slot.finite = false;
+        }
+        if (settings.outside != nullptr && settings.outside->size > 0) {
+          std::fill(outside_re.begin(), outside_re.end(), 0.0f);
+          std::fill(outside_im.begin(), outside_im.end(), 0.0f);
+          AddVaryingSources(*settings.outside, row, channels, varying, outside_re.data(), outside_im.data());
+          const float conjugate = row.turned ? 1.0f : -1.0f;
+          for (std::size_t k = 0; k < n; ++k) {
+            re[k] -= outside_re[k];
+            im[k] -= conjugate * outside_im[k];
+          }
         }
         weights.Apply(row, natural.data(), cells, weight.data());
         const RowSums sums = SumRow(natural.data(), weight.data(), n, slot.by_time_channel.data() + row.time * n);

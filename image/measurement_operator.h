@@ -38,6 +38,9 @@ struct OperatorSettings {
   bool fit_slant = true;
   // Upper limit on what the operator itself allocates; 0: the memory the system has available.
   std::size_t memory_limit_bytes = 0;
+  // Sources to take out of the data before all else: those that no pixel holds. May be null; used only while the
+  // operator is made.
+  const VaryingSources* outside = nullptr;
   int threads = 1;
 };
 

@@ -29,7 +29,7 @@ std::vector<CatalogueSource> ReadCatalogue(const std::filesystem::path& path, co
   std::ifstream file(path);
   if (!file) throw Error(ErrorKind::kIo, "image", path.string(), "cannot open the catalogue");
   constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-  std::size_t ra = kNone, dec = kNone, flux = kNone, line_number = 0;
+  std::size_t ra = kNone, dec = kNone, flux = kNone, alpha = kNone, line_number = 0;
   double unit = 1;
   std::vector<CatalogueSource> sources;
   for (std::string line; std::getline(file, line);) {
@@ -42,6 +42,7 @@ std::vector<CatalogueSource> ReadCatalogue(const std::filesystem::path& path, co
         if (fields[i] == "ra_deg") ra = i;
         if (fields[i] == "dec_deg") dec = i;
         if (fields[i] == "flux_jy") flux = i, unit = 1;
+        if (fields[i] == "alpha" || fields[i] == "spectral_index") alpha = i;
         if (fields[i] == "flux_mjy" || fields[i] == "peak_mjy") flux = i, unit = 1e-3;
       }
       if (ra == kNone || dec == kNone || flux == kNone) {
@@ -61,7 +62,9 @@ std::vector<CatalogueSource> ReadCatalogue(const std::filesystem::path& path, co
     };
     const SkyDirection at{Angle::Degrees(number(ra)), Angle::Degrees(number(dec))};
     if (std::abs(at.dec.rad() - centre.dec.rad()) > radius_rad) continue;
-    if (Separation(at, centre).rad() <= radius_rad) sources.push_back({at, number(flux) * unit});
+    if (Separation(at, centre).rad() > radius_rad) continue;
+    sources.push_back({at, number(flux) * unit});
+    if (alpha < fields.size() && !fields[alpha].empty()) sources.back().alpha = number(alpha);
   }
   if (ra == kNone) throw Error(ErrorKind::kBadInput, "image", path.string(), "the catalogue has no header line");
   return sources;

@@ -6,11 +6,13 @@
 #include <utility>
 
 #include "config/units.h"
+#include "image/sky_coordinates.h"
 
 namespace contimg::image {
 namespace {
 
 constexpr std::size_t kTerms = VaryingSources::kTerms;
+constexpr double kCatalogueHz = 1.4e9;
 
 // The cubic through four Chebyshev points, as coefficients of 1, x, x², x³.
 std::array<double, kTerms> Cubic(const std::array<double, kTerms>& at, const std::array<double, kTerms>& value) {
@@ -60,7 +62,8 @@ SourceVariation::SourceVariation(const SourceVariationInput& input, const ImageG
   }
 }
 
-SourceVariation::Deviation SourceVariation::At(double l, double m, double n) const {
+// `whole`: P (ν/1.4 GHz)^alpha itself, and its mean as `rms`.
+SourceVariation::Deviation SourceVariation::At(double l, double m, double n, double alpha, bool whole) const {
   static const std::array<double, kTerms> kAt = ChebyshevPoints();
   Deviation deviation;
   deviation.terms.resize(track_.size() * kTerms);
@@ -69,7 +72,10 @@ SourceVariation::Deviation SourceVariation::At(double l, double m, double n) con
   for (std::size_t t = 0; t < track_.size(); ++t) {
     const double sin_theta = SinSeparation(track_[t], l, m, n);
     std::array<double, kTerms> power{};
-    for (std::size_t i = 0; i < kTerms; ++i) power[i] = model_.Power(sin_theta, mid_hz_ + kAt[i] * half_hz_);
+    for (std::size_t i = 0; i < kTerms; ++i) {
+      const double hz = mid_hz_ + kAt[i] * half_hz_;
+      power[i] = model_.Power(sin_theta, hz) * std::pow(hz / kCatalogueHz, alpha);
+    }
     const std::array<double, kTerms> cubic = Cubic(kAt, power);
     for (std::size_t p = 0; p < kTerms; ++p) {
       deviation.terms[t * kTerms + p] = cubic[p];
@@ -78,6 +84,10 @@ SourceVariation::Deviation SourceVariation::At(double l, double m, double n) con
   }
   if (!(mean >= kLeastBeam)) {
     std::fill(deviation.terms.begin(), deviation.terms.end(), 0.0);
+    return deviation;
+  }
+  if (whole) {
+    deviation.rms = mean;
     return deviation;
   }
   double square = 0;
@@ -93,32 +103,64 @@ SourceVariation::Deviation SourceVariation::At(double l, double m, double n) con
   return deviation;
 }
 
+struct SourceVariation::Candidate {
+  double l, m, n_minus_1;
+  double mean_jy;         // S, of which only the deviation is wanted; zero: the deviation is all of it
+  double scale_jy, kept;  // deviation_jy is scale_jy × deviation
+  double effect_jy;
+  Deviation deviation;
+};
+
 VaryingSources SourceVariation::Of(const std::vector<CleanComponent>& components, double least_jy) const {
-  struct Candidate {
-    double l, m, n_minus_1, flux_jy, kept, effect_jy;
-    Deviation deviation;
-  };
-  VaryingSources sources;
-  sources.mid_hz = mid_hz_;
-  sources.half_hz = half_hz_;
-  if (!(total_ > 0)) return sources;
   std::vector<Candidate> chosen;
   for (const CleanComponent& c : components) {
     const double flux = c.flux_jy;
-    if (c.scale != 0 || std::abs(flux) < least_jy) continue;  // deviations beyond 1 happen only where P̄ is tiny
+    if (!(total_ > 0) || c.scale != 0 || std::abs(flux) < least_jy) continue;  // only a tiny P̄ deviates by more than 1
     const DirectionCosines at =
         PixelToDirection(geometry_, c.x + static_cast<double>(c.dx), c.y + static_cast<double>(c.dy));
     if (!std::isfinite(at.n_minus_1)) continue;
-    Deviation deviation = At(at.l, at.m, 1 + at.n_minus_1);
+    Deviation deviation = At(at.l, at.m, 1 + at.n_minus_1, 0, false);
     const double kept = std::clamp(kept_(at.l, at.m), 0.1, 1.0);
     const double effect = std::abs(flux) * (deviation.rms + 1 - kept);
     if (effect > 0 && effect >= least_jy) {
-      chosen.push_back({at.l, at.m, at.n_minus_1, flux, kept, effect, std::move(deviation)});
+      chosen.push_back({at.l, at.m, at.n_minus_1, flux, flux, kept, effect, std::move(deviation)});
     }
   }
+  return Strongest(std::move(chosen), kMaxSources);
+}
+
+VaryingSources SourceVariation::Outside(const std::vector<CatalogueSource>& catalogue, const PhaseCentre& centre,
+                                        double scale, double least_jy, double& total_jy) const {
+  std::vector<Candidate> chosen;
+  total_jy = 0;
+  for (const CatalogueSource& source : catalogue) {
+    const auto icrs = CosinesOfDirection(centre, source.direction);
+    if (!has_beam_ || !icrs || !(total_ > 0)) continue;
+    const double l = icrs->l * scale, m = icrs->m * scale;
+    const double n_minus_1 = std::sqrt(1 - l * l - m * m) - 1;
+    const PixelPosition at = DirectionToPixel(geometry_, l, m);
+    if (at.x > 0 && at.x < static_cast<double>(geometry_.nx) - 1 && at.y > 0 &&
+        at.y < static_cast<double>(geometry_.ny) - 1) {
+      continue;
+    }
+    Deviation deviation = At(l, m, 1 + n_minus_1, source.alpha, true);
+    const double effect = source.flux_jy * deviation.rms;
+    if (effect > 0 && effect >= least_jy) {
+      chosen.push_back({l, m, n_minus_1, 0, source.flux_jy, 1, effect, std::move(deviation)});
+    }
+  }
+  VaryingSources sources = Strongest(std::move(chosen), kMaxOutside);
+  for (std::size_t s = 0; s < sources.size; ++s) total_jy += sources.effect_jy[s];
+  return sources;
+}
+
+VaryingSources SourceVariation::Strongest(std::vector<Candidate> chosen, std::size_t limit) const {
+  VaryingSources sources;
+  sources.mid_hz = mid_hz_;
+  sources.half_hz = half_hz_;
   std::stable_sort(chosen.begin(), chosen.end(),
                    [](const Candidate& a, const Candidate& b) { return a.effect_jy > b.effect_jy; });
-  if (chosen.size() > kMaxSources) chosen.resize(kMaxSources);
+  if (chosen.size() > limit) chosen.resize(limit);
 
   sources.size = chosen.size();
   sources.padded = (sources.size + VaryingSources::kGroup - 1) / VaryingSources::kGroup * VaryingSources::kGroup;
@@ -134,9 +176,10 @@ VaryingSources SourceVariation::Of(const std::vector<CleanComponent>& components
     sources.m[s] = c.m;
     sources.n_minus_1[s] = c.n_minus_1;
     sources.kept[s] = c.kept;
-    sources.mean_jy[s] = static_cast<float>(c.flux_jy);
+    sources.mean_jy[s] = static_cast<float>(c.mean_jy);
+    sources.effect_jy.push_back(c.effect_jy);
     for (std::size_t i = 0; i < c.deviation.terms.size(); ++i) {
-      sources.deviation_jy[i * sources.padded + s] = static_cast<float>(c.flux_jy * c.deviation.terms[i]);
+      sources.deviation_jy[i * sources.padded + s] = static_cast<float>(c.scale_jy * c.deviation.terms[i]);
     }
   }
   sources.slant_a = geometry_.slant_a;

@@ -21,6 +21,7 @@
 #include "image/minor_cycle.h"
 #include "image/primary_beam.h"
 #include "image/smearing.h"
+#include "image/source_catalogue.h"
 
 namespace contimg::image {
 
@@ -36,6 +37,7 @@ struct VaryingSources {
   Buffer<float> mean_jy;                // S
   Buffer<float> deviation_jy;           // S (P/P̄ − 1): [time][kTerms][padded], coefficients of x⁰ … x³
   std::vector<double> kept;             // D̄
+  std::vector<double> effect_jy;        // [size]: by what they were chosen
 
   // The frame of the rows (image/uv_plan.h) and how they are smeared.
   double slant_a = 0, slant_b = 0;
@@ -64,9 +66,18 @@ class SourceVariation {
   // strongest kMaxSources of them. Deterministic.
   VaryingSources Of(const std::vector<CleanComponent>& components, double least_jy) const;
 
+  // Whole sources (mean_jy is zero, deviation_jy all of them) that the grid does not hold: catalogued ones beyond its
+  // edges with a mean apparent flux of at least `least_jy`, the strongest kMaxOutside of them, as far in as the beam is
+  // known. `scale`: AberrationScale. `total_jy`: the sum of their mean apparent fluxes.
+  static constexpr std::size_t kMaxOutside = 64;
+  VaryingSources Outside(const std::vector<CatalogueSource>& catalogue, const PhaseCentre& centre, double scale,
+                         double least_jy, double& total_jy) const;
+
  private:
   struct Deviation;
-  Deviation At(double l, double m, double n) const;
+  struct Candidate;
+  Deviation At(double l, double m, double n, double alpha, bool whole) const;
+  VaryingSources Strongest(std::vector<Candidate> chosen, std::size_t limit) const;
 
   BeamModel model_;
   bool has_beam_;

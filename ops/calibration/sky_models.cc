@@ -158,6 +158,19 @@ std::vector<SkySource> FieldModel(const std::vector<SkySource>& sources, const V
   return model;
 }
 
+std::vector<SkySource> CalibratorField(const SkySource& calibrator, const std::vector<SkySource>& sources,
+                                       const VisibilityBlock& block, const calibrate::PredictOptions& options,
+                                       const CalibrateSettings& settings) {
+  std::vector<SkySource> model{calibrator};
+  if (options.beam == calibrate::BeamMode::kNone) return model;
+  std::vector<SkySource> others;
+  for (const SkySource& source : sources) {
+    if (SeparationOf(source, calibrator.ra_rad, calibrator.dec_rad).arcsec() > 60) others.push_back(source);
+  }
+  for (SkySource& source : FieldModel(others, block, options, settings)) model.push_back(std::move(source));
+  return model;
+}
+
 std::unique_ptr<state::SourceStore> OpenSourcesIfAny(const Settings& settings) {
   const DirectoryRoots roots = Roots(settings);
   if (roots.state.empty()) return nullptr;

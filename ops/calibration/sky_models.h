@@ -48,6 +48,16 @@ std::vector<calibrate::SkySource> FieldModel(const std::vector<calibrate::SkySou
                                              const VisibilityBlock& block, const calibrate::PredictOptions& options,
                                              const CalibrateSettings& settings);
 
+// A calibrator and the catalogue's sources around it, as FieldModel chooses them; entries within an arcminute of it are
+// the calibrator itself. Short solution intervals have 2/(antennas − 1) of the freedom of the data and would take that
+// part of the flux of every source that the model leaves out. Without a beam (telescope.beam = none) nobody knows how
+// bright the others appear: the calibrator alone.
+std::vector<calibrate::SkySource> CalibratorField(const calibrate::SkySource& calibrator,
+                                                  const std::vector<calibrate::SkySource>& sources,
+                                                  const VisibilityBlock& block,
+                                                  const calibrate::PredictOptions& options,
+                                                  const CalibrateSettings& settings);
+
 // The source database of the settings, or null when there is none yet.
 std::unique_ptr<state::SourceStore> OpenSourcesIfAny(const Settings& settings);
 

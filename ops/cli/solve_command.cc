@@ -45,16 +45,15 @@ struct ModelArgs {
 };
 
 void AddModelOptions(CLI::App* command, ModelArgs& args) {
-  auto* calibrator = command->add_option(
-      "--calibrator", args.calibrator,
-      "a point source at its place: a Perley-Butler 2017 standard or a name from an imported catalogue");
-  calibrator->type_name("NAME");
+  command
+      ->add_option("--calibrator", args.calibrator,
+                   "a point source at its place: a Perley-Butler 2017 standard or a name from an imported catalogue")
+      ->type_name("NAME");
   command
       ->add_option("--catalog", args.catalogue,
                    "the sources around the phase centre: 'field' for the imported NVSS, the name of an imported "
-                   "catalogue, or a CSV file")
-      ->type_name("field|NAME|FILE")
-      ->excludes(calibrator);
+                   "catalogue, or a CSV file; with --calibrator: besides it")
+      ->type_name("field|NAME|FILE");
 }
 
 // The tile, its settings and the model that the options ask for.
@@ -80,14 +79,20 @@ struct Task {
   void Read(const std::string& path) { block = convert::ReadMeasurementSet(path, {"DATA", -1, {}}, context); }
 
   void ChooseModel(const ModelArgs& args) {
-    if (args.calibrator.empty() == args.catalogue.empty()) {
-      throw Error(ErrorKind::kUsage, "solve", "", "name the model: --calibrator NAME or --catalog field|NAME|FILE");
+    if (args.calibrator.empty() && args.catalogue.empty()) {
+      throw Error(ErrorKind::kUsage, "solve", "",
+                  "name the model: --calibrator NAME, --catalog field|NAME|FILE, or both: the calibrator and what "
+                  "stands around it");
     }
     const CalibrateSettings& s = settings.values.calibrate;
     const auto store = OpenSourcesIfAny(settings.values);
     if (!args.calibrator.empty()) {
       sources = {FindCalibrator(args.calibrator, store.get(), *block, s)};
       CheckCalibrator(sources.front(), *block, predict);
+      if (!args.catalogue.empty()) {
+        sources = CalibratorField(sources.front(), CatalogueSources(args.catalogue, store.get(), *block, s), *block,
+                                  predict, s);
+      }
       model_name = sources.front().name;
       if (sources.front().extended) {
         reporter->Warn("solve", fmt::format("{} is extended; a point model is poor for it", model_name));

@@ -121,8 +121,13 @@ SolvedTables SolveTile(const Job& job, const VisibilityBlock& block, const RunCo
     sources = FieldModel(CatalogueSources(job.sky_model, nullptr, block, settings), block, options, settings);
   } else {
     model_name = wanted.model.substr(kCalibrator.size());
-    sources = {Calibrator(model_name, job, block)};
-    CheckCalibrator(sources.front(), block, options);
+    const calibrate::SkySource calibrator = Calibrator(model_name, job, block);
+    CheckCalibrator(calibrator, block, options);
+    sources = {calibrator};
+    if (!job.sky_model.empty()) {
+      sources = CalibratorField(calibrator, CatalogueSources(job.sky_model, nullptr, block, settings), block, options,
+                                settings);
+    }
     if (sources.front().extended) {
       context.reporter->Warn(kStage, fmt::format("{} is extended; a point model is poor for it", model_name));
     }

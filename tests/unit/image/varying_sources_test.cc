@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "image/measurement_operator.h"
+#include "image/sky_coordinates.h"
 #include "tests/unit/image/random_tile.h"
 
 namespace contimg::image {
@@ -241,6 +242,58 @@ TEST_P(VaryingSourcesTest, KeepTheirFluxOutsideTheBeam) {
   const VaryingSources sources = Variation(wide).Of({far}, 0);
   ASSERT_EQ(sources.size, 1U);
   for (const float jy : sources.deviation_jy) EXPECT_EQ(jy, 0);
+}
+
+TEST_P(VaryingSourcesTest, OutsideTheGridAreTakenOutOfTheData) {
+  block_.phase_centre = {0.7, 0.28};
+  const double l = 0.045, m = -0.004;  // the grid ends at 0.037
+  const SkyDirection sky = DirectionOfCosines(block_.phase_centre, l, m);
+  const double n_minus_1 = std::sqrt(1 - l * l - m * m) - 1;
+  const std::vector<CatalogueSource> catalogue{
+      {sky, 8, -0.8},
+      {{Angle::Radians(0.7), Angle::Radians(0.281)}, 5},        // on the grid
+      {DirectionOfCosines(block_.phase_centre, 0.2, 0), 100}};  // no beam there
+  double total = 0;
+  const VaryingSources outside = Variation().Outside(catalogue, block_.phase_centre, 1, 1e-3, total);
+  ASSERT_EQ(outside.size, 1U);
+  EXPECT_NEAR(outside.l[0], l, 1e-9);
+
+  const Sky inside = MakeSky();
+  Observe(inside, block_);
+  const auto dirty = [&](const VaryingSources* subtract) {
+    OperatorSettings settings;
+    settings.fit_slant = false;
+    settings.outside = subtract;
+    Buffer<float> image(inside.model.size());
+    MeasurementOperator(block_, geometry_, {}, settings).Dirty({image.data(), {geometry_.ny, geometry_.nx}});
+    return image;
+  };
+  const Buffer<float> expected = dirty(nullptr);
+  // The source beyond the edge, by a direct sum of what its beam and spectrum make of it.
+  const BeamModel beam = BeamModel::Airy(kDish);
+  const auto uvw = block_.uvw_view();
+  double weighted = 0, weights = 0;
+  for (std::size_t t = 0; t < block_.n_times(); ++t) {
+    const double a = track_[t].l - l, b = track_[t].m - m, c = track_[t].n_minus_1 - n_minus_1;
+    const double sin_theta = std::sin(2 * std::asin(std::sqrt(a * a + b * b + c * c) / 2));
+    for (std::size_t k = 0; k < block_.n_channels(); ++k) {
+      const double hz = block_.frequency_hz[k];
+      const double flux = 8 * std::pow(hz / 1.4e9, -0.8) * beam.Power(sin_theta, hz);
+      weighted += flux * weights_[t * block_.n_channels() + k];
+      weights += weights_[t * block_.n_channels() + k];
+      for (std::size_t i = 0; i < block_.n_baselines(); ++i) {
+        const double path = uvw(t, i, 0U) * l + uvw(t, i, 1U) * m + uvw(t, i, 2U) * n_minus_1;
+        const std::complex<double> v =
+            std::polar(flux * Kept({l, m, n_minus_1}, t, i, hz), 2 * kPi * path * hz / kSpeedOfLight);
+        for (std::size_t p = 0; p < 2; ++p) block_.vis_view()(t, i, k, p) += Visibility(v);
+      }
+    }
+  }
+  EXPECT_NEAR(total, weighted / weights, 1e-3 * total);
+  Buffer<float> with = dirty(nullptr), without = dirty(&outside);
+  for (std::size_t i = 0; i < with.size(); ++i) with[i] -= expected[i], without[i] -= expected[i];
+  EXPECT_GT(Rms(with), 1e-2 * Rms(expected));
+  EXPECT_LT(Rms(without), 3e-3 * Rms(with));
 }
 
 // Heights of the stations: nearly a plane, and one that needs w-planes.
