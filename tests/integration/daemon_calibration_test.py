@@ -2,34 +2,20 @@
 """The real daemon on small tiles with real solves: groups that come before their calibration, hourly gains, a sky that
 is not there, tables by hand."""
 import json
-import os
 import pathlib
 import shutil
-import subprocess
 import tempfile
-import time
 import unittest
-import urllib.request
 
-BIN = pathlib.Path(os.environ["CONTIMG_BIN_DIR"])
+from daemon_under_test import DaemonUnderTest, simulate, wait_for
+
 DEC = 16.1
 ARRAY = ["--antennas", "16", "--integrations", "6", "--channels", "8", "--dec", str(DEC), "--gains", "0.2,180",
-         "--delays", "3", "--bandpass", "0.05", "--seed", "7", "--quiet"]
+         "--delays", "3", "--bandpass", "0.05", "--seed", "7"]
 TILE_S = 6 * 12.885
 
 
-def wait_for(condition, what, seconds=120):
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {seconds} s; last: {value!r}")
-        time.sleep(0.2)
-
-
-class CalibrationTest(unittest.TestCase):
+class CalibrationTest(DaemonUnderTest, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.pool = pathlib.Path(tempfile.mkdtemp(prefix="contimg-cal-pool-"))
@@ -37,133 +23,52 @@ class CalibrationTest(unittest.TestCase):
         # Two sources an hour of right ascension apart; each is in the beam of the tiles about its transit only.
         cls.sources = [cls.centre("2025-10-13T13:20:00"), cls.centre("2025-10-13T14:18:30")]
         sky = [word for ra, dec in cls.sources for word in ("--source", f"{ra},{dec},40,-0.7")]
-        cls.early = cls.simulate("early", ["--start", "2025-10-13T13:00:00", "--tiles", "2", *sky])
-        cls.bright = cls.simulate("bright", ["--start", "2025-10-13T13:20:00", "--tiles", "1", *sky])
-        cls.later = cls.simulate("later", ["--start", "2025-10-13T14:18:30", "--tiles", "1", *sky])
-        cls.empty = cls.simulate("empty", ["--start", "2025-10-13T13:20:00", "--tiles", "1", "--source",
-                                           f"{cls.sources[0][0]},{cls.sources[0][1]},0.001,0"])
+        cls.early = simulate(cls.pool / "early", *ARRAY, "--start", "2025-10-13T13:00:00", "--tiles", "2", *sky)
+        cls.bright = simulate(cls.pool / "bright", *ARRAY, "--start", "2025-10-13T13:20:00", "--tiles", "1", *sky)
+        cls.later = simulate(cls.pool / "later", *ARRAY, "--start", "2025-10-13T14:18:30", "--tiles", "1", *sky)
+        cls.empty = simulate(cls.pool / "empty", *ARRAY, "--start", "2025-10-13T13:20:00", "--tiles", "1", "--source",
+                             f"{cls.sources[0][0]},{cls.sources[0][1]},0.001,0")
         cls.catalogue = cls.pool / "catalogue.csv"
         cls.catalogue.write_text("name,ra_deg,dec_deg,flux_jy,alpha\n" + "".join(
             f"source{i},{ra},{dec},40,-0.7\n" for i, (ra, dec) in enumerate(cls.sources)))
 
     @classmethod
-    def simulate(cls, name, words):
-        folder = cls.pool / name
-        subprocess.run([BIN / "contimg", "simulate", "--out", folder, "--truth", cls.pool / "truth", *ARRAY, *words],
-                       check=True)
-        return sorted({p.name.split("_sb")[0] for p in folder.glob("*.hdf5")})
-
-    @classmethod
     def centre(cls, start):
         """ICRS direction of the middle of a tile that begins then."""
-        folder = cls.pool / "probe"
-        truth = cls.pool / "probe-truth"
-        subprocess.run([BIN / "contimg", "simulate", "--out", folder, "--truth", truth, "--start", start, "--antennas",
-                        "2", "--integrations", "6", "--channels", "1", "--subbands", "1", "--dec", str(DEC),
-                        "--calibrator", "1", "--quiet"], check=True)
-        return json.loads((truth / f"truth_{start}.json").read_text())["sources"][0][:2]
+        probe = cls.pool / "probe"
+        simulate(probe, "--start", start, "--antennas", 2, "--integrations", 6, "--channels", 1, "--subbands", 1, "--dec",
+                 DEC, "--calibrator", 1)
+        return json.loads((cls.pool / f"probe-truth/truth_{start}.json").read_text())["sources"][0][:2]
 
     def setUp(self):
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix="contimg-cal-"))
-        self.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
-        staging = pathlib.Path(f"/dev/shm/contimg-cal-{os.getpid()}")
-        self.addCleanup(shutil.rmtree, staging, ignore_errors=True)
-        self.incoming = self.root / "scratch/incoming"
-        self.incoming.mkdir(parents=True)
-        (self.root / "state").mkdir()
-        self.daemon = None
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONTIMG_")}
-        self.environment.update(
-            CONTIMG_SCRATCH_DIR=str(self.root / "scratch"), CONTIMG_STATE_DIR=str(self.root / "state"),
-            CONTIMG_STAGING_DIR=str(staging), CONTIMG_HTTP_LISTEN="127.0.0.1:0", CONTIMG_INGEST_STABLE_S="0.3",
-            CONTIMG_FLAG_ENABLED="false", CONTIMG_IMAGE_SIZE="256", CONTIMG_IMAGE_CELL_ARCSEC="6",
-            CONTIMG_IMAGE_MAX_ITERATIONS="50", CONTIMG_IMAGE_MIN_UV_LAMBDA="0",
-            CONTIMG_CALIBRATE_FIELD_MIN_UV_LAMBDA="0", CONTIMG_DISK_WARN_FREE_BYTES="1000000",
-            CONTIMG_DISK_CRITICAL_FREE_BYTES="500000", CONTIMG_DISK_WARN_USED_FRACTION="0.999",
-            CONTIMG_DISK_CRITICAL_USED_FRACTION="0.9999", CONTIMG_DISK_STAGING_CRITICAL_USED_FRACTION="0.9999")
-
-    def tearDown(self):
-        if self.daemon is not None and self.daemon.poll() is None:
-            self.daemon.kill()
-            self.daemon.wait()
+        self.begin("calibration", CONTIMG_INGEST_STABLE_S="0.3", CONTIMG_FLAG_ENABLED="false", CONTIMG_IMAGE_SIZE="256",
+                   CONTIMG_IMAGE_CELL_ARCSEC="6", CONTIMG_IMAGE_MAX_ITERATIONS="50", CONTIMG_IMAGE_MIN_UV_LAMBDA="0",
+                   CONTIMG_CALIBRATE_FIELD_MIN_UV_LAMBDA="0")
+        self.addCleanup(self.end)
 
     # --- tools
-    def start(self, **more):
-        log = open(self.root / "log", "ab")
-        self.addCleanup(log.close)
-        self.daemon = subprocess.Popen([BIN / "contimg-stream"], env={**self.environment, **more}, stdout=log,
-                                       stderr=log)
-        wait_for(lambda: self.port() and self.get("/healthz"), "the daemon answers", 60)
-
-    def port(self):
-        try:
-            words = (self.root / "state/contimg-stream.lock").read_text().split()
-        except FileNotFoundError:
-            return None
-        return int(words[1].rsplit(":", 1)[1]) if len(words) == 2 else None
-
-    def get(self, path):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}{path}", timeout=10) as answer:
-                return answer.read().decode()
-        except OSError:
-            return ""
-
-    def metric(self, name):
-        for line in self.get("/metrics").splitlines():
-            if line.startswith(name + " "):
-                return float(line.split()[-1])
-        return None
-
-    def contimg(self, *words):
-        answer = subprocess.run([BIN / "contimg", *map(str, words)], env=self.environment, capture_output=True,
-                                text=True, check=False)
-        self.assertEqual(answer.returncode, 0, f"{words}: {answer.stderr}")
-        return answer.stdout
-
-    def read(self, *words):
-        return json.loads(self.contimg(*words, "--json"))
-
-    def states(self):
-        return {row["id"]: row["state"] for row in self.read("queue", "list")}
-
-    def becomes(self, stamp, state):
-        def reached():
-            now = self.states().get(stamp)
-            if now in ("dead", "done", "held") and now != state:
-                self.fail(f"{stamp} is {now}, not {state}\n{self.contimg('queue', 'show', stamp)}\n"
-                          f"{(self.root / 'log').read_text()}")
-            return now == state
-        wait_for(reached, f"{stamp} becomes {state}\n{(self.root / 'log').read_text()}", 180)
-
-    def send(self, pool, stamp):
-        for path in sorted((self.pool / pool).glob(f"{stamp}_sb*.hdf5")):
-            part = self.incoming / f".{path.name}.part"
-            shutil.copyfile(path, part)
-            part.rename(self.incoming / path.name)
-
     def tables(self, **which):
         words = [word for key, value in which.items() for word in (f"--{key}", value)]
         return self.read("cal", "list", *words)
 
     # --- tests
     def test_groups_that_come_before_their_calibration(self):
-        self.contimg("catalog", "import", "csv", self.catalogue, "--name", "nvss")
+        self.answer("catalog", "import", "csv", self.catalogue, "--name", "nvss")
         self.start()
         for stamp in self.early:
-            self.send("early", stamp)
+            self.send(stamp, pool=self.pool / "early")
         for stamp in self.early:
             self.becomes(stamp, "awaiting_calibration")
             why = self.read("cal", "why", stamp)
             self.assertEqual(why["decision"]["action"], "wait")
             self.assertIn("the catalogue holds no source about it", why["decision"]["reason"])
         self.assertEqual(self.tables(), [])
-        wait_for(lambda: self.metric("contimg_calibration_missing") == 1, "the alert is raised")
-        status = json.loads(self.get("/api/v1/status"))
+        wait_for(lambda: self.metric("contimg_calibration_missing") == 1, 120, what="the alert is raised")
+        status = self.status()
         self.assertTrue(any("for calibration" in trouble for trouble in status["troubles"]), status["troubles"])
 
         # The tile with the source in it is solved at once and does not wait; its tables serve those before it.
-        self.send("bright", self.bright[0])
+        self.send(self.bright[0], pool=self.pool / "bright")
         self.becomes(self.bright[0], "done")
         for stamp in self.early:
             self.becomes(stamp, "done")
@@ -188,9 +93,9 @@ class CalibrationTest(unittest.TestCase):
             self.assertEqual(why["decision"]["action"], "apply")
             self.assertEqual({row["kind"]: row["table"] for row in why["recorded"]},
                              {kind: table["id"] for kind, table in tables.items()})
-            trail = self.contimg("queue", "show", stamp)
+            trail = self.answer("queue", "show", stamp)
             self.assertIn("awaiting_calibration", trail)
-        wait_for(lambda: self.metric("contimg_calibration_missing") == 0, "the alert ends", 90)
+        wait_for(lambda: self.metric("contimg_calibration_missing") == 0, 90, what="the alert ends")
         self.assertGreater(self.metric('contimg_calibration_hours_until_expiry{kind="BP"}'), 23)
         self.assertEqual(self.metric('contimg_calibration_solves_total{interval="24h",outcome="passed"}'), 1)
         # The source has its flux in the image of the tile that was solved.
@@ -199,7 +104,7 @@ class CalibrationTest(unittest.TestCase):
         self.assertAlmostEqual(metrics["quality"]["peak_jy"], 40, delta=2)
 
         # An hour later only gains are due; they rest on the day's bandpass and keep its flux scale.
-        self.send("later", self.later[0])
+        self.send(self.later[0], pool=self.pool / "later")
         self.becomes(self.later[0], "done")
         gains = self.tables(kind="G", status="active")
         hourly = next((t for t in gains if t["source_group"] == self.later[0]), None)
@@ -210,22 +115,22 @@ class CalibrationTest(unittest.TestCase):
         self.assertAlmostEqual(hourly["quality"]["scale_change"], 1, delta=0.05)
 
     def test_a_sky_that_is_not_there(self):
-        self.contimg("catalog", "import", "csv", self.catalogue, "--name", "nvss")
+        self.answer("catalog", "import", "csv", self.catalogue, "--name", "nvss")
         self.start()
         stamp = self.empty[0]
-        self.send("empty", stamp)
+        self.send(stamp, pool=self.pool / "empty")
         self.becomes(stamp, "awaiting_calibration")
         why = self.read("cal", "why", stamp)
         self.assertEqual(why["solves"][0]["outcome"], "failed", why)
         self.assertEqual(self.tables(kind="G", status="active"), [])
-        wait_for(lambda: any("calibration failed" in trouble
-                             for trouble in json.loads(self.get("/api/v1/status"))["troubles"]), "the failure is shown")
+        wait_for(lambda: any("calibration failed" in trouble for trouble in self.status()["troubles"]), 120,
+                 what="the failure is shown")
 
     def test_policies(self):
         # Without a catalogue nothing can be solved: the image is one of uncalibrated data, and that is recorded.
         self.start(CONTIMG_CALIBRATE_POLICY="uncalibrated")
         stamp = self.early[0]
-        self.send("early", stamp)
+        self.send(stamp, pool=self.pool / "early")
         self.becomes(stamp, "done")
         why = self.read("cal", "why", stamp)
         self.assertEqual(why["decision"]["action"], "uncalibrated")

@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import stat
 import subprocess
 import sys
 import tempfile
@@ -22,120 +21,23 @@ import urllib.parse
 import urllib.error
 import urllib.request
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(os.environ.get("CONTIMG_BIN_DIR", SOURCE / "build/release/bin")).resolve()
+from daemon_under_test import BIN, DaemonUnderTest, simulate, wait_for
 
 
-def wait_for(condition, seconds=60, step=0.1):
-    """The first true value of condition(), or a failure that says what it was last."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s; last: {value!r}")
-        time.sleep(step)
-
-
-class DaemonTest(unittest.TestCase):
+class DaemonTest(DaemonUnderTest, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.pool = pathlib.Path(tempfile.mkdtemp(prefix="contimg-pool-"))
-        cls.addClassCleanup(shutil.rmtree, cls.pool)
-        subprocess.run([BIN / "contimg", "simulate", "--out", cls.pool, "--truth", tempfile.gettempdir() + "/contimg-truth",
-                        "--tiles", "3", "--antennas", "4", "--integrations", "2", "--channels", "4", "--quiet"],
-                       check=True)
-        cls.stamps = sorted({p.name.split("_sb")[0] for p in cls.pool.glob("*.hdf5")})
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="contimg-pool-"))
+        cls.addClassCleanup(shutil.rmtree, folder)
+        cls.pool = folder / "tiles"
+        cls.stamps = simulate(cls.pool, "--tiles", 3, "--antennas", 4, "--integrations", 2, "--channels", 4)
 
     def setUp(self):
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix="contimg-daemon-"))
-        self.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
-        self.staging = pathlib.Path(f"/dev/shm/contimg-test-{os.getpid()}")
-        self.addCleanup(shutil.rmtree, self.staging, ignore_errors=True)
-        self.incoming = self.root / "scratch/incoming"
-        self.incoming.mkdir(parents=True)
-        (self.root / "state").mkdir()
-        self.bin = BIN
-        self.processes = []
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONTIMG_")}
-        self.environment.update(
-            CONTIMG_SCRATCH_DIR=str(self.root / "scratch"), CONTIMG_STATE_DIR=str(self.root / "state"),
-            CONTIMG_STAGING_DIR=str(self.staging), CONTIMG_HTTP_LISTEN="127.0.0.1:0", CONTIMG_INGEST_STABLE_S="0.5",
-            CONTIMG_INGEST_DEADLINE_S="60", CONTIMG_INGEST_QUARANTINE_AFTER_S="2", CONTIMG_QUEUE_BACKOFF_FIRST_S="0.5",
-            CONTIMG_QUEUE_BACKOFF_LIMIT_S="2", CONTIMG_EXECUTOR_KILL_AFTER_S="1", CONTIMG_IMAGE_ENABLED="false",
-            CONTIMG_FLAG_ENABLED="false", CONTIMG_CALIBRATE_POLICY="uncalibrated", CONTIMG_DISK_WARN_FREE_BYTES="1000000",
-            CONTIMG_DISK_CRITICAL_FREE_BYTES="500000", CONTIMG_DISK_WARN_USED_FRACTION="0.999",
-            CONTIMG_DISK_CRITICAL_USED_FRACTION="0.9999")
-
-    def tearDown(self):
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-    # --- tools ---------------------------------------------------------------------------------------------------
-    def start(self, wait=True, prefix=(), **more):
-        log = open(self.root / "log", "ab")
-        self.addCleanup(log.close)
-        process = subprocess.Popen([*prefix, self.bin / "contimg-stream"], env={**self.environment, **more}, stdout=log,
-                                   stderr=log)
-        self.processes.append(process)
-        if wait:
-            wait_for(lambda: self.port() and self.get("/healthz")[0] == 200, 30)
-        return process
-
-    def log(self):
-        return (self.root / "log").read_text()
-
-    def port(self):
-        try:
-            words = (self.root / "state/contimg-stream.lock").read_text().split()
-        except FileNotFoundError:
-            return None
-        return int(words[1].rsplit(":", 1)[1]) if len(words) == 2 else None
-
-    def get(self, path):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except (urllib.error.URLError, ConnectionError):
-            return None, ""
-
-    def contimg(self, *words):
-        return subprocess.run([self.bin / "contimg", *words], env=self.environment, capture_output=True, text=True,
-                              check=False)
-
-    def groups(self):
-        return {row["id"]: row for row in json.loads(self.contimg("queue", "list", "--json").stdout or "[]")}
-
-    def state(self, stamp):
-        return self.groups().get(stamp, {}).get("state")
-
-    def send(self, stamp, subbands=range(16)):
-        for subband in subbands:
-            name = f"{stamp}_sb{subband:02d}.hdf5"
-            shutil.copyfile(self.pool / name, self.incoming / f".{name}.part")
-            (self.incoming / f".{name}.part").rename(self.incoming / name)
-
-    def metric(self, name):
-        for line in self.get("/metrics")[1].splitlines():
-            if line.startswith(name + " "):
-                return float(line.split()[-1])
-        return None
-
-    def replace_worker(self, script, checker='exec "$REAL" "$@"'):
-        """From now on workers are this shell script, and what reads headers is `checker`; $REAL is the true program."""
-        self.bin = self.root / "bin"
-        self.bin.mkdir()
-        shutil.copy(BIN / "contimg-stream", self.bin)
-        worker = self.bin / "contimg"
-        worker.write_text(f"#!/bin/bash\nREAL={BIN}/contimg\n"
-                          f"if [ \"$1\" != worker ]; then exec \"$REAL\" \"$@\"; fi\n"
-                          f"if [ \"$2\" = --check-files ]; then {checker}; exit; fi\n{script}\n")
-        worker.chmod(worker.stat().st_mode | stat.S_IXUSR)
+        self.begin("daemon", CONTIMG_INGEST_DEADLINE_S="60", CONTIMG_INGEST_QUARANTINE_AFTER_S="2",
+                   CONTIMG_QUEUE_BACKOFF_FIRST_S="0.5", CONTIMG_QUEUE_BACKOFF_LIMIT_S="2",
+                   CONTIMG_EXECUTOR_KILL_AFTER_S="1", CONTIMG_IMAGE_ENABLED="false", CONTIMG_FLAG_ENABLED="false",
+                   CONTIMG_CALIBRATE_POLICY="uncalibrated")
+        self.addCleanup(self.end)
 
     # --- the normal course ---------------------------------------------------------------------------------------
     def test_complete_group_becomes_a_measurement_set_within_a_second_of_its_last_file(self):
@@ -527,8 +429,7 @@ class DaemonTest(unittest.TestCase):
         n_files = int(os.environ.get("CONTIMG_MANY_FILES", "2000"))
         n_groups = n_files // 16
         many = self.root / "many"
-        subprocess.run([BIN / "contimg", "simulate", "--out", many, "--truth", self.root / "truth", "--tiles", str(n_groups),
-                        "--antennas", "2", "--integrations", "1", "--channels", "1", "--quiet"], check=True)
+        simulate(many, "--tiles", n_groups, "--antennas", 2, "--integrations", 1, "--channels", 1)
         self.incoming.rmdir()
         many.rename(self.incoming)
         stamps = {p.name.split("_sb")[0] for p in self.incoming.glob("*.hdf5")}

@@ -16,7 +16,6 @@ import sqlite3
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 import urllib.error
@@ -24,8 +23,8 @@ import urllib.parse
 import urllib.request
 import zlib
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(os.environ.get("CONTIMG_BIN_DIR", SOURCE / "build/release/bin")).resolve()
+from daemon_under_test import BIN, DaemonUnderTest, wait_for
+
 PICTURES = os.environ.get("CONTIMG_WEB_PICTURES")
 HOSTILE = "x\"><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'; rm -rf $HOME #?&/..%2F"
 SKIPPED = 77
@@ -44,17 +43,6 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-def wait_for(condition, seconds=60, step=0.05):
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s; last: {value!r}")
-        time.sleep(step)
 
 
 def png(width, height, shade):
@@ -151,61 +139,20 @@ class Browser:
             self.driver.wait(20)
 
 
-class Site:
+class Site(DaemonUnderTest):
     """A daemon on its own directories, whose databases the test fills."""
 
     def __init__(self):
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix="contimg-web-"))
-        self.scratch, self.state = self.root / "scratch", self.root / "state"
-        for folder in (self.scratch / "incoming", self.scratch / "images/qa", self.state):
-            folder.mkdir(parents=True)
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONTIMG_")}
-        self.environment.update(
-            CONTIMG_SCRATCH_DIR=str(self.scratch), CONTIMG_STATE_DIR=str(self.state),
-            CONTIMG_STAGING_DIR=str(self.root / "staging"), CONTIMG_HTTP_LISTEN="127.0.0.1:0",
-            CONTIMG_DISK_WARN_FREE_BYTES="1000000", CONTIMG_DISK_CRITICAL_FREE_BYTES="500000",
-            CONTIMG_DISK_WARN_USED_FRACTION="0.999", CONTIMG_DISK_CRITICAL_USED_FRACTION="0.9999",
-            CONTIMG_DISK_STAGING_WARN_USED_FRACTION="0.999", CONTIMG_DISK_STAGING_CRITICAL_USED_FRACTION="0.9999",
-            CONTIMG_CALIBRATE_WAIT_LIMIT_H="0")
-        self.process = None
+        self.begin("web", CONTIMG_CALIBRATE_WAIT_LIMIT_H="0")
+        self.scratch = self.root / "scratch"
+        (self.scratch / "images/qa").mkdir(parents=True)
 
     def start(self):
-        self.output = open(self.root / "log", "ab")
-        self.process = subprocess.Popen([BIN / "contimg-stream"], env=self.environment, stdout=self.output, stderr=self.output)
-        wait_for(lambda: self.port() and self.get("/readyz")[0] == 200, 30)
-        return self
-
-    def port(self):
-        if self.process.poll() is not None:
-            raise AssertionError("the daemon has ended: " + (self.root / "log").read_text())
-        try:
-            words = (self.state / "contimg-stream.lock").read_text().split()
-        except FileNotFoundError:
-            return None
-        return int(words[1].rsplit(":", 1)[1]) if len(words) == 2 else None
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.port()}{path}"
-
-    def get(self, path, method="GET", headers=None):
-        request = urllib.request.Request(self.url(path), method=method, headers=headers or {})
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, answer.headers, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers, error.read()
-        except (urllib.error.URLError, ConnectionError):
-            return None, {}, b""
-
-    def close(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(60)
-            self.output.close()
-        shutil.rmtree(self.root, ignore_errors=True)
+        super().start()
+        wait_for(lambda: self.get("/readyz")[0] == 200, 30)
 
     def database(self, name):
-        return sqlite3.connect(self.state / f"{name}.sqlite3", timeout=20)
+        return sqlite3.connect(self.root / f"state/{name}.sqlite3", timeout=20)
 
     # --- contents --------------------------------------------------------------------------------------------------
     def add_group(self, at, state="done", error_kind=None, error="", present=16, took=19.5, name=None, stage=""):
@@ -254,7 +201,7 @@ class Site:
                 "INSERT INTO jobs (group_id, kind, settings_hash, settings_json, program_version, host, command, started_at, finished_at, "
                 "outcome, error, peak_memory_bytes, timings_json, report_json) VALUES (?,'group','5c1d09ab','{\"image\": {\"robust\": 0.5}}','0.1.0',"
                 "'h17',?,?,?,'done','',5234000000,'{}','{\"stages\": [{\"name\": \"convert\", \"seconds\": 4.1, \"figures\": {\"rows\": 1788288}}]}')",
-                (group, f"contimg worker {self.state}/jobs/job.json", at + 315, at + 334)).lastrowid
+                (group, f"contimg worker {self.root}/state/jobs/job.json", at + 315, at + 334)).lastrowid
             raw = [save("uvh5", self.scratch / f"incoming/{group}_sb{i:02d}.hdf5", 141_000_000) for i in range(16)]
             ms = save("science_ms", self.scratch / f"ms/science/{group}.ms", 4_400_000_000)
             tables = [save("caltable", self.scratch / f"ms/calibrators/{group}_24h.{k}", 2_000_000) for k in ("kcal", "bpcal", "gpcal")]
@@ -278,7 +225,7 @@ class Site:
 
     def make_databases(self):
         """The one that the daemon does not open itself."""
-        subprocess.run([BIN / "contimg", "cal", "list"], env=self.environment, stdout=subprocess.DEVNULL, check=True)
+        self.answer("cal", "list")
 
     def fill(self, picture):
         """A day of observing with its failures."""
@@ -321,7 +268,7 @@ class WebTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.site = Site()
-        cls.addClassCleanup(cls.site.close)
+        cls.addClassCleanup(cls.site.end)
         cls.site.start()
         real = os.environ.get("CONTIMG_WEB_QUICKLOOK")
         cls.picture = pathlib.Path(real).read_bytes() if real else png(1800, 1240, lambda x, y: (x * y >> 11) & 255)
@@ -369,11 +316,11 @@ class WebTest(unittest.TestCase):
         commands = self.browser.run("return [...document.querySelectorAll('.failures li code')].map(c => c.textContent)")
         requeue = [c for c in commands if "requeue" in c][0]
         group = requeue.split()[-1]
-        self.assertEqual(json.loads(self.site.get(f"/api/v1/groups/{group}")[2])["state"] in ("dead", "failed"), True)
+        self.assertEqual(json.loads(self.site.fetch(f"/api/v1/groups/{group}")[2])["state"] in ("dead", "failed"), True)
         words = requeue.split()
         subprocess.run([BIN / words[0], *words[1:]], env=self.site.environment, check=True, stdout=subprocess.DEVNULL)
-        self.assertNotIn(json.loads(self.site.get(f"/api/v1/groups/{group}")[2])["state"], ("held",))
-        events = json.loads(self.site.get(f"/api/v1/groups/{group}")[2])["events"]
+        self.assertNotIn(json.loads(self.site.fetch(f"/api/v1/groups/{group}")[2])["state"], ("held",))
+        events = json.loads(self.site.fetch(f"/api/v1/groups/{group}")[2])["events"]
         self.assertIn(("operator", "ready"), [(e["actor"], e["to"]) for e in events])
 
     def test_group_page_shows_every_figure_pictures_lineage_and_events(self):
@@ -483,7 +430,7 @@ class WebTest(unittest.TestCase):
 
     def test_empty_site_says_what_it_waits_for(self):
         site = Site()
-        self.addCleanup(site.close)
+        self.addCleanup(site.end)
         site.start()
         self.browser.open(site.url("/"))
         text = self.browser.text()
@@ -494,23 +441,23 @@ class WebTest(unittest.TestCase):
 
     # --- HTTP ----------------------------------------------------------------------------------------------------------
     def test_http_methods_caching_and_paths(self):
-        status, headers, body = self.site.get("/")
+        status, headers, body = self.site.fetch("/")
         self.assertEqual((status, headers["Cache-Control"]), (200, "no-store"))
         self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
-        head = self.site.get("/groups/" + self.group, "HEAD")
+        head = self.site.fetch("/groups/" + self.group, "HEAD")
         self.assertEqual((head[0], head[2]), (200, b""))
         self.assertGreater(int(head[1]["Content-Length"]), 1000)
         for method in ("POST", "PUT", "DELETE", "PATCH"):
-            status, headers, _ = self.site.get("/", method)
+            status, headers, _ = self.site.fetch("/", method)
             self.assertEqual((status, headers["Allow"]), (405, "GET, HEAD"))
-        self.assertEqual(self.site.get("/nothing")[0], 404)
-        self.assertEqual(self.site.get("/groups/nothing")[0], 404)
+        self.assertEqual(self.site.fetch("/nothing")[0], 404)
+        self.assertEqual(self.site.fetch("/groups/nothing")[0], 404)
         picture = f"/images/qa/{self.group[:10]}/{self.group}.qa.png"
-        status, headers, body = self.site.get(picture)
+        status, headers, body = self.site.fetch(picture)
         self.assertEqual((status, headers["Content-Type"], body), (200, "image/png", self.picture))
-        self.assertEqual(self.site.get(picture, headers={"If-None-Match": headers["ETag"]})[0], 304)
-        self.assertIn("immutable", self.site.get(picture + "?v=1")[1]["Cache-Control"])
-        thumbnail = self.site.get(picture.replace("/images/", "/thumbnails/"))
+        self.assertEqual(self.site.fetch(picture, headers={"If-None-Match": headers["ETag"]})[0], 304)
+        self.assertIn("immutable", self.site.fetch(picture + "?v=1")[1]["Cache-Control"])
+        thumbnail = self.site.fetch(picture.replace("/images/", "/thumbnails/"))
         self.assertEqual((thumbnail[0], thumbnail[2][:4], len(thumbnail[2]) < 400_000), (200, b"\x89PNG", True))
         (self.site.scratch / "secret.png").write_bytes(b"secret")
         (self.site.scratch / "images/out.png").symlink_to(self.site.scratch / "secret.png")
@@ -523,17 +470,17 @@ class WebTest(unittest.TestCase):
             self.assertNotIn(b"secret", answer.split(b"\r\n\r\n", 1)[1].replace(way.encode(), b"").replace(b"secret.png", b""))
 
     def test_api_twins(self):
-        groups = json.loads(self.site.get("/api/v1/groups?state=done&limit=5")[2])
+        groups = json.loads(self.site.fetch("/api/v1/groups?state=done&limit=5")[2])
         self.assertEqual(len(groups["groups"]), 5)
         self.assertEqual(groups["next_after"], groups["groups"][-1]["id"])
-        group = json.loads(self.site.get("/api/v1/groups/" + self.group)[2])
+        group = json.loads(self.site.fetch("/api/v1/groups/" + self.group)[2])
         self.assertEqual(len(group["files"]), 16)
         image = [p for p in group["products"] if p["kind"] == "image.pbcor"][0]
-        lineage = json.loads(self.site.get(f"/api/v1/products/{image['id']}")[2])["lineage"]
+        lineage = json.loads(self.site.fetch(f"/api/v1/products/{image['id']}")[2])["lineage"]
         self.assertEqual(sum(p["kind"] == "uvh5" for p in lineage), 16)
-        tables = json.loads(self.site.get("/api/v1/calibration?kind=BP&status=active")[2])["tables"]
+        tables = json.loads(self.site.fetch("/api/v1/calibration?kind=BP&status=active")[2])["tables"]
         self.assertEqual(len(tables), 2)
-        status = json.loads(self.site.get("/api/v1/status")[2])
+        status = json.loads(self.site.fetch("/api/v1/status")[2])
         self.assertIn("directories", status)
 
     def test_a_browser_that_reads_slowly_holds_nothing_up(self):
@@ -542,8 +489,8 @@ class WebTest(unittest.TestCase):
             self.addCleanup(connection.close)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.sendall(b"GET /groups HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
-        self.assertEqual(self.site.get("/healthz")[0], 200)
-        self.assertEqual(self.site.get("/")[0], 200)
+        self.assertEqual(self.site.fetch("/healthz")[0], 200)
+        self.assertEqual(self.site.fetch("/")[0], 200)
 
 
 if __name__ == "__main__":
