@@ -9,6 +9,7 @@
 
 #include "config/time.h"
 #include "config/units.h"
+#include "ops/calibration/job_sky_model.h"
 #include "ops/calibration/observation.h"
 #include "ops/calibration/registration.h"
 #include "ops/daemon/log.h"
@@ -30,8 +31,7 @@ constexpr double kBusyTimeoutS = 1;    // then the caller tries again later
 constexpr double kLookS = 60;          // waiting groups are looked at this often even when nothing has changed
 constexpr double kForgetS = 600;       // catalogues may have been imported
 constexpr double kLookBudgetS = 0.05;  // of one Tick
-constexpr double kSkyRadiusDeg = 3, kSkyMinFluxJy = 0.005;  // for models and for judging images
-constexpr double kNearbyDays = 1.5;                         // solves that the planner is told about
+constexpr double kNearbyDays = 1.5;    // solves that the planner is told about
 
 constexpr SolutionKind kKinds[] = {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain};
 
@@ -80,7 +80,8 @@ CalibrationScheduler::CalibrationScheduler(ProductPaths paths, Os& os, Metrics& 
       metrics_(metrics),
       settings_(settings),
       store_(paths_.Database(StateDatabase::kCalRegistry), RegistryOptions()),
-      forecaster_(settings) {}
+      forecaster_(settings),
+      alerts_(store_, metrics_) {}
 
 void CalibrationScheduler::Apply(const Settings& settings) {
   settings_ = settings;
@@ -258,42 +259,6 @@ JobSolve CalibrationScheduler::MakeSolve(const std::string& group, const Planned
   return solve;
 }
 
-void CalibrationScheduler::WriteSkyModel(const ObservationRow& observation, const std::string& model,
-                                         const fs::path& path) {
-  std::string text = "name,ra_deg,dec_deg,flux_jy,alpha,major_arcsec\n";
-  const auto add = [&](const std::string& name, double ra_deg, double dec_deg, double flux_jy, double alpha,
-                       double major_arcsec) {
-    text += fmt::format("{},{:.8f},{:.8f},{:.9g},{:.6g},{:.6g}\n", name, ra_deg, dec_deg, flux_jy, alpha, major_arcsec);
-  };
-  // The calibrator stands for the catalogue's entry at its place.
-  std::optional<calibrate::SkySource> calibrator;
-  constexpr std::string_view kPrefix = "calibrator:";
-  if (model.compare(0, kPrefix.size(), kPrefix) == 0) {
-    for (const auto& each : forecaster_.Calibrators(observation)) {
-      if (each.name == model.substr(kPrefix.size())) calibrator = each;
-    }
-  }
-  if (calibrator) {
-    const double low = calibrator->FluxJy(1.3e9), high = calibrator->FluxJy(1.5e9);
-    add(calibrator->name, WrapPositive(Angle::Radians(calibrator->ra_rad)).deg(),
-        Angle::Radians(calibrator->dec_rad).deg(), calibrator->FluxJy(1.4e9),
-        std::log(high / low) / std::log(1.5 / 1.3), 0);
-  }
-  for (const auto& source : forecaster_.Rows(observation, kSkyRadiusDeg, kSkyMinFluxJy)) {
-    if (calibrator) {
-      const Angle away = Separation({Angle::Radians(calibrator->ra_rad), Angle::Radians(calibrator->dec_rad)},
-                                    {Angle::Degrees(source.ra_deg), Angle::Degrees(source.dec_deg)});
-      if (away.arcsec() < 60) continue;
-    }
-    std::string name = source.name;
-    std::replace(name.begin(), name.end(), ',', ' ');
-    add(name, source.ra_deg, source.dec_deg, source.flux_jy,
-        source.spectral_index.value_or(settings_.calibrate.spectral_index), source.major_arcsec);
-  }
-  if (text.find('\n') + 1 == text.size()) return;  // no source: no file
-  WriteFileAtomically(os_, path, text);
-}
-
 void CalibrationScheduler::PlanJob(const GroupRow& row, bool flagged, const fs::path& folder, Job& job, double now) {
   for (const state::SolveRow& solve : store_.SolvesOf(row.id)) {
     if (solve.outcome == "running") store_.EndSolve(solve.id, "abandoned", "its attempt did not report", now);
@@ -322,9 +287,12 @@ void CalibrationScheduler::PlanJob(const GroupRow& row, bool flagged, const fs::
   if (plan.action != PlanAction::kUncalibrated) job.stages.push_back("apply");
   if (settings_.image.enabled) job.stages.push_back("image");
   if (planned.observation) {
-    const fs::path sky = folder / "sky_model.csv";
-    WriteSkyModel(*planned.observation, forecast ? forecast->model : "", sky);
-    if (fs::exists(sky)) job.sky_model = sky;
+    const std::string sky = SkyModelCsv(forecaster_, *planned.observation, forecast ? forecast->model : "",
+                                        settings_.calibrate.spectral_index);
+    if (!sky.empty()) {
+      job.sky_model = folder / "sky_model.csv";
+      WriteFileAtomically(os_, job.sky_model, sky);
+    }
   }
 
   store_.database().Write([&] {
@@ -464,7 +432,7 @@ void CalibrationScheduler::Tick(state::GroupStore& groups, double now,
     // The list is worked off from its end: as the queue would take them.
     waiting.newest_first = settings_.queue.order == "oldest";
     const auto rows = groups.List(waiting);
-    n_waiting_ = rows.size();
+    alerts_.SetWaiting(rows.size());
     for (const GroupRow& row : rows) to_look_at_.push_back(row.id);
     AbandonLost(groups, now);
     // Promises to groups that somebody else took care of lapse with the next look.
@@ -474,7 +442,7 @@ void CalibrationScheduler::Tick(state::GroupStore& groups, double now,
                                      return !row || row->state != GroupState::kReady;
                                    }),
                     promised_.end());
-    UpdateAlerts(now);
+    alerts_.Update(Rules().choice, now);
     seen_revision_ = store_.Revision();
   }
   const auto begin = std::chrono::steady_clock::now();
@@ -486,7 +454,7 @@ void CalibrationScheduler::Tick(state::GroupStore& groups, double now,
       const Planned planned = MakePlan(*row, std::max(0.0, now - row->finished_at), promised_);
       const Plan& plan = planned.plan;
       if (plan.action == PlanAction::kWait) {
-        waiting_reason_ = plan.reason;
+        alerts_.SetWaitingReason(plan.reason);
       } else if (plan.action == PlanAction::kGiveUp) {
         store_.RecordDecision({id, "give up", plan.reason, now});
         release({id, GroupState::kDead, plan.reason});
@@ -500,103 +468,6 @@ void CalibrationScheduler::Tick(state::GroupStore& groups, double now,
     }
     if (std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() > kLookBudgetS) break;
   }
-}
-
-void CalibrationScheduler::UpdateAlerts(double now) {
-  latest_ = store_.LatestObservation();
-  kinds_.clear();
-  std::vector<std::string> missing;
-  // Of the last two days of data: what is processed may be older than today.
-  const double today = now / kDayS + 40587;
-  recent_ = store_.Solves(std::min(today, latest_ ? latest_->mid_mjd : today) - 2, 1e9);
-  if (latest_) {
-    const PlanRules rules = Rules();
-    calibrate::ChoiceRule rule = rules.choice;
-    rule.policy = calibrate::MissingPolicy::kWait;
-    std::vector<calibrate::TableRecord> records;
-    std::map<std::int64_t, CalTableRow> rows;
-    for (SolutionKind kind : kKinds) {
-      for (CalTableRow& table : store_.Near(ToString(kind), latest_->mid_mjd, kNearbyDays)) {
-        records.push_back(RecordOf(table));
-        rows.emplace(table.id, std::move(table));
-      }
-    }
-    const auto choice = ChooseTables(latest_->mid_mjd, latest_->dec_deg, records, rule);
-    const std::pair<SolutionKind, std::optional<std::int64_t>> chosen[] = {{SolutionKind::kDelay, choice.delay},
-                                                                           {SolutionKind::kBandpass, choice.bandpass},
-                                                                           {SolutionKind::kGain, choice.gain}};
-    for (const auto& [kind, id] : chosen) {
-      KindState each;
-      if (id) {
-        const CalTableRow& row = rows.at(*id);
-        each.left_s = ServedForSeconds(latest_->mid_mjd, latest_->dec_deg, kind, records, rule);
-        each.age_s = (latest_->mid_mjd - row.valid_from_mjd) * kDayS;
-        each.table = row.path;
-      }
-      const std::string word(ToString(kind));
-      kinds_[word] = each;
-      metrics_.SetCalibration(word, each.left_s, each.age_s);
-    }
-    if (choice.outcome != ChoiceOutcome::kComplete) {
-      if (!choice.bandpass) missing.push_back("BP");
-      if (!choice.gain) missing.push_back("G");
-    }
-  }
-  metrics_.SetCalibrationMissing(!missing.empty() || n_waiting_ > 0);
-  if (missing != missing_) {
-    if (!missing.empty()) {
-      Log(LogLevel::kWarning, latest_->group_id,
-          fmt::format("calibration gap: no {} table serves groups at declination {:+.1f}",
-                      fmt::join(missing, " and no "), latest_->dec_deg));
-    } else {
-      Log(LogLevel::kInfo, latest_->group_id, "the calibration gap is closed");
-    }
-    missing_ = missing;
-  }
-  if (n_waiting_ == 0) waiting_reason_.clear();
-}
-
-std::vector<std::string> CalibrationScheduler::Troubles() const {
-  std::vector<std::string> troubles;
-  if (!missing_.empty()) {
-    troubles.push_back(fmt::format("no {} table serves groups at declination {:+.1f} at {} (contimg cal gaps)",
-                                   fmt::join(missing_, " and no "), latest_->dec_deg,
-                                   UtcTime::FromMjd(latest_->mid_mjd).Iso8601()));
-  }
-  if (n_waiting_ > 0) {
-    troubles.push_back(fmt::format("{} wait{} for calibration{}{} (contimg queue list --state awaiting_calibration)",
-                                   n_waiting_ == 1 ? "1 group" : fmt::format("{} groups", n_waiting_),
-                                   n_waiting_ == 1 ? "s" : "", waiting_reason_.empty() ? "" : ": ", waiting_reason_));
-  }
-  int failures = 0;
-  const state::SolveRow* last = nullptr;
-  for (auto solve = recent_.rbegin(); solve != recent_.rend() && solve->outcome != "passed"; ++solve) {
-    if (solve->outcome != "failed") continue;
-    if (last == nullptr) last = &*solve;
-    ++failures;
-  }
-  if (last != nullptr) {
-    troubles.push_back(fmt::format("the last {} of calibration failed, on {}: {}",
-                                   failures == 1 ? "solve" : fmt::format("{} solves", failures), last->group_id,
-                                   last->detail));
-  }
-  return troubles;
-}
-
-nlohmann::ordered_json CalibrationScheduler::Status() const {
-  nlohmann::ordered_json out;
-  for (const auto& [kind, each] : kinds_) {
-    out["tables"][kind] = {{"hours_left", each.left_s / 3600}, {"age_hours", each.age_s / 3600}, {"table", each.table}};
-  }
-  out["missing"] = missing_;
-  out["waiting"] = n_waiting_;
-  out["waiting_reason"] = waiting_reason_;
-  nlohmann::ordered_json running = nlohmann::ordered_json::array();
-  for (const state::SolveRow& solve : recent_) {
-    if (solve.outcome == "running") running.push_back({{"group", solve.group_id}, {"model", solve.model}});
-  }
-  out["solving"] = running;
-  return out;
 }
 
 }  // namespace contimg::ops

@@ -17,6 +17,7 @@
 #include "config/os.h"
 #include "config/product_paths.h"
 #include "config/settings.h"
+#include "ops/calibration/alerts.h"
 #include "ops/calibration/forecast.h"
 #include "ops/calibration/planner.h"
 #include "ops/metrics/metrics.h"
@@ -60,9 +61,9 @@ class CalibrationScheduler {
   void Tick(state::GroupStore& groups, double now, const std::function<void(const Release&)>& release);
 
   // Sentences about what an operator should know; metrics are set by Tick.
-  std::vector<std::string> Troubles() const;
+  std::vector<std::string> Troubles() const { return alerts_.Troubles(); }
   // For the status page: kind → seconds left, age, table; waiting groups; solves under way.
-  nlohmann::ordered_json Status() const;
+  nlohmann::ordered_json Status() const { return alerts_.Status(); }
 
  private:
   struct Planned {
@@ -74,10 +75,7 @@ class CalibrationScheduler {
   PlanRules Rules() const;
   std::optional<SolveForecast> ForecastOf(const state::ObservationRow& observation, std::string& why);
   JobSolve MakeSolve(const std::string& group, const Planned& planned, const SolveForecast& forecast);
-  void WriteSkyModel(const state::ObservationRow& observation, const std::string& model,
-                     const std::filesystem::path& path);
   std::optional<JobTable> LastAccepted(const char* kind, double before_mjd);
-  void UpdateAlerts(double now);
 
   ProductPaths paths_;
   Os& os_;
@@ -95,16 +93,7 @@ class CalibrationScheduler {
   bool look_again_ = true;
   std::vector<std::string> to_look_at_;
 
-  struct KindState {
-    double left_s = 0, age_s = 0;
-    std::string table;
-  };
-  std::map<std::string, KindState> kinds_;  // at the latest observation
-  std::optional<state::ObservationRow> latest_;
-  std::vector<std::string> missing_;  // "BP", "G"
-  std::size_t n_waiting_ = 0;
-  std::string waiting_reason_;  // of the newest one
-  std::vector<state::SolveRow> recent_;
+  CalibrationAlerts alerts_;
 };
 
 }  // namespace contimg::ops

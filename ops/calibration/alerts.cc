@@ -1,0 +1,123 @@
+#include "ops/calibration/alerts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "config/time.h"
+#include "ops/calibration/planner.h"
+#include "ops/calibration/registration.h"
+#include "ops/daemon/log.h"
+
+namespace contimg::ops {
+
+namespace {
+
+using calibrate::ChoiceOutcome;
+using calibrate::SolutionKind;
+using state::CalTableRow;
+
+constexpr double kNearbyDays = 1.5;  // tables that may serve the latest observation
+
+constexpr SolutionKind kKinds[] = {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain};
+
+}  // namespace
+
+void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double now) {
+  latest_ = store_.LatestObservation();
+  kinds_.clear();
+  std::vector<std::string> missing;
+  // Of the last two days of data: what is processed may be older than today.
+  const double today = now / kSecondsPerDay + 40587;
+  recent_ = store_.Solves(std::min(today, latest_ ? latest_->mid_mjd : today) - 2, 1e9);
+  if (latest_) {
+    calibrate::ChoiceRule rule = choice_rule;
+    rule.policy = calibrate::MissingPolicy::kWait;
+    std::vector<calibrate::TableRecord> records;
+    std::map<std::int64_t, CalTableRow> rows;
+    for (SolutionKind kind : kKinds) {
+      for (CalTableRow& table : store_.Near(ToString(kind), latest_->mid_mjd, kNearbyDays)) {
+        records.push_back(RecordOf(table));
+        rows.emplace(table.id, std::move(table));
+      }
+    }
+    const auto choice = ChooseTables(latest_->mid_mjd, latest_->dec_deg, records, rule);
+    const std::pair<SolutionKind, std::optional<std::int64_t>> chosen[] = {{SolutionKind::kDelay, choice.delay},
+                                                                           {SolutionKind::kBandpass, choice.bandpass},
+                                                                           {SolutionKind::kGain, choice.gain}};
+    for (const auto& [kind, id] : chosen) {
+      KindState each;
+      if (id) {
+        const CalTableRow& row = rows.at(*id);
+        each.left_s = ServedForSeconds(latest_->mid_mjd, latest_->dec_deg, kind, records, rule);
+        each.age_s = (latest_->mid_mjd - row.valid_from_mjd) * kSecondsPerDay;
+        each.table = row.path;
+      }
+      const std::string word(ToString(kind));
+      kinds_[word] = each;
+      metrics_.SetCalibration(word, each.left_s, each.age_s);
+    }
+    if (choice.outcome != ChoiceOutcome::kComplete) {
+      if (!choice.bandpass) missing.push_back("BP");
+      if (!choice.gain) missing.push_back("G");
+    }
+  }
+  metrics_.SetCalibrationMissing(!missing.empty() || n_waiting_ > 0);
+  if (missing != missing_) {
+    if (!missing.empty()) {
+      Log(LogLevel::kWarning, latest_->group_id,
+          fmt::format("calibration gap: no {} table serves groups at declination {:+.1f}",
+                      fmt::join(missing, " and no "), latest_->dec_deg));
+    } else {
+      Log(LogLevel::kInfo, latest_->group_id, "the calibration gap is closed");
+    }
+    missing_ = missing;
+  }
+  if (n_waiting_ == 0) waiting_reason_.clear();
+}
+
+std::vector<std::string> CalibrationAlerts::Troubles() const {
+  std::vector<std::string> troubles;
+  if (!missing_.empty()) {
+    troubles.push_back(fmt::format("no {} table serves groups at declination {:+.1f} at {} (contimg cal gaps)",
+                                   fmt::join(missing_, " and no "), latest_->dec_deg,
+                                   UtcTime::FromMjd(latest_->mid_mjd).Iso8601()));
+  }
+  if (n_waiting_ > 0) {
+    troubles.push_back(fmt::format("{} wait{} for calibration{}{} (contimg queue list --state awaiting_calibration)",
+                                   n_waiting_ == 1 ? "1 group" : fmt::format("{} groups", n_waiting_),
+                                   n_waiting_ == 1 ? "s" : "", waiting_reason_.empty() ? "" : ": ", waiting_reason_));
+  }
+  int failures = 0;
+  const state::SolveRow* last = nullptr;
+  for (auto solve = recent_.rbegin(); solve != recent_.rend() && solve->outcome != "passed"; ++solve) {
+    if (solve->outcome != "failed") continue;
+    if (last == nullptr) last = &*solve;
+    ++failures;
+  }
+  if (last != nullptr) {
+    troubles.push_back(fmt::format("the last {} of calibration failed, on {}: {}",
+                                   failures == 1 ? "solve" : fmt::format("{} solves", failures), last->group_id,
+                                   last->detail));
+  }
+  return troubles;
+}
+
+nlohmann::ordered_json CalibrationAlerts::Status() const {
+  nlohmann::ordered_json out;
+  for (const auto& [kind, each] : kinds_) {
+    out["tables"][kind] = {{"hours_left", each.left_s / 3600}, {"age_hours", each.age_s / 3600}, {"table", each.table}};
+  }
+  out["missing"] = missing_;
+  out["waiting"] = n_waiting_;
+  out["waiting_reason"] = waiting_reason_;
+  nlohmann::ordered_json running = nlohmann::ordered_json::array();
+  for (const state::SolveRow& solve : recent_) {
+    if (solve.outcome == "running") running.push_back({{"group", solve.group_id}, {"model", solve.model}});
+  }
+  out["solving"] = running;
+  return out;
+}
+
+}  // namespace contimg::ops

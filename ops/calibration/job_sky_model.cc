@@ -1,0 +1,55 @@
+#include "ops/calibration/job_sky_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string_view>
+
+#include "config/units.h"
+
+namespace contimg::ops {
+
+namespace {
+
+constexpr double kSkyRadiusDeg = 3, kSkyMinFluxJy = 0.005;
+
+}  // namespace
+
+std::string SkyModelCsv(Forecaster& forecaster, const state::ObservationRow& observation, const std::string& model,
+                        double default_spectral_index) {
+  std::string text = "name,ra_deg,dec_deg,flux_jy,alpha,major_arcsec\n";
+  const auto add = [&](const std::string& name, double ra_deg, double dec_deg, double flux_jy, double alpha,
+                       double major_arcsec) {
+    text += fmt::format("{},{:.8f},{:.8f},{:.9g},{:.6g},{:.6g}\n", name, ra_deg, dec_deg, flux_jy, alpha, major_arcsec);
+  };
+  // The calibrator stands for the catalogue's entry at its place.
+  std::optional<calibrate::SkySource> calibrator;
+  constexpr std::string_view kPrefix = "calibrator:";
+  if (model.compare(0, kPrefix.size(), kPrefix) == 0) {
+    for (const auto& each : forecaster.Calibrators(observation)) {
+      if (each.name == model.substr(kPrefix.size())) calibrator = each;
+    }
+  }
+  if (calibrator) {
+    const double low = calibrator->FluxJy(1.3e9), high = calibrator->FluxJy(1.5e9);
+    add(calibrator->name, WrapPositive(Angle::Radians(calibrator->ra_rad)).deg(),
+        Angle::Radians(calibrator->dec_rad).deg(), calibrator->FluxJy(1.4e9),
+        std::log(high / low) / std::log(1.5 / 1.3), 0);
+  }
+  for (const auto& source : forecaster.Rows(observation, kSkyRadiusDeg, kSkyMinFluxJy)) {
+    if (calibrator) {
+      const Angle away = Separation({Angle::Radians(calibrator->ra_rad), Angle::Radians(calibrator->dec_rad)},
+                                    {Angle::Degrees(source.ra_deg), Angle::Degrees(source.dec_deg)});
+      if (away.arcsec() < 60) continue;
+    }
+    std::string name = source.name;
+    std::replace(name.begin(), name.end(), ',', ' ');
+    add(name, source.ra_deg, source.dec_deg, source.flux_jy, source.spectral_index.value_or(default_spectral_index),
+        source.major_arcsec);
+  }
+  return text.find('\n') + 1 == text.size() ? "" : text;
+}
+
+}  // namespace contimg::ops
