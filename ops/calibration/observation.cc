@@ -4,14 +4,32 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include "config/units.h"
 #include "convert/frames.h"
+#include "ops/runner/json_fields.h"
 
 namespace contimg::ops {
 
 namespace {
+
+using Row = state::ObservationRow;
+constexpr std::tuple kFields{JsonField{"mid_mjd", &Row::mid_mjd},
+                             JsonField{"duration_s", &Row::duration_s},
+                             JsonField{"ra_deg", &Row::ra_deg},
+                             JsonField{"dec_deg", &Row::dec_deg},
+                             JsonField{"longitude_deg", &Row::longitude_deg},
+                             JsonField{"app_dec_deg", &Row::app_dec_deg},
+                             JsonField{"antennas", &Row::antennas},
+                             JsonField{"dish_m", &Row::dish_m},
+                             JsonField{"baseline_deciles_m", &Row::baseline_deciles_m},
+                             JsonField{"integration_s", &Row::integration_s},
+                             JsonField{"channel_width_hz", &Row::channel_width_hz},
+                             JsonField{"low_hz", &Row::low_hz},
+                             JsonField{"high_hz", &Row::high_hz},
+                             JsonField{"subbands", &Row::subbands}};
 
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -69,40 +87,10 @@ void Widen(state::ObservationRow& row, const state::ObservationRow& other) {
   row.subbands += other.subbands;
 }
 
-nlohmann::json ToJson(const state::ObservationRow& row) {
-  return {{"mid_mjd", row.mid_mjd},
-          {"duration_s", row.duration_s},
-          {"ra_deg", row.ra_deg},
-          {"dec_deg", row.dec_deg},
-          {"longitude_deg", row.longitude_deg},
-          {"app_dec_deg", row.app_dec_deg},
-          {"antennas", row.antennas},
-          {"dish_m", row.dish_m},
-          {"baseline_deciles_m", row.baseline_deciles_m},
-          {"integration_s", row.integration_s},
-          {"channel_width_hz", row.channel_width_hz},
-          {"low_hz", row.low_hz},
-          {"high_hz", row.high_hz},
-          {"subbands", row.subbands}};
-}
+nlohmann::json ToJson(const state::ObservationRow& row) { return FieldsToJson(row, kFields); }
 
 state::ObservationRow ParseObservation(const nlohmann::json& json) {
-  state::ObservationRow row;
-  row.mid_mjd = json.at("mid_mjd");
-  row.duration_s = json.at("duration_s");
-  row.ra_deg = json.at("ra_deg");
-  row.dec_deg = json.at("dec_deg");
-  row.longitude_deg = json.at("longitude_deg");
-  row.app_dec_deg = json.at("app_dec_deg");
-  row.antennas = json.at("antennas");
-  row.dish_m = json.at("dish_m");
-  row.baseline_deciles_m = json.at("baseline_deciles_m").get<std::vector<double>>();
-  row.integration_s = json.at("integration_s");
-  row.channel_width_hz = json.at("channel_width_hz");
-  row.low_hz = json.at("low_hz");
-  row.high_hz = json.at("high_hz");
-  row.subbands = json.at("subbands");
-  return row;
+  return FieldsFromJson<state::ObservationRow>(json, kFields);
 }
 
 double LongerThan(const state::ObservationRow& row, double length_m) {

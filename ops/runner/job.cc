@@ -5,6 +5,9 @@
 #include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <tuple>
+
+#include "ops/runner/json_fields.h"
 
 namespace contimg::ops {
 namespace {
@@ -88,36 +91,38 @@ JobSolve ParseSolve(const json& value) {
   return solve;
 }
 
-json CalibrationJson(const JobCalibration& c) {
-  return {{"kind", c.kind},
-          {"path", c.path.string()},
-          {"interval", c.interval},
-          {"model", c.model},
-          {"reference_antenna", c.reference_antenna},
-          {"accepted", c.accepted},
-          {"failures", c.failures},
-          {"reduced_chi_square", c.reduced_chi_square},
-          {"residual_fraction", c.residual_fraction},
-          {"antennas_with_data", c.antennas_with_data},
-          {"scale_change", c.scale_change},
-          {"figures", c.figures}};
+constexpr std::tuple kCalibrationFields{JsonField{"kind", &JobCalibration::kind},
+                                        JsonField{"path", &JobCalibration::path},
+                                        JsonField{"interval", &JobCalibration::interval},
+                                        JsonField{"model", &JobCalibration::model},
+                                        JsonField{"reference_antenna", &JobCalibration::reference_antenna},
+                                        JsonField{"accepted", &JobCalibration::accepted},
+                                        JsonField{"failures", &JobCalibration::failures},
+                                        JsonField{"reduced_chi_square", &JobCalibration::reduced_chi_square},
+                                        JsonField{"residual_fraction", &JobCalibration::residual_fraction},
+                                        JsonField{"antennas_with_data", &JobCalibration::antennas_with_data},
+                                        JsonField{"scale_change", &JobCalibration::scale_change},
+                                        JsonField{"figures", &JobCalibration::figures}};
+constexpr std::tuple kStageFields{JsonField{"name", &StageReport::name}, JsonField{"seconds", &StageReport::seconds},
+                                  JsonField{"cpu_s", &StageReport::cpu_s},
+                                  JsonField{"peak_memory_bytes", &StageReport::peak_memory_bytes},
+                                  JsonField{"figures", &StageReport::figures}};
+constexpr std::tuple kObservationFields{
+    JsonField{"start_mjd", &JobObservation::start_mjd}, JsonField{"end_mjd", &JobObservation::end_mjd},
+    JsonField{"ra_deg", &JobObservation::ra_deg}, JsonField{"dec_deg", &JobObservation::dec_deg}};
+
+template <typename Record, typename Fields>
+json RecordsJson(const std::vector<Record>& records, const Fields& fields) {
+  json value = json::array();
+  for (const Record& record : records) value.push_back(FieldsToJson(record, fields));
+  return value;
 }
 
-JobCalibration ParseCalibration(const json& value) {
-  JobCalibration c;
-  c.kind = value.at("kind");
-  c.path = value.at("path").get<std::string>();
-  c.interval = value.at("interval");
-  c.model = value.at("model");
-  c.reference_antenna = value.at("reference_antenna");
-  c.accepted = value.at("accepted");
-  c.failures = value.at("failures").get<std::vector<std::string>>();
-  c.reduced_chi_square = value.at("reduced_chi_square");
-  c.residual_fraction = value.at("residual_fraction");
-  c.antennas_with_data = value.at("antennas_with_data");
-  c.scale_change = value.at("scale_change");
-  c.figures = value.at("figures");
-  return c;
+template <typename Record, typename Fields>
+std::vector<Record> ParseRecords(const json& value, const Fields& fields) {
+  std::vector<Record> records;
+  for (const json& each : value) records.push_back(FieldsFromJson<Record>(each, fields));
+  return records;
 }
 
 }  // namespace
@@ -196,14 +201,6 @@ Job ParseJob(const json& value, const std::string& subject) {
 }
 
 json ToJson(const JobReport& report) {
-  json stages = json::array();
-  for (const StageReport& stage : report.stages) {
-    stages.push_back({{"name", stage.name},
-                      {"seconds", stage.seconds},
-                      {"cpu_s", stage.cpu_s},
-                      {"peak_memory_bytes", stage.peak_memory_bytes},
-                      {"figures", stage.figures}});
-  }
   json products = json::array();
   for (const JobProduct& product : report.products) {
     products.push_back({{"kind", product.kind},
@@ -212,8 +209,6 @@ json ToJson(const JobReport& report) {
                         {"checksum", product.checksum},
                         {"parents", PathsJson(product.parents)}});
   }
-  json calibration = json::array();
-  for (const JobCalibration& each : report.calibration) calibration.push_back(CalibrationJson(each));
   json value = {{"version", kVersion},
                 {"group", report.group},
                 {"attempt", report.attempt},
@@ -224,18 +219,14 @@ json ToJson(const JobReport& report) {
                 {"host", report.host},
                 {"settings_hash", report.settings_hash},
                 {"instruction_set", report.instruction_set},
-                {"observation", json()},
-                {"stages", stages},
+                {"observation", report.observation ? FieldsToJson(*report.observation, kObservationFields) : json()},
+                {"stages", RecordsJson(report.stages, kStageFields)},
                 {"products", products},
-                {"calibration", calibration},
+                {"calibration", RecordsJson(report.calibration, kCalibrationFields)},
                 {"applied", PathsJson(report.applied)},
                 {"quality", report.quality},
                 {"warnings", report.warnings},
                 {"next_state", report.next_state}};
-  if (const auto& o = report.observation) {
-    value["observation"] = {
-        {"start_mjd", o->start_mjd}, {"end_mjd", o->end_mjd}, {"ra_deg", o->ra_deg}, {"dec_deg", o->dec_deg}};
-  }
   if (report.error_kind) {
     value["error"] = {{"kind", ToString(*report.error_kind)},
                       {"stage", report.error_stage},
@@ -259,17 +250,14 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
     report.settings_hash = value.at("settings_hash");
     report.instruction_set = value.at("instruction_set");
     if (const json& o = value.at("observation"); !o.is_null()) {
-      report.observation = JobObservation{o.at("start_mjd"), o.at("end_mjd"), o.at("ra_deg"), o.at("dec_deg")};
+      report.observation = FieldsFromJson<JobObservation>(o, kObservationFields);
     }
-    for (const json& stage : value.at("stages")) {
-      report.stages.push_back({stage.at("name"), stage.at("seconds"), stage.at("cpu_s"), stage.at("peak_memory_bytes"),
-                               stage.at("figures")});
-    }
+    report.stages = ParseRecords<StageReport>(value.at("stages"), kStageFields);
     for (const json& product : value.at("products")) {
       report.products.push_back({product.at("kind"), product.at("path").get<std::string>(), product.at("bytes"),
                                  product.at("checksum"), ParsePaths(product.at("parents"))});
     }
-    for (const json& each : value.at("calibration")) report.calibration.push_back(ParseCalibration(each));
+    report.calibration = ParseRecords<JobCalibration>(value.at("calibration"), kCalibrationFields);
     report.applied = ParsePaths(value.at("applied"));
     report.quality = value.at("quality");
     report.warnings = value.at("warnings").get<std::vector<std::string>>();
