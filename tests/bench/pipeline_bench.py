@@ -249,6 +249,7 @@ def main():
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="settings of the daemon")
     args = parser.parse_args()
     args.bin = args.bin.resolve()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up as the end does
     root = pathlib.Path(tempfile.mkdtemp(prefix="contimg-bench-", dir=args.work or "."))
     daemons, figures = [], {"machine": machine()}
     try:
