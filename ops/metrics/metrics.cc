@@ -109,9 +109,9 @@ struct Metrics::Families {
   Gauge& late_files =
       AddGauge(registry, "contimg_late_subbands", "Subbands that came after their group and are not used yet.").Add({});
   Family<Gauge>& calibration_left =
-      AddGauge(registry, "contimg_calibration_hours_until_expiry",
-               "Hours for which tables of each kind serve after the latest observation; 0: none does.");
-  Family<Gauge>& calibration_age = AddGauge(registry, "contimg_calibration_age_hours",
+      AddGauge(registry, "contimg_calibration_seconds_until_expiry",
+               "Seconds for which tables of each kind serve after the latest observation; 0: none does.");
+  Family<Gauge>& calibration_age = AddGauge(registry, "contimg_calibration_age_seconds",
                                             "Age of the serving table of each kind at the latest observation.");
   Gauge& calibration_missing =
       AddGauge(registry, "contimg_calibration_missing",
@@ -229,8 +229,8 @@ void Metrics::CalibrationSolved(std::string_view interval, std::string_view outc
 }
 void Metrics::SetCalibration(std::string_view kind, double left_s, double age_s) {
   const prometheus::Labels labels{{"kind", std::string(kind)}};
-  families_->calibration_left.Add(labels).Set(left_s / 3600);
-  families_->calibration_age.Add(labels).Set(age_s / 3600);
+  families_->calibration_left.Add(labels).Set(left_s);
+  families_->calibration_age.Add(labels).Set(age_s);
 }
 void Metrics::SetCalibrationMissing(bool missing) { families_->calibration_missing.Set(missing ? 1 : 0); }
 

@@ -166,7 +166,7 @@ TEST_F(CalibrationInput, ASourceWithoutAFluxDensityIsRefused) {
 }
 
 TEST_F(CalibrationInput, WrongUseIsStatusTwo) {
-  EXPECT_EQ(Solve("").status, 2);                                    // no model
+  EXPECT_EQ(Solve("").status, 2);  // no model
   EXPECT_EQ(Solve("--calibrator 3C286 --kinds K,Q").status, 2);
   EXPECT_EQ(Solve("--calibrator 3C286 --solint 3x").status, 2);
   EXPECT_EQ(Solve("--calibrator 3C286 --solint 2.5int").status, 2);

@@ -96,7 +96,7 @@ class CalibrationTest(DaemonUnderTest, unittest.TestCase):
             trail = self.answer("queue", "show", stamp)
             self.assertIn("awaiting_calibration", trail)
         wait_for(lambda: self.metric("contimg_calibration_missing") == 0, 90, what="the alert ends")
-        self.assertGreater(self.metric('contimg_calibration_hours_until_expiry{kind="BP"}'), 23)
+        self.assertGreater(self.metric('contimg_calibration_seconds_until_expiry{kind="BP"}'), 23 * 3600)
         self.assertEqual(self.metric('contimg_calibration_solves_total{interval="24h",outcome="passed"}'), 1)
         # The source has its flux in the image of the tile that was solved.
         day = self.bright[0][:10]

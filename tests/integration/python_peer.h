@@ -31,8 +31,12 @@ inline std::string Quoted(const std::string& argument) {
   return quoted + "'";
 }
 
+// Says why not: a test that is skipped must not look as if its peer were missing when it only failed to start.
 inline bool HavePythonPeer(const std::string& module) {
-  return RunCommand("/usr/bin/python3 -c " + Quoted("import " + module)).status == 0;
+  const PeerResult found = RunCommand("/usr/bin/python3 -c " + Quoted("import " + module));
+  if (found.status != 0)
+    std::printf("no python peer %s: status %d\n%s", module.c_str(), found.status, found.output.c_str());
+  return found.status == 0;
 }
 
 // `script` lies in tests/integration.

@@ -394,7 +394,7 @@ TEST_F(CalibrationSchedulerTest, ShowsWhatIsMissing) {
   Released();
   const std::string before = metrics_.Serialize();
   EXPECT_NE(before.find("contimg_calibration_missing 1"), std::string::npos);
-  EXPECT_NE(before.find("contimg_calibration_hours_until_expiry{kind=\"BP\"} 0\n"), std::string::npos);
+  EXPECT_NE(before.find("contimg_calibration_seconds_until_expiry{kind=\"BP\"} 0\n"), std::string::npos);
   const auto row = Group(1);
   Finish(row, Solve(Plan(row)));
   for (const auto& [id, release] : Released()) {
@@ -409,9 +409,9 @@ TEST_F(CalibrationSchedulerTest, ShowsWhatIsMissing) {
   Released();
   const std::string after = metrics_.Serialize();
   EXPECT_NE(after.find("contimg_calibration_missing 0"), std::string::npos) << after;
-  const std::string expiry = "contimg_calibration_hours_until_expiry{kind=\"BP\"} ";
+  const std::string expiry = "contimg_calibration_seconds_until_expiry{kind=\"BP\"} ";
   ASSERT_NE(after.find(expiry), std::string::npos) << after;
-  EXPECT_NEAR(std::stod(after.substr(after.find(expiry) + expiry.size())), 24, 0.05);
+  EXPECT_NEAR(std::stod(after.substr(after.find(expiry) + expiry.size())), 86400, 180);
   EXPECT_NE(after.find("contimg_calibration_solves_total{interval=\"24h\",outcome=\"passed\"} 1"), std::string::npos);
   EXPECT_TRUE(scheduler_->Troubles().empty());
 }
