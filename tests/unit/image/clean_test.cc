@@ -108,6 +108,39 @@ TEST(Clean, AutoMaskKeepsComponentsWhereTheyStoodAtTheMaskLevel) {
   EXPECT_NEAR(run.FluxNear(60, 31, 2), 0.4, 5 * kNoise);
 }
 
+// Whatever the model: an even background of ± 0.1 mJy, an rms of 0.14826 mJy, and one peak.
+class OnePeakLeft : public MajorCycle {
+ public:
+  explicit OnePeakLeft(double peak_jy) : peak_jy_(peak_jy) {}
+  void Residual(ArrayView<const float, 2>, ArrayView<float, 2> residual) override {
+    for (std::size_t i = 0; i < residual.size(); ++i) residual.data()[i] = i % 2 == 0 ? 1e-4F : -1e-4F;
+    residual(40, 30) = static_cast<float>(peak_jy_);
+  }
+
+ private:
+  double peak_jy_;
+};
+
+TEST(Clean, AutomaticLevelIsReachedWithinAQuarterOfIt) {
+  constexpr double kLevel = 5 * 1.4826e-4;
+  CleanSettings settings;
+  settings.auto_mask = 0;
+  settings.auto_threshold = 5;
+  settings.major_gain = 1;  // the first minor cycle goes down to the level
+  settings.max_major_cycles = 3;
+  const auto cycles = [&](double peak_jy) {
+    OnePeakLeft left(peak_jy);
+    const CleanReport report = Imaging(kSky, 2e-3)(settings, &left);
+    EXPECT_EQ(report.stop, report.cycles.size() < 3 ? CleanStop::kThreshold : CleanStop::kMajorCycles);
+    return report.cycles.size();
+  };
+  EXPECT_EQ(cycles(1.2 * kLevel), 1U);  // another major cycle for so little is not worth it
+  EXPECT_EQ(cycles(1.3 * kLevel), 3U);
+  // A level that the user gives in janskys is meant.
+  settings.threshold_jy = kLevel * 1.1;
+  EXPECT_EQ(cycles(1.2 * kLevel), 3U);
+}
+
 TEST(Clean, UserMaskBoundsComponents) {
   Imaging run(kSky);
   run.mask.assign(kN * kN, 0);
