@@ -108,12 +108,14 @@ TEST(Clean, AutoMaskKeepsComponentsWhereTheyStoodAtTheMaskLevel) {
   EXPECT_NEAR(run.FluxNear(60, 31, 2), 0.4, 5 * kNoise);
 }
 
-// Whatever the model: an even background of ± 0.1 mJy, an rms of 0.14826 mJy, and one peak.
+// Whatever the model: values spread evenly over ± 0.1 mJy, whose median absolute deviation is 0.05 mJy, and one peak.
 class OnePeakLeft : public MajorCycle {
  public:
   explicit OnePeakLeft(double peak_jy) : peak_jy_(peak_jy) {}
   void Residual(ArrayView<const float, 2>, ArrayView<float, 2> residual) override {
-    for (std::size_t i = 0; i < residual.size(); ++i) residual.data()[i] = i % 2 == 0 ? 1e-4F : -1e-4F;
+    for (std::size_t i = 0; i < residual.size(); ++i) {
+      residual.data()[i] = 1e-7F * (static_cast<float>(i * 7919 % 2001) - 1000);
+    }
     residual(40, 30) = static_cast<float>(peak_jy_);
   }
 
@@ -122,7 +124,7 @@ class OnePeakLeft : public MajorCycle {
 };
 
 TEST(Clean, AutomaticLevelIsReachedWithinAQuarterOfIt) {
-  constexpr double kLevel = 5 * 1.4826e-4;
+  constexpr double kLevel = 5 * 1.4826 * 5e-5;
   CleanSettings settings;
   settings.auto_mask = 0;
   settings.auto_threshold = 5;
