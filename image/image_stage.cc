@@ -54,8 +54,8 @@ class OneBandMajorCycle : public MajorCycle {
  public:
   OneBandMajorCycle(const MeasurementOperator& op, const SourceVariation* variation) : op_(op), variation_(variation) {}
   void SetComponents(const std::vector<CleanComponent>& components, double rms_jy) override {
-    // The side lobes of a deviation are a few per cent of it: below the rms it does not matter.
-    if (variation_ != nullptr) varying_ = variation_->Of(components, rms_jy);
+    // The side lobes of a deviation are a few per cent of it: below three times the rms it does not matter.
+    if (variation_ != nullptr) varying_ = variation_->Of(components, 3 * rms_jy);
   }
   void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
     op_.Residual(model, varying_, residual);
