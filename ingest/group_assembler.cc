@@ -78,9 +78,17 @@ const AssembledGroup* GroupAssembler::Find(GroupKey key) const {
   return at == groups_.end() ? nullptr : &at->second;
 }
 
+void GroupAssembler::SetPhase(AssembledGroup& group, GroupPhase phase) {
+  group.phase = phase;
+  collecting_.erase(group.key);
+  closed_.erase(group.key);
+  if (phase == GroupPhase::kCollecting) collecting_.insert(group.key);
+  if (phase == GroupPhase::kReady || phase == GroupPhase::kIncomplete) closed_.insert(group.key);
+}
+
 std::optional<Decision> GroupAssembler::CloseIfComplete(AssembledGroup& group) {
   if (static_cast<int>(group.subbands.size()) < rules_.expected_subbands) return std::nullopt;
-  group.phase = GroupPhase::kReady;
+  SetPhase(group, GroupPhase::kReady);
   return Decision{DecisionKind::kComplete, group.key, std::nullopt, Census(group)};
 }
 
@@ -110,7 +118,7 @@ std::vector<Decision> GroupAssembler::Add(const SubbandFile& file, double now, c
     if (same(*twin, file)) {
       return {{DecisionKind::kDuplicate, group->key, file, fmt::format("{} repeats {}", name, twin_name)}};
     }
-    if (group->phase == GroupPhase::kCollecting) group->phase = GroupPhase::kHeld;
+    if (group->phase == GroupPhase::kCollecting) SetPhase(*group, GroupPhase::kHeld);
     return {{DecisionKind::kConflict, group->key, file,
              fmt::format("{} has the subband and times of {} but other content", name, twin_name)}};
   }
@@ -141,14 +149,20 @@ std::vector<Decision> GroupAssembler::Add(const SubbandFile& file, double now, c
 }
 
 std::vector<Decision> GroupAssembler::Advance(double now) {
-  std::vector<Decision> decisions;
-  for (const auto& [start, key] : by_start_) {
+  std::vector<AssembledGroup*> due;
+  for (const GroupKey key : collecting_) {
     AssembledGroup& group = groups_.at(key);
-    if (group.phase != GroupPhase::kCollecting || group.deadline > now) continue;
-    const bool enough = static_cast<int>(group.subbands.size()) >= rules_.min_subbands;
-    group.phase = enough ? GroupPhase::kReady : GroupPhase::kIncomplete;
-    decisions.push_back({enough ? DecisionKind::kPartial : DecisionKind::kIncomplete, key, std::nullopt,
-                         fmt::format("deadline passed with {} ({} needed)", Census(group), rules_.min_subbands)});
+    if (group.deadline <= now) due.push_back(&group);
+  }
+  std::stable_sort(due.begin(), due.end(), [](const AssembledGroup* a, const AssembledGroup* b) {
+    return a->axis.first_mjd_s < b->axis.first_mjd_s;
+  });
+  std::vector<Decision> decisions;
+  for (AssembledGroup* group : due) {
+    const bool enough = static_cast<int>(group->subbands.size()) >= rules_.min_subbands;
+    SetPhase(*group, enough ? GroupPhase::kReady : GroupPhase::kIncomplete);
+    decisions.push_back({enough ? DecisionKind::kPartial : DecisionKind::kIncomplete, group->key, std::nullopt,
+                         fmt::format("deadline passed with {} ({} needed)", Census(*group), rules_.min_subbands)});
   }
   ForgetOldest();
   return decisions;
@@ -156,9 +170,9 @@ std::vector<Decision> GroupAssembler::Advance(double now) {
 
 std::optional<double> GroupAssembler::NextDeadline() const {
   std::optional<double> next;
-  for (const auto& [key, group] : groups_) {
-    if (group.phase != GroupPhase::kCollecting) continue;
-    if (!next || group.deadline < *next) next = group.deadline;
+  for (const GroupKey key : collecting_) {
+    const double deadline = groups_.at(key).deadline;
+    if (!next || deadline < *next) next = deadline;
   }
   return next;
 }
@@ -167,7 +181,8 @@ GroupKey GroupAssembler::Restore(AssembledGroup group) {
   const GroupKey key = next_key_++;
   group.key = key;
   by_start_.emplace(group.axis.first_mjd_s, key);
-  groups_.emplace(key, std::move(group));
+  AssembledGroup& kept = groups_.emplace(key, std::move(group)).first->second;
+  SetPhase(kept, kept.phase);
   return key;
 }
 
@@ -175,7 +190,7 @@ std::vector<Decision> GroupAssembler::Release(GroupKey key, double deadline) {
   const auto at = groups_.find(key);
   if (at == groups_.end() || at->second.phase != GroupPhase::kHeld) return {};
   AssembledGroup& group = at->second;
-  group.phase = GroupPhase::kCollecting;
+  SetPhase(group, GroupPhase::kCollecting);
   group.deadline = deadline;
   if (auto complete = CloseIfComplete(group)) return {*complete};
   return {};
@@ -183,7 +198,7 @@ std::vector<Decision> GroupAssembler::Release(GroupKey key, double deadline) {
 
 void GroupAssembler::Hold(GroupKey key) {
   const auto at = groups_.find(key);
-  if (at != groups_.end() && at->second.phase == GroupPhase::kCollecting) at->second.phase = GroupPhase::kHeld;
+  if (at != groups_.end() && at->second.phase == GroupPhase::kCollecting) SetPhase(at->second, GroupPhase::kHeld);
 }
 
 std::vector<GroupKey> GroupAssembler::Open() const {
@@ -196,7 +211,7 @@ std::vector<GroupKey> GroupAssembler::Open() const {
 
 void GroupAssembler::Close(GroupKey key) {
   const auto at = groups_.find(key);
-  if (at != groups_.end()) at->second.phase = GroupPhase::kReady;
+  if (at != groups_.end()) SetPhase(at->second, GroupPhase::kReady);
 }
 
 void GroupAssembler::Forget(GroupKey key) {
@@ -209,23 +224,13 @@ void GroupAssembler::Forget(GroupKey key) {
       break;
     }
   }
+  collecting_.erase(key);
+  closed_.erase(key);
   groups_.erase(at);
 }
 
-std::size_t GroupAssembler::n_collecting() const {
-  return static_cast<std::size_t>(std::count_if(
-      groups_.begin(), groups_.end(), [](const auto& entry) { return entry.second.phase == GroupPhase::kCollecting; }));
-}
-
 void GroupAssembler::ForgetOldest() {
-  std::size_t n_closed = groups_.size() - n_collecting();
-  for (auto at = groups_.begin(); at != groups_.end() && n_closed > rules_.remembered_groups;) {
-    const auto here = at++;
-    if (here->second.phase == GroupPhase::kReady || here->second.phase == GroupPhase::kIncomplete) {
-      Forget(here->first);
-      --n_closed;
-    }
-  }
+  while (closed_.size() > rules_.remembered_groups) Forget(*closed_.begin());
 }
 
 }  // namespace contimg::ingest

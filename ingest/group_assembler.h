@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -117,10 +118,11 @@ class GroupAssembler {
 
   // New rules apply to later decisions; deadlines of collecting groups stay.
   void SetRules(const AssemblyRules& rules) { rules_ = rules; }
-  std::size_t n_collecting() const;
+  std::size_t n_collecting() const { return collecting_.size(); }
 
  private:
   AssembledGroup* FindMutable(const TimeAxis& axis);
+  void SetPhase(AssembledGroup& group, GroupPhase phase);
   std::optional<Decision> CloseIfComplete(AssembledGroup& group);
   std::string Census(const AssembledGroup& group) const;
   void ForgetOldest();
@@ -129,6 +131,9 @@ class GroupAssembler {
   GroupKey next_key_ = 1;
   std::map<GroupKey, AssembledGroup> groups_;
   std::multimap<double, GroupKey> by_start_;  // axis.first_mjd_s → key
+  // By phase, so that time passes without a look at every group: those that collect, and those that are closed (ready
+  // or incomplete).
+  std::set<GroupKey> collecting_, closed_;
 };
 
 }  // namespace contimg::ingest

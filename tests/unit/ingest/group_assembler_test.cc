@@ -147,6 +147,19 @@ TEST(GroupAssembler, ForgetsOnlyClosedGroups) {
   EXPECT_NE(assembler.Find(MakeFile(9, 0).axis), nullptr);
 }
 
+TEST(GroupAssembler, HeldGroupsDoNotCrowdOutClosedOnes) {
+  GroupAssembler assembler({.expected_subbands = 2, .remembered_groups = 2});
+  for (int tile = 0; tile < 3; ++tile) {
+    assembler.Add(MakeFile(tile, 0), 0, SameSize);
+    assembler.Add(MakeFile(tile, 0, 0, 999), 0, SameSize);  // a conflict
+  }
+  for (int subband = 0; subband < 2; ++subband) assembler.Add(MakeFile(9, subband), 0, SameSize);
+  assembler.Advance(1);
+  EXPECT_EQ(assembler.n_collecting(), 0U);
+  EXPECT_THAT(assembler.Open(), ::testing::SizeIs(3));
+  EXPECT_NE(assembler.Find(MakeFile(9, 0).axis), nullptr);
+}
+
 TEST(GroupAssembler, NextDeadlineIsTheEarliestOfTheCollectingGroups) {
   GroupAssembler assembler({.expected_subbands = 2, .deadline_s = 10});
   EXPECT_FALSE(assembler.NextDeadline());
