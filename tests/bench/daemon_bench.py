@@ -12,6 +12,7 @@ import os
 import pathlib
 import resource
 import shutil
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -23,7 +24,7 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve().parents[2]
 SPACING_S = 309
 FIRST = 1735689600  # 2025-01-01
-STATES = ["awaiting_calibration", "dead", "held", "cancelled"]
+STATES = ["dead", "held", "cancelled"]  # of groups that rest; the others are done
 
 
 def iso(unix_s):
@@ -33,11 +34,11 @@ def iso(unix_s):
 class Bench:
     def __init__(self, args):
         self.args = args
-        self.root = pathlib.Path(args.workdir or tempfile.mkdtemp(prefix="contimg-bench-", dir=HERE / "build"))
+        self.root = pathlib.Path(args.workdir or tempfile.mkdtemp(prefix="contimg-bench-", dir=HERE / "build")).resolve()
         self.incoming = self.root / "scratch/incoming"
         self.incoming.mkdir(parents=True, exist_ok=True)
         (self.root / "state").mkdir(exist_ok=True)
-        self.contimg, self.stream = (str(pathlib.Path(args.bin).resolve() / name) for name in ("contimg", "contimg-stream"))
+        self.program, self.stream = (str(pathlib.Path(args.bin).resolve() / name) for name in ("contimg", "contimg-stream"))
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONTIMG_")}
         self.environment.update(
             CONTIMG_SCRATCH_DIR=str(self.root / "scratch"), CONTIMG_STATE_DIR=str(self.root / "state"),
@@ -47,6 +48,7 @@ class Bench:
             CONTIMG_DISK_WARN_FREE_BYTES="1000000", CONTIMG_DISK_CRITICAL_FREE_BYTES="500000",
             CONTIMG_DISK_WARN_USED_FRACTION="0.999", CONTIMG_DISK_CRITICAL_USED_FRACTION="0.9999")
         self.missed = []
+        self.daemon = None
 
     def say(self, name, value, limit=None, unit="s", more=""):
         verdict = more
@@ -69,12 +71,14 @@ class Bench:
         if database.execute("SELECT count(*) FROM groups").fetchone()[0] >= self.args.groups:
             return
         database.execute("DELETE FROM groups")
+        products = sqlite3.connect(self.root / "state/products.sqlite3")
+        products.execute("PRAGMA synchronous = OFF")
         groups, files, events = [], [], []
         for i in range(self.args.groups):
             at = FIRST + SPACING_S * i
             name = iso(at)
             state = "done" if i % 100 < 90 else STATES[i % len(STATES)]
-            bad = state == "dead"  # nothing is ready or failed: the idle daemon has nothing to start
+            bad = state == "dead"
             groups.append((name, state, 0, 1, at, "io" if bad else None,
                            "no space is left on the device" if bad else "", 16, 16, 60676.0, 60676.1, at, at, at, at, at,
                            "local", "process 1 1", "", 0, "image", 1, '{"convert":3.1,"flag":2.9,"image":9.7}'))
@@ -84,6 +88,10 @@ class Bench:
                 events.append((at, name, "file", "", "", "watcher", f"sb{subband:02d} present {path}"))
             for before, after in (("", "collecting"), ("collecting", "ready"), ("ready", "running"), ("running", state)):
                 events.append((at, name, "state", before, after, "runner", "attempt 1"))
+            if state == "done":  # its Measurement Set has made room for newer ones
+                path = f"{self.root}/scratch/ms/science/{name[:10]}/{name}.ms"
+                products.execute("INSERT INTO products VALUES (NULL,'science_ms',?,?,60676.0,60676.1,NULL,NULL,4400000000,"
+                                 "'','{}','','removed','',NULL,?,?)", (path, name, at, at))
             if len(groups) == 2000 or i + 1 == self.args.groups:
                 database.executemany(f"INSERT INTO groups VALUES ({','.join('?' * 23)})", groups)
                 database.executemany("INSERT INTO subband_files VALUES (?,?,?,?,?,?,?,?)", files)
@@ -92,28 +100,39 @@ class Bench:
                 groups, files, events = [], [], []
         database.commit()
         database.close()
+        products.commit()
+        products.close()
 
     # --- commands ----------------------------------------------------------------------------------------------------
-    def timed(self, *words):
+    def contimg(self, *words):
+        done = subprocess.run([self.program, *words], env=self.environment, capture_output=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"contimg {' '.join(words)}: {done.stderr.decode()}")
+        return done.stdout
+
+    def timed(self, *words, each=None):
+        """Runs it so often as asked. With `each`, a list as long: {} in a word is the run's own, for commands that
+        change what they are given."""
         walls, cpus = [], []
-        for _ in range(self.args.runs):
+        for run in range(self.args.runs):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             begun = time.perf_counter()
-            done = subprocess.run([self.contimg, *words], env=self.environment, capture_output=True, check=False)
+            answer = self.contimg(*(word.format(each[run]) if each else word for word in words))
             walls.append(time.perf_counter() - begun)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-            if done.returncode != 0:
-                sys.exit(f"contimg {' '.join(words)}: {done.stderr.decode()}")
-        self.say(f"contimg {' '.join(words)} [{len(done.stdout)} bytes]"[:58], statistics.median(walls), 0.2,
+        self.say(f"contimg {' '.join(words)} [{len(answer)} bytes]".replace("{}", "GROUP").replace("{0[0]}", "DAY")
+                 .replace("{0[1]}", "DAY")[:58], statistics.median(walls), 0.2,
                  more=f"  {statistics.median(cpus):.3f} s of processor time")
-        return done.stdout
+        return answer
 
     def commands(self):
         middle = self.args.groups // 2
         one = iso(FIRST + SPACING_S * (middle - middle % 100 + 3))  # done
-        dead, held = (self.database().execute("SELECT id FROM groups WHERE state = ? LIMIT 1 OFFSET 20", (state,))
-                      .fetchone()[0] for state in ("dead", "held"))
+        dead = [row[0] for row in self.database().execute(
+            "SELECT id FROM groups WHERE state = 'dead' ORDER BY id LIMIT ? OFFSET 20", (self.args.runs,))]
+        weeks = [time.strftime("%Y-%m-%d", time.gmtime(FIRST + (150 + 7 * run) * 86400)) for run in
+                 range(self.args.runs + 1)]
         print(f"-- commands: medians of {self.args.runs} runs, wall time")
         self.timed("--version")
         self.timed("queue", "list")
@@ -126,12 +145,14 @@ class Bench:
         self.timed("queue", "list", "--from", "2025-06-01", "--before", "2025-06-02", "--json")
         self.timed("queue", "show", one)
         self.timed("queue", "show", one, "--json", "--events", "0")
-        self.timed("queue", "requeue", dead)
-        self.timed("queue", "hold", dead)
-        self.timed("queue", "release", held)
-        self.timed("queue", "priority", dead, "--to", "3")
-        self.timed("queue", "cancel", held)
-        self.timed("queue", "requeue", "--failed", "--from", "2025-06-01", "--before", "2025-06-08")
+        self.timed("queue", "requeue", "{}", each=dead)  # ready
+        self.timed("queue", "hold", "{}", each=dead)
+        self.timed("queue", "release", "{}", each=dead)  # ready again
+        self.timed("queue", "priority", "{}", "--to", "3", each=dead)
+        self.timed("queue", "cancel", "{}", each=dead)
+        self.timed("queue", "requeue", "--failed", "--from", "{0[0]}", "--before", "{0[1]}",
+                   each=list(zip(weeks, weeks[1:])))
+        self.contimg("queue", "cancel", "--state", "ready")  # their files do not exist
         self.timed("status")
         self.timed("status", "--json")
 
@@ -155,8 +176,10 @@ class Bench:
             return answer.read()
 
     def stop(self):
-        self.daemon.terminate()
-        self.daemon.wait()
+        if self.daemon is not None:
+            self.daemon.terminate()
+            self.daemon.wait()
+            self.daemon = None
 
     def usage(self):
         fields = pathlib.Path(f"/proc/{self.daemon.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -165,9 +188,21 @@ class Bench:
                       pathlib.Path(f"/proc/{self.daemon.pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
         return cpu, memory / 1024
 
+    def is_idle(self):
+        """Nothing to do, and what is done once at the start is over."""
+        status = json.loads(self.get("/api/v1/status"))
+        waiting = sum(status["groups"].get(state, 0) for state in ("collecting", "ready", "running", "failed"))
+        return (status["incoming"]["caught_up"] and not status["comparing_records"] and not status["jobs"] and
+                waiting == 0 and len(status["directories"]) == 5)
+
     def idle(self):
         self.say("daemon: start to first answer", self.start())
-        time.sleep(8)  # the first looks at directories, disks and products
+        begun = time.perf_counter()
+        while not self.is_idle():
+            if time.perf_counter() - begun > 300:
+                sys.exit(f"the daemon did not become idle: {self.get('/api/v1/status').decode()}")
+            time.sleep(0.2)
+        self.say("daemon: start to all records compared with products", time.perf_counter() - begun)
         before, begun = self.usage()[0], time.perf_counter()
         time.sleep(self.args.idle)
         cpu, memory = self.usage()
@@ -184,7 +219,7 @@ class Bench:
     def flow(self):
         pool = self.root / "pool"
         if not pool.exists():
-            subprocess.run([self.contimg, "simulate", "--out", str(pool), "--truth", str(self.root / "truth"), "--tiles",
+            subprocess.run([self.program, "simulate", "--out", str(pool), "--truth", str(self.root / "truth"), "--tiles",
                             str(self.args.flow), "--antennas", "4", "--integrations", "2", "--channels", "4", "--quiet"],
                            env=self.environment, check=True)
         stamps = sorted({path.name.split("_sb")[0] for path in pool.glob("*.hdf5")})
@@ -225,6 +260,7 @@ def main():
     parser.add_argument("--flow", type=int, default=20, help="groups sent through")
     parser.add_argument("--workdir", help="kept, and taken up again with its database; default: a temporary one")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up as the end does
     bench = Bench(args)
     print(f"load before: {os.getloadavg()[0]:.2f}; {os.cpu_count()} processors; {args.groups} groups", flush=True)
     try:
@@ -235,8 +271,8 @@ def main():
         print("-- daemon")
         bench.idle()
         bench.flow()
-        bench.stop()
     finally:
+        bench.stop()
         if not args.workdir:
             shutil.rmtree(bench.root)
     if bench.missed:
