@@ -20,6 +20,7 @@
 #include "config/telescope.h"
 #include "convert/phase.h"
 #include "state/source_store.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg {
 namespace {
@@ -170,10 +171,9 @@ BENCHMARK(BM_SolveHourlyGain)->Unit(benchmark::kMillisecond)->UseRealTime()->Ite
 // Sources within 2 degrees of random directions, among two million with NVSS's counts (a field holds about 600 of
 // them).
 void BM_ConeSearch(benchmark::State& state) {
-  std::string folder = (std::filesystem::temp_directory_path() / "contimg-bench-XXXXXX").string();
-  if (mkdtemp(folder.data()) == nullptr) return state.SkipWithError("no temporary folder");
+  const TemporaryFolder folder("bench");
   {
-    state::SourceStore store(folder + "/sources.sqlite3");
+    state::SourceStore store(folder / "sources.sqlite3");
     std::mt19937 random(4);
     std::uniform_real_distribution<double> unit(0, 1);
     std::vector<state::SourceRow> rows(2000000);
@@ -197,7 +197,6 @@ void BM_ConeSearch(benchmark::State& state) {
     state.counters["worst_ms"] = 1e3 * worst;
     state.counters["sources"] = static_cast<double>(found) / static_cast<double>(searches);
   }
-  std::filesystem::remove_all(folder);
 }
 BENCHMARK(BM_ConeSearch)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(200);
 

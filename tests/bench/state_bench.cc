@@ -2,7 +2,6 @@
 // 2 million catalogue sources (cone search of 2° < 10 ms).
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <memory>
@@ -11,6 +10,7 @@
 #include "config/time.h"
 #include "state/group_store.h"
 #include "state/source_store.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::state {
 namespace {
@@ -18,16 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path& Directory() {
-  struct Holder {
-    Holder() {
-      std::string name = (fs::temp_directory_path() / "contimg-bench-XXXXXX").string();
-      path = ::mkdtemp(name.data());
-    }
-    ~Holder() { fs::remove_all(path); }
-    fs::path path;
-  };
-  static const Holder holder;
-  return holder.path;
+  static const TemporaryFolder folder("bench");
+  return folder.path();
 }
 
 // A year of groups: most done, some in every other state, 16 files each.

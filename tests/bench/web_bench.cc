@@ -1,13 +1,13 @@
 // The web pages over a database of 100 000 groups (each page < 50 ms), as the daemon's web thread makes them.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "config/time.h"
 #include "ops/web/web.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::ops {
 namespace {
@@ -19,8 +19,6 @@ constexpr int kGroups = 100000, kImages = 20000, kTables = 9000;
 // A year of groups with files, 20 000 imaged tiles with ten products each, a year of hourly gains.
 struct Year {
   Year() {
-    std::string name = (fs::temp_directory_path() / "contimg-bench-XXXXXX").string();
-    base = ::mkdtemp(name.data());
     roots.scratch = base;
     roots.state = base / "state";
     roots.input = base / "incoming";
@@ -100,9 +98,9 @@ struct Year {
     web->view().SetStatus({{"ready", true}, {"dispatch_allowed", true}, {"troubles", nlohmann::json::array()}},
                           now.unix_s());
   }
-  ~Year() { fs::remove_all(base); }
 
-  fs::path base;
+  TemporaryFolder folder{"bench"};
+  const fs::path base = folder.path();
   DirectoryRoots roots;
   UtcTime now;
   std::string newest;

@@ -15,6 +15,7 @@
 #include "config/error.h"
 #include "ingest/uvh5_reader.h"
 #include "tests/fuzz/targets.h"
+#include "tests/temporary_folder.h"
 #include "tests/unit/ingest/uvh5_fixture.h"
 
 namespace contimg::fuzz {
@@ -82,7 +83,7 @@ class Choices {
 };
 
 std::vector<char> SoundFile(bool four_products) {
-  const ingest::testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   Uvh5Fixture fixture;
   if (four_products) fixture.polarisations = {-5, -7, -8, -6};
   const std::filesystem::path path = fixture.Write(folder.path());
@@ -198,7 +199,7 @@ void CheckTile(const ingest::TileInput& tile) {
 
 void FuzzUvh5(const std::uint8_t* data, std::size_t size) {
   static const std::array<std::vector<char>, 2> kSound{SoundFile(false), SoundFile(true)};
-  static const ingest::testing::TemporaryFolder folder;
+  static const TemporaryFolder folder;
   static const std::filesystem::path path = folder.path() / "2025-10-13T13:28:03_sb03.hdf5";
   Choices choices(data, size);
   std::vector<char> image = kSound[choices.Byte() % 2];

@@ -1,8 +1,11 @@
 // `contimg solve`, `apply`, `predict` and `catalog` given what they must not swallow: a clear error or flagged
 // solutions, never a gain of 1 passed off as solved.
+#include <optional>
+
 #include "calibrate/casacore/calibration_table.h"
 #include "convert/measurement_set_reader.h"
 #include "tests/integration/calibration_tool.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg {
 namespace {
@@ -13,14 +16,15 @@ using calibrate::SolutionSet;
 class CalibrationInput : public CalibrationTest {
  protected:
   static void SetUpTestSuite() {
-    tile_ = MakeFolder("tile");
+    tile_folder_.emplace("tile");
+    tile_ = tile_folder_->path();
     MakeTile(tile_,
              "--antennas 12 --channels 8 --integrations 6 --calibrator 20 --gains 0.2,180 --delays 10 --bandpass 0.05");
     solved_ = Run("solve " + Quoted((tile_ / "x.ms").string()) + " --out " + Quoted((tile_ / "cal").string()) +
                       " --catalog " + Quoted((tile_ / "sky.csv").string()) + " --minuv 0",
                   tile_);
   }
-  static void TearDownTestSuite() { fs::remove_all(tile_); }
+  static void TearDownTestSuite() { tile_folder_.reset(); }
   void SetUp() override {
     CalibrationTest::SetUp();
     if (!HavePythonPeer("casacore.tables")) GTEST_SKIP() << "needs python3-casacore";
@@ -70,6 +74,7 @@ class CalibrationInput : public CalibrationTest {
   }
 
   static constexpr const char* kTables[] = {"cal.kcal", "cal.bpcal", "cal.gpcal"};
+  inline static std::optional<TemporaryFolder> tile_folder_;
   inline static fs::path tile_;
   inline static ToolResult solved_;
 };

@@ -1,5 +1,6 @@
 // Our calibration tables through python3-casacore, and real tables of the telescope by both readers.
 #include "calibrate/casacore/calibration_table.h"
+#include "tests/temporary_folder.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -44,8 +45,8 @@ TEST(CalibrationTablePeers, PythonCasacoreReadsWhatWeWrite) {
     s.snr[i] = 7;
     s.flag[i] = i == 5 ? kFlagged : kSolved;
   }
-  const fs::path path = fs::temp_directory_path() / ("contimg-peer-" + std::to_string(::getpid()) + ".bpcal");
-  fs::remove_all(path);
+  const TemporaryFolder folder("peer");
+  const fs::path path = folder / "x.bpcal";
   WriteCalibrationTable(s, path);
   const std::string output =
       RunPython("import casacore.tables as t; x=t.table('" + path.string() +
@@ -53,7 +54,6 @@ TEST(CalibrationTablePeers, PythonCasacoreReadsWhatWeWrite) {
                 "print(x.info()['subType'],x.nrows(),c.shape,f.sum(),c[4,1,0],x.getcell('SPECTRAL_WINDOW_ID',4),"
                 "x.getcell('ANTENNA1',4),x.getcell('ANTENNA2',4),t.table('" +
                 path.string() + "/ANTENNA',ack=False).getcol('NAME'))");
-  fs::remove_all(path);
   // Row 4 is window 1, antenna 1; its channel 1 is cell 3: value index (1·4 + 3)·2.
   EXPECT_EQ(output, "B Jones 6 (6, 2, 2) 1 (14+1j) 1 1 1 ['A0', 'A1', 'A2']\n");
 }

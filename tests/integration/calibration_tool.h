@@ -4,18 +4,13 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/convert_tool.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg {
 
 // A folder with a pristine Measurement Set that every test gets a copy of. The suite calls MakeTile first.
 class CalibrationTest : public ::testing::Test {
  protected:
-  static std::filesystem::path MakeFolder(const std::string& name) {
-    std::string pattern = ::testing::TempDir() + "contimg-" + name + "-XXXXXX";
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make " + pattern);
-    return pattern;
-  }
-
   static ToolResult Run(const std::string& words, const std::filesystem::path& root,
                         const std::string& variables = "") {
     const PeerResult run = RunCommand(fmt::format(
@@ -51,11 +46,7 @@ class CalibrationTest : public ::testing::Test {
     return nlohmann::json::parse(FileText(folder / "truth.json"));
   }
 
-  void SetUp() override {
-    root_ = MakeFolder("calibration");
-    std::filesystem::create_directories(root_ / "state");
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
+  void SetUp() override { std::filesystem::create_directories(root_ / "state"); }
 
   std::filesystem::path CopyTile(const std::filesystem::path& folder, const std::string& name = "x.ms") const {
     std::filesystem::copy(folder / "x.ms", root_ / name, std::filesystem::copy_options::recursive);
@@ -73,7 +64,8 @@ class CalibrationTest : public ::testing::Test {
     EXPECT_NE(result.err.find(subject), std::string::npos) << result.err;
   }
 
-  std::filesystem::path root_;
+  TemporaryFolder folder_{"calibration"};
+  const std::filesystem::path root_ = folder_.path();
 };
 
 }  // namespace contimg

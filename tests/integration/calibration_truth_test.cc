@@ -1,8 +1,11 @@
 // Calibration of simulated tiles against their truth, by the commands: errors must be as large as stated, no larger.
 // With CONTIMG_TEST_FULL_TILE set the tiles have the telescope's size (minutes and some 20 GB below TEST_TMPDIR).
+#include <optional>
+
 #include "calibrate/casacore/calibration_table.h"
 #include "convert/measurement_set_reader.h"
 #include "tests/integration/calibration_tool.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg {
 namespace {
@@ -22,10 +25,11 @@ class CalibrationTruth : public CalibrationTest {
   }
 
   static void SetUpTestSuite() {
-    pool_ = MakeFolder("truth");
+    pool_folder_.emplace("truth");
+    pool_ = pool_folder_->path();
     MakeTile(pool_ / "calibrator", Array() + "--calibrator 15");
   }
-  static void TearDownTestSuite() { fs::remove_all(pool_); }
+  static void TearDownTestSuite() { pool_folder_.reset(); }
   void SetUp() override {
     CalibrationTest::SetUp();
     if (!HavePythonPeer("casacore.tables") || !HavePythonPeer("numpy")) {
@@ -55,6 +59,7 @@ class CalibrationTruth : public CalibrationTest {
     return convert::ReadMeasurementSet(root_ / ms, {column, -1, {}}, {});
   }
 
+  inline static std::optional<TemporaryFolder> pool_folder_;
   inline static fs::path pool_;
 };
 

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "tests/integration/convert_tool.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg {
 namespace {
@@ -104,8 +105,8 @@ TEST_F(Failures, UnreadableInputFails) {
 // that the copy to the hidden sibling is hit too.
 TEST_F(Failures, KilledConversionLeavesAllOrNothing) {
   if (!HavePythonPeer("casacore.tables")) GTEST_SKIP() << "needs python3-casacore";
-  std::string shm = "/dev/shm/contimg-kill-XXXXXX";
-  const fs::path stage = mkdtemp(shm.data()) != nullptr ? fs::path(shm) : staging();
+  const TemporaryFolder shm("kill", fs::exists("/dev/shm") ? "/dev/shm" : fs::temp_directory_path());
+  const fs::path& stage = shm.path();
   const fs::path output = out() / "x.ms";
 
   const auto begun = std::chrono::steady_clock::now();
@@ -139,7 +140,6 @@ TEST_F(Failures, KilledConversionLeavesAllOrNothing) {
   std::vector<std::string> outputs;
   for (const auto& entry : fs::directory_iterator(out())) outputs.push_back(entry.path().filename().string());
   EXPECT_EQ(outputs, std::vector<std::string>{"x.ms"});
-  fs::remove_all(shm);
 }
 
 }  // namespace

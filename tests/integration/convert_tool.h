@@ -3,17 +3,18 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "tests/integration/python_peer.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg {
 
@@ -67,21 +68,20 @@ class ConvertTest : public ::testing::Test {
   static constexpr int kRows = 55 * 4 * 16;  // baselines with autocorrelations, integrations, windows
 
   static void SetUpTestSuite() {
-    pool_ = MakeFolder("pool");
+    pool_folder_.emplace("pool");
+    pool_ = pool_folder_->path();
     const PeerResult result = RunCommand(
         fmt::format("{}/contimg simulate --out {} --truth {}/truth --antennas 10 --integrations 4 --channels 8 --quiet",
                     CONTIMG_BIN_DIR, Quoted(pool_.string()), Quoted(pool_.string())));
     ASSERT_EQ(result.status, 0) << result.output;
     ASSERT_EQ(SubbandFiles(pool_).size(), 16u);
   }
-  static void TearDownTestSuite() { std::filesystem::remove_all(pool_); }
+  static void TearDownTestSuite() { pool_folder_.reset(); }
 
   void SetUp() override {
-    root_ = MakeFolder("convert");
     for (const char* name : {"in", "out", "staging"}) std::filesystem::create_directories(root_ / name);
     for (const auto& file : SubbandFiles(pool_)) std::filesystem::copy_file(file, root_ / "in" / file.filename());
   }
-  void TearDown() override { std::filesystem::remove_all(root_); }
 
   std::filesystem::path out() const { return root_ / "out"; }
   std::filesystem::path staging() const { return root_ / "staging"; }
@@ -105,14 +105,10 @@ class ConvertTest : public ::testing::Test {
     EXPECT_EQ(NamesBelow(staging()), std::vector<std::string>());
   }
 
-  static std::filesystem::path MakeFolder(const std::string& name) {
-    std::string pattern = ::testing::TempDir() + "contimg-" + name + "-XXXXXX";
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make " + pattern);
-    return pattern;
-  }
-
+  inline static std::optional<TemporaryFolder> pool_folder_;
   inline static std::filesystem::path pool_;
-  std::filesystem::path root_;
+  TemporaryFolder folder_{"convert"};
+  const std::filesystem::path root_ = folder_.path();
 };
 
 }  // namespace contimg

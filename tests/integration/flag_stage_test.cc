@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "convert/convert_stage.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::calibrate {
 namespace {
@@ -22,9 +23,6 @@ class FlagMeasurementSet : public ::testing::Test {
     const char* root = std::getenv("CONTIMG_TEST_DATA");
     const fs::path data = fs::path(root != nullptr ? root : CONTIMG_SOURCE_DIR "/../shared/data") / "vla-3c286-uvh5";
     if (!fs::exists(data)) GTEST_SKIP() << data << " is absent";
-    std::string name = (fs::temp_directory_path() / "contimg_flag_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    dir_ = name;
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(data)) {
       if (entry.path().extension() == ".hdf5") files.push_back(entry.path());
@@ -35,9 +33,6 @@ class FlagMeasurementSet : public ::testing::Test {
     options.expected_subbands = 0;
     options.durable = false;
     convert::ConvertGroup(files, options, {});
-  }
-  void TearDown() override {
-    if (!dir_.empty()) fs::remove_all(dir_);
   }
 
   fs::path Path() const { return dir_ / "x.ms"; }
@@ -57,7 +52,8 @@ class FlagMeasurementSet : public ::testing::Test {
     return fraction;
   }
 
-  fs::path dir_;
+  TemporaryFolder folder_{"flag"};
+  const fs::path dir_ = folder_.path();
 };
 
 TEST_F(FlagMeasurementSet, WritesTheFlagsItReports) {

@@ -3,8 +3,10 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "tests/integration/convert_tool.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg {
 namespace {
@@ -20,7 +22,8 @@ constexpr const char* kSmall = " --size 512 --cell 5 --minuv 0 --robust 0 --log-
 class ImageCommand : public ConvertTest {
  protected:
   static void SetUpTestSuite() {
-    shared_ = MakeFolder("image");
+    shared_folder_.emplace("image");
+    shared_ = shared_folder_->path();
     const std::string tool = std::string(CONTIMG_BIN_DIR) + "/contimg ", ms = Quoted((shared_ / "tile.ms").string());
     const std::string sources = "--source 150.0,16.0,3,0 --source 150.18,16.12,1,0 --source 149.8,15.85,1.5,0 ";
     const auto run = [&](const std::string& command) {
@@ -41,9 +44,8 @@ class ImageCommand : public ConvertTest {
         run(tool + "apply " + ms + " --tables " + Quoted(table + ".bpcal") + " " + Quoted(table + ".gpcal") + quiet);
     ASSERT_TRUE(ready_);
   }
-  static void TearDownTestSuite() { fs::remove_all(shared_); }
+  static void TearDownTestSuite() { shared_folder_.reset(); }
   void SetUp() override {
-    root_ = MakeFolder("image-run");
     for (const char* name : {"out", "staging"}) fs::create_directories(root_ / name);
     ASSERT_TRUE(ready_);
   }
@@ -76,6 +78,7 @@ class ImageCommand : public ConvertTest {
   }
   ToolResult Inspect(const std::string& words) { return Contimg("inspect " + words); }
 
+  inline static std::optional<TemporaryFolder> shared_folder_;
   inline static fs::path shared_;
   inline static bool ready_ = false;
 };

@@ -1,10 +1,12 @@
 // `contimg image` on a simulated drift scan: sources as bright as the simulator made them, where it put them; dirty
 // images equal to wsclean's.
 #include <cmath>
+#include <optional>
 
 #include "config/time.h"
 #include "image/sky_coordinates.h"
 #include "tests/integration/convert_tool.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg {
 namespace {
@@ -15,7 +17,8 @@ namespace fs = std::filesystem;
 class Imaging : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = ConvertFolder();
+    temporary_.emplace("imaging");
+    folder_ = temporary_->path();
     // Degrees from the centre, Jy; all within the half-power beam, where one flat spectrum describes what is seen.
     constexpr double kSky[][3] = {{0.103, 0.052, 1.0},   {-0.391, 0.218, 0.8}, {0.611, -0.387, 1.5},
                                   {-0.702, -0.713, 2.0}, {0.987, 0.843, 3.0},  {1.204, -0.153, 2.5},
@@ -34,13 +37,8 @@ class Imaging : public testing::Test {
                                                         Words(SubbandFiles(folder_ / "in")), Quoted(Ms())));
     ASSERT_EQ(converted.status, 0) << converted.output;
   }
-  static void TearDownTestSuite() { fs::remove_all(folder_); }
+  static void TearDownTestSuite() { temporary_.reset(); }
 
-  static fs::path ConvertFolder() {
-    std::string pattern = testing::TempDir() + "contimg-imaging-XXXXXX";
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make " + pattern);
-    return pattern;
-  }
   static std::string Ms() { return (folder_ / "x.ms").string(); }
   static std::string Truth() {
     for (const auto& entry : fs::directory_iterator(folder_ / "in")) {
@@ -54,6 +52,7 @@ class Imaging : public testing::Test {
   }
 
   static constexpr double kRa = 106.37, kDec = 36.1;
+  inline static std::optional<TemporaryFolder> temporary_;
   inline static fs::path folder_;
 };
 

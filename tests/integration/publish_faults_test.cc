@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "ops/runner/worker.h"
 #include "tests/faulty_os.h"
 #include "tests/simulator/simulate.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::ops {
 namespace {
@@ -28,8 +30,8 @@ using Fault = testing::FaultyOs::Fault;
 class PublishFaultsTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    std::string pattern = fs::temp_directory_path() / "contimg-input-XXXXXX";
-    input_ = ::mkdtemp(pattern.data());
+    input_folder_.emplace("input");
+    input_ = input_folder_->path();
     simulator::GroupSpec spec;
     spec.out_dir = input_;
     spec.n_integrations = 2;
@@ -41,18 +43,7 @@ class PublishFaultsTest : public ::testing::Test {
       files_.push_back(file.path);
     }
   }
-  static void TearDownTestSuite() { fs::remove_all(input_); }
-
-  void SetUp() override {
-    // Staging and output on different file systems where the machine has them (a copy), or on one (a rename).
-    std::string pattern = fs::temp_directory_path() / "contimg-faults-XXXXXX";
-    root_ = ::mkdtemp(pattern.data());
-    memory_ = fs::path("/dev/shm") / ("contimg-faults-" + std::to_string(::getpid()));
-  }
-  void TearDown() override {
-    fs::remove_all(root_);
-    fs::remove_all(memory_);
-  }
+  static void TearDownTestSuite() { input_folder_.reset(); }
 
   Job MakeJob(bool across_file_systems) const {
     Job job;
@@ -156,9 +147,12 @@ class PublishFaultsTest : public ::testing::Test {
     }
   }
 
+  inline static std::optional<TemporaryFolder> input_folder_;
   static fs::path input_;
   static std::vector<fs::path> files_;
-  fs::path root_, memory_;
+  // Staging and output on different file systems where the machine has them (a copy), or on one (a rename).
+  TemporaryFolder folder_{"faults"}, memory_folder_{"faults", "/dev/shm"};
+  const fs::path root_ = folder_.path(), memory_ = memory_folder_.path();
 };
 fs::path PublishFaultsTest::input_;
 std::vector<fs::path> PublishFaultsTest::files_;

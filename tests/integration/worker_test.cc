@@ -13,6 +13,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@
 #include "ops/runner/job.h"
 #include "tests/faulty_os.h"
 #include "tests/simulator/simulate.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::ops {
 namespace {
@@ -35,8 +37,8 @@ constexpr double kFluxJy = 8;
 class WorkerTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    std::string pattern = fs::temp_directory_path() / "contimg-worker-input-XXXXXX";
-    input_ = ::mkdtemp(pattern.data());
+    input_folder_.emplace("worker-input");
+    input_ = input_folder_->path();
     const simulator::ArrayConfig array = simulator::Dsa110Array(14);
     simulator::GroupSpec spec;
     spec.out_dir = input_;
@@ -58,13 +60,7 @@ class WorkerTest : public ::testing::Test {
                                       << "cal," << std::to_string(centre.ra.deg()) << ","
                                       << std::to_string(centre.dec.deg()) << "," << kFluxJy << ",0\n";
   }
-  static void TearDownTestSuite() { fs::remove_all(input_); }
-
-  void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "contimg-worker-XXXXXX";
-    root_ = ::mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(root_); }
+  static void TearDownTestSuite() { input_folder_.reset(); }
 
   Job MakeJob(std::vector<std::string> stages, const std::string& place = "a") const {
     Job job;
@@ -126,10 +122,12 @@ class WorkerTest : public ::testing::Test {
     return tables;
   }
 
+  inline static std::optional<TemporaryFolder> input_folder_;
   static fs::path input_;
   static std::string group_;
   static std::vector<fs::path> files_;
-  fs::path root_;
+  TemporaryFolder folder_{"worker"};
+  const fs::path root_ = folder_.path();
 };
 fs::path WorkerTest::input_;
 std::string WorkerTest::group_;

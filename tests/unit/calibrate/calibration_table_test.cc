@@ -7,6 +7,7 @@
 
 #include "calibrate/solve.h"
 #include "config/error.h"
+#include "tests/temporary_folder.h"
 #include "tests/unit/calibrate/synthetic_block.h"
 
 namespace contimg::calibrate {
@@ -16,13 +17,8 @@ namespace fs = std::filesystem;
 
 class CalibrationTable : public ::testing::Test {
  protected:
-  void SetUp() override {
-    directory_ = fs::temp_directory_path() / ("contimg-caltable-" + std::to_string(::getpid()));
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-  }
-  void TearDown() override { fs::remove_all(directory_); }
-  fs::path directory_;
+  TemporaryFolder folder_{"caltable"};
+  const fs::path directory_ = folder_.path();
 };
 
 SolveResult Solved() {

@@ -1,13 +1,13 @@
 #include "calibrate/catalogue.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
 
 #include "config/error.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::calibrate {
 namespace {
@@ -17,15 +17,11 @@ namespace fs = std::filesystem;
 class ReadCatalogueTest : public ::testing::Test {
  protected:
   fs::path Write(const std::string& text) {
-    const fs::path path = fs::temp_directory_path() / ("contimg-catalogue-" + std::to_string(::getpid()) + ".txt");
+    const fs::path path = folder_ / "catalogue.txt";
     std::ofstream(path) << text;
-    paths_.push_back(path);
     return path;
   }
-  void TearDown() override {
-    for (const fs::path& path : paths_) fs::remove(path);
-  }
-  std::vector<fs::path> paths_;
+  TemporaryFolder folder_{"catalogue"};
 };
 
 // A line in the layout of nvss.dat (CDS VIII/65), put together by its byte positions.

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "config/error.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg {
 namespace {
@@ -17,13 +18,6 @@ namespace fs = std::filesystem;
 
 class OsTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "contimg-os-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    root_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   static std::string Text(const fs::path& path) {
     std::ostringstream text;
     text << std::ifstream(path).rdbuf();
@@ -34,7 +28,8 @@ class OsTest : public ::testing::Test {
     return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
   }
 
-  fs::path root_;
+  TemporaryFolder folder_{"os"};
+  const fs::path root_ = folder_.path();
 };
 
 TEST(UnfinishedSibling, IsHiddenBesideTheFinalNameAndCarriesTheProcess) {

@@ -1,7 +1,6 @@
 #include "config/settings.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,29 +10,17 @@
 #include "config/error.h"
 #include "config/quantity.h"
 #include "config/settings_loader.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg {
 namespace {
 
 namespace fs = std::filesystem;
 
-// A directory of its own, removed afterwards.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (fs::temp_directory_path() / "contimg-settings-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TemporaryDirectory() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-  fs::path Write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name) << text;
-    return path_ / name;
-  }
-
- private:
-  fs::path path_;
-};
+fs::path Write(const TemporaryFolder& folder, const std::string& name, const std::string& text) {
+  std::ofstream(folder / name) << text;
+  return folder / name;
+}
 
 // The sentence of the Error{kUsage} that loading throws; empty when it does not.
 std::string UsageError(const SettingsSources& sources) {
@@ -115,9 +102,9 @@ TEST(Settings, NamesTheVariablesThatScriptsRelyOn) {
 }
 
 TEST(SettingsLoader, FollowsThePrecedence) {
-  const TemporaryDirectory dir;
+  const TemporaryFolder dir("settings");
   const fs::path file =
-      dir.Write("c.toml", "[ingest]\ndeadline_s = \"5min\"\nmin_subbands = 12\n[http]\nlisten = \"a:1\"\n");
+      Write(dir, "c.toml", "[ingest]\ndeadline_s = \"5min\"\nmin_subbands = 12\n[http]\nlisten = \"a:1\"\n");
   SettingsSources sources;
   sources.file = file;
   sources.environment = {{"CONTIMG_INGEST_MIN_SUBBANDS", "13"}, {"CONTIMG_HTTP_LISTEN", "b:2"}, {"HOME", "/"}};
@@ -135,8 +122,8 @@ TEST(SettingsLoader, FollowsThePrecedence) {
 }
 
 TEST(SettingsLoader, TakesTheFileFromTheEnvironment) {
-  const TemporaryDirectory dir;
-  const fs::path file = dir.Write("c.toml", "[image]\nenabled = false\n[disk]\nwarn_used_fraction = \"80%\"\n");
+  const TemporaryFolder dir("settings");
+  const fs::path file = Write(dir, "c.toml", "[image]\nenabled = false\n[disk]\nwarn_used_fraction = \"80%\"\n");
   SettingsSources sources;
   sources.environment = {{"CONTIMG_CONFIG", file.string()}};
   const LoadedSettings loaded = LoadSettings(sources);
@@ -146,12 +133,12 @@ TEST(SettingsLoader, TakesTheFileFromTheEnvironment) {
 }
 
 TEST(SettingsLoader, RefusesUnknownNamesAndSuggestsTheNearest) {
-  const TemporaryDirectory dir;
+  const TemporaryFolder dir("settings");
   SettingsSources sources;
-  sources.file = dir.Write("a.toml", "[ingest]\nmin_subands = 12\n");
+  sources.file = Write(dir, "a.toml", "[ingest]\nmin_subands = 12\n");
   EXPECT_NE(UsageError(sources).find("did you mean 'ingest.min_subbands'?"), std::string::npos) << UsageError(sources);
   EXPECT_NE(UsageError(sources).find("line 2"), std::string::npos);
-  sources.file = dir.Write("b.toml", "[imgae]\nenabled = true\n");
+  sources.file = Write(dir, "b.toml", "[imgae]\nenabled = true\n");
   EXPECT_NE(UsageError(sources).find("did you mean 'image'?"), std::string::npos) << UsageError(sources);
   sources.file.reset();
   sources.environment = {{"CONTIMG_INGEST_DEADLIN_S", "5"}};
@@ -183,14 +170,14 @@ TEST(SettingsLoader, NamesRangeUnitAndSourceOfBadValues) {
 }
 
 TEST(SettingsLoader, RefusesBadFiles) {
-  const TemporaryDirectory dir;
+  const TemporaryFolder dir("settings");
   SettingsSources sources;
   sources.file = dir.path() / "absent.toml";
   EXPECT_NE(UsageError(sources).find("missing"), std::string::npos);
   for (const char* text :
        {"[ingest\n", "ingest = 3\n", "[ingest]\ndeadline_s = [1, 2]\n", "[ingest]\ndeadline_s = 2025-01-01\n",
         "top = 1\n", "[ingest]\nmin_subbands = \"twelve\"\n"}) {
-    sources.file = dir.Write("bad.toml", text);
+    sources.file = Write(dir, "bad.toml", text);
     EXPECT_NE(UsageError(sources), "") << text;
   }
 }
@@ -234,7 +221,7 @@ TEST(Settings, DerivesDirectoriesFromTheScratchRoot) {
 }
 
 TEST(ValidatePaths, MakesTheTreeAndExplainsWhatIsWrong) {
-  const TemporaryDirectory dir;
+  const TemporaryFolder dir("settings");
   Settings settings;
   EXPECT_THROW(ValidatePaths(settings), Error);
   settings.paths.scratch_dir = (dir.path() / "scratch").string();
@@ -251,7 +238,7 @@ TEST(ValidatePaths, MakesTheTreeAndExplainsWhatIsWrong) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_EQ(error.subject(), "CONTIMG_STAGING_DIR");
   }
-  settings.paths.staging_dir = dir.Write("file", "x").string();
+  settings.paths.staging_dir = Write(dir, "file", "x").string();
   try {
     ValidatePaths(settings);
     FAIL();

@@ -9,6 +9,7 @@
 
 #include "config/error.h"
 #include "config/units.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::convert {
 namespace {
@@ -69,11 +70,9 @@ std::string FinalsLine(double mjd, double x, double y, double dut1) {
 
 class EarthOrientationFile : public ::testing::Test {
  protected:
-  void TearDown() override { std::filesystem::remove(path_); }
   void Write(const std::string& text) { std::ofstream(path_) << text; }
-  // Tests run side by side as processes: the name must be this process's own.
-  std::filesystem::path path_ =
-      std::filesystem::path(::testing::TempDir()) / ("finals2000A." + std::to_string(::getpid()));
+  TemporaryFolder folder_{"frames"};
+  const std::filesystem::path path_ = folder_ / "finals2000A.all";
 };
 
 TEST_F(EarthOrientationFile, IsInterpolatedBetweenDays) {

@@ -11,6 +11,7 @@
 #include "convert/measurement_set_reader.h"
 #include "convert/measurement_set_writer.h"
 #include "convert/phase.h"
+#include "tests/temporary_folder.h"
 #include "tests/unit/convert/test_block.h"
 
 namespace contimg::convert {
@@ -20,13 +21,6 @@ namespace fs = std::filesystem;
 
 class MeasurementSetTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    dir_ = fs::path(::testing::TempDir()) / ("contimg-ms-" + std::to_string(::getpid()));
-    fs::remove_all(dir_);
-    fs::create_directories(dir_);
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-
   VisibilityBlock Phased(const TestBlockShape& shape = {}) {
     VisibilityBlock block = MakeTestBlock(shape);
     PhaseBlock(block, TileCentre(block, {}), {}, {});
@@ -43,7 +37,8 @@ class MeasurementSetTest : public ::testing::Test {
     WriteMeasurementSet(block, corrected, options, context, report);
     return options.output;
   }
-  fs::path dir_;
+  TemporaryFolder folder_{"ms"};
+  const fs::path dir_ = folder_.path();
 };
 
 void ExpectSameData(const VisibilityBlock& a, const VisibilityBlock& b) {

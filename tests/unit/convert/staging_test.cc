@@ -9,6 +9,7 @@
 #include <string>
 
 #include "config/error.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::convert {
 namespace {
@@ -17,12 +18,8 @@ namespace fs = std::filesystem;
 
 class StagingTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    root_ = fs::path(::testing::TempDir()) / ("contimg-staging-" + std::to_string(::getpid()));
-    fs::remove_all(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
-  fs::path root_;
+  TemporaryFolder folder_{"staging"};
+  const fs::path root_ = folder_.path();
 };
 
 TEST_F(StagingTest, FolderExistsWhileOwnedAndLeavesNothing) {

@@ -1,7 +1,6 @@
 #include "image/casacore/casacore_image.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
@@ -9,14 +8,14 @@
 #include "config/error.h"
 #include "config/time.h"
 #include "config/units.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::image {
 namespace {
 
 class CasacoreImageTest : public testing::Test {
  protected:
-  CasacoreImageTest() : folder_(std::filesystem::temp_directory_path() / ("contimg_casa_" + std::to_string(getpid()))) {
-    std::filesystem::create_directories(folder_);
+  CasacoreImageTest() {
     header_.geometry.nx = 90;
     header_.geometry.ny = 60;
     header_.geometry.cell_rad = Angle::Arcsec(30).rad();
@@ -38,10 +37,10 @@ class CasacoreImageTest : public testing::Test {
     pixels_.resize(90 * 60);
     for (std::size_t i = 0; i < pixels_.size(); ++i) pixels_[i] = std::sin(0.37F * static_cast<float>(i));
   }
-  ~CasacoreImageTest() override { std::filesystem::remove_all(folder_); }
   ArrayView<const float, 2> view() const { return {pixels_.data(), {60, 90}}; }
 
-  std::filesystem::path folder_;
+  TemporaryFolder temporary_{"casa"};
+  const std::filesystem::path folder_ = temporary_.path();
   FitsHeader header_;
   std::vector<float> pixels_;
 };

@@ -1,7 +1,6 @@
 #include "image/fits_image.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 #include <wcslib/wcs.h>
 #include <wcslib/wcshdr.h>
 
@@ -12,14 +11,14 @@
 #include "config/error.h"
 #include "config/time.h"
 #include "image/sky_coordinates.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::image {
 namespace {
 
 class FitsImageTest : public testing::Test {
  protected:
-  FitsImageTest() : folder_(std::filesystem::temp_directory_path() / ("contimg_fits_" + std::to_string(getpid()))) {
-    std::filesystem::create_directories(folder_);
+  FitsImageTest() {
     header_.geometry.nx = 90;
     header_.geometry.ny = 60;
     header_.geometry.cell_rad = Angle::Arcsec(30).rad();
@@ -42,10 +41,10 @@ class FitsImageTest : public testing::Test {
     for (std::size_t i = 0; i < pixels_.size(); ++i) pixels_[i] = std::sin(0.37F * static_cast<float>(i));
     pixels_[17] = std::nanf("");
   }
-  ~FitsImageTest() override { std::filesystem::remove_all(folder_); }
   ArrayView<const float, 2> view() const { return {pixels_.data(), {60, 90}}; }
 
-  std::filesystem::path folder_;
+  TemporaryFolder temporary_{"fits"};
+  const std::filesystem::path folder_ = temporary_.path();
   FitsHeader header_;
   std::vector<float> pixels_;
 };

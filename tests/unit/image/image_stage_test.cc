@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <complex>
@@ -16,6 +15,7 @@
 #include "config/time.h"
 #include "image/casacore/casacore_image.h"
 #include "image/sky_coordinates.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::image {
 namespace {
@@ -91,8 +91,7 @@ VisibilityBlock Tile(double noise_jy, const Sky& sky = kSky, double channel_hz =
 
 class ImageStageTest : public testing::Test {
  protected:
-  ImageStageTest() : folder_(std::filesystem::temp_directory_path() / ("contimg_stage_" + std::to_string(getpid()))) {
-    std::filesystem::create_directories(folder_);
+  ImageStageTest() {
     request_.prefix = folder_ / "tile";
     request_.durable = false;
     request_.settings.size = 400;
@@ -102,7 +101,6 @@ class ImageStageTest : public testing::Test {
     request_.telescope.beam = "tracking";
     context_.threads = 2;
   }
-  ~ImageStageTest() override { std::filesystem::remove_all(folder_); }
   std::size_t Files() const {
     return static_cast<std::size_t>(
         std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
@@ -117,7 +115,8 @@ class ImageStageTest : public testing::Test {
     ADD_FAILURE() << "no error";
     return ErrorKind::kBug;
   }
-  std::filesystem::path folder_;
+  TemporaryFolder temporary_{"stage"};
+  const std::filesystem::path folder_ = temporary_.path();
   ImageRequest request_;
   RunContext context_;
   std::string message_;

@@ -1,24 +1,23 @@
 #include "image/source_catalogue.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "config/error.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::image {
 namespace {
 
 class CatalogueTest : public testing::Test {
  protected:
-  ~CatalogueTest() override { std::filesystem::remove(path_); }
   std::vector<CatalogueSource> Read(const std::string& text, double ra_deg, double radius_deg) {
     std::ofstream(path_) << text;
     return ReadCatalogue(path_, {Angle::Degrees(ra_deg), Angle::Degrees(10)}, Angle::Degrees(radius_deg).rad());
   }
-  std::filesystem::path path_ =
-      std::filesystem::temp_directory_path() / ("contimg_catalogue_" + std::to_string(getpid()) + ".csv");
+  TemporaryFolder folder_{"catalogue"};
+  const std::filesystem::path path_ = folder_ / "catalogue.csv";
 };
 
 TEST_F(CatalogueTest, KeepsTheNeighbourhoodAlsoAcrossRightAscensionZero) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/temporary_folder.h"
 #include "tests/unit/ingest/uvh5_fixture.h"
 
 namespace contimg::ingest {
@@ -54,7 +55,7 @@ class ChunkIndexTest : public ::testing::Test {
     return info.addr;
   }
 
-  const testing::TemporaryFolder folder_;
+  const TemporaryFolder folder_;
   const std::filesystem::path path_;
   const ChunkGeometry geometry_{{1000, 10, 3}, {16, 4, 1}, 4};
 };

@@ -1,4 +1,5 @@
 #include "ingest/file_watcher.h"
+#include "tests/temporary_folder.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -23,17 +24,12 @@ using ::testing::SizeIs;
 
 class FileWatcherTest : public ::testing::Test {
  protected:
-  FileWatcherTest() {
-    std::string pattern = fs::temp_directory_path() / "contimg-watch-XXXXXX";
-    root_ = ::mkdtemp(pattern.data());
-    directory_ = root_ / "incoming";
-    fs::create_directory(directory_);
-  }
-  ~FileWatcherTest() override { fs::remove_all(root_); }
+  FileWatcherTest() { fs::create_directory(directory_); }
   void Write(const std::string& name) { std::ofstream(directory_ / name) << "x"; }
   static bool All(const std::string&) { return true; }
 
-  fs::path root_, directory_;
+  TemporaryFolder folder_{"watch"};
+  const fs::path root_ = folder_.path(), directory_ = root_ / "incoming";
 };
 
 constexpr const char* kName = "2025-10-13T13:28:03_sb07.hdf5";

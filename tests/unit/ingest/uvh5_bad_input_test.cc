@@ -6,6 +6,7 @@
 
 #include "config/error.h"
 #include "ingest/uvh5_reader.h"
+#include "tests/temporary_folder.h"
 #include "tests/unit/ingest/uvh5_fixture.h"
 
 namespace contimg::ingest {
@@ -16,7 +17,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::Put;
 using testing::Remove;
-using testing::TemporaryFolder;
 using testing::Uvh5Fixture;
 using Path = std::filesystem::path;
 

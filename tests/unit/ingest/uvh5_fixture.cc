@@ -1,7 +1,5 @@
 #include "tests/unit/ingest/uvh5_fixture.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -301,18 +299,6 @@ void OverwriteInOwnType(const H5::H5File& file, const std::string& name, const s
                         const void* value) {
   const H5::DataSet data_set = file.openDataSet(name);
   WriteElement(data_set, at, value, data_set.getDataType());
-}
-
-TemporaryFolder::TemporaryFolder() {
-  static std::atomic<int> count{0};
-  path_ = std::filesystem::temp_directory_path() /
-          ("contimg-ingest-test-" + std::to_string(getpid()) + "-" + std::to_string(count++));
-  std::filesystem::create_directories(path_);
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 }  // namespace contimg::ingest::testing

@@ -70,17 +70,4 @@ void Overwrite(const std::filesystem::path& path, const std::string& name, const
 void OverwriteInOwnType(const std::filesystem::path& path, const std::string& name, const std::vector<hsize_t>& at,
                         const void* value);
 
-// A folder that is removed with its contents.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 }  // namespace contimg::ingest::testing

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/temporary_folder.h"
 #include "tests/unit/ingest/uvh5_fixture.h"
 
 namespace contimg::ingest {
@@ -12,7 +13,6 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::TemporaryFolder;
 using testing::Uvh5Fixture;
 
 Validation Validate(const std::filesystem::path& path) {

@@ -7,6 +7,7 @@
 
 #include "config/telescope.h"
 #include "ingest/uvh5_reader.h"
+#include "tests/temporary_folder.h"
 #include "tests/unit/ingest/uvh5_fixture.h"
 
 namespace contimg::ingest {
@@ -14,7 +15,6 @@ namespace {
 
 using testing::Number;
 using testing::Storage;
-using testing::TemporaryFolder;
 using testing::Uvh5Fixture;
 
 struct Receptors {

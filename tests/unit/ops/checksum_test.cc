@@ -1,7 +1,7 @@
 #include "ops/runner/checksum.h"
+#include "tests/temporary_folder.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -33,8 +33,7 @@ TEST(Xxh64, DoesNotDependOnThePieces) {
 }
 
 TEST(ProductChecksum, OfAFolderFollowsNamesAndContentsButNotLocks) {
-  std::string pattern = fs::temp_directory_path() / "contimg-checksum-XXXXXX";
-  const fs::path root = ::mkdtemp(pattern.data());
+  const TemporaryFolder root("checksum");
   fs::create_directories(root / "t" / "SUB");
   std::ofstream(root / "t" / "a") << "one";
   std::ofstream(root / "t" / "SUB" / "b") << "two";
@@ -48,7 +47,6 @@ TEST(ProductChecksum, OfAFolderFollowsNamesAndContentsButNotLocks) {
   fs::rename(root / "t" / "c", root / "t" / "a");
   std::ofstream(root / "t" / "a") << "onf";
   EXPECT_NE(first, ProductChecksum(root / "t"));
-  fs::remove_all(root);
 }
 
 }  // namespace

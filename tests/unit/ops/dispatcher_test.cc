@@ -19,6 +19,7 @@
 #include "ops/metrics/metrics.h"
 #include "state/group_store.h"
 #include "tests/faulty_os.h"
+#include "tests/unit/ops/work_folders.h"
 
 namespace contimg::ops {
 namespace {
@@ -113,24 +114,16 @@ struct Life {
 class DispatcherTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "contimg-dispatcher-XXXXXX";
-    root_ = ::mkdtemp(pattern.data());
-    DirectoryRoots roots;
-    roots.scratch = root_;
-    roots.state = root_ / "state";
-    roots.input = root_ / "incoming";
-    roots.output = root_ / "ms";
-    roots.images = root_ / "images";
-    roots.tmp = root_ / "tmp";
-    roots.staging = root_ / "staging";
-    paths_ = std::make_unique<ProductPaths>(roots);
-    for (const fs::path& directory : paths_->StandingDirectories()) fs::create_directories(directory);
     settings_.image.enabled = false;
     settings_.calibrate.policy = "uncalibrated";
     settings_.queue.backoff_first_s = 30;
     settings_.executor.jobs = 2;
   }
-  void TearDown() override { fs::remove_all(root_); }
+
+  void ForgetEverything() {
+    folders_ = std::make_unique<WorkFolders>();
+    paths_ = &folders_->paths;
+  }
 
   std::unique_ptr<Life> Begin(Os& os) {
     auto life = std::make_unique<Life>(
@@ -185,8 +178,8 @@ class DispatcherTest : public ::testing::Test {
     return n;
   }
 
-  fs::path root_;
-  std::unique_ptr<ProductPaths> paths_;
+  std::unique_ptr<WorkFolders> folders_ = std::make_unique<WorkFolders>();
+  const ProductPaths* paths_ = &folders_->paths;
   Settings settings_;
   double steady_ = 100, system_ = 1760362083;
 };
@@ -389,11 +382,9 @@ TEST_F(DispatcherTest, KilledAtAnyStepTheNextLifeFinishesEachGroupOnce) {
       EXPECT_EQ(Row().state, GroupState::kDone);
       EXPECT_EQ(CountDone(), 1);
       life.reset();
-      TearDown();
-      SetUp();
+      ForgetEverything();
     }
-    TearDown();
-    SetUp();
+    ForgetEverything();
   }
   EXPECT_GT(n_kills, 8);
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "config/time.h"
+#include "tests/unit/ops/work_folders.h"
 
 namespace contimg::ops {
 namespace {
@@ -22,23 +23,10 @@ constexpr double kNow = 1760362083;
 class ReconcilerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "contimg-reconciler-XXXXXX";
-    root_ = ::mkdtemp(pattern.data());
-    DirectoryRoots roots;
-    roots.scratch = root_;
-    roots.state = root_ / "state";
-    roots.input = root_ / "incoming";
-    roots.output = root_ / "ms";
-    roots.images = root_ / "images";
-    roots.tmp = root_ / "tmp";
-    roots.staging = root_ / "staging";
-    paths_ = std::make_unique<ProductPaths>(roots);
-    for (const fs::path& directory : paths_->StandingDirectories()) fs::create_directories(directory);
-    groups_ = std::make_unique<state::GroupStore>(paths_->Database(StateDatabase::kIngest));
-    products_ = std::make_unique<state::ProductStore>(paths_->Database(StateDatabase::kProducts));
-    reconciler_ = std::make_unique<Reconciler>(*paths_, *groups_);
+    groups_ = std::make_unique<state::GroupStore>(paths_.Database(StateDatabase::kIngest));
+    products_ = std::make_unique<state::ProductStore>(paths_.Database(StateDatabase::kProducts));
+    reconciler_ = std::make_unique<Reconciler>(paths_, *groups_);
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   void AddGroup(GroupState state, const std::string& id = kGroup) {
     state::GroupRow row;
@@ -49,11 +37,11 @@ class ReconcilerTest : public ::testing::Test {
     row.subbands_expected = 1;
     state::SubbandFileRow file;
     file.group_id = id;
-    file.path = paths_->Incoming(id, 0).string();
+    file.path = paths_.Incoming(id, 0).string();
     groups_->AddFiles(row, {file}, "watcher", kNow);
   }
   fs::path MakeMs(const std::string& id = kGroup) {
-    const fs::path path = paths_->ScienceMs(id);
+    const fs::path path = paths_.ScienceMs(id);
     fs::create_directories(path / "ANTENNA");
     std::ofstream(path / "table.dat") << "12345";
     std::ofstream(path / "ANTENNA" / "table.dat") << "123";
@@ -83,8 +71,8 @@ class ReconcilerTest : public ::testing::Test {
   }
   std::string Status(std::int64_t id) { return products_->Find(id)->status; }
 
-  fs::path root_;
-  std::unique_ptr<ProductPaths> paths_;
+  WorkFolders folders_;
+  const ProductPaths& paths_ = folders_.paths;
   std::unique_ptr<state::GroupStore> groups_;
   std::unique_ptr<state::ProductStore> products_;
   std::unique_ptr<Reconciler> reconciler_;
@@ -105,14 +93,14 @@ TEST_F(ReconcilerTest, MarksWhatIsGoneAndWhatCameBackOnceEach) {
   AddGroup(GroupState::kDone);
   const fs::path ms = MakeMs();
   const auto id = Record(ms, "science_ms");
-  fs::rename(ms, root_ / "elsewhere");
+  fs::rename(ms, folders_.folder / "elsewhere");
   EXPECT_EQ(Round().n_lost, 1);
   EXPECT_EQ(Status(id), "missing");
   EXPECT_EQ(reconciler_->n_missing(), 1);
   EXPECT_EQ(CountEvents("is missing (`contimg queue requeue 2025-10-13T13:28:03`"), 1);
   EXPECT_EQ(Round().n_lost, 0);
   EXPECT_EQ(CountEvents("is missing"), 1);
-  fs::rename(root_ / "elsewhere", ms);
+  fs::rename(folders_.folder / "elsewhere", ms);
   EXPECT_EQ(Round().n_found, 1);
   EXPECT_EQ(Status(id), "present");
   EXPECT_EQ(reconciler_->n_missing(), 0);
@@ -121,8 +109,8 @@ TEST_F(ReconcilerTest, MarksWhatIsGoneAndWhatCameBackOnceEach) {
 
 TEST_F(ReconcilerTest, ExpectsNothingOfArchivedAndRemovedProducts) {
   AddGroup(GroupState::kDone);
-  const auto archived = Record(paths_->ScienceMs(kGroup), "science_ms", "archived");
-  const auto removed = Record(paths_->QaPicture(kGroup), "qa_picture", "removed");
+  const auto archived = Record(paths_.ScienceMs(kGroup), "science_ms", "archived");
+  const auto removed = Record(paths_.QaPicture(kGroup), "qa_picture", "removed");
   EXPECT_EQ(Round().n_lost, 0);
   EXPECT_EQ(Status(archived), "archived");
   EXPECT_EQ(Status(removed), "removed");
@@ -131,7 +119,7 @@ TEST_F(ReconcilerTest, ExpectsNothingOfArchivedAndRemovedProducts) {
 TEST_F(ReconcilerTest, InputFilesThatAreGoneAreNotedWithoutAlarm) {
   AddGroup(GroupState::kDone);
   Record(MakeMs(), "science_ms");
-  const auto input = Record(paths_->Incoming(kGroup, 0), "uvh5");
+  const auto input = Record(paths_.Incoming(kGroup, 0), "uvh5");
   EXPECT_EQ(Round().n_lost, 0);
   EXPECT_EQ(Status(input), "missing");
   EXPECT_EQ(reconciler_->n_missing(), 0);
@@ -140,11 +128,11 @@ TEST_F(ReconcilerTest, InputFilesThatAreGoneAreNotedWithoutAlarm) {
 
 TEST_F(ReconcilerTest, RecordsProductsThatNobodyRecordedWithTheirParents) {
   AddGroup(GroupState::kDone);
-  const auto input = Record(paths_->Incoming(kGroup, 0), "uvh5");
-  std::ofstream(paths_->Incoming(kGroup, 0)) << "x";
+  const auto input = Record(paths_.Incoming(kGroup, 0), "uvh5");
+  std::ofstream(paths_.Incoming(kGroup, 0)) << "x";
   const fs::path ms = MakeMs();
-  fs::create_directories(paths_->Image(kGroup, ImageKind::kPbcor).parent_path());
-  std::ofstream(paths_->Image(kGroup, ImageKind::kPbcor)) << "SIMPLE";
+  fs::create_directories(paths_.Image(kGroup, ImageKind::kPbcor).parent_path());
+  std::ofstream(paths_.Image(kGroup, ImageKind::kPbcor)) << "SIMPLE";
   EXPECT_EQ(Round().n_adopted, 2);
   const auto row = products_->FindByPath(ms.string());
   ASSERT_TRUE(row);
@@ -155,7 +143,7 @@ TEST_F(ReconcilerTest, RecordsProductsThatNobodyRecordedWithTheirParents) {
   EXPECT_FALSE(row->job_id);
   ASSERT_EQ(products_->Parents(row->id).size(), 1u);
   EXPECT_EQ(products_->Parents(row->id)[0].id, input);
-  EXPECT_EQ(products_->FindByPath(paths_->Image(kGroup, ImageKind::kPbcor).string())->kind, "image.pbcor");
+  EXPECT_EQ(products_->FindByPath(paths_.Image(kGroup, ImageKind::kPbcor).string())->kind, "image.pbcor");
   EXPECT_EQ(CountEvents("has one now"), 2);
   EXPECT_EQ(Round().n_adopted, 0);
 }
@@ -180,13 +168,15 @@ TEST_F(ReconcilerTest, FinishedGroupsWithoutAnythingAreRecordedAsMissing) {
   AddGroup(GroupState::kDone);
   AddGroup(GroupState::kDead, "2025-10-13T13:33:12");
   EXPECT_EQ(Round().n_lost, 1);
-  EXPECT_EQ(products_->FindByPath(paths_->ScienceMs(kGroup).string())->status, "missing");
+  EXPECT_EQ(products_->FindByPath(paths_.ScienceMs(kGroup).string())->status, "missing");
   EXPECT_EQ(CountEvents("never recorded"), 1);
   EXPECT_EQ(Round().n_lost, 0);
 }
 
 TEST_F(ReconcilerTest, WalksThroughMoreThanOnePage) {
-  for (int i = 0; i < 1203; ++i) Record(root_ / ("p" + std::to_string(i)), "image", i % 2 == 0 ? "present" : "removed");
+  for (int i = 0; i < 1203; ++i) {
+    Record(folders_.folder / ("p" + std::to_string(i)), "image", i % 2 == 0 ? "present" : "removed");
+  }
   for (int i = 0; i < 1203; ++i) {
     AddGroup(GroupState::kCancelled, (UtcTime::FromIso8601(kGroup) + 309.0 * i).Iso8601());
   }

@@ -1,7 +1,7 @@
 #include "ops/runner/record_products.h"
+#include "tests/temporary_folder.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -13,12 +13,6 @@ namespace fs = std::filesystem;
 
 class RecordProductsTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "contimg-record-XXXXXX";
-    root_ = ::mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   // Two input files, a table made from them, an image made with it.
   static Job MakeJob() {
     Job job;
@@ -50,7 +44,8 @@ class RecordProductsTest : public ::testing::Test {
     return report;
   }
 
-  fs::path root_;
+  TemporaryFolder folder_{"record"};
+  const fs::path root_ = folder_.path();
 };
 
 TEST_F(RecordProductsTest, LeadsFromTheImageDownToTheFiles) {

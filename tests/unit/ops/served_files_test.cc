@@ -10,6 +10,7 @@
 
 #include "config/error.h"
 #include "image/thumbnail.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::ops {
 namespace {
@@ -19,15 +20,11 @@ namespace fs = std::filesystem;
 class ServedFiles : public testing::Test {
  protected:
   ServedFiles() {
-    std::string name = (fs::temp_directory_path() / "contimg-files-XXXXXX").string();
-    base_ = ::mkdtemp(name.data());
-    root_ = base_ / "images";
     fs::create_directories(root_ / "qa/2025-10-13");
     Write(root_ / "qa/2025-10-13/a.qa.png", "picture");
     Write(root_ / "qa/2025-10-13/a.metrics.json", "{}");
     Write(base_ / "secret.png", "secret");
   }
-  ~ServedFiles() override { fs::remove_all(base_); }
   static void Write(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
   static std::string Png(int width, int height) {
     cairo_surface_t* surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
@@ -48,7 +45,8 @@ class ServedFiles : public testing::Test {
     request.tail = tail;
     return request;
   }
-  fs::path base_, root_;
+  TemporaryFolder folder_{"files"};
+  const fs::path base_ = folder_.path(), root_ = base_ / "images";
 };
 
 TEST_F(ServedFiles, ReadsPicturesAndMetrics) {

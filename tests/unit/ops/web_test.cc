@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 
 #include "config/time.h"
 #include "ops/web/html.h"
+#include "tests/unit/ops/work_folders.h"
 
 namespace contimg::ops {
 namespace {
@@ -24,22 +24,10 @@ constexpr const char* kHostile = "x\"><script>alert(1)</script>'; rm -rf $HOME #
 class WebPages : public testing::Test {
  protected:
   WebPages() {
-    std::string name = (fs::temp_directory_path() / "contimg-web-XXXXXX").string();
-    base_ = ::mkdtemp(name.data());
-    roots_.scratch = base_ / "scratch";
-    roots_.state = base_ / "state";
-    roots_.input = base_ / "scratch/incoming";
-    roots_.output = base_ / "scratch/ms";
-    roots_.images = base_ / "scratch/images";
-    roots_.tmp = base_ / "scratch/tmp";
-    roots_.staging = base_ / "staging";
-    fs::create_directories(roots_.state);
-    fs::create_directories(roots_.images);
-    web_ = std::make_unique<Web>(ProductPaths(roots_));
+    web_ = std::make_unique<Web>(folders_.paths);
     web_->AddRoutes(router_);
     SetStatus({{"ready", true}, {"dispatch_allowed", true}, {"troubles", json::array()}});
   }
-  ~WebPages() override { fs::remove_all(base_); }
 
   void SetStatus(const nlohmann::ordered_json& status) { web_->view().SetStatus(status, kNow); }
   HttpResponse Get(const std::string& target, const std::string& method = "GET") {
@@ -77,8 +65,8 @@ class WebPages : public testing::Test {
 
   static constexpr double kNow = 1760362083 + 400;  // 2025-10-13T13:34:43
   const std::string group_ = "2025-10-13T13:28:03";
-  fs::path base_;
-  DirectoryRoots roots_;
+  WorkFolders folders_;
+  const DirectoryRoots& roots_ = folders_.paths.roots();
   HttpRouter router_;
   std::unique_ptr<Web> web_;
 };

@@ -1,4 +1,4 @@
-// Reads data sets of a written file back through the HDF5 library, and makes folders for the files.
+// Reads data sets of a written file back through the HDF5 library.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,20 +13,6 @@
 #include <vector>
 
 namespace contimg::simulator {
-
-// An empty folder of this test's own, removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "contimg-simulator-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 template <typename T>
 struct DataSet {

@@ -10,6 +10,7 @@
 
 #include "config/error.h"
 #include "tests/simulator/airy_beam.h"
+#include "tests/temporary_folder.h"
 #include "tests/unit/simulator/read_back.h"
 
 namespace contimg::simulator {

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "config/error.h"
+#include "tests/temporary_folder.h"
 #include "tests/unit/simulator/read_back.h"
 
 namespace contimg::simulator {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "config/error.h"
+#include "tests/temporary_folder.h"
 #include "tests/unit/simulator/read_back.h"
 
 namespace contimg::simulator {
