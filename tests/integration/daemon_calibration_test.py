@@ -65,7 +65,9 @@ class CalibrationTest(DaemonUnderTest, unittest.TestCase):
         self.assertEqual(self.tables(), [])
         wait_for(lambda: self.metric("contimg_calibration_missing") == 1, 120, what="the alert is raised")
         status = self.status()
-        self.assertTrue(any("for calibration" in trouble for trouble in status["troubles"]), status["troubles"])
+        # The status is drawn up once a second: the groups may have come to wait since.
+        wait_for(lambda: any("for calibration" in trouble for trouble in self.status()["troubles"]), 30,
+                 what=lambda: str(self.status()["troubles"]))
 
         # The tile with the source in it is solved at once and does not wait; its tables serve those before it.
         self.send(self.bright[0], pool=self.pool / "bright")
