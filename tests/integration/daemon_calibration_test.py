@@ -64,7 +64,6 @@ class CalibrationTest(DaemonUnderTest, unittest.TestCase):
             self.assertIn("the catalogue holds no source about it", why["decision"]["reason"])
         self.assertEqual(self.tables(), [])
         wait_for(lambda: self.metric("contimg_calibration_missing") == 1, 120, what="the alert is raised")
-        status = self.status()
         # The status is drawn up once a second: the groups may have come to wait since.
         wait_for(lambda: any("for calibration" in trouble for trouble in self.status()["troubles"]), 30,
                  what=lambda: str(self.status()["troubles"]))
