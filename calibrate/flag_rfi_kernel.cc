@@ -244,6 +244,11 @@ class Group {
 
   // `limit`: for a single sample. A run of L samples is flagged when the mean of its unflagged samples exceeds
   // limit · 1.5^log2(L) / L, for L = 1, 2, 4 … 256, each length along time first and then along frequency.
+  //
+  // These limits are meant for noise that is independent from sample to sample. The fringes of bright sources are not:
+  // their runs of L samples scatter nearly as much as single ones, and would be flagged where they add up. So a run
+  // must also stand out from the other runs of its length in the plane. Independent noise never needs that: five times
+  // its scatter is below the limit at every L.
   void SumThreshold(V limit) {
     const V time_factor = hn::Set(d_, static_cast<float>(plan_.transient_factor));
     for (int k = 0; k <= 8; ++k) {
@@ -255,14 +260,88 @@ class Group {
         continue;
       }
       if (length <= nt_) {
-        const V time_limit = hn::Mul(mean_limit, time_factor);
+        const Axis axis{w_.row, nc_, nt_, lanes_, 1, nc_};
+        const V time_limit = hn::Max(hn::Mul(mean_limit, time_factor), UsualRun(axis, length));
         for (std::size_t c = 0; c < nc_; ++c)
           Line(Data(0) + c * lanes_, w_.row, w_.mask.data() + c, nc_, nt_, length, time_limit);
       }
       if (length <= nc_) {
-        for (std::size_t t = 0; t < nt_; ++t) Line(Data(t), lanes_, Mask(t), 1, nc_, length, mean_limit);
+        const V channel_limit = hn::Max(mean_limit, UsualRun({lanes_, 1, nc_, w_.row, nc_, nt_}, length));
+        for (std::size_t t = 0; t < nt_; ++t) Line(Data(t), lanes_, Mask(t), 1, nc_, length, channel_limit);
       }
     }
+  }
+
+  // The lines of a plane along one axis: strides of data and mask from sample to sample and from line to line.
+  struct Axis {
+    std::size_t step, mask_step, samples;
+    std::size_t line_step, mask_line_step, lines;
+  };
+
+  // What the mean of a run of `length` along `axis` may be by the scatter of such means: the distance of the median
+  // from zero and window_scatter standard deviations, these from the quartiles, which interference in up to a quarter
+  // of the runs does not move far. From at most kMaxWindows runs that do not overlap, spread over the plane.
+  V UsualRun(const Axis& axis, std::size_t length) {
+    const V zero = hn::Zero(d_), one = hn::Set(d_, 1.0f);
+    if (plan_.window_scatter == 0) return zero;
+    const std::size_t in_line = axis.samples / length, all = in_line * axis.lines;
+    const std::size_t n = std::min(all, kMaxWindows);
+    if (n < 8) return zero;
+    V count = zero, low = hn::Set(d_, std::numeric_limits<float>::infinity()), high = hn::Neg(low);
+    for (std::size_t i = 0; i < n; ++i) {
+      // Steps of the golden section visit lines and places in them evenly.
+      const std::size_t run = n == all ? i : (std::uint32_t(i * 0x9e3779b1u) * std::uint64_t{all}) >> 32;
+      const std::size_t line = run / in_line, first = (run % in_line) * length;
+      const float* x = Data(0) + line * axis.line_step + first * axis.step;
+      const Bits* m = w_.mask.data() + line * axis.mask_line_step + first * axis.mask_step;
+      V sum = zero, used = zero;
+      for (std::size_t k = 0; k < length; ++k) {
+        const M bad = LoadBits(d_, m + k * axis.mask_step);
+        sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * axis.step)));
+        used = hn::Add(used, hn::IfThenZeroElse(bad, one));
+      }
+      const M some = hn::Gt(used, zero);
+      const V mean = hn::Div(sum, hn::Max(used, one));
+      count = hn::Add(count, hn::IfThenElseZero(some, one));
+      low = hn::IfThenElse(some, hn::Min(low, mean), low);
+      high = hn::IfThenElse(some, hn::Max(high, mean), high);
+      hn::Store(hn::IfThenElse(some, mean, hn::Set(d_, std::numeric_limits<float>::infinity())), d_,
+                w_.windows.data() + i * lanes_);
+    }
+    const V quarter = hn::Mul(count, hn::Set(d_, 0.25f));
+    V lower = low, upper = low;
+    Quartiles(n, low, high, quarter, lower, upper);
+    const V centre = hn::Mul(hn::Add(lower, upper), hn::Set(d_, 0.5f));
+    const V scatter = hn::Mul(hn::Sub(upper, lower), hn::Set(d_, static_cast<float>(plan_.window_scatter / 1.349)));
+    return hn::IfThenElseZero(hn::Ge(count, hn::Set(d_, 8.0f)), hn::Add(hn::Abs(centre), scatter));
+  }
+
+  // The values below which a quarter and three quarters of the run means lie, by bisection on their keys.
+  void Quartiles(std::size_t n, V low, V high, V quarter, V& lower, V& upper) {
+    const DI di;
+    const V one = hn::Set(d_, 1.0f), three_quarters = hn::Mul(quarter, hn::Set(d_, 3.0f));
+    const auto middle_of = [&](auto a, auto b) {
+      return hn::Add(hn::Add(hn::ShiftRight<1>(a), hn::ShiftRight<1>(b)), hn::And(a, hn::And(b, hn::Set(di, 1))));
+    };
+    auto lo1 = ToKey(low), hi1 = ToKey(high), lo3 = lo1, hi3 = hi1;
+    for (int step = 0; step < 22; ++step) {
+      const auto middle1 = middle_of(lo1, hi1), middle3 = middle_of(lo3, hi3);
+      const V pivot1 = FromKey(middle1), pivot3 = FromKey(middle3);
+      V below1 = hn::Zero(d_), below3 = hn::Zero(d_);
+      for (std::size_t i = 0; i < n; ++i) {
+        const V v = hn::Load(d_, w_.windows.data() + i * lanes_);
+        below1 = hn::Add(below1, hn::IfThenElseZero(hn::Lt(v, pivot1), one));
+        below3 = hn::Add(below3, hn::IfThenElseZero(hn::Lt(v, pivot3), one));
+      }
+      const auto up1 = hn::RebindMask(di, hn::Gt(below1, quarter)),
+                 up3 = hn::RebindMask(di, hn::Gt(below3, three_quarters));
+      hi1 = hn::IfThenElse(up1, middle1, hi1);
+      lo1 = hn::IfThenElse(up1, lo1, middle1);
+      hi3 = hn::IfThenElse(up3, middle3, hi3);
+      lo3 = hn::IfThenElse(up3, lo3, middle3);
+    }
+    lower = FromKey(lo1);
+    upper = FromKey(hi3);
   }
 
   void Singles(V limit) {

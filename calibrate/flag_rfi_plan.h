@@ -20,7 +20,7 @@ struct RfiPlan {
   std::size_t n_times, n_channels, n_pols;
   int iterations;
   bool normalize_bandpass;
-  double base_threshold, threshold_step, transient_factor;
+  double base_threshold, threshold_step, transient_factor, window_scatter;
   double timestep_rms, channel_rms, final_timestep_rms;
   std::size_t time_resize;
   std::size_t n_coarse;  // averaged integrations
@@ -31,6 +31,9 @@ struct RfiPlan {
   // Factor on all limits in round `round` (0 first): base · step^(iterations − 1 − round).
   double Sensitivity(int round) const;
 };
+
+// So many runs of a length say how their means scatter: to 5 %.
+constexpr std::size_t kMaxWindows = 512;
 
 // Memory for one vector of baselines, lanes innermost. Rows of `row` floats hold [channel][lane]; they are padded so
 // that rows do not fall on the same cache sets. Masks hold one bit per lane, [time][channel].
@@ -43,6 +46,7 @@ struct RfiWorkspace {
   Buffer<float> coarse;                // [coarse time][row] and, after it, the weights
   Buffer<float> smooth;                // the same, convolved along frequency
   Buffer<float> line;                  // [max(time, channel)][lane]
+  Buffer<float> windows;               // [kMaxWindows][lane]: means of runs of one length
   Buffer<float> gather;                // amplitudes of one integration before lanes are interleaved, [lane][channel]
   std::vector<std::uint16_t> missing;  // [pol][time][channel]
   std::vector<std::uint16_t> mask;     // [time][channel]

@@ -32,6 +32,13 @@ std::vector<std::size_t> AllBaselines(const SceneParams& s) {
 
 using Engine = decltype(&FlagRfi);
 
+// SumThreshold with the limits of the papers, as the slow reference and AOFlagger have them.
+FlagSettings WithoutScatter() {
+  FlagSettings settings;
+  settings.window_scatter = 0;
+  return settings;
+}
+
 std::vector<std::uint8_t> Flagged(Engine engine, const Scene& scene, std::vector<std::uint8_t> flag = {},
                                   const FlagSettings& settings = {}, int threads = 1) {
   flag.resize(scene.vis.size());
@@ -93,7 +100,7 @@ TEST(FlagRfi, AgreesWithTheSlowReferenceOnEveryKindOfInterference) {
     params.kind = kind;
     params.strength = 6;
     const Scene scene = MakeScene(params);
-    const Comparison c = Compare(Flagged(FlagRfi, scene), Reference(scene));
+    const Comparison c = Compare(Flagged(FlagRfi, scene, {}, WithoutScatter()), Reference(scene));
     EXPECT_GT(c.second, 0) << Name(kind);
     EXPECT_LE(c.differ, kRoundingDifference) << Name(kind) << ": flagged " << c.first << " and " << c.second;
   }
@@ -113,7 +120,7 @@ TEST(FlagRfi, AgreesWithTheSlowReferenceOnEveryInstructionSetOfThisProcessor) {
     const std::int64_t target = targets & -targets;
     hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(target);
-    const Comparison c = Compare(Flagged(FlagRfi, scene), reference);
+    const Comparison c = Compare(Flagged(FlagRfi, scene, {}, WithoutScatter()), reference);
     EXPECT_LE(c.differ, kRoundingDifference) << hwy::TargetName(target);
     EXPECT_GT(c.first, 0) << hwy::TargetName(target);
     hwy::SetSupportedTargetsForTest(0);
@@ -128,7 +135,7 @@ TEST(FlagRfi, AgreesWithAoflaggerOnMoreThan99PercentOfTheSamples) {
     params.n_baselines = 4;
     params.kind = kind;
     const Scene scene = MakeScene(params);
-    const Comparison c = Compare(Flagged(FlagRfi, scene), Flagged(FlagWithAoflagger, scene));
+    const Comparison c = Compare(Flagged(FlagRfi, scene, {}, WithoutScatter()), Flagged(FlagWithAoflagger, scene));
     EXPECT_LT(c.differ, 0.01) << Name(kind) << ": flagged " << c.first << " and " << c.second;
     EXPECT_GT(c.second, 0.001) << Name(kind);
   }
@@ -145,7 +152,8 @@ TEST(FlagRfi, AgreesWithAoflaggerWhenSomeDataAreFlaggedBefore) {
     const std::size_t channel = i / params.n_pols % params.n_channels;
     before[i] = channel >= 96 && channel < 144;  // a missing subband
   }
-  const Comparison c = Compare(Flagged(FlagRfi, scene, before), Flagged(FlagWithAoflagger, scene, before));
+  const Comparison c =
+      Compare(Flagged(FlagRfi, scene, before, WithoutScatter()), Flagged(FlagWithAoflagger, scene, before));
   EXPECT_LT(c.differ, 0.01) << "flagged " << c.first << " and " << c.second;
 }
 
@@ -158,7 +166,7 @@ TEST(FlagRfi, AgreesWithAoflaggerAtOtherSettings) {
   params.n_pols = 4;
   params.kind = InterferenceKind::kBurst;
   const Scene scene = MakeScene(params);
-  FlagSettings settings;
+  FlagSettings settings = WithoutScatter();
   settings.base_threshold = 1.2;
   settings.iterations = 4;
   settings.transient_factor = 0.8;
@@ -271,6 +279,52 @@ TEST(FlagRfi, DoesNotTakeARoughBandForInterference) {
   EXPECT_EQ(by_channel[carrier], per_channel);
   EXPECT_LT(std::accumulate(by_channel.begin(), by_channel.end(), 0.0) - per_channel,
             0.05 * static_cast<double>(flag.size()));
+}
+
+// Bright sources off the centre: fringes that beat against each other over a few integrations and tens of channels.
+Scene BrightField(InterferenceKind kind) {
+  SceneParams params;
+  params.n_baselines = 16;
+  params.sky = 0;
+  params.kind = kind;
+  params.strength = 12;
+  Scene scene = MakeScene(params);
+  for (std::size_t i = 0; i < scene.vis.size(); ++i) {
+    const std::size_t c = i / params.n_pols % params.n_channels;
+    const std::size_t b = i / params.n_pols / params.n_channels % params.n_baselines;
+    const double t = static_cast<double>(i / params.n_pols / params.n_channels / params.n_baselines);
+    const double x = static_cast<double>(c), length = 0.3 + 0.1 * static_cast<double>(b);
+    for (int source = 0; source < 3; ++source) {
+      const double phase = 6.283 * length * (0.011 * (source - 1) * x + 0.05 * (source + 1) * t) + source;
+      scene.vis[i] += std::polar(source == 0 ? 2.0f : 1.2f, static_cast<float>(phase));
+    }
+  }
+  return scene;
+}
+
+double Fraction(const std::vector<std::uint8_t>& flag) {
+  return std::accumulate(flag.begin(), flag.end(), 0.0) / static_cast<double>(flag.size());
+}
+
+TEST(FlagRfi, LeavesTheFringesOfBrightSources) {
+  const Scene scene = BrightField(InterferenceKind::kNone);
+  EXPECT_LT(Fraction(Flagged(FlagRfi, scene)), 0.005);
+  EXPECT_GT(Fraction(Flagged(FlagRfi, scene, {}, WithoutScatter())), 0.05) << "the scene is not what it should be";
+}
+
+TEST(FlagRfi, FindsInterferenceAmongTheFringesOfBrightSources) {
+  for (InterferenceKind kind : oracle::kInterferenceKinds) {
+    const Scene scene = BrightField(kind);
+    const auto flag = Flagged(FlagRfi, scene);
+    double strong = 0, found = 0;
+    for (std::size_t i = 0; i < flag.size(); ++i) {
+      if (scene.interference[i] < 0.5f) continue;
+      ++strong;
+      found += flag[i];
+    }
+    ASSERT_GT(strong, 0) << Name(kind);
+    EXPECT_GT(found / strong, 0.85) << Name(kind);
+  }
 }
 
 // SumThreshold's limits make about 1e-3 of pure noise; ten times that would be data lost for nothing.
