@@ -300,16 +300,20 @@ class ImageRun {
     header_.geometry.cell_rad = Angle::Arcsec(settings_.cell_arcsec).rad();
     header_.centre = block.phase_centre;
     header_.type = "Intensity";
-    // The band that was used: flagged channels at its ends do not count.
+    // The band that was used (flagged channels at its ends do not count), and where in it the weights have their
+    // middle: the frequency at which a source of any usual spectrum has the flux that the image shows.
     const auto weights = op.weight_by_time_channel();
     std::size_t first = block.n_channels(), last = 0;
+    double sum = 0, moment = 0;
     for (std::size_t t = 0; t < weights.shape(0); ++t) {
       for (std::size_t k = 0; k < weights.shape(1); ++k) {
-        if (weights(t, k) > 0) first = std::min(first, k), last = std::max(last, k);
+        if (!(weights(t, k) > 0)) continue;
+        first = std::min(first, k), last = std::max(last, k);
+        sum += weights(t, k), moment += weights(t, k) * block.frequency_hz[k];
       }
     }
     const double low = block.frequency_hz[std::min(first, last)], high = block.frequency_hz[last];
-    header_.frequency_hz = (low + high) / 2;
+    header_.frequency_hz = sum > 0 ? moment / sum : (low + high) / 2;
     header_.bandwidth_hz = high - low + block.channel_width_hz;
     header_.start_mjd_s = block.time_mjd_s.front() - block.integration_s.front() / 2;
     header_.end_mjd_s = block.time_mjd_s.back() + block.integration_s.back() / 2;

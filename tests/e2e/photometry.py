@@ -51,11 +51,11 @@ def write_sky(path, catalogue, ra0, dec, tiles, rng, first_centre):
         for s in sources:
             file.write("%.7f,%.7f,%.6f,%.4f\n" % s)
     with open(catalogue, "w") as file:
-        file.write("name,ra_deg,dec_deg,flux_jy\n")
-        file.write("cal,%.7f,%.7f,%.6f\n" % (first_centre[0], first_centre[1], CENTRE_JY))
+        file.write("name,ra_deg,dec_deg,flux_jy,alpha\n")
+        file.write("cal,%.7f,%.7f,%.6f,0\n" % (first_centre[0], first_centre[1], CENTRE_JY))
         for i, s in enumerate(sources):
             if s[2] >= 0.05:
-                file.write("s%d,%.7f,%.7f,%.6f\n" % (i, s[0], s[1], s[2] * (1 + 0.03 * rng.gauss(0, 1))))
+                file.write("s%d,%.7f,%.7f,%.6f,\n" % (i, s[0], s[1], s[2] * (1 + 0.03 * rng.gauss(0, 1))))
 
 
 class Chain:
@@ -175,11 +175,15 @@ class Chain:
             if expected < MIN_SNR * rms or pb[py, px] < 0.5 or blended:
                 continue
             c = image[by, bx]
-            dx, dy = ((a - b) / (2 * (a - 2 * c + b)) for a, b in
-                      ((image[by, bx - 1], image[by, bx + 1]), (image[by - 1, bx], image[by + 1, bx])))
-            top = 1 - 0.25 * ((image[by, bx - 1] - image[by, bx + 1]) * dx + (image[by - 1, bx] - image[by + 1, bx]) * dy) / c
+            # Parabolas through the logarithm are exact for the restoring beam, which may lie askew to the axes.
+            log = np.log(image[by - 1:by + 2, bx - 1:bx + 2].clip(1e-3 * c))
+            gx, gy = (log[1, 2] - log[1, 0]) / 2, (log[2, 1] - log[0, 1]) / 2
+            xx, yy = log[1, 0] - 2 * log[1, 1] + log[1, 2], log[0, 1] - 2 * log[1, 1] + log[2, 1]
+            xy = (log[2, 2] - log[2, 0] - log[0, 2] + log[0, 0]) / 4
+            dx, dy = np.linalg.solve([[xx, xy], [xy, yy]], [-gx, -gy])
+            top = math.exp((gx * dx + gy * dy) / 2)
             flux = pbcor[by, bx] * top / smear[py, px]
-            true = apparent[i] / pb[py, px]
+            true = truth["sources"][i][2] * (header["CRVAL3"] / 1.4e9) ** truth["sources"][i][3]
             rows.append((flux / true, rms / expected, math.hypot(bx + dx - x[i], by + dy - y[i]) * cell / beam))
         return rows, wanted, found, self.false_peaks(image, rms, explained, beam / cell)
 

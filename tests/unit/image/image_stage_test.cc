@@ -277,12 +277,28 @@ TEST_F(ImageStageTest, ImagesARangeOfChannels) {
   request_.channels = {2, 5};
   RunImage(block, request_, context_);
   const FitsImage image = ReadFitsImage(folder_ / "tile.image.fits");
-  EXPECT_NEAR(image.header.frequency_hz, 1.31e9 + 3.5e6, 1);
+  EXPECT_NEAR(image.header.frequency_hz, 1.31e9 + 3.5e6, 1e5);
   EXPECT_NEAR(image.header.bandwidth_hz, 4e6, 1);
   request_.channels = {5, 8};
   request_.prefix = folder_ / "other";
   EXPECT_EQ(KindOfFailure(block), ErrorKind::kUsage);
   EXPECT_EQ(Files(), 10U);
+}
+
+TEST_F(ImageStageTest, ItsFrequencyIsWhereTheWeightsHaveTheirMiddle) {
+  VisibilityBlock block = Tile(0.02);
+  request_.settings.weight = "natural";
+  const auto flag = block.flag_view();
+  for (std::size_t t = 1; t < block.n_times(); ++t) {  // two of three integrations lack the upper half
+    for (std::size_t b = 0; b < block.n_baselines(); ++b) {
+      std::fill_n(&flag(t, b, 4, 0), 4 * block.n_pols(), std::uint8_t{1});
+    }
+  }
+  RunImage(block, request_, context_);
+  const FitsImage image = ReadFitsImage(folder_ / "tile.image.fits");
+  // Channels 0 to 3 three times, 4 to 7 once.
+  EXPECT_NEAR(image.header.frequency_hz, 1.31e9 + 1e6 * (3 * 6 + 22) / 16, 1);
+  EXPECT_NEAR(image.header.bandwidth_hz, 8e6, 1);
 }
 
 TEST_F(ImageStageTest, ABeamNeedsMoreThanOneBaseline) {
