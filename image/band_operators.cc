@@ -14,7 +14,8 @@
 namespace contimg::image {
 
 BandOperators::BandOperators(const VisibilityBlock& block, std::size_t n_bands, const ImageGeometry& geometry,
-                             const WeightSettings& weights, const OperatorSettings& settings)
+                             const WeightSettings& weights, const OperatorSettings& settings,
+                             const VaryingSources& outside)
     : threads_(settings.threads),
       by_channel_shape_{block.n_times(), block.n_channels()},
       by_baseline_shape_{block.n_times(), block.n_baselines()},
@@ -26,7 +27,7 @@ BandOperators::BandOperators(const VisibilityBlock& block, std::size_t n_bands, 
                             block.n_channels()));
   }
   if (n_bands <= 1) {
-    Add(block, 0, block.n_channels() - 1, MeasurementOperator(block, geometry, weights, settings));
+    Add(block, 0, block.n_channels() - 1, MeasurementOperator(block, geometry, weights, settings, outside));
   } else {
     OperatorSettings left = settings;
     std::optional<Error> empty;
@@ -34,7 +35,7 @@ BandOperators::BandOperators(const VisibilityBlock& block, std::size_t n_bands, 
       const std::size_t first = i * block.n_channels() / n_bands, last = (i + 1) * block.n_channels() / n_bands - 1;
       const VisibilityBlock part = SliceChannels(block, first, last, threads_);
       try {
-        Add(block, first, last, MeasurementOperator(part, geometry, weights, left));
+        Add(block, first, last, MeasurementOperator(part, geometry, weights, left, outside));
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::kBadInput) throw;
         if (!empty) empty = error;

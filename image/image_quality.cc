@@ -159,7 +159,9 @@ CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std
       continue;
     }
     const auto ix = static_cast<std::size_t>(std::lround(p.x)), iy = static_cast<std::size_t>(std::lround(p.y));
-    const double pb = input.pb(iy, ix), expected = source.flux_jy * pb * input.smear(iy, ix);
+    const double pb = input.pb(iy, ix);
+    const double colour = header.frequency_hz > 0 ? std::pow(header.frequency_hz / 1.4e9, source.alpha) : 1;
+    const double expected = source.flux_jy * colour * pb * input.smear(iy, ix);
     if (!(pb > 0.3) || expected < input.min_snr * input.noise->At(p.x, p.y)) continue;
     const bool crowded = std::any_of(sources.begin(), sources.end(), [&](const CatalogueSource& other) {
       return &other != &source && other.flux_jy > 0.2 * source.flux_jy &&

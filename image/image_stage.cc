@@ -18,13 +18,12 @@
 #include "image/image_products.h"
 #include "image/image_spectra.h"
 #include "image/plane.h"
-#include "image/primary_beam.h"
 #include "image/quick_look.h"
 #include "image/restore.h"
 #include "image/sky_coordinates.h"
 #include "image/slant_resample.h"
-#include "image/smearing.h"
 #include "image/spectral_model.h"
+#include "image/tile_response.h"
 #include "image/tile_summary.h"
 #include "image/varying_sources.h"
 
@@ -45,9 +44,6 @@ class Stopwatch {
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
-
-// Sources beyond the edges with less apparent flux leave no side lobes that matter.
-constexpr double kLeastOutsideJy = 1e-3;
 
 // The exact residual of one band, with what varies of bright sources (`variation` null: nothing).
 class OneBandMajorCycle : public MajorCycle {
@@ -87,15 +83,6 @@ class TimedMajorCycle : public MajorCycle {
   MajorCycle& inner_;
   const RunContext& context_;
 };
-
-double DishDiameter(const VisibilityBlock& block, const TelescopeSettings& telescope) {
-  if (telescope.dish_diameter_m > 0) return telescope.dish_diameter_m;
-  std::vector<double> diameters = block.antennas.diameters_m;
-  if (diameters.empty()) return 0;
-  std::nth_element(diameters.begin(), diameters.begin() + static_cast<std::ptrdiff_t>(diameters.size() / 2),
-                   diameters.end());
-  return diameters[diameters.size() / 2];
-}
 
 Plane Crop(const Plane& from, std::size_t size) {
   const std::size_t ny = from.shape[0], nx = from.shape[1];
@@ -241,11 +228,10 @@ class ImageRun {
     // Density cells follow the field asked for, not the margin of the slant grid.
     weights.density_padding *= static_cast<double>(plain_.nx) / static_cast<double>(slant_.nx);
     context_.CheckCancelled(kStage);
-    if (!psf_only()) track_ = BeamTrack(data(), ParseBeamMode(request_.telescope.beam), request_.orientation);
+    response_.emplace(TileResponseInput{data(), settings_, request_.telescope, request_.orientation});
     const VaryingSources outside = OutsideSources();
-    settings.outside = &outside;
     BandOperators op(data(), spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_, weights,
-                     settings);
+                     settings, outside);
     if (op.n_used_baselines() < 2) {
       throw Error(ErrorKind::kBadInput, kStage, data().group_id,
                   "expected several baselines with usable data, found one: no beam can be formed");
@@ -265,31 +251,14 @@ class ImageRun {
 
   // What the catalogue knows beyond the edges, within reach of the beam.
   VaryingSources OutsideSources() {
-    const BeamMode mode = ParseBeamMode(request_.telescope.beam);
-    if (settings_.catalogue_file.empty() || mode == BeamMode::kNone || psf_only()) return {};
-    const Buffer<double> ones = [&] {
-      Buffer<double> buffer(data().n_times() * data().n_channels());
-      std::fill(buffer.begin(), buffer.end(), 1.0);
-      return buffer;
-    }();
-    SourceVariationInput input;
-    input.beam = MakeBeamModel();
-    input.average = {mode, track_, data().frequency_hz, {ones.data(), {data().n_times(), data().n_channels()}}};
-    input.smearing = Smearing({});
-    input.kept = [](double, double) { return 1.0; };
-    const double radius = 1.5 * input.beam.Fwhm(data().frequency_hz.front());
-    const auto catalogue = ReadCatalogue(
-        settings_.catalogue_file,
-        {Angle::Radians(data().phase_centre.ra_rad), Angle::Radians(data().phase_centre.dec_rad)}, radius);
+    if (Catalogue().empty() || response_->Reach() == 0 || psf_only()) return {};
     const double scale = plain_.cell_rad / Angle::Arcsec(settings_.cell_arcsec).rad();
     double total_jy = 0;
-    VaryingSources outside =
-        SourceVariation(input, slant_).Outside(catalogue, data().phase_centre, scale, kLeastOutsideJy, total_jy);
+    VaryingSources outside = response_->Outside(Catalogue(), slant_, scale, total_jy);
     if (outside.size > 0) {
-      const std::string text = fmt::format(
-          "{} catalogue sources beyond the edges taken out of the data, {:.4g} Jy apparent", outside.size, total_jy);
-      Info(text);
-      outside_note_ = text;
+      outside_note_ = fmt::format("{} catalogue sources beyond the edges taken out of the data, {:.4g} Jy apparent",
+                                  outside.size, total_jy);
+      Info(outside_note_);
     }
     return outside;
   }
@@ -300,24 +269,20 @@ class ImageRun {
     header_.geometry.cell_rad = Angle::Arcsec(settings_.cell_arcsec).rad();
     header_.centre = block.phase_centre;
     header_.type = "Intensity";
-    // The band that was used (flagged channels at its ends do not count), and where in it the weights have their
-    // middle: the frequency at which a source of any usual spectrum has the flux that the image shows.
+    // The band that was used: flagged channels at its ends do not count.
     const auto weights = op.weight_by_time_channel();
     std::size_t first = block.n_channels(), last = 0;
-    double sum = 0, moment = 0;
     for (std::size_t t = 0; t < weights.shape(0); ++t) {
       for (std::size_t k = 0; k < weights.shape(1); ++k) {
-        if (!(weights(t, k) > 0)) continue;
-        first = std::min(first, k), last = std::max(last, k);
-        sum += weights(t, k), moment += weights(t, k) * block.frequency_hz[k];
+        if (weights(t, k) > 0) first = std::min(first, k), last = std::max(last, k);
       }
     }
     const double low = block.frequency_hz[std::min(first, last)], high = block.frequency_hz[last];
-    header_.frequency_hz = sum > 0 ? moment / sum : (low + high) / 2;
+    header_.frequency_hz = op.frequency_hz();  // a source of any usual spectrum has the flux of this frequency
     header_.bandwidth_hz = high - low + block.channel_width_hz;
     header_.start_mjd_s = block.time_mjd_s.front() - block.integration_s.front() / 2;
     header_.end_mjd_s = block.time_mjd_s.back() + block.integration_s.back() / 2;
-    header_.pointing = Pointing();
+    header_.pointing = response_->Pointing();
     header_.telescope = block.telescope_name;
     header_.instrument = block.instrument;
     header_.object = block.object_name;
@@ -331,14 +296,6 @@ class ImageRun {
     if (!outside_note_.empty()) header_.history.push_back(outside_note_);
     header_.history.push_back(fmt::format("imaged in the slant frame w = {:.6f} u + {:.6f} v, resampled to SIN",
                                           slant_.slant_a, slant_.slant_b));
-  }
-
-  // Where the dishes pointed in the middle of the tile.
-  PhaseCentre Pointing() const {
-    if (track_.empty()) return data().phase_centre;
-    const DirectionCosines &a = track_[(track_.size() - 1) / 2], &b = track_[track_.size() / 2];
-    const SkyDirection at = DirectionOfCosines(data().phase_centre, (a.l + b.l) / 2, (a.m + b.m) / 2);
-    return {at.ra.rad(), at.dec.rad()};
   }
 
   void MakeInterpolator() {
@@ -373,57 +330,17 @@ class ImageRun {
     }
   }
 
-  // The primary beam of some channels, weighted as they are in the image.
-  void FillBeam(const std::vector<double>& frequency_hz, ArrayView<const double, 2> weights, Plane& pb) const {
-    const BeamMode mode = ParseBeamMode(request_.telescope.beam);
-    if (mode == BeamMode::kNone) {
-      std::fill(pb.pixels.begin(), pb.pixels.end(), 1.0F);
-      return;
-    }
-    PrimaryBeamMap(MakeBeamModel(), {mode, track_, frequency_hz, weights}, plain_, pb.view(), context_.threads);
-  }
-  BeamModel MakeBeamModel() const {
-    return settings_.beam_file.empty() ? BeamModel::Airy(DishDiameter(data(), request_.telescope))
-                                       : BeamModel::FromFile(settings_.beam_file);
-  }
-
   void MakeBeamMaps(const BandOperators& op) {
     pb_ = Plane(plain_);
-    FillBeam(data().frequency_hz, op.weight_by_time_channel(), pb_);
+    response_->BeamMap(data().frequency_hz, op.weight_by_time_channel(), plain_, pb_.view(), context_.threads);
     smear_ = Plane(plain_);
-    SmearingMap(Smearing(op.weight_by_time_baseline()), plain_, smear_.view(), context_.threads);
-  }
-  SmearingInput Smearing(ArrayView<const double, 2> weights) const {
-    SmearingInput smearing;
-    smearing.uvw_m = data().uvw_view();
-    smearing.weights = weights;
-    smearing.integration_s = data().integration_s;
-    smearing.centre = track_;
-    smearing.phase_centre_dec_rad = data().phase_centre.dec_rad;
-    smearing.first_frequency_hz = data().frequency_hz.front();
-    smearing.last_frequency_hz = data().frequency_hz.back();
-    smearing.channel_width_hz = data().channel_width_hz;
-    return smearing;
-  }
-  SourceVariationInput VariationInput(const BandOperators& op) const {
-    SourceVariationInput input;
-    const BeamMode mode = ParseBeamMode(request_.telescope.beam);
-    if (mode != BeamMode::kNone) input.beam = MakeBeamModel();
-    input.average = {mode, track_, data().frequency_hz, op.weight_by_time_channel()};
-    input.smearing = Smearing(op.weight_by_time_baseline());
-    input.kept = [this](double l, double m) {  // the map is smooth: the nearest pixel will do
-      const PixelPosition at = DirectionToPixel(plain_, l, m);
-      const double x = std::clamp(std::round(at.x), 0.0, static_cast<double>(plain_.nx - 1));
-      const double y = std::clamp(std::round(at.y), 0.0, static_cast<double>(plain_.ny - 1));
-      return static_cast<double>(smear_.view()(static_cast<std::size_t>(y), static_cast<std::size_t>(x)));
-    };
-    return input;
+    response_->SmearMap(op.weight_by_time_baseline(), plain_, smear_.view(), context_.threads);
   }
 
-  // The catalogue's part of the sky; empty without a catalogue.
+  // The catalogue's sources in the image and within reach of the beam; empty without a catalogue.
   const std::vector<CatalogueSource>& Catalogue() {
     if (!catalogue_ && !settings_.catalogue_file.empty()) {
-      const double radius = static_cast<double>(plain_.nx) * plain_.cell_rad * 0.75;
+      const double radius = std::max(static_cast<double>(plain_.nx) * plain_.cell_rad * 0.75, response_->Reach());
       catalogue_ = ReadCatalogue(
           settings_.catalogue_file,
           {Angle::Radians(data().phase_centre.ra_rad), Angle::Radians(data().phase_centre.dec_rad)}, radius);
@@ -455,7 +372,10 @@ class ImageRun {
     if (settings.max_iterations == 0) return;
     const Buffer<std::uint8_t> mask = MakeUserMask();
     std::optional<SourceVariation> variation;
-    if (!spectral()) variation.emplace(VariationInput(op), slant_);
+    if (!spectral()) {
+      variation.emplace(response_->Variation(op.weight_by_time_channel(), op.weight_by_time_baseline(), plain_,
+                                             smear_.view(), slant_));
+    }
     OneBandMajorCycle one(op.op(0), variation ? &*variation : nullptr);
     if (spectral()) {
       spectral_.emplace(op, report_.beam, static_cast<std::size_t>(settings_.spectral_terms), context_.threads);
@@ -549,7 +469,8 @@ class ImageRun {
       WriteAs(staged, BandName(static_cast<std::int64_t>(i)), scratch, header);
       const std::vector<double>& all = data().frequency_hz;
       const auto at = [&](std::size_t k) { return all.begin() + static_cast<std::ptrdiff_t>(k); };
-      FillBeam({at(band.first_channel), at(band.last_channel + 1)}, op.op(i).weight_by_time_channel(), scratch);
+      response_->BeamMap({at(band.first_channel), at(band.last_channel + 1)}, op.op(i).weight_by_time_channel(), plain_,
+                         scratch.view(), context_.threads);
       maker.AddBeam(scratch.view());
     }
     report_.spectra = maker.Finish(data().phase_centre, header_.geometry.cell_rad / plain_.cell_rad);
@@ -623,8 +544,8 @@ class ImageRun {
   ImageGeometry plain_, slant_;
   FitsHeader header_;
   TileSummary tile_;
-  std::vector<DirectionCosines> track_;  // of the primary beam
-  VaryingSources varying_;               // of the final model
+  std::optional<TileResponse> response_;
+  VaryingSources varying_;  // of the final model
   std::string outside_note_;
   std::optional<BandlimitedInterpolator> interpolator_;
   std::optional<SpectralMajorCycle> spectral_;

@@ -146,11 +146,11 @@ double OperatorFigures::NoiseFactor() const {
 
 struct MeasurementOperator::Impl {
   Impl(const VisibilityBlock& block, const ImageGeometry& requested, const WeightSettings& weights,
-       const OperatorSettings& operator_settings);
+       const OperatorSettings& operator_settings, const VaryingSources& outside);
 
   // Fills the nodes, Gram matrices and sums. Returns false when unflagged samples were left out as not finite.
   bool Compress(const VisibilityBlock& block, const ImagingWeights& weights, const HandSelection& hands,
-                std::vector<double>& row_weight_squared);
+                const VaryingSources& outside, std::vector<double>& row_weight_squared);
 
   OperatorSettings settings;
   ImageGeometry geometry;
@@ -171,7 +171,8 @@ struct MeasurementOperator::Impl {
 };
 
 MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometry& requested,
-                                const WeightSettings& weights, const OperatorSettings& operator_settings)
+                                const WeightSettings& weights, const OperatorSettings& operator_settings,
+                                const VaryingSources& outside)
     : settings(operator_settings),
       geometry(WithSlant(block, requested, operator_settings)),
       plan(block, geometry, PlanRequest(weights, operator_settings)),
@@ -195,9 +196,9 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
 
   std::vector<double> row_weight_squared(plan.rows.size());
   const bool finite = Compress(block, ImagingWeights({&block, &plan, true}, geometry, weights, settings.threads), hands,
-                               row_weight_squared);
+                               outside, row_weight_squared);
   if (!finite && weights.mode != WeightMode::kNatural) {  // the density counted samples that are not there
-    Compress(block, ImagingWeights({&block, &plan, false}, geometry, weights, settings.threads), hands,
+    Compress(block, ImagingWeights({&block, &plan, false}, geometry, weights, settings.threads), hands, outside,
              row_weight_squared);
   }
   if (figures.n_used == 0) {
@@ -239,7 +240,8 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
 }
 
 bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const ImagingWeights& weights,
-                                         const HandSelection& hands, std::vector<double>& row_weight_squared) {
+                                         const HandSelection& hands, const VaryingSources& outside,
+                                         std::vector<double>& row_weight_squared) {
   struct Slot {
     std::vector<double> by_time_channel;
     double over_natural = 0;
@@ -273,10 +275,10 @@ bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
         if (FormStokesI(BlockRow(block, row.time, row.baseline), hands, re.data(), im.data(), natural.data())) {
           slot.finite = false;
         }
-        if (settings.outside != nullptr && settings.outside->size > 0) {
+        if (outside.size > 0) {
           std::fill(outside_re.begin(), outside_re.end(), 0.0f);
           std::fill(outside_im.begin(), outside_im.end(), 0.0f);
-          AddVaryingSources(*settings.outside, row, channels, varying, outside_re.data(), outside_im.data());
+          AddVaryingSources(outside, row, channels, varying, outside_re.data(), outside_im.data());
           const float conjugate = row.turned ? 1.0f : -1.0f;
           for (std::size_t k = 0; k < n; ++k) {
             re[k] -= outside_re[k];
@@ -314,8 +316,9 @@ bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
 }
 
 MeasurementOperator::MeasurementOperator(const VisibilityBlock& block, const ImageGeometry& geometry,
-                                         const WeightSettings& weights, const OperatorSettings& settings)
-    : impl_(std::make_unique<Impl>(block, geometry, weights, settings)) {}
+                                         const WeightSettings& weights, const OperatorSettings& settings,
+                                         const VaryingSources& outside)
+    : impl_(std::make_unique<Impl>(block, geometry, weights, settings, outside)) {}
 MeasurementOperator::~MeasurementOperator() = default;
 MeasurementOperator::MeasurementOperator(MeasurementOperator&&) noexcept = default;
 MeasurementOperator& MeasurementOperator::operator=(MeasurementOperator&&) noexcept = default;

@@ -38,9 +38,6 @@ struct OperatorSettings {
   bool fit_slant = true;
   // Upper limit on what the operator itself allocates; 0: the memory the system has available.
   std::size_t memory_limit_bytes = 0;
-  // Sources to take out of the data before all else: those that no pixel holds. May be null; used only while the
-  // operator is made.
-  const VaryingSources* outside = nullptr;
   int threads = 1;
 };
 
@@ -71,12 +68,13 @@ struct OperatorFigures {
 class MeasurementOperator {
  public:
   // Reads the block (phased, corrected or raw alike; the caller checks the data state), forms Stokes I and weights, and
-  // keeps what the calls below need. The block may be freed or changed afterwards.
+  // keeps what the calls below need. The block may be freed or changed afterwards. `outside`: sources to take out of
+  // the data before all else, those that no pixel holds.
   // Throws Error: kBadInput when the block is not phased, no sample is usable, the geometry is odd-sized, empty or
   // reaches beyond the horizon, the polarisations hold neither XX+YY nor RR+LL nor I; kResource when the memory needed
   // exceeds the limit (the message names both).
   MeasurementOperator(const VisibilityBlock& block, const ImageGeometry& geometry, const WeightSettings& weights,
-                      const OperatorSettings& settings);
+                      const OperatorSettings& settings, const VaryingSources& outside = {});
   ~MeasurementOperator();
   MeasurementOperator(MeasurementOperator&&) noexcept;
   MeasurementOperator& operator=(MeasurementOperator&&) noexcept;

@@ -35,7 +35,8 @@ std::array<double, kTerms> ChebyshevPoints() {
 
 struct SourceVariation::Deviation {
   std::vector<double> terms;  // [time][kTerms] of P/P̄ − 1
-  double rms = 0;             // 0: too far out, or nothing varies
+  double mean = 0;            // P̄; 0: too far out
+  double rms = 0;             // of P/P̄ − 1
 };
 
 SourceVariation::SourceVariation(const SourceVariationInput& input, const ImageGeometry& geometry)
@@ -86,10 +87,8 @@ SourceVariation::Deviation SourceVariation::At(double l, double m, double n, dou
     std::fill(deviation.terms.begin(), deviation.terms.end(), 0.0);
     return deviation;
   }
-  if (whole) {
-    deviation.rms = mean;
-    return deviation;
-  }
+  deviation.mean = mean;
+  if (whole) return deviation;
   double square = 0;
   for (std::size_t t = 0; t < track_.size(); ++t) {
     double* terms = &deviation.terms[t * kTerms];
@@ -144,7 +143,7 @@ VaryingSources SourceVariation::Outside(const std::vector<CatalogueSource>& cata
       continue;
     }
     Deviation deviation = At(l, m, 1 + n_minus_1, source.alpha, true);
-    const double effect = source.flux_jy * deviation.rms;
+    const double effect = source.flux_jy * deviation.mean;
     if (effect > 0 && effect >= least_jy) {
       chosen.push_back({l, m, n_minus_1, 0, source.flux_jy, 1, effect, std::move(deviation)});
     }

@@ -236,11 +236,11 @@ TEST_F(ImageStageTest, ComparesWithACatalogue) {
   VisibilityBlock block = Tile(0.1);
   std::ofstream file(folder_ / "sky.csv");
   file.precision(12);
-  file << "# test\nra_deg,dec_deg,flux_jy\n";
+  file << "# test\nra_deg,dec_deg,flux_jy,alpha\n";
   request_.telescope.beam = "none";
   for (const Source& s : kSky) {
     const SkyDirection at = DirectionOfCosines(block.phase_centre, s.l, s.m);
-    file << at.ra.deg() << ',' << at.dec.deg() << ',' << s.flux_jy << '\n';
+    file << at.ra.deg() << ',' << at.dec.deg() << ',' << s.flux_jy << ",0\n";
   }
   file.close();
   request_.settings.catalogue_file = (folder_ / "sky.csv").string();

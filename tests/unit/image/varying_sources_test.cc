@@ -260,15 +260,14 @@ TEST_P(VaryingSourcesTest, OutsideTheGridAreTakenOutOfTheData) {
 
   const Sky inside = MakeSky();
   Observe(inside, block_);
-  const auto dirty = [&](const VaryingSources* subtract) {
+  const auto dirty = [&](const VaryingSources& subtract) {
     OperatorSettings settings;
     settings.fit_slant = false;
-    settings.outside = subtract;
     Buffer<float> image(inside.model.size());
-    MeasurementOperator(block_, geometry_, {}, settings).Dirty({image.data(), {geometry_.ny, geometry_.nx}});
+    MeasurementOperator(block_, geometry_, {}, settings, subtract).Dirty({image.data(), {geometry_.ny, geometry_.nx}});
     return image;
   };
-  const Buffer<float> expected = dirty(nullptr);
+  const Buffer<float> expected = dirty({});
   // The source beyond the edge, by a direct sum of what its beam and spectrum make of it.
   const BeamModel beam = BeamModel::Airy(kDish);
   const auto uvw = block_.uvw_view();
@@ -290,7 +289,7 @@ TEST_P(VaryingSourcesTest, OutsideTheGridAreTakenOutOfTheData) {
     }
   }
   EXPECT_NEAR(total, weighted / weights, 1e-3 * total);
-  Buffer<float> with = dirty(nullptr), without = dirty(&outside);
+  Buffer<float> with = dirty({}), without = dirty(outside);
   for (std::size_t i = 0; i < with.size(); ++i) with[i] -= expected[i], without[i] -= expected[i];
   EXPECT_GT(Rms(with), 1e-2 * Rms(expected));
   EXPECT_LT(Rms(without), 3e-3 * Rms(with));

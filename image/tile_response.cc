@@ -1,0 +1,105 @@
+#include "image/tile_response.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "config/buffer.h"
+#include "image/sky_coordinates.h"
+#include "image/smearing.h"
+
+namespace contimg::image {
+namespace {
+
+// Sources beyond the edges with less apparent flux leave no side lobes that matter.
+constexpr double kLeastOutsideJy = 1e-3;
+
+double DishDiameter(const VisibilityBlock& block, const TelescopeSettings& telescope) {
+  if (telescope.dish_diameter_m > 0) return telescope.dish_diameter_m;
+  std::vector<double> diameters = block.antennas.diameters_m;
+  if (diameters.empty()) return 0;
+  std::nth_element(diameters.begin(), diameters.begin() + static_cast<std::ptrdiff_t>(diameters.size() / 2),
+                   diameters.end());
+  return diameters[diameters.size() / 2];
+}
+
+}  // namespace
+
+TileResponse::TileResponse(const TileResponseInput& input)
+    : block_(input.block),
+      mode_(ParseBeamMode(input.telescope.beam)),
+      track_(BeamTrack(input.block, mode_, input.orientation)) {
+  if (mode_ == BeamMode::kNone) return;
+  beam_ = input.settings.beam_file.empty() ? BeamModel::Airy(DishDiameter(block_, input.telescope))
+                                           : BeamModel::FromFile(input.settings.beam_file);
+}
+
+PhaseCentre TileResponse::Pointing() const {
+  if (track_.empty()) return block_.phase_centre;
+  const DirectionCosines &a = track_[(track_.size() - 1) / 2], &b = track_[track_.size() / 2];
+  const SkyDirection at = DirectionOfCosines(block_.phase_centre, (a.l + b.l) / 2, (a.m + b.m) / 2);
+  return {at.ra.rad(), at.dec.rad()};
+}
+
+double TileResponse::Reach() const {
+  return mode_ == BeamMode::kNone ? 0 : 1.5 * beam_.Fwhm(block_.frequency_hz.front());
+}
+
+void TileResponse::BeamMap(const std::vector<double>& frequency_hz, ArrayView<const double, 2> weights,
+                           const ImageGeometry& plain, ArrayView<float, 2> image, int threads) const {
+  if (mode_ == BeamMode::kNone) {
+    std::fill(image.begin(), image.end(), 1.0F);
+  } else {
+    PrimaryBeamMap(beam_, {mode_, track_, frequency_hz, weights}, plain, image, threads);
+  }
+}
+
+void TileResponse::SmearMap(ArrayView<const double, 2> weights, const ImageGeometry& plain, ArrayView<float, 2> image,
+                            int threads) const {
+  SmearingMap(Smearing(weights), plain, image, threads);
+}
+
+SmearingInput TileResponse::Smearing(ArrayView<const double, 2> weights) const {
+  SmearingInput smearing;
+  smearing.uvw_m = block_.uvw_view();
+  smearing.weights = weights;
+  smearing.integration_s = block_.integration_s;
+  smearing.centre = track_;
+  smearing.phase_centre_dec_rad = block_.phase_centre.dec_rad;
+  smearing.first_frequency_hz = block_.frequency_hz.front();
+  smearing.last_frequency_hz = block_.frequency_hz.back();
+  smearing.channel_width_hz = block_.channel_width_hz;
+  return smearing;
+}
+
+SourceVariationInput TileResponse::VariationInput(ArrayView<const double, 2> by_channel,
+                                                  ArrayView<const double, 2> by_baseline) const {
+  SourceVariationInput input;
+  input.beam = beam_;
+  input.average = {mode_, track_, block_.frequency_hz, by_channel};
+  input.smearing = Smearing(by_baseline);
+  return input;
+}
+
+SourceVariation TileResponse::Variation(ArrayView<const double, 2> by_channel, ArrayView<const double, 2> by_baseline,
+                                        const ImageGeometry& plain, ArrayView<const float, 2> smear,
+                                        const ImageGeometry& slant) const {
+  SourceVariationInput input = VariationInput(by_channel, by_baseline);
+  input.kept = [plain, smear](double l, double m) {  // the map is smooth: the nearest pixel will do
+    const PixelPosition at = DirectionToPixel(plain, l, m);
+    const double x = std::clamp(std::round(at.x), 0.0, static_cast<double>(plain.nx - 1));
+    const double y = std::clamp(std::round(at.y), 0.0, static_cast<double>(plain.ny - 1));
+    return static_cast<double>(smear(static_cast<std::size_t>(y), static_cast<std::size_t>(x)));
+  };
+  return SourceVariation(input, slant);
+}
+
+VaryingSources TileResponse::Outside(const std::vector<CatalogueSource>& catalogue, const ImageGeometry& slant,
+                                     double scale, double& total_jy) const {
+  Buffer<double> ones(block_.n_times() * block_.n_channels());
+  std::fill(ones.begin(), ones.end(), 1.0);
+  SourceVariationInput input = VariationInput({ones.data(), {block_.n_times(), block_.n_channels()}}, {});
+  input.kept = [](double, double) { return 1.0; };
+  return SourceVariation(input, slant).Outside(catalogue, block_.phase_centre, scale, kLeastOutsideJy, total_jy);
+}
+
+}  // namespace contimg::image
