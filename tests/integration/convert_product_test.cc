@@ -1,9 +1,11 @@
 // What `contimg convert` makes, seen by other people's software: python3-casacore.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "config/time.h"
+#include "convert/measurement_set_reader.h"
 #include "tests/integration/convert_tool.h"
 
 namespace contimg {
@@ -22,6 +24,26 @@ TEST_F(Product, IsACompleteMeasurementSet) {
   const PeerResult check = RunPythonPeer("measurement_set_check.py", words);
   EXPECT_EQ(check.status, 0) << check.output;
   fmt::print("{}", check.output);
+}
+
+// Ours is read straight from its files, the copy through casacore.
+TEST_F(Product, ReadsTheSameWhateverTheByteOrder) {
+  if (!HavePythonPeer("casacore.tables")) GTEST_SKIP() << "needs python3-casacore";
+  ASSERT_EQ(Convert().status, 0);
+  const fs::path ours = out() / "x.ms", copy = out() / "copy.ms";
+  const ToolResult flagged = Contimg("flag " + Quoted(ours.string()) + " --set flag.base_threshold=0.7");
+  ASSERT_EQ(flagged.status, 0) << flagged.err;
+  const PeerResult made = RunPythonPeer("copy_measurement_set.py", {ours.string(), copy.string()});
+  ASSERT_EQ(made.status, 0) << made.output;
+  RunContext context;
+  context.threads = 2;
+  const auto a = convert::ReadMeasurementSet(ours, {}, context), b = convert::ReadMeasurementSet(copy, {}, context);
+  ASSERT_EQ(a->shape(), b->shape());
+  EXPECT_GT(std::count(a->flag.begin(), a->flag.end(), 1), 0);
+  EXPECT_LT(static_cast<std::size_t>(std::count(a->flag.begin(), a->flag.end(), 1)), a->flag.size() / 2);
+  EXPECT_TRUE(std::equal(a->vis.begin(), a->vis.end(), b->vis.begin()));
+  EXPECT_TRUE(std::equal(a->flag.begin(), a->flag.end(), b->flag.begin()));
+  EXPECT_TRUE(std::equal(a->weight.begin(), a->weight.end(), b->weight.begin()));
 }
 
 TEST_F(Product, NamesTheMissingSubbands) {
