@@ -2,11 +2,13 @@
 """Full tiles through the daemon: seconds of each stage, from ready to recorded, from the last file to the record.
 
     ./run bench pipeline [--tiles 12] [--data DIR] [--work DIR] [--small]
+    ./run bench pipeline --only realtime [--pace 4]
 
 A drift scan is simulated (or taken from --data, with sky.csv beside it), tables are solved on its first tile and
 registered, and the scan is given to a daemon twice: one tile alone, its last file last; then all tiles at once. Measurement
 Sets and images are removed once they are recorded, so that the disk need not hold an hour of them. 12 tiles need 27 GB for
-the input.
+the input. `realtime` gives each tile to the daemon when the sky has got there (or so many times faster) and says whether
+anything ever had to wait.
 """
 import argparse
 import json
@@ -24,6 +26,7 @@ import threading
 import time
 
 CALIBRATOR = (202.784533, 30.509155)  # 3C286
+TILE_S = 309.2  # of sky
 STAGES = ["convert", "flag", "solve", "apply", "image", "write"]
 
 
@@ -123,6 +126,10 @@ class Daemon:
             shutil.rmtree(path)
         for path in (self.scratch / "images/single").glob(f"*/{group}.*"):
             path.unlink()
+
+    def discard_done(self):
+        for (group,) in self.query("ingest.sqlite3", "SELECT id FROM groups WHERE state = 'done'"):
+            self.discard(group)
 
     def jobs(self, group):
         return self.query("products.sqlite3", "SELECT timings_json, peak_memory_bytes, report_json FROM jobs WHERE "
@@ -233,6 +240,24 @@ def report_tile(daemon, group, last_file, staged):
                 staged_bytes=staged)
 
 
+def keep_pace(daemon, groups, pace):
+    """Tiles arrive as the sky moves. Prints and returns how long each took and how many were open when one came."""
+    start, arrived = time.time(), {}
+    for k, (group, files) in enumerate(groups.items()):
+        time.sleep(max(0, start + (k + 1) * TILE_S / pace - time.time()))
+        for path in files:
+            arrived[group] = daemon.send(path)
+        daemon.discard_done()
+    daemon.wait(groups, 600, True)
+    times = {g: (daemon.time_of(g, "ready"), daemon.time_of(g, "done")) for g in groups}
+    latency = [times[g][1] - arrived[g] for g in groups]
+    waiting = [sum(r <= times[g][0] < d for h, (r, d) in times.items() if h != g) for g in groups]
+    print(f"\n{len(groups)} tiles at {pace:g} times the speed of the sky ({time.time() - start:.0f} s): last file to recorded "
+          f"{sorted(latency)[len(latency) // 2]:.1f} s (median), {max(latency):.1f} s (longest; must: 60); at most "
+          f"{max(waiting)} other tiles in the queue when one came (must: 0)")
+    return dict(tiles=len(groups), pace=pace, latency_s=latency, waiting=waiting)
+
+
 def machine():
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     return f"{os.cpu_count()} x {model}, {platform.release()}"
@@ -245,7 +270,8 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, help="folder for the run, on the disk to be measured")
     parser.add_argument("--tiles", type=int, default=12)
     parser.add_argument("--small", action="store_true", help="24 antennas: a trial of the benchmark itself")
-    parser.add_argument("--only", choices=["one", "all"])
+    parser.add_argument("--only", choices=["one", "all", "realtime"])
+    parser.add_argument("--pace", type=float, default=1, help="with --only realtime: times the speed of the sky")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="settings of the daemon")
     args = parser.parse_args()
     args.bin = args.bin.resolve()
@@ -266,7 +292,13 @@ def main():
         print(f"{machine()}\n{len(groups)} tiles of {size / 1e9:.2f} GB")
         first = next(iter(groups))
         tables = solve_first(args, root, first, groups[first], sky)
-        if args.only != "all":
+        if args.only == "realtime":
+            daemon = Daemon(args, root, "realtime")
+            daemons.append(daemon)
+            prepare(daemon, args, tables, sky)
+            daemon.start()
+            figures["realtime"] = keep_pace(daemon, groups, args.pace)
+        if args.only in (None, "one"):
             daemon = Daemon(args, root, "one")
             daemons.append(daemon)
             prepare(daemon, args, tables, sky)
@@ -282,7 +314,7 @@ def main():
             figures["one"] = report_tile(daemon, group, last, staged)
             daemon.stop()
             daemon.discard(group)
-        if args.only != "one":
+        if args.only in (None, "all"):
             daemon = Daemon(args, root, "all")
             daemons.append(daemon)
             prepare(daemon, args, tables, sky)
@@ -294,7 +326,7 @@ def main():
             daemon.wait(groups, 120 * len(groups) + 120, True)
             seconds = time.time() - start
             print(f"\n{len(groups)} tiles at once: {seconds:.1f} s, {seconds / len(groups):.1f} s a tile, "
-                  f"{len(groups) * 309.2 / seconds:.1f} times the speed of the sky; an hour (12 tiles): "
+                  f"{len(groups) * TILE_S / seconds:.1f} times the speed of the sky; an hour (12 tiles): "
                   f"{12 * seconds / len(groups) / 60:.1f} min (must: 9, aim: 4)")
             figures["all"] = dict(tiles=len(groups), seconds=seconds)
         print(json.dumps(figures))
