@@ -260,15 +260,9 @@ class Group {
         continue;
       }
       if (length <= nt_) {
-        const Axis axis{w_.row, nc_, nt_, lanes_, 1, nc_};
-        const V time_limit = hn::Max(hn::Mul(mean_limit, time_factor), UsualRun(axis, length));
-        for (std::size_t c = 0; c < nc_; ++c)
-          Line(Data(0) + c * lanes_, w_.row, w_.mask.data() + c, nc_, nt_, length, time_limit);
+        Runs({w_.row, nc_, nt_, lanes_, 1, nc_}, length, hn::Mul(mean_limit, time_factor));
       }
-      if (length <= nc_) {
-        const V channel_limit = hn::Max(mean_limit, UsualRun({lanes_, 1, nc_, w_.row, nc_, nt_}, length));
-        for (std::size_t t = 0; t < nt_; ++t) Line(Data(t), lanes_, Mask(t), 1, nc_, length, channel_limit);
-      }
+      if (length <= nc_) Runs({lanes_, 1, nc_, w_.row, nc_, nt_}, length, mean_limit);
     }
   }
 
@@ -277,6 +271,23 @@ class Group {
     std::size_t step, mask_step, samples;
     std::size_t line_step, mask_line_step, lines;
   };
+
+  // Marks the runs of `length` along `axis` whose mean exceeds the limit and what is usual. The latter is looked for
+  // when the first run exceeds the limit: most planes have none.
+  void Runs(const Axis& axis, std::size_t length, V limit) {
+    bool asked = false;
+    for (std::size_t line = 0; line < axis.lines; ++line) {
+      const float* x = Data(0) + line * axis.line_step;
+      Bits* mask = w_.mask.data() + line * axis.mask_line_step;
+      if (!Hits(axis, x, mask, length, limit)) continue;
+      if (!asked) {
+        asked = true;
+        limit = hn::Max(limit, UsualRun(axis, length));
+        if (!Hits(axis, x, mask, length, limit)) continue;
+      }
+      Spread(mask, axis.mask_step, axis.samples, length);
+    }
+  }
 
   // What the mean of a run of `length` along `axis` may be by the scatter of such means: the distance of the median
   // from zero and window_scatter standard deviations, these from the quartiles, which interference in up to a quarter
@@ -352,30 +363,31 @@ class Group {
     }
   }
 
-  // One line of `n` samples: marks the windows of `length` whose mean exceeds the limit.
-  HWY_INLINE void Line(const float* x, std::size_t stride, Bits* mask, std::size_t mask_stride, std::size_t n,
-                       std::size_t length, V limit) {
+  // Whether the mean of any run of `length` samples in the line at `x` exceeds the limit; which, in w_.hits by first
+  // sample.
+  HWY_INLINE bool Hits(const Axis& axis, const float* x, const Bits* mask, std::size_t length, V limit) {
     const V one = hn::Set(d_, 1.0f);
+    const std::size_t step = axis.step, mask_step = axis.mask_step;
     V sum = hn::Zero(d_), count = hn::Zero(d_);
     Bits* hits = w_.hits.data();
     unsigned any = 0;
     for (std::size_t k = 0; k < length - 1; ++k) {
-      const M bad = LoadBits(d_, mask + k * mask_stride);
-      sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * stride)));
+      const M bad = LoadBits(d_, mask + k * mask_step);
+      sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * step)));
       count = hn::Add(count, hn::IfThenZeroElse(bad, one));
     }
-    for (std::size_t k = length - 1; k < n; ++k) {
-      const M bad = LoadBits(d_, mask + k * mask_stride);
-      sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * stride)));
+    for (std::size_t k = length - 1; k < axis.samples; ++k) {
+      const M bad = LoadBits(d_, mask + k * mask_step);
+      sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * step)));
       count = hn::Add(count, hn::IfThenZeroElse(bad, one));
       const std::size_t first = k + 1 - length;
       StoreBits(d_, hn::Gt(hn::Abs(sum), hn::Mul(limit, count)), hits + first);
       any |= hits[first];
-      const M old_bad = LoadBits(d_, mask + first * mask_stride);
-      sum = hn::Sub(sum, hn::IfThenZeroElse(old_bad, hn::Load(d_, x + first * stride)));
+      const M old_bad = LoadBits(d_, mask + first * mask_step);
+      sum = hn::Sub(sum, hn::IfThenZeroElse(old_bad, hn::Load(d_, x + first * step)));
       count = hn::Sub(count, hn::IfThenZeroElse(old_bad, one));
     }
-    if (any != 0) Spread(mask, mask_stride, n, length);
+    return any != 0;
   }
 
   // Flags the `length` samples of each window that was hit; `length` is a power of two.

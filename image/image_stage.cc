@@ -45,13 +45,13 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// The exact residual of one band, with what varies of bright sources (`variation` null: nothing).
+// The exact residual of one band, with what varies of bright sources.
 class OneBandMajorCycle : public MajorCycle {
  public:
-  OneBandMajorCycle(const MeasurementOperator& op, const SourceVariation* variation) : op_(op), variation_(variation) {}
+  OneBandMajorCycle(const MeasurementOperator& op, const SourceVariation& variation) : op_(op), variation_(variation) {}
   void SetComponents(const std::vector<CleanComponent>& components, double rms_jy) override {
     // The side lobes of a deviation are a few per cent of it: below three times the rms it does not matter.
-    if (variation_ != nullptr) varying_ = variation_->Of(components, 3 * rms_jy);
+    varying_ = variation_.Of(components, 3 * rms_jy);
   }
   void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
     op_.Residual(model, varying_, residual);
@@ -60,7 +60,7 @@ class OneBandMajorCycle : public MajorCycle {
 
  private:
   const MeasurementOperator& op_;
-  const SourceVariation* variation_;
+  const SourceVariation& variation_;
   VaryingSources varying_;
 };
 
@@ -371,16 +371,15 @@ class ImageRun {
     settings.psf_band = PsfBand();
     if (settings.max_iterations == 0) return;
     const Buffer<std::uint8_t> mask = MakeUserMask();
-    std::optional<SourceVariation> variation;
-    if (!spectral()) {
-      variation.emplace(response_->Variation(op.weight_by_time_channel(), op.weight_by_time_baseline(), plain_,
-                                             smear_.view(), slant_));
-    }
-    OneBandMajorCycle one(op.op(0), variation ? &*variation : nullptr);
+    std::vector<SourceVariation> variations = Variations(op);
+    std::optional<OneBandMajorCycle> one;
     if (spectral()) {
-      spectral_.emplace(op, report_.beam, static_cast<std::size_t>(settings_.spectral_terms), context_.threads);
+      spectral_.emplace(op, report_.beam, static_cast<std::size_t>(settings_.spectral_terms), std::move(variations),
+                        context_.threads);
+    } else {
+      one.emplace(op.op(0), variations.front());
     }
-    TimedMajorCycle major(spectral_ ? static_cast<MajorCycle&>(*spectral_) : one, context_);
+    TimedMajorCycle major(spectral_ ? static_cast<MajorCycle&>(*spectral_) : *one, context_);
     CleanInput input;
     input.major_cycle = &major;
     input.psf = psf_.view();
@@ -393,11 +392,25 @@ class ImageRun {
       spectral_->Finish(model_.view(), residual_.view());
     }
     report_.timings.major_s = major.seconds;
-    varying_ = one.TakeVarying();
+    if (one) varying_ = one->TakeVarying();
     if (report_.clean.stop == CleanStop::kDiverged) {
       context_.reporter->Warn(kStage, "CLEAN diverged; the best model it had is kept");
     }
     psf_ = Plane();
+  }
+
+  // Of each band.
+  std::vector<SourceVariation> Variations(const BandOperators& op) const {
+    std::vector<SourceVariation> variations;
+    for (std::size_t i = 0; i < op.n_bands(); ++i) {
+      variations.push_back(response_->Variation(FrequenciesOf(op.band(i)), op.op(i).weight_by_time_channel(), plain_,
+                                                smear_.view(), slant_));
+    }
+    return variations;
+  }
+  std::vector<double> FrequenciesOf(const BandOperators::Band& band) const {
+    const auto at = [&](std::size_t k) { return data().frequency_hz.begin() + static_cast<std::ptrdiff_t>(k); };
+    return {at(band.first_channel), at(band.last_channel + 1)};
   }
 
   void ReportCycle(const MajorCycleRecord& r) const {
@@ -467,10 +480,8 @@ class ImageRun {
       header.frequency_hz = (band.low_hz + band.high_hz) / 2;
       header.bandwidth_hz = band.high_hz - band.low_hz;
       WriteAs(staged, BandName(static_cast<std::int64_t>(i)), scratch, header);
-      const std::vector<double>& all = data().frequency_hz;
-      const auto at = [&](std::size_t k) { return all.begin() + static_cast<std::ptrdiff_t>(k); };
-      response_->BeamMap({at(band.first_channel), at(band.last_channel + 1)}, op.op(i).weight_by_time_channel(), plain_,
-                         scratch.view(), context_.threads);
+      response_->BeamMap(FrequenciesOf(band), op.op(i).weight_by_time_channel(), plain_, scratch.view(),
+                         context_.threads);
       maker.AddBeam(scratch.view());
     }
     report_.spectra = maker.Finish(data().phase_centre, header_.geometry.cell_rad / plain_.cell_rad);
@@ -528,7 +539,7 @@ class ImageRun {
         const std::size_t last = i + 1 == op.n_bands() ? block_.n_channels() - 1 : offset + op.band(i).last_channel;
         VisibilityBlock part = SliceChannels(block_, first, last, context_.threads);
         spectral_->BandModel(model_.view(), i, band_model.view());
-        op.op(i).Predict(band_model.view(), part);
+        op.op(i).Predict(band_model.view(), spectral_->BandVarying(i), part);
         InsertChannels(part, first, block_, context_.threads);
       }
     }

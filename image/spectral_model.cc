@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "config/parallel.h"
 #include "image/image_statistics.h"
@@ -131,8 +132,11 @@ SpectrumFit FitSpectrum(const std::vector<double>& x, const std::vector<double>&
 }
 
 SpectralMajorCycle::SpectralMajorCycle(const BandOperators& bands, const GaussianBeam& beam, std::size_t n_terms,
-                                       int threads)
-    : bands_(bands), n_terms_(std::min(n_terms, bands.n_bands())), threads_(threads) {
+                                       std::vector<SourceVariation> variations, int threads)
+    : bands_(bands),
+      n_terms_(std::min(n_terms, bands.n_bands())),
+      variations_(std::move(variations)),
+      threads_(threads) {
   const ImageGeometry& geometry = bands.op(0).geometry();
   nx_ = geometry.nx;
   ny_ = geometry.ny;
@@ -158,6 +162,18 @@ std::vector<double> SpectralMajorCycle::x_of_bands() const {
 const SourceSpectrum* SpectralMajorCycle::SourceAt(std::size_t x, std::size_t y) const {
   const std::uint32_t label = label_[y * nx_ + x];
   return label == 0 ? nullptr : &sources_[label - 1];
+}
+
+void SpectralMajorCycle::SetComponents(const std::vector<CleanComponent>& components, double rms_jy) {
+  components_ = components;
+  least_varying_jy_ = 3 * rms_jy;  // as with one band
+}
+
+VaryingSources SpectralMajorCycle::BandVarying(std::size_t i) const {
+  if (variations_.empty()) return {};
+  std::vector<CleanComponent> components = components_;
+  for (CleanComponent& c : components) c.flux_jy *= static_cast<decltype(c.flux_jy)>(FactorAt(c, i));
+  return variations_[i].Of(components, least_varying_jy_);
 }
 
 double SpectralMajorCycle::FactorAt(const CleanComponent& component, std::size_t i) const {
@@ -302,7 +318,7 @@ void SpectralMajorCycle::Finish(ArrayView<const float, 2> model, ArrayView<float
   std::fill(residual.begin(), residual.end(), 0.0F);
   for (std::size_t c = 0; c < bands_.n_bands(); ++c) {
     BandModel(model, c, band_model.view());
-    bands_.op(c).Residual(band_model.view(), residuals_[c].view());
+    bands_.op(c).Residual(band_model.view(), BandVarying(c), residuals_[c].view());
     AddScaled(residuals_[c].view(), static_cast<float>(bands_.band(c).weight), residual, threads_);
   }
   Measure(model);

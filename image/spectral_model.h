@@ -19,6 +19,7 @@
 #include "image/beam_fit.h"
 #include "image/clean.h"
 #include "image/plane.h"
+#include "image/varying_sources.h"
 
 namespace contimg::image {
 
@@ -45,7 +46,11 @@ SpectrumFit FitSpectrum(const std::vector<double>& x, const std::vector<double>&
 // The exact major cycle of several bands.
 class SpectralMajorCycle : public MajorCycle {
  public:
-  SpectralMajorCycle(const BandOperators& bands, const GaussianBeam& beam, std::size_t n_terms, int threads);
+  // `variations`: what varies of bright sources in each band; empty: nothing.
+  SpectralMajorCycle(const BandOperators& bands, const GaussianBeam& beam, std::size_t n_terms,
+                     std::vector<SourceVariation> variations, int threads);
+
+  void SetComponents(const std::vector<CleanComponent>& components, double rms_jy) override;
 
   void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override;
 
@@ -54,6 +59,8 @@ class SpectralMajorCycle : public MajorCycle {
   void Finish(ArrayView<const float, 2> model, ArrayView<float, 2> residual);
   ArrayView<const float, 2> band_residual(std::size_t i) const { return residuals_[i].view(); }
   void BandModel(ArrayView<const float, 2> model, std::size_t i, ArrayView<float, 2> band_model) const;
+  // What varies of that model.
+  VaryingSources BandVarying(std::size_t i) const;
 
   const std::vector<SourceSpectrum>& sources() const { return sources_; }
   // Flux of a component in band i over its flux.
@@ -76,6 +83,9 @@ class SpectralMajorCycle : public MajorCycle {
 
   const BandOperators& bands_;
   std::size_t n_terms_;
+  std::vector<SourceVariation> variations_;
+  std::vector<CleanComponent> components_;  // of the model
+  double least_varying_jy_ = 0;
   int threads_;
   std::size_t reach_;        // pixels: islands are this far apart
   std::vector<float> beam_;  // of offsets (dy, dx), |·| ≤ reach

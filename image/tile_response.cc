@@ -71,19 +71,21 @@ SmearingInput TileResponse::Smearing(ArrayView<const double, 2> weights) const {
   return smearing;
 }
 
-SourceVariationInput TileResponse::VariationInput(ArrayView<const double, 2> by_channel,
-                                                  ArrayView<const double, 2> by_baseline) const {
+SourceVariationInput TileResponse::VariationInput(const std::vector<double>& frequency_hz,
+                                                  ArrayView<const double, 2> weights) const {
   SourceVariationInput input;
   input.beam = beam_;
-  input.average = {mode_, track_, block_.frequency_hz, by_channel};
-  input.smearing = Smearing(by_baseline);
+  input.average = {mode_, track_, frequency_hz, weights};
+  input.smearing = Smearing({});
+  input.smearing.first_frequency_hz = frequency_hz.front();
+  input.smearing.last_frequency_hz = frequency_hz.back();
   return input;
 }
 
-SourceVariation TileResponse::Variation(ArrayView<const double, 2> by_channel, ArrayView<const double, 2> by_baseline,
+SourceVariation TileResponse::Variation(const std::vector<double>& frequency_hz, ArrayView<const double, 2> weights,
                                         const ImageGeometry& plain, ArrayView<const float, 2> smear,
                                         const ImageGeometry& slant) const {
-  SourceVariationInput input = VariationInput(by_channel, by_baseline);
+  SourceVariationInput input = VariationInput(frequency_hz, weights);
   input.kept = [plain, smear](double l, double m) {  // the map is smooth: the nearest pixel will do
     const PixelPosition at = DirectionToPixel(plain, l, m);
     const double x = std::clamp(std::round(at.x), 0.0, static_cast<double>(plain.nx - 1));
@@ -97,7 +99,8 @@ VaryingSources TileResponse::Outside(const std::vector<CatalogueSource>& catalog
                                      double scale, double& total_jy) const {
   Buffer<double> ones(block_.n_times() * block_.n_channels());
   std::fill(ones.begin(), ones.end(), 1.0);
-  SourceVariationInput input = VariationInput({ones.data(), {block_.n_times(), block_.n_channels()}}, {});
+  SourceVariationInput input =
+      VariationInput(block_.frequency_hz, {ones.data(), {block_.n_times(), block_.n_channels()}});
   input.kept = [](double, double) { return 1.0; };
   return SourceVariation(input, slant).Outside(catalogue, block_.phase_centre, scale, kLeastOutsideJy, total_jy);
 }

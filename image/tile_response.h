@@ -43,8 +43,8 @@ class TileResponse {
   void SmearMap(ArrayView<const double, 2> weights, const ImageGeometry& plain, ArrayView<float, 2> image,
                 int threads) const;
 
-  // What varies about the means that the two maps hold. `smear` on `plain` is kept by reference.
-  SourceVariation Variation(ArrayView<const double, 2> by_channel, ArrayView<const double, 2> by_baseline,
+  // What varies about the means that the two maps hold, for some channels. `smear` on `plain` is kept by reference.
+  SourceVariation Variation(const std::vector<double>& frequency_hz, ArrayView<const double, 2> weights,
                             const ImageGeometry& plain, ArrayView<const float, 2> smear,
                             const ImageGeometry& slant) const;
   // Catalogue sources that the grid does not hold, whole (SourceVariation::Outside). `total_jy`: what they amount to.
@@ -53,8 +53,8 @@ class TileResponse {
                          double& total_jy) const;
 
  private:
-  SourceVariationInput VariationInput(ArrayView<const double, 2> by_channel,
-                                      ArrayView<const double, 2> by_baseline) const;
+  SourceVariationInput VariationInput(const std::vector<double>& frequency_hz,
+                                      ArrayView<const double, 2> weights) const;
   SmearingInput Smearing(ArrayView<const double, 2> weights) const;
 
   const VisibilityBlock& block_;

@@ -1,6 +1,8 @@
 // `contimg image` on a simulated drift scan: sources as bright as the simulator made them, where it put them; dirty
 // images equal to wsclean's.
 #include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "config/time.h"
@@ -66,6 +68,16 @@ TEST_F(Imaging, FluxesAndPositionsAreThoseOfTheSimulatedSky) {
       RunPythonPeer("image_fluxes.py", {(folder_ / "clean").string(), Truth(), "0.002", "0.0005", "0.002"});
   EXPECT_EQ(check.status, 0) << check.output;
   fmt::print("{}", check.output);
+}
+
+TEST_F(Imaging, SeveralBandsHaveTheDriftInTheirModelToo) {
+  const PeerResult cleaned =
+      Image("bands", "--size 1800 --cell 6 --robust 0 --minuv 0 --niter 2000 --bands 3 --terms 2");
+  ASSERT_EQ(cleaned.status, 0) << cleaned.output;
+  std::ifstream file(folder_ / "bands.metrics.json");
+  const double rms = nlohmann::json::parse(file)["quality"]["rms_jy"];
+  fmt::print("residual rms {:.4f} mJy\n", 1e3 * rms);
+  EXPECT_LT(rms, 0.05e-3);  // one band without the drift in its model leaves 1.2 mJy
 }
 
 TEST_F(Imaging, DirtyImagesAreThoseOfWsclean) {
