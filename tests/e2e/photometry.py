@@ -185,13 +185,24 @@ class Chain:
             flux = pbcor[by, bx] * top / smear[py, px]
             true = truth["sources"][i][2] * (header["CRVAL3"] / 1.4e9) ** truth["sources"][i][3]
             rows.append((flux / true, rms / expected, math.hypot(bx + dx - x[i], by + dy - y[i]) * cell / beam))
-        return rows, wanted, found, self.false_peaks(image, rms, explained, beam / cell)
+        residual = np.squeeze(fits.getdata(prefix + ".residual.fits")).astype(float)
+        return rows, wanted, found, self.false_peaks(image, residual, explained, beam / cell)
 
     @staticmethod
-    def false_peaks(image, rms, explained, beam_px):
-        """Local maxima above 7 sigma that no simulated source explains, away from the bright ones' side lobes."""
+    def local_rms(residual, box=100):
+        """The rms (from the median absolute deviation) of each box, for each pixel."""
+        ny, nx = (n // box * box for n in residual.shape)
+        boxes = residual[:ny, :nx].reshape(ny // box, box, nx // box, box).swapaxes(1, 2).reshape(ny // box, nx // box, -1)
+        middle = np.median(boxes, axis=2, keepdims=True)
+        rms = 1.4826 * np.median(np.abs(boxes - middle), axis=2)
+        rows, columns = (np.minimum(np.arange(n) // box, m - 1) for n, m in zip(residual.shape, rms.shape))
+        return rms[np.ix_(rows, columns)]
+
+    @classmethod
+    def false_peaks(cls, image, residual, explained, beam_px):
+        """Local maxima above 7 sigma of the noise about them that no simulated source explains."""
         core = image[1:-1, 1:-1]
-        peaks = core > 7 * rms
+        peaks = core > 7 * cls.local_rms(residual)[1:-1, 1:-1]
         for dy in (-1, 0, 1):
             for dx in (-1, 0, 1):
                 if dx or dy:
