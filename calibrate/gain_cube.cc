@@ -184,6 +184,7 @@ GainCube EvaluateGains(const VisibilityBlock& block, const std::vector<ApplyTabl
   std::vector<std::vector<TimeWeight>> classes;
   for (double time : block.time_mjd_s) {
     std::vector<TimeWeight> weights;
+    weights.reserve(tables.size());
     for (const ApplyTable& table : tables) {
       weights.push_back(FindInterval(*table.solutions, time, table.interpolation));
     }

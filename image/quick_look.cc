@@ -76,7 +76,10 @@ class Thumbnail {
     }
   }
   // Row 0 at the top (north).
-  float At(int column, int row) const { return values_[static_cast<std::size_t>((size_ - 1 - row) * size_ + column)]; }
+  float At(int column, int row) const {
+    return values_[static_cast<std::size_t>(size_ - 1 - row) * static_cast<std::size_t>(size_) +
+                   static_cast<std::size_t>(column)];
+  }
 
  private:
   int size_;

@@ -112,7 +112,7 @@ WatchReport FileWatcher::Check() {
 WatchReport FileWatcher::Drain() {
   WatchReport report;
   if (inotify_fd_ < 0) return report;
-  alignas(inotify_event) std::array<char, 64 * 1024> buffer;
+  alignas(inotify_event) std::array<char, std::size_t{64} * 1024> buffer;
   bool lost_directory = false;
   for (;;) {
     const ssize_t n = ::read(inotify_fd_, buffer.data(), buffer.size());

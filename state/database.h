@@ -26,7 +26,7 @@
 
 #include "config/error.h"
 
-namespace SQLite {
+namespace SQLite {  // NOLINT(readability-identifier-naming): the library's
 class Database;
 class Statement;
 }  // namespace SQLite

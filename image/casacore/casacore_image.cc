@@ -146,7 +146,7 @@ FitsHeader HeaderOf(const cc::PagedImage<cc::Float>& image, const fs::path& path
   g.shift_m = -(pixel[1] - static_cast<double>(g.ny / 2)) * g.cell_rad;
   header.centre = {value[0], value[1]};
   header.unit = image.units().getName();
-  const cc::ImageInfo info = image.imageInfo();
+  const cc::ImageInfo& info = image.imageInfo();
   if (info.hasBeam()) {
     const cc::GaussianBeam beam = info.restoringBeam();
     header.beam = GaussianBeam{beam.getMajor("rad"), beam.getMinor("rad"), beam.getPA().getValue("rad")};
@@ -158,7 +158,7 @@ FitsHeader HeaderOf(const cc::PagedImage<cc::Float>& image, const fs::path& path
     header.frequency_hz = frequency.referenceValue()[0];
     header.bandwidth_hz = std::abs(frequency.increment()[0]);
   }
-  const cc::TableRecord misc = image.miscInfo();
+  const cc::TableRecord& misc = image.miscInfo();
   header.telescope = TextOf(misc, "TELESCOP");
   if (header.telescope.empty()) header.telescope = system.obsInfo().telescope();
   header.type = TextOf(misc, "BTYPE");

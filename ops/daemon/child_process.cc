@@ -87,6 +87,7 @@ void CloseFrom3() {
 Child StartChild(const ChildOptions& options) {
   std::vector<std::string> arguments = options.arguments;
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
 

@@ -233,7 +233,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   } catch (const Error&) {
     // The log then lists no inputs.
   }
-  RecordFailure(active.row, outcome, std::move(inputs));
+  RecordFailure(active.row, outcome, inputs);
 }
 
 // Rows of products.sqlite3. A job whose files are gone or damaged has no record; its group is done all the same.
@@ -304,7 +304,7 @@ void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, con
       });
 }
 
-void Dispatcher::RecordFailure(const GroupRow& row, const JobOutcome& outcome, std::vector<std::string> inputs) {
+void Dispatcher::RecordFailure(const GroupRow& row, const JobOutcome& outcome, const std::vector<std::string>& inputs) {
   const double now = context_.clock.Unix();
   const double random = std::uniform_real_distribution<>(0, 1)(random_);
   const RetryRules rules = MakeRetryRules(settings_);

@@ -63,7 +63,7 @@ class Dispatcher {
   void Finished(const JobOutcome& outcome);
   void RecordSuccess(const state::GroupRow& row, const JobReport& report, const JobOutcome& outcome);
   void RecordJob(const state::GroupRow& row, const JobReport& report, const JobOutcome& outcome);
-  void RecordFailure(const state::GroupRow& row, const JobOutcome& outcome, std::vector<std::string> inputs);
+  void RecordFailure(const state::GroupRow& row, const JobOutcome& outcome, const std::vector<std::string>& inputs);
   void KeepLeases();
   void ReleaseWaiting();
   Job MakeJob(const state::GroupRow& row);

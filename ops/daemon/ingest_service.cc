@@ -72,7 +72,7 @@ state::SubbandFileRow MakeFileRow(const std::string& id, const SubbandFile& file
 fs::path MoveAside(Os& os, const fs::path& from, const fs::path& directory) {
   os.CreateDirectories(directory);
   for (int number = 0;; ++number) {
-    const fs::path to =
+    fs::path to =
         directory / (number == 0 ? from.filename().string() : fmt::format("{}.{}", from.filename().string(), number));
     try {
       Publish(os, from, to);

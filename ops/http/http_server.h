@@ -60,7 +60,7 @@ struct HttpServerOptions {
   std::string listen = "127.0.0.1:9110";  // address:port; port 0: any free one
   std::size_t max_connections = 64;       // more are closed at once
   double timeout_s = 10;                  // to receive a request and to send an answer; an idle connection ends too
-  std::size_t max_request_bytes = 64 * 1024;
+  std::size_t max_request_bytes = std::size_t{64} * 1024;
 };
 
 class HttpServer {

@@ -26,7 +26,7 @@ std::string Duration(double seconds) {
   if (seconds < 99.5) return fmt::format("{:.0f} s", seconds);
   const auto minutes = static_cast<std::int64_t>(std::llround(seconds / 60));
   if (minutes < 100) return fmt::format("{} min", minutes);
-  if (minutes < 48 * 60) {
+  if (minutes < std::int64_t{48} * 60) {
     return minutes % 60 == 0 ? fmt::format("{} h", minutes / 60)
                              : fmt::format("{} h {} min", minutes / 60, minutes % 60);
   }
