@@ -63,10 +63,15 @@ ALTER TABLE jobs ADD COLUMN sky_model TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN instruction_set TEXT NOT NULL DEFAULT '';
 )sql";
 
+// The newest of all kinds, as the pages list them.
+constexpr std::string_view kVersion3 = R"sql(
+CREATE INDEX products_by_start ON products (start_mjd, id);
+)sql";
+
 }  // namespace
 
 const Schema& ProductsSchema() {
-  static const Schema schema{"products", 0x63697064, false, {kVersion1, kVersion2}};
+  static const Schema schema{"products", 0x63697064, false, {kVersion1, kVersion2, kVersion3}};
   return schema;
 }
 
