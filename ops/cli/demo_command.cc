@@ -157,6 +157,7 @@ void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& til
   const nlohmann::json truth = nlohmann::json::parse(std::ifstream(truth_file));
   const image::FitsImage picture = image::ReadFitsImage(prefix.string() + ".image.fits");
   const image::FitsImage smear = image::ReadFitsImage(prefix.string() + ".smear.fits");
+  const image::FitsImage pb = image::ReadFitsImage(prefix.string() + ".pb.fits");
   const image::ImageGeometry& geometry = picture.header.geometry;
   const image::GaussianBeam beam = picture.header.beam.value();
   const double beam_px = std::sqrt(beam.major_rad * beam.minor_rad) / geometry.cell_rad;
@@ -188,15 +189,25 @@ void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& til
         if (pixel(x, y) > pixel(bx, by)) bx = x, by = y;
       }
     }
-    // A parabola through the peak and its neighbours on each axis.
-    const auto top = [&](double a, double b, double c) { return (a - c) / (2 * (a - 2 * b + c)); };
-    const double dx = top(pixel(bx - 1, by), pixel(bx, by), pixel(bx + 1, by));
-    const double dy = top(pixel(bx, by - 1), pixel(bx, by), pixel(bx, by + 1));
-    const double peak = pixel(bx, by) - 0.25 * ((pixel(bx - 1, by) - pixel(bx + 1, by)) * dx +
-                                                (pixel(bx, by - 1) - pixel(bx, by + 1)) * dy);
-    const double loss = smear.pixels[static_cast<std::size_t>(y0 * nx + x0)];
+    // Parabolas through the logarithms of the peak and its neighbours, which are exact for a beam along the axes.
+    const auto level = [&](std::ptrdiff_t x, std::ptrdiff_t y) {
+      return std::log(std::max(pixel(x, y), 1e-3 * pixel(bx, by)));
+    };
+    const auto top = [](double before, double at_peak, double after) {
+      return (before - after) / (2 * (before - 2 * at_peak + after));
+    };
+    const double here = level(bx, by);
+    const double left = level(bx - 1, by), right = level(bx + 1, by), below = level(bx, by - 1),
+                 above = level(bx, by + 1);
+    const double dx = top(left, here, right), dy = top(below, here, above);
+    const double peak = std::exp(here - 0.25 * ((left - right) * dx + (below - above) * dy));
+    // The flux at the frequency of the image.
+    const double flux = truth["sources"][i][2].get<double>() *
+                        std::pow(picture.header.frequency_hz / 1.4e9, truth["sources"][i][3].get<double>());
+    const auto place = static_cast<std::size_t>(y0 * nx + x0);
+    const double expected = flux * static_cast<double>(pb.pixels[place]) * static_cast<double>(smear.pixels[place]);
     if (peak > 5 * tile.rms_jy) ++tile.n_found;
-    ratios.push_back(peak / (apparent * loss));
+    ratios.push_back(peak / expected);
     offsets.push_back(std::hypot(static_cast<double>(bx) + dx - at.x, static_cast<double>(by) + dy - at.y) / beam_px);
   }
   tile.median_ratio = Median(ratios);
