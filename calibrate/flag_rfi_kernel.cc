@@ -42,6 +42,11 @@ HWY_INLINE V FromKey(hn::Vec<DI> k) {
   return hn::BitCast(D(), hn::Xor(k, hn::And(hn::ShiftRight<31>(k), hn::Set(di, 0x7fffffff))));
 }
 
+// Halfway between two keys, without overflow.
+HWY_INLINE hn::Vec<DI> Midpoint(hn::Vec<DI> a, hn::Vec<DI> b) {
+  return hn::Add(hn::Add(hn::ShiftRight<1>(a), hn::ShiftRight<1>(b)), hn::And(a, hn::And(b, hn::Set(DI(), 1))));
+}
+
 class Group {
  public:
   Group(const RfiPlan& plan, const RfiGroup& group, RfiWorkspace& work)
@@ -210,8 +215,7 @@ class Group {
     const DI di;
     auto lo = ToKey(low), hi = ToKey(high);
     for (int step = 0; step < 22; ++step) {
-      const auto middle =
-          hn::Add(hn::Add(hn::ShiftRight<1>(lo), hn::ShiftRight<1>(hi)), hn::And(lo, hn::And(hi, hn::Set(di, 1))));
+      const auto middle = Midpoint(lo, hi);
       const V pivot = FromKey(middle);
       const M few = hn::Le(CountAbove(pivot), allowed);
       const auto few_i = hn::RebindMask(di, few);
@@ -331,12 +335,9 @@ class Group {
   void Quartiles(std::size_t n, V low, V high, V quarter, V& lower, V& upper) {
     const DI di;
     const V one = hn::Set(d_, 1.0f), three_quarters = hn::Mul(quarter, hn::Set(d_, 3.0f));
-    const auto middle_of = [&](auto a, auto b) {
-      return hn::Add(hn::Add(hn::ShiftRight<1>(a), hn::ShiftRight<1>(b)), hn::And(a, hn::And(b, hn::Set(di, 1))));
-    };
     auto lo1 = ToKey(low), hi1 = ToKey(high), lo3 = lo1, hi3 = hi1;
     for (int step = 0; step < 22; ++step) {
-      const auto middle1 = middle_of(lo1, hi1), middle3 = middle_of(lo3, hi3);
+      const auto middle1 = Midpoint(lo1, hi1), middle3 = Midpoint(lo3, hi3);
       const V pivot1 = FromKey(middle1), pivot3 = FromKey(middle3);
       V below1 = hn::Zero(d_), below3 = hn::Zero(d_);
       for (std::size_t i = 0; i < n; ++i) {

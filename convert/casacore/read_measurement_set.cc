@@ -132,11 +132,11 @@ bool ReadsAlike(const MeasurementSet& ms, const std::string& column, const BulkF
   const casacore::Array<casacore::Complex> data = casacore::ArrayColumn<casacore::Complex>(ms, column)(row);
   const casacore::Array<bool> flag = casacore::ArrayColumn<bool>(ms, "FLAG")(row);
   const casacore::Array<float> weight = WeightSpectrum(ms)(row);
+  if (flag.nelements() != data.nelements() || weight.nelements() != data.nelements()) return false;
   FileRows own;
   files.Read({row, 1}, data.nelements(), own);
   bool deleted = false;
-  return flag.nelements() == data.nelements() && weight.nelements() == data.nelements() &&
-         std::memcmp(data.getStorage(deleted), own.data.data(), data.nelements() * sizeof(Visibility)) == 0 &&
+  return std::memcmp(data.getStorage(deleted), own.data.data(), data.nelements() * sizeof(Visibility)) == 0 &&
          std::equal(own.flag.begin(), own.flag.end(), flag.getStorage(deleted)) &&
          std::memcmp(weight.getStorage(deleted), own.weight.data(), weight.nelements() * sizeof(float)) == 0;
 }
