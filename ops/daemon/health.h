@@ -1,0 +1,193 @@
+// Is the service well? One pure function from facts to findings. The page, `contimg status`, /readyz, /healthz, the
+// metrics and the log all say what it says and add nothing.
+//
+// Amber needs a look, red means that work or data are being lost or stand still: what cannot be right is red at once
+// (a disk that is not there), what may be an accident is amber at once and red when it repeats (a failing group).
+// /readyz is 503 and `contimg status` ends with 1 exactly while something is red or the service is not ready yet.
+// What an operator does about each code: docs/operations/health.md, which a test compares with AllHealthCodes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/error.h"
+
+namespace contimg::ops {
+
+enum class HealthSeverity { kAmber, kRed };
+std::string_view ToString(HealthSeverity severity);  // "amber", "red"
+
+// Labels of the metric contimg_health and anchors of docs/operations/health.md: fixed words, here and nowhere else.
+enum class HealthCode {
+  kTreeMissing,          // "tree_missing": a directory tree without its marker, most likely not mounted
+  kTreeForeign,          // "tree_foreign": it belongs to another state
+  kTreeReadOnly,         // "tree_read_only"
+  kDiskFull,             // "disk_full": scratch or images, warning or critical
+  kStagingFull,          // "staging_full"
+  kStateFull,            // "state_full"
+  kIncomingMissing,      // "incoming_missing": gone, renamed, unreadable
+  kFilesQuarantined,     // "files_quarantined"
+  kNamesUnknown,         // "names_unknown": files in incoming whose names are not recognised
+  kFilesUnreadable,      // "files_unreadable": not readable yet, tried again
+  kGroupsFailing,        // "groups_failing": failed and to be tried again
+  kGroupsDead,           // "groups_dead": given up
+  kGroupsHeld,           // "groups_held"
+  kCalibrationMissing,   // "calibration_missing": no valid table, or groups wait for one
+  kCalibrationExpiring,  // "calibration_expiring"
+  kCalibrationDamaged,   // "calibration_damaged": a registered table has changed on disk
+  kCalibrationFailed,    // "calibration_failed": the last solves failed
+  kDatabaseBusy,         // "database_busy": locked by another program or not writable now
+  kDatabaseDamaged,      // "database_damaged"
+  kBehindSky,            // "behind_sky": groups wait for workers
+  kNoData,               // "no_data"
+  kAntennasWithoutSky,   // "antennas_without_sky"
+  kWorkersKilled,        // "workers_killed": by a signal, a time limit, for memory
+  kClockStepped,         // "clock_stepped"
+  kProductsMissing,      // "products_missing": recorded, not on disk
+  kProductsUnknown,      // "products_unknown": on disk, of no known group
+  kListeningOpenly,      // "listening_openly": HTTP on every address of the machine
+  kLoopFailing,          // "loop_failing": an unexpected error in the service's own loop
+};
+std::string_view ToString(HealthCode code);
+// In the order in which findings of one severity are shown.
+const std::vector<HealthCode>& AllHealthCodes();
+
+struct HealthFinding {
+  HealthSeverity severity = HealthSeverity::kAmber;
+  HealthCode code = HealthCode::kTreeMissing;
+  std::string sentence;  // what is wrong, with numbers and paths; no full stop
+  std::string cure;      // a command that works when pasted; empty when no command cures it
+  double since = 0;      // unix_s; 0: not known
+};
+
+// What the judgement rests on. What is not known stays at its default, which is well. Times: unix_s.
+struct HealthFacts {
+  double now = 0;
+  bool stopping = false;
+  bool caught_up = true;  // every file that was there at the start has been looked into
+  std::size_t n_pending_files = 0;
+
+  // The directory trees and their disks.
+  struct Tree {
+    enum class State { kWell, kMissing, kForeign, kReadOnly };
+    std::string name;  // "scratch", "incoming", "images"…
+    std::string path;
+    State state = State::kWell;
+    std::string finding;  // one sentence behind the path when not well
+    std::string cure;
+  };
+  std::vector<Tree> trees;
+  struct Disk {
+    enum class Level { kGood, kWarning, kCritical };
+    std::string name;  // "scratch", "images", "staging", "state"
+    Level level = Level::kGood;
+    std::string sentence;  // when not good
+  };
+  std::vector<Disk> disks;
+
+  // What comes in.
+  std::string incoming;          // the directory
+  std::string incoming_trouble;  // why it cannot be listed; empty: it can
+  double incoming_lost_at = 0;   // since when
+  double last_file_at = 0;       // 0: never
+  double no_data_after_s = 0;    // 0: silence is never a finding
+  std::size_t n_unreadable = 0;  // files that are tried again
+  std::string unreadable_example;
+  std::size_t n_unknown_names = 0;
+  std::string unknown_name_example;
+  int subbands_per_group = 16;
+  struct Quarantine {
+    std::string directory;
+    std::size_t n_files = 0, n_last_hour = 0;
+    double oldest_at = 0;
+    std::string newest, newest_reason;  // its path; why
+  } quarantine;
+
+  // The queue. Groups "fail" while they are to be tried again after a failure, also while that attempt waits or runs.
+  struct Groups {
+    std::int64_t n = 0;
+    std::int64_t n_in_a_row = 0;  // the last ones to end, none of which was done in between
+    int most_attempts = 0;
+    std::string newest, newest_cause;  // its id; kind and sentence
+    std::optional<ErrorKind> newest_kind;
+    double since = 0;
+    double next_attempt_at = 0;
+  };
+  Groups failing, dead, held;
+  std::string database_trouble;  // why the queue cannot be read or written now; empty: it can
+  std::optional<ErrorKind> database_trouble_kind;
+  double database_trouble_since = 0;
+  std::size_t n_writes_waiting = 0;
+  std::int64_t n_waiting = 0;  // groups that are due and wait for a worker
+  double longest_wait_s = 0;
+
+  // Calibration.
+  struct Calibration {
+    std::string missing;  // "no BP and no G table serves groups at …"; empty: none is missing
+    std::int64_t n_waiting_groups = 0;
+    std::string waiting_reason;
+    double expires_in_s = -1;  // of the table that runs out first; negative: not known
+    std::string expiring;      // its kind
+    std::int64_t n_damaged = 0;
+    std::string damaged, damaged_cure;  // sentence about the newest one
+    int n_failed_solves = 0;            // since the last that passed
+    std::string failed_solve;           // group and reason of the newest
+    double failed_solve_at = 0;
+  } calibration;
+
+  // The work and the machine.
+  struct Killed {
+    std::int64_t n_last_hour = 0;
+    std::string newest;  // group and what ended its worker
+    double newest_at = 0;
+  } killed;
+  int n_antennas_without_sky = 0;
+  std::string antennas_without_sky;  // their names and the group
+  double clock_step_s = 0;           // negative: back; 0: none in the last hour
+  double clock_stepped_at = 0;
+  bool clock_still_behind = false;
+  std::int64_t n_products_missing = 0, n_products_unknown = 0;
+  std::string listens_openly;  // the address; empty: it does not
+  std::string loop_error;      // newest unexpected error of the last hour
+  std::int64_t n_loop_errors = 0;
+  double loop_error_at = 0;
+};
+
+// Red ones first, then in the order of AllHealthCodes. Empty: all is well.
+std::vector<HealthFinding> JudgeHealth(const HealthFacts& facts);
+
+// What the findings amount to.
+struct HealthVerdict {
+  bool ready = true;                       // nothing red, not stopping, caught up
+  std::string why_not;                     // when not ready: one sentence
+  std::string words = "All is well";       // "All is well", "Needs a look", "Not working", "Catching up", "Stopping"
+  std::optional<HealthSeverity> severity;  // of the worst finding
+};
+HealthVerdict Summarise(const HealthFacts& facts, const std::vector<HealthFinding>& findings);
+
+// Since when each finding has stood: those that do not say so themselves get the time at which their code first came,
+// and keep it until the code has been away.
+class HealthMemory {
+ public:
+  struct Change {
+    HealthFinding finding;
+    bool gone = false;
+  };
+  // Returns what came, changed its severity or went away, for the log.
+  std::vector<Change> Remember(std::vector<HealthFinding>& findings, double now);
+
+ private:
+  std::map<HealthCode, HealthFinding> standing_;
+};
+
+// In the status document: "health": [{severity, code, sentence, cure, since (ISO 8601 UTC with Z, or null)}].
+nlohmann::ordered_json ToJson(const std::vector<HealthFinding>& findings);
+// Back from a status document; what cannot be read is left out.
+std::vector<HealthFinding> FindingsOf(const nlohmann::ordered_json& status);
+
+}  // namespace contimg::ops

@@ -1,0 +1,283 @@
+#include "ops/daemon/health.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <set>
+#include <string>
+
+namespace contimg::ops {
+namespace {
+
+using testing::HasSubstr;
+using Level = HealthFacts::Disk::Level;
+using Tree = HealthFacts::Tree;
+constexpr double kNow = 1.8e9;
+
+HealthFacts Well() {
+  HealthFacts facts;
+  facts.now = kNow;
+  facts.incoming = "/stage/incoming";
+  facts.last_file_at = kNow - 100;
+  facts.no_data_after_s = 3600;
+  return facts;
+}
+
+HealthFacts::Groups Some(std::int64_t n, ErrorKind kind) {
+  HealthFacts::Groups groups;
+  groups.n = n;
+  groups.most_attempts = 1;
+  groups.newest = "2025-10-13T13:28:03";
+  groups.newest_cause = "why";
+  groups.newest_kind = kind;
+  return groups;
+}
+
+TEST(JudgeHealth, NothingWrongIsWell) {
+  const HealthFacts facts = Well();
+  EXPECT_TRUE(JudgeHealth(facts).empty());
+  const HealthVerdict verdict = Summarise(facts, {});
+  EXPECT_TRUE(verdict.ready);
+  EXPECT_EQ(verdict.words, "All is well");
+}
+
+struct Case {
+  HealthCode code;
+  HealthSeverity severity;
+  const char* words;  // in the sentence
+  const char* cure;
+  std::function<void(HealthFacts&)> worsen;
+};
+
+const std::vector<Case>& Cases() {
+  constexpr HealthSeverity kAmber = HealthSeverity::kAmber, kRed = HealthSeverity::kRed;
+  static const std::vector<Case> cases{
+      {HealthCode::kTreeMissing, kRed, "scratch directory /stage has no marker", "",
+       [](HealthFacts& f) {
+         f.trees.push_back({"scratch", "/stage", Tree::State::kMissing, "has no marker", ""});
+       }},
+      {HealthCode::kTreeForeign, kRed, "belongs to /other", "",
+       [](HealthFacts& f) {
+         f.trees.push_back({"scratch", "/stage", Tree::State::kForeign, "belongs to /other", ""});
+       }},
+      {HealthCode::kTreeReadOnly, kRed, "is read-only", "",
+       [](HealthFacts& f) {
+         f.trees.push_back({"scratch", "/stage", Tree::State::kReadOnly, "is read-only", ""});
+       }},
+      {HealthCode::kDiskFull, kAmber, "1 GB free", "",
+       [](HealthFacts& f) {
+         f.disks.push_back({"scratch", Level::kWarning, "1 GB free"});
+       }},
+      {HealthCode::kDiskFull, kRed, "1 GB free", "",
+       [](HealthFacts& f) {
+         f.disks.push_back({"images", Level::kCritical, "1 GB free"});
+       }},
+      {HealthCode::kStagingFull, kRed, "full", "",
+       [](HealthFacts& f) {
+         f.disks.push_back({"staging", Level::kCritical, "full"});
+       }},
+      {HealthCode::kStateFull, kRed, "full", "",
+       [](HealthFacts& f) {
+         f.disks.push_back({"state", Level::kCritical, "full"});
+       }},
+      {HealthCode::kIncomingMissing, kRed, "/stage/incoming is not there", "",
+       [](HealthFacts& f) { f.incoming_trouble = "is not there"; }},
+      {HealthCode::kFilesQuarantined, kAmber, "1 file in quarantine since 2027-01-15T07:59:50Z",
+       "mv '/q/a b' /stage/incoming/",
+       [](HealthFacts& f) { f.quarantine = {"/q", 1, 1, kNow - 10, "/q/a b", "no HDF5"}; }},
+      {HealthCode::kFilesQuarantined, kRed, "5 files in quarantine", "mv /q/a /stage/incoming/",
+       [](HealthFacts& f) { f.quarantine = {"/q", 5, 3, kNow - 10, "/q/a", "no HDF5"}; }},
+      {HealthCode::kNamesUnknown, kAmber, "2 files in /stage/incoming with a name that is not recognised (x.h5)", "",
+       [](HealthFacts& f) {
+         f.n_unknown_names = 2;
+         f.unknown_name_example = "x.h5";
+       }},
+      {HealthCode::kNamesUnknown, kRed, "16 files", "", [](HealthFacts& f) { f.n_unknown_names = 16; }},
+      {HealthCode::kFilesUnreadable, kAmber, "1 file cannot be read yet", "",
+       [](HealthFacts& f) { f.n_unreadable = 1; }},
+      {HealthCode::kGroupsFailing, kAmber,
+       "1 group failed and is tried again, once so far: the newest, 2025-10-13T13:28:03: why", "",
+       [](HealthFacts& f) { f.failing = Some(1, ErrorKind::kIo); }},
+      {HealthCode::kGroupsFailing, kRed, "3 groups failed", "",
+       [](HealthFacts& f) { f.failing = Some(3, ErrorKind::kIo); }},
+      {HealthCode::kGroupsFailing, kRed, "up to 3 attempts", "",
+       [](HealthFacts& f) {
+         f.failing = Some(1, ErrorKind::kIo);
+         f.failing.most_attempts = 3;
+       }},
+      {HealthCode::kGroupsDead, kAmber, "1 group given up", "contimg queue requeue --state dead --error-kind io",
+       [](HealthFacts& f) { f.dead = Some(1, ErrorKind::kIo); }},
+      {HealthCode::kGroupsDead, kAmber, "1 group given up", "contimg queue show 2025-10-13T13:28:03",
+       [](HealthFacts& f) { f.dead = Some(1, ErrorKind::kBadInput); }},
+      {HealthCode::kGroupsDead, kAmber, "2 groups given up", "",
+       [](HealthFacts& f) { f.dead = Some(2, ErrorKind::kIncomplete); }},
+      {HealthCode::kGroupsDead, kRed, "the last 3 to end one after the other",
+       "contimg queue requeue --state dead --error-kind crash",
+       [](HealthFacts& f) {
+         f.dead = Some(7, ErrorKind::kCrash);
+         f.dead.n_in_a_row = 3;
+       }},
+      {HealthCode::kGroupsHeld, kAmber, "1 group held for a decision; the newest, 2025-10-13T13:28:03: why",
+       "contimg queue release 2025-10-13T13:28:03", [](HealthFacts& f) { f.held = Some(1, ErrorKind::kIo); }},
+      {HealthCode::kCalibrationMissing, kAmber, "no BP table", "contimg cal gaps",
+       [](HealthFacts& f) { f.calibration.missing = "no BP table serves groups"; }},
+      {HealthCode::kCalibrationMissing, kRed, "3 groups wait for calibration: no table",
+       "contimg queue list --state awaiting_calibration",
+       [](HealthFacts& f) {
+         f.calibration.n_waiting_groups = 3;
+         f.calibration.waiting_reason = "no table";
+       }},
+      {HealthCode::kCalibrationExpiring, kAmber, "the last G table serves for 17 min more", "",
+       [](HealthFacts& f) {
+         f.calibration.expires_in_s = 1000;
+         f.calibration.expiring = "G";
+       }},
+      {HealthCode::kCalibrationDamaged, kAmber, "1 calibration table is damaged: x.gpcal", "cure",
+       [](HealthFacts& f) {
+         f.calibration.n_damaged = 1;
+         f.calibration.damaged = "x.gpcal";
+         f.calibration.damaged_cure = "cure";
+       }},
+      {HealthCode::kCalibrationFailed, kAmber, "the last solve of calibration failed, on G", "",
+       [](HealthFacts& f) {
+         f.calibration.n_failed_solves = 1;
+         f.calibration.failed_solve = "on G";
+       }},
+      {HealthCode::kDatabaseBusy, kAmber, "is locked; 2 changes wait", "",
+       [](HealthFacts& f) {
+         f.database_trouble = "is locked";
+         f.database_trouble_kind = ErrorKind::kBusy;
+         f.database_trouble_since = kNow - 10;
+         f.n_writes_waiting = 2;
+       }},
+      {HealthCode::kDatabaseBusy, kRed, "is locked", "",
+       [](HealthFacts& f) {
+         f.database_trouble = "is locked";
+         f.database_trouble_kind = ErrorKind::kBusy;
+         f.database_trouble_since = kNow - 100;
+       }},
+      {HealthCode::kDatabaseBusy, kRed, "No space left", "",
+       [](HealthFacts& f) {
+         f.database_trouble = "No space left";
+         f.database_trouble_kind = ErrorKind::kIo;
+       }},
+      {HealthCode::kDatabaseDamaged, kRed, "malformed", "",
+       [](HealthFacts& f) {
+         f.database_trouble = "malformed";
+         f.database_trouble_kind = ErrorKind::kBadInput;
+       }},
+      {HealthCode::kBehindSky, kAmber, "12 groups wait for a worker, the longest for 2.0 h", "",
+       [](HealthFacts& f) {
+         f.n_waiting = 12;
+         f.longest_wait_s = 7200;
+       }},
+      {HealthCode::kNoData, kAmber, "no file has come in for 2.8 h", "",
+       [](HealthFacts& f) { f.last_file_at = kNow - 10000; }},
+      {HealthCode::kAntennasWithoutSky, kAmber, "2 antennas without sky signal: 3, 7", "",
+       [](HealthFacts& f) {
+         f.n_antennas_without_sky = 2;
+         f.antennas_without_sky = "3, 7";
+       }},
+      {HealthCode::kWorkersKilled, kAmber, "1 worker died", "", [](HealthFacts& f) { f.killed.n_last_hour = 1; }},
+      {HealthCode::kWorkersKilled, kRed, "3 workers died", "", [](HealthFacts& f) { f.killed.n_last_hour = 3; }},
+      {HealthCode::kClockStepped, kAmber, "stepped back by 10 min", "", [](HealthFacts& f) { f.clock_step_s = -600; }},
+      {HealthCode::kClockStepped, kAmber, "stepped forward by 10 min", "",
+       [](HealthFacts& f) { f.clock_step_s = 600; }},
+      {HealthCode::kProductsMissing, kAmber, "1 product recorded and missing", "contimg products list --status missing",
+       [](HealthFacts& f) { f.n_products_missing = 1; }},
+      {HealthCode::kProductsUnknown, kAmber, "2 products on disk", "",
+       [](HealthFacts& f) { f.n_products_unknown = 2; }},
+      {HealthCode::kListeningOpenly, kAmber, "0.0.0.0:9110", "",
+       [](HealthFacts& f) { f.listens_openly = "0.0.0.0:9110"; }},
+      {HealthCode::kLoopFailing, kAmber, "1 failure in the service's own loop", "",
+       [](HealthFacts& f) { f.n_loop_errors = 1; }},
+      {HealthCode::kLoopFailing, kRed, "3 failures", "", [](HealthFacts& f) { f.n_loop_errors = 3; }},
+  };
+  return cases;
+}
+
+TEST(JudgeHealth, EachTroubleIsOneSentenceWithItsSeverityAndCure) {
+  std::set<HealthCode> tried;
+  for (const Case& each : Cases()) {
+    HealthFacts facts = Well();
+    each.worsen(facts);
+    const auto findings = JudgeHealth(facts);
+    ASSERT_EQ(findings.size(), 1u) << ToString(each.code);
+    EXPECT_EQ(ToString(findings[0].code), ToString(each.code));
+    EXPECT_EQ(ToString(findings[0].severity), ToString(each.severity)) << findings[0].sentence;
+    EXPECT_THAT(findings[0].sentence, HasSubstr(each.words));
+    EXPECT_EQ(findings[0].cure, each.cure);
+    const HealthVerdict verdict = Summarise(facts, findings);
+    EXPECT_EQ(verdict.ready, each.severity == HealthSeverity::kAmber) << findings[0].sentence;
+    EXPECT_EQ(verdict.words, each.severity == HealthSeverity::kRed ? "Not working" : "Needs a look");
+    tried.insert(each.code);
+  }
+  for (const HealthCode code : AllHealthCodes()) EXPECT_EQ(tried.count(code), 1u) << ToString(code);
+}
+
+TEST(JudgeHealth, RedComesFirst) {
+  HealthFacts facts = Well();
+  for (const Case& each : Cases()) each.worsen(facts);
+  const auto findings = JudgeHealth(facts);
+  EXPECT_TRUE(std::is_sorted(findings.begin(), findings.end(), [](const auto& a, const auto& b) {
+    return a.severity == HealthSeverity::kRed && b.severity == HealthSeverity::kAmber;
+  }));
+  EXPECT_EQ(findings.front().code, HealthCode::kTreeMissing);
+}
+
+TEST(Summarise, CatchingUpAndStoppingAreNotReady) {
+  HealthFacts facts = Well();
+  facts.caught_up = false;
+  facts.n_pending_files = 12;
+  EXPECT_EQ(Summarise(facts, {}).why_not, "12 files of the incoming directory are still to be looked into");
+  facts.stopping = true;
+  EXPECT_EQ(Summarise(facts, {}).words, "Stopping");
+  EXPECT_FALSE(Summarise(facts, {}).ready);
+}
+
+TEST(HealthMemory, KeepsSinceWhenAndTellsWhatComesAndGoes) {
+  HealthMemory memory;
+  std::vector<HealthFinding> findings{{HealthSeverity::kAmber, HealthCode::kDiskFull, "low", "", 0}};
+  auto changes = memory.Remember(findings, 100);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(findings[0].since, 100);
+  findings = {{HealthSeverity::kAmber, HealthCode::kDiskFull, "lower", "", 0}};
+  EXPECT_TRUE(memory.Remember(findings, 200).empty());  // other words are no news
+  EXPECT_EQ(findings[0].since, 100);
+  findings = {{HealthSeverity::kRed, HealthCode::kDiskFull, "full", "", 0}};
+  changes = memory.Remember(findings, 300);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].finding.severity, HealthSeverity::kRed);
+  findings.clear();
+  changes = memory.Remember(findings, 400);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_TRUE(changes[0].gone);
+  findings = {{HealthSeverity::kAmber, HealthCode::kDiskFull, "low", "", 0}};
+  EXPECT_EQ(memory.Remember(findings, 500).size(), 1u);
+  EXPECT_EQ(findings[0].since, 500);
+}
+
+TEST(HealthJson, ReadsBackWhatItWrote) {
+  HealthFacts facts = Well();
+  for (const Case& each : Cases()) each.worsen(facts);
+  std::vector<HealthFinding> findings = JudgeHealth(facts);
+  HealthMemory().Remember(findings, kNow);
+  const auto back = FindingsOf({{"health", ToJson(findings)}});
+  ASSERT_EQ(back.size(), findings.size());
+  for (std::size_t i = 0; i < back.size(); ++i) {
+    EXPECT_EQ(back[i].code, findings[i].code);
+    EXPECT_EQ(back[i].severity, findings[i].severity);
+    EXPECT_EQ(back[i].sentence, findings[i].sentence);
+    EXPECT_EQ(back[i].cure, findings[i].cure);
+    EXPECT_NEAR(back[i].since, findings[i].since, 1);
+  }
+  EXPECT_TRUE(FindingsOf(nlohmann::ordered_json::parse(R"({"health": [{"code": "of another version"}, 7]})")).empty());
+  EXPECT_TRUE(FindingsOf(nlohmann::ordered_json::object()).empty());
+}
+
+}  // namespace
+}  // namespace contimg::ops
