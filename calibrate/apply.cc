@@ -107,13 +107,20 @@ struct BaselineFactors {
 
 ApplyReport ApplyGains(VisibilityBlock& block, const GainCube& gains, const ApplyParams& params, int threads) {
   const auto [n_times, n_baselines, n_channels, n_pols] = block.shape();
-  std::atomic<std::size_t> before{0}, by_calibration{0};
+  ApplyReport report;
+  const FlagTally tally = TallyFlags(block, threads);
+  for (std::size_t c = 0; c < n_channels; ++c) {
+    report.samples += tally.samples_by_channel[c];
+    report.flagged_before += tally.by_channel[c];
+  }
+  std::atomic<std::size_t> by_calibration{0};
   ParallelFor(
       threads, n_baselines,
       [&, n_times = n_times, n_baselines = n_baselines, n_channels = n_channels, n_pols = n_pols](std::size_t b) {
         BaselineFactors factors;
         std::size_t which = static_cast<std::size_t>(-1);
-        std::size_t n_before = 0, n_lost = 0;
+        const std::size_t counts = block.baselines[b].is_auto() ? 0 : 1;
+        std::size_t n_lost = 0;
         for (std::size_t t = 0; t < n_times; ++t) {
           if (gains.class_of_time[t] != which) {
             which = gains.class_of_time[t];
@@ -143,23 +150,20 @@ ApplyReport ApplyGains(VisibilityBlock& block, const GainCube& gains, const Appl
               }
             }
           }
-          std::size_t flagged = 0;
-          for (std::size_t i = 0; i < n_channels * n_pols; ++i) flagged += flag[i] != 0 ? 1 : 0;
-          n_before += flagged;
           for (std::size_t pol = 0; pol < n_pols; ++pol) {
             for (std::size_t c : factors.missing[pol]) {
               const std::size_t i = c * n_pols + pol;
               if (flag[i] == 0 || !std::isfinite(std::norm(vis[i]))) vis[i] = 0;
-              n_lost += flag[i] == 0 ? 1 : 0;
+              n_lost += flag[i] == 0 ? counts : 0;
               flag[i] = 1;
             }
           }
         }
-        before += n_before;
         by_calibration += n_lost;
       });
   block.data_state = DataState::kCorrected;
-  return {n_times * n_baselines * n_channels * n_pols, before, by_calibration};
+  report.flagged_by_calibration = by_calibration;
+  return report;
 }
 
 Interpolation InterpolationOf(SolutionKind kind, const CalibrateSettings& settings) {

@@ -46,6 +46,7 @@ void CheckTables(const VisibilityBlock& block, const std::vector<ApplyTable>& ta
 // name.
 GainCube EvaluateGains(const VisibilityBlock& block, const std::vector<ApplyTable>& tables);
 
+// Cross-correlations that exist (ingest/flag_count.h).
 struct ApplyReport {
   std::size_t samples = 0;
   std::size_t flagged_before = 0;

@@ -41,7 +41,7 @@ FlagReport FlagResiduals(VisibilityBlock& block, const Buffer<Visibility>& model
   ArrayView<const Visibility, 3> view;
   if (!model.empty()) view = {model.data(), {block.n_times(), block.n_baselines(), block.n_channels()}};
   const std::size_t fresh = ClipResiduals(block, view, settings, threads);
-  FlagReport report = MakeFlagReport(block, settings.dead_antenna_fraction, threads);
+  FlagReport report{CountFlags(block, settings.dead_antenna_fraction, threads), {}};
   report.by_reason[static_cast<std::size_t>(FlagReason::kInput)] = before;
   report.by_reason[static_cast<std::size_t>(FlagReason::kResidual)] = fresh;
   return report;

@@ -39,6 +39,7 @@ bool IsFinite(Visibility v) { return std::isfinite(v.real()) && std::isfinite(v.
 using Reasons = std::array<std::size_t, kFlagReasons>;
 std::size_t& At(Reasons& reasons, FlagReason reason) { return reasons[static_cast<std::size_t>(reason)]; }
 
+// Adds to `reasons`, also for rows that do not exist (their samples count as flagged before).
 void FlagRow(const Visibility* vis, std::uint8_t* flag, std::size_t n, const std::vector<std::uint8_t>& bad_samples,
              bool is_auto, Reasons& reasons) {
   const bool fresh = std::memchr(flag, 1, n) == nullptr;
@@ -93,6 +94,7 @@ Reasons FlagInvalid(VisibilityBlock& block, const FlagSettings& settings, int th
   for (const Reasons& part : parts) {
     for (std::size_t i = 0; i < kFlagReasons; ++i) total[i] += part[i];
   }
+  At(total, FlagReason::kInput) -= AbsentSamples(block);
   return total;
 }
 
@@ -120,7 +122,7 @@ std::vector<std::size_t> BaselinesToSearch(const VisibilityBlock& block, const F
   for (std::size_t b = 0; b < block.n_baselines(); ++b) {
     std::size_t flagged = 0;
     for (std::size_t p = 0; p < np; ++p) flagged += tally.by_plane[b * np + p];
-    if (!block.baselines[b].is_auto() && flagged < np * block.n_times() * block.n_channels()) baselines.push_back(b);
+    if (!block.baselines[b].is_auto() && flagged < np * tally.samples_by_baseline[b]) baselines.push_back(b);
   }
   return baselines;
 }
@@ -203,12 +205,12 @@ FlagReport FlagTile(VisibilityBlock& block, const FlagSettings& settings, int th
       ExtendFlags(block.flag_view(), {kept.data(), block.shape()}, extend_times, extend_channels, threads);
       before = found;
     }
-    report = MakeFlagReport(block, settings.dead_antenna_fraction, threads);
+    report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}};
     std::size_t now = 0;
     for (const FlagCount& baseline : report.baselines) now += baseline.flagged;
     At(reasons, kept.empty() ? FlagReason::kInterference : FlagReason::kExtension) = now - before;
   } else {
-    report = MakeFlagReport(block, settings.dead_antenna_fraction, threads);
+    report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}};
   }
   report.by_reason = reasons;
   return report;

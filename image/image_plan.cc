@@ -145,7 +145,20 @@ VisibilityBlock SliceChannels(const VisibilityBlock& block, std::size_t first, s
   part.frequency_hz.assign(block.frequency_hz.begin() + static_cast<std::ptrdiff_t>(first),
                            block.frequency_hz.begin() + static_cast<std::ptrdiff_t>(last) + 1);
   part.channel_width_hz = block.channel_width_hz;
-  part.windows = {{-1, 0, part.frequency_hz.size(), ""}};
+  std::vector<std::size_t> kept;  // windows of which something is left
+  for (std::size_t w = 0; w < block.windows.size(); ++w) {
+    SpectralWindow window = block.windows[w];
+    const std::size_t begin = std::max(first, window.first_channel);
+    const std::size_t end = std::min(last + 1, window.first_channel + window.n_channels);
+    if (begin >= end) continue;
+    window.first_channel = begin - first;
+    window.n_channels = end - begin;
+    part.windows.push_back(window);
+    kept.push_back(w);
+  }
+  for (std::size_t row = 0; row < block.absent.size(); row += block.windows.size()) {
+    for (std::size_t w : kept) part.absent.push_back(block.absent[row + w]);
+  }
   part.polarisations = block.polarisations;
   part.antennas = block.antennas;
   part.site = block.site;

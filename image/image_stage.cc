@@ -138,7 +138,7 @@ class ImageRun {
                      Angle::Radians(report_.beam.major_rad).arcsec(), Angle::Radians(report_.beam.minor_rad).arcsec(),
                      Angle::Radians(report_.beam.angle_rad).deg()));
 
-    tile_ = SummariseTile(data(), 40000, context_.threads);
+    tile_ = SummariseTile(data(), 40000, request_.dead_antenna_fraction, context_.threads);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     MakeHeader(op);
     MakeInterpolator();
@@ -293,6 +293,10 @@ class ImageRun {
     header_.history.push_back(fmt::format(
         "{} weights, robust {:g}, uv from {:g} wavelengths; {} visibilities; accuracy {:g}", settings_.weight,
         settings_.robust, settings_.min_uv_lambda, report_.figures.n_used, settings_.accuracy));
+    const FlagCensus& flags = tile_.flags;
+    header_.history.push_back(fmt::format(
+        "imaged: {:.3f} % of the cross-correlations flagged, {:.3f} % between living receptors ({} of {} dead)",
+        100 * flags.total.fraction(), 100 * flags.living.fraction(), flags.dead_receptors, flags.receptors_with_data));
     if (!outside_note_.empty()) header_.history.push_back(outside_note_);
     header_.history.push_back(fmt::format("imaged in the slant frame w = {:.6f} u + {:.6f} v, resampled to SIN",
                                           slant_.slant_a, slant_.slant_b));
@@ -508,7 +512,7 @@ class ImageRun {
     input.smear = smear_.view();
     input.header = &header;
     input.thermal_jy = report_.thermal_jy;
-    input.flagged_fraction = tile_.flagged_fraction;
+    input.flagged_fraction = tile_.flags.total.fraction();
     input.deconvolved = all() && settings_.max_iterations > 0;
     if (!settings_.catalogue_file.empty()) input.catalogue = &Catalogue();
     report_.quality = AssessImage(input, settings_, context_.threads);

@@ -30,9 +30,10 @@ struct ImageRequest {
   ImageProducts products = ImageProducts::kAll;
   ImageSettings settings;
   TelescopeSettings telescope;
-  bool overwrite = false;  // replace existing products
-  bool durable = true;     // synced before they get their names
-  bool predict = false;    // leave the model's visibilities in the block (DataState::kModel)
+  bool overwrite = false;                                               // replace existing products
+  bool durable = true;                                                  // synced before they get their names
+  double dead_antenna_fraction = FlagSettings{}.dead_antenna_fraction;  // ingest/flag_count.h
+  bool predict = false;  // leave the model's visibilities in the block (DataState::kModel)
   std::optional<std::pair<std::size_t, std::size_t>> channels;  // first and last to use; none: all
   std::string software = "contimg";
   std::string settings_hash;

@@ -400,8 +400,10 @@ class Picture {
   }
 
   void DrawFlagsByChannel(const Box& box) {
-    Heading(box, fmt::format("flagged by channel   {:.2f} % of all", 100 * in_.tile->flagged_fraction));
-    Bars(box, in_.tile->flagged_by_channel);
+    Heading(box, fmt::format("flagged by channel   {:.2f} % of all", 100 * in_.tile->flags.total.fraction()));
+    std::vector<double> fractions;
+    for (const FlagCount& channel : in_.tile->flags.channels) fractions.push_back(channel.fraction());
+    Bars(box, fractions);
     if (in_.frequency_hz.empty()) return;
     canvas_.Text(box.x, box.y + box.height + 18, fmt::format("{:.0f} MHz", in_.frequency_hz.front() / 1e6), 12, kDim);
     canvas_.Text(box.x + box.width, box.y + box.height + 18, fmt::format("{:.0f} MHz", in_.frequency_hz.back() / 1e6),
@@ -411,12 +413,14 @@ class Picture {
   void DrawFlagsByAntenna(const Box& box) {
     std::vector<double> fractions;
     std::vector<std::string> names;
-    for (std::size_t a = 0; a < in_.tile->flagged_by_antenna.size(); ++a) {
-      if (std::isnan(in_.tile->flagged_by_antenna[a])) continue;
-      fractions.push_back(in_.tile->flagged_by_antenna[a]);
+    const FlagCensus& flags = in_.tile->flags;
+    for (std::size_t a = 0; a < flags.antennas.size(); ++a) {
+      if (flags.antennas[a].samples == 0) continue;
+      fractions.push_back(flags.antennas[a].fraction());
       names.push_back(a < in_.antenna_names.size() ? in_.antenna_names[a] : std::to_string(a));
     }
-    Heading(box, fmt::format("flagged by antenna   {} antennas, {} dead", fractions.size(), in_.tile->dead_antennas));
+    Heading(box,
+            fmt::format("flagged by antenna   {} antennas, {} dead", fractions.size(), flags.dead_antennas.size()));
     Bars(box, fractions);
     if (names.empty()) return;
     canvas_.Text(box.x, box.y + box.height + 18, names.front(), 12, kDim);

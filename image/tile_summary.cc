@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
-#include "config/parallel.h"
 #include "config/units.h"
 
 namespace contimg::image {
@@ -73,62 +71,10 @@ std::vector<TileSummary::UvPoint> SampleCoverage(const VisibilityBlock& block, s
 
 }  // namespace
 
-TileSummary SummariseTile(const VisibilityBlock& block, std::size_t max_uv_points, int threads) {
-  const std::vector<std::size_t> hands = ParallelHands(block);
-  const std::size_t n_baselines = block.n_baselines(), n_channels = block.n_channels(), n_pols = block.n_pols();
-  const auto flag = block.flag_view();
-  struct Count {
-    std::vector<std::size_t> by_channel;
-    std::vector<std::size_t> by_baseline;
-  };
-  std::vector<Count> counts(block.n_times());
-  ParallelFor(threads, block.n_times(), [&](std::size_t t) {
-    Count& count = counts[t];
-    count.by_channel.assign(n_channels, 0);
-    count.by_baseline.assign(n_baselines, 0);
-    for (std::size_t b = 0; b < n_baselines; ++b) {
-      if (block.baselines[b].is_auto()) continue;
-      const std::uint8_t* row = &flag(t, b, 0, 0);
-      for (std::size_t k = 0; k < n_channels; ++k) {
-        std::size_t bad = 0;
-        for (std::size_t p : hands) bad += row[k * n_pols + p] != 0 ? 1 : 0;
-        count.by_channel[k] += bad;
-        count.by_baseline[b] += bad;
-      }
-    }
-  });
-  const double per_time = static_cast<double>(hands.size());
-  std::size_t n_cross = 0;
-  std::vector<double> bad_channel(n_channels), bad_antenna(block.antennas.size()), all_antenna(block.antennas.size());
-  double bad = 0;
-  for (std::size_t b = 0; b < n_baselines; ++b) {
-    if (block.baselines[b].is_auto()) continue;
-    ++n_cross;
-    double sum = 0;
-    for (const Count& count : counts) sum += static_cast<double>(count.by_baseline[b]);
-    bad += sum;
-    for (int antenna : {block.baselines[b].antenna1, block.baselines[b].antenna2}) {
-      const auto a = static_cast<std::size_t>(antenna);
-      bad_antenna[a] += sum;
-      all_antenna[a] += per_time * static_cast<double>(block.n_times() * n_channels);
-    }
-  }
-  for (const Count& count : counts) {
-    for (std::size_t k = 0; k < n_channels; ++k) bad_channel[k] += static_cast<double>(count.by_channel[k]);
-  }
+TileSummary SummariseTile(const VisibilityBlock& block, std::size_t max_uv_points, double dead_limit, int threads) {
   TileSummary summary;
-  const double per_channel = per_time * static_cast<double>(n_cross * block.n_times());
-  if (per_channel > 0) {
-    summary.flagged_fraction = bad / (per_channel * static_cast<double>(n_channels));
-    for (double count : bad_channel) summary.flagged_by_channel.push_back(count / per_channel);
-  }
-  for (std::size_t a = 0; a < bad_antenna.size(); ++a) {
-    const double fraction =
-        all_antenna[a] > 0 ? bad_antenna[a] / all_antenna[a] : std::numeric_limits<double>::quiet_NaN();
-    summary.flagged_by_antenna.push_back(fraction);
-    if (fraction >= 1) ++summary.dead_antennas;
-  }
-  summary.noise_of_unit_weight = NoiseOfUnitWeight(block, hands);
+  summary.flags = CountFlags(block, dead_limit, threads);
+  summary.noise_of_unit_weight = NoiseOfUnitWeight(block, ParallelHands(block));
   summary.uv = SampleCoverage(block, max_uv_points);
   return summary;
 }

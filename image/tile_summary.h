@@ -4,15 +4,13 @@
 #include <cstddef>
 #include <vector>
 
+#include "ingest/flag_count.h"
 #include "ingest/visibility_block.h"
 
 namespace contimg::image {
 
 struct TileSummary {
-  double flagged_fraction = 0;             // of the cross-correlations, parallel hands
-  std::vector<double> flagged_by_channel;  // same, per channel
-  std::vector<double> flagged_by_antenna;  // per row of the antenna table; NaN for antennas without data
-  std::size_t dead_antennas = 0;           // with data but entirely flagged
+  FlagCensus flags;
   // Rms of the real (or imaginary) part of one hand's visibility of weight 1: 1.4826 × the median absolute difference
   // of neighbouring channels, scaled by their weights. The sky cancels as long as its phase turns little over one
   // channel.
@@ -23,6 +21,7 @@ struct TileSummary {
   std::vector<UvPoint> uv;  // a sample of the coverage, at most `max_uv_points`
 };
 
-TileSummary SummariseTile(const VisibilityBlock& block, std::size_t max_uv_points, int threads);
+// `dead_limit`: FlagSettings::dead_antenna_fraction.
+TileSummary SummariseTile(const VisibilityBlock& block, std::size_t max_uv_points, double dead_limit, int threads);
 
 }  // namespace contimg::image

@@ -119,6 +119,9 @@ class VisibilityBlock {
   Buffer<Visibility> vis;
   Buffer<std::uint8_t> flag;  // 1 = bad
   Buffer<float> weight;       // relative; nsamples clamped to [0, max] straight after reading
+  // [time][baseline][window], 1 = the input has no such row: its samples are flagged, weigh 0 and are counted nowhere
+  // (ingest/flag_count.h). Empty: every row exists.
+  std::vector<std::uint8_t> absent;
 
   // Geometry.
   AntennaTable antennas;

@@ -16,7 +16,6 @@
 namespace contimg::ops {
 namespace {
 
-using calibrate::FlagCount;
 using calibrate::FlagReport;
 using calibrate::FlagStageReport;
 
@@ -51,6 +50,7 @@ nlohmann::json ToJson(const FlagStageReport& r) {
           {"fraction", f.total.fraction()},
           {"living_fraction", f.living.fraction()},
           {"flagged_samples", reasons},
+          {"absent_samples", f.absent},
           {"dead_antennas", dead},
           {"dead_receptors", f.dead_receptors},
           {"receptors_with_data", f.receptors_with_data},
@@ -68,6 +68,8 @@ void PrintReport(const std::string& path, const FlagStageReport& r) {
     if (f.by_reason[i] == 0) continue;
     fmt::print("  {:<16} {:>12} samples\n", Name(static_cast<calibrate::FlagReason>(i)), f.by_reason[i]);
   }
+  if (f.absent > 0)
+    fmt::print("  {:<16} {:>12} samples, counted nowhere: the set has no such rows\n", "absent", f.absent);
   fmt::print("  receptors: {} with data, {} dead\n", f.receptors_with_data, f.dead_receptors);
   for (std::size_t a : f.dead_antennas) fmt::print("  antenna {} is dead\n", r.antennas[a]);
   std::vector<std::size_t> order(f.antennas.size());

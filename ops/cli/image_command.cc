@@ -146,6 +146,7 @@ void Image(const ImageArgs& args) {
   request.products = args.dirty_only ? image::ImageProducts::kDirtyOnly
                      : args.psf_only ? image::ImageProducts::kPsfOnly
                                      : image::ImageProducts::kAll;
+  request.dead_antenna_fraction = settings.values.flag.dead_antenna_fraction;
   request.overwrite = args.overwrite;
   request.durable = !args.no_durable;
   request.predict = args.predict;

@@ -10,6 +10,7 @@
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/measurement_set_reader.h"
+#include "ingest/flag_count.h"
 #include "ops/cli/inspector.h"
 
 namespace contimg::ops {
@@ -77,14 +78,21 @@ std::string Text(const convert::MeasurementSetInfo& info, const fs::path& path) 
 
 // Reads the visibilities of every field and counts what cannot be used.
 void Validate(const convert::MeasurementSetInfo& info, const RunContext& context, Inspection& inspection) {
-  std::size_t samples = 0, flagged = 0, not_finite = 0;
+  std::size_t samples = 0, flagged = 0, not_finite = 0, absent = 0;
+  FlagCount cross;
   if (info.n_rows == 0) inspection.problems.push_back("the table has no rows");
   for (std::size_t field = 0; field < info.fields.size() && info.n_rows > 0; ++field) {
     try {
       convert::MeasurementSetSelection selection;
       selection.field = static_cast<int>(field);
       const auto block = convert::ReadMeasurementSet(inspection.path, selection, context);
-      samples += block->vis.size();
+      const FlagCensus census = CountFlags(*block, 1, context.threads);
+      cross.samples += census.total.samples;
+      cross.flagged += census.total.flagged;
+      const std::size_t absent_here = AbsentSamples(*block);
+      absent += absent_here;
+      samples += block->vis.size() - absent_here;
+      flagged -= absent_here;  // added in the loop
       for (std::size_t i = 0; i < block->vis.size(); ++i) {
         const bool finite = std::isfinite(block->vis[i].real()) && std::isfinite(block->vis[i].imag());
         flagged += block->flag[i] != 0 ? 1 : 0;
@@ -103,12 +111,17 @@ void Validate(const convert::MeasurementSetInfo& info, const RunContext& context
     inspection.problems.push_back(fmt::format("{} unflagged visibilities are not finite", not_finite));
   }
   if (samples > 0 && flagged == samples) inspection.problems.push_back("every visibility is flagged");
-  const double fraction = samples > 0 ? static_cast<double>(flagged) / static_cast<double>(samples) : 0;
+  const double fraction = cross.fraction();
   inspection.facts["samples"] = samples;
+  inspection.facts["absent_samples"] = absent;
   inspection.facts["flagged_fraction"] = fraction;
   inspection.facts["non_finite"] = not_finite;
-  inspection.text +=
-      fmt::format("  samples       {}, {:.2f} % flagged, {} not finite\n", samples, 100 * fraction, not_finite);
+  inspection.text += fmt::format("  samples       {}, {:.2f} % of the cross-correlations flagged, {} not finite\n",
+                                 samples, 100 * fraction, not_finite);
+  if (absent > 0) {
+    inspection.text +=
+        fmt::format("  absent        {} samples for which the set has no rows, counted nowhere\n", absent);
+  }
 }
 
 std::vector<Inspection> InspectMeasurementSets(const InspectRequest& request, const RunContext& context) {

@@ -320,6 +320,7 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
   }
   NeedTile(job, context, state);
   image::ImageRequest request;
+  request.dead_antenna_fraction = job.settings.flag.dead_antenna_fraction;
   request.prefix = job.image_prefix;
   request.qa_prefix = job.qa_prefix;
   request.settings = job.settings.image;

@@ -56,10 +56,11 @@ TEST(ApplyGains, FlagsDataWithoutASolution) {
   std::fill(block.vis.begin(), block.vis.end(), Visibility(6, 0));
   SolutionSet g = UniformGain(block, 1);
   g.flag[g.Index(0, 4, 1, 1)] = kFlagged;
-  block.flag_view()(0, 0, 0, 0) = 1;
+  block.flag_view()(0, 1, 0, 0) = 1;
   const ApplyReport report = ApplyGains(block, EvaluateGains(block, {{&g, Interpolation::kNearest, "g"}}), {}, 1);
-  // 12 baselines (with the autocorrelation) × 4 times × 16 channels.
-  EXPECT_EQ(report.flagged_by_calibration, 12U * 4 * 16);
+  // 11 baselines (the autocorrelation is corrected and flagged, but does not count) × 4 times × 16 channels.
+  EXPECT_EQ(report.flagged_by_calibration, 11U * 4 * 16);
+  EXPECT_EQ(report.samples, 66U * 4 * 32 * 2);
   EXPECT_EQ(report.flagged_before, 1U);
   for (std::size_t b = 0; b < block.n_baselines(); ++b) {
     const bool with = block.baselines[b].antenna1 == 4 || block.baselines[b].antenna2 == 4;

@@ -113,6 +113,46 @@ TEST(FlagTile, FlagsADeadReceptorAndKeepsTheLivingOne) {
   EXPECT_EQ(Reason(report, FlagReason::kDeadAntenna), 5u * 12 * 2);
 }
 
+// Rows that the input does not have are neither flagged samples nor signs of a dead antenna.
+TEST(FlagTile, RowsThatDoNotExistCountNowhere) {
+  VisibilityBlock block = NoiseBlock(4);
+  block.windows = {{0, 0, 48, ""}, {1, 48, 16, ""}};
+  block.absent.assign(12 * block.n_baselines() * 2, 0);
+  const auto drop = [&](std::size_t t, std::size_t b, std::size_t w) {
+    block.absent[(t * block.n_baselines() + b) * 2 + w] = 1;
+    const SpectralWindow& window = block.windows[w];
+    std::fill_n(&block.flag_view()(t, b, window.first_channel, 0), window.n_channels * 2, std::uint8_t{1});
+    std::fill_n(&block.weight_view()(t, b, window.first_channel, 0), window.n_channels * 2, 0.0F);
+    std::fill_n(&block.vis_view()(t, b, window.first_channel, 0), window.n_channels * 2, Visibility(0));
+  };
+  // Antenna 3 has one integration, antenna 2 lacks the second window, 0-1 has one flagged sample.
+  for (std::size_t b = 0; b < block.n_baselines(); ++b) {
+    for (std::size_t t = 0; t < 12; ++t) {
+      const bool three = block.baselines[b].antenna2 == 3 && t != 5;
+      const bool two = block.baselines[b].antenna1 == 2 || block.baselines[b].antenna2 == 2;
+      if (three) drop(t, b, 0);
+      if (three || two) drop(t, b, 1);
+    }
+  }
+  block.flag_view()(7, BaselineOf(block, 0, 1), 9, 0) = 1;
+  const FlagReport report = FlagTile(block, WithoutSearch(), 2);
+  EXPECT_TRUE(report.dead_antennas.empty());
+  EXPECT_EQ(report.dead_receptors, 0u);
+  EXPECT_EQ(report.receptors_with_data, 8u);
+  EXPECT_EQ(Reason(report, FlagReason::kInput), 1u);
+  EXPECT_EQ(Reason(report, FlagReason::kZero), 0u);
+  // 0-1 whole, 0-2 and 1-2 without the second window, 0-3 and 1-3 once whole, 2-3 once without it.
+  const std::size_t samples = 2 * (12 * 64 + 2 * 12 * 48 + 2 * 64 + 48);
+  EXPECT_EQ(report.total.samples, samples);
+  EXPECT_EQ(report.total.flagged, 1u);
+  EXPECT_EQ(report.living.samples, samples);
+  EXPECT_EQ(report.absent, 2 * 6 * 12 * 64 - samples);
+  EXPECT_EQ(report.antennas[3].samples, 2u * (2 * 64 + 48));
+  EXPECT_EQ(report.antennas[3].flagged, 0u);
+  EXPECT_EQ(report.channels[60].samples, 2u * (12 + 2));
+  EXPECT_EQ(report.channels[9].flagged, 1u);
+}
+
 // With four of six antennas dead, the living ones have lost four fifths of their baselines: that is no fault of theirs.
 TEST(FlagTile, DoesNotTakePartnersOfDeadAntennasForDead) {
   VisibilityBlock block = NoiseBlock(6);
