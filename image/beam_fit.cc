@@ -168,4 +168,23 @@ GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {
               "no Gaussian fits the core of the point-spread function: it must be a single peak several pixels wide");
 }
 
+PsfShape MeasurePsf(ArrayView<const float, 2> psf, const GaussianBeam& beam, double cell_rad) {
+  constexpr double kFar = 1.5;
+  const double cx = static_cast<double>(psf.shape(1) / 2), cy = static_cast<double>(psf.shape(0) / 2);
+  // exp(-4 ln 2 d²) at d full widths from the peak.
+  const double far = std::exp(-4 * std::log(2.0) * kFar * kFar);
+  PsfShape shape;
+  for (std::size_t y = 0; y < psf.shape(0); ++y) {
+    for (std::size_t x = 0; x < psf.shape(1); ++x) {
+      const double value = psf(y, x);
+      if (value <= shape.sidelobe && value < 0.4) continue;  // neither side lobe nor main lobe: most pixels
+      const double expected =
+          beam.Value(-(static_cast<double>(x) - cx) * cell_rad, (static_cast<double>(y) - cy) * cell_rad);
+      if (expected < far) shape.sidelobe = std::max(shape.sidelobe, value);
+      if (expected >= 0.5) shape.misfit = std::max(shape.misfit, std::abs(value - expected));
+    }
+  }
+  return shape;
+}
+
 }  // namespace contimg::image

@@ -24,4 +24,11 @@ struct GaussianBeam {
 // (NaN, or a beam narrower than a pixel).
 GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad);
 
+// How far a PSF is from its beam.
+struct PsfShape {
+  double misfit = 0;    // largest |PSF − beam| above half power
+  double sidelobe = 0;  // highest PSF farther than 1.5 beams (full widths, in that direction) from its peak
+};
+PsfShape MeasurePsf(ArrayView<const float, 2> psf, const GaussianBeam& beam, double cell_rad);
+
 }  // namespace contimg::image

@@ -11,6 +11,9 @@
 namespace contimg::image {
 namespace {
 
+// A local rms of more than so many times the thermal noise does not excuse a source that was not found.
+constexpr double kHonestNoise = 3;
+
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -85,61 +88,12 @@ nlohmann::json SmallMap(const CoarseMap& map) {
   return rows;
 }
 
-enum class Bound { kAtMost, kAtLeast };
-
-void Gate(ImageQuality& quality, const char* name, double value, double limit, Bound bound) {
-  const double miss = bound == Bound::kAtMost ? value / limit : limit / value;  // above 1: missed
-  QualityGate gate{name, value, limit, bound == Bound::kAtMost ? value <= limit : value >= limit, "A"};
-  if (!gate.passed) gate.grade = miss <= 1.5 ? "B" : miss <= 3 ? "C" : "F";  // a NaN fails
-  quality.gates.push_back(gate);
-}
-
-void GateUnlessOff(ImageQuality& quality, const char* name, double value, double limit, Bound bound) {
-  if (limit > 0) Gate(quality, name, value, limit, bound);
-}
-
-void ApplyCatalogueGates(ImageQuality& q, const ImageSettings& settings) {
-  const CatalogueComparison& c = *q.catalogue;
-  const auto enough = static_cast<std::size_t>(settings.gate_matches);
-  if (c.expected >= enough) {
-    GateUnlessOff(q, "matched", static_cast<double>(c.matches.size()) / static_cast<double>(c.expected),
-                  settings.gate_matched, Bound::kAtLeast);
-  }
-  if (c.matches.size() < enough) return;
-  Gate(q, "flux_ratio_error", std::abs(c.flux_ratio_median - 1), settings.gate_flux_ratio, Bound::kAtMost);
-  GateUnlessOff(q, "flux_scatter", c.flux_ratio_scatter, settings.gate_flux_scatter, Bound::kAtMost);
-  if (q.beam.major_rad > 0) {
-    Gate(q, "offset_beams", c.offset_median_rad / q.beam.major_rad, settings.gate_offset_beams, Bound::kAtMost);
-  }
-}
-
-void ApplyGates(ImageQuality& q, const QualityInput& input, const ImageSettings& settings) {
-  if (q.thermal_jy > 0) {
-    GateUnlessOff(q, "rms_over_thermal", q.rms_over_thermal, settings.gate_rms_ratio, Bound::kAtMost);
-  }
-  if (q.local_rms_min_jy > 0) {
-    GateUnlessOff(q, "local_rms_ratio", q.local_rms_max_jy / q.local_rms_min_jy, settings.gate_local_rms,
-                  Bound::kAtMost);
-  }
-  Gate(q, "dynamic_range", q.dynamic_range, settings.gate_dynamic_range, Bound::kAtLeast);
-  GateUnlessOff(q, "peak_jy", q.peak_jy, settings.gate_peak_jy, Bound::kAtLeast);
-  if (q.beam.minor_rad > 0) {
-    GateUnlessOff(q, "beam_axes", q.beam.major_rad / q.beam.minor_rad, settings.gate_beam_axes, Bound::kAtMost);
-  }
-  Gate(q, "negative_ratio", q.negative_ratio, settings.gate_negative, Bound::kAtMost);
-  if (input.deconvolved) {
-    GateUnlessOff(q, "bowl", q.bowl_ratio, settings.gate_bowl, Bound::kAtMost);
-    if (q.residual_peak_jy > 8 * q.rms_jy && q.peak_jy > 0) {
-      GateUnlessOff(q, "residual_peak", q.residual_peak_jy / q.peak_jy, settings.gate_residual_peak, Bound::kAtMost);
-    }
-    GateUnlessOff(q, "skewness", std::abs(q.residual.skewness), settings.gate_skewness, Bound::kAtMost);
-    GateUnlessOff(q, "kurtosis", q.residual.kurtosis, settings.gate_kurtosis, Bound::kAtMost);
-  }
-  Gate(q, "flagged_fraction", q.flagged_fraction, settings.gate_flagged, Bound::kAtMost);
-  if (q.catalogue) ApplyCatalogueGates(q, settings);
-  q.grade = "A";
-  for (const QualityGate& gate : q.gates) q.grade = std::max(q.grade, gate.grade);
-  if (!(q.rms_jy > 0) || !(q.peak_jy > 0)) q.grade = "F";
+// Mean squares of residual and dirty image above the thermal noise.
+std::optional<double> SidelobesLeft(const QualityInput& input, const ImageMoments& residual) {
+  const double thermal = input.thermal_jy * input.thermal_jy, dirty = input.dirty_rms_jy * input.dirty_rms_jy - thermal;
+  // Below half of the noise's power the difference is too uncertain.
+  if (!input.clean_stop || !(dirty > 0.5 * thermal) || !(dirty > 0)) return std::nullopt;
+  return std::max(0.0, residual.rms * residual.rms - thermal) / dirty;
 }
 
 }  // namespace
@@ -162,7 +116,9 @@ CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std
     const double pb = input.pb(iy, ix);
     const double colour = header.frequency_hz > 0 ? std::pow(header.frequency_hz / 1.4e9, source.alpha) : 1;
     const double expected = source.flux_jy * colour * pb * input.smear(iy, ix);
-    if (!(pb > 0.3) || expected < input.min_snr * input.noise->At(p.x, p.y)) continue;
+    double noise = input.noise->At(p.x, p.y);
+    if (input.max_noise_jy > 0) noise = std::min(noise, input.max_noise_jy);
+    if (!(pb > 0.3) || expected < input.min_snr * noise) continue;
     const bool crowded = std::any_of(sources.begin(), sources.end(), [&](const CatalogueSource& other) {
       return &other != &source && other.flux_jy > 0.2 * source.flux_jy &&
              std::abs(other.direction.dec.rad() - source.direction.dec.rad()) < 2 * header.beam->major_rad &&
@@ -211,23 +167,33 @@ ImageQuality AssessImage(const QualityInput& input, const ImageSettings& setting
   q.rms_over_thermal = input.thermal_jy > 0 ? q.rms_jy / input.thermal_jy : 0;
   q.flagged_fraction = input.flagged_fraction;
   q.residual_peak_jy = std::max(q.residual.maximum, -q.residual.minimum);
-  if (input.header->beam) q.beam = *input.header->beam;
-  if (input.catalogue != nullptr && input.header->beam) {
-    q.catalogue =
-        CompareWithCatalogue({input.image, input.pb, input.smear, input.header, &q.local_rms}, *input.catalogue);
+  q.pb_max = ComputeMoments(input.pb, threads).maximum;
+  q.thermal_from = input.thermal_from;
+  q.sidelobes_left = SidelobesLeft(input, q.residual);
+  q.outlier_power = input.outlier_power;
+  q.clean_stop = input.clean_stop;
+  q.psf = input.psf;
+  if (input.header->beam) {
+    q.beam = *input.header->beam;
+    q.beam_pixels = q.beam.minor_rad / cell;
   }
-  ApplyGates(q, input, settings);
+  if (input.catalogue != nullptr && input.header->beam) {
+    ComparisonInput comparison{input.image, input.pb, input.smear, input.header, &q.local_rms};
+    comparison.max_noise_jy = kHonestNoise * input.thermal_jy;
+    q.catalogue = CompareWithCatalogue(comparison, *input.catalogue);
+  }
+  q.gates = JudgeImage(q, settings);
+  q.grade = WorstGrade(q.gates);
+  q.reasons = Reasons(q.gates);
   return q;
 }
 
 nlohmann::json ToJson(const ImageQuality& q) {
   nlohmann::json gates = nlohmann::json::array();
-  for (const QualityGate& g : q.gates) {
-    gates.push_back(
-        {{"name", g.name}, {"value", g.value}, {"limit", g.limit}, {"passed", g.passed}, {"grade", g.grade}});
-  }
+  for (const QualityGate& g : q.gates) gates.push_back(ToJson(g));
   nlohmann::json result = {
       {"grade", q.grade},
+      {"reasons", q.reasons},
       {"gates", gates},
       {"rms_jy", q.rms_jy},
       {"local_rms_min_jy", q.local_rms_min_jy},
@@ -238,6 +204,9 @@ nlohmann::json ToJson(const ImageQuality& q) {
       {"bowl_ratio", q.bowl_ratio},
       {"residual_peak_jy", q.residual_peak_jy},
       {"thermal_rms_jy", q.thermal_jy},
+      {"thermal_from", q.thermal_from},
+      {"outlier_power", q.outlier_power},
+      {"primary_beam_max", q.pb_max},
       {"rms_over_thermal", q.rms_over_thermal},
       {"flagged_fraction", q.flagged_fraction},
       {"residual",
@@ -248,6 +217,8 @@ nlohmann::json ToJson(const ImageQuality& q) {
         {"skewness", q.residual.skewness},
         {"kurtosis", q.residual.kurtosis}}},
   };
+  if (q.sidelobes_left) result["sidelobes_left"] = *q.sidelobes_left;
+  if (q.psf) result["psf"] = {{"misfit", q.psf->misfit}, {"sidelobe", q.psf->sidelobe}};
   if (!q.local_rms.values.empty()) result["local_rms_map_jy"] = SmallMap(q.local_rms);
   if (q.catalogue) {
     const CatalogueComparison& c = *q.catalogue;

@@ -8,8 +8,10 @@
 
 #include "config/array_view.h"
 #include "image/beam_fit.h"
+#include "image/clean.h"
 #include "image/fits_image.h"
 #include "image/image_statistics.h"
+#include "image/quality_gates.h"
 #include "image/source_catalogue.h"
 
 namespace contimg {
@@ -44,18 +46,10 @@ struct ComparisonInput {
   const FitsHeader* header = nullptr;  // geometry, centre, beam
   const CoarseMap* noise = nullptr;
   double min_snr = 10;
+  double max_noise_jy =
+      0;  // higher local noise is an error of the image and hides no source from the count; 0: no limit
 };
 CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std::vector<CatalogueSource>& sources);
-
-// One figure against its limit (settings image.gate_*). Grade: "A" holds; "B", "C", "F" misses it by a factor of up to
-// 1.5, up to 3, more.
-struct QualityGate {
-  std::string name;
-  double value = 0;
-  double limit = 0;
-  bool passed = true;
-  std::string grade = "A";
-};
 
 struct ImageQuality {
   double rms_jy = 0;  // MAD-based, of the residual
@@ -67,22 +61,36 @@ struct ImageQuality {
   double bowl_ratio = 0;        // |mean residual within three beams of the peak| / rms, when negative
   double residual_peak_jy = 0;  // the largest of either sign
   GaussianBeam beam;            // zero when none was fitted
+  double beam_pixels = 0;       // its short axis
+  std::optional<PsfShape> psf;
+  double pb_max = 0;  // highest primary beam in the image
   ImageMoments residual;
-  double thermal_jy = 0;  // expected from the scatter of the visibilities
+  double thermal_jy = 0;     // expected from the scatter of the visibilities; 0: not known
+  std::string thermal_from;  // what told it: "channels", "integrations", "hands"; empty: nothing
   double rms_over_thermal = 0;
+  // Mean square of the residual over that of the dirty image, the thermal noise taken out of both: the part of the side
+  // lobes that the model does not explain. Absent when the dirty image is hardly more than noise.
+  std::optional<double> sidelobes_left;
+  double outlier_power = 0;             // see TileSummary; 0: not known
+  std::optional<CleanStop> clean_stop;  // absent: not deconvolved
   double flagged_fraction = 0;
   std::optional<CatalogueComparison> catalogue;
   CoarseMap local_rms;
   std::vector<QualityGate> gates;
-  std::string grade;  // the worst of the gates'; "F" without any signal
+  std::string grade;                 // the worst of the gates'
+  std::vector<std::string> reasons;  // see Reasons(); empty for grade A
 };
 
 struct QualityInput {
   ArrayView<const float, 2> image, residual, pb, smear;
   const FitsHeader* header = nullptr;  // of the restored image
   double thermal_jy = 0;
+  std::string thermal_from;
+  double outlier_power = 0;
+  std::optional<PsfShape> psf;
+  double dirty_rms_jy = 0;  // root mean square of the dirty image; 0: not known
   double flagged_fraction = 0;
-  bool deconvolved = true;                                  // false: gates that judge CLEAN do not apply
+  std::optional<CleanStop> clean_stop;                      // absent: gates that judge CLEAN do not apply
   const std::vector<CatalogueSource>* catalogue = nullptr;  // null: none
 };
 ImageQuality AssessImage(const QualityInput& input, const ImageSettings& settings, int threads);

@@ -132,23 +132,28 @@ class ImageRun {
     } else {
       op.DirtyAndPsf(residual_.view(), psf_.view());
     }
+    RequireFinite(psf_, "point-spread function");
+    RequireFinite(residual_, "dirty image");
     report_.beam = FitBeam(psf_.view(), slant_.cell_rad);
     report_.timings.dirty_s = watch.Lap();
     Info(fmt::format("beam {:.2f} by {:.2f} arcsec, position angle {:.1f} deg",
                      Angle::Radians(report_.beam.major_rad).arcsec(), Angle::Radians(report_.beam.minor_rad).arcsec(),
                      Angle::Radians(report_.beam.angle_rad).deg()));
 
-    tile_ = SummariseTile(data(), 40000, request_.dead_antenna_fraction, context_.threads);
+    shape_ = MeasurePsf(psf_.view(), report_.beam, slant_.cell_rad);
+    tile_ = SummariseTile(data(), {settings_.min_uv_lambda, settings_.max_uv_lambda}, 40000,
+                          request_.dead_antenna_fraction, context_.threads);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     MakeHeader(op);
     MakeInterpolator();
     Plane scratch(plain_);
     ToPlain(psf_.view(), scratch);
-    Write(staged, "psf", scratch, "Jy/beam");
+    Write(staged, "psf", scratch, "Jy/beam", true);
     if (!psf_only()) {
       plain_psf_core_ = Crop(scratch, 128);
       ToPlain(residual_.view(), scratch);
-      Write(staged, "dirty", scratch, "Jy/beam");
+      dirty_rms_jy_ = Rms(scratch);
+      Write(staged, "dirty", scratch, "Jy/beam", true);
       MakeBeamMaps(op);
       Write(staged, "pb", pb_, "");
       Write(staged, "smear", smear_, "");
@@ -261,6 +266,22 @@ class ImageRun {
       Info(outside_note_);
     }
     return outside;
+  }
+
+  // No image with a hole in it is published.
+  void RequireFinite(const Plane& plane, const char* what) const {
+    for (const float value : plane.pixels) {
+      if (!std::isfinite(value)) {
+        throw Error(ErrorKind::kBadInput, kStage, data().group_id,
+                    fmt::format("the {} has pixels that are not finite: visibilities or weights are absurdly large, or "
+                                "CLEAN ran away (image.gain, image.major_gain)",
+                                what));
+      }
+    }
+  }
+  double Rms(const Plane& plane) const {
+    const ImageMoments moments = ComputeMoments(plane.view(), context_.threads);
+    return std::hypot(moments.rms, moments.mean);
   }
 
   void MakeHeader(const BandOperators& op) {
@@ -395,6 +416,8 @@ class ImageRun {
       major.Residual(model_.view(), residual_.view());
       spectral_->Finish(model_.view(), residual_.view());
     }
+    RequireFinite(residual_, "residual");
+    RequireFinite(model_, "model");
     report_.timings.major_s = major.seconds;
     if (one) varying_ = one->TakeVarying();
     if (report_.clean.stop == CleanStop::kDiverged) {
@@ -513,7 +536,11 @@ class ImageRun {
     input.header = &header;
     input.thermal_jy = report_.thermal_jy;
     input.flagged_fraction = tile_.flags.total.fraction();
-    input.deconvolved = all() && settings_.max_iterations > 0;
+    input.thermal_from = tile_.noise_from;
+    input.outlier_power = tile_.outlier_power;
+    input.psf = shape_;
+    input.dirty_rms_jy = dirty_rms_jy_;
+    if (all() && settings_.max_iterations > 0) input.clean_stop = report_.clean.stop;
     if (!settings_.catalogue_file.empty()) input.catalogue = &Catalogue();
     report_.quality = AssessImage(input, settings_, context_.threads);
 
@@ -559,6 +586,8 @@ class ImageRun {
   ImageGeometry plain_, slant_;
   FitsHeader header_;
   TileSummary tile_;
+  PsfShape shape_;
+  double dirty_rms_jy_ = 0;  // root mean square, plain
   std::optional<TileResponse> response_;
   VaryingSources varying_;  // of the final model
   std::string outside_note_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "ingest/flag_count.h"
@@ -12,16 +13,27 @@ namespace contimg::image {
 struct TileSummary {
   FlagCensus flags;
   // Rms of the real (or imaginary) part of one hand's visibility of weight 1: 1.4826 × the median absolute difference
-  // of neighbouring channels, scaled by their weights. The sky cancels as long as its phase turns little over one
-  // channel.
+  // of neighbouring samples, scaled by their weights. Neighbours are channels, integrations or the two parallel hands:
+  // whatever of the sky differs between them adds to the scatter, so the lowest of the three is the noise. 0 when there
+  // are no neighbours.
   double noise_of_unit_weight = 0;
+  std::string noise_from;  // "channels", "integrations", "hands"; empty: none
+  // Mean square of the visibilities (times their weight) over median²/ln 2, which equals it for noise: 1 for noise and
+  // for a sky of many sources, 2 at most for any point sources that outshine it, far above for a few absurd samples.
+  double outlier_power = 0;  // 0: no samples
   struct UvPoint {
     float u_lambda, v_lambda;
   };
   std::vector<UvPoint> uv;  // a sample of the coverage, at most `max_uv_points`
 };
 
+// Noise and outliers are those of the cross-correlations between the two projected lengths, wavelengths at mid-band.
+struct UvLimits {
+  double min_lambda = 0;
+  double max_lambda = 0;  // 0: no limit
+};
 // `dead_limit`: FlagSettings::dead_antenna_fraction.
-TileSummary SummariseTile(const VisibilityBlock& block, std::size_t max_uv_points, double dead_limit, int threads);
+TileSummary SummariseTile(const VisibilityBlock& block, const UvLimits& limits, std::size_t max_uv_points,
+                          double dead_limit, int threads);
 
 }  // namespace contimg::image

@@ -121,6 +121,7 @@ void PrintReport(const image::ImageReport& r) {
     fmt::print("peak {:.4g} mJy/beam, rms {:.4g} mJy/beam ({:.2f} x thermal), dynamic range {:.0f}, quality {}\n",
                1e3 * r.quality.peak_jy, 1e3 * r.quality.rms_jy, r.quality.rms_over_thermal, r.quality.dynamic_range,
                r.quality.grade);
+    for (const std::string& reason : r.quality.reasons) fmt::print("  {}\n", reason);
   }
   if (!r.clean.cycles.empty()) {
     fmt::print("CLEAN: {} components, {:.4g} Jy, {} major cycles, stopped by {}\n", r.clean.iterations, r.model_flux_jy,

@@ -57,7 +57,8 @@ Html GradeBadge(const std::string& grade) {
   if (grade.empty()) return MakeHtml("<span class=\"grade none\" title=\"no quality grade\">–</span>");
   const char* css_class = grade == "A" ? "a" : grade == "B" ? "b" : grade == "C" ? "c" : "f";
   return MakeHtml(
-      "<span class=\"grade {}\" title=\"quality grade: A all gates passed, B one failed, C two, F more\">{}</span>",
+      "<span class=\"grade {}\" title=\"quality grade of the worst gate: A all hold, B missed by a factor of up to "
+      "1.5, C up to 3, F more\">{}</span>",
       css_class, grade);
 }
 
