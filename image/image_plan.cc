@@ -163,6 +163,7 @@ VisibilityBlock SliceChannels(const VisibilityBlock& block, std::size_t first, s
   part.antennas = block.antennas;
   part.site = block.site;
   part.app_dec_rad = block.app_dec_rad;
+  part.pointing = block.pointing;
   part.phase_state = block.phase_state;
   part.data_state = block.data_state;
   part.phase_centre = block.phase_centre;

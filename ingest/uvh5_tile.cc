@@ -31,6 +31,8 @@ void FillAxes(const std::vector<SubbandHeader>& headers, const std::vector<std::
   block.antennas = first.antennas;
   block.site = first.site;
   block.app_dec_rad = first.app_dec_rad;
+  block.pointing = {Pointing::Kind::kDrift,   first.site.longitude_rad, first.app_dec_rad, {}, true,
+                    "the header of the files"};
   block.telescope_name = first.telescope_name;
   block.instrument = first.instrument;
   block.object_name = first.object_name;

@@ -82,6 +82,21 @@ struct PhaseCentre {
   double dec_rad = 0;
 };
 
+// Where the axis of the dishes stood while the data were taken; convert/tile_beam.h makes a primary beam of it.
+struct Pointing {
+  enum class Kind : std::int8_t {
+    kUnknown,   // nothing in the data says it; `source` says why
+    kDrift,     // at rest on the Earth, the sky moving through the beam
+    kTracking,  // at rest on the sky
+  };
+  Kind kind = Kind::kUnknown;
+  double meridian_rad = 0;     // drift: east longitude of the meridian on which the axis stands
+  double app_dec_rad = 0;      // drift: its apparent declination
+  PhaseCentre direction;       // tracking: ICRS
+  bool stops_fringes = false;  // drift: fringes were stopped on the axis; otherwise at the phase centre
+  std::string source;          // what said so: "the record CONTIMG", "POINTING"
+};
+
 class VisibilityBlock {
  public:
   VisibilityBlock() = default;
@@ -126,7 +141,8 @@ class VisibilityBlock {
   // Geometry.
   AntennaTable antennas;
   ArraySite site;
-  double app_dec_rad = 0;  // apparent declination of the correlator's phase centre
+  double app_dec_rad = 0;  // apparent declination of the correlator's phase centre; 0 when the data do not say it
+  Pointing pointing;
   PhaseState phase_state = PhaseState::kMeridian;
   DataState data_state = DataState::kRaw;
   PhaseCentre phase_centre;   // when kPhased
