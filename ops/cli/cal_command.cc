@@ -38,6 +38,12 @@ double Mjd(const std::string& text) {
   return UtcTime::FromIso8601(text.size() == 10 ? text + "T00:00:00" : text).mjd();
 }
 
+// Why an active table does not serve all the same; empty: it serves.
+std::string Damage(const CalTableRow& row) {
+  static TableConditions conditions(TableConditions::Depth::kSuspicion);
+  return row.status == "active" ? TableConditions::Words(conditions.Of(row)) : "";
+}
+
 nlohmann::json ToJson(const CalTableRow& row) {
   return {{"id", row.id},
           {"path", row.path},
@@ -53,6 +59,7 @@ nlohmann::json ToJson(const CalTableRow& row) {
           {"rests_on", row.rests_on},
           {"status", row.status},
           {"reason", row.reason},
+          {"damage", Damage(row)},
           {"quality", nlohmann::json::parse(row.quality_json, nullptr, false)},
           {"flag_fractions", nlohmann::json::parse(row.flag_fractions_json, nullptr, false)},
           {"checksum", row.checksum}};
@@ -73,9 +80,11 @@ nlohmann::json ToJson(const state::SolveRow& row) {
 }
 
 void PrintLine(const CalTableRow& row) {
-  fmt::print("{:>6} {:<2} {:<3} {:<8} {} to {}  {}{}\n", row.id, row.kind, row.interval, row.status,
-             Iso(row.valid_from_mjd), Iso(row.valid_to_mjd), row.path,
-             row.reason.empty() ? "" : fmt::format(" ({})", row.reason));
+  const std::string damage = Damage(row);
+  const std::string& reason = damage.empty() ? row.reason : damage;
+  fmt::print("{:>6} {:<2} {:<3} {:<8} {} to {}  {}{}\n", row.id, row.kind, row.interval,
+             damage.empty() ? row.status : "damaged", Iso(row.valid_from_mjd), Iso(row.valid_to_mjd), row.path,
+             reason.empty() ? "" : fmt::format(" ({})", reason));
 }
 
 // A row by id or path.
@@ -129,7 +138,8 @@ void Show(const CalArgs& args) {
   const CalTableRow row = FindRow(store, args.what);
   nlohmann::json out = ToJson(row);
   out["used_by"] = store.GroupsUsing(row.id);
-  out["intact"] = fs::exists(row.path) && TableChecksum(row.path) == row.checksum;
+  const TableCondition condition = TableConditions().Of(row);
+  out["intact"] = condition == TableCondition::kIntact;
   if (args.json) {
     fmt::print("{}\n", out.dump(2));
     return;
@@ -138,8 +148,9 @@ void Show(const CalArgs& args) {
   fmt::print("  solved on {}, model {}, reference antenna {}\n", row.source_group.empty() ? "-" : row.source_group,
              row.model, row.refant);
   for (const auto& [name, value] : out["quality"].items()) fmt::print("  {:<20} {}\n", name, value.dump());
-  fmt::print("  used by {} groups; files {}\n", out["used_by"].size(),
-             out["intact"].get<bool>() ? "as registered" : "missing or changed since registration");
+  const std::size_t n_groups = out["used_by"].size();
+  fmt::print("  used by {} group{}; {}\n", n_groups, n_groups == 1 ? "" : "s",
+             condition == TableCondition::kIntact ? "its files are as registered" : TableConditions::Words(condition));
 }
 
 void Register(const CalArgs& args) {

@@ -16,6 +16,8 @@
 #include "ops/cli/program_options.h"
 #include "ops/cli/queue_listing.h"
 #include "ops/daemon/instance_lock.h"
+#include "ops/records/input_review.h"
+#include "ops/records/operator_actions.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {
@@ -124,6 +126,8 @@ std::string NextStep(const GroupRow& row) {
                          row.id);
     case GroupState::kAwaitingCalibration:
       return fmt::format("contimg cal why {}", row.id);
+    case GroupState::kDone:  // marked: its input has changed since
+      return row.error.empty() ? "" : fmt::format("contimg queue requeue {}", row.id);
     default:
       return "";
   }
@@ -136,7 +140,9 @@ void PrintGroup(const ordered_json& group) {
   };
   const int attempts = group["attempts"].get<int>();
   fmt::print("{}  {}, {} attempt{}\n", text("id"), text("state"), attempts, attempts == 1 ? "" : "s");
-  if (!text("error").empty()) line("cause", text("error_kind") + ": " + text("error"));
+  if (!text("error").empty()) {
+    line("cause", text("error_kind").empty() ? text("error") : text("error_kind") + ": " + text("error"));
+  }
   line("next", text("next"));
   if (group.contains("log")) line("log", text("log"));
   line("subbands",
@@ -274,50 +280,15 @@ void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_s
   }
 }
 
-void Move(GroupStore& store, const GroupRow& row, GroupState to, const QueueArgs& args, const char* verb,
-          bool reset_attempts = false) {
-  if (row.state == to) return;  // asked for twice
-  const double now = UtcTime::Now().unix_s();
-  state::TransitionDetails details;
-  details.actor = kActor;
-  details.detail = args.reason.empty() ? verb : fmt::format("{}: {}", verb, args.reason);
-  details.reset_attempts = reset_attempts;
-  if (to == GroupState::kReady) details.next_attempt_at = now;
-  store.Transition(row.id, to, details, now);
-}
-
-void Requeue(GroupStore& store, const GroupRow& row, const QueueArgs& args) {
-  if (row.state == GroupState::kReady) return;
-  if (row.state == GroupState::kRunning) {
-    throw Error(ErrorKind::kUsage, "queue", row.id, "is running; cancel it first");
-  }
-  const double now = UtcTime::Now().unix_s();
-  store.database().Write([&] {
-    // Subbands that came after the group had been closed take part from now on.
-    std::vector<state::SubbandFileRow> late;
-    for (state::SubbandFileRow file : store.Files(row.id)) {
-      if (file.status != "late") continue;
-      file.status = "present";
-      late.push_back(file);
-    }
-    if (!late.empty()) store.AddFiles(row, late, kActor, now);
-    Move(store, row, GroupState::kReady, args, "requeue", true);
-  });
-}
-
-void Release(GroupStore& store, const GroupRow& row, const QueueArgs& args, const Settings& settings) {
-  if (row.state != GroupState::kHeld) throw Error(ErrorKind::kUsage, "queue", row.id, "is not held");
-  const bool enough =
-      row.subbands_present >= std::min<int>(row.subbands_expected, static_cast<int>(settings.ingest.min_subbands));
-  Move(store, row, enough ? GroupState::kReady : GroupState::kCollecting, args, "release");
-}
+OperatorRequest RequestOf(const QueueArgs& args) { return {kActor, args.reason, UtcTime::Now().unix_s(), FileIsThere}; }
 
 void AddSelection(CLI::App* command, const std::shared_ptr<QueueArgs>& args) {
   command->add_option("--state", args->states,
                       "only groups in this state (collecting, ready, running, awaiting_calibration, done, failed, "
                       "dead, held, cancelled; repeatable)");
   command->add_flag("--failed", args->failed, "groups that failed or were given up");
-  command->add_flag("--late", args->late, "groups with subbands that came too late; requeue takes them along");
+  command->add_flag("--late", args->late,
+                    "groups with subbands that came too late or were sent again since; requeue takes them along");
   command->add_option("--error-kind", args->error_kind, "only groups whose last error is of this kind");
   command->add_option("--from", args->from, "only groups from this time on (2025-10-13 or 2025-10-13T13:28:03)");
   command->add_option("--before", args->before, "only groups before this time");
@@ -355,22 +326,22 @@ void AddQueueCommand(CLI::App& app) {
 
   AddAction(queue, "requeue", "Try again: failed, dead and cancelled groups; done ones are processed anew", args)
       ->callback([args] {
+        const IngestSettings rules = CurrentSettings().values.ingest;
         ForSelected(*args, {GroupState::kFailed, GroupState::kDead}, "requeued",
-                    [&](GroupStore& store, const GroupRow& row) { Requeue(store, row, *args); });
+                    [&](GroupStore& store, const GroupRow& row) { RequeueGroup(store, row, RequestOf(*args), rules); });
       });
   AddAction(queue, "hold", "Keep groups from being processed; a running worker is ended", args)->callback([args] {
     ForSelected(*args, {GroupState::kReady, GroupState::kFailed}, "held",
-                [&](GroupStore& store, const GroupRow& row) { Move(store, row, GroupState::kHeld, *args, "hold"); });
+                [&](GroupStore& store, const GroupRow& row) { HoldGroup(store, row, RequestOf(*args)); });
   });
   AddAction(queue, "release", "Let held groups go on", args)->callback([args] {
-    const Settings settings = CurrentSettings().values;
+    const IngestSettings rules = CurrentSettings().values.ingest;
     ForSelected(*args, {GroupState::kHeld}, "released",
-                [&](GroupStore& store, const GroupRow& row) { Release(store, row, *args, settings); });
+                [&](GroupStore& store, const GroupRow& row) { ReleaseGroup(store, row, RequestOf(*args), rules); });
   });
   AddAction(queue, "cancel", "Give groups up for good; a running worker is ended", args)->callback([args] {
-    ForSelected(
-        *args, {GroupState::kReady, GroupState::kFailed}, "cancelled",
-        [&](GroupStore& store, const GroupRow& row) { Move(store, row, GroupState::kCancelled, *args, "cancel"); });
+    ForSelected(*args, {GroupState::kReady, GroupState::kFailed}, "cancelled",
+                [&](GroupStore& store, const GroupRow& row) { CancelGroup(store, row, RequestOf(*args)); });
   });
   CLI::App* prioritise = AddAction(queue, "priority", "Set the priority of groups; larger goes first", args);
   prioritise->add_option("--to", args->priority, "the new priority (0 is normal)")->required();

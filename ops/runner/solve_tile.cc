@@ -87,15 +87,16 @@ calibrate::SolveParams ParamsOf(const Job& job, bool field_model) {
 
 }  // namespace
 
+// A table that went away or changed since it was chosen is no fault of the group (kIo): the next attempt gets another.
 SolutionSet ReadJobTable(const JobTable& table) {
   if (!fs::exists(table.path)) {
-    throw Error(ErrorKind::kBadInput, "apply", table.path.string(), "this calibration table is not there any more");
+    throw Error(ErrorKind::kIo, "apply", table.path.string(), "this calibration table is not there any more");
   }
   if (!table.checksum.empty()) {
     const std::string found = TableChecksum(table.path);
     if (found != table.checksum) {
       throw Error(
-          ErrorKind::kBadInput, "apply", table.path.string(),
+          ErrorKind::kIo, "apply", table.path.string(),
           fmt::format("was changed since it was registered: expected checksum {} and found {}", table.checksum, found));
     }
   }
