@@ -156,8 +156,9 @@ HttpResponse ApiGroup(const HttpRequest& request, PipelineView& view) {
   const auto row = view.FindGroup(request.tail);
   if (!row) return HttpProblem(404, fmt::format("there is no group {}", request.tail));
   ordered_json value = ToJson(*row);
-  const std::string cure = CureOf(*row);
-  value["command"] = TextOrNull(cure);
+  const Cure cure = CureOf(*row);
+  value["cure"] = {{"sentence", TextOrNull(cure.sentence)}, {"commands", cure.commands}};
+  value["command"] = TextOrNull(cure.commands.empty() ? std::string() : cure.commands.back());
   value["files"] = ordered_json::array();
   for (const auto& file : view.Files(row->id)) {
     value["files"].push_back({{"subband", file.subband},
