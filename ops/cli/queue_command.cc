@@ -16,6 +16,7 @@
 #include "ops/cli/program_options.h"
 #include "ops/cli/queue_listing.h"
 #include "ops/daemon/instance_lock.h"
+#include "ops/records/cure.h"
 #include "ops/records/input_review.h"
 #include "ops/records/operator_actions.h"
 #include "state/group_store.h"
@@ -113,24 +114,14 @@ std::string Lacking(const std::vector<state::SubbandFileRow>& files, int expecte
   return lacking;
 }
 
-// What a person can do about a group in this state; empty where nothing needs doing.
+// What a person does about the group, in a line; empty where nothing needs doing.
 std::string NextStep(const GroupRow& row) {
-  switch (row.state) {
-    case GroupState::kDead:
-      return fmt::format("when the cause is gone: contimg queue requeue {0}; to give it up: contimg queue cancel {0}",
-                         row.id);
-    case GroupState::kHeld:
-      return fmt::format("contimg queue release {0}, or contimg queue cancel {0}", row.id);
-    case GroupState::kFailed:
-      return fmt::format("it is tried again at {}Z; at once: contimg queue requeue {}", TimeOrDash(row.next_attempt_at),
-                         row.id);
-    case GroupState::kAwaitingCalibration:
-      return fmt::format("contimg cal why {}", row.id);
-    case GroupState::kDone:  // marked: its input has changed since
-      return row.error.empty() ? "" : fmt::format("contimg queue requeue {}", row.id);
-    default:
-      return "";
-  }
+  const Cure cure = CureOf(row);
+  std::string text = cure.sentence;
+  for (const std::string& command : cure.commands) text += (text.empty() ? "" : " ") + command + ";";
+  if (!text.empty() && text.back() == ';') text.pop_back();
+  if (row.state == GroupState::kFailed) text += fmt::format(" (by itself at {}Z)", TimeOrDash(row.next_attempt_at));
+  return text;
 }
 
 void PrintGroup(const ordered_json& group) {
