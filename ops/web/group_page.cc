@@ -84,10 +84,11 @@ void DrawPicture(const PipelineView& view, const TileQuality& quality, const Gro
   const std::string address = PictureAddress("/images/", view, *quality.picture);
   if (address.empty()) return;
   html.Add(
-      "<section class=\"wide picture\" aria-label=\"Picture\"><a href=\"{}\"><img src=\"{}\" width=\"1800\" "
-      "height=\"1320\" "
-      "alt=\"Quick look of {}: sky, point-spread function, uv coverage, flags and quality\"></a></section>\n",
-      address, address, row.id);
+      // On a phone the sky alone, which can be read there; the figures are on the page as text.
+      "<section class=\"wide picture\" aria-label=\"Picture\"><a href=\"{}\"><picture><source media=\"(max-width: "
+      "40rem)\" srcset=\"{}\"><img src=\"{}\" "
+      "alt=\"Quick look of {}: sky, point-spread function, uv coverage, flags and quality\"></picture></a></section>\n",
+      address, PictureAddress("/thumbnails/", view, *quality.picture), address, row.id);
 }
 
 // Seconds per stage: numbers by name, or objects with "seconds".
