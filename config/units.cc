@@ -49,4 +49,10 @@ Angle WrapSigned(Angle a) {
   return Angle::Radians(r >= kPi ? r - 2 * kPi : r);
 }
 
+SmallAngleUnit UnitFor(Angle size) {
+  const double arcsec = std::abs(size.arcsec());
+  if (arcsec >= 1) return {"arcsec", 1};
+  return arcsec >= 1e-3 ? SmallAngleUnit{"mas", 1e-3} : SmallAngleUnit{"uas", 1e-6};
+}
+
 }  // namespace contimg

@@ -49,4 +49,12 @@ Angle Separation(const SkyDirection& a, const SkyDirection& b);
 Angle WrapPositive(Angle a);
 Angle WrapSigned(Angle a);
 
+// The unit in which a small angle is said to a person: arcsec from 1 arcsec on, mas from 1 mas on, else uas.
+struct SmallAngleUnit {
+  const char* name;
+  double arcsec;  // of one
+  double Of(Angle a) const { return a.arcsec() / arcsec; }
+};
+SmallAngleUnit UnitFor(Angle size);
+
 }  // namespace contimg

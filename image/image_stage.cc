@@ -136,9 +136,10 @@ class ImageRun {
     RequireFinite(residual_, "dirty image");
     report_.beam = FitBeam(psf_.view(), slant_.cell_rad);
     report_.timings.dirty_s = watch.Lap();
-    Info(fmt::format("beam {:.2f} by {:.2f} arcsec, position angle {:.1f} deg",
-                     Angle::Radians(report_.beam.major_rad).arcsec(), Angle::Radians(report_.beam.minor_rad).arcsec(),
-                     Angle::Radians(report_.beam.angle_rad).deg()));
+    const SmallAngleUnit unit = UnitFor(Angle::Radians(report_.beam.minor_rad));
+    Info(fmt::format("beam {:.2f} by {:.2f} {}, position angle {:.1f} deg",
+                     unit.Of(Angle::Radians(report_.beam.major_rad)), unit.Of(Angle::Radians(report_.beam.minor_rad)),
+                     unit.name, Angle::Radians(report_.beam.angle_rad).deg()));
 
     shape_ = MeasurePsf(psf_.view(), report_.beam, slant_.cell_rad);
     tile_ = SummariseTile(data(), {settings_.min_uv_lambda, settings_.max_uv_lambda}, 40000,
@@ -233,7 +234,10 @@ class ImageRun {
     // Density cells follow the field asked for, not the margin of the slant grid.
     weights.density_padding *= static_cast<double>(plain_.nx) / static_cast<double>(slant_.nx);
     context_.CheckCancelled(kStage);
+    CheckCells(data(), settings_);
     response_.emplace(TileResponseInput{data(), settings_, request_.telescope, request_.orientation});
+    report_.primary_beam = response_->beam();
+    if (!report_.primary_beam.warning.empty()) context_.reporter->Warn(kStage, report_.primary_beam.warning);
     const VaryingSources outside = OutsideSources();
     BandOperators op(data(), spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_, weights,
                      settings, outside);
@@ -247,10 +251,11 @@ class ImageRun {
                               settings_.spectral_channels, op.n_bands()));
     }
     report_.figures = op.figures();
-    Info(fmt::format("{} visibilities in {} nodes, {} {}, {} by {} pixels of {:.3g} arcsec", report_.figures.n_used,
+    const SmallAngleUnit unit = UnitFor(Angle::Radians(plain_.cell_rad));
+    Info(fmt::format("{} visibilities in {} nodes, {} {}, {} by {} pixels of {:.3g} {}", report_.figures.n_used,
                      report_.figures.n_nodes, report_.figures.n_w_terms,
                      report_.figures.uses_w_planes ? "w-planes" : "w-terms", plain_.nx, plain_.ny,
-                     Angle::Radians(plain_.cell_rad).arcsec()));
+                     unit.Of(Angle::Radians(plain_.cell_rad)), unit.name));
     return op;
   }
 
@@ -303,7 +308,7 @@ class ImageRun {
     header_.bandwidth_hz = high - low + block.channel_width_hz;
     header_.start_mjd_s = block.time_mjd_s.front() - block.integration_s.front() / 2;
     header_.end_mjd_s = block.time_mjd_s.back() + block.integration_s.back() / 2;
-    header_.pointing = response_->Pointing();
+    header_.pointing = response_->Axis();
     header_.telescope = block.telescope_name;
     header_.instrument = block.instrument;
     header_.object = block.object_name;
@@ -318,6 +323,7 @@ class ImageRun {
     header_.history.push_back(fmt::format(
         "imaged: {:.3f} % of the cross-correlations flagged, {:.3f} % between living receptors ({} of {} dead)",
         100 * flags.total.fraction(), 100 * flags.living.fraction(), flags.dead_receptors, flags.receptors_with_data));
+    header_.history.push_back("primary beam: " + response_->beam().description);
     if (!outside_note_.empty()) header_.history.push_back(outside_note_);
     header_.history.push_back(fmt::format("imaged in the slant frame w = {:.6f} u + {:.6f} v, resampled to SIN",
                                           slant_.slant_a, slant_.slant_b));
@@ -360,6 +366,9 @@ class ImageRun {
     response_->BeamMap(data().frequency_hz, op.weight_by_time_channel(), plain_, pb_.view(), context_.threads);
     smear_ = Plane(plain_);
     response_->SmearMap(op.weight_by_time_baseline(), plain_, smear_.view(), context_.threads);
+    const std::size_t centre = plain_.ny / 2 * plain_.nx + plain_.nx / 2;
+    CheckResponseAtCentre(response_->beam(), pb_.pixels[centre], smear_.pixels[centre], settings_.pb_limit, kStage,
+                          data().group_id);
   }
 
   // The catalogue's sources in the image and within reach of the beam; empty without a catalogue.

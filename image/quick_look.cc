@@ -22,6 +22,13 @@ constexpr Colour kAccent{0.38, 0.78, 0.88, 1};
 constexpr Colour kGood{0.45, 0.82, 0.50, 1};
 constexpr Colour kBad{0.95, 0.40, 0.35, 1};
 
+// "12.3″", or in mas or µas below an arcsecond.
+std::string Small(Angle size, int digits) {
+  const SmallAngleUnit unit = UnitFor(size);
+  const std::string name = unit.name;
+  return fmt::format("{:.{}f}{}", unit.Of(size), digits, name == "arcsec" ? "″" : name == "mas" ? " mas" : " µas");
+}
+
 // The smallest of `steps` that divides `range` into at most `count` parts.
 template <std::size_t N>
 double NiceStep(double range, double count, const std::array<double, N>& steps) {
@@ -364,14 +371,14 @@ class Picture {
     }
     canvas_.Frame(box, kDim);
     canvas_.Text(box.x + box.width, box.y + box.height + 18,
-                 fmt::format("{:.0f}″ wide", n * Angle::Radians(Geometry().cell_rad).arcsec()), 13, kDim,
+                 Small(n * Angle::Radians(Geometry().cell_rad), 0) + " wide", 13, kDim,
                  Align::kRight);
     canvas_.Text(box.x, box.y + box.height + 18, "root scale", 13, kDim);
     if (in_.header->beam) {
       const GaussianBeam& b = *in_.header->beam;
       canvas_.Text(box.x, box.y + box.height + 37,
-                   fmt::format("beam {:.1f}″ × {:.1f}″ at {:.0f}°", Angle::Radians(b.major_rad).arcsec(),
-                               Angle::Radians(b.minor_rad).arcsec(), Angle::Radians(b.angle_rad).deg()),
+                   fmt::format("beam {} × {} at {:.0f}°", Small(Angle::Radians(b.major_rad), 1),
+                               Small(Angle::Radians(b.minor_rad), 1), Angle::Radians(b.angle_rad).deg()),
                    13, kInk);
     } else {
       canvas_.Text(box.x, box.y + box.height + 37, "no beam fits", 13, kBad);

@@ -46,6 +46,7 @@ double VisibilityNoiseJy(double sefd_jy, double bandwidth_hz, double duration_s)
   return sefd_jy / std::sqrt(2 * bandwidth_hz * duration_s);
 }
 
+// Tiles that are planned are drift scans: "auto" is drift (convert::ChooseBeam).
 double MeanBeam(const state::ObservationRow& tile, const SkySource& source, const TelescopeSettings& telescope) {
   if (telescope.beam == "none") return 1;
   const double dish = telescope.dish_diameter_m > 0 ? telescope.dish_diameter_m
@@ -54,7 +55,7 @@ double MeanBeam(const state::ObservationRow& tile, const SkySource& source, cons
   constexpr int kTimes = 5, kFrequencies = 3;
   double sum = 0;
   for (int t = 0; t < kTimes; ++t) {
-    const double offset_s = telescope.beam == "drift" ? tile.duration_s * ((t + 0.5) / kTimes - 0.5) : 0;
+    const double offset_s = telescope.beam != "tracking" ? tile.duration_s * ((t + 0.5) / kTimes - 0.5) : 0;
     const Angle away = Away(source, tile.ra_deg + kSiderealDegPerS * offset_s, tile.dec_deg);
     if (away.deg() >= 90) continue;
     for (int f = 0; f < kFrequencies; ++f) {

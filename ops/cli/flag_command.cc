@@ -71,7 +71,11 @@ void PrintReport(const std::string& path, const FlagStageReport& r) {
   if (f.absent > 0)
     fmt::print("  {:<16} {:>12} samples, counted nowhere: the set has no such rows\n", "absent", f.absent);
   fmt::print("  receptors: {} with data, {} dead\n", f.receptors_with_data, f.dead_receptors);
-  for (std::size_t a : f.dead_antennas) fmt::print("  antenna {} is dead\n", r.antennas[a]);
+  if (!f.dead_antennas.empty()) {
+    std::string names;
+    for (std::size_t a : f.dead_antennas) names += (names.empty() ? "" : ", ") + r.antennas[a];
+    fmt::print("  dead antennas: {}\n", f.dead_antennas.size() == r.antennas.size() ? "all" : names);
+  }
   std::vector<std::size_t> order(f.antennas.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const std::size_t shown = std::min<std::size_t>(5, order.size());

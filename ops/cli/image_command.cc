@@ -115,8 +115,10 @@ std::string FindBeamFile(const std::string& name, const Settings& settings) {
 
 void PrintReport(const image::ImageReport& r) {
   for (const auto& path : r.products) fmt::print("{}\n", path.string());
-  fmt::print("beam {:.2f} x {:.2f} arcsec, position angle {:.1f} deg\n", Angle::Radians(r.beam.major_rad).arcsec(),
-             Angle::Radians(r.beam.minor_rad).arcsec(), Angle::Radians(r.beam.angle_rad).deg());
+  const SmallAngleUnit unit = UnitFor(Angle::Radians(r.beam.minor_rad));
+  fmt::print("beam {:.2f} x {:.2f} {}, position angle {:.1f} deg\n", unit.Of(Angle::Radians(r.beam.major_rad)),
+             unit.Of(Angle::Radians(r.beam.minor_rad)), unit.name, Angle::Radians(r.beam.angle_rad).deg());
+  fmt::print("primary beam {}\n", r.primary_beam.description);
   if (!r.quality.grade.empty()) {
     fmt::print("peak {:.4g} mJy/beam, rms {:.4g} mJy/beam ({:.2f} x thermal), dynamic range {:.0f}, quality {}\n",
                1e3 * r.quality.peak_jy, 1e3 * r.quality.rms_jy, r.quality.rms_over_thermal, r.quality.dynamic_range,
@@ -227,7 +229,8 @@ void AddImageCommand(CLI::App& app) {
   command->add_option("--bands", args->bands, "bands imaged apart and cleaned together, with spectra of the sources");
   command->add_option("--terms", args->terms, "terms of these spectra: 1 flat, 2 with a spectral index");
   command->add_option("--beam-file", args->beam_file, "FITS table of the dishes' voltage pattern")->type_name("FILE");
-  command->add_option("--beam", args->beam, "primary beam")->check(CLI::IsMember({"drift", "tracking", "none"}));
+  command->add_option("--beam", args->beam, "primary beam")
+      ->check(CLI::IsMember({"auto", "drift", "tracking", "none"}));
   command->add_flag("--local-rms", args->local_rms, "search relative to the local rms");
   command->add_flag("--no-negative", args->no_negative, "no negative components");
   command->add_option("--format", args->format, "image files")->check(CLI::IsMember({"fits", "casacore", "both"}));

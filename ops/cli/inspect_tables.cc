@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <optional>
 
 #include "calibrate/casacore/calibration_table.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/measurement_set_reader.h"
+#include "convert/tile_beam.h"
 #include "ingest/flag_count.h"
 #include "ops/cli/inspector.h"
+#include "ops/cli/program_options.h"
 
 namespace contimg::ops {
 namespace {
@@ -25,7 +28,50 @@ std::string Names(const std::vector<Polarisation>& polarisations) {
   return text;
 }
 
-json Facts(const convert::MeasurementSetInfo& info, const fs::path& path) {
+// The beam with which a field is imaged, predicted and solved, or why it cannot be.
+struct FieldBeam {
+  std::optional<convert::TileBeam> beam;  // null: the field has no rows, or none that can be read
+  std::string refusal;
+};
+
+std::vector<FieldBeam> BeamsOf(const convert::MeasurementSetInfo& info, const fs::path& path) {
+  const TelescopeSettings telescope = CurrentSettings().values.telescope;
+  std::vector<FieldBeam> beams;
+  for (std::size_t field = 0; field < info.fields.size() && info.n_rows > 0; ++field) {
+    FieldBeam each;
+    try {
+      convert::MeasurementSetSelection selection;
+      selection.field = static_cast<int>(field);
+      // Where a beam points moves by 15 arcsec a second of UT1 - UTC: nothing in what is said here.
+      each.beam = convert::ChooseBeam(*convert::ReadMeasurementSetAxes(path, selection), telescope, {});
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kBadInput) throw;
+      each.refusal = error.message();
+    }
+    beams.push_back(std::move(each));
+  }
+  return beams;
+}
+
+json BeamFacts(const FieldBeam& field) {
+  if (!field.beam) return {{"refusal", field.refusal}};
+  const Pointing& p = field.beam->pointing;
+  json facts = {{"mode", convert::ToString(field.beam->mode)},
+                {"pointing", convert::WordOf(p.kind)},
+                {"source", p.source},
+                {"dish_m", field.beam->dish_diameter_m},
+                {"warning", field.beam->warning}};
+  if (p.kind == Pointing::Kind::kTracking) {
+    facts["ra_deg"] = WrapPositive(Angle::Radians(p.direction.ra_rad)).deg();
+    facts["dec_deg"] = Angle::Radians(p.direction.dec_rad).deg();
+  } else if (p.kind == Pointing::Kind::kDrift) {
+    facts["meridian_deg"] = WrapSigned(Angle::Radians(p.meridian_rad)).deg();
+    facts["apparent_dec_deg"] = Angle::Radians(p.app_dec_rad).deg();
+  }
+  return facts;
+}
+
+json Facts(const convert::MeasurementSetInfo& info, const std::vector<FieldBeam>& beams, const fs::path& path) {
   json facts = {
       {"kind", "measurement_set"},        {"path", path.string()},         {"rows", info.n_rows},
       {"telescope", info.telescope_name}, {"antennas", info.antennas},     {"has_corrected", info.has_corrected},
@@ -35,10 +81,15 @@ json Facts(const convert::MeasurementSetInfo& info, const fs::path& path) {
     facts["start"] = UtcTime::FromMjdSeconds(info.start_mjd_s).Iso8601(3);
     facts["end"] = UtcTime::FromMjdSeconds(info.end_mjd_s).Iso8601(3);
   }
-  for (const auto& field : info.fields) {
-    facts["fields"].push_back({{"name", field.name},
-                               {"ra_deg", WrapPositive(Angle::Radians(field.centre.ra_rad)).deg()},
-                               {"dec_deg", Angle::Radians(field.centre.dec_rad).deg()}});
+  for (std::size_t i = 0; i < info.fields.size(); ++i) {
+    const auto& field = info.fields[i];
+    json each = {{"name", field.name}, {"frame", field.frame}};
+    if (field.refusal.empty()) {
+      each["ra_deg"] = WrapPositive(Angle::Radians(field.centre.ra_rad)).deg();
+      each["dec_deg"] = Angle::Radians(field.centre.dec_rad).deg();
+    }
+    if (i < beams.size()) each["primary_beam"] = BeamFacts(beams[i]);
+    facts["fields"].push_back(each);
   }
   for (const auto& window : info.windows) {
     facts["windows"].push_back({{"name", window.name},
@@ -51,7 +102,7 @@ json Facts(const convert::MeasurementSetInfo& info, const fs::path& path) {
   return facts;
 }
 
-std::string Text(const convert::MeasurementSetInfo& info, const fs::path& path) {
+std::string Text(const convert::MeasurementSetInfo& info, const std::vector<FieldBeam>& beams, const fs::path& path) {
   std::string text = fmt::format("{}: Measurement Set, {} rows\n", path.string(), info.n_rows);
   text += fmt::format("  telescope     {}, {} antennas\n", info.telescope_name, info.antennas.size());
   if (info.end_mjd_s > 0) {
@@ -60,9 +111,21 @@ std::string Text(const convert::MeasurementSetInfo& info, const fs::path& path) 
   }
   for (std::size_t i = 0; i < info.fields.size(); ++i) {
     const auto& field = info.fields[i];
-    text += fmt::format("  field {:<7} {}, centre {:.6f} {:+.6f} deg (ICRS)\n", i, field.name,
-                        WrapPositive(Angle::Radians(field.centre.ra_rad)).deg(),
-                        Angle::Radians(field.centre.dec_rad).deg());
+    if (field.refusal.empty()) {
+      text += fmt::format("  field {:<7} {}, centre {:.6f} {:+.6f} deg (ICRS{})\n", i, field.name,
+                          WrapPositive(Angle::Radians(field.centre.ra_rad)).deg(),
+                          Angle::Radians(field.centre.dec_rad).deg(),
+                          field.frame == "ICRS" ? "" : ", given in " + field.frame);
+    } else {
+      text += fmt::format("  field {:<7} {}\n", i, field.name);
+    }
+    if (i >= beams.size()) continue;
+    if (!beams[i].beam) {
+      text += "    cannot be read: " + beams[i].refusal + "\n";
+      continue;
+    }
+    text += "    primary beam " + beams[i].beam->description + "\n";
+    if (!beams[i].beam->warning.empty()) text += "    warning: " + beams[i].beam->warning + "\n";
   }
   for (std::size_t i = 0; i < info.windows.size(); ++i) {
     const auto& window = info.windows[i];
@@ -127,8 +190,9 @@ void Validate(const convert::MeasurementSetInfo& info, const RunContext& context
 std::vector<Inspection> InspectMeasurementSets(const InspectRequest& request, const RunContext& context) {
   return InspectEach(request, "measurement_set", [&](Inspection& inspection) {
     const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(inspection.path);
-    inspection.facts = Facts(info, inspection.path);
-    inspection.text = Text(info, inspection.path);
+    const std::vector<FieldBeam> beams = BeamsOf(info, inspection.path);
+    inspection.facts = Facts(info, beams, inspection.path);
+    inspection.text = Text(info, beams, inspection.path);
     if (request.validate) Validate(info, context, inspection);
   });
 }

@@ -73,10 +73,13 @@ struct Task {
     if (!settings.values.telescope.earth_orientation_file.empty()) {
       orientation = convert::EarthOrientationTable::Load(settings.values.telescope.earth_orientation_file);
     }
-    predict = PredictOptionsOf(settings.values.telescope, orientation);
   }
 
-  void Read(const std::string& path) { block = convert::ReadMeasurementSet(path, {"DATA", -1, {}}, context); }
+  void Read(const std::string& path) {
+    block = convert::ReadMeasurementSet(path, {"DATA", -1, {}}, context);
+    predict = PredictOptionsOf(settings.values, *block, orientation);
+    if (!predict.beam.warning.empty()) reporter->Warn("solve", predict.beam.warning);
+  }
 
   void ChooseModel(const ModelArgs& args) {
     if (args.calibrator.empty() && args.catalogue.empty()) {
@@ -139,7 +142,7 @@ void PredictInto(const PredictArgs& args) {
   changes.replace = args.replace;
   changes.application = "contimg predict";
   changes.history = {fmt::format("MODEL_DATA from {}: {} sources, beam {}", task.model_name, task.sources.size(),
-                                 task.settings.values.telescope.beam)};
+                                 task.predict.beam.description)};
   convert::UpdateMeasurementSet(args.ms, {"DATA", -1, {}}, *task.block, changes, task.context);
   const nlohmann::json report = ModelJson(task, prediction);
   if (args.json) {
@@ -304,7 +307,7 @@ void Solve(const SolveArgs& args) {
       set.history = {
           fmt::format("contimg {} solve --kinds {} of {}", kVersion, args.kinds, params.source_ms),
           fmt::format("model {}: {} sources, {:.4f} Jy apparent, beam {}", task.model_name, task.sources.size(),
-                      model["apparent_flux_jy"].get<double>(), task.settings.values.telescope.beam),
+                      model["apparent_flux_jy"].get<double>(), task.predict.beam.description),
           fmt::format("minimum SNR {}, uv from {} to {} wavelengths, residual chi-square {:.4f}", params.min_snr,
                       params.min_uv_lambda, params.max_uv_lambda, result.reports[i].reduced_chi_square)};
       for (const std::string& table : args.tables) set.history.push_back("held fixed: " + table);

@@ -110,7 +110,8 @@ SolvedTables SolveTile(const Job& job, const VisibilityBlock& block, const RunCo
   const auto orientation = job.settings.telescope.earth_orientation_file.empty()
                                ? convert::EarthOrientationTable()
                                : convert::EarthOrientationTable::Load(job.settings.telescope.earth_orientation_file);
-  const calibrate::PredictOptions options = PredictOptionsOf(job.settings.telescope, orientation);
+  const calibrate::PredictOptions options = PredictOptionsOf(job.settings, block, orientation);
+  if (!options.beam.warning.empty()) context.reporter->Warn(kStage, options.beam.warning);
   SolvedTables out;
   auto lap = std::chrono::steady_clock::now();
 
@@ -166,7 +167,7 @@ SolvedTables SolveTile(const Job& job, const VisibilityBlock& block, const RunCo
     }
     set.history = {fmt::format("contimg {} solved {} of {}", kVersion, fmt::join(wanted.kinds, ","), params.source_ms),
                    fmt::format("model {}: {} sources, {:.4f} Jy apparent, beam {}", model_name, sources.size(),
-                               total_jy, job.settings.telescope.beam),
+                               total_jy, options.beam.description),
                    fmt::format("minimum SNR {}, uv from {} wavelengths, residual chi-square {:.4f}", params.min_snr,
                                params.min_uv_lambda, figures.reduced_chi_square)};
     for (const JobTable& table : wanted.apply) set.history.push_back("held fixed: " + table.path.string());
