@@ -296,7 +296,11 @@ void Solve(const SolveArgs& args) {
   calibrate::SolveResult result = calibrate::SolveCalibration(*task.block, prediction.view(), params, task.context);
 
   const nlohmann::json model = ModelJson(task, prediction);
-  nlohmann::json report{{"ms", args.ms}, {"model", model}, {"tables", nlohmann::json::array()}};
+  nlohmann::json report{{"ms", args.ms},
+                        {"model", model},
+                        {"baselines", {{"used", result.uv.kept}, {"all", result.uv.all}}},
+                        {"min_uv_lambda", result.uv.min_lambda},
+                        {"tables", nlohmann::json::array()}};
   std::vector<fs::path> written;
   try {
     for (std::size_t i = 0; i < result.solutions.size(); ++i) {
@@ -306,7 +310,7 @@ void Solve(const SolveArgs& args) {
           fmt::format("model {}: {} sources, {:.4f} Jy apparent, beam {}", task.model_name, task.sources.size(),
                       model["apparent_flux_jy"].get<double>(), task.settings.values.telescope.beam),
           fmt::format("minimum SNR {}, uv from {} to {} wavelengths, residual chi-square {:.4f}", params.min_snr,
-                      params.min_uv_lambda, params.max_uv_lambda, result.reports[i].reduced_chi_square)};
+                      result.uv.min_lambda, result.uv.max_lambda, result.reports[i].reduced_chi_square)};
       for (const std::string& table : args.tables) set.history.push_back("held fixed: " + table);
       const fs::path path = args.out + Suffix(set.kind);
       calibrate::WriteCalibrationTable(set, path);
@@ -443,7 +447,9 @@ void AddSolveCommand(CLI::App& app) {
   command->add_option("--tables", args->tables, "tables to hold fixed")->type_name("TABLE");
   command->add_option("--refant", args->reference, "reference antennas in order of preference, comma-separated");
   command->add_option("--minsnr", args->min_snr, "flag solutions below this signal-to-noise ratio");
-  command->add_option("--minuv", args->min_uv, "shortest projected baseline, wavelengths");
+  command->add_option(
+      "--minuv", args->min_uv,
+      "shortest projected baseline, wavelengths (0: no limit; default on a field: calibrate.field_min_uv_lambda)");
   command->add_option("--maxuv", args->max_uv, "longest projected baseline, wavelengths (0: no limit)");
   command->add_option("--robust", args->robust_k, "Cauchy weights at this many standard deviations (0: off)");
   command
