@@ -344,7 +344,7 @@ void Solve(const SolveArgs& args) {
 struct ApplyArgs {
   std::string ms, interpolation;
   std::vector<std::string> tables;
-  bool replace = false, json = false;
+  bool replace = false, combined_windows = false, json = false;
   int threads = 0;
 };
 
@@ -377,6 +377,9 @@ void Apply(const ApplyArgs& args) {
   std::vector<SolutionSet> sets;
   for (const std::string& path : args.tables) sets.push_back(calibrate::ReadCalibrationTable(path));
   task.Read(args.ms);
+  for (SolutionSet& set : sets) {
+    set.one_window_for_all = args.combined_windows && calibrate::MeansAllWindows(set, task.block->windows.size());
+  }
   std::vector<calibrate::ApplyTable> tables;
   std::vector<calibrate::AppliedTable> applied;
   for (std::size_t i = 0; i < sets.size(); ++i) {
@@ -387,6 +390,10 @@ void Apply(const ApplyArgs& args) {
   calibrate::ApplyChecks checks;
   checks.max_declination_offset_deg = settings.max_declination_offset_deg;
   calibrate::CheckTables(*task.block, tables, checks);
+  for (const calibrate::ApplyTable& table : tables) {
+    const std::string uncovered = calibrate::DescribeUncovered(*task.block, *table.solutions);
+    if (!uncovered.empty()) task.reporter->Warn("apply", table.path + " " + uncovered);
+  }
   calibrate::ApplyParams params;
   if (info.has_corrected) {
     // Weights and flags on the disk are those of an earlier apply. Whether other programs scale weights, nobody knows.
@@ -478,6 +485,9 @@ void AddApplyCommand(CLI::App& app) {
                    "in time: nearest or linear for G, or by kind, K=nearest,BP=linear,G=linear (default: the "
                    "settings calibrate.*_interpolation)")
       ->type_name("MODE|KIND=MODE,…");
+  command->add_flag("--combined-spw", args->combined_windows,
+                    "K, G and T tables of CASA with solutions in one spectral window hold for all windows (solved with "
+                    "combine='spw')");
   command->add_flag("--replace", args->replace, "make an existing CORRECTED_DATA anew");
   command->add_option("--threads", args->threads, "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");
