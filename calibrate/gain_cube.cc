@@ -302,8 +302,9 @@ GainCube EvaluateGains(const VisibilityBlock& block, const std::vector<ApplyTabl
               continue;
             }
             const std::size_t window = cells[c].window;
-            if (cells[c].below != last_cell || cells[c].above != last_cell) {
-              last_cell = cells[c].above;
+            const bool one = cells[c].below == cells[c].above;
+            if (!one || cells[c].below != last_cell) {
+              last_cell = one ? cells[c].below : kNone;
               value = GainAt(s, when[when.size() == 1 ? 0 : window], antennas[a], cells[c], receptor);
             }
             Complex gain = value.value_or(0);

@@ -455,10 +455,13 @@ SolutionSet ReadCalibrationTable(const std::filesystem::path& path) {
     throw Error(ErrorKind::kIo, "calibrate", path.string(), "does not exist");
   }
   const std::lock_guard<std::mutex> lock(convert::internal::CasacoreMutex());
+  // What casacore says of damaged files helps nobody. Some of its exceptions are standard ones, and sizes that are
+  // damaged want more memory than there is.
   try {
     return TableReader(path.string()).Read();
-  } catch (const cc::AipsError&) {
-    // What casacore says of damaged files helps nobody.
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception&) {
     throw Error(ErrorKind::kBadInput, "calibrate", path.string(),
                 "cannot be read as a calibration table: a file in it is missing, cut off or of another sort; copy the "
                 "whole folder again or solve anew");

@@ -23,6 +23,7 @@ def make(case, ms, out):
     kind = case.split("_")[0]  # g, b, k, t
     with table(ms, ack=False) as t:
         times = np.unique(t.getcol("TIME"))
+        used = np.unique(t.getcol("ANTENNA1"))  # the antenna table names more
     with subtable(ms, "ANTENNA") as t:
         n_antennas = t.nrows()
     with subtable(ms, "SPECTRAL_WINDOW") as t:
@@ -112,8 +113,8 @@ def make(case, ms, out):
             flag = np.zeros((n, n_pol), bool)
             if case in ("g_flags", "b_coarse", "b_drift") and rng.random() < 0.3:
                 flag[rng.integers(n), rng.integers(n_pol)] = True
-            if case == "g_unusable" and a in (2, 5):
-                v[0, 0] = 0 if a == 2 else np.nan
+            if case == "g_unusable" and a in (used[2], used[5]):
+                v[0, 0] = 0 if a == used[2] else np.nan
             main.putcell("TIME", row, t + jitter)
             main.putcell("FIELD_ID", row, 0)
             main.putcell("SPECTRAL_WINDOW_ID", row, w)

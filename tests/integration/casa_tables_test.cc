@@ -44,7 +44,7 @@ class CasaTables : public CalibrationTest {
       ExpectRefused(result, 3, "casa.cal");
       EXPECT_NE(result.err.find(finding), std::string::npos) << result.err;
     }
-    EXPECT_FALSE(convert::DescribeMeasurementSet(root_ / "x.ms").has_corrected);
+    ASSERT_FALSE(convert::DescribeMeasurementSet(root_ / "x.ms").has_corrected);
   }
 
   static inline std::optional<TemporaryFolder> tile_folder_;
@@ -163,7 +163,7 @@ TEST_F(CasaTables, WhatIsNotUnderstoodIsRefusedByName) {
                               {"drop_column", "FLAG", "no column FLAG"},
                               {"number_keyword", "MSName", "no text"},
                               {"bad_window", "", "spectral window 99"},
-                              {"bad_antenna", "", "to antenna 99"},
+                              {"bad_antenna", "", "to antenna 999"},
                               {"no_time", "", "no time in row"},
                               {"empty_frequencies", "", "without frequencies"},
                               {"undefined_cell", "", "another shape"},

@@ -8,6 +8,8 @@ Tables: move_antenna NAME, rename_antenna NAME, nan_antenna NAME, nan_all, flag_
 other_reference; rename TYPE, set_viscal TYPE, repeat_row ROW, short_position, drop_keyword NAME, drop_column NAME,
 number_keyword NAME, bad_window, bad_antenna, no_time, empty_frequencies, undefined_cell, no_rows, drop_window NUMBER.
 """
+import os
+import shutil
 import sys
 
 import numpy as np
@@ -101,13 +103,14 @@ def main():
             t.removecols(name)
     elif kind == "number_keyword":
         with table(path, readonly=False, ack=False) as t:
+            t.removekeyword(name)
             t.putkeyword(name, 5)
     elif kind == "bad_window":
         with table(path, readonly=False, ack=False) as t:
             t.putcell("SPECTRAL_WINDOW_ID", 2, 99)
     elif kind == "bad_antenna":
         with table(path, readonly=False, ack=False) as t:
-            t.putcell("ANTENNA1", 2, 99)
+            t.putcell("ANTENNA1", 2, 999)
     elif kind == "no_time":
         with table(path, readonly=False, ack=False) as t:
             t.putcell("TIME", 2, np.nan)
@@ -124,8 +127,10 @@ def main():
                 if row != 4:
                     t.putcell("CPARAM", row, value)
     elif kind == "no_rows":
-        with table(path, readonly=False, ack=False) as t:
-            t.removerows(list(range(t.nrows())))
+        with table(path, ack=False) as t:
+            t.copy(path + ".none", deep=True, valuecopy=True, copynorows=True).close()
+        shutil.rmtree(path)
+        os.rename(path + ".none", path)
     elif kind == "drop_window":
         with table(path, readonly=False, ack=False) as t:
             t.removerows([int(r) for r in np.flatnonzero(t.getcol("SPECTRAL_WINDOW_ID") == int(name))])
