@@ -69,7 +69,7 @@ std::vector<double> Numbers(const std::string& option, const std::string& text, 
     double value = 0;
     const char* first = field.data() + (field[0] == '+' ? 1 : 0);
     const auto [stop, error] = std::from_chars(first, field.data() + field.size(), value);
-    if (error != std::errc() || stop != field.data() + field.size()) {
+    if (error != std::errc() || stop != field.data() + field.size() || !std::isfinite(value)) {
       throw UsageError(option, fmt::format("expected numbers, found '{}'", text));
     }
     values.push_back(value);
@@ -370,7 +370,9 @@ void AddSimulateCommand(CLI::App& app) {
   const char* when = "Where and when";
   command->add_option("--start", o->start, "UTC start of the first tile, 2025-10-13T13:28:03 (with --realtime: now)")
       ->group(when);
-  command->add_option("--dec", o->dec_deg, "Apparent declination of the pointing, degrees (16.1)")->group(when);
+  command->add_option("--dec", o->dec_deg, "Apparent declination of the pointing, degrees (16.1)")
+      ->check(CLI::Range(-90.0, 90.0))
+      ->group(when);
   command
       ->add_option("--transit", o->transit,
                    "RA,DEC (ICRS, degrees): start so that this point crosses the meridian in the "
