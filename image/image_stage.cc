@@ -142,8 +142,8 @@ class ImageRun {
                      Angle::Radians(report_.beam.angle_rad).deg()));
 
     shape_ = MeasurePsf(psf_.view(), report_.beam, slant_.cell_rad);
-    tile_ = SummariseTile(data(), {settings_.min_uv_lambda, settings_.max_uv_lambda}, 40000,
-                          request_.dead_antenna_fraction, context_.threads);
+    tile_ = SummariseTile(data(), {uv_.min_lambda, uv_.max_lambda}, 40000, request_.dead_antenna_fraction,
+                          context_.threads);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     MakeHeader(op);
     MakeInterpolator();
