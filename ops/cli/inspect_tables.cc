@@ -181,7 +181,8 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
       inspection.text += fmt::format("  interval      {} UTC, {}\n",
                                      UtcTime::FromMjdSeconds(interval.time_mjd_s).Iso8601(), Length(interval.length_s));
     }
-    inspection.text += fmt::format("  in time       {}, the solutions of the ends hold beyond them\n", interpolation);
+    inspection.text += fmt::format("  in time       {}{}\n", interpolation,
+                                   set.intervals.size() == 1 ? "" : ", the solutions of the ends hold beyond them");
     if (calibrate::MeansAllWindows(set, set.windows_described)) {
       inspection.text +=
           fmt::format("  apply         refuses it without --combined-spw: solutions in 1 of {} spectral windows\n",
