@@ -126,7 +126,7 @@ TEST_F(CasaTables, InspectSaysWhatApplyWillDo) {
 TEST_F(CasaTables, WhatAWindowLacksIsNamedAndFlagged) {
   Make("b_plain");
   Damage("drop_window", "1");
-  const ToolResult applied = Contimg("--log-level warn apply " + Path("x.ms") + " --tables " + Path("casa.cal"));
+  const ToolResult applied = Apply();
   ASSERT_EQ(applied.status, 0) << applied.err;
   EXPECT_NE(applied.err.find("no solutions for 1 of the 4 spectral windows"), std::string::npos) << applied.err;
 }

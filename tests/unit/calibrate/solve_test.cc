@@ -302,11 +302,13 @@ TEST(SolveCalibration, SaysWhatTheUvLimitLeft) {
     EXPECT_NE(error.message().find("leave 0 of 66 baselines"), std::string::npos) << error.what();
   }
   params.min_uv_lambda = -1;
+  params.max_model_error = 0;
   const SolveResult result = SolveCalibration(block, testing::ModelView(block, model), params, {});
   EXPECT_TRUE(result.uv.usual_left_out);
   EXPECT_EQ(result.uv.kept, 66U);
   // A model that is wrong, with a limit: both are said.
   params.min_uv_lambda = 100;
+  params.max_model_error = 0.5;
   auto wrong = model;
   for (std::size_t i = 0; i < wrong.size(); ++i) wrong[i] *= i % 3 == 0 ? 30.0F : -1.0F;
   try {
