@@ -304,7 +304,9 @@ TEST_F(CalibrationInput, CataloguesNameTheLineThatIsWrong) {
   ASSERT_EQ(found.size(), 1U);
   EXPECT_NEAR(found[0]["flux_jy"].get<double>(), 20, 1e-9);
   const ToolResult written = Contimg("catalog cone 07:05:28.8 16d08m24s --radius 120arcmin --json");
-  EXPECT_EQ(written.out, cone.out) << written.err;
+  ASSERT_EQ(written.status, 0) << written.err;
+  EXPECT_NEAR(nlohmann::json::parse(written.out)[0]["separation_deg"].get<double>(),
+              found[0]["separation_deg"].get<double>(), 1e-9);
   for (const char* words : {"466.37 16.14", "106.37 96.14", "nan 16.14", "106.37 16.14x", "106.37 16.14 --radius 0",
                             "106.37 16.14 --radius 1Jy", "106.37 16.14 --min-flux nan", "106.37 16.14 --limit 2.5"}) {
     EXPECT_EQ(Contimg(std::string("catalog cone ") + words).status, 2) << words;
@@ -320,7 +322,7 @@ TEST_F(CalibrationInput, EveryCommandReadsAListOfSourcesAlike) {
     return std::vector<std::string>{
         "image " + Path("x.ms") + " --dirty-only --size 64 --cell 30 --minuv 0 --out " + Path("im") + " --catalogue " +
             Path(list),
-        "solve " + Path("x.ms") + " --kinds G --minuv 0 --out " + Path("cc") + " --catalog " + Path(list),
+        "solve " + Path("x.ms") + " --minuv 0 --out " + Path("cc") + " --catalog " + Path(list),
         "predict " + Path("x.ms") + " --replace --catalog " + Path(list),
         "catalog import csv " + Path(list) + " --name mine",
         "simulate --out " + Path("sim") +
@@ -337,7 +339,10 @@ TEST_F(CalibrationInput, EveryCommandReadsAListOfSourcesAlike) {
       EXPECT_EQ(result.err, words) << command;
     }
   }
-  std::ofstream(root_ / "good.csv") << head << "07:05:28.8,+16:08:24,20000 mJy,0\n";
+  const nlohmann::json source = Truth(tile_)["sources"][0];
+  std::ofstream(root_ / "good.csv") << head
+                                    << fmt::format("{:.9f}deg,{:.9f} deg,20000 mJy,0\n", source[0].get<double>(),
+                                                   source[1].get<double>());
   for (const std::string& command : commands("good.csv")) {
     const ToolResult result = Contimg(command);
     EXPECT_EQ(result.status, 0) << command << ": " << result.err;
