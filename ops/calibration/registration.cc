@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "calibrate/apply.h"
 #include "calibrate/casacore/calibration_table.h"
 #include "config/error.h"
 #include "config/units.h"
@@ -180,6 +181,16 @@ std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mj
 Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,
                            const CalibrateSettings& settings, double now_unix_s) {
   const SolutionSet solutions = calibrate::ReadCalibrationTable(request.path);
+  if (solutions.polarisation_independent) {
+    throw Error(ErrorKind::kBadInput, "calibrate", request.path.string(),
+                "is a T Jones table: the pipeline takes K, B and G alone; apply it by hand with contimg apply");
+  }
+  if (calibrate::MeansAllWindows(solutions, solutions.windows_described)) {
+    throw Error(ErrorKind::kBadInput, "calibrate", request.path.string(),
+                fmt::format("has solutions in 1 of {} spectral windows: solve each window, or apply it by hand with "
+                            "contimg apply --combined-spw",
+                            solutions.windows_described));
+  }
   const std::string kind(ToString(solutions.kind));
   const std::string interval =
       !request.interval.empty() ? request.interval : (solutions.kind == SolutionKind::kGain ? "1h" : "24h");

@@ -38,6 +38,22 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
   return error.what();
 }
 
+// No option means "nan" or "inf" by a number, and a range lets "nan" through.
+void RefuseNumbersThatAreNone(CLI::App& app) {
+  const CLI::Validator finite(
+      [](std::string& text) {
+        const std::string word = CLI::detail::to_lower(text);
+        const bool none = word.find("nan") != std::string::npos || word.find("inf") != std::string::npos;
+        return none ? fmt::format("expected a finite number, found '{}'", text) : std::string();
+      },
+      "");
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_type_name().rfind("FLOAT", 0) == 0) option->check(finite);
+  }
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    RefuseNumbersThatAreNone(*command);
+}
+
 }  // namespace
 
 int RunProgram(int argc, char** argv) {
@@ -47,6 +63,7 @@ int RunProgram(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();  // the shared options may stand behind the subcommand, too
   AddCommands(app);
+  RefuseNumbersThatAreNone(app);
   SetLastWords([](ErrorKind, const std::string& words) { fmt::print(stderr, "contimg: {}\n", words); });
   try {
     app.parse(argc, argv);

@@ -169,7 +169,7 @@ SolvedTables SolveTile(const Job& job, const VisibilityBlock& block, const RunCo
                    fmt::format("model {}: {} sources, {:.4f} Jy apparent, beam {}", model_name, sources.size(),
                                total_jy, options.beam.description),
                    fmt::format("minimum SNR {}, uv from {} wavelengths, residual chi-square {:.4f}", params.min_snr,
-                               params.min_uv_lambda, figures.reduced_chi_square)};
+                               result.uv.min_lambda, figures.reduced_chi_square)};
     for (const JobTable& table : wanted.apply) set.history.push_back("held fixed: " + table.path.string());
     if (set.kind == SolutionKind::kGain && wanted.anchor) {
       report.scale_change = calibrate::AnchorAmplitude(set, ReadJobTable(*wanted.anchor), settings.gain_scale_limit);
