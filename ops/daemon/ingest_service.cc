@@ -349,7 +349,7 @@ void IngestService::CarryOut(const Decision& decision) {
     keys_[id] = decision.group;
   }
   std::string id = ids_.at(decision.group);
-  const std::string explanation = decision.explanation;
+  std::string explanation = decision.explanation;
 
   state::GroupRow row;
   row.id = id;
@@ -389,6 +389,16 @@ void IngestService::CarryOut(const Decision& decision) {
       add_file("present");
       context_.metrics.FileAccepted(decision.file->size);
       Log(LogLevel::kDebug, id, explanation);
+      // The data decide, and the group keeps the name that its files have: whoever looks for it by time must know.
+      const double off_s = group->axis.first_mjd_s - decision.file->stamp.mjd_s();
+      if (decision.kind == DecisionKind::kFounded && std::abs(off_s) > settings_.ingest.stamp_tolerance_s) {
+        explanation =
+            fmt::format("{} is named {:.0f} s {} its data, which begin at {}: check the clock of the writer",
+                        decision.file->path.filename().string(), std::abs(off_s), off_s > 0 ? "before" : "after",
+                        UtcTime::FromMjdSeconds(group->axis.first_mjd_s).Stamp());
+        note("stamp");
+        Log(LogLevel::kWarning, id, explanation);
+      }
       const std::string earlier = NewId(group->Stamp(), decision.group);
       if (group->phase == ingest::GroupPhase::kHeld || earlier == id) break;
       writes.Add(id + ": renamed",
