@@ -10,6 +10,7 @@
 #include "calibrate/catalogue.h"
 #include "config/product_paths.h"
 #include "config/settings.h"
+#include "config/text.h"
 #include "config/units.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
@@ -18,9 +19,11 @@
 namespace contimg::ops {
 namespace {
 
-state::SourceStore OpenStore() {
-  return state::SourceStore(ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kMasterSources));
+std::filesystem::path StorePath() {
+  return ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kMasterSources);
 }
+
+state::SourceStore OpenToRead() { return state::SourceStore(StorePath(), state::DatabaseOptions::ForOneLook()); }
 
 struct ImportArgs {
   std::string format, file, name;
@@ -53,17 +56,18 @@ void Import(const ImportArgs& args) {
     row.position_angle_deg = source.position_angle_deg;
     rows.push_back(std::move(row));
   }
-  OpenStore().Save(rows);
+  state::SourceStore(StorePath()).Save(rows);
   if (args.json) {
     const nlohmann::json out{{"catalogue", name}, {"sources", rows.size()}, {"without_flux", file.without_flux}};
     fmt::print("{}\n", out.dump(2));
   } else {
-    fmt::print("{}: {} sources, {} of them without a flux density\n", name, rows.size(), file.without_flux);
+    fmt::print("{}: {}, {} of them without a flux density\n", name,
+               Counted(static_cast<std::int64_t>(rows.size()), "source"), file.without_flux);
   }
 }
 
 void Info(bool json) {
-  const auto catalogues = OpenStore().Catalogues();
+  const auto catalogues = OpenToRead().Catalogues();
   if (json) {
     nlohmann::json out = nlohmann::json::array();
     for (const auto& [name, count] : catalogues) out.push_back({{"catalogue", name}, {"sources", count}});
@@ -74,6 +78,14 @@ void Info(bool json) {
   for (const auto& [name, count] : catalogues) fmt::print("{:<20} {:>10} sources\n", name, count);
 }
 
+Angle AngleOf(const char* argument, const std::string& text) {
+  try {
+    return Angle::Parse(text);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kUsage, "catalog", argument, fmt::format("'{}' {}", text, error.message()));
+  }
+}
+
 struct ConeArgs {
   std::string ra, dec, radius = "1deg", catalogue;
   double min_flux = 0;
@@ -82,8 +94,8 @@ struct ConeArgs {
 };
 
 void Cone(const ConeArgs& args) {
-  const Angle ra = Angle::Parse(args.ra), dec = Angle::Parse(args.dec), radius = Angle::Parse(args.radius);
-  auto matches = OpenStore().Cone(WrapPositive(ra).deg(), dec.deg(), radius.deg(), args.catalogue, args.min_flux);
+  const Angle ra = AngleOf("ra", args.ra), dec = AngleOf("dec", args.dec), radius = AngleOf("--radius", args.radius);
+  auto matches = OpenToRead().Cone(WrapPositive(ra).deg(), dec.deg(), radius.deg(), args.catalogue, args.min_flux);
   if (args.limit > 0 && matches.size() > static_cast<std::size_t>(args.limit)) {
     matches.resize(static_cast<std::size_t>(args.limit));
   }
@@ -101,8 +113,8 @@ void Cone(const ConeArgs& args) {
     return;
   }
   for (const state::ConeMatch& m : matches) {
-    fmt::print("{:<16} {:<18} {:11.6f} {:+11.6f} {:9.4f} Jy {:8.4f} deg\n", m.source.catalogue, m.source.name,
-               m.source.ra_deg, m.source.dec_deg, m.source.flux_jy, m.separation_deg);
+    fmt::print("{:<16} {:<18} {:11.6f} {:+11.6f} {:9.4f} Jy {:8.4f} deg\n", m.source.catalogue,
+               Printable(m.source.name), m.source.ra_deg, m.source.dec_deg, m.source.flux_jy, m.separation_deg);
   }
 }
 

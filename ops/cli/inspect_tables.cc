@@ -32,8 +32,8 @@ json Facts(const convert::MeasurementSetInfo& info, const fs::path& path) {
       {"has_model", info.has_model},      {"history", info.history},       {"fields", json::array()},
       {"windows", json::array()},         {"polarisations", json::array()}};
   if (info.end_mjd_s > 0) {
-    facts["start"] = UtcTime::FromMjdSeconds(info.start_mjd_s).Iso8601(3);
-    facts["end"] = UtcTime::FromMjdSeconds(info.end_mjd_s).Iso8601(3);
+    facts["start"] = UtcTime::FromMjdSeconds(info.start_mjd_s).Stamp(3);
+    facts["end"] = UtcTime::FromMjdSeconds(info.end_mjd_s).Stamp(3);
   }
   for (const auto& field : info.fields) {
     facts["fields"].push_back({{"name", field.name},
@@ -55,8 +55,8 @@ std::string Text(const convert::MeasurementSetInfo& info, const fs::path& path) 
   std::string text = fmt::format("{}: Measurement Set, {} rows\n", path.string(), info.n_rows);
   text += fmt::format("  telescope     {}, {} antennas\n", info.telescope_name, info.antennas.size());
   if (info.end_mjd_s > 0) {
-    text += fmt::format("  times         {} to {} UTC\n", UtcTime::FromMjdSeconds(info.start_mjd_s).Iso8601(),
-                        UtcTime::FromMjdSeconds(info.end_mjd_s).Iso8601());
+    text += fmt::format("  times         {} to {}\n", UtcTime::FromMjdSeconds(info.start_mjd_s).Stamp(),
+                        UtcTime::FromMjdSeconds(info.end_mjd_s).Stamp());
   }
   for (std::size_t i = 0; i < info.fields.size(); ++i) {
     const auto& field = info.fields[i];
@@ -144,7 +144,7 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
     json intervals = json::array();
     for (const auto& interval : set.intervals) {
       intervals.push_back(
-          {{"time", UtcTime::FromMjdSeconds(interval.time_mjd_s).Iso8601(3)}, {"length_s", interval.length_s}});
+          {{"time", UtcTime::FromMjdSeconds(interval.time_mjd_s).Stamp(3)}, {"length_s", interval.length_s}});
     }
     inspection.facts = {{"kind", "calibration_table"},
                         {"path", inspection.path.string()},
@@ -164,8 +164,8 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
     inspection.text = fmt::format("{}: calibration table, {} Jones\n", inspection.path.string(), kind);
     inspection.text += fmt::format("  solved from   {}, field {}\n", set.source_ms, set.field_name);
     for (const auto& interval : set.intervals) {
-      inspection.text += fmt::format("  interval      {} UTC, {:.1f} s\n",
-                                     UtcTime::FromMjdSeconds(interval.time_mjd_s).Iso8601(), interval.length_s);
+      inspection.text += fmt::format("  interval      {}, {:.1f} s\n",
+                                     UtcTime::FromMjdSeconds(interval.time_mjd_s).Stamp(), interval.length_s);
     }
     if (!set.windows.empty()) {
       inspection.text += fmt::format("  frequencies   {:.4f} to {:.4f} MHz in {} windows\n",

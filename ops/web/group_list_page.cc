@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "config/time.h"
 #include "ops/web/group_pages.h"
 #include "ops/web/page.h"
 #include "ops/web/words.h"
@@ -44,8 +46,14 @@ state::GroupQuery QueryOf(const HttpRequest& request, int otherwise, int most) {
       throw Error(ErrorKind::kUsage, "http", "error_kind", error.what());
     }
   }
-  query.id_from = Parameter(request, "from");
-  query.id_before = Parameter(request, "before");
+  // The least id of a group that begins at that time or later.
+  const auto id_of = [&](const char* name) {
+    const std::string text = Parameter(request, name);
+    if (text.empty()) return text;
+    return UtcTime::FromMjdSeconds(std::ceil(UtcTime::FromPerson(name, text).mjd_s() - 1e-6)).Iso8601();
+  };
+  query.id_from = id_of("from");
+  query.id_before = id_of("before");
   const std::string after = Parameter(request, "after");
   if (!after.empty() && (query.id_before.empty() || after < query.id_before)) query.id_before = after;
   query.limit = LimitOf(request, otherwise, most);

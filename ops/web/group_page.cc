@@ -231,6 +231,10 @@ void DrawJobs(PipelineView& view, const GroupRow& row, Html& html) {
   const std::vector<state::JobRow> jobs = view.Jobs(row.id);
   if (jobs.empty()) return;
   html.Add("<section class=\"wide\" aria-labelledby=\"jobs\"><h2 id=\"jobs\">Jobs</h2>");
+  const state::JobRow* newest = &jobs.front();
+  for (const state::JobRow& job : jobs) {
+    if (job.id > newest->id) newest = &job;
+  }
   for (const state::JobRow& job : jobs) {
     const bool ended = job.finished_at > job.started_at && job.started_at > 0;
     html.Add("<article class=\"jobrow\"><h3>{} {} <span class=\"kind\">{}</span></h3><p>{}{}{}{}</p>", job.kind, job.id,
@@ -240,7 +244,13 @@ void DrawJobs(PipelineView& view, const GroupRow& row, Html& html) {
                                        : std::string(),
              fmt::format(", version {} on {}", job.program_version, job.host));
     if (!job.error.empty()) html.Add("<p class=\"problem\">{}</p>", job.error);
-    if (!job.command.empty()) html.Add("{}", CommandLine(job.command));
+    // The job's file goes when its group is done, and the next attempt writes another: then the command repeats
+    // nothing.
+    std::error_code ignored;
+    if (&job == newest && !job.command.empty() &&
+        std::filesystem::exists(view.paths().Jobs(row.id) / "job.json", ignored)) {
+      html.Add("{}", CommandLine(job.command));
+    }
     const json report = json::parse(job.report_json, nullptr, false),
                settings = json::parse(job.settings_json, nullptr, false);
     if (report.is_structured() && !report.empty()) {
