@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "config/settings_loader.h"
+#include "config/text.h"
 #include "convert/frames.h"
 #include "convert/staging.h"
 #include "ops/daemon/directory_sizes.h"
@@ -58,8 +59,6 @@ state::DatabaseOptions QueueOptions() {
   options.busy_timeout_s = kDatabaseTimeoutS;
   return options;
 }
-
-std::string Counted(std::int64_t n, const char* what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
 
 std::string ErrorWord(const state::GroupRow& row) {
   return row.error_kind ? std::string(ToString(*row.error_kind)) : "unknown";
@@ -177,7 +176,7 @@ void Daemon::Sweep() {
       }
     }
   }
-  if (n > 0) Log(LogLevel::kInfo, "", fmt::format("{} leftovers of dead workers removed", n));
+  if (n > 0) Log(LogLevel::kInfo, "", fmt::format("{} of dead workers removed", Counted(n, "leftover")));
 }
 
 void Daemon::LookAtDisk() {
@@ -505,7 +504,12 @@ void Daemon::Reload() {
 
 void Daemon::Stop(const char* why) {
   if (stop_by_) return;
-  Log(LogLevel::kInfo, "", fmt::format("{}: stopping, {} workers are asked to end", why, dispatcher_.n_running()));
+  Log(LogLevel::kInfo, "",
+      fmt::format(
+          "{}: stopping; {}", why,
+          dispatcher_.n_running() == 0
+              ? std::string("no worker is running")
+              : fmt::format("{} asked to end", Counted(static_cast<std::int64_t>(dispatcher_.n_running()), "worker"))));
   service_.Stopping();
   stop_by_ = clock_.Steady() + options_.settings.daemon.stop_limit_s;
   dispatcher_.StopAll();

@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "config/text.h"
 #include "ops/daemon/failed_log.h"
 #include "ops/daemon/log.h"
 
@@ -514,7 +515,8 @@ void IngestService::Tick() {
   ProcessResults();
   if (!caught_up_ && first_listing_done_ && intake_.n_unseen() == 0 && results_.empty()) {
     caught_up_ = true;
-    Log(LogLevel::kInfo, "", fmt::format("all {} files of the incoming directory are known", n_listed_));
+    Log(LogLevel::kInfo, "",
+        fmt::format("the incoming directory is known: {}", Counted(static_cast<std::int64_t>(n_listed_), "file")));
   }
   if (caught_up_) {
     for (const Decision& decision : assembler_.Advance(now)) CarryOut(decision);
@@ -534,7 +536,8 @@ std::vector<std::string> IngestService::Troubles() const {
     troubles.push_back(fmt::format("{}: the incoming directory cannot be read", watcher_.directory().string()));
   }
   if (intake_.n_retrying() > 0) {
-    troubles.push_back(fmt::format("{} files cannot be read yet and will be tried again ({})", intake_.n_retrying(),
+    troubles.push_back(fmt::format("{} cannot be read yet and will be tried again ({})",
+                                   Counted(static_cast<std::int64_t>(intake_.n_retrying()), "file"),
                                    intake_.AnyRetrying()));
   }
   return troubles;
