@@ -388,8 +388,8 @@ void Demo(const DemoArgs& args) {
 
   const auto start = Clock::now();
   fmt::print("contimg demo: {} of five minutes each, in {}\n", Counted(args.tiles, "tile"), folder.string());
-  fmt::print(args.keep ? "   its daemon and status page stay when it ends (--keep)\n"
-                       : "   its status page goes when it ends; --keep leaves it running\n");
+  fmt::print("   {}\n", args.keep ? "its daemon and status page stay when it ends (--keep)"
+                                  : "its status page goes when it ends; --keep leaves it running");
   const std::size_t n_sky = WriteSky(folder / "sky" / "catalogue.csv", calibrator, args.tiles);
   fmt::print("1. a sky of {} sources; the pipeline gets a catalogue of it\n", n_sky);
   Step({self.string(), "catalog", "import", "csv", (folder / "sky" / "catalogue.csv").string(), "--name", "nvss"},
@@ -445,8 +445,8 @@ void Demo(const DemoArgs& args) {
       "smearing\n{:.0f} s until all tiles were done, {:.0f} s in all\n",
       done_s, SecondsSince(start));
   for (const TileResult& tile : tiles) fmt::print("picture: {}\n", tile.picture.string());
-  const std::string environment = ShellWord((folder / "environment").string());
-  fmt::print("where an image comes from:\n  (. {}; {} products lineage {})\n", environment, ShellWord(self.string()),
+  const std::string exports = ShellWord((folder / "environment").string());
+  fmt::print("where an image comes from:\n  (. {}; {} products lineage {})\n", exports, ShellWord(self.string()),
              ShellWord(paths.Image(tiles.back().group, ImageKind::kImage).string()));
   if (args.keep) {
     daemon.reset();
@@ -455,7 +455,7 @@ void Demo(const DemoArgs& args) {
   } else {
     fmt::print(
         "the status page has ended with the daemon; this brings it back at http://127.0.0.1:{}/:\n  (. {}; {})\n", port,
-        environment, ShellWord(stream.string()));
+        exports, ShellWord(stream.string()));
   }
 }
 
