@@ -142,7 +142,7 @@ void LogAtMost(int burst, LogLevel level, std::string_view group, std::string_vi
 }  // namespace
 
 void Log(LogLevel level, std::string_view group, std::string_view message) {
-  if (level < LogLevel::kWarning) return Write(level, group, message);
+  if (level == LogLevel::kDebug) return Write(level, group, message);
   LogAtMost(kBurst, level, group, message);
 }
 
