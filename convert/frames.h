@@ -37,6 +37,9 @@ class EarthOrientationTable {
   static EarthOrientationTable Load(const std::filesystem::path& path);
 
   bool empty() const { return mjd_.empty(); }
+  // The first and last moment of a table that is not empty.
+  UtcTime First() const { return UtcTime::FromMjd(mjd_.front()); }
+  UtcTime Last() const { return UtcTime::FromMjd(mjd_.back()); }
   // Linear interpolation between days. Throws Error{kBadInput} for a time outside a non-empty table.
   EarthOrientation At(UtcTime time) const;
 

@@ -11,6 +11,7 @@
 #include <limits>
 #include <utility>
 
+#include "config/text.h"
 #include "ingest/lzf_filter.h"
 
 namespace contimg::ingest {
@@ -208,7 +209,7 @@ std::vector<std::int64_t> Hdf5Group::Integers(const std::string& name, Shape* sh
   return ReadNumbers<std::int64_t>(*this, name, shape, H5::PredType::NATIVE_INT64);
 }
 
-std::vector<std::string> Hdf5Group::Strings(const std::string& name, Shape* shape) const {
+std::vector<std::string> Hdf5Group::RawStrings(const std::string& name, Shape* shape) const {
   const H5::DataSet data_set = Open(name);
   if (data_set.getTypeClass() != H5T_STRING) throw Bad(name, "has the wrong type: expected strings");
   Shape extent = ShapeOf(data_set);
@@ -233,6 +234,20 @@ std::vector<std::string> Hdf5Group::Strings(const std::string& name, Shape* shap
   }
   if (shape != nullptr) *shape = std::move(extent);
   return strings;
+}
+
+std::vector<std::string> Hdf5Group::Strings(const std::string& name, Shape* shape) const {
+  std::vector<std::string> strings = RawStrings(name, shape);
+  for (std::string& text : strings) text = Printable(text);
+  return strings;
+}
+
+std::string Hdf5Group::LinesOrEmpty(const std::string& name) const {
+  if (!Has(name)) return "";
+  const std::vector<std::string> values = RawStrings(name, nullptr);
+  if (values.size() != 1)
+    throw Bad(name, fmt::format("has the wrong rank: expected one value, found {}", values.size()));
+  return PrintableLines(values[0]);
 }
 
 double Hdf5Group::Double(const std::string& name) const {

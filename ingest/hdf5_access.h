@@ -62,12 +62,15 @@ class Hdf5Group {
   // All elements in C order, converted to double or int64. `shape` receives the shape (empty for a scalar).
   std::vector<double> Doubles(const std::string& name, Shape* shape = nullptr) const;
   std::vector<std::int64_t> Integers(const std::string& name, Shape* shape = nullptr) const;
-  // Strings of fixed or variable length, without padding.
+  // Strings of fixed or variable length, without padding. Control characters come as Printable (config/text.h) shows
+  // them: names of a header reach terminals, logs and Measurement Sets.
   std::vector<std::string> Strings(const std::string& name, Shape* shape = nullptr) const;
   // One value: a scalar, or an array of one element.
   double Double(const std::string& name) const;
   std::int64_t Integer(const std::string& name) const;
   std::string String(const std::string& name) const;
+  // The same for a text of several lines: line feeds stay. "" when there is no such data set.
+  std::string LinesOrEmpty(const std::string& name) const;
   // "" when there is no such data set.
   std::string StringOrEmpty(const std::string& name) const { return Has(name) ? String(name) : std::string(); }
 
@@ -78,6 +81,7 @@ class Hdf5Group {
   }
 
  private:
+  std::vector<std::string> RawStrings(const std::string& name, Shape* shape) const;
   std::filesystem::path path_;
   std::string name_;
   H5::Group group_;

@@ -324,7 +324,7 @@ SubbandHeader ReadSubbandHeader(const std::filesystem::path& path) {
     header.telescope_name = group.StringOrEmpty("telescope_name");
     header.instrument = group.StringOrEmpty("instrument");
     header.object_name = group.StringOrEmpty("object_name");
-    header.history = group.StringOrEmpty("history");
+    header.history = group.LinesOrEmpty("history");
     CheckDataShapes(file, header);
     return header;
   });

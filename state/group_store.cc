@@ -215,6 +215,12 @@ struct GroupStore::Impl {
       row.error_kind = details.error_kind;
       row.error = details.error;
     }
+    // Why a group is held is its cause while it is held; what it failed with before is in the trail.
+    if (to == GroupState::kHeld && !details.error_kind) {
+      row.error_kind.reset();
+      row.error = details.detail;
+    }
+    if (from == GroupState::kHeld && !details.error_kind) row.error.clear();
     if (to == GroupState::kDone) {
       row.error_kind.reset();
       row.error.clear();

@@ -141,7 +141,7 @@ struct TransitionDetails {
   std::string actor;   // who: required, "watcher", "runner", "operator"…
   std::string detail;  // why, for the event
   std::optional<ErrorKind> error_kind;
-  std::string error;  // with error_kind
+  std::string error;  // with error_kind; a group that becomes held has `detail` as its error, without a kind
   std::optional<double> next_attempt_at;
   std::optional<std::string> timings_json;
   bool reset_attempts = false;  // requeue by the operator starts counting afresh

@@ -94,7 +94,7 @@ std::vector<std::string> CalibrationAlerts::Troubles() const {
   if (!missing_.empty()) {
     troubles.push_back(fmt::format("no {} table serves groups at declination {:+.1f} at {} (contimg cal gaps)",
                                    fmt::join(missing_, " and no "), latest_->dec_deg,
-                                   UtcTime::FromMjd(latest_->mid_mjd).Iso8601()));
+                                   UtcTime::FromMjd(latest_->mid_mjd).Stamp()));
   }
   if (n_waiting_ > 0) {
     troubles.push_back(fmt::format("{} wait{} for calibration{}{} (contimg queue list --state awaiting_calibration)",

@@ -13,6 +13,8 @@
 #include "config/quantity.h"
 #include "config/settings.h"
 #include "config/sky_text.h"
+#include "config/text.h"
+#include "config/units.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "state/source_store.h"
@@ -20,9 +22,11 @@
 namespace contimg::ops {
 namespace {
 
-state::SourceStore OpenStore() {
-  return state::SourceStore(ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kMasterSources));
+std::filesystem::path StorePath() {
+  return ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kMasterSources);
 }
+
+state::SourceStore OpenToRead() { return state::SourceStore(StorePath(), state::DatabaseOptions::ForOneLook()); }
 
 struct ImportArgs {
   std::string format, file, name;
@@ -55,17 +59,18 @@ void Import(const ImportArgs& args) {
     row.position_angle_deg = source.position_angle_deg;
     rows.push_back(std::move(row));
   }
-  OpenStore().Save(rows);
+  state::SourceStore(StorePath()).Save(rows);
   if (args.json) {
     const nlohmann::json out{{"catalogue", name}, {"sources", rows.size()}, {"without_flux", file.without_flux}};
     fmt::print("{}\n", out.dump(2));
   } else {
-    fmt::print("{}: {} sources, {} of them without a flux density\n", name, rows.size(), file.without_flux);
+    fmt::print("{}: {}, {} of them without a flux density\n", name,
+               Counted(static_cast<std::int64_t>(rows.size()), "source"), file.without_flux);
   }
 }
 
 void Info(bool json) {
-  const auto catalogues = OpenStore().Catalogues();
+  const auto catalogues = OpenToRead().Catalogues();
   if (json) {
     nlohmann::json out = nlohmann::json::array();
     for (const auto& [name, count] : catalogues) out.push_back({{"catalogue", name}, {"sources", count}});
@@ -101,7 +106,7 @@ void Cone(const ConeArgs& args) {
   if (!min_flux_jy || *min_flux_jy < 0) {
     throw usage("--min-flux", fmt::format("expected a flux density (0.1, 100mJy), found '{}'", args.min_flux));
   }
-  auto matches = OpenStore().Cone(*ra_deg == 360 ? 0 : *ra_deg, *dec_deg, *radius_deg, args.catalogue, *min_flux_jy);
+  auto matches = OpenToRead().Cone(*ra_deg == 360 ? 0 : *ra_deg, *dec_deg, *radius_deg, args.catalogue, *min_flux_jy);
   if (args.limit > 0 && matches.size() > static_cast<std::size_t>(args.limit)) {
     matches.resize(static_cast<std::size_t>(args.limit));
   }
@@ -119,8 +124,8 @@ void Cone(const ConeArgs& args) {
     return;
   }
   for (const state::ConeMatch& m : matches) {
-    fmt::print("{:<16} {:<18} {:11.6f} {:+11.6f} {:9.4f} Jy {:8.4f} deg\n", m.source.catalogue, m.source.name,
-               m.source.ra_deg, m.source.dec_deg, m.source.flux_jy, m.separation_deg);
+    fmt::print("{:<16} {:<18} {:11.6f} {:+11.6f} {:9.4f} Jy {:8.4f} deg\n", m.source.catalogue,
+               Printable(m.source.name), m.source.ra_deg, m.source.dec_deg, m.source.flux_jy, m.separation_deg);
   }
 }
 

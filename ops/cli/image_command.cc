@@ -15,6 +15,7 @@
 #include "image/image_stage.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/settings_check.h"
 #include "ops/version.h"
 
 namespace contimg::ops {
@@ -104,13 +105,6 @@ std::vector<image::CalibrationUsed> CalibrationOf(const convert::MeasurementSetI
     tables.push_back(std::move(table));
   }
   return tables;
-}
-
-// A beam file without a folder may stand among the site's beam models.
-std::string FindBeamFile(const std::string& name, const Settings& settings) {
-  if (name.empty() || std::filesystem::path(name).has_parent_path() || std::filesystem::exists(name)) return name;
-  const std::filesystem::path known = ProductPaths(Roots(settings)).Static("beam-model") / name;
-  return std::filesystem::exists(known) ? known.string() : name;
 }
 
 void PrintReport(const image::ImageReport& r) {

@@ -79,8 +79,8 @@ json Facts(const convert::MeasurementSetInfo& info, const std::vector<FieldBeam>
       {"has_model", info.has_model},      {"history", info.history},       {"fields", json::array()},
       {"windows", json::array()},         {"polarisations", json::array()}};
   if (info.end_mjd_s > 0) {
-    facts["start"] = UtcTime::FromMjdSeconds(info.start_mjd_s).Iso8601(3);
-    facts["end"] = UtcTime::FromMjdSeconds(info.end_mjd_s).Iso8601(3);
+    facts["start"] = UtcTime::FromMjdSeconds(info.start_mjd_s).Stamp(3);
+    facts["end"] = UtcTime::FromMjdSeconds(info.end_mjd_s).Stamp(3);
   }
   for (std::size_t i = 0; i < info.fields.size(); ++i) {
     const auto& field = info.fields[i];
@@ -107,8 +107,8 @@ std::string Text(const convert::MeasurementSetInfo& info, const std::vector<Fiel
   std::string text = fmt::format("{}: Measurement Set, {} rows\n", path.string(), info.n_rows);
   text += fmt::format("  telescope     {}, {} antennas\n", info.telescope_name, info.antennas.size());
   if (info.end_mjd_s > 0) {
-    text += fmt::format("  times         {} to {} UTC\n", UtcTime::FromMjdSeconds(info.start_mjd_s).Iso8601(),
-                        UtcTime::FromMjdSeconds(info.end_mjd_s).Iso8601());
+    text += fmt::format("  times         {} to {}\n", UtcTime::FromMjdSeconds(info.start_mjd_s).Stamp(),
+                        UtcTime::FromMjdSeconds(info.end_mjd_s).Stamp());
   }
   for (std::size_t i = 0; i < info.fields.size(); ++i) {
     const auto& field = info.fields[i];
@@ -216,7 +216,7 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
     json intervals = json::array();
     for (const auto& interval : set.intervals) {
       intervals.push_back(
-          {{"time", UtcTime::FromMjdSeconds(interval.time_mjd_s).Iso8601(3)}, {"length_s", interval.length_s}});
+          {{"time", UtcTime::FromMjdSeconds(interval.time_mjd_s).Stamp(3)}, {"length_s", interval.length_s}});
     }
     inspection.facts = {{"kind", "calibration_table"},
                         {"path", inspection.path.string()},
@@ -241,8 +241,8 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
                                   set.foreign ? ", not made by contimg" : "");
     inspection.text += fmt::format("  solved from   {}, field {}\n", set.source_ms, set.field_name);
     for (const auto& interval : set.intervals) {
-      inspection.text += fmt::format("  interval      {} UTC, {}\n",
-                                     UtcTime::FromMjdSeconds(interval.time_mjd_s).Iso8601(), Length(interval.length_s));
+      inspection.text += fmt::format("  interval      {}, {}\n",
+                                     UtcTime::FromMjdSeconds(interval.time_mjd_s).Stamp(), Length(interval.length_s));
     }
     inspection.text += fmt::format("  in time       {}{}\n", interpolation,
                                    set.intervals.size() == 1 ? "" : ", the solutions of the ends hold beyond them");

@@ -34,8 +34,8 @@ json HeaderFacts(const ingest::SubbandHeader& header) {
                 {"telescope", header.telescope_name},
                 {"instrument", header.instrument},
                 {"object", header.object_name},
-                {"start", UtcTime::FromMjdSeconds(header.start_mjd_s()).Iso8601(3)},
-                {"end", UtcTime::FromMjdSeconds(header.end_mjd_s()).Iso8601(3)},
+                {"start", UtcTime::FromMjdSeconds(header.start_mjd_s()).Stamp(3)},
+                {"end", UtcTime::FromMjdSeconds(header.end_mjd_s()).Stamp(3)},
                 {"start_mjd", header.start_mjd_s() / kSecondsPerDay},
                 {"end_mjd", header.end_mjd_s() / kSecondsPerDay},
                 {"integrations", header.time_mjd_s.size()},
@@ -93,9 +93,9 @@ std::string HeaderText(const ingest::SubbandHeader& header) {
                                    : fmt::format(", subband {} by its frequencies\n", *header.subband);
   text += fmt::format("  telescope     {} (instrument {}), object {}\n", header.telescope_name, header.instrument,
                       header.object_name);
-  text += fmt::format("  times         {} to {} UTC, {} integrations of {:.6f} s\n",
-                      UtcTime::FromMjdSeconds(header.start_mjd_s()).Iso8601(),
-                      UtcTime::FromMjdSeconds(header.end_mjd_s()).Iso8601(), header.time_mjd_s.size(),
+  text += fmt::format("  times         {} to {}, {} integrations of {:.6f} s\n",
+                      UtcTime::FromMjdSeconds(header.start_mjd_s()).Stamp(),
+                      UtcTime::FromMjdSeconds(header.end_mjd_s()).Stamp(), header.time_mjd_s.size(),
                       header.integration_s.front());
   text += fmt::format("  phases        {}\n", ingest::DescribePhasing(header));
   text += fmt::format("  frequencies   {:.4f} to {:.4f} MHz, {} channels of {:.6g} kHz, {} in the file\n",

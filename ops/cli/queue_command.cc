@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "config/product_paths.h"
 #include "config/settings.h"
+#include "config/text.h"
 #include "config/time.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
@@ -41,13 +43,16 @@ struct QueueArgs {
   int priority = 0;
 };
 
-// A mistyped directory must not look like an empty queue.
-GroupStore OpenStore(const LoadedSettings& settings) {
+GroupStore OpenToRead(const LoadedSettings& settings) {
+  return GroupStore(ProductPaths(Roots(settings.values)).Database(StateDatabase::kIngest),
+                    state::DatabaseOptions::ForOneLook());
+}
+
+// A mistyped directory must not become an empty queue.
+GroupStore OpenToWrite(const LoadedSettings& settings) {
   const auto path = ProductPaths(Roots(settings.values)).Database(StateDatabase::kIngest);
-  if (!std::filesystem::exists(path)) {
-    throw Error(ErrorKind::kUsage, "queue", path.string(),
-                "there is no queue: contimg-stream makes it when it first starts (is CONTIMG_STATE_DIR right?)");
-  }
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) OpenToRead(settings);  // says why not
   return GroupStore(path);
 }
 
@@ -55,7 +60,21 @@ Error NoSuchGroup(const std::string& id) {
   return Error(ErrorKind::kUsage, "queue", id, "there is no such group (contimg queue list shows them all)");
 }
 
-std::string TimeOrDash(double unix_s) { return unix_s > 0 ? UtcTime::FromUnix(unix_s).Iso8601() : "-"; }
+std::string TimeOrDash(double unix_s) { return unix_s > 0 ? UtcTime::FromUnix(unix_s).Stamp() : "-"; }
+
+// The least id of a group that begins at that time or later.
+std::string IdOf(const char* option, const std::string& text) {
+  const UtcTime time = UtcTime::FromPerson(option, text);
+  return UtcTime::FromMjdSeconds(std::ceil(time.mjd_s() - 1e-6)).Iso8601();
+}
+
+ErrorKind ErrorKindOf(const std::string& word) {
+  try {
+    return ParseErrorKind(word);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kUsage, "queue", "--error-kind", error.what());
+  }
+}
 
 state::GroupQuery MakeQuery(const QueueArgs& args) {
   state::GroupQuery query;
@@ -64,10 +83,10 @@ state::GroupQuery MakeQuery(const QueueArgs& args) {
     query.states.push_back(GroupState::kFailed);
     query.states.push_back(GroupState::kDead);
   }
-  if (!args.error_kind.empty()) query.error_kind = ParseErrorKind(args.error_kind);
+  if (!args.error_kind.empty()) query.error_kind = ErrorKindOf(args.error_kind);
   query.late_files = args.late;
-  query.id_from = args.from;
-  query.id_before = args.before;
+  if (!args.from.empty()) query.id_from = IdOf("--from", args.from);
+  if (!args.before.empty()) query.id_before = IdOf("--before", args.before);
   query.newest_first = !args.oldest;
   return query;
 }
@@ -80,7 +99,7 @@ ordered_json ToJson(const GroupRow& row) {
           {"error", row.error.empty() ? ordered_json() : ordered_json(row.error)},
           {"subbands_present", row.subbands_present},
           {"subbands_expected", row.subbands_expected},
-          {"updated_at", row.updated_at > 0 ? ordered_json(TimeOrDash(row.updated_at) + "Z") : ordered_json()}};
+          {"updated_at", row.updated_at > 0 ? ordered_json(TimeOrDash(row.updated_at)) : ordered_json()}};
 }
 
 std::string Dump(const ordered_json& value) {
@@ -89,8 +108,9 @@ std::string Dump(const ordered_json& value) {
 
 void List(const QueueArgs& args) {
   constexpr int kScreenful = 200;
-  GroupStore store = OpenStore(CurrentSettings());
-  state::GroupQuery query = MakeQuery(args);
+  const state::GroupQuery wanted = MakeQuery(args);
+  GroupStore store = OpenToRead(CurrentSettings());
+  state::GroupQuery query = wanted;
   const bool shortened = args.limit < 0 && !args.json;  // a person wants the newest, a script all
   query.limit = shortened ? kScreenful : std::max(0, args.limit);
   QueueListing listing(args.json ? QueueListing::Form::kJson : QueueListing::Form::kTable, stdout);
@@ -120,17 +140,17 @@ std::string NextStep(const GroupRow& row) {
   std::string text = cure.sentence;
   for (const std::string& command : cure.commands) text += (text.empty() ? "" : " ") + command + ";";
   if (!text.empty() && text.back() == ';') text.pop_back();
-  if (row.state == GroupState::kFailed) text += fmt::format(" (by itself at {}Z)", TimeOrDash(row.next_attempt_at));
+  if (row.state == GroupState::kFailed) text += fmt::format(" (by itself at {})", TimeOrDash(row.next_attempt_at));
   return text;
 }
 
 void PrintGroup(const ordered_json& group) {
   const auto text = [&](const char* key) { return group[key].is_string() ? group[key].get<std::string>() : ""; };
   const auto line = [](const char* key, const std::string& value) {
-    if (!value.empty() && value != "-") fmt::print("  {:<10} {}\n", key, value);
+    if (!value.empty() && value != "-") fmt::print("  {:<10} {}\n", key, Printable(value));
   };
   const int attempts = group["attempts"].get<int>();
-  fmt::print("{}  {}, {} attempt{}\n", text("id"), text("state"), attempts, attempts == 1 ? "" : "s");
+  fmt::print("{}  {}, {}\n", text("id"), text("state"), Counted(attempts, "attempt"));
   if (!text("error").empty()) {
     line("cause", text("error_kind").empty() ? text("error") : text("error_kind") + ": " + text("error"));
   }
@@ -160,7 +180,7 @@ void PrintGroup(const ordered_json& group) {
     fmt::print("files\n");
     for (const auto& file : group["files"]) {
       fmt::print("  sb{:02d} {:<9} {}\n", file["subband"].get<int>(), file["status"].get<std::string>(),
-                 file["path"].get<std::string>());
+                 Printable(file["path"].get<std::string>()));
     }
   }
   if (group.contains("events")) {
@@ -170,14 +190,14 @@ void PrintGroup(const ordered_json& group) {
       const std::string change = field("to").empty()     ? field("kind")
                                  : field("from").empty() ? field("to")
                                                          : field("from") + " -> " + field("to");
-      fmt::print("  {} {:<24} {:<10} {}\n", field("at"), change, field("actor"), field("detail"));
+      fmt::print("  {} {:<24} {:<10} {}\n", field("at"), change, Printable(field("actor")), Printable(field("detail")));
     }
   }
 }
 
 void Show(const QueueArgs& args) {
   const LoadedSettings settings = CurrentSettings();
-  GroupStore store = OpenStore(settings);
+  GroupStore store = OpenToRead(settings);
   const ProductPaths paths(Roots(settings.values));
   ordered_json all = ordered_json::array();
   for (const std::string& id : args.ids) {
@@ -188,8 +208,8 @@ void Show(const QueueArgs& args) {
     value["next"] = NextStep(*row);
     value["priority"] = row->priority;
     value["next_attempt_at"] = TimeOrDash(row->next_attempt_at);
-    value["data_start"] = row->data_start_mjd > 0 ? UtcTime::FromMjd(row->data_start_mjd).Iso8601(3) : "-";
-    value["data_end"] = row->data_end_mjd > 0 ? UtcTime::FromMjd(row->data_end_mjd).Iso8601(3) : "-";
+    value["data_start"] = row->data_start_mjd > 0 ? UtcTime::FromMjd(row->data_start_mjd).Stamp(3) : "-";
+    value["data_end"] = row->data_end_mjd > 0 ? UtcTime::FromMjd(row->data_end_mjd).Stamp(3) : "-";
     value["first_file_at"] = TimeOrDash(row->first_file_at);
     value["started_at"] = TimeOrDash(row->started_at);
     value["finished_at"] = TimeOrDash(row->finished_at);
@@ -206,7 +226,7 @@ void Show(const QueueArgs& args) {
                                 {"seen_at", TimeOrDash(file.seen_at)}});
     }
     for (const auto& event : store.Events(id, args.events)) {
-      value["events"].push_back({{"at", UtcTime::FromUnix(event.at).Iso8601(3)},
+      value["events"].push_back({{"at", UtcTime::FromUnix(event.at).Stamp(3)},
                                  {"kind", event.kind},
                                  {"from", event.from_state},
                                  {"to", event.to_state},
@@ -226,7 +246,8 @@ void Show(const QueueArgs& args) {
 // others and make the command fail at the end.
 void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_states, const char* verb,
                  const std::function<void(GroupStore&, const GroupRow&)>& act) {
-  GroupStore store = OpenStore(CurrentSettings());
+  const state::GroupQuery wanted = MakeQuery(args);
+  GroupStore store = OpenToWrite(CurrentSettings());
   std::vector<std::string> ids = args.ids;
   const bool selection = args.all || args.failed || args.late || !args.states.empty() || !args.from.empty() ||
                          !args.before.empty() || !args.error_kind.empty();
@@ -235,7 +256,7 @@ void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_s
                 "name groups, or select them (--failed, --late, --state, --from, --all)");
   }
   if (ids.empty()) {
-    state::GroupQuery query = MakeQuery(args);
+    state::GroupQuery query = wanted;
     if (query.states.empty() && !args.late) query.states = default_states;
     for (const GroupRow& row : store.List(query)) ids.push_back(row.id);
   }
@@ -263,11 +284,12 @@ void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_s
     fmt::print("{}\n", Dump(changed));
   } else {
     const bool running = FindInstance(store.database().path().parent_path()).pid != 0;
-    fmt::print("{}: {} group{}{}\n", verb, changed.size(), changed.size() == 1 ? "" : "s",
+    fmt::print("{}: {}{}\n", verb, Counted(static_cast<std::int64_t>(changed.size()), "group"),
                running ? "" : " (contimg-stream is not running)");
   }
   if (n_refused > 0) {
-    throw Error(ErrorKind::kUsage, "queue", verb, fmt::format("{} groups refused, the first: {}", n_refused, refusal));
+    throw Error(ErrorKind::kUsage, "queue", verb,
+                fmt::format("{} refused, the first: {}", Counted(n_refused, "group"), refusal));
   }
 }
 
@@ -281,7 +303,8 @@ void AddSelection(CLI::App* command, const std::shared_ptr<QueueArgs>& args) {
   command->add_flag("--late", args->late,
                     "groups with subbands that came too late or were sent again since; requeue takes them along");
   command->add_option("--error-kind", args->error_kind, "only groups whose last error is of this kind");
-  command->add_option("--from", args->from, "only groups from this time on (2025-10-13 or 2025-10-13T13:28:03)");
+  command->add_option("--from", args->from,
+                      "only groups from this time on (UTC): 2025-10-13T13:28:03, 2025-10-13, now, today, yesterday");
   command->add_option("--before", args->before, "only groups before this time");
 }
 

@@ -93,13 +93,7 @@ std::pair<double, double> Pair(const std::vector<double>& given, double first, d
   return {given.size() > 0 ? given[0] : first, given.size() > 1 ? given[1] : second};
 }
 
-UtcTime ParseStart(const std::string& text) {
-  try {
-    return UtcTime::FromIso8601(text);
-  } catch (const Error& error) {
-    throw UsageError("--start", fmt::format("'{}' {}", text, error.message()));
-  }
-}
+UtcTime ParseStart(const std::string& text) { return UtcTime::FromPerson("--start", text); }
 
 sim::ArrayConfig MakeArray(const SimulateOptions& o) {
   if (o.antennas.empty()) return sim::Dsa110Array();

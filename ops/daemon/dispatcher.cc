@@ -16,6 +16,7 @@
 #include "ops/records/operator_actions.h"
 #include "ops/runner/record_products.h"
 #include "ops/runner/retry_policy.h"
+#include "ops/settings_check.h"
 
 namespace contimg::ops {
 namespace {
@@ -167,6 +168,7 @@ Job Dispatcher::MakeJob(const GroupRow& row) {
   job.image_prefix = context_.paths.ImagePrefix(row.id);
   job.qa_prefix = context_.paths.QaPicture(row.id).replace_extension().replace_extension();
   job.settings = settings_;
+  job.settings.image.beam_file = FindBeamFile(settings_.image.beam_file, settings_);
   return job;
 }
 

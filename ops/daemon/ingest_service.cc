@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "config/text.h"
 #include "ops/daemon/failed_log.h"
 #include "ops/daemon/log.h"
 
@@ -389,7 +390,7 @@ void IngestService::CarryOut(const Decision& decision) {
     keys_[id] = decision.group;
   }
   std::string id = ids_.at(decision.group);
-  const std::string explanation = decision.explanation;
+  std::string explanation = decision.explanation;
 
   state::GroupRow row;
   row.id = id;
@@ -429,6 +430,16 @@ void IngestService::CarryOut(const Decision& decision) {
       add_file("present");
       context_.metrics.FileAccepted(decision.file->size);
       Log(LogLevel::kDebug, id, explanation);
+      // The data decide, and the group keeps the name that its files have: whoever looks for it by time must know.
+      const double off_s = group->axis.first_mjd_s - decision.file->stamp.mjd_s();
+      if (decision.kind == DecisionKind::kFounded && std::abs(off_s) > settings_.ingest.stamp_tolerance_s) {
+        explanation =
+            fmt::format("{} is named {:.0f} s {} its data, which begin at {}: check the clock of the writer",
+                        decision.file->path.filename().string(), std::abs(off_s), off_s > 0 ? "before" : "after",
+                        UtcTime::FromMjdSeconds(group->axis.first_mjd_s).Stamp());
+        note("stamp");
+        Log(LogLevel::kWarning, id, explanation);
+      }
       const std::string earlier = NewId(group->Stamp(), decision.group);
       if (group->phase == ingest::GroupPhase::kHeld || earlier == id) break;
       writes.Add(id + ": renamed",
@@ -568,7 +579,8 @@ void IngestService::Tick() {
   ProcessResults();
   if (!caught_up_ && first_listing_done_ && intake_.n_unseen() == 0 && results_.empty()) {
     caught_up_ = true;
-    Log(LogLevel::kInfo, "", fmt::format("all {} files of the incoming directory are known", n_listed_));
+    Log(LogLevel::kInfo, "",
+        fmt::format("the incoming directory is known: {}", Counted(static_cast<std::int64_t>(n_listed_), "file")));
   }
   if (caught_up_) {
     for (const Decision& decision : assembler_.Advance(now)) CarryOut(decision);
@@ -588,7 +600,8 @@ std::vector<std::string> IngestService::Troubles() const {
     troubles.push_back(fmt::format("{}: the incoming directory cannot be read", watcher_.directory().string()));
   }
   if (intake_.n_retrying() > 0) {
-    troubles.push_back(fmt::format("{} files cannot be read yet and will be tried again ({})", intake_.n_retrying(),
+    troubles.push_back(fmt::format("{} cannot be read yet and will be tried again ({})",
+                                   Counted(static_cast<std::int64_t>(intake_.n_retrying()), "file"),
                                    intake_.AnyRetrying()));
   }
   return troubles;

@@ -210,6 +210,8 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<void> held_;  // of the answer under way
 };
 
+void CheckListen(const std::string& listen) { ParseListen(listen); }
+
 HttpServer::HttpServer(boost::asio::io_context& io, const HttpServerOptions& options, Handler handler)
     : acceptor_(io), shared_(std::make_shared<Shared>()) {
   shared_->options = options;

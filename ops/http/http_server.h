@@ -83,6 +83,9 @@ class HttpServer {
   std::shared_ptr<Shared> shared_;
 };
 
+// Throws Error{kUsage} for what is no address and port.
+void CheckListen(const std::string& listen);
+
 // Splits "/path?a=1&b=x%20y" into path and query.
 HttpRequest ParseTarget(const std::string& method, const std::string& target);
 

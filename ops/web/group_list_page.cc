@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "config/time.h"
 #include "ops/web/group_pages.h"
 #include "ops/web/page.h"
 #include "ops/web/tile_quality.h"
@@ -68,8 +70,14 @@ state::GroupQuery QueryOf(const HttpRequest& request, int otherwise, int most) {
       throw Error(ErrorKind::kUsage, "http", "error_kind", error.what());
     }
   }
-  query.id_from = Parameter(request, "from");
-  query.id_before = Parameter(request, "before");
+  // The least id of a group that begins at that time or later.
+  const auto id_of = [&](const char* name) {
+    const std::string text = Parameter(request, name);
+    if (text.empty()) return text;
+    return UtcTime::FromMjdSeconds(std::ceil(UtcTime::FromPerson(name, text).mjd_s() - 1e-6)).Iso8601();
+  };
+  query.id_from = id_of("from");
+  query.id_before = id_of("before");
   // Ids sort as text: those that begin so lie between the words and the words with the last of all characters behind.
   if (const std::string begin = Parameter(request, "q"); !begin.empty()) {
     query.id_from = std::max(query.id_from, begin);

@@ -204,12 +204,12 @@ void DrawProducts(PipelineView& view, const std::vector<state::ProductRow>& prod
 }
 
 // A job's folder is there until its group is done; afterwards its record serves, by way of a product of it.
-std::string RepeatCommand(PipelineView& view, const GroupRow& row, const state::JobRow& job) {
+std::string RepeatCommand(PipelineView& view, const GroupRow& row, const state::JobRow& job, bool newest) {
   if (row.state == GroupState::kRunning) return "";
   std::error_code ignored;
   if (row.state != GroupState::kDone) {
     const auto file = view.paths().Jobs(row.id) / "job.json";
-    return std::filesystem::exists(file, ignored) ? job.command : std::string();
+    return newest && std::filesystem::exists(file, ignored) ? job.command : std::string();
   }
   state::ProductQuery query;
   query.group_id = row.id;
@@ -224,6 +224,10 @@ void DrawJobs(PipelineView& view, const GroupRow& row, Html& html) {
   const std::vector<state::JobRow> jobs = view.Jobs(row.id);
   if (jobs.empty()) return;
   html.Add("<section class=\"wide\" aria-labelledby=\"jobs\"><h2 id=\"jobs\">Jobs</h2>");
+  const state::JobRow* newest = &jobs.front();
+  for (const state::JobRow& job : jobs) {
+    if (job.id > newest->id) newest = &job;
+  }
   for (const state::JobRow& job : jobs) {
     const bool ended = job.finished_at > job.started_at && job.started_at > 0;
     html.Add("<article class=\"jobrow\"><h3>{} {} <span class=\"kind\">{}</span></h3><p>{}{}{}{}</p>", job.kind, job.id,
@@ -233,7 +237,7 @@ void DrawJobs(PipelineView& view, const GroupRow& row, Html& html) {
                                        : std::string(),
              fmt::format(", version {} on {}", job.program_version, job.host));
     if (!job.error.empty()) html.Add("<p class=\"problem\">{}</p>", job.error);
-    const std::string command = RepeatCommand(view, row, job);
+    const std::string command = RepeatCommand(view, row, job, &job == newest);
     if (!command.empty()) html.Add("<p class=\"cure\">To repeat it:</p>{}", CommandLine(command));
     const json report = json::parse(job.report_json, nullptr, false),
                settings = json::parse(job.settings_json, nullptr, false);
