@@ -174,6 +174,7 @@ class ImageRun {
     if (!psf_only()) Assess(staged);
     report_.timings.quality_s = watch.Lap();
     report_.timings.total_s = total.Lap();
+    report_.antennas_without_sky = request_.antennas_without_sky;
     staged.WriteText("metrics.json", ToJson(report_).dump(2) + "\n");
     context_.CheckCancelled(kStage);
     if (request_.predict) PredictInto(op);

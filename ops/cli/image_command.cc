@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "calibrate/lost_sky.h"
 #include "config/quantity.h"
 #include "config/time.h"
 #include "config/units.h"
@@ -168,9 +169,11 @@ void Image(const ImageArgs& args) {
   selection.field = args.field;
   selection.windows = args.windows;
   const std::unique_ptr<VisibilityBlock> block = convert::ReadMeasurementSet(args.measurement_set, selection, context);
-  if (block->data_state == DataState::kCorrected) {
-    request.calibration = CalibrationOf(convert::DescribeMeasurementSet(args.measurement_set));
-  }
+  const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(args.measurement_set);
+  if (block->data_state == DataState::kCorrected) request.calibration = CalibrationOf(info);
+  request.antennas_without_sky = calibrate::NamesWithoutSky(info.history);
+  const std::string lost = calibrate::LostSkyHistory(request.antennas_without_sky);
+  if (!lost.empty()) request.history.push_back(lost);
   const image::ImageReport report = image::RunImage(*block, request, context);
   if (args.predict) {
     convert::MeasurementSetChanges changes;

@@ -37,7 +37,7 @@ using Clock = std::chrono::steady_clock;
 
 struct SimulateOptions {
   std::filesystem::path out, truth;
-  std::string start, transit, antennas, dead, late, missing, rfi;
+  std::string start, transit, antennas, dead, dead_pol, dead_from, late, missing, rfi;
   double dec_deg = std::numeric_limits<double>::quiet_NaN();
   int tiles = 1;
   double hours = 0;
@@ -93,7 +93,7 @@ std::pair<double, double> Pair(const std::vector<double>& given, double first, d
   return {given.size() > 0 ? given[0] : first, given.size() > 1 ? given[1] : second};
 }
 
-UtcTime ParseStart(const std::string& text) { return UtcTime::FromPerson("--start", text); }
+UtcTime ParseTime(const std::string& option, const std::string& text) { return UtcTime::FromPerson(option, text); }
 
 sim::ArrayConfig MakeArray(const SimulateOptions& o) {
   if (o.antennas.empty()) return sim::Dsa110Array();
@@ -169,6 +169,8 @@ sim::Corruptions MakeCorruptions(const SimulateOptions& o, const sim::ArrayConfi
   c.delay_ns = o.delays_ns;
   c.bandpass_ripple = o.bandpass;
   c.dead_stations = DeadStations(o, array);
+  c.dead_pol = o.dead_pol.empty() ? -1 : o.dead_pol == "X" ? 0 : 1;
+  if (!o.dead_from.empty()) c.dead_from_mjd_s = ParseTime("--dead-from", o.dead_from).mjd_s();
   return c;
 }
 
@@ -261,7 +263,7 @@ void Simulate(const SimulateOptions& o) {
   spec.seed = o.seed;
   spec.threads = o.threads;
   if (!o.start.empty()) {
-    spec.start = ParseStart(o.start);
+    spec.start = ParseTime("--start", o.start);
   } else if (o.realtime) {
     spec.start = UtcTime::FromMjdSeconds(std::floor(UtcTime::Now().mjd_s()));
   }
@@ -456,8 +458,12 @@ void AddSimulateCommand(CLI::App& app) {
   command->add_option("--bandpass", o->bandpass, "Rms bandpass ripple, ln amplitude and radians")
       ->check(CLI::NonNegativeNumber)
       ->group(faults);
-  command->add_option("--dead", o->dead, "Antennas without signal: how many, or a list of stations (24,)")
+  command->add_option("--dead", o->dead, "Antennas with noise but no signal: how many, or a list of stations (24,)")
       ->group(faults);
+  command->add_option("--dead-pol", o->dead_pol, "Only this receptor of theirs: X or Y")
+      ->check(CLI::IsMember({"X", "Y"}))
+      ->group(faults);
+  command->add_option("--dead-from", o->dead_from, "They die at this UTC: 2025-10-13T13:33:12")->group(faults);
   command
       ->add_option("--rfi", o->rfi,
                    "NARROW[,BURSTS[,TRACKS]]: how many narrow-band, burst and satellite-like transmitters a tile has")

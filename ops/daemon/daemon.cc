@@ -214,6 +214,7 @@ std::vector<std::string> Daemon::Troubles() {
         fmt::format("the queue cannot be written ({}); {} changes wait", writes_.trouble(), writes_.size()));
   }
   for (std::string& trouble : calibration_.Troubles()) troubles.push_back(std::move(trouble));
+  for (std::string& trouble : dispatcher_.sky().Troubles()) troubles.push_back(std::move(trouble));
   if (clock_.StepBack() > 1) {
     troubles.push_back(fmt::format("the system's clock has stepped back by {:.0f} s", clock_.StepBack()));
   }
@@ -290,6 +291,7 @@ ordered_json Daemon::Status() {
   status["products_missing"] = reconciler_.n_missing();
   status["comparing_records"] = reconciler_.active();
   status["calibration"] = calibration_.Status();
+  status["sky"] = dispatcher_.sky().Status();
   status["dispatch_allowed"] = disks_.dispatch_allowed;
   const auto disk = [](const DiskSpace& space) {
     return ordered_json{{"free_bytes", space.free_bytes}, {"total_bytes", space.total_bytes}};

@@ -103,7 +103,7 @@ bool StillOurs(GroupStore& store, const GroupRow& attempt) {
 }  // namespace
 
 Dispatcher::Dispatcher(const DispatchContext& context, const Settings& settings)
-    : context_(context), settings_(settings) {}
+    : context_(context), settings_(settings), sky_(context.metrics) {}
 
 Executor::Events Dispatcher::Events() {
   Executor::Events events;
@@ -338,6 +338,8 @@ void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, con
           event.detail = fmt::format("{} {}", product.kind, product.path.string());
           store.AddEvent(event);
         }
+        if (const auto event = sky_.EventOf(row.id, report, now)) store.AddEvent(*event);
+        sky_.Saw(row.id, report);
         state::TransitionDetails details;
         details.actor = kActor;
         details.detail = fmt::format("attempt {}", row.attempts);
@@ -492,6 +494,7 @@ void Dispatcher::StopAll() {
 
 void Dispatcher::Recover() {
   GroupStore& store = context_.store;
+  sky_.Restore(store);
   const double now = context_.clock.Unix();
   state::GroupQuery running;
   running.states = {GroupState::kRunning};

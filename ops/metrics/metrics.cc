@@ -106,6 +106,10 @@ struct Metrics::Families {
       AddGauge(registry, "contimg_products_missing", "Products that are recorded and not on disk.").Add({});
   Gauge& products_strange =
       AddGauge(registry, "contimg_products_unknown", "Products on disk that belong to no known group.").Add({});
+  Gauge& antennas_without_sky =
+      AddGauge(registry, "contimg_antennas_without_sky",
+               "Antennas of the newest tile with a receptor that has noise but no sky; they are flagged.")
+          .Add({});
   Gauge& late_files =
       AddGauge(registry, "contimg_late_subbands", "Subbands that came after their group and are not used yet.").Add({});
   Family<Gauge>& calibration_left =
@@ -193,6 +197,7 @@ void Metrics::SetProducts(std::int64_t missing, std::int64_t strange) {
   families_->products_strange.Set(static_cast<double>(strange));
 }
 void Metrics::SetLateFiles(std::int64_t n) { families_->late_files.Set(static_cast<double>(n)); }
+void Metrics::SetAntennasWithoutSky(std::int64_t n) { families_->antennas_without_sky.Set(static_cast<double>(n)); }
 void Metrics::SetSinceLastFile(double seconds) { families_->since_last_file.Set(seconds); }
 void Metrics::SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes) {
   families_->workers_running.Set(static_cast<double>(running));
