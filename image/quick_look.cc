@@ -371,8 +371,7 @@ class Picture {
     }
     canvas_.Frame(box, kDim);
     canvas_.Text(box.x + box.width, box.y + box.height + 18,
-                 Small(n * Angle::Radians(Geometry().cell_rad), 0) + " wide", 13, kDim,
-                 Align::kRight);
+                 Small(n * Angle::Radians(Geometry().cell_rad), 0) + " wide", 13, kDim, Align::kRight);
     canvas_.Text(box.x, box.y + box.height + 18, "root scale", 13, kDim);
     if (in_.header->beam) {
       const GaussianBeam& b = *in_.header->beam;

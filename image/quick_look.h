@@ -29,9 +29,9 @@ struct QuickLookInput {
   std::vector<std::string> antenna_names;
 };
 
-// Writes a PNG to `path`: the image with coordinate grid, beam, colour bar and circles about the catalogue's sources; the
-// PSF's core; the uv coverage; flagged fractions per channel and antenna, and which antennas are dead; the local rms and
-// the histogram of the residual; fluxes against the catalogue; the figures, and the gates with their limits.
+// Writes a PNG to `path`: the image with coordinate grid, beam, colour bar and circles about the catalogue's sources;
+// the PSF's core; the uv coverage; flagged fractions per channel and antenna, and which antennas are dead; the local
+// rms and the histogram of the residual; fluxes against the catalogue; the figures, and the gates with their limits.
 // Throws Error{kIo} when it cannot be written.
 void WriteQuickLook(const std::filesystem::path& path, const QuickLookInput& input);
 

@@ -95,7 +95,8 @@ class GroupAssembler {
   explicit GroupAssembler(AssemblyRules rules) : rules_(rules) {}
 
   // A readable file has arrived. One or two decisions, in order (joined, then complete). A path that the group already
-  // holds is a duplicate when nothing changed (seen twice) and replaced when its content did; the group keeps its phase.
+  // holds is a duplicate when nothing changed (seen twice) and replaced when its content did; the group keeps its
+  // phase.
   std::vector<Decision> Add(const SubbandFile& file, double now, const SameContent& same);
   // Closes every collecting group whose deadline is not after `now`, oldest observation first.
   std::vector<Decision> Advance(double now);

@@ -84,8 +84,8 @@ void PrintLine(const CalTableRow& row) {
   const std::string damage = Damage(row);
   const std::string& reason = damage.empty() ? row.reason : damage;
   fmt::print("{:>6} {:<2} {:<3} {:<8} {} to {}  {}{}\n", row.id, row.kind, row.interval,
-             damage.empty() ? row.status : "damaged", Iso(row.valid_from_mjd), Iso(row.valid_to_mjd), Printable(row.path),
-             reason.empty() ? "" : fmt::format(" ({})", Printable(reason)));
+             damage.empty() ? row.status : "damaged", Iso(row.valid_from_mjd), Iso(row.valid_to_mjd),
+             Printable(row.path), reason.empty() ? "" : fmt::format(" ({})", Printable(reason)));
 }
 
 // A row by id or path.

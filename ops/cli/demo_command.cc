@@ -29,6 +29,7 @@
 #include "config/units.h"
 #include "image/fits_image.h"
 #include "image/sky_coordinates.h"
+#include "ops/base/shell_word.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/daemon/child_process.h"

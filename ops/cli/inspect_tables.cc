@@ -241,8 +241,8 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
                                   set.foreign ? ", not made by contimg" : "");
     inspection.text += fmt::format("  solved from   {}, field {}\n", set.source_ms, set.field_name);
     for (const auto& interval : set.intervals) {
-      inspection.text += fmt::format("  interval      {}, {}\n",
-                                     UtcTime::FromMjdSeconds(interval.time_mjd_s).Stamp(), Length(interval.length_s));
+      inspection.text += fmt::format("  interval      {}, {}\n", UtcTime::FromMjdSeconds(interval.time_mjd_s).Stamp(),
+                                     Length(interval.length_s));
     }
     inspection.text += fmt::format("  in time       {}{}\n", interpolation,
                                    set.intervals.size() == 1 ? "" : ", the solutions of the ends hold beyond them");

@@ -93,10 +93,9 @@ std::string HeaderText(const ingest::SubbandHeader& header) {
                                    : fmt::format(", subband {} by its frequencies\n", *header.subband);
   text += fmt::format("  telescope     {} (instrument {}), object {}\n", header.telescope_name, header.instrument,
                       header.object_name);
-  text += fmt::format("  times         {} to {}, {} integrations of {:.6f} s\n",
-                      UtcTime::FromMjdSeconds(header.start_mjd_s()).Stamp(),
-                      UtcTime::FromMjdSeconds(header.end_mjd_s()).Stamp(), header.time_mjd_s.size(),
-                      header.integration_s.front());
+  text += fmt::format(
+      "  times         {} to {}, {} integrations of {:.6f} s\n", UtcTime::FromMjdSeconds(header.start_mjd_s()).Stamp(),
+      UtcTime::FromMjdSeconds(header.end_mjd_s()).Stamp(), header.time_mjd_s.size(), header.integration_s.front());
   text += fmt::format("  phases        {}\n", ingest::DescribePhasing(header));
   text += fmt::format("  frequencies   {:.4f} to {:.4f} MHz, {} channels of {:.6g} kHz, {} in the file\n",
                       header.frequency_hz.front() / 1e6, header.frequency_hz.back() / 1e6, header.frequency_hz.size(),

@@ -30,7 +30,7 @@ struct HttpResponse {
   std::string body;
   std::string cache_control = "no-store";
   std::vector<std::pair<std::string, std::string>> headers = {};  // further ones
-  std::shared_ptr<void> held = {};  // let go when the answer has been sent, or cannot be
+  std::shared_ptr<void> held = {};                                // let go when the answer has been sent, or cannot be
 };
 
 // One line of the router: method and path, exact or with "/*" at its end for everything below it.

@@ -73,7 +73,7 @@ HealthLine DescribeHealth(const ordered_json& status, double now) {
     parts.push_back(fmt::format("{} awaiting calibration", Count(count("awaiting_calibration"))));
   }
   parts.push_back(fmt::format("{} done", Count(count("done"))));
-  const std::string last = ValueAt(incoming, "last_file_at", std::string());
+  const std::string last = ValueAt(ObjectAt(status, "incoming"), "last_file_at", std::string());
   if (!last.empty()) {
     try {
       parts.push_back(fmt::format("newest file {}", Ago(now - UtcTime::FromIso8601(last).unix_s())));

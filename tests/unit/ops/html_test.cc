@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "ops/web/figures.h"
 #include "ops/base/shell_word.h"
+#include "ops/web/figures.h"
 #include "ops/web/words.h"
 
 namespace contimg::ops {
