@@ -124,9 +124,9 @@ Vector3 SkyFrame::ItrfOfIcrs(double ra_rad, double dec_rad) const {
   return ItrfOfCirs(ra_cirs, dec_cirs);
 }
 
-Vector3 SkyFrame::ItrfOfMeridian(double longitude_rad, double app_dec_rad) const {
-  const double c = std::cos(app_dec_rad);
-  return Multiply(tirs_to_itrf_, {c * std::cos(longitude_rad), c * std::sin(longitude_rad), std::sin(app_dec_rad)});
+Vector3 SkyFrame::ItrfOfPlace(double longitude_rad, const ApparentPlace& place) const {
+  const double c = std::cos(place.dec_rad), meridian = longitude_rad - place.hour_angle_rad;
+  return Multiply(tirs_to_itrf_, {c * std::cos(meridian), c * std::sin(meridian), std::sin(place.dec_rad)});
 }
 
 PhaseCentre SkyFrame::IcrsOfItrf(const Vector3& direction) const {

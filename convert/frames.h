@@ -61,7 +61,11 @@ class SkyFrame {
   Vector3 ItrfOfIcrs(double ra_rad, double dec_rad) const;
   // Unit vector, ITRF axes, towards hour angle 0 of the meridian of `longitude_rad` (east positive) and apparent
   // declination `app_dec_rad`.
-  Vector3 ItrfOfMeridian(double longitude_rad, double app_dec_rad) const;
+  Vector3 ItrfOfMeridian(double longitude_rad, double app_dec_rad) const {
+    return ItrfOfPlace(longitude_rad, {0, app_dec_rad});
+  }
+  // The same for any hour angle.
+  Vector3 ItrfOfPlace(double longitude_rad, const ApparentPlace& place) const;
   // The ICRS direction whose apparent place is that vector.
   PhaseCentre IcrsOfItrf(const Vector3& direction) const;
 

@@ -129,13 +129,30 @@ H5::DataSet Hdf5Group::Open(const std::string& name) const {
   }
 }
 
-std::vector<std::string> Hdf5Group::MemberNames() const {
+bool Hdf5Group::IsGroup(const std::string& name) const {
+  return Has(name) && group_.childObjType(name) == H5O_TYPE_GROUP;
+}
+
+bool Hdf5Group::HasValue(const std::string& name) const {
+  return Has(name) && group_.childObjType(name) == H5O_TYPE_DATASET &&
+         Open(name).getSpace().getSimpleExtentNpoints() > 0;
+}
+
+namespace {
+
+std::vector<std::string> NamesOfType(const H5::Group& group, H5G_obj_t type) {
   std::vector<std::string> names;
-  for (hsize_t i = 0; i < group_.getNumObjs(); ++i) {
-    if (group_.getObjTypeByIdx(i) == H5G_DATASET) names.push_back(group_.getObjnameByIdx(i));
+  for (hsize_t i = 0; i < group.getNumObjs(); ++i) {
+    if (group.getObjTypeByIdx(i) == type) names.push_back(group.getObjnameByIdx(i));
   }
   return names;
 }
+
+}  // namespace
+
+std::vector<std::string> Hdf5Group::MemberNames() const { return NamesOfType(group_, H5G_DATASET); }
+
+std::vector<std::string> Hdf5Group::GroupNames() const { return NamesOfType(group_, H5G_GROUP); }
 
 Shape Hdf5Group::ShapeOf(const H5::DataSet& data_set) {
   const H5::DataSpace space = data_set.getSpace();

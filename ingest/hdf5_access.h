@@ -50,9 +50,13 @@ class Hdf5Group {
 
   const std::filesystem::path& path() const { return path_; }
   bool Has(const std::string& name) const;
+  bool IsGroup(const std::string& name) const;
+  // True for a data set that holds something: writers store "no value" as an empty data set.
+  bool HasValue(const std::string& name) const;
   // The data set; Error{kBadInput} when it is missing.
   H5::DataSet Open(const std::string& name) const;
   std::vector<std::string> MemberNames() const;  // data sets directly in this group, in order of name
+  std::vector<std::string> GroupNames() const;   // groups, likewise
   static Shape ShapeOf(const H5::DataSet& data_set);
 
   // All elements in C order, converted to double or int64. `shape` receives the shape (empty for a scalar).
