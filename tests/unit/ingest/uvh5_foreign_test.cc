@@ -462,7 +462,7 @@ TEST(UnwrittenStorage, OfSomeVisibilitiesLeavesTheOthersAlone) {
     fixture.number = number;
     const Path path = fixture.Write(folder.path());
     const std::array<double, 2> zero{}, minus{-0.0, 0.0};
-    H5::CompType complex(16);
+    H5::CompType complex(std::size_t{16});
     complex.insertMember("r", 0, H5::PredType::NATIVE_DOUBLE);
     complex.insertMember("i", 8, H5::PredType::NATIVE_DOUBLE);
     testing::Overwrite(path, "Data/visdata", {4, 0, 3, 0}, zero.data(), complex);
