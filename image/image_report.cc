@@ -53,6 +53,7 @@ nlohmann::json ToJson(const ImageReport& report) {
                            {"products", report.timings.products_s},
                            {"quality", report.timings.quality_s},
                            {"total", report.timings.total_s}}}};
+  json["antennas_without_sky"] = report.antennas_without_sky;
   for (const BandFigures& band : report.bands) {
     json["bands"].push_back(
         {{"frequency_hz", band.frequency_hz}, {"bandwidth_hz", band.bandwidth_hz}, {"rms_jy", band.rms_jy}});

@@ -48,8 +48,9 @@ struct ImageReport {
   ImageQuality quality;
   double model_flux_jy = 0;
   double thermal_jy = 0;
-  std::vector<BandFigures> bands;      // empty without spectra
-  std::vector<SpectralIndex> spectra;  // brightest first
+  std::vector<BandFigures> bands;                 // empty without spectra
+  std::vector<SpectralIndex> spectra;             // brightest first
+  std::vector<std::string> antennas_without_sky;  // as the request names them
   ImageTimings timings;
 };
 

@@ -26,6 +26,7 @@
 #include "image/tile_response.h"
 #include "image/tile_summary.h"
 #include "image/varying_sources.h"
+#include "ingest/uv_limit.h"
 
 namespace contimg::image {
 namespace {
@@ -142,8 +143,8 @@ class ImageRun {
                      unit.name, Angle::Radians(report_.beam.angle_rad).deg()));
 
     shape_ = MeasurePsf(psf_.view(), report_.beam, slant_.cell_rad);
-    tile_ = SummariseTile(data(), {settings_.min_uv_lambda, settings_.max_uv_lambda}, 40000,
-                          request_.dead_antenna_fraction, context_.threads);
+    tile_ = SummariseTile(data(), {uv_.min_lambda, uv_.max_lambda}, 40000, request_.dead_antenna_fraction,
+                          context_.threads);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     MakeHeader(op);
     MakeInterpolator();
@@ -173,6 +174,7 @@ class ImageRun {
     if (!psf_only()) Assess(staged);
     report_.timings.quality_s = watch.Lap();
     report_.timings.total_s = total.Lap();
+    report_.antennas_without_sky = request_.antennas_without_sky;
     staged.WriteText("metrics.json", ToJson(report_).dump(2) + "\n");
     context_.CheckCancelled(kStage);
     if (request_.predict) PredictInto(op);
@@ -231,6 +233,19 @@ class ImageRun {
     settings.threads = context_.threads;
     settings.prepare_residual = all() && settings_.max_iterations > 0;
     WeightSettings weights = WeightingOf(settings_);
+    uv_ = ChooseUvLimit(data(), settings_.min_uv_lambda, settings_.max_uv_lambda);
+    weights.min_uv_lambda = uv_.min_lambda;
+    if (uv_.usual_left_out) {
+      Info(fmt::format("all baselines are used: too few are longer than the usual limit of {:g} wavelengths",
+                       kUsualMinUvLambda));
+    }
+    if (uv_.limits()) Info(Describe(uv_));
+    if (uv_.limits() && uv_.kept < 2) {
+      throw Error(ErrorKind::kBadInput, kStage, data().group_id,
+                  Describe(uv_) +
+                      ", expected several: change --minuv (image.min_uv_lambda) or --maxuv "
+                      "(image.max_uv_lambda); 0 is no limit");
+    }
     // Density cells follow the field asked for, not the margin of the slant grid.
     weights.density_padding *= static_cast<double>(plain_.nx) / static_cast<double>(slant_.nx);
     context_.CheckCancelled(kStage);
@@ -243,7 +258,8 @@ class ImageRun {
                      settings, outside);
     if (op.n_used_baselines() < 2) {
       throw Error(ErrorKind::kBadInput, kStage, data().group_id,
-                  "expected several baselines with usable data, found one: no beam can be formed");
+                  "expected several baselines with usable data, found one: no beam can be formed" +
+                      (uv_.limits() ? "; " + Describe(uv_) : ""));
     }
     if (spectral() && op.n_bands() < static_cast<std::size_t>(settings_.spectral_channels)) {
       throw Error(ErrorKind::kBadInput, kStage, data().group_id,
@@ -316,9 +332,9 @@ class ImageRun {
     header_.software = request_.software;
     header_.settings_hash = request_.settings_hash;
     header_.history = request_.history;
-    header_.history.push_back(fmt::format(
-        "{} weights, robust {:g}, uv from {:g} wavelengths; {} visibilities; accuracy {:g}", settings_.weight,
-        settings_.robust, settings_.min_uv_lambda, report_.figures.n_used, settings_.accuracy));
+    header_.history.push_back(
+        fmt::format("{} weights, robust {:g}, uv from {:g} wavelengths; {} visibilities; accuracy {:g}",
+                    settings_.weight, settings_.robust, uv_.min_lambda, report_.figures.n_used, settings_.accuracy));
     const FlagCensus& flags = tile_.flags;
     header_.history.push_back(fmt::format(
         "imaged: {:.3f} % of the cross-correlations flagged, {:.3f} % between living receptors ({} of {} dead)",
@@ -595,6 +611,7 @@ class ImageRun {
   ImageGeometry plain_, slant_;
   FitsHeader header_;
   TileSummary tile_;
+  UvLimit uv_;
   PsfShape shape_;
   double dirty_rms_jy_ = 0;  // root mean square, plain
   std::optional<TileResponse> response_;

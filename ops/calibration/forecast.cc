@@ -8,6 +8,7 @@
 #include "config/error.h"
 #include "config/telescope.h"
 #include "config/units.h"
+#include "ingest/uv_limit.h"
 #include "ops/calibration/observation.h"
 #include "ops/calibration/sky_models.h"
 
@@ -66,6 +67,15 @@ double MeanBeam(const state::ObservationRow& tile, const SkySource& source, cons
   return sum / (kTimes * kFrequencies);
 }
 
+namespace {
+// What a solve on a field will leave (ChooseUvLimit, from what the index knows).
+double ShareOfBaselines(const state::ObservationRow& tile, double min_lambda, double frequency_hz) {
+  const double metres = (min_lambda < 0 ? kUsualMinUvLambda : min_lambda) * kSpeedOfLight / frequency_hz;
+  const double share = LongerThan(tile, metres);
+  return min_lambda < 0 && share < kLeastShareOfBaselines ? 1 : share;
+}
+}  // namespace
+
 std::optional<SolveForecast> ForecastSolve(const state::ObservationRow& tile, const std::vector<SkySource>& field,
                                            const std::vector<SkySource>& calibrators, const Settings& settings) {
   const double middle_hz = 0.5 * (tile.low_hz + tile.high_hz);
@@ -107,7 +117,7 @@ std::optional<SolveForecast> ForecastSolve(const state::ObservationRow& tile, co
   } else if (quadrature > 0) {
     forecast.model = "field";
     forecast.signal_jy = std::sqrt(quadrature);
-    baselines *= LongerThan(tile, settings.calibrate.field_min_uv_lambda * kSpeedOfLight / middle_hz);
+    baselines *= ShareOfBaselines(tile, settings.calibrate.field_min_uv_lambda, middle_hz);
   } else {
     return std::nullopt;
   }

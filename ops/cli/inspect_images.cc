@@ -45,8 +45,8 @@ json Facts(const image::FitsHeader& header, const fs::path& path, const char* fo
                      {"angle_deg", Angle::Radians(header.beam->angle_rad).deg()}};
   }
   if (header.end_mjd_s > 0) {
-    facts["start"] = UtcTime::FromMjdSeconds(header.start_mjd_s).Iso8601(3);
-    facts["end"] = UtcTime::FromMjdSeconds(header.end_mjd_s).Iso8601(3);
+    facts["start"] = UtcTime::FromMjdSeconds(header.start_mjd_s).Stamp(3);
+    facts["end"] = UtcTime::FromMjdSeconds(header.end_mjd_s).Stamp(3);
   }
   return facts;
 }
@@ -65,8 +65,8 @@ std::string Text(const image::FitsHeader& header, const fs::path& path, const ch
   text += fmt::format("  frequency     {:.4f} MHz, bandwidth {:.4f} MHz\n", header.frequency_hz / 1e6,
                       header.bandwidth_hz / 1e6);
   if (header.end_mjd_s > 0) {
-    text += fmt::format("  times         {} to {} UTC\n", UtcTime::FromMjdSeconds(header.start_mjd_s).Iso8601(),
-                        UtcTime::FromMjdSeconds(header.end_mjd_s).Iso8601());
+    text += fmt::format("  times         {} to {}\n", UtcTime::FromMjdSeconds(header.start_mjd_s).Stamp(),
+                        UtcTime::FromMjdSeconds(header.end_mjd_s).Stamp());
   }
   if (header.beam) {
     const SmallAngleUnit unit = UnitFor(Angle::Radians(header.beam->minor_rad));

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 
+#include "calibrate/apply.h"
 #include "calibrate/casacore/calibration_table.h"
 #include "config/time.h"
 #include "config/units.h"
@@ -78,8 +79,8 @@ json Facts(const convert::MeasurementSetInfo& info, const std::vector<FieldBeam>
       {"has_model", info.has_model},      {"history", info.history},       {"fields", json::array()},
       {"windows", json::array()},         {"polarisations", json::array()}};
   if (info.end_mjd_s > 0) {
-    facts["start"] = UtcTime::FromMjdSeconds(info.start_mjd_s).Iso8601(3);
-    facts["end"] = UtcTime::FromMjdSeconds(info.end_mjd_s).Iso8601(3);
+    facts["start"] = UtcTime::FromMjdSeconds(info.start_mjd_s).Stamp(3);
+    facts["end"] = UtcTime::FromMjdSeconds(info.end_mjd_s).Stamp(3);
   }
   for (std::size_t i = 0; i < info.fields.size(); ++i) {
     const auto& field = info.fields[i];
@@ -106,8 +107,8 @@ std::string Text(const convert::MeasurementSetInfo& info, const std::vector<Fiel
   std::string text = fmt::format("{}: Measurement Set, {} rows\n", path.string(), info.n_rows);
   text += fmt::format("  telescope     {}, {} antennas\n", info.telescope_name, info.antennas.size());
   if (info.end_mjd_s > 0) {
-    text += fmt::format("  times         {} to {} UTC\n", UtcTime::FromMjdSeconds(info.start_mjd_s).Iso8601(),
-                        UtcTime::FromMjdSeconds(info.end_mjd_s).Iso8601());
+    text += fmt::format("  times         {} to {}\n", UtcTime::FromMjdSeconds(info.start_mjd_s).Stamp(),
+                        UtcTime::FromMjdSeconds(info.end_mjd_s).Stamp());
   }
   for (std::size_t i = 0; i < info.fields.size(); ++i) {
     const auto& field = info.fields[i];
@@ -197,6 +198,8 @@ std::vector<Inspection> InspectMeasurementSets(const InspectRequest& request, co
   });
 }
 
+std::string Length(double seconds) { return seconds > 0 ? fmt::format("{:.1f} s", seconds) : "length unknown"; }
+
 std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, const RunContext&) {
   return InspectEach(request, "calibration_table", [&](Inspection& inspection) {
     const calibrate::SolutionSet set = calibrate::ReadCalibrationTable(inspection.path);
@@ -204,11 +207,16 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
     const std::string reference = set.reference_antenna < 0
                                       ? std::string("unknown")
                                       : set.antennas[static_cast<std::size_t>(set.reference_antenna)].name;
-    const std::string kind(ToString(set.kind));
+    const std::string kind(set.polarisation_independent ? "T" : ToString(set.kind));
+    const bool linear =
+        calibrate::InterpolationOf(set.kind, CurrentSettings().values.calibrate) == calibrate::Interpolation::kLinear;
+    const std::string interpolation = set.intervals.size() == 1 ? "one solution for all times"
+                                      : linear                  ? "linear"
+                                                                : "nearest";
     json intervals = json::array();
     for (const auto& interval : set.intervals) {
       intervals.push_back(
-          {{"time", UtcTime::FromMjdSeconds(interval.time_mjd_s).Iso8601(3)}, {"length_s", interval.length_s}});
+          {{"time", UtcTime::FromMjdSeconds(interval.time_mjd_s).Stamp(3)}, {"length_s", interval.length_s}});
     }
     inspection.facts = {{"kind", "calibration_table"},
                         {"path", inspection.path.string()},
@@ -219,17 +227,29 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
                         {"antennas", set.antennas.size()},
                         {"windows", set.windows.size()},
                         {"channels", set.n_channels()},
+                        {"windows_described", set.windows_described},
+                        {"polarisation_independent", set.polarisation_independent},
+                        {"contimg", !set.foreign},
+                        {"interpolation", interpolation},
                         {"intervals", intervals},
                         {"reference_antenna", reference},
                         {"dead_antennas", flags.dead_antennas},
                         {"flagged_fraction", flags.raw_fraction},
                         {"effective_flagged_fraction", flags.effective_fraction},
                         {"history", set.history}};
-    inspection.text = fmt::format("{}: calibration table, {} Jones\n", inspection.path.string(), kind);
+    inspection.text = fmt::format("{}: calibration table, {} Jones{}\n", inspection.path.string(), kind,
+                                  set.foreign ? ", not made by contimg" : "");
     inspection.text += fmt::format("  solved from   {}, field {}\n", set.source_ms, set.field_name);
     for (const auto& interval : set.intervals) {
-      inspection.text += fmt::format("  interval      {} UTC, {:.1f} s\n",
-                                     UtcTime::FromMjdSeconds(interval.time_mjd_s).Iso8601(), interval.length_s);
+      inspection.text += fmt::format("  interval      {}, {}\n", UtcTime::FromMjdSeconds(interval.time_mjd_s).Stamp(),
+                                     Length(interval.length_s));
+    }
+    inspection.text += fmt::format("  in time       {}{}\n", interpolation,
+                                   set.intervals.size() == 1 ? "" : ", the solutions of the ends hold beyond them");
+    if (calibrate::MeansAllWindows(set, set.windows_described)) {
+      inspection.text +=
+          fmt::format("  apply         refuses it without --combined-spw: solutions in 1 of {} spectral windows\n",
+                      set.windows_described);
     }
     if (!set.windows.empty()) {
       inspection.text += fmt::format("  frequencies   {:.4f} to {:.4f} MHz in {} windows\n",
