@@ -4,9 +4,11 @@
 #include <casacore/casa/Arrays/Vector.h>
 #include <casacore/measures/Measures/MCDirection.h>
 #include <casacore/measures/Measures/MeasConvert.h>
-#include <casacore/ms/MeasurementSets/MSField.h>
-#include <casacore/ms/MeasurementSets/MSFieldColumns.h>
+#include <casacore/measures/TableMeasures/ArrayMeasColumn.h>
+#include <casacore/tables/Tables/ArrayColumn.h>
 #include <casacore/tables/Tables/ScalarColumn.h>
+#include <casacore/tables/Tables/TableDesc.h>
+#include <casacore/tables/Tables/TableRecord.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -25,46 +27,53 @@ PhaseCentre IcrsOf(const MDirection& direction) {
   return {angles[0], angles[1]};
 }
 
-// The row's ephemeris; −1: none.
-int EphemerisOf(const casacore::MSField& table, casacore::rownr_t row) {
-  if (!table.tableDesc().isColumn("EPHEMERIS_ID")) return -1;
-  return casacore::ScalarColumn<int>(table, "EPHEMERIS_ID")(row);
+// Whether the row names an ephemeris.
+bool HasEphemeris(const casacore::Table& table, casacore::rownr_t row) {
+  if (!table.tableDesc().isColumn("EPHEMERIS_ID")) return false;
+  return casacore::ScalarColumn<int>(table, "EPHEMERIS_ID")(row) >= 0;
 }
 
-// Whether the polynomial of PHASE_DIR has a term that moves it.
-bool Moves(const casacore::MSFieldColumns& columns, casacore::rownr_t row) {
-  const casacore::Matrix<double> terms = columns.phaseDir()(row);
+// Whether a polynomial has a term that moves it.
+bool Moves(const casacore::Matrix<double>& terms) {
   for (casacore::uInt k = 1; k < terms.ncolumn(); ++k) {
     if (terms(0, k) != 0 || terms(1, k) != 0) return true;
   }
   return false;
 }
 
-void ReadCentre(const casacore::MSFieldColumns& columns, const casacore::MSField& table, casacore::rownr_t row,
-                MeasurementSetField& field) {
-  if (EphemerisOf(table, row) >= 0 || Moves(columns, row)) {
-    field.refusal = fmt::format(
-        "the phase centre of field {} moves (an ephemeris or a polynomial), expected one "
-        "direction; {}",
-        row, kRephase);
+void ReadCentre(const casacore::Table& table, casacore::rownr_t row, MeasurementSetField& field) {
+  const casacore::ArrayColumn<double> angles(table, "PHASE_DIR");
+  if (!angles.isDefined(row) || angles.shape(row).nelements() != 2 || angles.shape(row)[0] != 2) {
+    field.refusal = fmt::format("PHASE_DIR of field {} holds no direction", row);
     return;
   }
-  const MDirection stored = columns.phaseDirMeas(row);
+  const casacore::Matrix<double> terms(angles(row));
+  if (HasEphemeris(table, row) || Moves(terms)) {
+    field.refusal = fmt::format(
+        "the phase centre of field {} moves (an ephemeris or a polynomial), expected one direction; {}", row, kRephase);
+    return;
+  }
+  if (!std::isfinite(terms(0, 0)) || !std::isfinite(terms(1, 0))) {
+    field.refusal = fmt::format("PHASE_DIR of field {} is not finite", row);
+    return;
+  }
+  if (!angles.keywordSet().isDefined("MEASINFO")) {
+    field.refusal = fmt::format("PHASE_DIR of field {} does not say its frame (MEASINFO)", row);
+    return;
+  }
+  const MDirection stored = *casacore::ArrayMeasColumn<MDirection>(table, "PHASE_DIR")(row).begin();
   const auto frame = MDirection::castType(stored.getRef().getType());
   field.frame = MDirection::showType(frame);
-  const casacore::Vector<double> angles = stored.getValue().get();
-  if (!std::isfinite(angles[0]) || !std::isfinite(angles[1])) {
-    field.refusal = fmt::format("PHASE_DIR of field {} is not finite", row);
-  } else if (!IsFixedFrame(frame)) {
+  if (!IsFixedFrame(frame)) {
     field.refusal = fmt::format(
-        "the phase centre of field {} is given in the frame {}, expected J2000, ICRS, B1950, "
-        "GALACTIC, SUPERGAL or ECLIPTIC; {}",
+        "the phase centre of field {} is given in the frame {}, expected J2000, ICRS, B1950, GALACTIC, SUPERGAL or "
+        "ECLIPTIC; {}",
         row, field.frame, kRephase);
-  } else {
-    const FixedDirection centre = FixedDirectionOf(stored);
-    field.centre = centre.icrs;
-    field.north_rad = centre.north_rad;
+    return;
   }
+  const FixedDirection centre = FixedDirectionOf(stored);
+  field.centre = centre.icrs;
+  field.north_rad = centre.north_rad;
 }
 
 }  // namespace
@@ -107,13 +116,11 @@ FixedDirection FixedDirectionOf(const MDirection& stored) {
 }
 
 std::vector<MeasurementSetField> ReadFields(const casacore::Table& table) {
-  const casacore::MSField ms_field(table);
-  const casacore::MSFieldColumns columns(ms_field);
   std::vector<MeasurementSetField> fields;
-  for (casacore::rownr_t i = 0; i < ms_field.nrow(); ++i) {
+  for (casacore::rownr_t i = 0; i < table.nrow(); ++i) {
     MeasurementSetField field;
-    field.name = columns.name()(i);
-    ReadCentre(columns, ms_field, i, field);
+    field.name = casacore::ScalarColumn<casacore::String>(table, "NAME")(i);
+    ReadCentre(table, i, field);
     fields.push_back(std::move(field));
   }
   return fields;

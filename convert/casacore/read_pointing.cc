@@ -11,8 +11,6 @@
 #include <casacore/measures/Measures/MeasConvert.h>
 #include <casacore/measures/Measures/MeasFrame.h>
 #include <casacore/measures/TableMeasures/ArrayMeasColumn.h>
-#include <casacore/ms/MeasurementSets/MSField.h>
-#include <casacore/ms/MeasurementSets/MSFieldColumns.h>
 #include <casacore/tables/Tables/ArrayColumn.h>
 #include <casacore/tables/Tables/ScalarColumn.h>
 #include <casacore/tables/Tables/TableRecord.h>
@@ -311,7 +309,8 @@ Pointing FromPointing(const casacore::Table& rows, const VisibilityBlock& block)
                              2 * Angle::Radians(std::min(on_sky, on_earth)).deg()));
 }
 
-std::optional<PhaseCentre> FieldDirection(const casacore::ArrayMeasColumn<MDirection>& column, int field) {
+std::optional<PhaseCentre> FieldDirection(const casacore::Table& fields, const char* name, int field) {
+  const casacore::ArrayMeasColumn<MDirection> column(fields, name);
   const casacore::Array<MDirection> terms = column(static_cast<rownr_t>(field));
   if (terms.nelements() != 1) return std::nullopt;
   const MDirection direction = *terms.begin();
@@ -321,10 +320,8 @@ std::optional<PhaseCentre> FieldDirection(const casacore::ArrayMeasColumn<MDirec
 
 // FIELD's word, for a telescope that follows it.
 Pointing FromField(const casacore::Table& fields, int field, const VisibilityBlock& block) {
-  const casacore::MSField table(fields);
-  const casacore::MSFieldColumns columns(table);
-  auto reference = FieldDirection(columns.referenceDirMeasCol(), field);
-  auto delay = FieldDirection(columns.delayDirMeasCol(), field);
+  auto reference = FieldDirection(fields, "REFERENCE_DIR", field);
+  auto delay = FieldDirection(fields, "DELAY_DIR", field);
   if (!reference || !delay) return Unknown("FIELD gives no fixed REFERENCE_DIR and DELAY_DIR");
   // Programs that fill PHASE_DIR only leave zeros in the others.
   const auto filled = [](const PhaseCentre& p) { return p.ra_rad != 0 || p.dec_rad != 0; };
@@ -408,7 +405,11 @@ Pointing ReadPointing(const casacore::Table& rows, const casacore::Table& fields
   if (pointing.kind != Pointing::Kind::kUnknown) return pointing;
   const std::string why = pointing.source;
   if (IsOneOf(block.telescope_name, kTrackers)) {
-    pointing = FromField(fields, field, block);
+    try {
+      pointing = FromField(fields, field, block);
+    } catch (const casacore::AipsError&) {
+      pointing = Unknown("REFERENCE_DIR and DELAY_DIR of FIELD cannot be read");
+    }
   } else if (HasDsa110Dishes(block)) {
     pointing = OfDsa110(block);
   } else {
