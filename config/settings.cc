@@ -226,9 +226,6 @@ void FollowDefaults(Settings& s, const std::function<bool(std::string_view key)>
          std::max(s.disk.staging_critical_used_fraction, s.disk.staging_warn_used_fraction));
   follow("disk.staging_critical_used_fraction", "disk.staging_warn_used_fraction", s.disk.staging_warn_used_fraction,
          std::min(s.disk.staging_warn_used_fraction, s.disk.staging_critical_used_fraction));
-  if (s.image.max_uv_lambda > 0 && s.image.max_uv_lambda <= s.image.min_uv_lambda) {
-    follow("image.max_uv_lambda", "image.min_uv_lambda", s.image.min_uv_lambda, 0.0);
-  }
 }
 
 std::string WithdrawnBecause(std::string_view name) {

@@ -122,7 +122,6 @@ TEST(SettingsLoader, DefaultsFollowTheSettingTheyDependOn) {
   EXPECT_EQ(With("disk.critical_used_fraction=80%").values.disk.warn_used_fraction, 0.8);
   EXPECT_EQ(With("disk.staging_warn_used_fraction=98%").values.disk.staging_critical_used_fraction, 0.98);
   EXPECT_EQ(With("disk.staging_critical_used_fraction=50%").values.disk.staging_warn_used_fraction, 0.5);
-  EXPECT_EQ(With("image.max_uv_lambda=900").values.image.min_uv_lambda, 0);
   const LoadedSettings followed = With("ingest.expected_subbands=4");
   EXPECT_EQ(followed.origins[IndexOf("ingest.min_subbands")].kind, SettingOrigin::kDefault);
   EXPECT_EQ(followed.origins[IndexOf("ingest.min_subbands")].source, "default, following another");
