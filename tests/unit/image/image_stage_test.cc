@@ -230,7 +230,7 @@ TEST_F(ImageStageTest, RefusesThePixelsOfAnotherArray) {
   // Only what is used counts.
   request_.settings.max_uv_lambda = 3000;
   EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
-  EXPECT_NE(message_.find("inside the uv range"), std::string::npos) << message_;
+  EXPECT_NE(message_.find("(to 3000 wavelengths) leave 0 of"), std::string::npos) << message_;
   EXPECT_EQ(Files(), 0U);
 }
 
