@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "convert/tile_beam.h"
 #include "image/beam_fit.h"
 #include "image/clean.h"
 #include "image/image_quality.h"
@@ -41,6 +42,7 @@ struct SpectralIndex {
 struct ImageReport {
   std::vector<std::filesystem::path> products;
   GaussianBeam beam;
+  convert::TileBeam primary_beam;
   CleanReport clean;
   OperatorFigures figures;
   ImageQuality quality;

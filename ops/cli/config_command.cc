@@ -7,8 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "config/text.h"
+#include "config/time.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/settings_check.h"
 
 namespace contimg::ops {
 namespace {
@@ -93,10 +96,13 @@ void AddConfigCommand(CLI::App& app) {
   show->add_flag("--changed", options->changed, "only settings that do not have their default");
   show->callback([options] { Show(*options); });
 
-  CLI::App* check = config->add_subcommand("check", "check settings and directories (missing directories are made)");
+  CLI::App* check = config->add_subcommand("check", "check settings, the files they name, and directories");
   check->callback([] {
     const LoadedSettings loaded = CurrentSettings();
     ValidatePaths(loaded.values);
+    RequireWorkable(CheckSettings(loaded, UtcTime::Now()), [](bool wrong, const std::string& sentence) {
+      fmt::print(stderr, "contimg: {}{}\n", wrong ? "" : "warning: ", Printable(sentence));
+    });
     fmt::print("settings and directories are valid (hash {})\n", SettingsHash(loaded.values));
   });
 

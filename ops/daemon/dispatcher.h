@@ -68,6 +68,7 @@ class Dispatcher {
   void RecordFailure(const state::GroupRow& row, const JobOutcome& outcome, const std::vector<std::string>& inputs);
   void KeepLeases();
   void ReleaseWaiting();
+  std::vector<state::SubbandFileRow> InputsAsTheyAre(const state::GroupRow& row);
   Job MakeJob(const state::GroupRow& row);
 
   DispatchContext context_;

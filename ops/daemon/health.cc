@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "config/time.h"
+#include "ops/base/shell_word.h"
 #include "ops/web/words.h"
 
 namespace contimg::ops {

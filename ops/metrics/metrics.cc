@@ -121,6 +121,10 @@ struct Metrics::Families {
       AddGauge(registry, "contimg_calibration_missing",
                "1: the latest observation has no valid calibration, or groups wait for theirs; 0: neither.")
           .Add({});
+  Gauge& calibration_tables_damaged =
+      AddGauge(registry, "contimg_calibration_tables_damaged",
+               "Active tables near the latest data whose files are gone or changed; they are not used.")
+          .Add({});
   Gauge& dispatch =
       AddGauge(registry, "contimg_dispatch_allowed", "1: new jobs may start; 0: a disk is too full.").Add({});
   Gauge& polling = AddGauge(registry, "contimg_watcher_polling", "1: files are found by listing only.").Add({});
@@ -236,6 +240,9 @@ void Metrics::SetCalibration(std::string_view kind, double left_s, double age_s)
   const prometheus::Labels labels{{"kind", std::string(kind)}};
   families_->calibration_left.Add(labels).Set(left_s);
   families_->calibration_age.Add(labels).Set(age_s);
+}
+void Metrics::SetCalibrationTablesDamaged(std::size_t n) {
+  families_->calibration_tables_damaged.Set(static_cast<double>(n));
 }
 void Metrics::SetCalibrationMissing(bool missing) { families_->calibration_missing.Set(missing ? 1 : 0); }
 

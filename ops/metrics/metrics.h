@@ -55,6 +55,7 @@ class Metrics {
   // At the latest observation; kind K, BP or G. 0 s left: no table serves.
   void SetCalibration(std::string_view kind, double left_s, double age_s);
   void SetCalibrationMissing(bool missing);
+  void SetCalibrationTablesDamaged(std::size_t n);
 
   // The whole, in Prometheus's text format.
   std::string Serialize() const;
