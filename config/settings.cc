@@ -209,10 +209,12 @@ void CheckRules(const Settings& s) {
   Require(s.queue.backoff_first_s <= s.queue.backoff_limit_s, "queue.backoff_first_s",
           fmt::format("is {} s, which is more than queue.backoff_limit_s ({} s)", s.queue.backoff_first_s,
                       s.queue.backoff_limit_s));
-  Require(s.disk.critical_free_bytes <= s.disk.warn_free_bytes, "disk.critical_free_bytes",
+  Require(s.disk.warn_free_bytes == 0 || s.disk.critical_free_bytes <= s.disk.warn_free_bytes,
+          "disk.critical_free_bytes",
           fmt::format("is {} B, which is more than disk.warn_free_bytes ({} B)", s.disk.critical_free_bytes,
                       s.disk.warn_free_bytes));
-  Require(s.disk.warn_used_fraction <= s.disk.critical_used_fraction, "disk.warn_used_fraction",
+  Require(s.disk.critical_used_fraction == 0 || s.disk.warn_used_fraction <= s.disk.critical_used_fraction,
+          "disk.warn_used_fraction",
           fmt::format("is {}, which is more than disk.critical_used_fraction ({})", s.disk.warn_used_fraction,
                       s.disk.critical_used_fraction));
   Require(s.disk.staging_warn_used_fraction <= s.disk.staging_critical_used_fraction, "disk.staging_warn_used_fraction",

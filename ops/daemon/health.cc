@@ -16,9 +16,9 @@ using nlohmann::ordered_json;
 
 // From so many on, one accident has become a pattern.
 constexpr std::int64_t kRepeats = 3;
-constexpr double kSlowS = 1800;             // a group waits for a worker
-constexpr double kExpiresSoonS = 3 * 3600;  // the last table of a kind
-constexpr double kBusyLongS = 60;           // the queue cannot be written
+constexpr double kSlowS = 1800;         // a group waits for a worker
+constexpr double kExpiresSoonS = 3600;  // the last table of a kind
+constexpr double kBusyLongS = 10;       // the queue cannot be written
 
 struct CodeWord {
   HealthCode code;

@@ -518,16 +518,4 @@ void IngestService::Tick() {
   }
 }
 
-std::vector<std::string> IngestService::Troubles() const {
-  std::vector<std::string> troubles;
-  if (!directory_present_) {
-    troubles.push_back(fmt::format("{}: the incoming directory cannot be read", watcher_.directory().string()));
-  }
-  if (intake_.n_retrying() > 0) {
-    troubles.push_back(fmt::format("{} files cannot be read yet and will be tried again ({})", intake_.n_retrying(),
-                                   intake_.AnyRetrying()));
-  }
-  return troubles;
-}
-
 }  // namespace contimg::ops

@@ -6,6 +6,7 @@
 #include "config/settings_loader.h"
 #include "ops/daemon/daemon.h"
 #include "ops/daemon/log.h"
+#include "ops/daemon/tree_guard.h"
 #include "ops/version.h"
 
 namespace contimg::ops {
@@ -17,7 +18,7 @@ void DescribeStream(CLI::App& app, StreamArgs& args) {
   app.add_option("--set", args.overrides, "override a setting: section.key=value (repeatable)");
   app.add_option("--log-level", args.log_level, "debug, info, warn or error");
   app.add_option("--log-format", args.log_format, "text or json");
-  app.add_flag("--check", args.check_only, "check settings and directories, then end");
+  app.add_flag("--check", args.check_only, "check settings and directories, then end; nothing on disk is changed");
 }
 
 int RunStream(int argc, char** argv) {
@@ -43,7 +44,7 @@ int RunStream(int argc, char** argv) {
                   "expected the contimg program beside contimg-stream and found none");
     }
     if (args.check_only) {
-      ValidatePaths(options.settings);
+      CheckDirectories(options.settings);
       return 0;
     }
     RunDaemon(options);
