@@ -35,6 +35,9 @@ std::vector<std::string> Variables() {
 
 const SettingInfo& FindOrRefuse(const std::string& key, std::string_view source) {
   if (const SettingInfo* info = FindSetting(key)) return *info;
+  if (const std::string why = WithdrawnBecause(key); !why.empty()) {
+    throw Error(ErrorKind::kUsage, kStage, key, fmt::format("{} ({})", why, source));
+  }
   throw Error(ErrorKind::kUsage, kStage, key, fmt::format("is no setting ({}){}", source, Suggestion(key, Keys())));
 }
 
@@ -63,6 +66,10 @@ class Loader {
     for (const auto& [section, help] : AllSections()) sections.emplace_back(section);
     for (const auto& [section, node] : root) {
       const std::string name(section.str());
+      if (const std::string why = WithdrawnBecause(name); !why.empty()) {
+        throw Error(ErrorKind::kUsage, kStage, fmt::format("[{}]", name),
+                    fmt::format("{} ({})", why, Place(path, node)));
+      }
       if (std::find(sections.begin(), sections.end(), name) == sections.end()) {
         throw Error(ErrorKind::kUsage, kStage, fmt::format("[{}]", name),
                     fmt::format("is no section of settings ({}){}", Place(path, node), Suggestion(name, sections)));
@@ -84,6 +91,8 @@ class Loader {
       }
       if (info != nullptr) {
         Set(*info, value, SettingOrigin::kEnvironment, name);
+      } else if (const std::string why = WithdrawnBecause(name); !why.empty()) {
+        throw Error(ErrorKind::kUsage, kStage, name, why + " (environment variable)");
       } else if (HasSectionPrefix(name)) {
         throw Error(ErrorKind::kUsage, kStage, name,
                     "is no setting (environment variable)" + Suggestion(name, Variables()));
@@ -104,6 +113,17 @@ class Loader {
   }
 
   LoadedSettings Take() {
+    const Settings before = loaded_.values;
+    FollowDefaults(loaded_.values, [this](std::string_view key) {
+      const SettingInfo* info = FindSetting(key);
+      return info != nullptr &&
+             loaded_.origins[static_cast<std::size_t>(info - AllSettings().data())].kind != SettingOrigin::kDefault;
+    });
+    for (std::size_t i = 0; i < AllSettings().size(); ++i) {
+      const SettingInfo& info = AllSettings()[i];
+      if (ToText(before, info) != ToText(loaded_.values, info))
+        loaded_.origins[i].source = "default, following another";
+    }
     CheckRules(loaded_.values);
     return std::move(loaded_);
   }

@@ -27,7 +27,8 @@ struct LoadedSettings {
   Settings values;
   struct Origin {
     SettingOrigin kind = SettingOrigin::kDefault;
-    std::string source;  // "/etc/contimg.toml line 12", "CONTIMG_HTTP_LISTEN", "command line", ""
+    std::string source;  // "/etc/contimg.toml line 12", "CONTIMG_HTTP_LISTEN", "command line", "",
+                         // "default, following another" (FollowDefaults)
   };
   std::vector<Origin> origins;                // parallel to AllSettings()
   std::optional<std::filesystem::path> file;  // the TOML file that was read

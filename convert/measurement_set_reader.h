@@ -14,7 +14,10 @@ namespace contimg::convert {
 
 struct MeasurementSetField {
   std::string name;
-  PhaseCentre centre;  // ICRS
+  PhaseCentre centre;    // ICRS
+  std::string frame;     // in which PHASE_DIR is given: J2000, ICRS, B1950, ...
+  double north_rad = 0;  // position angle, from ICRS north, of that frame's north: the direction of its v
+  std::string refusal;   // why the field's data cannot be read; empty: they can
 };
 
 struct MeasurementSetWindow {
@@ -46,10 +49,17 @@ struct MeasurementSetSelection {
 // Throws Error{kIo} when the path does not exist or cannot be opened, Error{kBadInput} when it is no Measurement Set.
 MeasurementSetInfo DescribeMeasurementSet(const std::filesystem::path& path);
 
+// The axes and metadata of the selected data alone: no visibilities, flags and weights. Throws what ReadMeasurementSet
+// throws.
+std::unique_ptr<VisibilityBlock> ReadMeasurementSetAxes(const std::filesystem::path& path,
+                                                        const MeasurementSetSelection& selection);
+
 // The selected data as one block: kPhased, frequencies ascending, antenna1 <= antenna2 (rows stored the other way round
 // are conjugated). Rows that a (time, baseline, window) lacks are flagged with weight 0. data_state follows the column.
-// Throws Error{kBadInput} when the column is absent, the selection is empty or ambiguous, or the windows do not form
-// one frequency axis.
+// The pointing is the record CONTIMG's, POINTING's or FIELD's, or unknown (docs/formats/measurement-set.md). uvw of a
+// centre in B1950, GALACTIC, SUPERGAL or ECLIPTIC are turned to ICRS north.
+// Throws Error{kBadInput} when the column is absent, the selection is empty or ambiguous, the windows do not form one
+// frequency axis, or the phase centre moves or has another frame.
 std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path& path,
                                                     const MeasurementSetSelection& selection,
                                                     const RunContext& context);

@@ -117,6 +117,42 @@ ImageGeometry SlantGeometry(const VisibilityBlock& block, const ImageGeometry& p
   return slant;
 }
 
+void CheckCells(const VisibilityBlock& block, const ImageSettings& settings) {
+  double longest_m = 0;
+  const auto flag = block.flag_view();
+  const auto used = [&](std::size_t t, std::size_t b) {
+    const std::uint8_t* row = &flag(t, b, 0, 0);
+    return std::find(row, row + block.n_channels() * block.n_pols(), std::uint8_t{0}) !=
+           row + block.n_channels() * block.n_pols();
+  };
+  for (std::size_t t = 0; t < block.n_times(); ++t) {
+    for (std::size_t b = 0; b < block.n_baselines(); ++b) {
+      const double length = std::hypot(block.uvw_view()(t, b, 0), block.uvw_view()(t, b, 1));
+      if (length > longest_m && used(t, b)) longest_m = length;
+    }
+  }
+  double longest = longest_m * block.frequency_hz.back() / kSpeedOfLight;
+  if (settings.max_uv_lambda > 0) longest = std::min(longest, settings.max_uv_lambda);
+  if (!(longest > 0) || !std::isfinite(longest)) return;  // said where rows and weights are looked at
+  const Angle fringe = Angle::Radians(1 / longest), cell = Angle::Arcsec(settings.cell_arcsec);
+  const double field_rad = static_cast<double>(settings.size) * cell.rad();
+  const SmallAngleUnit unit = UnitFor(fringe), cell_unit = UnitFor(cell);
+  if (cell.rad() > fringe.rad()) {
+    throw Error(ErrorKind::kBadInput, kStage, "image.cell_arcsec",
+                fmt::format("pixels of {:.4g} {} cannot show the fringes of {:.3g} {} that the longest baseline "
+                            "({:.3g} wavelengths) makes: set it to about {:.2g} {} (--cell), or use shorter baselines "
+                            "(--maxuv)",
+                            cell_unit.Of(cell), cell_unit.name, unit.Of(fringe), unit.name, longest,
+                            unit.Of(0.25 * fringe), unit.name));
+  }
+  if (fringe.rad() > field_rad) {
+    throw Error(ErrorKind::kBadInput, kStage, "image.cell_arcsec",
+                fmt::format("the longest baseline ({:.3g} wavelengths) has fringes of {:.3g} arcsec and the field is "
+                            "{:.3g} arcsec wide: set larger pixels, about {:.2g} arcsec (--cell)",
+                            longest, fringe.arcsec(), Angle::Radians(field_rad).arcsec(), 0.25 * fringe.arcsec()));
+  }
+}
+
 std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings) {
   std::size_t planes = 9;
   if (!settings.scales_px.empty()) planes += 4 + 4 * ParseScales(settings.scales_px).size();

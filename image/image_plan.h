@@ -27,6 +27,10 @@ ImageGeometry PlainGeometry(const ImageSettings& settings);
 // inside.
 ImageGeometry SlantGeometry(const VisibilityBlock& block, const ImageGeometry& plain);
 
+// Throws Error{kBadInput} when the longest baseline in use has fringes narrower than a pixel, or fringes wider than the
+// field: what the pixels of one array are makes no image of another.
+void CheckCells(const VisibilityBlock& block, const ImageSettings& settings);
+
 // Images alive at once besides the operators' memory; throws Error{kResource} with the need and what there is when
 // they do not fit. Returns what is left for the operators.
 std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings);

@@ -12,6 +12,7 @@
 
 #include "config/parallel.h"
 #include "convert/casacore/casacore_lock.h"
+#include "convert/casacore/field_direction.h"
 #include "convert/casacore/row_map.h"
 #include "convert/casacore/tile_file.h"
 #include "convert/measurement_set_reader.h"
@@ -203,7 +204,7 @@ MeasurementSetInfo DescribeMeasurementSet(const std::filesystem::path& path) {
       info.telescope_name = columns.observation().telescopeName()(0);
     }
     for (std::size_t i = 0; i < ms.antenna().nrow(); ++i) info.antennas.push_back(columns.antenna().name()(i));
-    info.fields = internal::ReadFields(ms);
+    info.fields = internal::ReadFields(ms.field());
     for (std::size_t i = 0; i < ms.spectralWindow().nrow(); ++i) {
       const casacore::Vector<double> frequency = columns.spectralWindow().chanFreq()(i);
       MeasurementSetWindow window;
@@ -225,6 +226,13 @@ MeasurementSetInfo DescribeMeasurementSet(const std::filesystem::path& path) {
     info.has_model = ms.tableDesc().isColumn("MODEL_DATA");
     for (std::size_t i = 0; i < ms.history().nrow(); ++i) info.history.push_back(columns.history().message()(i));
     return info;
+  });
+}
+
+std::unique_ptr<VisibilityBlock> ReadMeasurementSetAxes(const std::filesystem::path& path,
+                                                        const MeasurementSetSelection& selection) {
+  return internal::WithCasacore(ErrorKind::kBadInput, path.string(), [&] {
+    return std::move(internal::ReadAxes(Open(path), path.string(), selection).block);
   });
 }
 

@@ -2,12 +2,8 @@
 
 #include <casacore/casa/Arrays/ArrayMath.h>
 #include <casacore/casa/Arrays/Matrix.h>
-#include <casacore/measures/Measures/MCDirection.h>
-#include <casacore/measures/Measures/MDirection.h>
-#include <casacore/measures/Measures/MeasConvert.h>
 #include <casacore/measures/Measures/Stokes.h>
 #include <casacore/ms/MeasurementSets/MSColumns.h>
-#include <casacore/tables/Tables/TableRecord.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,6 +13,9 @@
 
 #include "config/error.h"
 #include "config/time.h"
+#include "convert/casacore/check_units.h"
+#include "convert/casacore/field_direction.h"
+#include "convert/casacore/read_pointing.h"
 
 namespace contimg::convert::internal {
 namespace {
@@ -49,6 +48,7 @@ std::vector<Window> ReadWindows(const casacore::MSColumns& columns, const std::s
     window.name = columns.spectralWindow().name()(spw);
     window.frequency_hz.assign(frequency.begin(), frequency.end());
     window.width_hz = std::abs(width[0]);
+    CheckWidths(width, spw, path);
     window.reversed = window.frequency_hz.size() > 1 && window.frequency_hz.front() > window.frequency_hz.back();
     if (window.reversed) std::reverse(window.frequency_hz.begin(), window.frequency_hz.end());
     window.first_hz = window.frequency_hz.front();
@@ -96,19 +96,6 @@ void ReadAntennas(const casacore::MSColumns& columns, VisibilityBlock& block) {
   }
 }
 
-// What the writer kept beside the standard columns; absent in other programs' sets.
-void ReadDriftKeywords(const casacore::MeasurementSet& ms, VisibilityBlock& block) {
-  const casacore::TableRecord& keywords = ms.keywordSet();
-  if (!keywords.isDefined("CONTIMG")) return;
-  const casacore::RecordInterface& drift = keywords.asRecord("CONTIMG");
-  block.app_dec_rad = drift.asDouble("app_dec_rad");
-  block.site.latitude_rad = drift.asDouble("latitude_rad");
-  block.site.longitude_rad = drift.asDouble("longitude_rad");
-  block.site.height_m = drift.asDouble("height_m");
-  block.site.source = drift.asString("site_source");
-  block.group_id = drift.asString("group_id");
-}
-
 }  // namespace
 
 Polarisation PolarisationOfStokes(int stokes, const std::string& path) {
@@ -136,22 +123,6 @@ Polarisation PolarisationOfStokes(int stokes, const std::string& path) {
   }
 }
 
-std::vector<MeasurementSetField> ReadFields(const casacore::MeasurementSet& ms) {
-  const casacore::MSFieldColumns columns(ms.field());
-  std::vector<MeasurementSetField> fields;
-  for (std::size_t i = 0; i < ms.field().nrow(); ++i) {
-    const casacore::MDirection stored = columns.phaseDirMeas(i);
-    const casacore::MDirection icrs = casacore::MDirection::Convert(stored, casacore::MDirection::ICRS)();
-    const Vector<double> angles = icrs.getValue().get();
-    MeasurementSetField field;
-    field.name = columns.name()(i);
-    field.centre.ra_rad = angles[0];
-    field.centre.dec_rad = angles[1];
-    fields.push_back(field);
-  }
-  return fields;
-}
-
 std::vector<RowRun> RowMap::Runs(std::size_t limit) const {
   std::vector<RowRun> runs;
   for (std::size_t row = 0; row < n_rows; ++row) {
@@ -171,6 +142,7 @@ std::vector<RowRun> RowMap::Runs(std::size_t limit) const {
 SelectedAxes ReadAxes(const casacore::MeasurementSet& ms, const std::string& path,
                       const MeasurementSetSelection& selection) {
   if (ms.nrow() == 0) throw Bad(path, "has no rows");
+  CheckUnits(ms, ms.spectralWindow(), ms.antenna(), path);
   const casacore::MSColumns columns(ms);
   SelectedAxes axes;
   axes.block = std::make_unique<VisibilityBlock>();
@@ -293,7 +265,10 @@ SelectedAxes ReadAxes(const casacore::MeasurementSet& ms, const std::string& pat
     }
   }
   block.phase_state = PhaseState::kPhased;
-  block.phase_centre = ReadFields(ms)[static_cast<std::size_t>(field)].centre;
+  const MeasurementSetField centre = ReadFields(ms.field())[static_cast<std::size_t>(field)];
+  if (!centre.refusal.empty()) throw Bad(path, centre.refusal);
+  block.phase_centre = centre.centre;
+  TurnToIcrsNorth(centre.north_rad, block.uvw_m);
   if (ms.observation().nrow() > 0) block.telescope_name = columns.observation().telescopeName()(0);
   block.object_name = columns.field().name()(field);
   // Our own sets keep the file's words for these (convert/casacore/subtables.cc).
@@ -302,7 +277,7 @@ SelectedAxes ReadAxes(const casacore::MeasurementSet& ms, const std::string& pat
     block.object_name = columns.observation().project()(0);
   }
   block.group_id = UtcTime::FromMjdSeconds(block.time_mjd_s.front()).Iso8601();
-  ReadDriftKeywords(ms, block);
+  if (!ReadDriftKeywords(ms, block)) block.pointing = ReadPointing(ms.pointing(), ms.field(), field, block);
   return axes;
 }
 

@@ -45,7 +45,4 @@ SelectedAxes ReadAxes(const casacore::MeasurementSet& ms, const std::string& pat
 // The block's polarisation of a CASA Stokes number; throws Error{kBadInput} for another one.
 Polarisation PolarisationOfStokes(int stokes, const std::string& path);
 
-// Phase directions of FIELD, converted to ICRS.
-std::vector<MeasurementSetField> ReadFields(const casacore::MeasurementSet& ms);
-
 }  // namespace contimg::convert::internal

@@ -27,7 +27,7 @@ constexpr SolutionKind kKinds[] = {SolutionKind::kDelay, SolutionKind::kBandpass
 void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double now) {
   latest_ = store_.LatestObservation();
   kinds_.clear();
-  std::vector<std::string> missing;
+  std::vector<std::string> missing, damaged;
   // Of the last two days of data: what is processed may be older than today.
   const double today = now / kSecondsPerDay + 40587;
   recent_ = store_.Solves(std::min(today, latest_ ? latest_->mid_mjd : today) - 2, 1e9);
@@ -38,7 +38,14 @@ void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double 
     std::map<std::int64_t, CalTableRow> rows;
     for (SolutionKind kind : kKinds) {
       for (CalTableRow& table : store_.Near(ToString(kind), latest_->mid_mjd, kNearbyDays)) {
-        records.push_back(RecordOf(table));
+        records.push_back(RecordOf(table, conditions_));
+        if (table.status == "active") {
+          if (const TableCondition condition = conditions_.Of(table); condition != TableCondition::kIntact) {
+            damaged.push_back(
+                fmt::format("table {} ({}, {}) is not used: {}; put its files back, or contimg cal retire {}", table.id,
+                            table.kind, table.path, TableConditions::Words(condition), table.id));
+          }
+        }
         rows.emplace(table.id, std::move(table));
       }
     }
@@ -74,15 +81,22 @@ void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double 
     }
     missing_ = missing;
   }
+  for (const std::string& sentence : damaged) {
+    if (std::find(damaged_.begin(), damaged_.end(), sentence) == damaged_.end()) Log(LogLevel::kError, "", sentence);
+  }
+  damaged_ = std::move(damaged);
+  metrics_.SetCalibrationTablesDamaged(damaged_.size());
   if (n_waiting_ == 0) waiting_reason_.clear();
 }
 
 HealthFacts::Calibration CalibrationAlerts::Facts() const {
   HealthFacts::Calibration facts;
+  facts.n_damaged = static_cast<std::int64_t>(damaged_.size());
+  if (!damaged_.empty()) facts.damaged = damaged_.front();
   if (!missing_.empty()) {
     facts.missing =
         fmt::format("no {} table serves groups at declination {:+.1f} at {}", fmt::join(missing_, " and no "),
-                    latest_->dec_deg, UtcTime::FromMjd(latest_->mid_mjd).Iso8601());
+                    latest_->dec_deg, UtcTime::FromMjd(latest_->mid_mjd).Stamp());
   }
   facts.n_waiting_groups = static_cast<std::int64_t>(n_waiting_);
   facts.waiting_reason = waiting_reason_;
@@ -107,6 +121,7 @@ nlohmann::ordered_json CalibrationAlerts::Status() const {
     out["tables"][kind] = {{"hours_left", each.left_s / 3600}, {"age_hours", each.age_s / 3600}, {"table", each.table}};
   }
   out["missing"] = missing_;
+  out["damaged"] = damaged_;
   out["waiting"] = n_waiting_;
   out["waiting_reason"] = waiting_reason_;
   nlohmann::ordered_json running = nlohmann::ordered_json::array();

@@ -1,5 +1,5 @@
 // What an operator should know about calibration: for how long the tables in use still serve, which kinds are missing,
-// who waits and why, which solve failed. Belongs to the scheduler and its thread.
+// which tables were damaged, who waits and why, which solve failed. Belongs to the scheduler and its thread.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "calibrate/choice.h"
+#include "ops/calibration/table_condition.h"
 #include "ops/daemon/health.h"
 #include "ops/metrics/metrics.h"
 #include "state/cal_table_store.h"
@@ -19,7 +20,8 @@ namespace contimg::ops {
 
 class CalibrationAlerts {
  public:
-  CalibrationAlerts(state::CalTableStore& store, Metrics& metrics) : store_(store), metrics_(metrics) {}
+  CalibrationAlerts(state::CalTableStore& store, Metrics& metrics, TableConditions& conditions)
+      : store_(store), metrics_(metrics), conditions_(conditions) {}
 
   // So many groups wait for calibration, the one looked at last for this reason.
   void SetWaiting(std::size_t n_groups) { n_waiting_ = n_groups; }
@@ -35,6 +37,7 @@ class CalibrationAlerts {
  private:
   state::CalTableStore& store_;
   Metrics& metrics_;
+  TableConditions& conditions_;
   struct KindState {
     double left_s = 0, age_s = 0;
     std::string table;
@@ -42,6 +45,7 @@ class CalibrationAlerts {
   std::map<std::string, KindState> kinds_;  // at the latest observation
   std::optional<state::ObservationRow> latest_;
   std::vector<std::string> missing_;  // "BP", "G"
+  std::vector<std::string> damaged_;  // a sentence for each active table near the latest data that does not serve
   std::size_t n_waiting_ = 0;
   std::string waiting_reason_;  // of the newest one
   std::vector<state::SolveRow> recent_;

@@ -20,6 +20,7 @@
 #include "ops/calibration/alerts.h"
 #include "ops/calibration/forecast.h"
 #include "ops/calibration/planner.h"
+#include "ops/calibration/table_condition.h"
 #include "ops/metrics/metrics.h"
 #include "ops/runner/job.h"
 #include "state/cal_table_store.h"
@@ -85,6 +86,7 @@ class CalibrationScheduler {
   Forecaster forecaster_;
   std::map<std::string, state::ObservationRow> observed_;  // of groups that still collect
   std::map<std::string, std::pair<std::optional<SolveForecast>, std::string>> forecasts_;  // of groups that wait
+  TableConditions conditions_;
   std::vector<PendingSolve> promised_;  // released to be solved, not taken yet
 
   // Where the look through the waiting groups stands.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "calibrate/lost_sky.h"
 #include "config/quantity.h"
 #include "config/time.h"
 #include "config/units.h"
@@ -15,6 +16,7 @@
 #include "image/image_stage.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/settings_check.h"
 #include "ops/version.h"
 
 namespace contimg::ops {
@@ -106,17 +108,12 @@ std::vector<image::CalibrationUsed> CalibrationOf(const convert::MeasurementSetI
   return tables;
 }
 
-// A beam file without a folder may stand among the site's beam models.
-std::string FindBeamFile(const std::string& name, const Settings& settings) {
-  if (name.empty() || std::filesystem::path(name).has_parent_path() || std::filesystem::exists(name)) return name;
-  const std::filesystem::path known = ProductPaths(Roots(settings)).Static("beam-model") / name;
-  return std::filesystem::exists(known) ? known.string() : name;
-}
-
 void PrintReport(const image::ImageReport& r) {
   for (const auto& path : r.products) fmt::print("{}\n", path.string());
-  fmt::print("beam {:.2f} x {:.2f} arcsec, position angle {:.1f} deg\n", Angle::Radians(r.beam.major_rad).arcsec(),
-             Angle::Radians(r.beam.minor_rad).arcsec(), Angle::Radians(r.beam.angle_rad).deg());
+  const SmallAngleUnit unit = UnitFor(Angle::Radians(r.beam.minor_rad));
+  fmt::print("beam {:.2f} x {:.2f} {}, position angle {:.1f} deg\n", unit.Of(Angle::Radians(r.beam.major_rad)),
+             unit.Of(Angle::Radians(r.beam.minor_rad)), unit.name, Angle::Radians(r.beam.angle_rad).deg());
+  fmt::print("primary beam {}\n", r.primary_beam.description);
   if (!r.quality.grade.empty()) {
     fmt::print("peak {:.4g} mJy/beam, rms {:.4g} mJy/beam ({:.2f} x thermal), dynamic range {:.0f}, quality {}\n",
                1e3 * r.quality.peak_jy, 1e3 * r.quality.rms_jy, r.quality.rms_over_thermal, r.quality.dynamic_range,
@@ -172,9 +169,11 @@ void Image(const ImageArgs& args) {
   selection.field = args.field;
   selection.windows = args.windows;
   const std::unique_ptr<VisibilityBlock> block = convert::ReadMeasurementSet(args.measurement_set, selection, context);
-  if (block->data_state == DataState::kCorrected) {
-    request.calibration = CalibrationOf(convert::DescribeMeasurementSet(args.measurement_set));
-  }
+  const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(args.measurement_set);
+  if (block->data_state == DataState::kCorrected) request.calibration = CalibrationOf(info);
+  request.antennas_without_sky = calibrate::NamesWithoutSky(info.history);
+  const std::string lost = calibrate::LostSkyHistory(request.antennas_without_sky);
+  if (!lost.empty()) request.history.push_back(lost);
   const image::ImageReport report = image::RunImage(*block, request, context);
   if (args.predict) {
     convert::MeasurementSetChanges changes;
@@ -227,7 +226,8 @@ void AddImageCommand(CLI::App& app) {
   command->add_option("--bands", args->bands, "bands imaged apart and cleaned together, with spectra of the sources");
   command->add_option("--terms", args->terms, "terms of these spectra: 1 flat, 2 with a spectral index");
   command->add_option("--beam-file", args->beam_file, "FITS table of the dishes' voltage pattern")->type_name("FILE");
-  command->add_option("--beam", args->beam, "primary beam")->check(CLI::IsMember({"drift", "tracking", "none"}));
+  command->add_option("--beam", args->beam, "primary beam")
+      ->check(CLI::IsMember({"auto", "drift", "tracking", "none"}));
   command->add_flag("--local-rms", args->local_rms, "search relative to the local rms");
   command->add_flag("--no-negative", args->no_negative, "no negative components");
   command->add_option("--format", args->format, "image files")->check(CLI::IsMember({"fits", "casacore", "both"}));

@@ -13,12 +13,17 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "config/error.h"
 #include "config/parallel.h"
+#include "config/quantity.h"
+#include "config/sky_text.h"
+#include "config/units.h"
 #include "ops/cli/commands.h"
 #include "tests/simulator/noise.h"
 #include "tests/simulator/simulate.h"
@@ -32,7 +37,7 @@ using Clock = std::chrono::steady_clock;
 
 struct SimulateOptions {
   std::filesystem::path out, truth;
-  std::string start, transit, antennas, dead, late, missing, rfi;
+  std::string start, transit, antennas, dead, dead_pol, dead_from, late, missing, rfi;
   double dec_deg = std::numeric_limits<double>::quiet_NaN();
   int tiles = 1;
   double hours = 0;
@@ -64,7 +69,7 @@ std::vector<double> Numbers(const std::string& option, const std::string& text, 
     double value = 0;
     const char* first = field.data() + (field[0] == '+' ? 1 : 0);
     const auto [stop, error] = std::from_chars(first, field.data() + field.size(), value);
-    if (error != std::errc() || stop != field.data() + field.size()) {
+    if (error != std::errc() || stop != field.data() + field.size() || !std::isfinite(value)) {
       throw UsageError(option, fmt::format("expected numbers, found '{}'", text));
     }
     values.push_back(value);
@@ -88,13 +93,7 @@ std::pair<double, double> Pair(const std::vector<double>& given, double first, d
   return {given.size() > 0 ? given[0] : first, given.size() > 1 ? given[1] : second};
 }
 
-UtcTime ParseStart(const std::string& text) {
-  try {
-    return UtcTime::FromIso8601(text);
-  } catch (const Error& error) {
-    throw UsageError("--start", fmt::format("'{}' {}", text, error.message()));
-  }
-}
+UtcTime ParseTime(const std::string& option, const std::string& text) { return UtcTime::FromPerson(option, text); }
 
 sim::ArrayConfig MakeArray(const SimulateOptions& o) {
   if (o.antennas.empty()) return sim::Dsa110Array();
@@ -132,12 +131,34 @@ std::vector<int> DeadStations(const SimulateOptions& o, const sim::ArrayConfig& 
   return stations;
 }
 
-sim::Source ParseSource(const std::string& text, double alpha) {
-  const std::vector<double> v = Numbers("--source", text);
-  if (v.size() != 3 && v.size() != 4) {
-    throw UsageError("--source", fmt::format("expected RA,DEC,JY or RA,DEC,JY,ALPHA in degrees, found '{}'", text));
+SkyDirection ParseDirection(const std::string& option, std::string_view ra, std::string_view dec) {
+  const auto ra_deg = ParseRightAscension(ra), dec_deg = ParseDeclination(dec);
+  if (!ra_deg) {
+    throw UsageError(option, fmt::format("expected a right ascension, 0 to 360 degrees or hh:mm:ss, found '{}'", ra));
   }
-  return {{Angle::Degrees(v[0]), Angle::Degrees(v[1])}, v[2], v.size() == 4 ? v[3] : alpha};
+  if (!dec_deg) {
+    throw UsageError(option, fmt::format("expected a declination, -90 to 90 degrees or dd:mm:ss, found '{}'", dec));
+  }
+  return {Angle::Degrees(*ra_deg), Angle::Degrees(*dec_deg)};
+}
+
+std::vector<std::string> CommaFields(const std::string& text) {
+  std::vector<std::string> fields;
+  std::istringstream in(text);
+  for (std::string field; std::getline(in, field, ',');) fields.push_back(field);
+  return fields;
+}
+
+sim::Source ParseSource(const std::string& text, double alpha) {
+  const std::vector<std::string> fields = CommaFields(text);
+  if (fields.size() != 3 && fields.size() != 4) {
+    throw UsageError("--source", fmt::format("expected RA,DEC,JY or RA,DEC,JY,ALPHA, found '{}'", text));
+  }
+  const auto flux_jy = ParseQuantity(fields[2], "Jy");
+  const auto index = fields.size() == 4 ? ParseQuantity(fields[3], "") : std::optional(alpha);
+  if (!flux_jy) throw UsageError("--source", fmt::format("expected a flux density in Jy, found '{}'", fields[2]));
+  if (!index) throw UsageError("--source", fmt::format("expected a spectral index, found '{}'", fields[3]));
+  return {ParseDirection("--source", fields[0], fields[1]), *flux_jy, *index};
 }
 
 sim::Corruptions MakeCorruptions(const SimulateOptions& o, const sim::ArrayConfig& array) {
@@ -148,6 +169,8 @@ sim::Corruptions MakeCorruptions(const SimulateOptions& o, const sim::ArrayConfi
   c.delay_ns = o.delays_ns;
   c.bandpass_ripple = o.bandpass;
   c.dead_stations = DeadStations(o, array);
+  c.dead_pol = o.dead_pol.empty() ? -1 : o.dead_pol == "X" ? 0 : 1;
+  if (!o.dead_from.empty()) c.dead_from_mjd_s = ParseTime("--dead-from", o.dead_from).mjd_s();
   return c;
 }
 
@@ -240,17 +263,18 @@ void Simulate(const SimulateOptions& o) {
   spec.seed = o.seed;
   spec.threads = o.threads;
   if (!o.start.empty()) {
-    spec.start = ParseStart(o.start);
+    spec.start = ParseTime("--start", o.start);
   } else if (o.realtime) {
     spec.start = UtcTime::FromMjdSeconds(std::floor(UtcTime::Now().mjd_s()));
   }
   double transit_dec = 16.1 * kPi / 180;
   if (!o.transit.empty()) {
-    const std::vector<double> at = Numbers("--transit", o.transit);
-    if (at.size() != 2) throw UsageError("--transit", "expected RA,DEC in degrees");
+    const std::vector<std::string> fields = CommaFields(o.transit);
+    if (fields.size() != 2) throw UsageError("--transit", fmt::format("expected RA,DEC, found '{}'", o.transit));
+    const SkyDirection at = ParseDirection("--transit", fields[0], fields[1]);
     const double half = sim::GroupSeconds(spec) / 2;
-    const UtcTime transit = sim::NextTransit(at[0] * kPi / 180, at[1] * kPi / 180, array.site.longitude_rad,
-                                             spec.start + half, transit_dec);
+    const UtcTime transit =
+        sim::NextTransit(at.ra.rad(), at.dec.rad(), array.site.longitude_rad, spec.start + half, transit_dec);
     spec.start = UtcTime::FromMjdSeconds(std::round((transit - half).mjd_s()));
   }
   spec.app_dec_rad = std::isnan(o.dec_deg) ? transit_dec : o.dec_deg * kPi / 180;
@@ -342,7 +366,9 @@ void AddSimulateCommand(CLI::App& app) {
   const char* when = "Where and when";
   command->add_option("--start", o->start, "UTC start of the first tile, 2025-10-13T13:28:03 (with --realtime: now)")
       ->group(when);
-  command->add_option("--dec", o->dec_deg, "Apparent declination of the pointing, degrees (16.1)")->group(when);
+  command->add_option("--dec", o->dec_deg, "Apparent declination of the pointing, degrees (16.1)")
+      ->check(CLI::Range(-90.0, 90.0))
+      ->group(when);
   command
       ->add_option("--transit", o->transit,
                    "RA,DEC (ICRS, degrees): start so that this point crosses the meridian in the "
@@ -432,8 +458,12 @@ void AddSimulateCommand(CLI::App& app) {
   command->add_option("--bandpass", o->bandpass, "Rms bandpass ripple, ln amplitude and radians")
       ->check(CLI::NonNegativeNumber)
       ->group(faults);
-  command->add_option("--dead", o->dead, "Antennas without signal: how many, or a list of stations (24,)")
+  command->add_option("--dead", o->dead, "Antennas with noise but no signal: how many, or a list of stations (24,)")
       ->group(faults);
+  command->add_option("--dead-pol", o->dead_pol, "Only this receptor of theirs: X or Y")
+      ->check(CLI::IsMember({"X", "Y"}))
+      ->group(faults);
+  command->add_option("--dead-from", o->dead_from, "They die at this UTC: 2025-10-13T13:33:12")->group(faults);
   command
       ->add_option("--rfi", o->rfi,
                    "NARROW[,BURSTS[,TRACKS]]: how many narrow-band, burst and satellite-like transmitters a tile has")

@@ -73,10 +73,13 @@ struct Task {
     if (!settings.values.telescope.earth_orientation_file.empty()) {
       orientation = convert::EarthOrientationTable::Load(settings.values.telescope.earth_orientation_file);
     }
-    predict = PredictOptionsOf(settings.values.telescope, orientation);
   }
 
-  void Read(const std::string& path) { block = convert::ReadMeasurementSet(path, {"DATA", -1, {}}, context); }
+  void Read(const std::string& path) {
+    block = convert::ReadMeasurementSet(path, {"DATA", -1, {}}, context);
+    predict = PredictOptionsOf(settings.values, *block, orientation);
+    if (!predict.beam.warning.empty()) reporter->Warn("solve", predict.beam.warning);
+  }
 
   void ChooseModel(const ModelArgs& args) {
     if (args.calibrator.empty() && args.catalogue.empty()) {
@@ -139,7 +142,7 @@ void PredictInto(const PredictArgs& args) {
   changes.replace = args.replace;
   changes.application = "contimg predict";
   changes.history = {fmt::format("MODEL_DATA from {}: {} sources, beam {}", task.model_name, task.sources.size(),
-                                 task.settings.values.telescope.beam)};
+                                 task.predict.beam.description)};
   convert::UpdateMeasurementSet(args.ms, {"DATA", -1, {}}, *task.block, changes, task.context);
   const nlohmann::json report = ModelJson(task, prediction);
   if (args.json) {
@@ -296,7 +299,11 @@ void Solve(const SolveArgs& args) {
   calibrate::SolveResult result = calibrate::SolveCalibration(*task.block, prediction.view(), params, task.context);
 
   const nlohmann::json model = ModelJson(task, prediction);
-  nlohmann::json report{{"ms", args.ms}, {"model", model}, {"tables", nlohmann::json::array()}};
+  nlohmann::json report{{"ms", args.ms},
+                        {"model", model},
+                        {"baselines", {{"used", result.uv.kept}, {"all", result.uv.all}}},
+                        {"min_uv_lambda", result.uv.min_lambda},
+                        {"tables", nlohmann::json::array()}};
   std::vector<fs::path> written;
   try {
     for (std::size_t i = 0; i < result.solutions.size(); ++i) {
@@ -304,9 +311,9 @@ void Solve(const SolveArgs& args) {
       set.history = {
           fmt::format("contimg {} solve --kinds {} of {}", kVersion, args.kinds, params.source_ms),
           fmt::format("model {}: {} sources, {:.4f} Jy apparent, beam {}", task.model_name, task.sources.size(),
-                      model["apparent_flux_jy"].get<double>(), task.settings.values.telescope.beam),
+                      model["apparent_flux_jy"].get<double>(), task.predict.beam.description),
           fmt::format("minimum SNR {}, uv from {} to {} wavelengths, residual chi-square {:.4f}", params.min_snr,
-                      params.min_uv_lambda, params.max_uv_lambda, result.reports[i].reduced_chi_square)};
+                      result.uv.min_lambda, result.uv.max_lambda, result.reports[i].reduced_chi_square)};
       for (const std::string& table : args.tables) set.history.push_back("held fixed: " + table);
       const fs::path path = args.out + Suffix(set.kind);
       calibrate::WriteCalibrationTable(set, path);
@@ -340,7 +347,7 @@ void Solve(const SolveArgs& args) {
 struct ApplyArgs {
   std::string ms, interpolation;
   std::vector<std::string> tables;
-  bool replace = false, json = false;
+  bool replace = false, combined_windows = false, json = false;
   int threads = 0;
 };
 
@@ -373,6 +380,9 @@ void Apply(const ApplyArgs& args) {
   std::vector<SolutionSet> sets;
   for (const std::string& path : args.tables) sets.push_back(calibrate::ReadCalibrationTable(path));
   task.Read(args.ms);
+  for (SolutionSet& set : sets) {
+    set.one_window_for_all = args.combined_windows && calibrate::MeansAllWindows(set, task.block->windows.size());
+  }
   std::vector<calibrate::ApplyTable> tables;
   std::vector<calibrate::AppliedTable> applied;
   for (std::size_t i = 0; i < sets.size(); ++i) {
@@ -383,6 +393,10 @@ void Apply(const ApplyArgs& args) {
   calibrate::ApplyChecks checks;
   checks.max_declination_offset_deg = settings.max_declination_offset_deg;
   calibrate::CheckTables(*task.block, tables, checks);
+  for (const calibrate::ApplyTable& table : tables) {
+    const std::string uncovered = calibrate::DescribeUncovered(*task.block, *table.solutions);
+    if (!uncovered.empty()) task.reporter->Warn("apply", table.path + " " + uncovered);
+  }
   calibrate::ApplyParams params;
   if (info.has_corrected) {
     // Weights and flags on the disk are those of an earlier apply. Whether other programs scale weights, nobody knows.
@@ -443,7 +457,9 @@ void AddSolveCommand(CLI::App& app) {
   command->add_option("--tables", args->tables, "tables to hold fixed")->type_name("TABLE");
   command->add_option("--refant", args->reference, "reference antennas in order of preference, comma-separated");
   command->add_option("--minsnr", args->min_snr, "flag solutions below this signal-to-noise ratio");
-  command->add_option("--minuv", args->min_uv, "shortest projected baseline, wavelengths");
+  command->add_option(
+      "--minuv", args->min_uv,
+      "shortest projected baseline, wavelengths (0: no limit; default on a field: calibrate.field_min_uv_lambda)");
   command->add_option("--maxuv", args->max_uv, "longest projected baseline, wavelengths (0: no limit)");
   command->add_option("--robust", args->robust_k, "Cauchy weights at this many standard deviations (0: off)");
   command
@@ -472,6 +488,9 @@ void AddApplyCommand(CLI::App& app) {
                    "in time: nearest or linear for G, or by kind, K=nearest,BP=linear,G=linear (default: the "
                    "settings calibrate.*_interpolation)")
       ->type_name("MODE|KIND=MODE,…");
+  command->add_flag("--combined-spw", args->combined_windows,
+                    "K, G and T tables of CASA with solutions in one spectral window hold for all windows (solved with "
+                    "combine='spw')");
   command->add_flag("--replace", args->replace, "make an existing CORRECTED_DATA anew");
   command->add_option("--threads", args->threads, "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");

@@ -22,6 +22,7 @@
 #include "ops/cli/program_options.h"
 #include "ops/daemon/health.h"
 #include "ops/daemon/instance_lock.h"
+#include "ops/standard_output.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {
@@ -77,9 +78,7 @@ ordered_json FromDatabase(const ProductPaths& paths) {
   const auto path = paths.Database(StateDatabase::kIngest);
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return status;
-  state::DatabaseOptions options;
-  options.read_only = true;
-  state::GroupStore store(path, options);
+  state::GroupStore store(path, state::DatabaseOptions::ForOneLook());
   const state::GroupSummary summary = store.Summary();
   for (const auto& [state, count] : summary.counts) status["groups"][std::string(ToString(state))] = count;
   const double now = UtcTime::Now().unix_s();
@@ -230,6 +229,10 @@ void AddStatusCommand(CLI::App& app) {
   command->add_flag("--watch", args->watch, "repeat until interrupted");
   command->add_option("--interval", args->interval_s, "seconds between repetitions")->capture_default_str();
   command->callback([args] {
+    if (!(args->interval_s >= 0.2 && args->interval_s <= kSecondsPerDay)) {
+      throw Error(ErrorKind::kUsage, "status", "--interval",
+                  fmt::format("expected 0.2 to {:.0f} seconds, found {}", kSecondsPerDay, args->interval_s));
+    }
     for (;;) {
       const ordered_json status = Collect();
       if (args->json) {
@@ -242,7 +245,7 @@ void AddStatusCommand(CLI::App& app) {
         if (status.value("ready", false)) return;
         throw Error(ErrorKind::kIo, "status", "", fmt::format("not well: {}", status.value("not_ready_because", "?")));
       }
-      std::fflush(stdout);
+      FinishOutput();
       std::this_thread::sleep_for(std::chrono::duration<double>(args->interval_s));
     }
   });

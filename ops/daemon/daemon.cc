@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "config/settings_loader.h"
+#include "config/text.h"
 #include "convert/frames.h"
 #include "convert/staging.h"
 #include "ops/daemon/directory_sizes.h"
@@ -47,7 +48,7 @@ using nlohmann::ordered_json;
 constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcileS = 86400;
 constexpr double kReconcileStepS = 0.01;  // of each tick
-constexpr double kReconcilePauseS = 30;
+constexpr double kReconcilePauseS = 30, kMissingLookS = 5;
 constexpr double kDatabaseTimeoutS = 1;  // then the write waits in its queue and the loop goes on
 
 std::string HostName() {
@@ -135,7 +136,7 @@ class Daemon {
   std::size_t n_slow_answers_ = 0;
   double started_, started_unix_;
   double next_summary_ = 0, next_disk_ = 0, next_sweep_ = 0, next_alive_ = 0, next_reconcile_ = 0,
-         next_reconcile_step_ = 0;
+         next_reconcile_step_ = 0, next_missing_look_ = 0;
   std::optional<double> stop_by_;
   bool clock_trouble_ = false;
   bool tick_posted_ = false;
@@ -198,7 +199,7 @@ void Daemon::Sweep() {
       }
     }
   }
-  if (n > 0) Log(LogLevel::kInfo, "", fmt::format("{} leftovers of dead workers removed", n));
+  if (n > 0) Log(LogLevel::kInfo, "", fmt::format("{} of dead workers removed", Counted(n, "leftover")));
 }
 
 // A turn of the loop is over when something in it throws; the service goes on.
@@ -230,7 +231,7 @@ ordered_json Daemon::Status() {
   status["version"] = kVersion;
   status["pid"] = ::getpid();
   status["state_directory"] = paths_.roots().state.string();
-  status["started_at"] = UtcTime::FromUnix(started_unix_).Iso8601();
+  status["started_at"] = UtcTime::FromUnix(started_unix_).Stamp();
   status["uptime_s"] = clock_.Steady() - started_;
   const HealthWatch::Judgement health = health_.Judge();
   status["ready"] = health.verdict.ready;
@@ -247,7 +248,7 @@ ordered_json Daemon::Status() {
   incoming["polling"] = ingest_.polling();
   incoming["caught_up"] = ingest_.caught_up();
   incoming["last_file_at"] =
-      ingest_.last_file_unix() ? ordered_json(UtcTime::FromUnix(*ingest_.last_file_unix()).Iso8601()) : ordered_json();
+      ingest_.last_file_unix() ? ordered_json(UtcTime::FromUnix(*ingest_.last_file_unix()).Stamp()) : ordered_json();
   ordered_json groups = ordered_json::object();
   for (const auto& [state, count] : summary_.counts) groups[std::string(ToString(state))] = count;
   status["groups"] = groups;
@@ -269,6 +270,7 @@ ordered_json Daemon::Status() {
   status["products_missing"] = reconciler_.n_missing();
   status["comparing_records"] = reconciler_.active();
   status["calibration"] = calibration_.Status();
+  status["sky"] = dispatcher_.sky().Status();
   status["dispatch_allowed"] = health_.may_start();
   for (const auto& [name, disk] : health_.disks().disks) {
     status["disks"][name] = {
@@ -276,7 +278,9 @@ ordered_json Daemon::Status() {
   }
   ordered_json directories = ordered_json::object();
   for (const auto& [name, size] : sizes_.Latest()) {
-    directories[name] = {{"bytes", size.bytes}, {"growth_bytes_per_s", size.growth_bytes_per_s}};
+    directories[name] = size.measured
+                            ? ordered_json{{"bytes", size.bytes}, {"growth_bytes_per_s", size.growth_bytes_per_s}}
+                            : ordered_json{{"bytes", nullptr}, {"growth_bytes_per_s", nullptr}};
   }
   status["directories"] = directories;
   return status;
@@ -309,7 +313,9 @@ void Daemon::UpdateGauges() {
   }
   for (const auto& [code, level] : levels) metrics_.SetHealth(code, level);
   metrics_.SetReady(health.verdict.ready);
-  for (const auto& [name, size] : sizes_.Latest()) metrics_.SetDirectory(name, size.bytes, size.growth_bytes_per_s);
+  for (const auto& [name, size] : sizes_.Latest()) {
+    if (size.measured) metrics_.SetDirectory(name, size.bytes, size.growth_bytes_per_s);
+  }
 
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
@@ -442,6 +448,14 @@ void Daemon::Reconcile() {
     next_reconcile_ = now + kReconcileS;
     reconciler_.Begin();
   }
+  if (!reconciler_.active() && now >= next_missing_look_) {
+    next_missing_look_ = now + kMissingLookS;
+    try {
+      reconciler_.LookForMissing(clock_.Unix());
+    } catch (const Error& error) {
+      LogNowAndThen(LogLevel::kWarning, fmt::format("missing products cannot be looked for now: {}", error.what()));
+    }
+  }
   // Not while results wait to be recorded: a product that its group's record does not know yet is no stray.
   if (!reconciler_.active() || !writes_.empty()) return;
   if (now < next_reconcile_step_) return;
@@ -494,7 +508,12 @@ void Daemon::Reload() {
 
 void Daemon::Stop(const char* why) {
   if (stop_by_) return;
-  Log(LogLevel::kInfo, "", fmt::format("{}: stopping, {} workers are asked to end", why, dispatcher_.n_running()));
+  Log(LogLevel::kInfo, "",
+      fmt::format(
+          "{}: stopping; {}", why,
+          dispatcher_.n_running() == 0
+              ? std::string("no worker is running")
+              : fmt::format("{} asked to end", Counted(static_cast<std::int64_t>(dispatcher_.n_running()), "worker"))));
   service_.Stopping();
   stop_by_ = clock_.Steady() + options_.settings.daemon.stop_limit_s;
   dispatcher_.StopAll();

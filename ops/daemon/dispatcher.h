@@ -13,6 +13,7 @@
 #include "config/settings.h"
 #include "ops/calibration/scheduler.h"
 #include "ops/daemon/clock.h"
+#include "ops/daemon/sky_watch.h"
 #include "ops/daemon/write_queue.h"
 #include "ops/runner/executor.h"
 #include "state/product_store.h"
@@ -50,6 +51,7 @@ class Dispatcher {
   void StopAll();
   std::size_t n_running() const { return executor_->n_running(); }
   std::vector<RunningJob> Running() const { return executor_->Running(); }
+  const SkyWatch& sky() const { return sky_; }
 
   // Workers that died of a signal or at a limit, of the last hour; oldest first.
   struct Death {
@@ -77,6 +79,7 @@ class Dispatcher {
   void RecordFailure(const state::GroupRow& row, const JobOutcome& outcome, const std::vector<std::string>& inputs);
   void KeepLeases();
   void ReleaseWaiting();
+  std::vector<state::SubbandFileRow> InputsAsTheyAre(const state::GroupRow& row);
   Job MakeJob(const state::GroupRow& row);
 
   DispatchContext context_;
@@ -84,6 +87,7 @@ class Dispatcher {
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<state::ProductStore> products_;  // opened when first needed
   std::map<std::string, Active> active_;
+  SkyWatch sky_;
   double next_look_ = 0, next_heartbeat_ = 0, next_reclaim_ = 0, next_start_ = 0;
   std::uint64_t seen_commits_ = 0;
   bool stopping_ = false;

@@ -6,7 +6,9 @@
 #include <array>
 #include <utility>
 
+#include "config/text.h"
 #include "config/time.h"
+#include "ops/base/shell_word.h"
 #include "ops/web/words.h"
 
 namespace contimg::ops {
@@ -54,8 +56,6 @@ constexpr std::array<CodeWord, 28> kCodes{{
     {HealthCode::kLoopFailing, "loop_failing"},
     {HealthCode::kListeningOpenly, "listening_openly"},
 }};
-
-std::string Counted(std::int64_t n, const char* what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
 
 std::string Span(double s) {
   if (s < 120) return fmt::format("{:.0f} s", s);

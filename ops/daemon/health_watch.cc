@@ -231,6 +231,10 @@ HealthFacts HealthWatch::Facts() {
     facts.killed.newest = death.what;
     facts.killed.newest_at = death.at;
   }
+  const nlohmann::ordered_json sky = sources_.dispatcher.sky().Status();
+  facts.n_antennas_without_sky = static_cast<int>(sky.at("antennas").size());
+  const auto words = sources_.dispatcher.sky().Troubles();
+  if (!words.empty()) facts.antennas_without_sky = words.front();
   const double behind = sources_.clock.StepBack();
   if (behind > 1) {
     facts.clock_step_s = -behind;

@@ -73,6 +73,9 @@ class IngestService {
   void FollowOperator();
   void RestoreNeighbours(const ingest::SubbandFile& file);
   void Restore(const state::GroupRow& row);
+  void RestoreAnew(const state::GroupRow& row);
+  void Forget(ingest::GroupKey key);
+  void Withdraw(const state::SubbandFileRow& former);
   std::string NewId(UtcTime stamp, ingest::GroupKey key);
   bool SameContent(const ingest::SubbandFile& known, const ingest::SubbandFile& arrived) const;
 

@@ -1,15 +1,28 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <utility>
 
 #include "config/error.h"
 #include "config/settings_loader.h"
+#include "config/text.h"
+#include "config/time.h"
 #include "ops/daemon/daemon.h"
 #include "ops/daemon/log.h"
 #include "ops/daemon/tree_guard.h"
+#include "ops/settings_check.h"
+#include "ops/standard_output.h"
 #include "ops/version.h"
+#include "state/database.h"
 
 namespace contimg::ops {
+namespace {
+
+void LogFinding(bool wrong, const std::string& sentence) {
+  Log(wrong ? LogLevel::kError : LogLevel::kWarning, "", sentence);
+}
+
+}  // namespace
 
 void DescribeStream(CLI::App& app, StreamArgs& args) {
   app.description("contimg-stream: watches the correlator's files, groups them and has every group processed");
@@ -22,6 +35,7 @@ void DescribeStream(CLI::App& app, StreamArgs& args) {
 }
 
 int RunStream(int argc, char** argv) {
+  KeepStandardStreams();
   CLI::App app;
   StreamArgs args;
   DescribeStream(app, args);
@@ -35,9 +49,17 @@ int RunStream(int argc, char** argv) {
     sources.environment = ProcessEnvironment();
 
     DaemonOptions options;
-    options.settings = LoadSettings(sources).values;
-    options.reload = [sources] { return LoadSettings(sources).values; };
+    const LoadedSettings loaded = LoadSettings(sources);
+    options.settings = loaded.values;
+    options.reload = [sources] {
+      const LoadedSettings fresh = LoadSettings(sources);
+      SettingsFindings findings = CheckSettings(fresh, UtcTime::Now(), CheckDepth::kNoForeignLibraries);
+      for (const std::string& sentence : std::exchange(findings.outdated, {})) Log(LogLevel::kError, "", sentence);
+      RequireWorkable(findings, LogFinding);
+      return fresh.values;
+    };
     options.program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "contimg";
+    state::SetMigrationNotice([](const std::string& sentence) { Log(LogLevel::kWarning, "", sentence); });
     SetUpLog(ParseLogLevel(options.settings.daemon.log_level), ParseLogFormat(options.settings.daemon.log_format));
     if (!std::filesystem::exists(options.program)) {
       throw Error(ErrorKind::kUsage, "daemon", options.program.string(),
@@ -45,14 +67,27 @@ int RunStream(int argc, char** argv) {
     }
     if (args.check_only) {
       CheckDirectories(options.settings);
+      RequireWorkable(CheckSettings(loaded, UtcTime::Now()), LogFinding);
       return 0;
     }
+    // What would kill every group keeps the service from starting; a table that has run out leaves older data to work
+    // on.
+    SettingsFindings findings = CheckSettings(loaded, UtcTime::Now(), CheckDepth::kNoForeignLibraries);
+    for (const std::string& sentence : std::exchange(findings.outdated, {})) Log(LogLevel::kError, "", sentence);
+    RequireWorkable(findings, LogFinding);
     RunDaemon(options);
     return 0;
   } catch (const CLI::Success& request) {
-    return app.exit(request);
+    const int status = app.exit(request);
+    try {
+      FinishOutput();
+    } catch (const Error& error) {
+      Log(LogLevel::kError, "", error.what());
+      return ExitStatus(error.kind());
+    }
+    return status;
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "contimg-stream: {} (try --help)\n", error.what());
+    fmt::print(stderr, "contimg-stream: {} (try --help)\n", Printable(error.what()));
     return ExitStatus(ErrorKind::kUsage);
   } catch (const Error& error) {
     Log(LogLevel::kError, "", error.what());

@@ -261,14 +261,17 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
     for (const auto& [name, value] : made.headers) response_.set(name, value);
     response_.keep_alive(request.keep_alive());
     response_.body() = std::move(made.body);
+    held_ = std::move(made.held);
     response_.prepare_payload();
     constexpr double kSlowestBytesPerS = 1e5;
     Begin(Doing::kWriting,
           shared_->options.answer_timeout_s + static_cast<double>(response_.body().size()) / kSlowestBytesPerS);
     if (request.method() == http::verb::head) response_.body().clear();  // the length stays that of the GET
     http::async_write(stream_, response_, [self = shared_from_this()](const beast::error_code& error, std::size_t) {
-      if (error || !self->response_.keep_alive()) return self->Close();
-      self->Read();
+      const bool goes_on = !error && self->response_.keep_alive();
+      self->response_ = {};  // its memory, too
+      self->held_.reset();
+      return goes_on ? self->Read() : self->Close();
     });
   }
 
@@ -280,7 +283,10 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
+  std::shared_ptr<void> held_;  // of the answer under way
 };
+
+void CheckListen(const std::string& listen) { ParseListen(listen); }
 
 HttpServer::HttpServer(boost::asio::io_context& io, const HttpServerOptions& options, Handler handler)
     : acceptor_(io), shared_(std::make_shared<Shared>()) {

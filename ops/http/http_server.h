@@ -31,6 +31,7 @@ struct HttpResponse {
   std::string body;
   std::string cache_control = "no-store";
   std::vector<std::pair<std::string, std::string>> headers = {};  // further ones
+  std::shared_ptr<void> held = {};                                // let go when the answer has been sent, or cannot be
 };
 
 // One line of the router: method and path, exact or with "/*" at its end for everything below it.
@@ -98,6 +99,9 @@ class HttpServer {
   boost::asio::ip::tcp::acceptor acceptor_;
   std::shared_ptr<Shared> shared_;
 };
+
+// Throws Error{kUsage} for what is no address and port.
+void CheckListen(const std::string& listen);
 
 // Splits "/path?a=1&b=x%20y" into path and query.
 HttpRequest ParseTarget(const std::string& method, const std::string& target);

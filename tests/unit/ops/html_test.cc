@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ops/base/shell_word.h"
 #include "ops/web/figures.h"
 #include "ops/web/words.h"
 

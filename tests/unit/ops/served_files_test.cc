@@ -57,6 +57,21 @@ TEST_F(ServedFiles, ReadsPicturesAndMetrics) {
   EXPECT_EQ(ReadBelow(root_, "qa/2025-10-13/a.metrics.json")->content_type, "application/json");
 }
 
+TEST_F(ServedFiles, ImagesComeAsFilesTwoAtATime) {
+  Write(root_ / "a.image.fits", "SIMPLE  =");
+  const FileServer server(root_);
+  const HttpResponse first = server.Whole(Ask("a.image.fits"));
+  EXPECT_EQ(first.status, 200);
+  EXPECT_EQ(first.content_type, "application/fits");
+  EXPECT_EQ(first.body, "SIMPLE  =");
+  {
+    const HttpResponse second = server.Whole(Ask("a.image.fits"));
+    EXPECT_EQ(second.status, 200);
+    EXPECT_EQ(server.Whole(Ask("a.image.fits")).status, 503);
+  }
+  EXPECT_EQ(server.Whole(Ask("a.image.fits")).status, 200);
+}
+
 TEST_F(ServedFiles, NothingLeadsOutOfTheTree) {
   Write(root_ / "qa/.hidden.png", "x");
   fs::create_directories(root_ / ".dir");
