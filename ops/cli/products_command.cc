@@ -242,6 +242,7 @@ Job Relocated(const JobRow& row, const fs::path& folder) {
   job.fallback_root = folder / "staging";
   if (job.solve) job.solve->prefix = folder / "tables" / job.solve->prefix.filename();
   job.take_existing = job.replace_existing = false;
+  job.trees = {};
   if (!job.sky_model.empty()) {
     job.sky_model = folder / "sky_model.csv";
     std::ofstream(job.sky_model, std::ios::binary) << row.sky_model;

@@ -594,17 +594,4 @@ void IngestService::Tick() {
   }
 }
 
-std::vector<std::string> IngestService::Troubles() const {
-  std::vector<std::string> troubles;
-  if (!directory_present_) {
-    troubles.push_back(fmt::format("{}: the incoming directory cannot be read", watcher_.directory().string()));
-  }
-  if (intake_.n_retrying() > 0) {
-    troubles.push_back(fmt::format("{} cannot be read yet and will be tried again ({})",
-                                   Counted(static_cast<std::int64_t>(intake_.n_retrying()), "file"),
-                                   intake_.AnyRetrying()));
-  }
-  return troubles;
-}
-
 }  // namespace contimg::ops

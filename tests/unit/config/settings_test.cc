@@ -287,19 +287,22 @@ TEST(Settings, DerivesDirectoriesFromTheScratchRoot) {
   EXPECT_TRUE(Roots(Settings()).input.empty());
 }
 
-TEST(ValidatePaths, MakesTheTreeAndExplainsWhatIsWrong) {
+TEST(MakeDirectories, MakesTheTreeAndExplainsWhatIsWrong) {
   const TemporaryFolder dir("settings");
   Settings settings;
-  EXPECT_THROW(ValidatePaths(settings), Error);
+  EXPECT_THROW(CheckPaths(settings), Error);
   settings.paths.scratch_dir = (dir.path() / "scratch").string();
   settings.paths.state_dir = (dir.path() / "state").string();
   settings.paths.staging_dir = (dir.path() / "shm").string();
-  ValidatePaths(settings);
+  CheckPaths(settings);
+  EXPECT_TRUE(fs::is_empty(dir.path()));  // a check changes nothing
+  MakeDirectories(settings);
+  CheckPaths(settings);
   EXPECT_TRUE(fs::is_directory(dir.path() / "scratch/ms/science"));
   EXPECT_TRUE(fs::is_directory(dir.path() / "shm"));
   settings.paths.staging_dir = "relative";
   try {
-    ValidatePaths(settings);
+    CheckPaths(settings);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
@@ -307,7 +310,7 @@ TEST(ValidatePaths, MakesTheTreeAndExplainsWhatIsWrong) {
   }
   settings.paths.staging_dir = Write(dir, "file", "x").string();
   try {
-    ValidatePaths(settings);
+    CheckPaths(settings);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kIo);
