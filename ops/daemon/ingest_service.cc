@@ -421,7 +421,13 @@ void IngestService::CarryOut(const Decision& decision) {
     if (to == GroupState::kReady) details.next_attempt_at = now;
     writes.Add(
         fmt::format("{}: {}", id, ToString(to)),
-        [id, to, details, now](state::GroupStore& store) { store.Transition(id, to, details, now); }, std::move(after));
+        [id, to, details, now](state::GroupStore& store) {
+          // What the operator said a moment ago, and is not known here yet, goes first.
+          const auto row_now = store.Find(id);
+          if (row_now && (row_now->state == GroupState::kHeld || row_now->state == GroupState::kCancelled)) return;
+          store.Transition(id, to, details, now);
+        },
+        std::move(after));
   };
 
   switch (decision.kind) {
