@@ -17,8 +17,6 @@ constexpr double kFwhmPerSigma = 2.3548200450309493;
 constexpr double kOneLobe = 2;
 // Side lobes above this are taken for parts of the main lobe where they touch it.
 constexpr double kQuiet = 0.25;
-// A fit that differs from the PSF by no more than this above half power has its width.
-constexpr double kGoodFit = 0.1;
 
 struct CorePixel {
   double x, y;  // pixels east (+) and north of the peak
@@ -178,6 +176,45 @@ LevelFit FitAbove(ArrayView<const float, 2> psf, double level, double cell_rad) 
   }
 }
 
+// The ellipse nearest to the contour at half power: 1/r² is a quadratic form of the direction. Between pixels log(PSF)
+// is bilinear, which for a Gaussian is good to 1 % from three pixels per width on. False when the contour leaves the
+// PSF or is too narrow for that.
+bool FitHalfPower(ArrayView<const float, 2> psf, double cell_rad, GaussianBeam& beam) {
+  const std::size_t cx = psf.shape(1) / 2, cy = psf.shape(0) / 2;
+  const double reach = static_cast<double>(std::min(cx, cy)) - 2, narrowest = 1.5;
+  const auto depth = [&](double x, double y) {  // pixels from the peak, x with the columns
+    const double px = static_cast<double>(cx) + x, py = static_cast<double>(cy) + y;
+    const auto ix = static_cast<std::size_t>(px), iy = static_cast<std::size_t>(py);
+    const double fx = px - static_cast<double>(ix), fy = py - static_cast<double>(iy);
+    const auto at = [&](std::size_t j, std::size_t i) { return -std::log(std::max(psf(j, i), 0.01F)); };
+    return (at(iy, ix) * (1 - fx) + at(iy, ix + 1) * fx) * (1 - fy) +
+           (at(iy + 1, ix) * (1 - fx) + at(iy + 1, ix + 1) * fx) * fy;
+  };
+  const double half = std::log(2.0);
+  std::array<std::array<double, 4>, 3> normal{};
+  constexpr int kDirections = 90;  // of a half turn: the PSF is symmetric
+  for (int i = 0; i < kDirections; ++i) {
+    const double angle = kPi * i / kDirections, c = std::cos(angle), s = std::sin(angle);
+    double r = 0.25, before = 0;
+    for (double now = depth(r * c, r * s); now < half; now = depth(r * c, r * s)) {
+      before = now;
+      r += 0.25;
+      if (!(r < reach)) return false;
+    }
+    const double now = depth(r * c, r * s);
+    r -= 0.25 * (now - half) / std::max(now - before, 1e-12);
+    if (!(r >= narrowest)) return false;
+    // Rows r² (p e² + q n² + t e n) = log 2, e = −c: x runs west.
+    const std::array<double, 3> basis{r * r * c * c, r * r * s * s, -r * r * c * s};
+    for (std::size_t j = 0; j < 3; ++j) {
+      for (std::size_t k = 0; k < 3; ++k) normal[j][k] += basis[j] * basis[k];
+      normal[j][3] += basis[j] * half;
+    }
+  }
+  Quadratic shape{};
+  return Solve3(normal, shape) && BeamOfQuadratic(shape, cell_rad, beam);
+}
+
 }  // namespace
 
 PsfShape MeasurePsf(ArrayView<const float, 2> psf, const GaussianBeam& beam, double cell_rad) {
@@ -209,11 +246,13 @@ GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {
       return whole.beam;
     }
   }
-  const LevelFit upper = FitAbove(psf, 0.35, cell_rad);
-  if (upper.good && MeasurePsf(psf, upper.beam, cell_rad).misfit <= kGoodFit) return upper.beam;
-  for (const LevelFit& fit : {FitAbove(psf, 0.5, cell_rad), upper, whole}) {
+  GaussianBeam beam;
+  if (FitHalfPower(psf, cell_rad, beam)) return beam;
+  for (const double level : {0.35, 0.5}) {  // a beam of few pixels
+    const LevelFit fit = FitAbove(psf, level, cell_rad);
     if (fit.good) return fit.beam;
   }
+  if (whole.good) return whole.beam;
   throw Error(ErrorKind::kNumeric, "image", "psf",
               "no Gaussian fits the core of the point-spread function: it must be a single peak several pixels wide");
 }

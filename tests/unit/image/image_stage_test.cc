@@ -223,7 +223,7 @@ TEST_F(ImageStageTest, PureNoiseIsNoFault) {
 }
 
 TEST_F(ImageStageTest, OneSourceThatOutshinesAllIsNoFault) {
-  VisibilityBlock block = Tile(0.1, {{0.001, 0.002, 20.0}, {-0.005, 0.003, 0.05}});
+  VisibilityBlock block = Tile(0.1, {{0, 0, 20.0}, {-0.005, 0.003, 0.05}});
   const ImageReport report = RunImage(block, request_, context_);
   EXPECT_LE(report.quality.grade, "B") << (report.quality.reasons.empty() ? "" : report.quality.reasons[0]);
 }
