@@ -532,12 +532,14 @@ void WriteCalibrationTable(const SolutionSet& solutions, const std::filesystem::
   const std::filesystem::path staged = UnfinishedSibling(path);
   Os& os = RealOs();
   os.RemoveAll(staged);
+  // Value, error, SNR and flag of each solution; what the tables take that hold little.
+  CheckRoom(os, path.parent_path(), 24 * solutions.size() + (2u << 20), "calibrate", path.string());
   try {
     const std::lock_guard<std::mutex> lock(convert::internal::CasacoreMutex());
     WriteTable(solutions, staged.string());
   } catch (const cc::AipsError& error) {
     os.RemoveAll(staged);
-    throw Error(ErrorKind::kIo, "calibrate", path.string(), error.getMesg());
+    throw convert::internal::InOurWords(ErrorKind::kIo, "calibrate", path.string(), error.getMesg());
   }
   try {
     Publish(os, staged, path);
@@ -555,8 +557,7 @@ SolutionSet ReadCalibrationTable(const std::filesystem::path& path) {
   try {
     return TableReader(path.string()).Read();
   } catch (const cc::AipsError& error) {
-    throw Error(ErrorKind::kBadInput, "calibrate", path.string(),
-                "cannot be read as a calibration table: " + std::string(error.getMesg()));
+    throw convert::internal::InOurWords(ErrorKind::kBadInput, "calibrate", path.string(), error.getMesg());
   }
 }
 
