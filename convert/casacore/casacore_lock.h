@@ -5,6 +5,7 @@
 
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "config/error.h"
 
@@ -15,14 +16,18 @@ inline std::mutex& CasacoreMutex() {
   return mutex;
 }
 
-// Runs `body` under the lock and turns casacore's exceptions into Error of `kind` about `subject`.
+// What casacore's own message about the table at `subject` means, in our words: a full or read-only disk as the system
+// says it, else which file is damaged. `kind`: kBadInput when the table was read, kIo when it was written.
+Error InOurWords(ErrorKind kind, const std::string& stage, const std::string& subject, const std::string& message);
+
+// Runs `body` under the lock and turns casacore's exceptions into Error about `subject`.
 template <typename Body>
-auto WithCasacore(ErrorKind kind, const std::string& subject, Body&& body) {
+auto WithCasacore(ErrorKind kind, const std::string& subject, Body&& body, const std::string& stage = "convert") {
   const std::lock_guard<std::mutex> lock(CasacoreMutex());
   try {
-    return body();
+    return std::forward<Body>(body)();
   } catch (const casacore::AipsError& error) {
-    throw Error(kind, "convert", subject, error.getMesg());
+    throw InOurWords(kind, stage, subject, error.getMesg());
   }
 }
 

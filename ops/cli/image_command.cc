@@ -11,6 +11,7 @@
 #include "config/quantity.h"
 #include "config/time.h"
 #include "config/units.h"
+#include "convert/measurement_set_lock.h"
 #include "convert/measurement_set_reader.h"
 #include "image/image_stage.h"
 #include "ops/cli/commands.h"
@@ -167,6 +168,8 @@ void Image(const ImageArgs& args) {
   RunContext context;
   context.threads = ThreadsOr(args.threads > 0 ? args.threads : request.settings.threads);
   context.reporter = reporter.get();
+  std::optional<convert::MeasurementSetLock> lock;
+  if (args.predict) lock.emplace(args.measurement_set, context);
   convert::MeasurementSetSelection selection;
   selection.column = args.column;
   selection.field = args.field;
