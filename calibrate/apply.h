@@ -38,12 +38,18 @@ struct ApplyChecks {
 
 // Throws Error{kBadInput} naming table and finding when the tables do not fit the block: antenna missing or moved,
 // no frequency in common, another declination strip, no usable solution at all, different reference antennas of tables
-// that act together, or two tables of one kind.
+// that act together, two tables of one kind, or one window's solutions that may be meant for all (MeansAllWindows).
 void CheckTables(const VisibilityBlock& block, const std::vector<ApplyTable>& tables, const ApplyChecks& checks);
 
-// The product of the tables' gains on the block's grid, 0 where any of them has no usable value. Channels are matched
-// by frequency (B: nearest channel within half its width; K and G: the window that holds the frequency), antennas by
-// name.
+// Whether another program's K, G or T table has solutions in one spectral window alone while the data have several:
+// they may hold for all (CASA's combine='spw', applied there with spwmap) or for that one.
+bool MeansAllWindows(const SolutionSet& solutions, std::size_t data_windows);
+// A clause that names the spectral windows of the block which the table does not cover; empty when it covers all.
+std::string DescribeUncovered(const VisibilityBlock& block, const SolutionSet& solutions);
+
+// The product of the tables' gains on the block's grid, 0 where any of them has no usable value. Antennas are matched
+// by name, channels by frequency: K and G take the window that holds the frequency; B the channel there or, where the
+// data have other channels, amplitude and phase linear between the two around it (the last one holds to its edge).
 GainCube EvaluateGains(const VisibilityBlock& block, const std::vector<ApplyTable>& tables);
 
 // Cross-correlations that exist (ingest/flag_count.h).

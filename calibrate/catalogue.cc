@@ -8,13 +8,13 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
-#include <map>
 #include <set>
 #include <sstream>
 #include <utility>
 
 #include "calibrate/nvss.h"
 #include "config/error.h"
+#include "config/sky_text.h"
 
 namespace contimg::calibrate {
 
@@ -23,7 +23,6 @@ namespace {
 std::string_view Trim(std::string_view s) {
   while (!s.empty() && std::isspace(static_cast<unsigned char>(s.front()))) s.remove_prefix(1);
   while (!s.empty() && std::isspace(static_cast<unsigned char>(s.back()))) s.remove_suffix(1);
-  if (s.size() >= 2 && s.front() == '"' && s.back() == '"') s = s.substr(1, s.size() - 2);
   return s;
 }
 
@@ -34,20 +33,6 @@ std::optional<double> Number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
-}
-
-// Degrees, or three numbers (hours or degrees, minutes, seconds) with spaces or colons between them.
-std::optional<double> Coordinate(std::string_view text, bool right_ascension) {
-  text = Trim(text);
-  if (const auto degrees = Number(text)) return degrees;
-  std::string spaced(text);
-  std::replace(spaced.begin(), spaced.end(), ':', ' ');
-  double part[3];
-  char rest = 0;
-  if (std::sscanf(spaced.c_str(), "%lf %lf %lf %c", &part[0], &part[1], &part[2], &rest) != 3) return std::nullopt;
-  const double sign = spaced.front() == '-' ? -1 : 1;
-  const double value = sign * (std::abs(part[0]) + part[1] / 60 + part[2] / 3600);
-  return right_ascension ? 15 * value : value;
 }
 
 // "J133108+303032", as the IAU recommends: truncated, not rounded.
@@ -63,6 +48,16 @@ class Reader {
   Reader(const std::filesystem::path& path, CatalogueFormat format) : path_(path), format_(format) {}
 
   CatalogueFile Read() {
+    if (format_ != CatalogueFormat::kNvss || !ReadPublished()) {
+      for (ListedSource& source : ReadSourceList(path_)) Add(std::move(source));
+    }
+    if (file_.sources.empty()) throw Error(ErrorKind::kBadInput, "catalog", path_.string(), "holds no sources");
+    return std::move(file_);
+  }
+
+ private:
+  // The forms of the NVSS that are no table with a line of names; false, and nothing is read, for such a table.
+  bool ReadPublished() {
     std::ifstream in(path_);
     if (!in) throw Error(ErrorKind::kIo, "catalog", path_.string(), "cannot be read");
     std::string line;
@@ -73,18 +68,16 @@ class Reader {
       if (Trim(line).empty() || line.front() == '#') continue;
       if (title_ahead && !listing_ && !IsListingTitle(line)) continue;  // the program's greeting
       if (line_number_ == 1 && (line.compare(0, 9, "SIMPLE  =") == 0 || line.compare(0, 2, "\x1f\x8b") == 0)) {
-        if (format_ != CatalogueFormat::kNvss) Fail("begins a FITS or gzip file, not text");
         FitsTable();
-        break;
+        return true;
       }
+      if (!title_ahead && file_.sources.empty() && !IsFixedWidth(line)) return false;
       Line(line);
     }
     if (in.bad()) throw Error(ErrorKind::kIo, "catalog", path_.string(), "cannot be read to its end");
-    if (file_.sources.empty()) throw Error(ErrorKind::kBadInput, "catalog", path_.string(), "holds no sources");
-    return std::move(file_);
+    return true;
   }
 
- private:
   [[noreturn]] void Fail(const std::string& message) const {
     throw Error(ErrorKind::kBadInput, "catalog", path_.string(), fmt::format("line {} {}", line_number_, message));
   }
@@ -139,7 +132,7 @@ class Reader {
     awaits_errors_ = false;
     if (line.size() < 24 || (line[12] != '+' && line[12] != '-')) return;  // "Found … entries" and other remarks
     CatalogueSource source;
-    const auto ra = Coordinate(line.substr(0, 11), true), dec = Coordinate(line.substr(12, 11), false);
+    const auto ra = ParseRightAscension(line.substr(0, 11)), dec = ParseDeclination(line.substr(12, 11));
     if (!ra || !dec) Fail("has no position");
     source.ra_deg = *ra;
     source.dec_deg = *dec;
@@ -172,13 +165,8 @@ class Reader {
       } else {
         ListingLine(line);
       }
-    } else if (format_ == CatalogueFormat::kNvss && columns_.empty() && IsFixedWidth(line)) {
-      FixedWidth(line);
-    } else if (columns_.empty()) {
-      if (!file_.sources.empty()) Fail("does not look like the lines before it");
-      Header(line);
     } else {
-      Row(line);
+      FixedWidth(line);
     }
   }
 
@@ -194,8 +182,8 @@ class Reader {
   void FixedWidth(std::string_view line) {
     if (!IsFixedWidth(line)) Fail("is no line of nvss.dat (CDS VIII/65)");
     CatalogueSource source;
-    const auto ra = Coordinate(std::string(line.substr(40, 11)), true);
-    const auto dec = Coordinate(std::string(line.substr(52, 11)), false);
+    const auto ra = ParseRightAscension(line.substr(40, 11));
+    const auto dec = ParseDeclination(line.substr(52, 11));
     if (!ra || !dec) Fail("has no position");
     source.name = std::string(Bytes(line, 26, 39));
     source.ra_deg = *ra;
@@ -206,91 +194,6 @@ class Reader {
     if (!major_limit) source.major_arcsec = Number(Bytes(line, 94, 98)).value_or(0);
     if (!minor_limit) source.minor_arcsec = Number(Bytes(line, 101, 105)).value_or(0);
     source.position_angle_deg = Number(Bytes(line, 107, 111)).value_or(0);
-    Add(std::move(source));
-  }
-
-  std::vector<std::string_view> Split(std::string_view line) const {
-    std::vector<std::string_view> fields;
-    bool quoted = false;
-    std::size_t start = 0;
-    for (std::size_t i = 0; i <= line.size(); ++i) {
-      if (i < line.size() && line[i] == '"') quoted = !quoted;
-      if (i == line.size() || (line[i] == separator_ && !quoted)) {
-        fields.push_back(Trim(line.substr(start, i - start)));
-        start = i + 1;
-      }
-    }
-    return fields;
-  }
-
-  void Header(const std::string& line) {
-    std::size_t most = 0;
-    for (char candidate : {',', '\t', ';', '|'}) {
-      const auto n = static_cast<std::size_t>(std::count(line.begin(), line.end(), candidate));
-      if (n > most) most = n, separator_ = candidate;
-    }
-    if (most == 0) Fail("should name the columns");
-    const auto fields = Split(line);
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      std::string key;
-      for (char c : fields[i]) key += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-      columns_.emplace(key, i);
-    }
-    ra_ = FindColumn({"ra_deg", "_raj2000", "raj2000", "ra"});
-    dec_ = FindColumn({"dec_deg", "_dej2000", "dej2000", "dec", "decj2000"});
-    if (!ra_ || !dec_) Fail("names no columns ra_deg and dec_deg");
-    if (format_ == CatalogueFormat::kVlaCalibrators) {
-      flux_ = FindColumn({"l_jy"});
-      if (!flux_) Fail("names no column L_jy");
-    } else if (!(flux_ = FindColumn({"flux_jy", "flux"}))) {
-      flux_ = FindColumn({"s1.4", "flux_mjy", "peak_mjy"});
-      scale_ = 1e-3;
-      if (!flux_) Fail("names no column flux_jy, flux_mjy, peak_mjy or S1.4");
-    }
-  }
-
-  std::optional<std::size_t> FindColumn(std::initializer_list<const char*> names) const {
-    for (const char* name : names) {
-      const auto found = columns_.find(name);
-      if (found != columns_.end()) return found->second;
-    }
-    return std::nullopt;
-  }
-
-  void Row(const std::string& line) {
-    const auto fields = Split(line);
-    // Exports of VizieR have a line of units and a line of dashes below the names.
-    const auto field = [&](std::optional<std::size_t> i) {
-      return i && *i < fields.size() ? fields[*i] : std::string_view();
-    };
-    const auto ra = Coordinate(field(ra_), true), dec = Coordinate(field(dec_), false);
-    if (!ra || !dec) {
-      const bool furniture = file_.sources.empty() && line.find_first_of("0123456789") == std::string::npos;
-      if (furniture || field(ra_) == "deg" || field(ra_) == "\"h:m:s\"" || field(ra_) == "h:m:s") return;
-      Fail("has no position");
-    }
-    const auto number = [&](std::initializer_list<const char*> names) { return Number(field(FindColumn(names))); };
-    CatalogueSource source;
-    source.name = std::string(field(FindColumn({"name", "nvss", "source", "id"})));
-    source.ra_deg = *ra;
-    source.dec_deg = *dec;
-    source.flux_jy = scale_ * Number(field(flux_)).value_or(0);
-    if (const auto error = number({"flux_error_jy"})) source.flux_error_jy = *error;
-    if (const auto error = number({"e_s1.4", "flux_error_mjy"})) source.flux_error_jy = 1e-3 * *error;
-    source.spectral_index = number({"alpha", "spectral_index"});
-    if (field(FindColumn({"l_majaxis"})) != "<") {
-      source.major_arcsec = number({"major_arcsec", "majaxis"}).value_or(0);
-    }
-    if (field(FindColumn({"l_minaxis"})) != "<") {
-      source.minor_arcsec = number({"minor_arcsec", "minaxis"}).value_or(0);
-    }
-    source.position_angle_deg = number({"pa_deg", "pa"}).value_or(0);
-    if (format_ == CatalogueFormat::kVlaCalibrators) {
-      const auto c_band = number({"c_jy"});
-      if (source.flux_jy > 0 && c_band && *c_band > 0) {
-        source.spectral_index = std::log(*c_band / source.flux_jy) / std::log(4.86e9 / 1.4e9);
-      }
-    }
     Add(std::move(source));
   }
 
@@ -319,10 +222,6 @@ class Reader {
   CatalogueFormat format_;
   std::size_t line_number_ = 0;
   bool listing_ = false, listing_has_distance_ = false, awaits_errors_ = false;
-  char separator_ = ',';
-  std::map<std::string, std::size_t> columns_;
-  std::optional<std::size_t> ra_, dec_, flux_;
-  double scale_ = 1;
   std::set<std::string> names_;
   CatalogueFile file_;
 };

@@ -3,21 +3,16 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "config/source_list.h"
+
 namespace contimg::calibrate {
 
-struct CatalogueSource {
-  std::string name;  // unique within the file; made from the position where the file has none
-  double ra_deg = 0, dec_deg = 0;
-  double flux_jy = 0;  // at 1.4 GHz; 0: the catalogue knows none
-  double flux_error_jy = 0;
-  std::optional<double> spectral_index;
-  double major_arcsec = 0, minor_arcsec = 0, position_angle_deg = 0;  // 0: point or only an upper limit known
-};
+// Names are unique within the file; made from the position where the file has none.
+using CatalogueSource = ListedSource;
 
 struct CatalogueFile {
   std::vector<CatalogueSource> sources;
@@ -29,10 +24,10 @@ enum class CatalogueFormat {
   // (CATALOG.FIT), a listing of its program NVSSlist, the fixed-width file nvss.dat of CDS VIII/65, or a table exported
   // from VizieR with a line of column names (RAJ2000, DEJ2000, S1.4 in mJy…) between tabs, semicolons, bars or commas.
   kNvss,
-  // A header line with ra_deg, dec_deg and flux_jy (or flux_mjy, peak_mjy); optionally name, alpha or spectral_index,
-  // flux_error_jy, major_arcsec, minor_arcsec, pa_deg. Lines beginning with # are comments.
+  // A list of sources (config/source_list.h).
   kCsv,
-  // The VLA calibrator list as a table: name, ra_deg, dec_deg, L_jy, C_jy. The spectral index comes from L and C band.
+  // The VLA calibrator list as such a list: name, ra_deg, dec_deg, L_jy, C_jy. The spectral index comes from L and C
+  // band; an empty L_jy is a flux density that nobody knows.
   kVlaCalibrators,
 };
 CatalogueFormat ParseCatalogueFormat(std::string_view word);  // nvss, csv, vla-calibrators; throws Error{kUsage}

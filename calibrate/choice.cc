@@ -29,6 +29,9 @@ Candidate Judge(const TableRecord& record, Microseconds t, double declination_de
   if (record.status == TableStatus::kRetired) return {Fit::kUnfit, 0, "retired"};
   if (record.status == TableStatus::kFailed) return {Fit::kUnfit, 0, "failed its quality gate"};
   if (record.status == TableStatus::kMissing) return {Fit::kUnfit, 0, "its files are missing"};
+  if (record.status == TableStatus::kChanged) {
+    return {Fit::kUnfit, 0, "its files have changed since it was registered"};
+  }
   const Microseconds from = OfMjd(record.valid_from_mjd), to = OfMjd(record.valid_to_mjd);
   if (to <= from) return {Fit::kUnfit, 0, "has an empty window"};
   const double offset = std::abs(record.declination_deg - declination_deg);

@@ -10,7 +10,8 @@
 
 namespace contimg::calibrate {
 
-enum class TableStatus { kActive, kRetired, kFailed, kMissing };  // kMissing: active, but its files are gone
+// kMissing, kChanged: active, but its files are gone, or are not those that were registered.
+enum class TableStatus { kActive, kRetired, kFailed, kMissing, kChanged };
 
 // What the choice looks at, one per registered table. Times are MJD days (UTC).
 struct TableRecord {

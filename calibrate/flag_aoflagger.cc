@@ -58,6 +58,17 @@ const Library& TheLibrary() {
   return library;
 }
 
+const Library& RequireLibrary() {
+  const Library& library = TheLibrary();
+  if (library.open == nullptr) {
+    throw Error(
+        ErrorKind::kResource, "flag", "aoflagger",
+        fmt::format("the library cannot be loaded ({}); install libaoflagger0 or choose flag.engine=sumthreshold",
+                    library.error));
+  }
+  return library;
+}
+
 // A strategy object that closes itself.
 class Strategy {
  public:
@@ -163,13 +174,7 @@ void FlagWithAoflagger(ArrayView<const Visibility, 4> vis, ArrayView<std::uint8_
                 "visibilities and flags must have the same shape and 1, 2 or 4 polarisations");
   }
   if (vis.empty() || baselines.empty()) return;
-  const Library& library = TheLibrary();
-  if (library.open == nullptr) {
-    throw Error(
-        ErrorKind::kResource, "flag", "aoflagger",
-        fmt::format("the library cannot be loaded ({}); install libaoflagger0 or choose flag.engine=sumthreshold",
-                    library.error));
-  }
+  const Library& library = RequireLibrary();
   const std::size_t samples = vis.shape(2) * vis.shape(3);
   const std::size_t workers = std::min<std::size_t>(std::max(threads, 1), baselines.size());
   std::atomic<std::size_t> next{0};
@@ -182,6 +187,8 @@ void FlagWithAoflagger(ArrayView<const Visibility, 4> vis, ArrayView<std::uint8_
     }
   });
 }
+
+void CheckAoflagger(const FlagSettings& settings) { Strategy(RequireLibrary(), settings); }
 
 std::string AoflaggerVersion() { return TheLibrary().version != nullptr ? TheLibrary().version() : ""; }
 

@@ -26,6 +26,9 @@ std::string AoflaggerStrategy(const FlagSettings& settings);
 void FlagWithAoflagger(ArrayView<const Visibility, 4> vis, ArrayView<std::uint8_t, 4> flag,
                        const std::vector<std::size_t>& baselines, const FlagSettings& settings, int threads);
 
+// Whether that would work: the library is there and takes the strategy. Throws as FlagWithAoflagger.
+void CheckAoflagger(const FlagSettings& settings);
+
 // Version of the installed library ("3.1.0"), or "" when it cannot be loaded.
 std::string AoflaggerVersion();
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "calibrate/lost_sky.h"
 #include "ingest/flag_count.h"
 
 namespace contimg::calibrate {
@@ -20,14 +21,16 @@ enum class FlagReason {
   kInterference,     // found by the engine
   kExtension,        // beside interference
   kResidual,         // clipped after calibration
+  kLostSky,          // of a receptor that has noise but no sky
 };
-inline constexpr std::size_t kFlagReasons = 9;
+inline constexpr std::size_t kFlagReasons = 10;
 // "input", "non_finite" and so on: the spelling in JSON.
 std::string_view Name(FlagReason reason);
 
 // The census of the flagged tile, and what the flags are for. Autocorrelations count in `by_reason` too.
 struct FlagReport : FlagCensus {
   std::array<std::size_t, kFlagReasons> by_reason{};  // samples; they add up to all flagged ones
+  LostSky sky;  // what the search for receptors without sky found; of FlagTile alone
 };
 
 }  // namespace contimg::calibrate

@@ -59,6 +59,7 @@ RfiWorkspace::RfiWorkspace(const RfiPlan& plan, std::size_t lanes)
       data(plan.n_times * row),
       coarse(2 * plan.n_coarse * row),
       smooth(2 * plan.n_coarse * row),
+      places(plan.n_coarse * lanes),
       line(std::max(plan.n_times, plan.n_channels) * lanes),
       windows(kMaxWindows * lanes),
       gather(lanes * (plan.n_channels * plan.n_pols + 16)),

@@ -45,6 +45,7 @@ struct RfiWorkspace {
   Buffer<float> data;                  // [time][row]: amplitude less background
   Buffer<float> coarse;                // [coarse time][row] and, after it, the weights
   Buffer<float> smooth;                // the same, convolved along frequency
+  Buffer<float> places;                // [coarse time][lane]: mean time of its samples, integrations
   Buffer<float> line;                  // [max(time, channel)][lane]
   Buffer<float> windows;               // [kMaxWindows][lane]: means of runs of one length
   Buffer<float> gather;                // amplitudes of one integration before lanes are interleaved, [lane][channel]

@@ -43,7 +43,7 @@ FlagReport FlagResiduals(VisibilityBlock& block, const Buffer<Visibility>& model
   ArrayView<const Visibility, 3> view;
   if (!model.empty()) view = {model.data(), {block.n_times(), block.n_baselines(), block.n_channels()}};
   const std::size_t fresh = ClipResiduals(block, view, settings, threads);
-  FlagReport report{CountFlags(block, settings.dead_antenna_fraction, threads), {}};
+  FlagReport report{CountFlags(block, settings.dead_antenna_fraction, threads), {}, {}};
   report.by_reason[static_cast<std::size_t>(FlagReason::kInput)] = before;
   report.by_reason[static_cast<std::size_t>(FlagReason::kResidual)] = fresh;
   return report;
@@ -82,6 +82,8 @@ FlagStageReport FlagMeasurementSet(const std::filesystem::path& path, const Flag
       "{} of {}: {:.3f} % of the cross-correlations flagged, {:.3f} % between living receptors ({} of {} dead)",
       options.residuals ? "Residual clip" : settings.engine, report.column, 100 * report.flags.total.fraction(),
       100 * report.flags.living.fraction(), report.flags.dead_receptors, report.flags.receptors_with_data));
+  const std::string lost = LostSkyHistory(report.flags.sky.names);
+  if (!lost.empty()) changes.history.push_back(lost);
   convert::UpdateMeasurementSet(path, selection, *block, changes, context);
   report.write_s = Seconds(start);
   return report;

@@ -7,9 +7,11 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
+#include <utility>
 
 #include "calibrate/flag_aoflagger.h"
 #include "calibrate/flag_rfi.h"
+#include "calibrate/lost_sky.h"
 #include "config/error.h"
 #include "config/parallel.h"
 
@@ -115,6 +117,12 @@ void FlagDead(VisibilityBlock& block, const std::vector<std::array<char, 2>>& de
   });
 }
 
+std::size_t FlaggedSamples(const FlagReport& report) {
+  std::size_t flagged = 0;
+  for (const FlagCount& baseline : report.baselines) flagged += baseline.flagged;
+  return flagged;
+}
+
 // Cross-correlations with at least one unflagged sample.
 std::vector<std::size_t> BaselinesToSearch(const VisibilityBlock& block, const FlagTally& tally) {
   std::vector<std::size_t> baselines;
@@ -205,12 +213,22 @@ FlagReport FlagTile(VisibilityBlock& block, const FlagSettings& settings, int th
       ExtendFlags(block.flag_view(), {kept.data(), block.shape()}, extend_times, extend_channels, threads);
       before = found;
     }
-    report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}};
-    std::size_t now = 0;
-    for (const FlagCount& baseline : report.baselines) now += baseline.flagged;
-    At(reasons, kept.empty() ? FlagReason::kInterference : FlagReason::kExtension) = now - before;
+    report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}, {}};
+    const std::size_t by_engine = FlaggedSamples(report);
+    At(reasons, kept.empty() ? FlagReason::kInterference : FlagReason::kExtension) = by_engine - before;
+    LostSky sky = FindLostSky(block, settings, threads);
+    if (sky.Count(SkyVerdict::kLost) > 0) {
+      std::vector<std::array<char, 2>> lost;
+      for (const auto& both : sky.receptors) {
+        lost.push_back({both[0].verdict == SkyVerdict::kLost, both[1].verdict == SkyVerdict::kLost});
+      }
+      FlagDead(block, lost, threads);
+      report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}, {}};
+      At(reasons, FlagReason::kLostSky) = FlaggedSamples(report) - by_engine;
+    }
+    report.sky = std::move(sky);
   } else {
-    report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}};
+    report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}, {}};
   }
   report.by_reason = reasons;
   return report;

@@ -13,9 +13,10 @@ namespace contimg::calibrate {
 
 // Adds flags to `block.flag` and says how many and why. In this order: values that are not finite or exactly zero;
 // autocorrelations; the bad bands; receptors (and so antennas) of which more than settings.dead_antenna_fraction is
-// flagged; interference, by settings.engine and in every polarisation at once; its neighbours (extend_*). Flags the
-// block came with stay. With settings.enabled off only the first four are done. Results do not depend on `threads`.
-// Throws Error{kUsage} for a malformed bad_bands_mhz, and what the engine throws (calibrate/flag_aoflagger.h).
+// flagged; interference, by settings.engine and in every polarisation at once; its neighbours (extend_*); receptors
+// that have noise but no sky (calibrate/lost_sky.h). Flags the block came with stay. With settings.enabled off only the
+// first four are done. Results do not depend on `threads`. Throws Error{kUsage} for a malformed bad_bands_mhz, and what
+// the engine throws (calibrate/flag_aoflagger.h).
 FlagReport FlagTile(VisibilityBlock& block, const FlagSettings& settings, int threads);
 
 // The bands of flag.bad_bands_mhz, "1420.2-1420.6, 1381-1382", as low and high edges in Hz.

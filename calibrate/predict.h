@@ -1,5 +1,5 @@
-// Model visibilities of point sources by direct summation, with the primary beam that stands on the meridian while the
-// sky drifts and with the losses of averaging over an integration and a channel.
+// Model visibilities of point sources by direct summation, with the primary beam where the dishes pointed and with the
+// losses of averaging over an integration and a channel.
 //
 // V(ν) = Σ S_k(ν, t) sinc(π ν τ̇ T) sinc(π τ' Δν) e^{2πi ν τ}, τ = (u l + v m + w (n − 1))/c, the Measurement Set's
 // signs. The correlator stops fringes at `fringe_centre` during each integration, so the losses go with the delay τ'
@@ -9,13 +9,12 @@
 
 #include <array>
 #include <cstddef>
-#include <string_view>
 #include <vector>
 
 #include "calibrate/sky_model.h"
 #include "config/array_view.h"
 #include "config/buffer.h"
-#include "convert/frames.h"
+#include "convert/tile_beam.h"
 #include "ingest/visibility_block.h"
 
 namespace contimg::calibrate {
@@ -39,18 +38,13 @@ struct PredictInput {
 // Relative accuracy 1e-5 of the summed flux (single precision, phases reduced in double).
 void PredictVisibilities(const PredictInput& input, ArrayView<Visibility, 3> model, int threads);
 
-enum class BeamMode {
-  kDrift,     // the beam stands at hour angle 0 and the pointing declination while the sky moves
-  kTracking,  // the beam follows the phase centre
-  kNone,      // no attenuation; fringes stopped at the phase centre
-};
-BeamMode ParseBeamMode(std::string_view word);  // drift, tracking, none; throws Error{kUsage}
+using convert::BeamMode;
 
 struct PredictOptions {
-  BeamMode beam = BeamMode::kDrift;
-  double dish_diameter_m = 0;  // 0: the median of the block's antenna_diameters
+  convert::TileBeam beam;  // convert::ChooseBeam of the block; by default there is none
   bool smearing = true;
   const convert::EarthOrientationTable* orientation = nullptr;  // null: UT1 = UTC
+  double least_beam = 0;  // the mean beam at the phase centre below which Predict refuses the block
 };
 
 // What each source contributes, before summation.
@@ -68,7 +62,8 @@ struct Prediction {
   ArrayView<const Visibility, 3> view() const { return {model.data(), shape}; }
 };
 
-// Predicts `sources` for a phased block. Throws Error{kBadInput} when the block is not phased.
+// Predicts `sources` for a phased block. Throws Error{kBadInput} when the block is not phased, and when the beam has
+// taken its centre away (options.least_beam).
 Prediction Predict(const VisibilityBlock& block, const std::vector<SkySource>& sources, const PredictOptions& options,
                    int threads);
 

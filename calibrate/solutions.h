@@ -1,7 +1,7 @@
 // Calibration solutions: what the solvers make, the tables hold and apply uses. C++17-clean.
 //
 // Convention: V_pq = g_p · M_pq · conj(g_q) with V the observed and M the model visibility, per receptor. A delay τ is
-// the gain exp(2πi τ (ν − REF_FREQUENCY of the spectral window)), τ in nanoseconds, as in CASA's K Jones tables.
+// the gain exp(2πi τ (ν − reference of the spectral window)), τ in nanoseconds, as in CASA's K Jones tables.
 //
 // Values lie in C order [interval][antenna][cell][receptor]. A cell is a channel for B and a spectral window for K and
 // G. Antennas are those of the antenna table, also the ones without data; a value that was not found is flagged and
@@ -27,12 +27,12 @@ std::string_view ToString(SolutionKind kind);
 struct SolutionWindow {
   std::vector<double> frequency_hz;  // channel centres, ascending
   double channel_width_hz = 0;       // positive
-  double reference_hz = 0;           // REF_FREQUENCY: zero phase of a delay
+  double reference_hz = 0;           // zero phase of a delay
 };
 
 struct SolutionInterval {
   double time_mjd_s = 0;  // middle, UTC
-  double length_s = 0;    // 0: unknown
+  double length_s = 0;    // 0: unknown, as in all tables of CASA
 };
 
 struct SolutionAntenna {
@@ -66,6 +66,22 @@ struct SolutionSet {
   std::vector<float> error;        // standard error of one real component (radians times amplitude for phase); ns for K
   std::vector<float> snr;          // |value| / error; for K the SNR of the fringe
   std::vector<std::uint8_t> flag;  // SolutionFlag
+
+  // ---- Tables of other programs (docs/formats/calibration-tables.md) ----
+  bool foreign = false;                   // CASA's rule for gaps: between two solutions, both must be usable
+  bool polarisation_independent = false;  // T Jones: the one receptor's value holds for both
+  std::size_t windows_described = 0;      // spectral windows of the subtable, with and without solutions
+  // Middle of each window's own solution, [interval][window], NaN where the window has none. Empty: all windows have
+  // the time of the interval.
+  std::vector<double> window_time_mjd_s;
+  // The one window's values hold at every frequency: solved over all windows, written for one (CASA's combine='spw').
+  bool one_window_for_all = false;
+
+  // Time of a window's solution in an interval, NaN where it has none.
+  double SolutionTime(std::size_t interval, std::size_t window) const {
+    return window_time_mjd_s.empty() ? intervals[interval].time_mjd_s
+                                     : window_time_mjd_s[interval * windows.size() + window];
+  }
 
   // Bandpass: the amplitude taken out per [antenna][receptor] (the root mean square over the unflagged band); else
   // empty.

@@ -64,6 +64,17 @@ class TileSolver {
     if (result_.antennas_with_data == 0) {
       throw Error(ErrorKind::kNumeric, "solve", Subject(), "all data are flagged or empty: nothing to solve");
     }
+    result_.uv = ChooseUvLimit(block_, params_.min_uv_lambda, params_.max_uv_lambda);
+    if (result_.uv.usual_left_out) {
+      context_.reporter->Info("solve", fmt::format("all baselines are used: too few are longer than the usual limit of "
+                                                   "{:g} wavelengths",
+                                                   kUsualMinUvLambda));
+    }
+    if (result_.uv.limits()) context_.reporter->Info("solve", Describe(result_.uv));
+    if (result_.uv.kept == 0) {
+      throw Error(ErrorKind::kBadInput, "solve", Subject(),
+                  Describe(result_.uv) + ": lower --minuv or calibrate.field_min_uv_lambda (0: no limit)");
+    }
     if (params_.delay) SolveDelay();
     context_.CheckCancelled("solve");
     if (params_.bandpass) SolveBandpass();
@@ -73,6 +84,9 @@ class TileSolver {
   }
 
  private:
+  // What else may be the reason, for the end of a sentence.
+  std::string AlsoUvLimit() const { return result_.uv.limits() ? "; " + Describe(result_.uv) : ""; }
+
   std::string Subject() const { return !params_.source_ms.empty() ? params_.source_ms : block_.group_id; }
 
   std::size_t AntennasWithData() const {
@@ -125,8 +139,8 @@ class TileSolver {
   StatisticsParams NewStatistics(std::vector<std::pair<std::size_t, std::size_t>> intervals) const {
     StatisticsParams p;
     p.intervals = std::move(intervals);
-    p.min_uv_lambda = params_.min_uv_lambda;
-    p.max_uv_lambda = params_.max_uv_lambda;
+    p.min_uv_lambda = result_.uv.min_lambda;
+    p.max_uv_lambda = result_.uv.max_lambda;
     return p;
   }
   std::vector<std::size_t> ChannelCells() const {
@@ -223,10 +237,11 @@ class TileSolver {
 
   void CheckModelFits(const KindReport& report) const {
     if (!(params_.max_model_error > 0) || !(report.model_error > params_.max_model_error)) return;
-    throw Error(ErrorKind::kNumeric, "solve", Subject(),
-                fmt::format("the model does not describe the data: {} leaves residuals of {:.0f} % of the signal, the "
-                            "limit is {:.0f} %",
-                            ToString(report.kind), 100 * report.model_error, 100 * params_.max_model_error));
+    throw Error(
+        ErrorKind::kNumeric, "solve", Subject(),
+        fmt::format("the model does not describe the data: {} leaves residuals of {:.0f} % of the signal, the "
+                    "limit is {:.0f} %{}",
+                    ToString(report.kind), 100 * report.model_error, 100 * params_.max_model_error, AlsoUvLimit()));
   }
 
   // Refers `set` to its antenna, checks that it holds anything and keeps it.
@@ -236,8 +251,8 @@ class TileSolver {
     if (reference < 0) {
       throw Error(
           ErrorKind::kNumeric, "solve", Subject(),
-          fmt::format("no antenna has a usable {} solution: on {} antennas nothing fits the model at {:.1f} sigma",
-                      ToString(set.kind), result_.antennas_with_data, params_.min_snr));
+          fmt::format("no antenna has a usable {} solution: on {} antennas nothing fits the model at {:.1f} sigma{}",
+                      ToString(set.kind), result_.antennas_with_data, params_.min_snr, AlsoUvLimit()));
     }
     Rereference(set, reference);
     reference_ = set.antennas[static_cast<std::size_t>(reference)].name;

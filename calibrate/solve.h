@@ -11,6 +11,7 @@
 #include "calibrate/solutions.h"
 #include "calibrate/statistics.h"
 #include "config/run_context.h"
+#include "ingest/uv_limit.h"
 #include "ingest/visibility_block.h"
 
 namespace contimg::calibrate {
@@ -23,7 +24,7 @@ struct SolveParams {
   std::vector<std::string> reference_antennas;  // names in order of preference; then the best one
   double min_snr = 5;
   int min_baselines_per_antenna = 4;
-  double min_uv_lambda = 0, max_uv_lambda = 0;  // 0: no limit
+  double min_uv_lambda = 0, max_uv_lambda = 0;  // 0: no limit; minimum below 0: ChooseUvLimit decides
   double robust_k = 0;                          // > 0: one more pass with Cauchy weights at k σ
 
   double pre_phase_s = 60;         // interval of the phase solutions before B; 0: none
@@ -58,11 +59,13 @@ struct SolveResult {
   std::vector<SolutionSet> solutions;  // K, BP, G as asked for, referred to one antenna
   std::vector<KindReport> reports;     // one each
   std::size_t antennas_with_data = 0;
+  UvLimit uv;  // as it was applied
 };
 
 // `model`: Stokes I [time][baseline][channel] in Jy. Throws Error{kBadInput} when the data are not phased, corrected
-// already, or the model is zero or of another shape; Error{kNumeric} when a kind has no usable solution at all (all
-// data flagged, no signal) or the model does not describe the data: nothing is ever replaced by a default.
+// already, the model is zero or of another shape, or the uv limits leave no baseline; Error{kNumeric} when a kind has
+// no usable solution at all (all data flagged, no signal) or the model does not describe the data: nothing is ever
+// replaced by a default.
 SolveResult SolveCalibration(const VisibilityBlock& block, ArrayView<const Visibility, 3> model,
                              const SolveParams& params, const RunContext& context);
 

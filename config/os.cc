@@ -196,6 +196,30 @@ Os& RealOs() {
   return os;
 }
 
+bool Exists(const fs::path& path) {
+  std::error_code error;
+  const bool exists = fs::exists(path, error);
+  if (error) Fail(path, "cannot be looked at", error.value());
+  return exists;
+}
+
+bool IsDirectory(const fs::path& path) {
+  std::error_code error;
+  const bool is_directory = fs::is_directory(path, error);
+  if (error && error != std::errc::no_such_file_or_directory) Fail(path, "cannot be looked at", error.value());
+  return is_directory;
+}
+
+std::vector<fs::path> Entries(const fs::path& directory) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    entries.push_back(at->path());
+  }
+  if (error) Fail(directory, "cannot list", error.value());
+  return entries;
+}
+
 bool SameFileSystem(const fs::path& a, const fs::path& b) {
   struct stat info_a {
   }, info_b{};
@@ -231,20 +255,20 @@ void WriteFileAtomically(Os& os, const fs::path& path, std::string_view text) {
 }
 
 void SyncTree(Os& os, const fs::path& path) {
-  if (!fs::is_directory(path)) return os.SyncFile(path);
-  for (const auto& entry : fs::directory_iterator(path)) SyncTree(os, entry.path());
+  if (!IsDirectory(path)) return os.SyncFile(path);
+  for (const fs::path& entry : Entries(path)) SyncTree(os, entry);
   os.SyncDirectory(path);
 }
 
 void CopyTree(Os& os, const fs::path& from, const fs::path& to) {
-  if (!fs::is_directory(from)) return os.CopyFile(from, to);
+  if (!IsDirectory(from)) return os.CopyFile(from, to);
   os.CreateDirectories(to);
-  for (const auto& entry : fs::directory_iterator(from)) CopyTree(os, entry.path(), to / entry.path().filename());
+  for (const fs::path& entry : Entries(from)) CopyTree(os, entry, to / entry.filename());
 }
 
 void Publish(Os& os, const fs::path& staged, const fs::path& final_path, const PublishOptions& options) {
   const fs::path parent = final_path.parent_path().empty() ? fs::path(".") : final_path.parent_path();
-  if (fs::exists(final_path)) throw Error(ErrorKind::kUsage, kStage, final_path.string(), "exists already");
+  if (Exists(final_path)) throw Error(ErrorKind::kUsage, kStage, final_path.string(), "exists already");
   os.CreateDirectories(parent);
   if (SameFileSystem(staged, parent)) {
     if (options.durable) SyncTree(os, staged);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace contimg {
 
@@ -56,6 +57,12 @@ class Os {
 Os& RealOs();
 // `os`, or the real one when null.
 inline Os& OsOr(Os* os) { return os != nullptr ? *os : RealOs(); }
+
+// What std::filesystem says, with failures as Error like those of Os: a name that cannot be looked at (an I/O error, no
+// permission) is not one that does not exist.
+bool Exists(const std::filesystem::path& path);
+bool IsDirectory(const std::filesystem::path& path);  // false when there is nothing
+std::vector<std::filesystem::path> Entries(const std::filesystem::path& directory);
 
 // Helpers made of the calls above.
 

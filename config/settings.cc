@@ -170,7 +170,9 @@ void SetFromText(Settings& settings, const SettingInfo& info, std::string_view t
     case SettingType::kChoice: {
       const auto words = SplitWords(info.words);
       if (std::find(words.begin(), words.end(), text) == words.end()) {
-        throw Refuse(info, text, source, fmt::format("one of {}", fmt::join(words, ", ")));
+        throw Refuse(info, text, source,
+                     words.size() == 1 ? fmt::format("{}, as nothing else is available yet", words.front())
+                                       : fmt::format("one of {}", fmt::join(words, ", ")));
       }
       Field<std::string>(settings, info) = std::string(text);
       return;
@@ -199,6 +201,45 @@ std::string ToText(const Settings& settings, const SettingInfo& info) {
   return Field<std::string>(settings, info);
 }
 
+void FollowDefaults(Settings& s, const std::function<bool(std::string_view key)>& is_set) {
+  // `follower` = `value` when `leader` was set and it was not.
+  const auto follow = [&](std::string_view leader, std::string_view follower, auto& field, auto value) {
+    if (is_set(leader) && !is_set(follower)) field = value;
+  };
+  follow("ingest.expected_subbands", "ingest.min_subbands", s.ingest.min_subbands, s.ingest.expected_subbands);
+  follow("queue.lease_s", "queue.heartbeat_s", s.queue.heartbeat_s, std::min(s.queue.heartbeat_s, s.queue.lease_s / 3));
+  follow("queue.heartbeat_s", "queue.lease_s", s.queue.lease_s, std::max(s.queue.lease_s, 3 * s.queue.heartbeat_s));
+  follow("queue.backoff_limit_s", "queue.backoff_first_s", s.queue.backoff_first_s,
+         std::min(s.queue.backoff_first_s, s.queue.backoff_limit_s));
+  follow("queue.backoff_first_s", "queue.backoff_limit_s", s.queue.backoff_limit_s,
+         std::max(s.queue.backoff_limit_s, s.queue.backoff_first_s));
+  follow("disk.warn_free_bytes", "disk.critical_free_bytes", s.disk.critical_free_bytes,
+         std::min(s.disk.critical_free_bytes, s.disk.warn_free_bytes));
+  follow("disk.critical_free_bytes", "disk.warn_free_bytes", s.disk.warn_free_bytes,
+         std::max(s.disk.warn_free_bytes, s.disk.critical_free_bytes));
+  follow("disk.warn_used_fraction", "disk.critical_used_fraction", s.disk.critical_used_fraction,
+         std::max(s.disk.critical_used_fraction, s.disk.warn_used_fraction));
+  follow("disk.critical_used_fraction", "disk.warn_used_fraction", s.disk.warn_used_fraction,
+         std::min(s.disk.warn_used_fraction, s.disk.critical_used_fraction));
+  follow("disk.staging_warn_used_fraction", "disk.staging_critical_used_fraction",
+         s.disk.staging_critical_used_fraction,
+         std::max(s.disk.staging_critical_used_fraction, s.disk.staging_warn_used_fraction));
+  follow("disk.staging_critical_used_fraction", "disk.staging_warn_used_fraction", s.disk.staging_warn_used_fraction,
+         std::min(s.disk.staging_warn_used_fraction, s.disk.staging_critical_used_fraction));
+}
+
+std::string WithdrawnBecause(std::string_view name) {
+  std::string word(name);
+  for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (word.rfind("contimg_", 0) == 0) word.erase(0, 8);
+  for (const std::string_view section : {"retention"}) {
+    if (word.compare(0, section.size(), section) != 0) continue;
+    if (word.size() > section.size() && word[section.size()] != '.' && word[section.size()] != '_') continue;
+    return "is not available yet: nothing is removed by age; make room by hand and take the setting out";
+  }
+  return "";
+}
+
 void CheckRules(const Settings& s) {
   Require(s.ingest.min_subbands <= s.ingest.expected_subbands, "ingest.min_subbands",
           fmt::format("is {}, which is more than ingest.expected_subbands ({})", s.ingest.min_subbands,
@@ -209,10 +250,15 @@ void CheckRules(const Settings& s) {
   Require(s.queue.backoff_first_s <= s.queue.backoff_limit_s, "queue.backoff_first_s",
           fmt::format("is {} s, which is more than queue.backoff_limit_s ({} s)", s.queue.backoff_first_s,
                       s.queue.backoff_limit_s));
-  Require(s.disk.critical_free_bytes <= s.disk.warn_free_bytes, "disk.critical_free_bytes",
+  Require(s.image.max_uv_lambda == 0 || s.image.min_uv_lambda < s.image.max_uv_lambda, "image.min_uv_lambda",
+          fmt::format("is {}, which must be below image.max_uv_lambda ({}), or no baseline is left",
+                      s.image.min_uv_lambda, s.image.max_uv_lambda));
+  Require(s.disk.warn_free_bytes == 0 || s.disk.critical_free_bytes <= s.disk.warn_free_bytes,
+          "disk.critical_free_bytes",
           fmt::format("is {} B, which is more than disk.warn_free_bytes ({} B)", s.disk.critical_free_bytes,
                       s.disk.warn_free_bytes));
-  Require(s.disk.warn_used_fraction <= s.disk.critical_used_fraction, "disk.warn_used_fraction",
+  Require(s.disk.critical_used_fraction == 0 || s.disk.warn_used_fraction <= s.disk.critical_used_fraction,
+          "disk.warn_used_fraction",
           fmt::format("is {}, which is more than disk.critical_used_fraction ({})", s.disk.warn_used_fraction,
                       s.disk.critical_used_fraction));
   Require(s.disk.staging_warn_used_fraction <= s.disk.staging_critical_used_fraction, "disk.staging_warn_used_fraction",

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -63,6 +64,14 @@ void SetFromText(Settings& settings, const SettingInfo& info, std::string_view t
 // The value in its canonical spelling: a bare number in the declared unit (shortest form that reads back exactly),
 // true/false, or the text.
 std::string ToText(const Settings& settings, const SettingInfo& info);
+
+// Defaults that depend on another setting: where one of a pair was set and the other was not, the other follows, so
+// that a default alone never breaks a rule (expected_subbands = 4 makes min_subbands 4). `is_set` says of a key whether
+// somebody gave it a value; those are left alone. Call it before CheckRules.
+void FollowDefaults(Settings& settings, const std::function<bool(std::string_view key)>& is_set);
+// Why `name` ("retention.ms_days", "retention", "CONTIMG_RETENTION_MS_DAYS"), which earlier versions took and ignored,
+// is no setting; empty for all other names.
+std::string WithdrawnBecause(std::string_view name);
 
 // Rules between settings (min_subbands ≤ expected_subbands…). Throws Error{kUsage} on the first that is broken.
 void CheckRules(const Settings& settings);

@@ -35,6 +35,9 @@ std::vector<std::string> Variables() {
 
 const SettingInfo& FindOrRefuse(const std::string& key, std::string_view source) {
   if (const SettingInfo* info = FindSetting(key)) return *info;
+  if (const std::string why = WithdrawnBecause(key); !why.empty()) {
+    throw Error(ErrorKind::kUsage, kStage, key, fmt::format("{} ({})", why, source));
+  }
   throw Error(ErrorKind::kUsage, kStage, key, fmt::format("is no setting ({}){}", source, Suggestion(key, Keys())));
 }
 
@@ -63,6 +66,10 @@ class Loader {
     for (const auto& [section, help] : AllSections()) sections.emplace_back(section);
     for (const auto& [section, node] : root) {
       const std::string name(section.str());
+      if (const std::string why = WithdrawnBecause(name); !why.empty()) {
+        throw Error(ErrorKind::kUsage, kStage, fmt::format("[{}]", name),
+                    fmt::format("{} ({})", why, Place(path, node)));
+      }
       if (std::find(sections.begin(), sections.end(), name) == sections.end()) {
         throw Error(ErrorKind::kUsage, kStage, fmt::format("[{}]", name),
                     fmt::format("is no section of settings ({}){}", Place(path, node), Suggestion(name, sections)));
@@ -84,6 +91,8 @@ class Loader {
       }
       if (info != nullptr) {
         Set(*info, value, SettingOrigin::kEnvironment, name);
+      } else if (const std::string why = WithdrawnBecause(name); !why.empty()) {
+        throw Error(ErrorKind::kUsage, kStage, name, why + " (environment variable)");
       } else if (HasSectionPrefix(name)) {
         throw Error(ErrorKind::kUsage, kStage, name,
                     "is no setting (environment variable)" + Suggestion(name, Variables()));
@@ -104,6 +113,17 @@ class Loader {
   }
 
   LoadedSettings Take() {
+    const Settings before = loaded_.values;
+    FollowDefaults(loaded_.values, [this](std::string_view key) {
+      const SettingInfo* info = FindSetting(key);
+      return info != nullptr &&
+             loaded_.origins[static_cast<std::size_t>(info - AllSettings().data())].kind != SettingOrigin::kDefault;
+    });
+    for (std::size_t i = 0; i < AllSettings().size(); ++i) {
+      const SettingInfo& info = AllSettings()[i];
+      if (ToText(before, info) != ToText(loaded_.values, info))
+        loaded_.origins[i].source = "default, following another";
+    }
     CheckRules(loaded_.values);
     return std::move(loaded_);
   }
@@ -145,16 +165,23 @@ class Loader {
 
 void RequireUsable(const fs::path& directory, int mode, const char* what) {
   std::error_code error;
-  fs::create_directories(directory, error);
-  if (error) {
-    throw Error(ErrorKind::kIo, kStage, directory.string(),
-                fmt::format("the directory does not exist and cannot be made: {}", error.message()));
-  }
-  if (!fs::is_directory(directory)) {
+  if (!fs::is_directory(directory, error)) {
     throw Error(ErrorKind::kIo, kStage, directory.string(), "expected a directory, found something else");
   }
   if (::access(directory.c_str(), mode) != 0) {
     throw SystemError(kStage, directory.string(), fmt::format("the directory is not {}", what), errno);
+  }
+}
+
+// Calls `use` for every standing directory with the access it needs.
+template <class Use>
+void ForStandingDirectories(const DirectoryRoots& roots, const Use& use) {
+  for (const fs::path& directory : ProductPaths(roots).StandingDirectories()) {
+    if (directory == roots.input) {
+      use(directory, R_OK | X_OK, "readable");
+    } else {
+      use(directory, W_OK | X_OK, "writable");
+    }
   }
 }
 
@@ -197,7 +224,7 @@ LoadedSettings LoadSettings(const SettingsSources& sources) {
   return loader.Take();
 }
 
-void ValidatePaths(const Settings& settings) {
+void CheckPaths(const Settings& settings) {
   const DirectoryRoots roots = Roots(settings);
   const std::pair<const char*, const fs::path*> named[] = {
       {"CONTIMG_SCRATCH_DIR", &roots.scratch}, {"CONTIMG_STATE_DIR", &roots.state},
@@ -213,13 +240,29 @@ void ValidatePaths(const Settings& settings) {
                   fmt::format("expected an absolute path, found '{}'", path->string()));
     }
   }
-  for (const fs::path& directory : ProductPaths(roots).StandingDirectories()) {
-    if (directory == roots.input) {
-      RequireUsable(directory, R_OK | X_OK, "readable");
-    } else {
-      RequireUsable(directory, W_OK | X_OK, "writable");
+  ForStandingDirectories(roots, [](const fs::path& directory, int mode, const char* what) {
+    std::error_code error;
+    if (fs::exists(directory, error)) return RequireUsable(directory, mode, what);
+    fs::path above = directory.parent_path();
+    while (!fs::exists(above, error) && above != above.parent_path()) above = above.parent_path();
+    if (!fs::is_directory(above, error) || ::access(above.c_str(), W_OK | X_OK) != 0) {
+      throw Error(ErrorKind::kIo, kStage, directory.string(),
+                  fmt::format("the directory does not exist and cannot be made in {}", above.string()));
     }
-  }
+  });
+}
+
+void MakeDirectories(const Settings& settings) {
+  CheckPaths(settings);
+  ForStandingDirectories(Roots(settings), [](const fs::path& directory, int mode, const char* what) {
+    std::error_code error;
+    fs::create_directories(directory, error);
+    if (error) {
+      throw Error(ErrorKind::kIo, kStage, directory.string(),
+                  fmt::format("the directory does not exist and cannot be made: {}", error.message()));
+    }
+    RequireUsable(directory, mode, what);
+  });
 }
 
 }  // namespace contimg

@@ -86,6 +86,25 @@ UtcTime UtcTime::FromIso8601(std::string_view text) {
   return FromUnix(static_cast<double>(days * 86400 + hour * 3600 + minute * 60 + second)) + fraction;
 }
 
+UtcTime UtcTime::FromPerson(std::string_view what, std::string_view text, UtcTime now) {
+  if (text == "now") return now;
+  const double midnight = std::floor(now.mjd());
+  if (text == "today") return FromMjd(midnight);
+  if (text == "yesterday") return FromMjd(midnight - 1);
+  std::string form(text);
+  if (form.size() > 10 && form[10] == ' ') form[10] = 'T';
+  if (form.size() == 10) form += "T00:00:00";
+  if (form.size() == 16 || (form.size() == 17 && form.back() == 'Z')) form.insert(16, ":00");
+  try {
+    return FromIso8601(form);
+  } catch (const Error&) {
+    throw Error(ErrorKind::kUsage, "config", std::string(what),
+                fmt::format("expected a time (UTC) like 2025-10-13T13:28:03, a day like 2025-10-13, or one of now, "
+                            "today, yesterday; found '{}'",
+                            text));
+  }
+}
+
 UtcTime UtcTime::Now() {
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   return FromUnix(std::chrono::duration<double>(since_epoch).count());

@@ -25,6 +25,12 @@ class UtcTime {
   static UtcTime FromUnix(double s) { return UtcTime(s + kMjdOfUnixEpoch * kSecondsPerDay); }
   // "2025-10-13T13:28:03" with optional ".fff" and "Z". Throws Error{kBadInput} on anything else.
   static UtcTime FromIso8601(std::string_view text);
+  // A time that a person gave (an option, a parameter of a request), in UTC: "2025-10-13T13:28:03" (also with a blank
+  // for the T, without seconds, with a fraction, with a Z), a day "2025-10-13" (its midnight), or one of the words
+  // "now", "today", "yesterday" (midnights of the days about `now`). Throws Error{kUsage} that names `what` and these
+  // forms.
+  static UtcTime FromPerson(std::string_view what, std::string_view text, UtcTime now);
+  static UtcTime FromPerson(std::string_view what, std::string_view text) { return FromPerson(what, text, Now()); }
   // The system's clock.
   static UtcTime Now();
 
@@ -33,6 +39,8 @@ class UtcTime {
   double unix_s() const { return mjd_s_ - kMjdOfUnixEpoch * kSecondsPerDay; }
   // "2025-10-13T13:28:03", rounded to the nearest second, or with `decimals` digits of a second.
   std::string Iso8601(int decimals = 0) const;
+  // The same with a Z behind it: how a time is shown to people and written into JSON.
+  std::string Stamp(int decimals = 0) const { return Iso8601(decimals) + "Z"; }
   // "2025-10-13": the day of Iso8601().
   std::string Date() const { return Iso8601().substr(0, 10); }
 

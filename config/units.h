@@ -17,8 +17,6 @@ class Angle {
   static constexpr Angle Degrees(double v) { return Angle(v * (kPi / 180)); }
   static constexpr Angle Arcsec(double v) { return Angle(v * (kPi / 648000)); }
   static constexpr Angle Hours(double v) { return Angle(v * (kPi / 12)); }
-  // "12.5deg", "3arcsec", "2.1arcmin", "0.1rad", "5h"; a bare number is in degrees. Throws Error{kBadInput} otherwise.
-  static Angle Parse(std::string_view text);
 
   constexpr double rad() const { return rad_; }
   constexpr double deg() const { return rad_ * (180 / kPi); }
@@ -48,5 +46,13 @@ Angle Separation(const SkyDirection& a, const SkyDirection& b);
 // The same angle in [0, 2π) and in [−π, π).
 Angle WrapPositive(Angle a);
 Angle WrapSigned(Angle a);
+
+// The unit in which a small angle is said to a person: arcsec from 1 arcsec on, mas from 1 mas on, else uas.
+struct SmallAngleUnit {
+  const char* name;
+  double arcsec;  // of one
+  double Of(Angle a) const { return a.arcsec() / arcsec; }
+};
+SmallAngleUnit UnitFor(Angle size);
 
 }  // namespace contimg

@@ -58,6 +58,8 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
   tile.block = std::move(input.block);
   VisibilityBlock& block = *tile.block;
   report.read = input.report;
+  report.phases = input.phases;
+  report.files = inputs.size();
   report.read_s = watch.Lap();
   report.group_id = block.group_id;
   report.start_mjd_s = block.time_mjd_s.front() - block.integration_s.front() / 2;
@@ -69,6 +71,23 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
   }
   if (report.read.non_finite > 0) {
     report.warnings.push_back(fmt::format("{} samples were not finite: flagged", report.read.non_finite));
+  }
+  if (report.read.zero > 0) {
+    report.warnings.push_back(
+        fmt::format("{} samples were exactly 0, as storage that was never written: flagged", report.read.zero));
+  }
+  if (report.subbands.size() != report.files) {
+    report.warnings.push_back(fmt::format(
+        "{} of {} files have no subband number (expected names like 2025-10-13T13:28:03_sb04.hdf5, or frequencies that "
+        "fill a subband of the DSA-110): missing subbands cannot be told; rename the files if that matters",
+        report.files - report.subbands.size(), report.files));
+  }
+  if (block.phase_state == PhaseState::kSidereal && block.pointing.kind == Pointing::Kind::kDrift) {
+    report.warnings.push_back(
+        "a drift scan that another program phased to the sky: pyuvdata takes the correlator's files for unprojected, "
+        "and "
+        "data that its UVData.phase made of them are wrong; if sources are missing, convert the correlator's own "
+        "files");
   }
   for (const std::string& warning : report.warnings) context.reporter->Warn("convert", warning);
 

@@ -36,7 +36,9 @@ struct ConvertReport {
   std::size_t n_rows = 0;
   std::uint64_t input_bytes = 0;
   std::uint64_t output_bytes = 0;
-  std::vector<int> subbands;          // present, ascending
+  std::size_t files = 0;
+  std::string phases;                 // what the input is phased to, for a person
+  std::vector<int> subbands;          // present, ascending; fewer than files when some have no number
   std::vector<int> missing_subbands;  // of 0 … expected − 1
   ingest::ReadReport read;
   PhaseCentre centre;

@@ -6,9 +6,12 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "config/error.h"
+#include "config/quantity.h"
 #include "config/units.h"
 
 namespace contimg::convert {
@@ -32,13 +35,14 @@ Vector3 MultiplyTransposed(const std::array<std::array<double, 3>, 3>& m, const 
           m[0][2] * v[0] + m[1][2] * v[1] + m[2][2] * v[2]};
 }
 
-double ColumnsToNumber(const std::string& line, std::size_t first, std::size_t count) {
-  if (line.size() < first + count) return NAN;
-  try {
-    return std::stod(line.substr(first, count));
-  } catch (const std::exception&) {
-    return NAN;
-  }
+// The number in `count` columns from `first` on: NaN where they are blank or beyond the line's end, nothing where they
+// hold anything else.
+std::optional<double> ColumnsToNumber(const std::string& line, std::size_t first, std::size_t count) {
+  std::string_view text = std::string_view(line).substr(std::min(first, line.size()), count);
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\r')) text.remove_suffix(1);
+  if (text.empty()) return NAN;
+  return ParseQuantity(text, "");
 }
 
 }  // namespace
@@ -49,16 +53,33 @@ EarthOrientationTable EarthOrientationTable::Load(const std::filesystem::path& p
   EarthOrientationTable table;
   table.path_ = path;
   std::string line;
-  while (std::getline(file, line)) {
+  bool ended = false;
+  const auto bad = [&](std::size_t number, const std::string& message) {
+    return Error(ErrorKind::kBadInput, "convert", path.string(),
+                 "line " + std::to_string(number) + " " + message + "; fetch finals2000A from the IERS again");
+  };
+  for (std::size_t number = 1; std::getline(file, line); ++number) {
     // Bulletin A columns, counted from 0: MJD 7–14, x 18–26 arcsec, y 37–45 arcsec, UT1−UTC 58–67 s.
-    const double mjd = ColumnsToNumber(line, 7, 8), x = ColumnsToNumber(line, 18, 9), y = ColumnsToNumber(line, 37, 9),
-                 dut1 = ColumnsToNumber(line, 58, 10);
-    if (std::isnan(mjd) || std::isnan(x) || std::isnan(y) || std::isnan(dut1)) continue;  // days beyond the prediction
-    if (!table.mjd_.empty() && mjd <= table.mjd_.back()) {
-      throw Error(ErrorKind::kBadInput, "convert", path.string(), "expected ascending days in the finals2000A table");
+    const auto mjd = ColumnsToNumber(line, 7, 8), x = ColumnsToNumber(line, 18, 9), y = ColumnsToNumber(line, 37, 9),
+               dut1 = ColumnsToNumber(line, 58, 10);
+    if (!mjd || !x || !y || !dut1) throw bad(number, "is no line of a finals2000A table");
+    if (std::isnan(*mjd) && std::isnan(*x)) continue;  // an empty line
+    if (std::isnan(*x) && std::isnan(*y) && std::isnan(*dut1)) {
+      ended = true;  // days beyond the prediction
+      continue;
     }
-    table.mjd_.push_back(mjd);
-    table.rows_.push_back({dut1, Angle::Arcsec(x).rad(), Angle::Arcsec(y).rad()});
+    constexpr double kLargestTurnS = 1.0, kLargestPoleArcsec = 2.0;  // leap seconds keep the first, nature the second
+    if (std::isnan(*mjd) || std::isnan(*x) || std::isnan(*y) || std::isnan(*dut1)) {
+      throw bad(number, "has a number missing");
+    }
+    if (ended) throw bad(number, "follows days without numbers");
+    if (std::abs(*dut1) > kLargestTurnS || std::abs(*x) > kLargestPoleArcsec || std::abs(*y) > kLargestPoleArcsec) {
+      throw bad(number, "has values that the Earth does not reach (UT1-UTC in s, polar motion in arcsec)");
+    }
+    if (!table.mjd_.empty() && *mjd <= table.mjd_.back()) throw bad(number, "is not later than the line before it");
+    if (!table.mjd_.empty() && *mjd > table.mjd_.back() + 1.5) throw bad(number, "leaves out days");
+    table.mjd_.push_back(*mjd);
+    table.rows_.push_back({*dut1, Angle::Arcsec(*x).rad(), Angle::Arcsec(*y).rad()});
   }
   if (table.mjd_.size() < 2) {
     throw Error(ErrorKind::kBadInput, "convert", path.string(),
@@ -72,7 +93,9 @@ EarthOrientation EarthOrientationTable::At(UtcTime time) const {
   const double mjd = time.mjd();
   if (mjd < mjd_.front() || mjd > mjd_.back()) {
     throw Error(ErrorKind::kBadInput, "convert", path_.string(),
-                "the Earth orientation table ends before or begins after " + time.Iso8601());
+                "the Earth orientation table covers " + UtcTime::FromMjd(mjd_.front()).Iso8601() + " to " +
+                    UtcTime::FromMjd(mjd_.back()).Iso8601() + ", the data are of " + time.Iso8601() +
+                    ": fetch a newer finals2000A from the IERS");
   }
   const auto above = std::upper_bound(mjd_.begin(), mjd_.end() - 1, mjd);
   const std::size_t i = static_cast<std::size_t>(std::max<std::ptrdiff_t>(above - mjd_.begin() - 1, 0));
@@ -124,9 +147,9 @@ Vector3 SkyFrame::ItrfOfIcrs(double ra_rad, double dec_rad) const {
   return ItrfOfCirs(ra_cirs, dec_cirs);
 }
 
-Vector3 SkyFrame::ItrfOfMeridian(double longitude_rad, double app_dec_rad) const {
-  const double c = std::cos(app_dec_rad);
-  return Multiply(tirs_to_itrf_, {c * std::cos(longitude_rad), c * std::sin(longitude_rad), std::sin(app_dec_rad)});
+Vector3 SkyFrame::ItrfOfPlace(double longitude_rad, const ApparentPlace& place) const {
+  const double c = std::cos(place.dec_rad), meridian = longitude_rad - place.hour_angle_rad;
+  return Multiply(tirs_to_itrf_, {c * std::cos(meridian), c * std::sin(meridian), std::sin(place.dec_rad)});
 }
 
 PhaseCentre SkyFrame::IcrsOfItrf(const Vector3& direction) const {

@@ -37,6 +37,9 @@ class EarthOrientationTable {
   static EarthOrientationTable Load(const std::filesystem::path& path);
 
   bool empty() const { return mjd_.empty(); }
+  // The first and last moment of a table that is not empty.
+  UtcTime First() const { return UtcTime::FromMjd(mjd_.front()); }
+  UtcTime Last() const { return UtcTime::FromMjd(mjd_.back()); }
   // Linear interpolation between days. Throws Error{kBadInput} for a time outside a non-empty table.
   EarthOrientation At(UtcTime time) const;
 
@@ -61,7 +64,11 @@ class SkyFrame {
   Vector3 ItrfOfIcrs(double ra_rad, double dec_rad) const;
   // Unit vector, ITRF axes, towards hour angle 0 of the meridian of `longitude_rad` (east positive) and apparent
   // declination `app_dec_rad`.
-  Vector3 ItrfOfMeridian(double longitude_rad, double app_dec_rad) const;
+  Vector3 ItrfOfMeridian(double longitude_rad, double app_dec_rad) const {
+    return ItrfOfPlace(longitude_rad, {0, app_dec_rad});
+  }
+  // The same for any hour angle.
+  Vector3 ItrfOfPlace(double longitude_rad, const ApparentPlace& place) const;
   // The ICRS direction whose apparent place is that vector.
   PhaseCentre IcrsOfItrf(const Vector3& direction) const;
 

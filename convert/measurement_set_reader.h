@@ -14,7 +14,10 @@ namespace contimg::convert {
 
 struct MeasurementSetField {
   std::string name;
-  PhaseCentre centre;  // ICRS
+  PhaseCentre centre;    // ICRS
+  std::string frame;     // in which PHASE_DIR is given: J2000, ICRS, B1950, ...
+  double north_rad = 0;  // position angle, from ICRS north, of that frame's north: the direction of its v
+  std::string refusal;   // why the field's data cannot be read; empty: they can
 };
 
 struct MeasurementSetWindow {
@@ -46,14 +49,20 @@ struct MeasurementSetSelection {
 // Throws Error{kIo} when the path does not exist or cannot be opened, Error{kBadInput} when it is no Measurement Set.
 MeasurementSetInfo DescribeMeasurementSet(const std::filesystem::path& path);
 
+// The axes and metadata of the selected data alone: no visibilities, flags and weights. Throws what ReadMeasurementSet
+// throws.
+std::unique_ptr<VisibilityBlock> ReadMeasurementSetAxes(const std::filesystem::path& path,
+                                                        const MeasurementSetSelection& selection);
+
 // The selected data as one block: kPhased, frequencies ascending, antenna1 <= antenna2 (rows stored the other way round
 // are conjugated and their cross hands exchanged). Rows that a (time, baseline, window) lacks are flagged with weight 0
 // and marked `absent`. FLAG_ROW counts as FLAG. Weights that are not above 0 or no numbers become 0. data_state follows
-// the column.
+// the column. The pointing is the record CONTIMG's, POINTING's or FIELD's, or unknown
+// (docs/formats/measurement-set.md). uvw of a centre in B1950, GALACTIC, SUPERGAL or ECLIPTIC are turned to ICRS north.
 // Throws Error{kBadInput} when a column or subtable that is needed is absent or damaged, the selection is empty or
-// ambiguous, the windows do not form one frequency axis, two rows are of one sample, rows of one time differ in length
-// or in feed, or so few rows exist that the block would be nearly empty and large. Error{kBusy} when the set was
-// changed meanwhile.
+// ambiguous, the windows do not form one frequency axis, the phase centre moves or has another frame, two rows are of
+// one sample, rows of one time differ in length or in feed, or so few rows exist that the block would be nearly empty
+// and large. Error{kBusy} when the set was changed meanwhile.
 std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path& path,
                                                     const MeasurementSetSelection& selection,
                                                     const RunContext& context);

@@ -6,7 +6,23 @@
 
 namespace contimg::convert {
 
+namespace {
+
+// The direction, in ITRF, that the input is phased to at `time`.
+Vector3 PhaseDirection(const VisibilityBlock& block, std::size_t time, const SkyFrame& frame) {
+  if (block.phase_state == PhaseState::kMeridian) {
+    return frame.ItrfOfMeridian(block.site.longitude_rad, block.app_dec_rad);
+  }
+  // Where the writer says that its centre stood is what it used; its astronomy (diurnal aberration, UT1) does not
+  // matter.
+  if (!block.fringe_place.empty()) return frame.ItrfOfPlace(block.site.longitude_rad, block.fringe_place[time]);
+  return frame.ItrfOfIcrs(block.phase_centre.ra_rad, block.phase_centre.dec_rad);
+}
+
+}  // namespace
+
 PhaseCentre TileCentre(const VisibilityBlock& block, const EarthOrientationTable& orientation) {
+  if (block.phase_state == PhaseState::kSidereal) return block.phase_centre;
   const UtcTime middle = UtcTime::FromMjdSeconds((block.time_mjd_s.front() + block.time_mjd_s.back()) / 2);
   const SkyFrame frame(middle, orientation.At(middle));
   return frame.IcrsOfItrf(frame.ItrfOfMeridian(block.site.longitude_rad, block.app_dec_rad));
@@ -14,7 +30,7 @@ PhaseCentre TileCentre(const VisibilityBlock& block, const EarthOrientationTable
 
 PhasePlan::PhasePlan(const VisibilityBlock& block, const PhaseCentre& centre, const EarthOrientationTable& orientation)
     : centre_(centre), n_antennas_(block.antennas.size()) {
-  if (block.phase_state != PhaseState::kMeridian) {
+  if (block.phase_state == PhaseState::kPhased) {
     throw Error(ErrorKind::kBug, "convert", block.group_id, "the tile is already phased to a fixed centre");
   }
   // Positions relative to their mean: differences of 6e6 m vectors would cost 1e-9 m.
@@ -22,11 +38,11 @@ PhasePlan::PhasePlan(const VisibilityBlock& block, const PhaseCentre& centre, co
   for (const auto& p : block.antennas.positions_itrf_m) {
     for (std::size_t i = 0; i < 3; ++i) mean[i] += p[i] / static_cast<double>(n_antennas_);
   }
-  for (const double time_mjd_s : block.time_mjd_s) {
-    const UtcTime time = UtcTime::FromMjdSeconds(time_mjd_s);
+  for (std::size_t t = 0; t < block.n_times(); ++t) {
+    const UtcTime time = UtcTime::FromMjdSeconds(block.time_mjd_s[t]);
     const SkyFrame frame(time, orientation.At(time));
     const UvwAxes axes = AxesOfPhaseCentre(frame, centre);
-    const Vector3 s0 = frame.ItrfOfMeridian(block.site.longitude_rad, block.app_dec_rad);
+    const Vector3 s0 = PhaseDirection(block, t, frame);
     const Vector3 shift{axes.w[0] - s0[0], axes.w[1] - s0[1], axes.w[2] - s0[2]};
     for (const auto& p : block.antennas.positions_itrf_m) {
       const Vector3 relative{p[0] - mean[0], p[1] - mean[1], p[2] - mean[2]};

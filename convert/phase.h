@@ -1,4 +1,4 @@
-// From the correlator's moving phase centre to one ICRS centre: uvw and the rotation of the visibilities.
+// From the phase centre of the input to one ICRS centre: uvw and the rotation of the visibilities.
 #pragma once
 
 #include "config/run_context.h"
@@ -8,19 +8,20 @@
 namespace contimg::convert {
 
 // The tile's phase centre: the ICRS direction of hour angle 0 and the apparent declination at the middle of the tile
-// (the mean of the first and the last integration's middle).
+// (the mean of the first and the last integration's middle); of a tile that came phased to the sky, its own centre.
 PhaseCentre TileCentre(const VisibilityBlock& block, const EarthOrientationTable& orientation);
 
 // Everything needed to rotate and label one block, computed once: per time and antenna.
 class PhasePlan {
  public:
-  // `block` is kMeridian.
+  // `block` is kMeridian or kSidereal.
   PhasePlan(const VisibilityBlock& block, const PhaseCentre& centre, const EarthOrientationTable& orientation);
 
   const PhaseCentre& centre() const { return centre_; }
   // Rotates all channels and polarisations of `window` for one time in place and gives them the Measurement Set's
-  // sign: V ← conj(V · exp(−2πi ν b·(s1 − s0)/c)), with b = antenna2 − antenna1, s0 the meridian direction and s1 the
-  // centre's. Touches no other data of the block, so different (time, window) pairs may run at once.
+  // sign: V ← conj(V · exp(−2πi ν b·(s1 − s0)/c)), with b = antenna2 − antenna1, s0 the direction that the
+  // input is phased to (the meridian's, or where the writer's centre stood) and s1 the centre's. Touches no other data
+  // of the block, so different (time, window) pairs may run at once.
   void Rotate(VisibilityBlock& block, std::size_t time, const SpectralWindow& window) const;
   // Labels the block as phased: uvw, phase centre, state. Call after every (time, window) has been rotated.
   void Finish(VisibilityBlock& block) const;
@@ -34,7 +35,7 @@ class PhasePlan {
   std::vector<double> path_m_;  // [time][antenna]: position · (s1 − s0)
 };
 
-// Rotates the whole block to `centre` with `context.threads` threads: kMeridian → kPhased.
+// Rotates the whole block to `centre` with `context.threads` threads: kMeridian or kSidereal → kPhased.
 void PhaseBlock(VisibilityBlock& block, const PhaseCentre& centre, const EarthOrientationTable& orientation,
                 const RunContext& context);
 

@@ -38,11 +38,10 @@ std::vector<std::string> HistoryLines(const VisibilityBlock& block, const Conver
   if (!report.missing_subbands.empty()) {
     lines.push_back(fmt::format("missing subbands: {}", fmt::join(report.missing_subbands, ", ")));
   }
-  lines.push_back(
-      fmt::format("phase centre: ICRS RA {:.9f} deg, Dec {:.9f} deg (hour angle 0 and apparent declination "
-                  "{:.6f} deg at the middle of the tile)",
-                  Angle::Radians(block.phase_centre.ra_rad).deg(), Angle::Radians(block.phase_centre.dec_rad).deg(),
-                  Angle::Radians(block.app_dec_rad).deg()));
+  lines.push_back(fmt::format("phase centre: ICRS RA {:.9f} deg, Dec {:.9f} deg",
+                              Angle::Radians(block.phase_centre.ra_rad).deg(),
+                              Angle::Radians(block.phase_centre.dec_rad).deg()));
+  lines.push_back("input phases: " + report.phases);
   lines.push_back(fmt::format("array centre: latitude {:.7f} deg, longitude {:.7f} deg, height {:.2f} m, from {}",
                               Angle::Radians(block.site.latitude_rad).deg(),
                               Angle::Radians(block.site.longitude_rad).deg(), block.site.height_m, block.site.source));
@@ -50,9 +49,10 @@ std::vector<std::string> HistoryLines(const VisibilityBlock& block, const Conver
                       ? std::string("Earth orientation: UT1 = UTC, no polar motion")
                       : "Earth orientation: " + options.earth_orientation_file.string());
   lines.push_back(
-      fmt::format("samples: {}, not finite and flagged: {}, without data and flagged: {}, flagged in the "
-                  "input: {}",
-                  report.read.samples, report.read.non_finite, report.read.no_samples, report.read.flagged_in_file));
+      fmt::format("samples: {}, not finite and flagged: {}, without data and flagged: {}, exactly 0 and "
+                  "flagged: {}, flagged in the input: {}",
+                  report.read.samples, report.read.non_finite, report.read.no_samples, report.read.zero,
+                  report.read.flagged_in_file));
   if (!block.instrument.empty()) lines.push_back("instrument: " + block.instrument);
   if (!block.file_history.empty()) lines.push_back("input history: " + block.file_history);
   for (const std::string& keyword : block.extra_keywords) lines.push_back("input keyword: " + keyword);

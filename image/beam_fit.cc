@@ -13,6 +13,12 @@ namespace contimg::image {
 namespace {
 
 constexpr double kFwhmPerSigma = 2.3548200450309493;
+// A core of more than so many times the area of its Gaussian holds side lobes, not the main lobe alone.
+constexpr double kOneLobe = 2;
+// Side lobes above this are taken for parts of the main lobe where they touch it.
+constexpr double kQuiet = 0.25;
+// A fit that differs from the PSF by no more than this above half power has its width.
+constexpr double kGoodFit = 0.1;
 
 struct CorePixel {
   double x, y;  // pixels east (+) and north of the peak
@@ -146,27 +152,33 @@ double GaussianBeam::Value(double dl, double dm) const {
   return std::exp(-4 * std::log(2.0) * (a * a + b * b));
 }
 
-GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {
+namespace {
+
+// A fit at one level, when the core above it ends inside the PSF.
+struct LevelFit {
+  GaussianBeam beam;
+  double core_pixels = 0;
+  bool good = false;
+};
+
+LevelFit FitAbove(ArrayView<const float, 2> psf, double level, double cell_rad) {
   const auto half = static_cast<std::ptrdiff_t>(std::min(psf.shape(0), psf.shape(1)) / 2);
-  for (const double level : {0.1, 0.35, 0.5}) {
-    for (std::ptrdiff_t reach = 10;; reach *= 2) {
-      const std::vector<CorePixel> core = CoreAbove(psf, level, reach);
-      Quadratic shape{};
-      GaussianBeam beam;
-      const bool good = core.size() >= 5 && FitQuadratic(core, shape) && BeamOfQuadratic(shape, cell_rad, beam);
-      // The core must end inside the box.
-      double furthest = 0;
-      for (const CorePixel& c : core) furthest = std::max({furthest, std::abs(c.x), std::abs(c.y)});
-      if (furthest < static_cast<double>(std::min(reach, half - 1))) {
-        if (good && beam.minor_rad > 0.5 * cell_rad) return beam;
-        break;  // try a higher level
-      }
-      if (reach >= half) break;
-    }
+  LevelFit fit;
+  for (std::ptrdiff_t reach = 10;; reach *= 2) {
+    const std::vector<CorePixel> core = CoreAbove(psf, level, reach);
+    Quadratic shape{};
+    fit.good = core.size() >= 5 && FitQuadratic(core, shape) && BeamOfQuadratic(shape, cell_rad, fit.beam) &&
+               fit.beam.minor_rad > 0.5 * cell_rad;
+    fit.core_pixels = static_cast<double>(core.size());
+    // The core must end inside the box.
+    double furthest = 0;
+    for (const CorePixel& c : core) furthest = std::max({furthest, std::abs(c.x), std::abs(c.y)});
+    if (furthest < static_cast<double>(std::min(reach, half - 1))) return fit;
+    if (reach >= half) return {};
   }
-  throw Error(ErrorKind::kNumeric, "image", "psf",
-              "no Gaussian fits the core of the point-spread function: it must be a single peak several pixels wide");
 }
+
+}  // namespace
 
 PsfShape MeasurePsf(ArrayView<const float, 2> psf, const GaussianBeam& beam, double cell_rad) {
   constexpr double kFar = 1.5;
@@ -185,6 +197,25 @@ PsfShape MeasurePsf(ArrayView<const float, 2> psf, const GaussianBeam& beam, dou
     }
   }
   return shape;
+}
+
+GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {
+  // The main lobe down to its foot, when nothing else is that high.
+  const LevelFit whole = FitAbove(psf, 0.1, cell_rad);
+  if (whole.good) {
+    // The area of the fitted Gaussian above the level.
+    const double ellipse = whole.beam.AreaPixels(cell_rad) * std::log(10.0);
+    if (whole.core_pixels <= kOneLobe * ellipse && MeasurePsf(psf, whole.beam, cell_rad).sidelobe <= kQuiet) {
+      return whole.beam;
+    }
+  }
+  const LevelFit upper = FitAbove(psf, 0.35, cell_rad);
+  if (upper.good && MeasurePsf(psf, upper.beam, cell_rad).misfit <= kGoodFit) return upper.beam;
+  for (const LevelFit& fit : {FitAbove(psf, 0.5, cell_rad), upper, whole}) {
+    if (fit.good) return fit.beam;
+  }
+  throw Error(ErrorKind::kNumeric, "image", "psf",
+              "no Gaussian fits the core of the point-spread function: it must be a single peak several pixels wide");
 }
 
 }  // namespace contimg::image

@@ -51,6 +51,22 @@ void Canvas::Text(double x, double y, const std::string& text, double size, cons
   cairo_show_text(cairo_, text.c_str());
 }
 
+void Canvas::TextUpwards(double x, double y, const std::string& text, double size, const Colour& colour) {
+  cairo_save(cairo_);
+  cairo_translate(cairo_, x, y);
+  cairo_rotate(cairo_, -std::acos(-1.0) / 2);
+  Text(0, 0, text, size, colour, Align::kCentre);
+  cairo_restore(cairo_);
+}
+
+void Canvas::Circle(double x, double y, double radius, const Colour& colour, double width) {
+  Set(colour);
+  cairo_set_line_width(cairo_, width);
+  cairo_new_path(cairo_);
+  cairo_arc(cairo_, x, y, radius, 0, 2 * std::acos(-1.0));
+  cairo_stroke(cairo_);
+}
+
 void Canvas::Line(double x0, double y0, double x1, double y1, const Colour& colour, double width) {
   Set(colour);
   cairo_set_line_width(cairo_, width);

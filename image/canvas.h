@@ -36,6 +36,9 @@ class Canvas {
   // `y` is the baseline.
   void Text(double x, double y, const std::string& text, double size, const Colour& colour, Align align = Align::kLeft,
             bool bold = false);
+  // Upwards, centred on (x, y), which is on the baseline.
+  void TextUpwards(double x, double y, const std::string& text, double size, const Colour& colour);
+  void Circle(double x, double y, double radius, const Colour& colour, double width = 1);
   void Line(double x0, double y0, double x1, double y1, const Colour& colour, double width = 1);
   void Frame(const Box& box, const Colour& colour, double width = 1);
   void Fill(const Box& box, const Colour& colour);

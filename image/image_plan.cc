@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <limits>
+#include <system_error>
+#include <utility>
 
 #include "config/error.h"
 #include "config/parallel.h"
@@ -37,13 +40,30 @@ void CopySlices(const Buffer<T>& from, std::size_t row, std::size_t offset, std:
 
 }  // namespace
 
+void CheckImageSettings(const ImageSettings& settings) {
+  ParseScales(settings.scales_px);
+  PlainGeometry(settings);
+  if (settings.max_uv_lambda > 0 && settings.min_uv_lambda >= settings.max_uv_lambda) {
+    throw Error(ErrorKind::kUsage, kStage, "image.min_uv_lambda",
+                fmt::format("is {}, which leaves no baseline below image.max_uv_lambda ({})", settings.min_uv_lambda,
+                            settings.max_uv_lambda));
+  }
+  for (const auto& [key, file] :
+       {std::pair{"image.mask_file", settings.mask_file}, {"image.catalogue_file", settings.catalogue_file}}) {
+    std::error_code error;
+    if (!file.empty() && !std::filesystem::exists(file, error)) {
+      throw Error(ErrorKind::kUsage, kStage, key, "there is no file " + file);
+    }
+  }
+}
+
 std::vector<double> ParseScales(const std::string& text) {
   std::vector<double> scales;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find(',', at), text.size());
     double value = 0;
     const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, value);
-    if (error != std::errc() || stop != text.data() + end || value < 0 || value > 1000 ||
+    if (error != std::errc() || stop != text.data() + end || !(value >= 0 && value <= 1000) ||
         (!scales.empty() && value <= scales.back())) {
       throw Error(ErrorKind::kUsage, kStage, "image.scales_px",
                   "expected ascending numbers of pixels separated by commas, found '" + text + "'");
@@ -93,7 +113,7 @@ ImageGeometry PlainGeometry(const ImageSettings& settings) {
   g.cell_rad = Angle::Arcsec(settings.cell_arcsec).rad();
   const double corner = static_cast<double>(g.nx) / 2 * g.cell_rad;
   if (2 * corner * corner >= 1) {
-    throw Error(ErrorKind::kBadInput, kStage, "image.size",
+    throw Error(ErrorKind::kUsage, kStage, "image.size",
                 fmt::format("a field of {:.1f} degrees reaches beyond the horizon: fewer or smaller pixels are needed",
                             Angle::Radians(static_cast<double>(g.nx) * g.cell_rad).deg()));
   }
@@ -115,6 +135,42 @@ ImageGeometry SlantGeometry(const VisibilityBlock& block, const ImageGeometry& p
   slant.nx = grown(plain.nx, fit.a);
   slant.ny = grown(plain.ny, fit.b);
   return slant;
+}
+
+void CheckCells(const VisibilityBlock& block, const ImageSettings& settings) {
+  double longest_m = 0;
+  const auto flag = block.flag_view();
+  const auto used = [&](std::size_t t, std::size_t b) {
+    const std::uint8_t* row = &flag(t, b, 0, 0);
+    return std::find(row, row + block.n_channels() * block.n_pols(), std::uint8_t{0}) !=
+           row + block.n_channels() * block.n_pols();
+  };
+  for (std::size_t t = 0; t < block.n_times(); ++t) {
+    for (std::size_t b = 0; b < block.n_baselines(); ++b) {
+      const double length = std::hypot(block.uvw_view()(t, b, 0), block.uvw_view()(t, b, 1));
+      if (length > longest_m && used(t, b)) longest_m = length;
+    }
+  }
+  double longest = longest_m * block.frequency_hz.back() / kSpeedOfLight;
+  if (settings.max_uv_lambda > 0) longest = std::min(longest, settings.max_uv_lambda);
+  if (!(longest > 0) || !std::isfinite(longest)) return;  // said where rows and weights are looked at
+  const Angle fringe = Angle::Radians(1 / longest), cell = Angle::Arcsec(settings.cell_arcsec);
+  const double field_rad = static_cast<double>(settings.size) * cell.rad();
+  const SmallAngleUnit unit = UnitFor(fringe), cell_unit = UnitFor(cell);
+  if (cell.rad() > fringe.rad()) {
+    throw Error(ErrorKind::kBadInput, kStage, "image.cell_arcsec",
+                fmt::format("pixels of {:.4g} {} cannot show the fringes of {:.3g} {} that the longest baseline "
+                            "({:.3g} wavelengths) makes: set it to about {:.2g} {} (--cell), or use shorter baselines "
+                            "(--maxuv)",
+                            cell_unit.Of(cell), cell_unit.name, unit.Of(fringe), unit.name, longest,
+                            unit.Of(0.25 * fringe), unit.name));
+  }
+  if (fringe.rad() > field_rad) {
+    throw Error(ErrorKind::kBadInput, kStage, "image.cell_arcsec",
+                fmt::format("the longest baseline ({:.3g} wavelengths) has fringes of {:.3g} arcsec and the field is "
+                            "{:.3g} arcsec wide: set larger pixels, about {:.2g} arcsec (--cell)",
+                            longest, fringe.arcsec(), Angle::Radians(field_rad).arcsec(), 0.25 * fringe.arcsec()));
+  }
 }
 
 std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings) {

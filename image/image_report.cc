@@ -24,6 +24,13 @@ nlohmann::json ToJson(const ImageReport& report) {
                           {{"major_arcsec", Angle::Radians(report.beam.major_rad).arcsec()},
                            {"minor_arcsec", Angle::Radians(report.beam.minor_rad).arcsec()},
                            {"angle_deg", Angle::Radians(report.beam.angle_rad).deg()}}},
+                         {"primary_beam",
+                          {{"mode", ToString(report.primary_beam.mode)},
+                           {"pointing", convert::WordOf(report.primary_beam.pointing.kind)},
+                           {"source", report.primary_beam.pointing.source},
+                           {"dish_m", report.primary_beam.dish_diameter_m},
+                           {"description", report.primary_beam.description},
+                           {"warning", report.primary_beam.warning}}},
                          {"clean",
                           {{"stop", ToString(report.clean.stop)},
                            {"iterations", report.clean.iterations},
@@ -46,6 +53,7 @@ nlohmann::json ToJson(const ImageReport& report) {
                            {"products", report.timings.products_s},
                            {"quality", report.timings.quality_s},
                            {"total", report.timings.total_s}}}};
+  json["antennas_without_sky"] = report.antennas_without_sky;
   for (const BandFigures& band : report.bands) {
     json["bands"].push_back(
         {{"frequency_hz", band.frequency_hz}, {"bandwidth_hz", band.bandwidth_hz}, {"rms_jy", band.rms_jy}});

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "convert/tile_beam.h"
 #include "image/beam_fit.h"
 #include "image/clean.h"
 #include "image/image_quality.h"
@@ -41,13 +42,15 @@ struct SpectralIndex {
 struct ImageReport {
   std::vector<std::filesystem::path> products;
   GaussianBeam beam;
+  convert::TileBeam primary_beam;
   CleanReport clean;
   OperatorFigures figures;
   ImageQuality quality;
   double model_flux_jy = 0;
   double thermal_jy = 0;
-  std::vector<BandFigures> bands;      // empty without spectra
-  std::vector<SpectralIndex> spectra;  // brightest first
+  std::vector<BandFigures> bands;                 // empty without spectra
+  std::vector<SpectralIndex> spectra;             // brightest first
+  std::vector<std::string> antennas_without_sky;  // as the request names them
   ImageTimings timings;
 };
 

@@ -26,6 +26,7 @@
 #include "image/tile_response.h"
 #include "image/tile_summary.h"
 #include "image/varying_sources.h"
+#include "ingest/uv_limit.h"
 
 namespace contimg::image {
 namespace {
@@ -136,13 +137,14 @@ class ImageRun {
     RequireFinite(residual_, "dirty image");
     report_.beam = FitBeam(psf_.view(), slant_.cell_rad);
     report_.timings.dirty_s = watch.Lap();
-    Info(fmt::format("beam {:.2f} by {:.2f} arcsec, position angle {:.1f} deg",
-                     Angle::Radians(report_.beam.major_rad).arcsec(), Angle::Radians(report_.beam.minor_rad).arcsec(),
-                     Angle::Radians(report_.beam.angle_rad).deg()));
+    const SmallAngleUnit unit = UnitFor(Angle::Radians(report_.beam.minor_rad));
+    Info(fmt::format("beam {:.2f} by {:.2f} {}, position angle {:.1f} deg",
+                     unit.Of(Angle::Radians(report_.beam.major_rad)), unit.Of(Angle::Radians(report_.beam.minor_rad)),
+                     unit.name, Angle::Radians(report_.beam.angle_rad).deg()));
 
     shape_ = MeasurePsf(psf_.view(), report_.beam, slant_.cell_rad);
-    tile_ = SummariseTile(data(), {settings_.min_uv_lambda, settings_.max_uv_lambda}, 40000,
-                          request_.dead_antenna_fraction, context_.threads);
+    tile_ = SummariseTile(data(), {uv_.min_lambda, uv_.max_lambda}, 40000, request_.dead_antenna_fraction,
+                          context_.threads);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     MakeHeader(op);
     MakeInterpolator();
@@ -172,6 +174,7 @@ class ImageRun {
     if (!psf_only()) Assess(staged);
     report_.timings.quality_s = watch.Lap();
     report_.timings.total_s = total.Lap();
+    report_.antennas_without_sky = request_.antennas_without_sky;
     staged.WriteText("metrics.json", ToJson(report_).dump(2) + "\n");
     context_.CheckCancelled(kStage);
     if (request_.predict) PredictInto(op);
@@ -230,16 +233,33 @@ class ImageRun {
     settings.threads = context_.threads;
     settings.prepare_residual = all() && settings_.max_iterations > 0;
     WeightSettings weights = WeightingOf(settings_);
+    uv_ = ChooseUvLimit(data(), settings_.min_uv_lambda, settings_.max_uv_lambda);
+    weights.min_uv_lambda = uv_.min_lambda;
+    if (uv_.usual_left_out) {
+      Info(fmt::format("all baselines are used: too few are longer than the usual limit of {:g} wavelengths",
+                       kUsualMinUvLambda));
+    }
+    if (uv_.limits()) Info(Describe(uv_));
+    if (uv_.limits() && uv_.kept < 2) {
+      throw Error(ErrorKind::kBadInput, kStage, data().group_id,
+                  Describe(uv_) +
+                      ", expected several: change --minuv (image.min_uv_lambda) or --maxuv "
+                      "(image.max_uv_lambda); 0 is no limit");
+    }
     // Density cells follow the field asked for, not the margin of the slant grid.
     weights.density_padding *= static_cast<double>(plain_.nx) / static_cast<double>(slant_.nx);
     context_.CheckCancelled(kStage);
+    CheckCells(data(), settings_);
     response_.emplace(TileResponseInput{data(), settings_, request_.telescope, request_.orientation});
+    report_.primary_beam = response_->beam();
+    if (!report_.primary_beam.warning.empty()) context_.reporter->Warn(kStage, report_.primary_beam.warning);
     const VaryingSources outside = OutsideSources();
     BandOperators op(data(), spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_, weights,
                      settings, outside);
     if (op.n_used_baselines() < 2) {
       throw Error(ErrorKind::kBadInput, kStage, data().group_id,
-                  "expected several baselines with usable data, found one: no beam can be formed");
+                  "expected several baselines with usable data, found one: no beam can be formed" +
+                      (uv_.limits() ? "; " + Describe(uv_) : ""));
     }
     if (spectral() && op.n_bands() < static_cast<std::size_t>(settings_.spectral_channels)) {
       throw Error(ErrorKind::kBadInput, kStage, data().group_id,
@@ -247,10 +267,11 @@ class ImageRun {
                               settings_.spectral_channels, op.n_bands()));
     }
     report_.figures = op.figures();
-    Info(fmt::format("{} visibilities in {} nodes, {} {}, {} by {} pixels of {:.3g} arcsec", report_.figures.n_used,
+    const SmallAngleUnit unit = UnitFor(Angle::Radians(plain_.cell_rad));
+    Info(fmt::format("{} visibilities in {} nodes, {} {}, {} by {} pixels of {:.3g} {}", report_.figures.n_used,
                      report_.figures.n_nodes, report_.figures.n_w_terms,
                      report_.figures.uses_w_planes ? "w-planes" : "w-terms", plain_.nx, plain_.ny,
-                     Angle::Radians(plain_.cell_rad).arcsec()));
+                     unit.Of(Angle::Radians(plain_.cell_rad)), unit.name));
     return op;
   }
 
@@ -303,7 +324,7 @@ class ImageRun {
     header_.bandwidth_hz = high - low + block.channel_width_hz;
     header_.start_mjd_s = block.time_mjd_s.front() - block.integration_s.front() / 2;
     header_.end_mjd_s = block.time_mjd_s.back() + block.integration_s.back() / 2;
-    header_.pointing = response_->Pointing();
+    header_.pointing = response_->Axis();
     header_.telescope = block.telescope_name;
     header_.instrument = block.instrument;
     header_.object = block.object_name;
@@ -311,13 +332,14 @@ class ImageRun {
     header_.software = request_.software;
     header_.settings_hash = request_.settings_hash;
     header_.history = request_.history;
-    header_.history.push_back(fmt::format(
-        "{} weights, robust {:g}, uv from {:g} wavelengths; {} visibilities; accuracy {:g}", settings_.weight,
-        settings_.robust, settings_.min_uv_lambda, report_.figures.n_used, settings_.accuracy));
+    header_.history.push_back(
+        fmt::format("{} weights, robust {:g}, uv from {:g} wavelengths; {} visibilities; accuracy {:g}",
+                    settings_.weight, settings_.robust, uv_.min_lambda, report_.figures.n_used, settings_.accuracy));
     const FlagCensus& flags = tile_.flags;
     header_.history.push_back(fmt::format(
         "imaged: {:.3f} % of the cross-correlations flagged, {:.3f} % between living receptors ({} of {} dead)",
         100 * flags.total.fraction(), 100 * flags.living.fraction(), flags.dead_receptors, flags.receptors_with_data));
+    header_.history.push_back("primary beam: " + response_->beam().description);
     if (!outside_note_.empty()) header_.history.push_back(outside_note_);
     header_.history.push_back(fmt::format("imaged in the slant frame w = {:.6f} u + {:.6f} v, resampled to SIN",
                                           slant_.slant_a, slant_.slant_b));
@@ -360,6 +382,9 @@ class ImageRun {
     response_->BeamMap(data().frequency_hz, op.weight_by_time_channel(), plain_, pb_.view(), context_.threads);
     smear_ = Plane(plain_);
     response_->SmearMap(op.weight_by_time_baseline(), plain_, smear_.view(), context_.threads);
+    const std::size_t centre = plain_.ny / 2 * plain_.nx + plain_.nx / 2;
+    CheckResponseAtCentre(response_->beam(), pb_.pixels[centre], smear_.pixels[centre], settings_.pb_limit, kStage,
+                          data().group_id);
   }
 
   // The catalogue's sources in the image and within reach of the beam; empty without a catalogue.
@@ -586,6 +611,7 @@ class ImageRun {
   ImageGeometry plain_, slant_;
   FitsHeader header_;
   TileSummary tile_;
+  UvLimit uv_;
   PsfShape shape_;
   double dirty_rms_jy_ = 0;  // root mean square, plain
   std::optional<TileResponse> response_;

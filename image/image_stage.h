@@ -39,6 +39,7 @@ struct ImageRequest {
   std::string settings_hash;
   std::vector<CalibrationUsed> calibration;
   std::vector<std::string> history;
+  std::vector<std::string> antennas_without_sky;  // flagged for it, by name: for the report
   convert::EarthOrientationTable orientation;
 };
 

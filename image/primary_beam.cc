@@ -78,14 +78,6 @@ double SinSeparation(const DirectionCosines& axis, double l, double m, double n)
   return std::sqrt(x * x + y * y + z * z);
 }
 
-BeamMode ParseBeamMode(std::string_view word) {
-  if (word == "drift") return BeamMode::kDrift;
-  if (word == "tracking") return BeamMode::kTracking;
-  if (word == "none") return BeamMode::kNone;
-  throw Error(ErrorKind::kUsage, "image", "telescope.beam",
-              "expected drift, tracking or none, found '" + std::string(word) + "'");
-}
-
 BeamModel BeamModel::Airy(double diameter_m) {
   if (!(diameter_m > 0)) {
     throw Error(ErrorKind::kBadInput, "image", "telescope.dish_diameter_m",
@@ -160,27 +152,30 @@ double BeamModel::Fwhm(double frequency_hz) const {
   return 2 * std::asin(low);
 }
 
-std::vector<DirectionCosines> BeamTrack(const VisibilityBlock& block, BeamMode mode,
+std::vector<DirectionCosines> BeamTrack(const VisibilityBlock& block, const convert::TileBeam& beam,
                                         const convert::EarthOrientationTable& orientation) {
   std::vector<DirectionCosines> track(block.n_times());
-  if (mode != BeamMode::kDrift || track.empty()) return track;
-  const UtcTime middle = UtcTime::FromMjdSeconds((block.time_mjd_s.front() + block.time_mjd_s.back()) / 2);
-  const convert::SkyFrame frame(middle, orientation.At(middle));
-  const bool knows_pointing = block.app_dec_rad != 0 && block.site.longitude_rad != 0;
-  const convert::Vector3 axis = knows_pointing
-                                    ? frame.ItrfOfMeridian(block.site.longitude_rad, block.app_dec_rad)
-                                    : frame.ItrfOfIcrs(block.phase_centre.ra_rad, block.phase_centre.dec_rad);
-  for (std::size_t t = 0; t < track.size(); ++t) {
-    const UtcTime time = UtcTime::FromMjdSeconds(block.time_mjd_s[t]);
-    const PhaseCentre at = convert::SkyFrame(time, orientation.At(time)).IcrsOfItrf(axis);
+  const auto about_centre = [&](const PhaseCentre& at) {
     const auto cosines =
         CosinesOfDirection(block.phase_centre, {Angle::Radians(at.ra_rad), Angle::Radians(at.dec_rad)});
     if (!cosines) {
       throw Error(ErrorKind::kBadInput, "image", block.group_id,
-                  "the meridian is more than 90 degrees from the phase centre: the dishes did not stand still; set "
-                  "telescope.beam to tracking or none");
+                  "the beam points more than 90 degrees from the phase centre, to " + convert::PlaceOf(beam.pointing) +
+                      " (" + beam.pointing.source + "); set telescope.beam to what the dishes did, or to none");
     }
-    track[t] = *cosines;
+    return *cosines;
+  };
+  if (beam.mode == BeamMode::kTracking) {
+    const PhaseCentre& at = beam.pointing.direction;
+    const bool centred = at.ra_rad == block.phase_centre.ra_rad && at.dec_rad == block.phase_centre.dec_rad;
+    if (!centred) std::fill(track.begin(), track.end(), about_centre(at));
+  } else if (beam.mode == BeamMode::kDrift && !track.empty()) {
+    const UtcTime middle = UtcTime::FromMjdSeconds((block.time_mjd_s.front() + block.time_mjd_s.back()) / 2);
+    const convert::Vector3 axis = BeamAxis(beam, convert::SkyFrame(middle, orientation.At(middle)));
+    for (std::size_t t = 0; t < track.size(); ++t) {
+      const UtcTime time = UtcTime::FromMjdSeconds(block.time_mjd_s[t]);
+      track[t] = about_centre(convert::SkyFrame(time, orientation.At(time)).IcrsOfItrf(axis));
+    }
   }
   return track;
 }

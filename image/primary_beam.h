@@ -5,23 +5,16 @@
 #pragma once
 
 #include <filesystem>
-#include <string_view>
 #include <vector>
 
 #include "config/array_view.h"
-#include "convert/frames.h"
+#include "convert/tile_beam.h"
 #include "image/image_geometry.h"
 #include "ingest/visibility_block.h"
 
 namespace contimg::image {
 
-enum class BeamMode {
-  kDrift,     // the dishes stand at hour angle 0
-  kTracking,  // the dishes follow the phase centre
-  kNone,      // response 1 everywhere
-};
-// "drift", "tracking", "none"; throws Error{kUsage} otherwise.
-BeamMode ParseBeamMode(std::string_view word);
+using convert::BeamMode;
 
 // Circular power response of one dish as a function of sin θ and frequency.
 class BeamModel {
@@ -43,10 +36,9 @@ class BeamModel {
   std::vector<double> sin_theta_, voltage_;  // ascending, at reference_hz_
 };
 
-// Where the beam's axis points at each time, as direction cosines about the block's phase centre. Drift: the meridian
-// at the block's app_dec and site when it knows them, else the place on Earth over which the phase centre stands at the
-// middle of the block; tracking and none: the phase centre.
-std::vector<DirectionCosines> BeamTrack(const VisibilityBlock& block, BeamMode mode,
+// Where the beam's axis points at each time, as direction cosines about the block's phase centre; without a beam the
+// phase centre. Throws Error{kBadInput} when that is more than 90 degrees away.
+std::vector<DirectionCosines> BeamTrack(const VisibilityBlock& block, const convert::TileBeam& beam,
                                         const convert::EarthOrientationTable& orientation);
 
 struct BeamAverage {

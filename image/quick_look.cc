@@ -22,6 +22,13 @@ constexpr Colour kAccent{0.38, 0.78, 0.88, 1};
 constexpr Colour kGood{0.45, 0.82, 0.50, 1};
 constexpr Colour kBad{0.95, 0.40, 0.35, 1};
 
+// "12.3″", or in mas or µas below an arcsecond.
+std::string Small(Angle size, int digits) {
+  const SmallAngleUnit unit = UnitFor(size);
+  const std::string name = unit.name;
+  return fmt::format("{:.{}f}{}", unit.Of(size), digits, name == "arcsec" ? "″" : name == "mas" ? " mas" : " µas");
+}
+
 // The smallest of `steps` that divides `range` into at most `count` parts.
 template <std::size_t N>
 double NiceStep(double range, double count, const std::array<double, N>& steps) {
@@ -93,20 +100,20 @@ class Picture {
   void Draw() {
     DrawTitle();
     DrawImage({kQuickLookSkyX, kQuickLookSkyY, kQuickLookSkySize, kQuickLookSkySize});
-    DrawPsf({1292, 84, 228, 228});
-    DrawCoverage({1542, 84, 228, 228});
-    DrawFlagsByChannel({1292, 372, 478, 64});
-    DrawFlagsByAntenna({1292, 494, 478, 64});
-    DrawLocalRms({1292, 618, 228, 228});
-    DrawHistogram({1576, 618, 194, 228});
-    double gates = 906;
+    DrawPsf({1312, 84, 206, 206});
+    DrawCoverage({1564, 84, 206, 206});
+    DrawFlagsByChannel({1312, 366, 458, 62});
+    DrawFlagsByAntenna({1312, 492, 458, 62});
+    DrawLocalRms({1312, 660, 206, 206});
+    DrawHistogram({1564, 660, 206, 206});
+    double gates = 950;
     if (in_.quality->catalogue && !in_.quality->catalogue->matches.empty()) {
-      DrawFluxes({1292, 906, 478, 140});
-      gates = 1106;
+      DrawFluxes({1312, 946, 458, 130});
+      gates = 1146;
     }
-    DrawGates(1292, gates);
-    DrawFigures(92, 1232);
-    canvas_.Text(1770, kQuickLookHeight - 12, in_.header->software, 11, kDim, Align::kRight);
+    DrawGates({1292, gates, 478, kQuickLookHeight - 24 - gates});
+    DrawFigures({kQuickLookSkyX, 1240, kQuickLookSkySize, 0});
+    canvas_.Text(1770, kQuickLookHeight - 10, in_.header->software, 12, kDim, Align::kRight);
   }
   void Write(const std::filesystem::path& path) { canvas_.WritePng(path); }
 
@@ -145,11 +152,28 @@ class Picture {
     canvas_.Clipped(box, [&] {
       DrawBeamContours(box);
       DrawGrid(box);
+      DrawMatches(box);
       DrawBeamEllipse(box);
     });
     canvas_.Frame(box, kDim);
     DrawColourBar({box.x + box.width + 16, box.y, 16, box.height}, low, high, stretch);
+    canvas_.TextUpwards(box.x + box.width + 108, box.y + box.height / 2,
+                        "Jy/beam, not corrected for the primary beam; arsinh scale", 14, kDim);
     DrawGridLabels(box);
+  }
+
+  // Sources of the catalogue that were found, as open circles.
+  void DrawMatches(const Box& box) {
+    if (!in_.quality->catalogue) return;
+    const double scale = box.width / static_cast<double>(Geometry().nx);
+    for (const CatalogueMatch& match : in_.quality->catalogue->matches) {
+      canvas_.Circle(box.x + (match.x + 0.5) * scale, box.y + box.height - (match.y + 0.5) * scale, 11,
+                     {0.45, 0.95, 0.75, 0.8}, 1.4);
+    }
+    canvas_.Text(box.x + box.width - 12, box.y + box.height - 14,
+                 fmt::format("○ catalogue source found ({} of {})", in_.quality->catalogue->matches.size(),
+                             in_.quality->catalogue->expected),
+                 14, {0.45, 0.95, 0.75, 0.95}, Align::kRight);
   }
 
   // Contours of the primary beam by the changes between neighbouring screen pixels.
@@ -276,7 +300,8 @@ class Picture {
         canvas_.Text(box.x - 8, y + 5, FormatDec(dec, step.dec_deg < 1), 13, kDim, Align::kRight);
       }
     }
-    canvas_.Text(box.x + box.width / 2, box.y + box.height + 42, "right ascension (ICRS)", 13, kDim, Align::kCentre);
+    canvas_.Text(box.x + box.width / 2, box.y + box.height + 42, "right ascension (ICRS)", 15, kDim, Align::kCentre);
+    canvas_.TextUpwards(22, box.y + box.height / 2, "declination (ICRS)", 15, kDim);
   }
 
   // The half-power ellipse of the beam as a path; `scale`: screen pixels per radian.
@@ -316,7 +341,7 @@ class Picture {
       if (t < 0 || t > 1) return;
       const double y = box.y + (1 - t) * box.height;
       canvas_.Line(box.x + box.width, y, box.x + box.width + 5, y, kDim);
-      canvas_.Text(box.x + box.width + 8, y + 4, value == 0 ? "0" : FormatFlux(value), 11, kDim);
+      canvas_.Text(box.x + box.width + 8, y + 4, value == 0 ? "0" : FormatFlux(value), 12, kDim);
     };
     mark(0);
     mark(low);
@@ -346,14 +371,16 @@ class Picture {
     }
     canvas_.Frame(box, kDim);
     canvas_.Text(box.x + box.width, box.y + box.height + 18,
-                 fmt::format("{:.0f}″ across", n * Angle::Radians(Geometry().cell_rad).arcsec()), 12, kDim,
-                 Align::kRight);
+                 Small(n * Angle::Radians(Geometry().cell_rad), 0) + " wide", 13, kDim, Align::kRight);
+    canvas_.Text(box.x, box.y + box.height + 18, "root scale", 13, kDim);
     if (in_.header->beam) {
       const GaussianBeam& b = *in_.header->beam;
-      canvas_.Text(box.x, box.y + box.height + 18,
-                   fmt::format("{:.1f}″ × {:.1f}″, {:.0f}°", Angle::Radians(b.major_rad).arcsec(),
-                               Angle::Radians(b.minor_rad).arcsec(), Angle::Radians(b.angle_rad).deg()),
-                   12, kDim);
+      canvas_.Text(box.x, box.y + box.height + 37,
+                   fmt::format("beam {} × {} at {:.0f}°", Small(Angle::Radians(b.major_rad), 1),
+                               Small(Angle::Radians(b.minor_rad), 1), Angle::Radians(b.angle_rad).deg()),
+                   13, kInk);
+    } else {
+      canvas_.Text(box.x, box.y + box.height + 37, "no beam fits", 13, kBad);
     }
   }
 
@@ -373,7 +400,12 @@ class Picture {
       cairo_fill(canvas_.cairo());
     });
     canvas_.Frame(box, kDim);
-    canvas_.Text(box.x, box.y + box.height + 18, fmt::format("±{:.1f} kλ", furthest / 0.96 / 1e3), 12, kDim);
+    const double edge = furthest / 0.96 / 1e3;
+    canvas_.Line(cx, box.y + box.height, cx, box.y + box.height + 4, kDim);
+    canvas_.Text(box.x, box.y + box.height + 18, fmt::format("−{:.3g}", edge), 13, kDim);
+    canvas_.Text(cx, box.y + box.height + 18, "u, kλ", 13, kDim, Align::kCentre);
+    canvas_.Text(box.x + box.width, box.y + box.height + 18, fmt::format("{:.3g}", edge), 13, kDim, Align::kRight);
+    canvas_.TextUpwards(box.x - 8, cy, "v, kλ", 13, kDim);
   }
 
   // Bars of fractions; NaN leaves a gap. The scale ends at the first of a few round fractions above all of them.
@@ -400,7 +432,8 @@ class Picture {
   }
 
   void DrawFlagsByChannel(const Box& box) {
-    Heading(box, fmt::format("flagged by channel   {:.2f} % of all", 100 * in_.tile->flags.total.fraction()));
+    Heading(box,
+            fmt::format("flagged by channel   {:.2f} % of all that exist", 100 * in_.tile->flags.total.fraction()));
     std::vector<double> fractions;
     for (const FlagCount& channel : in_.tile->flags.channels) fractions.push_back(channel.fraction());
     Bars(box, fractions);
@@ -414,17 +447,33 @@ class Picture {
     std::vector<double> fractions;
     std::vector<std::string> names;
     const FlagCensus& flags = in_.tile->flags;
+    const auto name_of = [&](std::size_t a) {
+      return a < in_.antenna_names.size() ? in_.antenna_names[a] : std::to_string(a);
+    };
     for (std::size_t a = 0; a < flags.antennas.size(); ++a) {
       if (flags.antennas[a].samples == 0) continue;
       fractions.push_back(flags.antennas[a].fraction());
-      names.push_back(a < in_.antenna_names.size() ? in_.antenna_names[a] : std::to_string(a));
+      names.push_back(name_of(a));
     }
-    Heading(box,
-            fmt::format("flagged by antenna   {} antennas, {} dead", fractions.size(), flags.dead_antennas.size()));
+    Heading(box, fmt::format("flagged by antenna   {:.2f} % between living receptors", 100 * flags.living.fraction()));
     Bars(box, fractions);
     if (names.empty()) return;
-    canvas_.Text(box.x, box.y + box.height + 18, names.front(), 12, kDim);
-    canvas_.Text(box.x + box.width, box.y + box.height + 18, names.back(), 12, kDim, Align::kRight);
+    // Every so many a name, as room allows.
+    const double width = box.width / static_cast<double>(names.size());
+    const auto step = static_cast<std::size_t>(std::ceil(34 / width));
+    for (std::size_t i = 0; i < names.size(); i += step) {
+      canvas_.Text(box.x + (static_cast<double>(i) + 0.5) * width, box.y + box.height + 18, names[i], 12, kDim,
+                   Align::kCentre);
+    }
+    std::string dead = fmt::format("{} antennas, {} dead", names.size(), flags.dead_antennas.size());
+    for (std::size_t i = 0; i < flags.dead_antennas.size(); ++i) {
+      if (dead.size() > 62) {
+        dead += fmt::format(" and {} more", flags.dead_antennas.size() - i);
+        break;
+      }
+      dead += (i == 0 ? ": " : " ") + name_of(flags.dead_antennas[i]);
+    }
+    canvas_.Text(box.x, box.y + box.height + 40, dead, 13, flags.dead_antennas.empty() ? kDim : kInk);
   }
 
   void DrawFluxes(const Box& box) {
@@ -464,13 +513,18 @@ class Picture {
       return HeatColour(0.1 + 0.9 * std::log(rms.At(px, py) / low) / std::log(high / low));
     });
     canvas_.Frame(map, kDim);
-    canvas_.Text(map.x, map.y + map.height + 18, FormatFlux(low) + " to " + FormatFlux(high), 12, kDim);
+    const Box bar{map.x, map.y + map.height + 8, map.width, 9};
+    canvas_.Raster(bar, [&](int x, int) { return HeatColour(0.1 + 0.9 * x / bar.width); });
+    canvas_.Text(map.x, map.y + map.height + 34, FormatFlux(low), 13, kDim);
+    canvas_.Text(map.x + map.width, map.y + map.height + 34, FormatFlux(high) + "/beam", 13, kDim, Align::kRight);
   }
 
   // Pixels of the residual by their value in units of its rms, on a logarithmic scale, over the Gaussian that noise
   // alone would give.
   void DrawHistogram(const Box& box) {
-    Heading(box, "residual / rms");
+    Heading(box, "residual, pixels (log)");
+    canvas_.Text(box.x + box.width, box.y + box.height + 36, "in units of its rms; line: noise alone", 12, kDim,
+                 Align::kRight);
     canvas_.Fill(box, kPanel);
     constexpr int kBins = 97;
     constexpr double kReach = 8;
@@ -512,46 +566,58 @@ class Picture {
     }
   }
 
-  void DrawFigures(double x, double y) {
+  void DrawFigures(const Box& box) {
     const ImageQuality& q = *in_.quality;
+    constexpr int kColumns = 3;
+    const double width = box.width / kColumns;
     int n = 0;
     const auto figure = [&](const std::string& name, const std::string& value) {
-      const double column = x + 270.0 * (n % 4), line = y + 26.0 * (n / 4);
-      canvas_.Text(column, line, name, 13, kDim);
-      canvas_.Text(column + 238, line, value, 13, kInk, Align::kRight);
+      const double column = box.x + width * (n % kColumns), line = box.y + 30.0 * (n / kColumns);
+      canvas_.Text(column, line, name, 15, kDim);
+      canvas_.Text(column + width - 34, line, value, 15, kInk, Align::kRight);
       ++n;
     };
     figure("peak", FormatFlux(q.peak_jy) + "/beam");
-    figure("residual rms", FormatFlux(q.rms_jy) + "/beam");
-    figure("thermal noise", FormatFlux(q.thermal_jy) + "/beam");
-    figure("rms / thermal", fmt::format("{:.2f}", q.rms_over_thermal));
-    figure("dynamic range", fmt::format("{:.0f}", q.dynamic_range));
+    figure("noise (rms of the residual)", FormatFlux(q.rms_jy) + "/beam");
+    figure("thermal noise expected", q.thermal_jy > 0 ? FormatFlux(q.thermal_jy) + "/beam" : "not known");
+    figure("peak / noise", fmt::format("{:.0f}", q.dynamic_range));
+    figure("noise / thermal", q.thermal_jy > 0 ? fmt::format("{:.2f}", q.rms_over_thermal) : "–");
     figure("deepest negative / peak", fmt::format("{:.4f}", q.negative_ratio));
-    figure("residual skewness", fmt::format("{:.2f}", q.residual.skewness));
-    figure("residual kurtosis", fmt::format("{:.2f}", q.residual.kurtosis));
     figure("largest residual", FormatFlux(q.residual_peak_jy) + "/beam");
-    figure("negative bowl / rms", fmt::format("{:.2f}", q.bowl_ratio));
+    figure("negative bowl / noise", fmt::format("{:.2f}", q.bowl_ratio));
     figure("flagged", fmt::format("{:.2f} %", 100 * q.flagged_fraction));
-    if (q.catalogue) {
-      figure("catalogue offset", fmt::format("{:.2f}″", Angle::Radians(q.catalogue->offset_median_rad).arcsec()));
+    figure("skewness of the residual", fmt::format("{:.2f}", q.residual.skewness));
+    figure("kurtosis of the residual", fmt::format("{:.2f}", q.residual.kurtosis));
+    if (q.catalogue && !q.catalogue->matches.empty()) {
+      figure("offset from the catalogue",
+             fmt::format("{:.2f}″", Angle::Radians(q.catalogue->offset_median_rad).arcsec()));
     }
   }
 
   // Every gate: passed or not, value and limit.
-  void DrawGates(double x, double y) {
+  void DrawGates(const Box& box) {
     const ImageQuality& q = *in_.quality;
-    canvas_.Text(x, y - 9, "gates", 14, kInk, Align::kLeft, true);
-    canvas_.Text(x + 478, y - 9, "value (limit)", 12, kDim, Align::kRight);
+    canvas_.Text(box.x, box.y, "gates", 15, kInk, Align::kLeft, true);
+    canvas_.Text(box.x + box.width, box.y, "value (limit)", 13, kDim, Align::kRight);
+    const double line =
+        std::min(24.0, (box.height - 10) / static_cast<double>(std::max<std::size_t>(1, q.gates.size())));
     for (std::size_t i = 0; i < q.gates.size(); ++i) {
       const QualityGate& gate = q.gates[i];
-      const double gx = x + (i % 2 == 0 ? 0 : 250), gy = y + 16 + static_cast<double>(i / 2) * 24;
-      canvas_.Text(gx, gy, gate.passed ? "✓" : "✗", 14, gate.passed ? kGood : kBad, Align::kLeft, true);
-      std::string name = gate.name;
-      std::replace(name.begin(), name.end(), '_', ' ');
-      canvas_.Text(gx + 20, gy, name, 13, kDim);
-      canvas_.Text(gx + 228, gy, fmt::format("{:.3g} ({:.3g})", gate.value, gate.limit), 12, gate.passed ? kDim : kBad,
-                   Align::kRight);
+      const double y = box.y + (static_cast<double>(i) + 1) * line;
+      canvas_.Text(box.x, y, gate.passed ? "✓" : "✗", 14, gate.passed ? kGood : kBad, Align::kLeft, true);
+      canvas_.Text(box.x + 20, y, gate.title, 14, gate.passed ? kDim : kInk);
+      canvas_.Text(box.x + box.width, y, Limits(gate), 13, gate.passed ? kDim : kBad, Align::kRight);
     }
+  }
+  static std::string Limits(const QualityGate& gate) {
+    const bool state = gate.unit.empty() && gate.bound == GateBound::kAtLeast && gate.limit == 1 &&
+                       (gate.value == 0 || gate.value == 1);
+    if (state) return gate.value == 1 ? "yes" : "no: " + gate.grade;
+    const auto figure = [&](double value) {
+      return gate.unit == "Jy/beam" ? FormatFlux(value)
+                                    : fmt::format("{:.3g}{}{}", value, gate.unit.empty() ? "" : " ", gate.unit);
+    };
+    return fmt::format("{} ({} {})", figure(gate.value), Sign(gate.bound), figure(gate.limit));
   }
 
   const QuickLookInput& in_;

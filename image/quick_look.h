@@ -13,7 +13,7 @@
 namespace contimg::image {
 
 // The picture's size, and the square in it that shows the sky, pixels.
-constexpr int kQuickLookWidth = 1800, kQuickLookHeight = 1320;
+constexpr int kQuickLookWidth = 1800, kQuickLookHeight = 1500;
 constexpr int kQuickLookSkyX = 92, kQuickLookSkyY = 84, kQuickLookSkySize = 1060;
 
 struct QuickLookInput {
@@ -29,9 +29,9 @@ struct QuickLookInput {
   std::vector<std::string> antenna_names;
 };
 
-// Writes a PNG of 1800 × 1320 pixels to `path`: the image with coordinate grid, beam and colour bar; the PSF's core;
-// the uv coverage; flagged fractions per channel and antenna; the local rms and the histogram of the residual; fluxes
-// against the catalogue; the figures and gates.
+// Writes a PNG to `path`: the image with coordinate grid, beam, colour bar and circles about the catalogue's sources;
+// the PSF's core; the uv coverage; flagged fractions per channel and antenna, and which antennas are dead; the local
+// rms and the histogram of the residual; fluxes against the catalogue; the figures, and the gates with their limits.
 // Throws Error{kIo} when it cannot be written.
 void WriteQuickLook(const std::filesystem::path& path, const QuickLookInput& input);
 

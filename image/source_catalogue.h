@@ -14,10 +14,8 @@ struct CatalogueSource {
   double alpha = -0.7;     // spectral index: S ∝ ν^alpha
 };
 
-// Reads comma-separated text: lines starting with # are comments, the first other line names the columns: ra_deg,
-// dec_deg and one of flux_jy, flux_mjy, peak_mjy, and perhaps alpha or spectral_index; others are ignored. Keeps
-// sources within `radius_rad` of `centre`. Throws Error{kIo} when it cannot be read and Error{kBadInput} with the line
-// number when it is malformed.
+// The sources of a list (config/source_list.h, which says what is refused) within `radius_rad` of `centre`, without
+// those whose flux density the list does not know.
 std::vector<CatalogueSource> ReadCatalogue(const std::filesystem::path& path, const SkyDirection& centre,
                                            double radius_rad);
 

@@ -98,7 +98,8 @@ std::string ThumbnailPng(std::string_view png, int size) {
   const int width = cairo_image_surface_get_width(picture.get());
   const int height = cairo_image_surface_get_height(picture.get());
   int x = 0, y = 0, side = std::min(width, height);
-  if (width == kQuickLookWidth && height == kQuickLookHeight) {
+  constexpr int kFormerHeight = 1320;  // of pictures made by 0.1; the sky stands where it stood
+  if (width == kQuickLookWidth && (height == kQuickLookHeight || height == kFormerHeight)) {
     x = kQuickLookSkyX;
     y = kQuickLookSkyY;
     side = kQuickLookSkySize;

@@ -13,43 +13,41 @@ namespace {
 // Sources beyond the edges with less apparent flux leave no side lobes that matter.
 constexpr double kLeastOutsideJy = 1e-3;
 
-double DishDiameter(const VisibilityBlock& block, const TelescopeSettings& telescope) {
-  if (telescope.dish_diameter_m > 0) return telescope.dish_diameter_m;
-  std::vector<double> diameters = block.antennas.diameters_m;
-  if (diameters.empty()) return 0;
-  std::nth_element(diameters.begin(), diameters.begin() + static_cast<std::ptrdiff_t>(diameters.size() / 2),
-                   diameters.end());
-  return diameters[diameters.size() / 2];
-}
-
 }  // namespace
 
 TileResponse::TileResponse(const TileResponseInput& input)
     : block_(input.block),
-      mode_(ParseBeamMode(input.telescope.beam)),
-      track_(BeamTrack(input.block, mode_, input.orientation)) {
-  if (mode_ == BeamMode::kNone) return;
-  beam_ = input.settings.beam_file.empty() ? BeamModel::Airy(DishDiameter(block_, input.telescope))
-                                           : BeamModel::FromFile(input.settings.beam_file);
-}
-
-PhaseCentre TileResponse::Pointing() const {
-  if (track_.empty()) return block_.phase_centre;
-  const DirectionCosines &a = track_[(track_.size() - 1) / 2], &b = track_[track_.size() / 2];
-  const SkyDirection at = DirectionOfCosines(block_.phase_centre, (a.l + b.l) / 2, (a.m + b.m) / 2);
-  return {at.ra.rad(), at.dec.rad()};
+      beam_(ChooseBeam(input.block, input.telescope, input.orientation, !input.settings.beam_file.empty())),
+      track_(BeamTrack(input.block, beam_, input.orientation)) {
+  const bool on_axis = beam_.mode == BeamMode::kDrift && beam_.pointing.stops_fringes;
+  stopped_ = on_axis ? track_ : std::vector<DirectionCosines>(track_.size());
+  if (beam_.mode == BeamMode::kNone) {
+    if (beam_.pointing.kind != Pointing::Kind::kUnknown && block_.n_times() > 0) {
+      const UtcTime middle = UtcTime::FromMjdSeconds((block_.time_mjd_s.front() + block_.time_mjd_s.back()) / 2);
+      const convert::SkyFrame frame(middle, input.orientation.At(middle));
+      axis_ = frame.IcrsOfItrf(BeamAxis(beam_, frame));
+    }
+    return;
+  }
+  if (!track_.empty()) {
+    const DirectionCosines &a = track_[(track_.size() - 1) / 2], &b = track_[track_.size() / 2];
+    const SkyDirection at = DirectionOfCosines(block_.phase_centre, (a.l + b.l) / 2, (a.m + b.m) / 2);
+    axis_ = PhaseCentre{at.ra.rad(), at.dec.rad()};
+  }
+  pattern_ = input.settings.beam_file.empty() ? BeamModel::Airy(beam_.dish_diameter_m)
+                                              : BeamModel::FromFile(input.settings.beam_file);
 }
 
 double TileResponse::Reach() const {
-  return mode_ == BeamMode::kNone ? 0 : 1.5 * beam_.Fwhm(block_.frequency_hz.front());
+  return beam_.mode == BeamMode::kNone ? 0 : 1.5 * pattern_.Fwhm(block_.frequency_hz.front());
 }
 
 void TileResponse::BeamMap(const std::vector<double>& frequency_hz, ArrayView<const double, 2> weights,
                            const ImageGeometry& plain, ArrayView<float, 2> image, int threads) const {
-  if (mode_ == BeamMode::kNone) {
+  if (beam_.mode == BeamMode::kNone) {
     std::fill(image.begin(), image.end(), 1.0F);
   } else {
-    PrimaryBeamMap(beam_, {mode_, track_, frequency_hz, weights}, plain, image, threads);
+    PrimaryBeamMap(pattern_, {beam_.mode, track_, frequency_hz, weights}, plain, image, threads);
   }
 }
 
@@ -63,7 +61,7 @@ SmearingInput TileResponse::Smearing(ArrayView<const double, 2> weights) const {
   smearing.uvw_m = block_.uvw_view();
   smearing.weights = weights;
   smearing.integration_s = block_.integration_s;
-  smearing.centre = track_;
+  smearing.centre = stopped_;
   smearing.phase_centre_dec_rad = block_.phase_centre.dec_rad;
   smearing.first_frequency_hz = block_.frequency_hz.front();
   smearing.last_frequency_hz = block_.frequency_hz.back();
@@ -74,8 +72,8 @@ SmearingInput TileResponse::Smearing(ArrayView<const double, 2> weights) const {
 SourceVariationInput TileResponse::VariationInput(const std::vector<double>& frequency_hz,
                                                   ArrayView<const double, 2> weights) const {
   SourceVariationInput input;
-  input.beam = beam_;
-  input.average = {mode_, track_, frequency_hz, weights};
+  input.beam = pattern_;
+  input.average = {beam_.mode, track_, frequency_hz, weights};
   input.smearing = Smearing({});
   input.smearing.first_frequency_hz = frequency_hz.front();
   input.smearing.last_frequency_hz = frequency_hz.back();

@@ -4,6 +4,7 @@
 // image/varying_sources.h.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "config/array_view.h"
@@ -27,11 +28,12 @@ struct TileResponseInput {
 
 class TileResponse {
  public:
-  // Throws Error{kUsage} for an unknown mode of the beam, Error{kIo, kBadInput} for a file of it that cannot be used.
+  // Throws what convert::ChooseBeam throws, and Error{kIo, kBadInput} for a file of the beam that cannot be used.
   explicit TileResponse(const TileResponseInput& input);
 
-  // Where the dishes pointed in the middle of the tile.
-  PhaseCentre Pointing() const;
+  // The beam that was chosen, and where the dishes pointed in the middle of the tile, when that is known.
+  const convert::TileBeam& beam() const { return beam_; }
+  std::optional<PhaseCentre> Axis() const { return axis_; }
   // How far from the centre a source can matter: the beam's first lobe at the lowest frequency, radians; 0 without a
   // beam.
   double Reach() const;
@@ -58,9 +60,10 @@ class TileResponse {
   SmearingInput Smearing(ArrayView<const double, 2> weights) const;
 
   const VisibilityBlock& block_;
-  BeamMode mode_;
-  BeamModel beam_;                       // used unless mode_ is kNone
-  std::vector<DirectionCosines> track_;  // of its axis
+  convert::TileBeam beam_;
+  BeamModel pattern_;                              // used when there is a beam
+  std::vector<DirectionCosines> track_, stopped_;  // of its axis, and where fringes are stopped
+  std::optional<PhaseCentre> axis_;
 };
 
 }  // namespace contimg::image

@@ -38,6 +38,8 @@ std::string_view ToString(DecisionKind kind) {
       return "incomplete";
     case DecisionKind::kDuplicate:
       return "duplicate";
+    case DecisionKind::kReplaced:
+      return "replaced";
     case DecisionKind::kConflict:
       return "conflict";
     case DecisionKind::kLate:
@@ -107,7 +109,7 @@ std::vector<Decision> GroupAssembler::Add(const SubbandFile& file, double now, c
   }
 
   const auto known = group->subbands.find(file.subband);
-  const SubbandFile* twin = known != group->subbands.end() ? &known->second : nullptr;
+  SubbandFile* twin = known != group->subbands.end() ? &known->second : nullptr;
   if (twin == nullptr) {
     const auto late = std::find_if(group->late.begin(), group->late.end(),
                                    [&](const SubbandFile& f) { return f.subband == file.subband; });
@@ -117,6 +119,10 @@ std::vector<Decision> GroupAssembler::Add(const SubbandFile& file, double now, c
     const std::string twin_name = twin->path.filename().string();
     if (same(*twin, file)) {
       return {{DecisionKind::kDuplicate, group->key, file, fmt::format("{} repeats {}", name, twin_name)}};
+    }
+    if (twin->path == file.path) {
+      *twin = file;
+      return {{DecisionKind::kReplaced, group->key, file, name + " was sent again with other content"}};
     }
     if (group->phase == GroupPhase::kCollecting) SetPhase(*group, GroupPhase::kHeld);
     return {{DecisionKind::kConflict, group->key, file,
@@ -194,6 +200,17 @@ std::vector<Decision> GroupAssembler::Release(GroupKey key, double deadline) {
   group.deadline = deadline;
   if (auto complete = CloseIfComplete(group)) return {*complete};
   return {};
+}
+
+void GroupAssembler::Withdraw(GroupKey key, const std::filesystem::path& path) {
+  const auto at = groups_.find(key);
+  if (at == groups_.end()) return;
+  AssembledGroup& group = at->second;
+  for (auto file = group.subbands.begin(); file != group.subbands.end();) {
+    file = file->second.path == path ? group.subbands.erase(file) : std::next(file);
+  }
+  group.late.erase(std::remove_if(group.late.begin(), group.late.end(), [&](const auto& f) { return f.path == path; }),
+                   group.late.end());
 }
 
 void GroupAssembler::Hold(GroupKey key) {

@@ -74,6 +74,7 @@ enum class DecisionKind {
   kPartial,     // the deadline passed with at least min_subbands: ready
   kIncomplete,  // the deadline passed with fewer: failed
   kDuplicate,   // the group has the same subband with the same content: the file is not needed
+  kReplaced,    // the group has this very file with other content: it was sent again, and the new version counts
   kConflict,    // the group has the same subband with other content: a person must choose; a collecting group is held
   kLate,        // the group has closed without this subband: kept, offered for reprocessing
 };
@@ -94,7 +95,8 @@ class GroupAssembler {
   explicit GroupAssembler(AssemblyRules rules) : rules_(rules) {}
 
   // A readable file has arrived. One or two decisions, in order (joined, then complete). A path that the group already
-  // holds (rewritten in place, or seen twice) is a duplicate when nothing changed.
+  // holds is a duplicate when nothing changed (seen twice) and replaced when its content did; the group keeps its
+  // phase.
   std::vector<Decision> Add(const SubbandFile& file, double now, const SameContent& same);
   // Closes every collecting group whose deadline is not after `now`, oldest observation first.
   std::vector<Decision> Advance(double now);
@@ -110,6 +112,8 @@ class GroupAssembler {
   GroupKey Restore(AssembledGroup group);
   // The operator takes a held group on: complete or sufficient groups become ready, others collect until `deadline`.
   std::vector<Decision> Release(GroupKey key, double deadline);
+  // The path holds something else now (a file of other times under the old name): the group has it no more.
+  void Withdraw(GroupKey key, const std::filesystem::path& path);
   // The operator holds a collecting group back.
   void Hold(GroupKey key);
   // The group's fate was decided elsewhere (cancelled, requeued with its late files): from now on it counts as closed.

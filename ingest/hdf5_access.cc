@@ -11,6 +11,7 @@
 #include <limits>
 #include <utility>
 
+#include "config/text.h"
 #include "ingest/lzf_filter.h"
 
 namespace contimg::ingest {
@@ -129,13 +130,30 @@ H5::DataSet Hdf5Group::Open(const std::string& name) const {
   }
 }
 
-std::vector<std::string> Hdf5Group::MemberNames() const {
+bool Hdf5Group::IsGroup(const std::string& name) const {
+  return Has(name) && group_.childObjType(name) == H5O_TYPE_GROUP;
+}
+
+bool Hdf5Group::HasValue(const std::string& name) const {
+  return Has(name) && group_.childObjType(name) == H5O_TYPE_DATASET &&
+         Open(name).getSpace().getSimpleExtentNpoints() > 0;
+}
+
+namespace {
+
+std::vector<std::string> NamesOfType(const H5::Group& group, H5G_obj_t type) {
   std::vector<std::string> names;
-  for (hsize_t i = 0; i < group_.getNumObjs(); ++i) {
-    if (group_.getObjTypeByIdx(i) == H5G_DATASET) names.push_back(group_.getObjnameByIdx(i));
+  for (hsize_t i = 0; i < group.getNumObjs(); ++i) {
+    if (group.getObjTypeByIdx(i) == type) names.push_back(group.getObjnameByIdx(i));
   }
   return names;
 }
+
+}  // namespace
+
+std::vector<std::string> Hdf5Group::MemberNames() const { return NamesOfType(group_, H5G_DATASET); }
+
+std::vector<std::string> Hdf5Group::GroupNames() const { return NamesOfType(group_, H5G_GROUP); }
 
 Shape Hdf5Group::ShapeOf(const H5::DataSet& data_set) {
   const H5::DataSpace space = data_set.getSpace();
@@ -191,7 +209,7 @@ std::vector<std::int64_t> Hdf5Group::Integers(const std::string& name, Shape* sh
   return ReadNumbers<std::int64_t>(*this, name, shape, H5::PredType::NATIVE_INT64);
 }
 
-std::vector<std::string> Hdf5Group::Strings(const std::string& name, Shape* shape) const {
+std::vector<std::string> Hdf5Group::RawStrings(const std::string& name, Shape* shape) const {
   const H5::DataSet data_set = Open(name);
   if (data_set.getTypeClass() != H5T_STRING) throw Bad(name, "has the wrong type: expected strings");
   Shape extent = ShapeOf(data_set);
@@ -216,6 +234,20 @@ std::vector<std::string> Hdf5Group::Strings(const std::string& name, Shape* shap
   }
   if (shape != nullptr) *shape = std::move(extent);
   return strings;
+}
+
+std::vector<std::string> Hdf5Group::Strings(const std::string& name, Shape* shape) const {
+  std::vector<std::string> strings = RawStrings(name, shape);
+  for (std::string& text : strings) text = Printable(text);
+  return strings;
+}
+
+std::string Hdf5Group::LinesOrEmpty(const std::string& name) const {
+  if (!Has(name)) return "";
+  const std::vector<std::string> values = RawStrings(name, nullptr);
+  if (values.size() != 1)
+    throw Bad(name, fmt::format("has the wrong rank: expected one value, found {}", values.size()));
+  return PrintableLines(values[0]);
 }
 
 double Hdf5Group::Double(const std::string& name) const {

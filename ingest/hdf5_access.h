@@ -50,20 +50,27 @@ class Hdf5Group {
 
   const std::filesystem::path& path() const { return path_; }
   bool Has(const std::string& name) const;
+  bool IsGroup(const std::string& name) const;
+  // True for a data set that holds something: writers store "no value" as an empty data set.
+  bool HasValue(const std::string& name) const;
   // The data set; Error{kBadInput} when it is missing.
   H5::DataSet Open(const std::string& name) const;
   std::vector<std::string> MemberNames() const;  // data sets directly in this group, in order of name
+  std::vector<std::string> GroupNames() const;   // groups, likewise
   static Shape ShapeOf(const H5::DataSet& data_set);
 
   // All elements in C order, converted to double or int64. `shape` receives the shape (empty for a scalar).
   std::vector<double> Doubles(const std::string& name, Shape* shape = nullptr) const;
   std::vector<std::int64_t> Integers(const std::string& name, Shape* shape = nullptr) const;
-  // Strings of fixed or variable length, without padding.
+  // Strings of fixed or variable length, without padding. Control characters come as Printable (config/text.h) shows
+  // them: names of a header reach terminals, logs and Measurement Sets.
   std::vector<std::string> Strings(const std::string& name, Shape* shape = nullptr) const;
   // One value: a scalar, or an array of one element.
   double Double(const std::string& name) const;
   std::int64_t Integer(const std::string& name) const;
   std::string String(const std::string& name) const;
+  // The same for a text of several lines: line feeds stay. "" when there is no such data set.
+  std::string LinesOrEmpty(const std::string& name) const;
   // "" when there is no such data set.
   std::string StringOrEmpty(const std::string& name) const { return Has(name) ? String(name) : std::string(); }
 
@@ -74,6 +81,7 @@ class Hdf5Group {
   }
 
  private:
+  std::vector<std::string> RawStrings(const std::string& name, Shape* shape) const;
   std::filesystem::path path_;
   std::string name_;
   H5::Group group_;

@@ -23,7 +23,7 @@ struct Row {
 using FileRow = Row<const Visibility, const std::uint8_t, const float>;
 using BlockRow = Row<Visibility, std::uint8_t, float>;
 
-// True when every sample of the row is unflagged, finite and has a positive finite weight: such a row needs no
+// True when every sample of the row is unflagged, finite, not 0 and has a positive finite weight: such a row needs no
 // decisions. Integer operations without branches, so that the loops vectorise.
 bool IsClean(const FileRow& row, std::size_t n) {
   std::uint32_t bad = 0;
@@ -31,6 +31,10 @@ bool IsClean(const FileRow& row, std::size_t n) {
   const auto* vis = reinterpret_cast<const float*>(row.vis);
   for (std::size_t i = 0; i < 2 * n; ++i) {
     bad |= (std::bit_cast<std::uint32_t>(vis[i]) & kExponent) == kExponent ? 1u : 0u;
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t both = std::bit_cast<std::uint32_t>(vis[2 * i]) | std::bit_cast<std::uint32_t>(vis[2 * i + 1]);
+    bad |= both << 1 == 0 ? 1u : 0u;  // without the signs
   }
   for (std::size_t i = 0; i < n; ++i) {
     const auto bits = std::bit_cast<std::int32_t>(row.weight[i]);  // ordered as the floats are, for positive ones
@@ -79,6 +83,9 @@ void CopyRow(const FileRow& from, const BlockRow& to, const Placement& placement
         vis = 0;
         bad = true;
         ++report.non_finite;
+      } else if (vis == Visibility(0) && weight > 0 && std::isfinite(weight)) {
+        bad = true;
+        ++report.zero;
       }
       if (!(weight > 0) || !std::isfinite(weight)) {
         weight = 0;

@@ -35,7 +35,8 @@ struct PlaceCounts {
 
 // Copies `count` rows, [row][channel][pol] in the file's order, the first of them row `first` of the file, into the
 // block. Conjugates rows whose antennas are in the other order; turns non-finite visibilities into flagged zeros and
-// samples without data (nsamples not above 0, or not finite) into flagged ones of weight 0.
+// samples without data (nsamples not above 0, or not finite) into flagged ones of weight 0; flags visibilities of
+// exactly 0, which are what HDF5 gives for storage that was never written (noise never adds up to 0 in both parts).
 PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
                       VisibilityBlock& block);
 

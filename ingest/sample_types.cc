@@ -15,10 +15,14 @@ SampleType ComplexType(const Hdf5Group& data) {
     complex = type.getMemberClass(m) == H5T_FLOAT || type.getMemberClass(m) == H5T_INTEGER;
   }
   if (!complex) throw data.Bad("visdata", expected + "another compound");
-  const std::string real = type.getMemberName(0);
-  const std::string imaginary = type.getMemberName(1);
-  if (real.empty() || (real[0] != 'r' && real[0] != 'R')) {
-    throw data.Bad("visdata", expected + fmt::format("{{{}, {}}}", real, imaginary));
+  std::string real = type.getMemberName(0);
+  std::string imaginary = type.getMemberName(1);
+  const auto begins = [](const std::string& name, char lower, char upper) {
+    return !name.empty() && (name[0] == lower || name[0] == upper);
+  };
+  if (begins(real, 'i', 'I')) std::swap(real, imaginary);  // HDF5 reads members by their names
+  if (!begins(real, 'r', 'R') || !begins(imaginary, 'i', 'I')) {
+    throw data.Bad("visdata", expected + fmt::format("{{{}, {}}}", type.getMemberName(0), type.getMemberName(1)));
   }
   H5::CompType memory(sizeof(std::complex<float>));
   memory.insertMember(real, 0, H5::PredType::NATIVE_FLOAT);

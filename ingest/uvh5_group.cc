@@ -4,7 +4,9 @@
 #include <numeric>
 
 #include "config/telescope.h"
+#include "config/units.h"
 #include "ingest/hdf5_access.h"
+#include "ingest/uvh5_header_parts.h"
 #include "ingest/uvh5_reader.h"
 
 namespace contimg::ingest {
@@ -13,10 +15,39 @@ namespace {
 constexpr double kSameTimeS = 1e-3;      // see the header
 constexpr double kSamePositionM = 1e-4;  // antenna tables are copies of each other
 constexpr double kSameAngleRad = 1e-8;
+constexpr double kSamePlaceRad = 1e-6;   // of rotation: 3 mm on 3 km
 constexpr double kEdgeTolerance = 0.01;  // of a channel: neighbours may touch
 // Of a channel. Half a raw channel (1/16) passes: some simulators take 1.53 GHz for the edge of the first raw channel,
 // where the correlator has its centre.
 constexpr double kGridTolerance = 0.1;
+
+double Separation(const PhaseCentre& a, const PhaseCentre& b) {
+  return std::hypot(std::remainder(a.ra_rad - b.ra_rad, 2 * kPi) * std::cos(a.dec_rad), a.dec_rad - b.dec_rad);
+}
+
+void CheckSamePhases(const SubbandHeader& first, const SubbandHeader& other) {
+  const std::string reference = first.path.filename().string();
+  const PhaseReference &a = first.phase, &b = other.phase;
+  const auto name = [](const PhaseReference& phase) { return phase.sidereal ? "sidereal" : "drift-scan"; };
+  if (a.sidereal != b.sidereal) {
+    throw BadFile(other.path, fmt::format("expected {} phases as in {}, found {} ones", name(a), reference, name(b)));
+  }
+  if (a.sidereal && Separation(a.centre, b.centre) > kSameAngleRad) {
+    throw BadFile(other.path,
+                  fmt::format("expected the phase centre of {}, {:.7f} {:+.7f} rad, found {:.7f} {:+.7f} rad",
+                              reference, a.centre.ra_rad, a.centre.dec_rad, b.centre.ra_rad, b.centre.dec_rad));
+  }
+  bool same = a.place.size() == b.place.size();
+  for (std::size_t t = 0; same && t < a.place.size(); ++t) {
+    same = Separation({a.place[t].hour_angle_rad, a.place[t].dec_rad},
+                      {b.place[t].hour_angle_rad, b.place[t].dec_rad}) <= kSamePlaceRad;
+  }
+  if (!same) {
+    throw BadFile(other.path, fmt::format("expected the apparent places of the phase centre (lst_array, "
+                                          "phase_center_app_ra, phase_center_app_dec) of {}, found others",
+                                          reference));
+  }
+}
 
 void CheckSameAxes(const SubbandHeader& first, const SubbandHeader& other) {
   const std::string reference = first.path.filename().string();
@@ -46,10 +77,11 @@ void CheckSameAxes(const SubbandHeader& first, const SubbandHeader& other) {
   if (other.polarisations != first.polarisations) {
     throw BadFile(other.path, fmt::format("expected the polarisations of {}, found others", reference));
   }
-  if (std::abs(other.app_dec_rad - first.app_dec_rad) > kSameAngleRad) {
+  if (other.knows_pointing != first.knows_pointing || std::abs(other.app_dec_rad - first.app_dec_rad) > kSameAngleRad) {
     throw BadFile(other.path, fmt::format("expected the declination of {}, {:.7f} rad, found {:.7f} rad", reference,
                                           first.app_dec_rad, other.app_dec_rad));
   }
+  CheckSamePhases(first, other);
 }
 
 void CheckSameAntennas(const SubbandHeader& first, const SubbandHeader& other) {
@@ -108,6 +140,19 @@ void CheckDsa110Grid(const SubbandHeader& header) {
 }
 
 }  // namespace
+
+std::optional<int> SubbandOfFrequencies(const SubbandHeader& header) {
+  const double width = header.channel_width_hz;
+  if (!OnDsa110Grid(width)) return std::nullopt;
+  const double span = kDsa110ChannelsPerSubband * kDsa110ChannelWidthHz;
+  const double top = Dsa110ChannelFrequencyHz(0, 0) + kDsa110ChannelWidthHz / 2;
+  const double position = (top - UpperEdge(header)) / span;
+  const double number = std::round(position);
+  const bool fills = std::abs(position - number) * span <= kGridTolerance * width &&
+                     std::abs(UpperEdge(header) - LowerEdge(header) - span) <= kGridTolerance * width;
+  if (!fills || number < 0 || number >= kDsa110Subbands) return std::nullopt;
+  return static_cast<int>(number);
+}
 
 std::vector<std::size_t> CheckGroup(const std::vector<SubbandHeader>& headers) {
   if (headers.empty()) throw Error(ErrorKind::kUsage, "ingest", "", "expected at least one subband file, found none");

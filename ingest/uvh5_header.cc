@@ -5,32 +5,13 @@
 #include <regex>
 #include <unordered_map>
 
-#include "config/telescope.h"
 #include "config/time.h"
-#include "config/units.h"
 #include "ingest/hdf5_access.h"
 #include "ingest/sample_types.h"
+#include "ingest/uvh5_header_parts.h"
 #include "ingest/uvh5_reader.h"
 
 namespace contimg::ingest {
-namespace {
-
-// Rows belong to one integration when their times differ by less: Julian Dates resolve 40 µs.
-constexpr double kSameTimeS = 1e-3;
-// Frequencies and widths agree when they differ by less than this fraction of a channel.
-constexpr double kChannelTolerance = 1e-3;
-// "Equal" for declinations that a writer repeats per row: 2 mas.
-constexpr double kSameAngleRad = 1e-8;
-// Positions relative to the array centre; larger means that they are something else.
-constexpr double kLargestArrayM = 1e6;
-
-std::optional<int> SubbandOfName(const std::filesystem::path& path) {
-  static const std::regex pattern(R"(_sb(\d{1,3})(\.[A-Za-z0-9]+)?$)");
-  const std::string name = path.filename().string();
-  std::smatch match;
-  if (!std::regex_search(name, match, pattern)) return std::nullopt;
-  return std::stoi(match[1]);
-}
 
 void CheckRank1(const Hdf5Group& group, const std::string& name, const Shape& shape, std::size_t expected,
                 const std::string& what) {
@@ -42,13 +23,27 @@ void CheckRank1(const Hdf5Group& group, const std::string& name, const Shape& sh
   }
 }
 
-// Compares a count that the header states with what the arrays hold; files may lack the statement.
 void CheckCount(const Hdf5Group& group, const std::string& name, std::size_t found, const std::string& what) {
   if (!group.Has(name)) return;
   const std::int64_t stated = group.Integer(name);
   if (stated < 0 || static_cast<std::size_t>(stated) != found) {
     throw group.Bad(name, fmt::format("is {}, but {} {}", stated, what, found));
   }
+}
+
+namespace {
+
+// Rows belong to one integration when their times differ by less: Julian Dates resolve 40 µs.
+constexpr double kSameTimeS = 1e-3;
+// Frequencies and widths agree when they differ by less than this fraction of a channel.
+constexpr double kChannelTolerance = 1e-3;
+
+std::optional<int> SubbandOfName(const std::filesystem::path& path) {
+  static const std::regex pattern(R"(_sb(\d{1,3})(\.[A-Za-z0-9]+)?$)");
+  const std::string name = path.filename().string();
+  std::smatch match;
+  if (!std::regex_search(name, match, pattern)) return std::nullopt;
+  return std::stoi(match[1]);
 }
 
 void ReadFrequencies(const Hdf5Group& group, SubbandHeader& header) {
@@ -143,77 +138,6 @@ void ReadPolarisations(const Hdf5Group& group, SubbandHeader& header) {
   for (const std::size_t position : order) header.polarisations.push_back(static_cast<Polarisation>(codes[position]));
 }
 
-void ReadSite(const Hdf5Group& group, SubbandHeader& header) {
-  if (group.Has("latitude") && group.Has("longitude")) {
-    const double latitude = group.Double("latitude");
-    const double longitude = group.Double("longitude");
-    const double height = group.Has("altitude") ? group.Double("altitude") : kDsa110Centre.height_m;
-    if (!(std::abs(latitude) <= 90) || !(std::abs(longitude) <= 360) || !(std::abs(height) <= 1e5)) {
-      throw group.Bad(
-          "latitude",
-          fmt::format(
-              "expected latitude, longitude (degrees) and altitude (metres) of a place on Earth, found {}, {}, {}",
-              latitude, longitude, height));
-    }
-    header.site = {Angle::Degrees(latitude).rad(), Angle::Degrees(longitude).rad(), height, "header"};
-  } else {
-    header.site = {kDsa110Centre.latitude_rad, kDsa110Centre.longitude_rad, kDsa110Centre.height_m, "telescope"};
-  }
-}
-
-void ReadAntennas(const Hdf5Group& group, SubbandHeader& header) {
-  AntennaTable& table = header.antennas;
-  Shape shape;
-  table.names = group.Strings("antenna_names", &shape);
-  const std::size_t n = table.names.size();
-  if (shape.size() != 1 || n == 0) {
-    throw group.Bad("antenna_names",
-                    fmt::format("has the wrong shape: expected (Nants_telescope), found {}", ToString(shape)));
-  }
-  CheckCount(group, "Nants_telescope", n, "antenna_names holds");
-  std::vector<std::string> sorted = table.names;
-  std::sort(sorted.begin(), sorted.end());
-  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-    throw group.Bad("antenna_names", fmt::format("expected distinct names, found {} twice",
-                                                 *std::adjacent_find(sorted.begin(), sorted.end())));
-  }
-  const std::vector<std::int64_t> numbers = group.Integers("antenna_numbers", &shape);
-  CheckRank1(group, "antenna_numbers", shape, n, "Nants_telescope");
-  for (const std::int64_t number : numbers) {
-    if (number < 0 || number > 1000000)
-      throw group.Bad("antenna_numbers", fmt::format("expected small numbers, found {}", number));
-    table.numbers.push_back(static_cast<int>(number));
-  }
-  const std::vector<double> positions = group.Doubles("antenna_positions", &shape);
-  if (shape.size() != 2 || shape[0] != n || shape[1] != 3) {
-    throw group.Bad("antenna_positions",
-                    fmt::format("has the wrong shape: expected ({}, 3), found {}", n, ToString(shape)));
-  }
-  const Itrf centre = ToItrf({header.site.latitude_rad, header.site.longitude_rad, header.site.height_m});
-  table.positions_itrf_m.resize(n);
-  for (std::size_t a = 0; a < n; ++a) {
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      const double relative = positions[3 * a + axis];
-      if (!(std::abs(relative) <= kLargestArrayM)) {
-        throw group.Bad(
-            "antenna_positions",
-            fmt::format("expected metres from the array centre, found {} for antenna {}", relative, table.names[a]));
-      }
-      table.positions_itrf_m[a][axis] = centre[axis] + relative;
-    }
-  }
-  if (group.Has("antenna_diameters")) {
-    table.diameters_m = group.Doubles("antenna_diameters", &shape);
-    CheckRank1(group, "antenna_diameters", shape, n, "Nants_telescope");
-    for (const double diameter : table.diameters_m) {
-      if (!(diameter > 0 && diameter < 1000))
-        throw group.Bad("antenna_diameters", fmt::format("expected metres, found {}", diameter));
-    }
-  } else {
-    table.diameters_m.assign(n, kDsa110DishDiameterM);
-  }
-}
-
 // Groups the rows into integrations: fills time_mjd_s, integration_s; returns the number of rows of each integration.
 std::size_t ReadTimes(const Hdf5Group& group, std::size_t n_rows, SubbandHeader& header) {
   Shape shape;
@@ -241,8 +165,9 @@ std::size_t ReadTimes(const Hdf5Group& group, std::size_t n_rows, SubbandHeader&
       if (row > 0 && time < header.time_mjd_s.back()) {
         throw group.Bad(
             "time_array",
-            fmt::format("expected times that ascend, all rows of one time together; row {} steps back by {:.3f} s", row,
-                        header.time_mjd_s.back() - time));
+            fmt::format("expected times that ascend, all rows of one time together; row {} steps back by {:.3f} s "
+                        "(pyuvdata: UVData.reorder_blts(order='time'))",
+                        row, header.time_mjd_s.back() - time));
       }
       if (header.time_mjd_s.size() == 1) rows_per_time = row;
       header.time_mjd_s.push_back(time);
@@ -329,49 +254,6 @@ void ReadBaselines(const Hdf5Group& group, const std::vector<std::int64_t>& ant_
   CheckCount(group, "Nbls", rows_per_time, "the number of baselines in ant_1_array is");
 }
 
-// One value repeated, or a scalar.
-double Constant(const Hdf5Group& group, const std::string& name) {
-  const std::vector<double> values = group.Doubles(name);
-  if (values.empty()) throw group.Bad(name, "is empty");
-  for (const double value : values) {
-    if (!(std::abs(value - values[0]) <= kSameAngleRad)) {
-      throw group.Bad(name, fmt::format("expected one value for the whole file, found {} and {}", values[0], value));
-    }
-  }
-  return values[0];
-}
-
-void ReadPhaseCentre(const H5::H5File& file, const Hdf5Group& group, SubbandHeader& header) {
-  std::optional<Hdf5Group> extra;
-  if (group.Has("extra_keywords")) extra.emplace(file, group.path(), "Header/extra_keywords");
-  if (group.Has("phase_center_app_dec")) {
-    header.app_dec_rad = Constant(group, "phase_center_app_dec");
-  } else if (extra && extra->Has("phase_center_dec")) {
-    header.app_dec_rad = extra->Double("phase_center_dec");
-  } else {
-    throw BadFile(group.path(),
-                  "expected Header/phase_center_app_dec or Header/extra_keywords/phase_center_dec, found neither");
-  }
-  if (!(std::abs(header.app_dec_rad) <= kPi / 2)) {
-    throw group.Bad("phase_center_app_dec",
-                    fmt::format("expected a declination in radians, found {}", header.app_dec_rad));
-  }
-  std::string epoch;
-  if (extra) {
-    if (extra->Has("ha_phase_center") && std::abs(extra->Double("ha_phase_center")) > kSameAngleRad) {
-      throw extra->Bad("ha_phase_center", fmt::format("expected phases that refer to hour angle 0, found {}",
-                                                      extra->Double("ha_phase_center")));
-    }
-    epoch = extra->Has("phase_center_epoch") && extra->Open("phase_center_epoch").getTypeClass() == H5T_STRING
-                ? extra->String("phase_center_epoch")
-                : "";
-  }
-  header.phase_type = group.StringOrEmpty("phase_type");
-  if (header.phase_type == "phased" && epoch != "HADEC") {
-    throw group.Bad("phase_type", "expected drift-scan phases (hour angle 0), found data phased to a fixed direction");
-  }
-}
-
 void ReadExtraKeywords(const H5::H5File& file, const Hdf5Group& group, SubbandHeader& header) {
   if (!group.Has("extra_keywords")) return;
   const Hdf5Group extra(file, group.path(), "Header/extra_keywords");
@@ -416,6 +298,7 @@ SubbandHeader ReadSubbandHeader(const std::filesystem::path& path) {
     SubbandHeader header;
     header.path = path;
     header.subband = SubbandOfName(path);
+    header.subband_in_name = header.subband.has_value();
     const H5::H5File file = OpenHdf5(path);
     header.file_size = std::filesystem::file_size(path);
     const Hdf5Group group(file, path, "Header");
@@ -431,17 +314,17 @@ SubbandHeader ReadSubbandHeader(const std::filesystem::path& path) {
     CheckRank1(group, "ant_2_array", shape, n_rows, "Nblts");
 
     ReadFrequencies(group, header);
+    if (!header.subband) header.subband = SubbandOfFrequencies(header);
     ReadPolarisations(group, header);
-    ReadSite(group, header);
-    ReadAntennas(group, header);
+    ReadSiteAndAntennas(group, header);
     const std::size_t rows_per_time = ReadTimes(group, n_rows, header);
     ReadBaselines(group, ant_1, ant_2, rows_per_time, header);
-    ReadPhaseCentre(file, group, header);
+    ReadPhasing(file, group, rows_per_time, header);
     ReadExtraKeywords(file, group, header);
     header.telescope_name = group.StringOrEmpty("telescope_name");
     header.instrument = group.StringOrEmpty("instrument");
     header.object_name = group.StringOrEmpty("object_name");
-    header.history = group.StringOrEmpty("history");
+    header.history = group.LinesOrEmpty("history");
     CheckDataShapes(file, header);
     return header;
   });

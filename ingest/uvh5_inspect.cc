@@ -8,6 +8,7 @@
 
 #include "config/product_paths.h"
 #include "config/time.h"
+#include "config/units.h"
 #include "ingest/hdf5_access.h"
 
 namespace contimg::ingest {
@@ -29,6 +30,8 @@ std::string TypeName(const H5::DataSet& data_set) {
 
 // The largest departure of a time step from the median integration that counts as regular.
 constexpr double kEvenStep = 0.01;
+// Arrays are level to a degree or two.
+constexpr double kMostTiltRad = 15 * kPi / 180;
 
 void CheckTimes(const SubbandHeader& header, const ValidationLimits& limits, Validation& validation) {
   for (std::size_t t = 1; t < header.time_mjd_s.size(); ++t) {
@@ -41,7 +44,11 @@ void CheckTimes(const SubbandHeader& header, const ValidationLimits& limits, Val
   }
   const auto name = ParseIncomingName(header.path);
   if (!name) {
-    validation.remarks.push_back("the file's name is not that of a subband (YYYY-MM-DDTHH:MM:SS_sbNN.hdf5)");
+    validation.remarks.push_back(fmt::format(
+        "the file's name is not that of a subband (YYYY-MM-DDTHH:MM:SS_sbNN.hdf5){}",
+        header.subband_in_name ? ""
+        : header.subband       ? fmt::format(": its frequencies are those of subband {}", *header.subband)
+                               : std::string(", and its frequencies fill none: missing subbands cannot be told")));
     return;
   }
   if (name->incomplete) validation.problems.push_back("the name says that the file is still being written");
@@ -73,6 +80,13 @@ std::vector<DataSetFacts> DescribeDataSets(const std::filesystem::path& path) {
         Shape chunk(shape.size());
         properties.getChunk(static_cast<int>(chunk.size()), chunk.data());
         facts.chunk.assign(chunk.begin(), chunk.end());
+        facts.chunks = 1;
+        for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+          facts.chunks *= (shape[axis] + chunk[axis] - 1) / chunk[axis];
+        }
+        hsize_t written = 0;
+        if (H5Dget_num_chunks(data_set.getId(), data_set.getSpace().getId(), &written) < 0) written = facts.chunks;
+        facts.chunks_written = written;
       }
       for (int i = 0; i < properties.getNfilters(); ++i) {
         unsigned flags = 0, config = 0;
@@ -86,6 +100,20 @@ std::vector<DataSetFacts> DescribeDataSets(const std::filesystem::path& path) {
     }
     return all;
   });
+}
+
+std::string DescribePhasing(const SubbandHeader& header) {
+  const double dec_deg = Angle::Radians(header.app_dec_rad).deg();
+  if (!header.phase.sidereal) {
+    return fmt::format("drift scan, fringes stopped at hour angle 0, declination {:+.5f} deg (apparent; {})", dec_deg,
+                       header.phase.source);
+  }
+  return fmt::format(
+      "phased to ICRS {:.6f} {:+.6f} deg ({}); {}", WrapPositive(Angle::Radians(header.phase.centre.ra_rad)).deg(),
+      Angle::Radians(header.phase.centre.dec_rad).deg(), header.phase.source,
+      header.knows_pointing
+          ? fmt::format("the dishes stood on the meridian at declination {:+.5f} deg (apparent)", dec_deg)
+          : std::string("where the dishes pointed is not said"));
 }
 
 AntennaPresence AntennasWithData(const SubbandHeader& header) {
@@ -109,10 +137,26 @@ Validation ValidateSubband(const SubbandHeader& header, const ValidationLimits& 
         fmt::format("expected usable samples, found {:.1f} % flagged, not finite or without data",
                     100 * validation.flagged_fraction));
   }
+  if (header.tilt_rad > kMostTiltRad) {
+    validation.remarks.push_back(
+        fmt::format("the antennas lie in a plane tilted by {:.0f} degrees against the horizon of "
+                    "latitude and longitude",
+                    Angle::Radians(header.tilt_rad).deg()));
+  }
   if (report.non_finite > 0)
     validation.remarks.push_back(fmt::format("{} samples are NaN or infinite", report.non_finite));
   if (report.no_samples > 0)
     validation.remarks.push_back(fmt::format("{} samples hold no data (nsamples not above 0)", report.no_samples));
+  if (report.zero > 0) {
+    validation.remarks.push_back(
+        fmt::format("{} samples are exactly 0 although nsamples is not: never written, flagged", report.zero));
+  }
+  for (const DataSetFacts& facts : DescribeDataSets(header.path)) {
+    if (facts.chunks_written == facts.chunks) continue;
+    validation.remarks.push_back(fmt::format("{} of {} chunks of Data/{} were never written: {}",
+                                             facts.chunks - facts.chunks_written, facts.chunks, facts.name,
+                                             facts.name == "flags" ? "not flagged" : "flagged"));
+  }
   if (report.clamped > 0) {
     validation.remarks.push_back(fmt::format("{} counts of the last integration exceed the {} of the others",
                                              report.clamped, report.max_nsamples));

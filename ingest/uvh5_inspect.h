@@ -18,6 +18,7 @@ struct DataSetFacts {
   std::vector<std::uint64_t> chunk;  // empty: not chunked
   std::vector<std::string> filters;  // "deflate"…
   std::uint64_t stored_bytes = 0;
+  std::uint64_t chunks = 0, chunks_written = 0;  // 0 when not chunked
 };
 std::vector<DataSetFacts> DescribeDataSets(const std::filesystem::path& path);
 
@@ -26,6 +27,10 @@ struct AntennaPresence {
   std::size_t absent = 0;            // antennas of the table without
 };
 AntennaPresence AntennasWithData(const SubbandHeader& header);
+
+// "drift scan, fringes stopped at hour angle 0, declination +16.10000 deg (phase_type = drift)", or where the file is
+// phased to and what is known of the dishes.
+std::string DescribePhasing(const SubbandHeader& header);
 
 struct Validation {
   ReadReport report;
@@ -42,7 +47,7 @@ struct ValidationLimits {
 
 // Reads all samples. Problems: the frequencies contradict the subband number, the data time is far from the stamp in
 // the file's name, times are unevenly spaced, nearly everything is flagged or without data. Remarks: non-finite
-// samples, clamped weights, an unfinished name. Throws what ReadTile throws.
+// samples, storage that was never written, clamped weights, a strange name. Throws what ReadTile throws.
 Validation ValidateSubband(const SubbandHeader& header, const ValidationLimits& limits, const RunContext& context);
 
 }  // namespace contimg::ingest

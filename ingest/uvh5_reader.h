@@ -1,4 +1,4 @@
-// Reads the UVH5 files that the DSA-110 correlator (and pyuvdata) writes. docs/formats/uvh5.md describes the format.
+// Reads the UVH5 files that the DSA-110 correlator and pyuvdata write. docs/formats/uvh5.md describes the format.
 //
 // All functions throw Error{kBadInput} naming the file, what was expected and what was found when a file is damaged or
 // contradicts itself or its group, Error{kIo} when it cannot be read, and Error{kBusy} while an HDF5 writer has it
@@ -18,10 +18,22 @@
 
 namespace contimg::ingest {
 
+// What the visibility phases of a file refer to.
+struct PhaseReference {
+  bool sidereal = false;  // false: hour angle 0 and the pointing's apparent declination, at every integration
+  PhaseCentre centre;     // sidereal only, as the next
+  // Where the writer's phase centre stood at each time (LST − phase_center_app_ra, phase_center_app_dec). Empty when
+  // the header does not say it: the apparent place of `centre`.
+  std::vector<ApparentPlace> place;
+  std::string source;  // what said so: "phase_type = drift", "phase_center_catalog: sidereal 'target'"
+};
+
 // Everything about one subband file except its samples.
 struct SubbandHeader {
   std::filesystem::path path;
-  std::optional<int> subband;  // from the file's name …_sbNN.hdf5
+  // From the file's name …_sbNN.hdf5; else the one subband of the DSA-110 that the frequencies fill.
+  std::optional<int> subband;
+  bool subband_in_name = false;
   std::uint64_t file_size = 0;
 
   std::vector<double> time_mjd_s;        // UTC, middle of the integration, one per integration, strictly ascending
@@ -37,8 +49,11 @@ struct SubbandHeader {
 
   AntennaTable antennas;
   ArraySite site;
-  double app_dec_rad = 0;
-  std::string telescope_name, instrument, object_name, history, phase_type;
+  double tilt_rad = 0;  // of the plane in which the antennas lie against the horizon of the site; 0: no such plane
+  PhaseReference phase;
+  bool knows_pointing = true;  // false: data phased to the sky by a writer that does not say where the dishes stood
+  double app_dec_rad = 0;      // apparent declination of the pointing on the meridian, when known
+  std::string telescope_name, instrument, object_name, history;
   std::vector<std::string> extra_keywords;  // "key = value"
 
   std::size_t n_rows() const { return time_mjd_s.size() * baselines.size(); }
@@ -54,6 +69,7 @@ struct ReadReport {
   std::size_t samples = 0;          // all of them
   std::size_t non_finite = 0;       // samples that were NaN or infinite: now flagged and zero
   std::size_t no_samples = 0;       // samples with nsamples <= 0 or not finite: now flagged with weight 0
+  std::size_t zero = 0;             // samples of exactly 0 that claim to hold data: never written; now flagged
   std::size_t flagged_in_file = 0;  // samples that the file itself flags
   std::size_t flagged = 0;          // samples flagged now, for any of the reasons above
   std::size_t clamped = 0;          // weights of the last integration that exceeded those of all others
@@ -61,14 +77,16 @@ struct ReadReport {
 };
 
 struct TileInput {
-  std::unique_ptr<VisibilityBlock> block;  // kMeridian, kRaw
+  std::unique_ptr<VisibilityBlock> block;  // kMeridian or kSidereal, kRaw
   ReadReport report;
+  std::string phases;  // DescribePhasing (ingest/uvh5_inspect.h)
 };
 
 // Checks that the headers belong to one group: time axes (to 1 ms: a file rewritten by other software may differ in the
-// last bits), baselines, antenna tables, polarisations and declination equal; subband numbers distinct and frequency
-// falling strictly as the number rises; equal widths, no overlap; the DSA-110 channel grid when the channel width is a
-// multiple of 244140.625 Hz or divides it. Returns the positions of `headers` in ascending frequency.
+// last bits), baselines, antenna tables, polarisations, phase reference and declination equal; subband numbers distinct
+// and frequency falling strictly as the number rises; equal widths, no overlap; the DSA-110 channel grid when the
+// channel width is a multiple of 244140.625 Hz or divides it. Returns the positions of `headers` in ascending
+// frequency.
 std::vector<std::size_t> CheckGroup(const std::vector<SubbandHeader>& headers);
 
 // Reads a whole group into memory: subbands in any order, one or more, on `context.threads` threads.

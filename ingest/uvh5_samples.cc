@@ -29,6 +29,7 @@ class LibraryRows : public RowSource {
 
   void Read(std::size_t first, std::size_t count, void* out, std::vector<std::byte>&) const override {
     const std::lock_guard lock(Hdf5Mutex());
+    PrepareHdf5();  // the library's silence holds for one thread
     try {
       const H5::DataSpace in_file = handles_->data_set.getSpace();
       Shape extent = Hdf5Group::ShapeOf(handles_->data_set);

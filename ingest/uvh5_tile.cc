@@ -6,6 +6,7 @@
 #include "config/parallel.h"
 #include "config/product_paths.h"
 #include "ingest/place_rows.h"
+#include "ingest/uvh5_inspect.h"
 #include "ingest/uvh5_reader.h"
 #include "ingest/uvh5_samples.h"
 
@@ -31,8 +32,17 @@ void FillAxes(const std::vector<SubbandHeader>& headers, const std::vector<std::
   block.antennas = first.antennas;
   block.site = first.site;
   block.app_dec_rad = first.app_dec_rad;
-  block.pointing = {Pointing::Kind::kDrift,   first.site.longitude_rad, first.app_dec_rad, {}, true,
-                    "the header of the files"};
+  if (first.knows_pointing) {
+    block.pointing = {Pointing::Kind::kDrift,   first.site.longitude_rad, first.app_dec_rad, {}, true,
+                      "the header of the files"};
+  } else {
+    block.pointing.source = "the header of the files does not say it";
+  }
+  if (first.phase.sidereal) {
+    block.phase_state = PhaseState::kSidereal;
+    block.phase_centre = first.phase.centre;
+    block.fringe_place = first.phase.place;
+  }
   block.telescope_name = first.telescope_name;
   block.instrument = first.instrument;
   block.object_name = first.object_name;
@@ -91,6 +101,7 @@ void Add(const PlaceCounts& part, PlaceCounts& sum) {
   sum.report.samples += part.report.samples;
   sum.report.non_finite += part.report.non_finite;
   sum.report.no_samples += part.report.no_samples;
+  sum.report.zero += part.report.zero;
   sum.report.flagged_in_file += part.report.flagged_in_file;
   sum.report.flagged += part.report.flagged;
   sum.largest_weight = std::max(sum.largest_weight, part.largest_weight);
@@ -125,6 +136,7 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   TileInput tile;
   tile.block = std::make_unique<VisibilityBlock>();
   FillAxes(headers, order, *tile.block);
+  tile.phases = DescribePhasing(headers[order.back()]);
   tile.block->Allocate();
 
   struct Work {

@@ -27,6 +27,8 @@ enum class PhaseState {
   // As the correlator wrote them: fringes stopped to hour angle 0 and the apparent declination `app_dec_rad`, afresh
   // at the middle of each integration. V ∝ exp(+2πi ν b·(s − s0)/c) with b = antenna2 − antenna1. uvw is empty.
   kMeridian,
+  // Phased by another program to the ICRS direction `phase_centre`, with the signs of kMeridian. uvw is empty.
+  kSidereal,
   // Phased to `phase_centre`, with the Measurement Set's signs: uvw = −(antenna2 − antenna1) in the phase-centre
   // frame, V ∝ exp(+2πi ν (ul + vm + w(n−1))/c).
   kPhased,
@@ -97,6 +99,12 @@ struct Pointing {
   std::string source;          // what said so: "the record CONTIMG", "POINTING"
 };
 
+// A direction over the turning Earth.
+struct ApparentPlace {
+  double hour_angle_rad = 0;  // from the meridian of the array's site, west positive
+  double dec_rad = 0;
+};
+
 class VisibilityBlock {
  public:
   VisibilityBlock() = default;
@@ -118,7 +126,7 @@ class VisibilityBlock {
   ArrayView<const std::uint8_t, 4> flag_view() const { return {flag.data(), shape()}; }
   ArrayView<float, 4> weight_view() { return {weight.data(), shape()}; }
   ArrayView<const float, 4> weight_view() const { return {weight.data(), shape()}; }
-  // [time][baseline][3], metres; empty while kMeridian.
+  // [time][baseline][3], metres; empty unless kPhased.
   ArrayView<const double, 3> uvw_view() const { return {uvw_m.data(), {n_times(), n_baselines(), 3}}; }
 
   // Axes.
@@ -145,7 +153,9 @@ class VisibilityBlock {
   Pointing pointing;
   PhaseState phase_state = PhaseState::kMeridian;
   DataState data_state = DataState::kRaw;
-  PhaseCentre phase_centre;   // when kPhased
+  PhaseCentre phase_centre;  // when kSidereal or kPhased
+  // When kSidereal: where the writer's phase centre stood at each time. Empty: at the apparent place of `phase_centre`.
+  std::vector<ApparentPlace> fringe_place;
   std::vector<double> uvw_m;  // when kPhased
 
   // Provenance.

@@ -4,11 +4,13 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <map>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -27,6 +29,22 @@ auto Guard(const fs::path& path, const Body& body) {
   } catch (const SQLite::Exception& error) {
     throw SqliteError(path, error.getExtendedErrorCode(), error.what());
   }
+}
+
+std::function<void(const std::string&)>& MigrationNotice() {
+  static std::function<void(const std::string&)> notice;
+  return notice;
+}
+
+// `path` as a URI that tells SQLite the file does not change while it is open.
+std::string ImmutableUri(const fs::path& path) {
+  std::string uri = "file:";
+  for (const char c : fs::absolute(path).string()) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+                       c == '-' || c == '_' || c == '.';
+    uri += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return uri + "?immutable=1";
 }
 
 std::int64_t Pragma(SQLite::Database& db, const char* name) {
@@ -79,18 +97,34 @@ Error SqliteError(const fs::path& path, int extended_code, std::string_view word
   return Error(kind, kStage, path.string(), fmt::format("{} ({}, SQLite code {})", what, words, extended_code));
 }
 
+void SetMigrationNotice(std::function<void(const std::string& sentence)> notice) {
+  MigrationNotice() = std::move(notice);
+}
+
 struct Database::Impl {
   Impl(fs::path file, const Schema& wanted, const DatabaseOptions& wanted_options)
       : path(std::move(file)), schema(wanted), options(wanted_options) {}
 
   void Open() {
-    const fs::path parent = path.parent_path().empty() ? fs::path(".") : path.parent_path();
-    if (!fs::is_directory(parent)) {
-      throw Error(ErrorKind::kIo, kStage, path.string(), "the directory of the database does not exist");
+    if (options.read_only) {
+      RequireReadable();
+    } else {
+      const fs::path parent = path.parent_path().empty() ? fs::path(".") : path.parent_path();
+      std::error_code error;
+      if (!fs::is_directory(parent, error)) {
+        throw Error(ErrorKind::kIo, kStage, path.string(),
+                    error && error != std::errc::no_such_file_or_directory
+                        ? "the directory of the database cannot be looked into: " + error.message()
+                        : std::string("the directory of the database does not exist"));
+      }
     }
     Guard(path, [&] {
-      const int flags = options.read_only ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
-      db = std::make_unique<SQLite::Database>(path.string(), flags, static_cast<int>(options.busy_timeout_s * 1000));
+      const bool as_it_is = options.read_only && options.brief && !HasLog();
+      const int flags = as_it_is            ? SQLite::OPEN_READONLY | SQLite::OPEN_URI
+                        : options.read_only ? SQLite::OPEN_READONLY
+                                            : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
+      db = std::make_unique<SQLite::Database>(as_it_is ? ImmutableUri(path) : path.string(), flags,
+                                              static_cast<int>(options.busy_timeout_s * 1000));
       CheckIdentity();
       if (!options.read_only) {
         UseWriteAheadLog();
@@ -99,6 +133,24 @@ struct Database::Impl {
       }
       db->exec("PRAGMA foreign_keys = ON");
     });
+  }
+
+  void RequireReadable() const {
+    if (::access(path.c_str(), R_OK) == 0) return;
+    const int error_number = errno;
+    if (error_number == ENOENT || error_number == ENOTDIR) {
+      throw Error(
+          ErrorKind::kIo, kStage, path.string(),
+          "there is no such database: contimg-stream makes it when it first starts (is CONTIMG_STATE_DIR right?)");
+    }
+    throw SystemError(kStage, path.string(), "the database cannot be read", error_number);
+  }
+
+  // Whether a write-ahead log may hold what the file itself does not yet.
+  bool HasLog() const {
+    std::error_code error;
+    const auto size = fs::file_size(path.string() + "-wal", error);
+    return error ? error != std::errc::no_such_file_or_directory : size > 0;
   }
 
   int Newest() const { return static_cast<int>(schema.migrations.size()); }
@@ -133,9 +185,11 @@ struct Database::Impl {
                               version, Newest()));
     }
     if (options.read_only && version < Newest()) {
-      throw Error(ErrorKind::kUsage, kStage, path.string(),
-                  fmt::format("has schema version {}, and reading needs version {}: open it once for writing", version,
-                              Newest()));
+      throw Error(
+          ErrorKind::kUsage, kStage, path.string(),
+          fmt::format("has schema version {}, and this program reads version {}: start the contimg-stream of this "
+                      "version once, it brings the database up to date and keeps a copy",
+                      version, Newest()));
     }
   }
 
@@ -158,10 +212,13 @@ struct Database::Impl {
   }
 
   void Migrate() {
+    std::string copy;
+    int before = 0;
     db->exec("BEGIN IMMEDIATE");
     try {
       CheckIdentity();  // again, now that nobody else can migrate
-      if (version > 0 && version < Newest()) KeepCopy();
+      before = version;
+      if (version > 0 && version < Newest()) copy = KeepCopy();
       for (int step = version; step < Newest(); ++step) {
         db->exec(std::string(schema.migrations[static_cast<std::size_t>(step)]));
       }
@@ -173,14 +230,19 @@ struct Database::Impl {
       throw;
     }
     version = Newest();
+    if (copy.empty() || !MigrationNotice()) return;
+    MigrationNotice()(fmt::format("{}: brought from schema version {} to {}; the old one is {}", path.string(), before,
+                                  version, copy));
   }
 
   // The copy is read through a connection of its own: SQLite does not copy from one with an open write transaction.
-  void KeepCopy() {
+  std::string KeepCopy() {
     std::string stamp = UtcTime::Now().Iso8601();
     stamp.erase(std::remove_if(stamp.begin(), stamp.end(), [](char c) { return c == ':' || c == '-'; }), stamp.end());
     SQLite::Database source(path.string(), SQLite::OPEN_READONLY, static_cast<int>(options.busy_timeout_s * 1000));
-    CopyTo(source, fmt::format("{}.v{}.{}.backup", path.string(), version, stamp));
+    std::string copy = fmt::format("{}.v{}.{}.backup", path.string(), version, stamp);
+    CopyTo(source, copy);
+    return copy;
   }
 
   void CopyTo(SQLite::Database& source, const fs::path& target) {

@@ -6,9 +6,10 @@
 // can be rebuilt from the tree and are NORMAL.
 //
 //   found on disk                          what happens
-//   no file                                created with the newest schema
-//   older schema version                   copied to <name>.v<old>.<stamp>.backup with SQLite's backup interface, then
-//                                          migrated in one transaction
+//   no file                                created with the newest schema; for reading: Error{kIo}, nothing is made
+//   older schema version                   for reading: Error{kUsage} with the cure. Else copied to
+//   <name>.v<old>.<stamp>.backup with SQLite's backup interface, then
+//                                          migrated in one transaction; told to SetMigrationNotice's listener
 //   newer schema version                   Error{kUsage} naming both versions; the file is not touched
 //   another program's database             Error{kBadInput} (application id differs)
 //   not a database, or damaged             Error{kBadInput}
@@ -45,7 +46,17 @@ struct Schema {
 struct DatabaseOptions {
   double busy_timeout_s = 10;
   bool read_only = false;  // must exist and have the newest version
+  // With read_only: for one look that takes no longer than a command. While nobody writes (there is no write-ahead log,
+  // or an empty one) the file is read as it is: SQLite's own way would make the log and its index anew beside it, which
+  // a user with read permission only cannot and a reader should not. A writer that begins meanwhile writes to its log
+  // first.
+  bool brief = false;
+
+  static DatabaseOptions ForOneLook() { return {10, true, true}; }
 };
+
+// Who is told, in one sentence, that a database was migrated and where its copy is; nobody by default.
+void SetMigrationNotice(std::function<void(const std::string& sentence)> notice);
 
 class Database {
  public:

@@ -103,7 +103,11 @@ std::string Where(const GroupQuery& query) {
     for (const GroupState state : query.states) words.push_back(fmt::format("'{}'", ToString(state)));
     where += fmt::format(" AND state IN ({})", fmt::join(words, ", "));
   }
-  if (query.late_files) where += " AND id IN (SELECT group_id FROM subband_files WHERE status = 'late')";
+  if (query.late_files) {
+    where +=
+        " AND id IN (SELECT group_id FROM subband_files WHERE status = 'late' UNION ALL"
+        " SELECT id FROM groups WHERE state = 'done' AND error <> '')";
+  }
   if (query.error_kind) where += fmt::format(" AND error_kind = '{}'", ToString(*query.error_kind));
   return where;
 }
@@ -211,6 +215,12 @@ struct GroupStore::Impl {
       row.error_kind = details.error_kind;
       row.error = details.error;
     }
+    // Why a group is held is its cause while it is held; what it failed with before is in the trail.
+    if (to == GroupState::kHeld && !details.error_kind) {
+      row.error_kind.reset();
+      row.error = details.detail;
+    }
+    if (from == GroupState::kHeld && !details.error_kind) row.error.clear();
     if (to == GroupState::kDone) {
       row.error_kind.reset();
       row.error.clear();
@@ -338,6 +348,15 @@ void GroupStore::SetDataTimes(std::string_view id, double start_mjd, double end_
     Query(impl_->db, "UPDATE groups SET data_start_mjd = ?, data_end_mjd = ?, updated_at = ? WHERE id = ?")
         .Bind(start_mjd, end_mjd, now, id)
         .Run();
+  });
+}
+
+void GroupStore::Mark(std::string_view id, std::string_view sentence, std::string_view actor, double now) {
+  impl_->db.Write([&] {
+    const GroupRow row = impl_->FindOrRefuse(id);
+    if (row.state != GroupState::kDone) return;
+    Query(impl_->db, "UPDATE groups SET error = ?, updated_at = ? WHERE id = ?").Bind(sentence, now, id).Run();
+    impl_->AddEvent({0, now, row.id, "marked", "", "", std::string(actor), std::string(sentence)});
   });
 }
 

@@ -109,7 +109,7 @@ struct GroupQuery {
   std::string id_from;    // inclusive; ids sort as time
   std::string id_before;  // exclusive
   std::optional<ErrorKind> error_kind;
-  bool late_files = false;  // only groups with subbands that came too late
+  bool late_files = false;  // only groups with subbands that came too late, or done ones that are marked (Mark)
   int limit = 0;            // 0: all
   int offset = 0;
   bool newest_first = true;  // by id
@@ -141,7 +141,7 @@ struct TransitionDetails {
   std::string actor;   // who: required, "watcher", "runner", "operator"…
   std::string detail;  // why, for the event
   std::optional<ErrorKind> error_kind;
-  std::string error;  // with error_kind
+  std::string error;  // with error_kind; a group that becomes held has `detail` as its error, without a kind
   std::optional<double> next_attempt_at;
   std::optional<std::string> timings_json;
   bool reset_attempts = false;  // requeue by the operator starts counting afresh
@@ -166,6 +166,9 @@ class GroupStore {
   // A group's id is frozen when it becomes ready; until then it follows its earliest stamp. Files and events follow.
   void Rename(std::string_view id, std::string_view new_id, std::string_view actor, double now);
   void SetDataTimes(std::string_view id, double start_mjd, double end_mjd, double now);
+  // A sentence on a done group about why its products no longer say what its input does: `error` without a kind, until
+  // it is done again. Other states stay as they are (a job that begins now sees the new input). With a note "marked".
+  void Mark(std::string_view id, std::string_view sentence, std::string_view actor, double now);
   void SetPriority(std::string_view id, int priority, std::string_view actor, double now);
   std::optional<GroupRow> Find(std::string_view id);
   std::vector<GroupRow> List(const GroupQuery& query);

@@ -1,7 +1,7 @@
-// Calibration tables on disk: CASA's format (K, B and G Jones), written and read with casacore. C++17-clean.
+// Calibration tables on disk: CASA's format, written (K, B and G Jones) and read (also T Jones) with casacore.
+// C++17-clean.
 //
-// docs/formats/calibration-tables.md describes the columns. Tables of CASA itself are read too: spectral windows in any
-// order and with channels running down, missing subtables, solutions of single windows at slightly different times.
+// docs/formats/calibration-tables.md describes the columns, and what is read, assumed and refused of other programs.
 #pragma once
 
 #include <filesystem>
@@ -15,9 +15,11 @@ namespace contimg::calibrate {
 void WriteCalibrationTable(const SolutionSet& solutions, const std::filesystem::path& path);
 
 // Reads a table. Windows come out ascending in frequency with ascending channels. Values that are not finite, are zero
-// (B, G) or lack a row are flagged. Rows of different windows whose times differ by less than half their interval (or
-// 60 s where CASA wrote no interval) form one interval. Throws Error{kBadInput} naming path and finding for anything
-// that is no calibration table, is truncated or contradicts itself, Error{kIo} when it does not exist.
+// (B, G, T) or lack a row are flagged. Different times of a window are different solutions, whatever INTERVAL says
+// (CASA writes 0); the k-th solutions of all windows lie in one interval and keep their own times. Throws
+// Error{kBadInput} naming path, finding and cure for anything that is no calibration table, is of a kind that is not
+// understood, is damaged or contradicts itself (two rows of one antenna, window and time); Error{kIo} when it does not
+// exist.
 SolutionSet ReadCalibrationTable(const std::filesystem::path& path);
 
 }  // namespace contimg::calibrate

@@ -1,8 +1,7 @@
 // casacore's tables are used by one thread at a time: every entry point holds this lock. C++17.
 #pragma once
 
-#include <casacore/casa/Exceptions/Error.h>
-
+#include <exception>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -26,8 +25,11 @@ auto WithCasacore(ErrorKind kind, const std::string& subject, Body&& body, const
   const std::lock_guard<std::mutex> lock(CasacoreMutex());
   try {
     return std::forward<Body>(body)();
-  } catch (const casacore::AipsError& error) {
-    throw InOurWords(kind, stage, subject, error.getMesg());
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    // Some of casacore's exceptions are standard ones, and sizes that are damaged want more memory than there is.
+    throw InOurWords(kind, stage, subject, error.what());
   }
 }
 

@@ -124,7 +124,8 @@ MeasurementSetLayout CreateMeasurementSet(const std::filesystem::path& path, con
       }
     }
     internal::FillSubtables(ms, block, centre, header);
-    // What the drift needs beyond the standard columns: the beam stands on this meridian at this declination.
+    // What the standard columns have no place for: the beam stands on this meridian at this declination, unless
+    // "pointing" says otherwise.
     casacore::TableRecord drift;
     drift.define("app_dec_rad", block.app_dec_rad);
     drift.define("latitude_rad", block.site.latitude_rad);
@@ -132,6 +133,13 @@ MeasurementSetLayout CreateMeasurementSet(const std::filesystem::path& path, con
     drift.define("height_m", block.site.height_m);
     drift.define("site_source", String(block.site.source));
     drift.define("group_id", String(block.group_id));
+    if (block.pointing.kind == Pointing::Kind::kTracking) {
+      drift.define("pointing", "tracking");
+      drift.define("pointing_ra_rad", block.pointing.direction.ra_rad);
+      drift.define("pointing_dec_rad", block.pointing.direction.dec_rad);
+    } else if (block.pointing.kind == Pointing::Kind::kUnknown) {
+      drift.define("pointing", "unknown");
+    }
     ms.rwKeywordSet().defineRecord("CONTIMG", drift);
     ms.flush();
 

@@ -11,6 +11,7 @@
 
 #include "config/parallel.h"
 #include "convert/casacore/casacore_lock.h"
+#include "convert/casacore/field_direction.h"
 #include "convert/casacore/row_map.h"
 #include "convert/casacore/spectral_setup.h"
 #include "convert/casacore/tile_file.h"
@@ -248,7 +249,7 @@ MeasurementSetInfo DescribeMeasurementSet(const std::filesystem::path& path) {
     }
     const casacore::Table antennas = set.Needed("ANTENNA"), windows = set.Needed("SPECTRAL_WINDOW");
     for (std::size_t i = 0; i < antennas.nrow(); ++i) info.antennas.push_back(internal::TextOr(antennas, "NAME", i));
-    info.fields = internal::ReadFields(set);
+    info.fields = internal::ReadFields(set.Needed("FIELD"));
     for (std::size_t i = 0; i < windows.nrow(); ++i) {
       const casacore::Vector<double> frequency(casacore::ArrayColumn<double>(windows, "CHAN_FREQ")(i));
       MeasurementSetWindow window;
@@ -273,6 +274,12 @@ MeasurementSetInfo DescribeMeasurementSet(const std::filesystem::path& path) {
     for (std::size_t i = 0; i < n_lines; ++i) info.history.push_back(internal::TextOr(history, "MESSAGE", i));
     return info;
   });
+}
+
+std::unique_ptr<VisibilityBlock> ReadMeasurementSetAxes(const std::filesystem::path& path,
+                                                        const MeasurementSetSelection& selection) {
+  return internal::WithCasacore(ErrorKind::kBadInput, path.string(),
+                                [&] { return std::move(internal::ReadAxes(SetTables(path), selection).block); });
 }
 
 std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path& path,

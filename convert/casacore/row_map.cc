@@ -1,14 +1,8 @@
 #include "convert/casacore/row_map.h"
 
 #include <casacore/casa/Arrays/Matrix.h>
-#include <casacore/measures/Measures/MCDirection.h>
-#include <casacore/measures/Measures/MDirection.h>
-#include <casacore/measures/Measures/MeasConvert.h>
 #include <casacore/measures/Measures/Stokes.h>
-#include <casacore/ms/MeasurementSets/MSField.h>
-#include <casacore/ms/MeasurementSets/MSFieldColumns.h>
 #include <casacore/tables/Tables/TableDesc.h>
-#include <casacore/tables/Tables/TableRecord.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,6 +12,9 @@
 #include <set>
 
 #include "config/time.h"
+#include "convert/casacore/check_units.h"
+#include "convert/casacore/field_direction.h"
+#include "convert/casacore/read_pointing.h"
 #include "convert/casacore/spectral_setup.h"
 
 namespace contimg::convert::internal {
@@ -71,19 +68,6 @@ void ReadAntennas(const SetTables& tables, VisibilityBlock& block) {
   }
 }
 
-// What the writer kept beside the standard columns; absent in other programs' sets.
-void ReadDriftKeywords(const casacore::Table& ms, VisibilityBlock& block) {
-  const casacore::TableRecord& keywords = ms.keywordSet();
-  if (!keywords.isDefined("CONTIMG")) return;
-  const casacore::RecordInterface& drift = keywords.asRecord("CONTIMG");
-  block.app_dec_rad = drift.asDouble("app_dec_rad");
-  block.site.latitude_rad = drift.asDouble("latitude_rad");
-  block.site.longitude_rad = drift.asDouble("longitude_rad");
-  block.site.height_m = drift.asDouble("height_m");
-  block.site.source = drift.asString("site_source");
-  block.group_id = drift.asString("group_id");
-}
-
 // The rows of one reading: which are selected, and where they belong.
 class AxesReader {
  public:
@@ -94,6 +78,7 @@ class AxesReader {
   }
 
   SelectedAxes Read() {
+    CheckUnits(tables_.main(), tables_.Needed("SPECTRAL_WINDOW"), tables_.Needed("ANTENNA"), path_);
     ReadAntennas(tables_, block_);
     ChooseWindows();
     OrderPolarisations();
@@ -394,15 +379,21 @@ class AxesReader {
 
   void Describe() {
     block_.phase_state = PhaseState::kPhased;
-    block_.phase_centre = ReadFields(tables_)[static_cast<std::size_t>(field_)].centre;
+    const casacore::Table fields = tables_.Needed("FIELD");
+    const MeasurementSetField centre = ReadFields(fields)[static_cast<std::size_t>(field_)];
+    if (!centre.refusal.empty()) throw BadSet(path_, centre.refusal);
+    block_.phase_centre = centre.centre;
+    TurnToIcrsNorth(centre.north_rad, block_.uvw_m);
     block_.telescope_name = TextOr(tables_.IfAny("OBSERVATION"), "TELESCOPE_NAME", 0);
-    block_.object_name = TextOr(tables_.Needed("FIELD"), "NAME", static_cast<std::size_t>(field_));
+    block_.object_name = TextOr(fields, "NAME", static_cast<std::size_t>(field_));
     // Our own sets keep the file's words for these (convert/casacore/subtables.cc).
     block_.instrument = TextOr(tables_.IfAny("PROCESSOR"), "SUB_TYPE", 0);
     const casacore::Table observation = tables_.IfAny("OBSERVATION");
     if (!block_.instrument.empty() && !observation.isNull()) block_.object_name = TextOr(observation, "PROJECT", 0);
     block_.group_id = UtcTime::FromMjdSeconds(block_.time_mjd_s.front()).Iso8601();
-    ReadDriftKeywords(tables_.main(), block_);
+    if (!ReadDriftKeywords(tables_.main(), block_)) {
+      block_.pointing = ReadPointing(tables_.IfAny("POINTING"), fields, field_, block_);
+    }
   }
 
   const SetTables& tables_;
@@ -444,23 +435,6 @@ Polarisation PolarisationOfStokes(int stokes, const std::string& path) {
     default:
       throw BadSet(path, fmt::format("has correlation type {}, expected XX…YY, RR…LL or I", stokes));
   }
-}
-
-std::vector<MeasurementSetField> ReadFields(const SetTables& tables) {
-  const casacore::MSField table(tables.Needed("FIELD"));
-  const casacore::MSFieldColumns columns(table);
-  std::vector<MeasurementSetField> fields;
-  for (std::size_t i = 0; i < table.nrow(); ++i) {
-    const casacore::MDirection stored = columns.phaseDirMeas(i);
-    const casacore::MDirection icrs = casacore::MDirection::Convert(stored, casacore::MDirection::ICRS)();
-    const Vector<double> angles = icrs.getValue().get();
-    MeasurementSetField field;
-    field.name = columns.name()(i);
-    field.centre.ra_rad = angles[0];
-    field.centre.dec_rad = angles[1];
-    fields.push_back(field);
-  }
-  return fields;
 }
 
 std::vector<RowRun> RowMap::Runs(std::size_t limit) const {

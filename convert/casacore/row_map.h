@@ -50,7 +50,4 @@ SelectedAxes ReadAxes(const SetTables& tables, const MeasurementSetSelection& se
 // The block's polarisation of a CASA Stokes number; throws Error{kBadInput} for another one.
 Polarisation PolarisationOfStokes(int stokes, const std::string& path);
 
-// Phase directions of FIELD, converted to ICRS.
-std::vector<MeasurementSetField> ReadFields(const SetTables& tables);
-
 }  // namespace contimg::convert::internal

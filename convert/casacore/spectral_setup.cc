@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "convert/casacore/check_units.h"
+
 namespace contimg::convert::internal {
 namespace {
 
@@ -36,6 +38,7 @@ Window ReadWindow(const casacore::Table& table, int spw, const std::string& path
   if (!(window.width_hz > 0) || !std::isfinite(window.width_hz)) {
     throw BadSet(path, fmt::format("expected a width other than 0 in CHAN_WIDTH of spectral window {}", spw));
   }
+  CheckWidths(width, spw, path);
   window.first_hz = window.frequency_hz.front();
   return window;
 }

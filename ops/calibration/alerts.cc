@@ -27,7 +27,7 @@ constexpr SolutionKind kKinds[] = {SolutionKind::kDelay, SolutionKind::kBandpass
 void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double now) {
   latest_ = store_.LatestObservation();
   kinds_.clear();
-  std::vector<std::string> missing;
+  std::vector<std::string> missing, damaged;
   // Of the last two days of data: what is processed may be older than today.
   const double today = now / kSecondsPerDay + 40587;
   recent_ = store_.Solves(std::min(today, latest_ ? latest_->mid_mjd : today) - 2, 1e9);
@@ -38,7 +38,14 @@ void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double 
     std::map<std::int64_t, CalTableRow> rows;
     for (SolutionKind kind : kKinds) {
       for (CalTableRow& table : store_.Near(ToString(kind), latest_->mid_mjd, kNearbyDays)) {
-        records.push_back(RecordOf(table));
+        records.push_back(RecordOf(table, conditions_));
+        if (table.status == "active") {
+          if (const TableCondition condition = conditions_.Of(table); condition != TableCondition::kIntact) {
+            damaged.push_back(
+                fmt::format("table {} ({}, {}) is not used: {}; put its files back, or contimg cal retire {}", table.id,
+                            table.kind, table.path, TableConditions::Words(condition), table.id));
+          }
+        }
         rows.emplace(table.id, std::move(table));
       }
     }
@@ -74,34 +81,38 @@ void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double 
     }
     missing_ = missing;
   }
+  for (const std::string& sentence : damaged) {
+    if (std::find(damaged_.begin(), damaged_.end(), sentence) == damaged_.end()) Log(LogLevel::kError, "", sentence);
+  }
+  damaged_ = std::move(damaged);
+  metrics_.SetCalibrationTablesDamaged(damaged_.size());
   if (n_waiting_ == 0) waiting_reason_.clear();
 }
 
-std::vector<std::string> CalibrationAlerts::Troubles() const {
-  std::vector<std::string> troubles;
+HealthFacts::Calibration CalibrationAlerts::Facts() const {
+  HealthFacts::Calibration facts;
+  facts.n_damaged = static_cast<std::int64_t>(damaged_.size());
+  if (!damaged_.empty()) facts.damaged = damaged_.front();
   if (!missing_.empty()) {
-    troubles.push_back(fmt::format("no {} table serves groups at declination {:+.1f} at {} (contimg cal gaps)",
-                                   fmt::join(missing_, " and no "), latest_->dec_deg,
-                                   UtcTime::FromMjd(latest_->mid_mjd).Iso8601()));
+    facts.missing =
+        fmt::format("no {} table serves groups at declination {:+.1f} at {}", fmt::join(missing_, " and no "),
+                    latest_->dec_deg, UtcTime::FromMjd(latest_->mid_mjd).Stamp());
   }
-  if (n_waiting_ > 0) {
-    troubles.push_back(fmt::format("{} wait{} for calibration{}{} (contimg queue list --state awaiting_calibration)",
-                                   n_waiting_ == 1 ? "1 group" : fmt::format("{} groups", n_waiting_),
-                                   n_waiting_ == 1 ? "s" : "", waiting_reason_.empty() ? "" : ": ", waiting_reason_));
+  facts.n_waiting_groups = static_cast<std::int64_t>(n_waiting_);
+  facts.waiting_reason = waiting_reason_;
+  // Hourly gains run out every hour; what must be renewed in time are the tables of the day.
+  for (const char* kind : {"K", "BP"}) {
+    const auto found = kinds_.find(kind);
+    if (found == kinds_.end() || found->second.table.empty()) continue;
+    if (facts.expires_in_s >= 0 && found->second.left_s >= facts.expires_in_s) continue;
+    facts.expires_in_s = found->second.left_s;
+    facts.expiring = kind;
   }
-  int failures = 0;
-  const state::SolveRow* last = nullptr;
   for (auto solve = recent_.rbegin(); solve != recent_.rend() && solve->outcome != "passed"; ++solve) {
     if (solve->outcome != "failed") continue;
-    if (last == nullptr) last = &*solve;
-    ++failures;
+    if (facts.n_failed_solves++ == 0) facts.failed_solve = fmt::format("on {}: {}", solve->group_id, solve->detail);
   }
-  if (last != nullptr) {
-    troubles.push_back(fmt::format("the last {} of calibration failed, on {}: {}",
-                                   failures == 1 ? "solve" : fmt::format("{} solves", failures), last->group_id,
-                                   last->detail));
-  }
-  return troubles;
+  return facts;
 }
 
 nlohmann::ordered_json CalibrationAlerts::Status() const {
@@ -110,6 +121,7 @@ nlohmann::ordered_json CalibrationAlerts::Status() const {
     out["tables"][kind] = {{"hours_left", each.left_s / 3600}, {"age_hours", each.age_s / 3600}, {"table", each.table}};
   }
   out["missing"] = missing_;
+  out["damaged"] = damaged_;
   out["waiting"] = n_waiting_;
   out["waiting_reason"] = waiting_reason_;
   nlohmann::ordered_json running = nlohmann::ordered_json::array();

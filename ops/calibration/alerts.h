@@ -1,5 +1,5 @@
 // What an operator should know about calibration: for how long the tables in use still serve, which kinds are missing,
-// who waits and why, which solve failed. Belongs to the scheduler and its thread.
+// which tables were damaged, who waits and why, which solve failed. Belongs to the scheduler and its thread.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "calibrate/choice.h"
+#include "ops/calibration/table_condition.h"
+#include "ops/daemon/health.h"
 #include "ops/metrics/metrics.h"
 #include "state/cal_table_store.h"
 
@@ -18,7 +20,8 @@ namespace contimg::ops {
 
 class CalibrationAlerts {
  public:
-  CalibrationAlerts(state::CalTableStore& store, Metrics& metrics) : store_(store), metrics_(metrics) {}
+  CalibrationAlerts(state::CalTableStore& store, Metrics& metrics, TableConditions& conditions)
+      : store_(store), metrics_(metrics), conditions_(conditions) {}
 
   // So many groups wait for calibration, the one looked at last for this reason.
   void SetWaiting(std::size_t n_groups) { n_waiting_ = n_groups; }
@@ -26,14 +29,15 @@ class CalibrationAlerts {
   // Reads the registry and sets the metrics; logs a gap that opens or closes. Throws Error like the store.
   void Update(const calibrate::ChoiceRule& choice_rule, double now);
 
-  // A sentence for each trouble.
-  std::vector<std::string> Troubles() const;
+  // For the judgement of the health.
+  HealthFacts::Calibration Facts() const;
   // For the status page: kind → seconds left, age, table; waiting groups; solves under way.
   nlohmann::ordered_json Status() const;
 
  private:
   state::CalTableStore& store_;
   Metrics& metrics_;
+  TableConditions& conditions_;
   struct KindState {
     double left_s = 0, age_s = 0;
     std::string table;
@@ -41,6 +45,7 @@ class CalibrationAlerts {
   std::map<std::string, KindState> kinds_;  // at the latest observation
   std::optional<state::ObservationRow> latest_;
   std::vector<std::string> missing_;  // "BP", "G"
+  std::vector<std::string> damaged_;  // a sentence for each active table near the latest data that does not serve
   std::size_t n_waiting_ = 0;
   std::string waiting_reason_;  // of the newest one
   std::vector<state::SolveRow> recent_;

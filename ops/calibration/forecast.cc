@@ -8,6 +8,7 @@
 #include "config/error.h"
 #include "config/telescope.h"
 #include "config/units.h"
+#include "ingest/uv_limit.h"
 #include "ops/calibration/observation.h"
 #include "ops/calibration/sky_models.h"
 
@@ -46,6 +47,7 @@ double VisibilityNoiseJy(double sefd_jy, double bandwidth_hz, double duration_s)
   return sefd_jy / std::sqrt(2 * bandwidth_hz * duration_s);
 }
 
+// Tiles that are planned are drift scans: "auto" is drift (convert::ChooseBeam).
 double MeanBeam(const state::ObservationRow& tile, const SkySource& source, const TelescopeSettings& telescope) {
   if (telescope.beam == "none") return 1;
   const double dish = telescope.dish_diameter_m > 0 ? telescope.dish_diameter_m
@@ -54,7 +56,7 @@ double MeanBeam(const state::ObservationRow& tile, const SkySource& source, cons
   constexpr int kTimes = 5, kFrequencies = 3;
   double sum = 0;
   for (int t = 0; t < kTimes; ++t) {
-    const double offset_s = telescope.beam == "drift" ? tile.duration_s * ((t + 0.5) / kTimes - 0.5) : 0;
+    const double offset_s = telescope.beam != "tracking" ? tile.duration_s * ((t + 0.5) / kTimes - 0.5) : 0;
     const Angle away = Away(source, tile.ra_deg + kSiderealDegPerS * offset_s, tile.dec_deg);
     if (away.deg() >= 90) continue;
     for (int f = 0; f < kFrequencies; ++f) {
@@ -64,6 +66,15 @@ double MeanBeam(const state::ObservationRow& tile, const SkySource& source, cons
   }
   return sum / (kTimes * kFrequencies);
 }
+
+namespace {
+// What a solve on a field will leave (ChooseUvLimit, from what the index knows).
+double ShareOfBaselines(const state::ObservationRow& tile, double min_lambda, double frequency_hz) {
+  const double metres = (min_lambda < 0 ? kUsualMinUvLambda : min_lambda) * kSpeedOfLight / frequency_hz;
+  const double share = LongerThan(tile, metres);
+  return min_lambda < 0 && share < kLeastShareOfBaselines ? 1 : share;
+}
+}  // namespace
 
 std::optional<SolveForecast> ForecastSolve(const state::ObservationRow& tile, const std::vector<SkySource>& field,
                                            const std::vector<SkySource>& calibrators, const Settings& settings) {
@@ -106,7 +117,7 @@ std::optional<SolveForecast> ForecastSolve(const state::ObservationRow& tile, co
   } else if (quadrature > 0) {
     forecast.model = "field";
     forecast.signal_jy = std::sqrt(quadrature);
-    baselines *= LongerThan(tile, settings.calibrate.field_min_uv_lambda * kSpeedOfLight / middle_hz);
+    baselines *= ShareOfBaselines(tile, settings.calibrate.field_min_uv_lambda, middle_hz);
   } else {
     return std::nullopt;
   }

@@ -1,12 +1,11 @@
 #include "ops/calibration/job_sky_model.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string_view>
+#include <vector>
 
+#include "config/source_list.h"
 #include "config/units.h"
 
 namespace contimg::ops {
@@ -19,10 +18,16 @@ constexpr double kSkyRadiusDeg = 3, kSkyMinFluxJy = 0.005;
 
 std::string SkyModelCsv(Forecaster& forecaster, const state::ObservationRow& observation, const std::string& model,
                         double default_spectral_index) {
-  std::string text = "name,ra_deg,dec_deg,flux_jy,alpha,major_arcsec\n";
+  std::vector<ListedSource> sources;
   const auto add = [&](const std::string& name, double ra_deg, double dec_deg, double flux_jy, double alpha,
                        double major_arcsec) {
-    text += fmt::format("{},{:.8f},{:.8f},{:.9g},{:.6g},{:.6g}\n", name, ra_deg, dec_deg, flux_jy, alpha, major_arcsec);
+    ListedSource& source = sources.emplace_back();
+    source.name = name;
+    source.ra_deg = ra_deg;
+    source.dec_deg = dec_deg;
+    source.flux_jy = flux_jy;
+    source.spectral_index = alpha;
+    source.major_arcsec = major_arcsec;
   };
   // The calibrator stands for the catalogue's entry at its place.
   std::optional<calibrate::SkySource> calibrator;
@@ -44,12 +49,10 @@ std::string SkyModelCsv(Forecaster& forecaster, const state::ObservationRow& obs
                                     {Angle::Degrees(source.ra_deg), Angle::Degrees(source.dec_deg)});
       if (away.arcsec() < 60) continue;
     }
-    std::string name = source.name;
-    std::replace(name.begin(), name.end(), ',', ' ');
-    add(name, source.ra_deg, source.dec_deg, source.flux_jy, source.spectral_index.value_or(default_spectral_index),
-        source.major_arcsec);
+    add(source.name, source.ra_deg, source.dec_deg, source.flux_jy,
+        source.spectral_index.value_or(default_spectral_index), source.major_arcsec);
   }
-  return text.find('\n') + 1 == text.size() ? "" : text;
+  return sources.empty() ? "" : SourceListText(sources);
 }
 
 }  // namespace contimg::ops

@@ -61,11 +61,16 @@ state::ObservationRow ObservationOf(const ingest::SubbandHeader& header) {
   row.mid_mjd = middle.mjd();
   row.duration_s = header.end_mjd_s() - header.start_mjd_s();
   const convert::SkyFrame frame(middle, {});
-  const PhaseCentre centre = frame.IcrsOfItrf(frame.ItrfOfMeridian(header.site.longitude_rad, header.app_dec_rad));
+  // Where the dishes look: on the meridian, or, of data phased to the sky without a word of it, at their phase centre.
+  const convert::Vector3 direction = header.knows_pointing
+                                         ? frame.ItrfOfMeridian(header.site.longitude_rad, header.app_dec_rad)
+                                         : frame.ItrfOfIcrs(header.phase.centre.ra_rad, header.phase.centre.dec_rad);
+  const PhaseCentre centre = frame.IcrsOfItrf(direction);
   row.ra_deg = WrapPositive(Angle::Radians(centre.ra_rad)).deg();
   row.dec_deg = Angle::Radians(centre.dec_rad).deg();
   row.longitude_deg = Angle::Radians(header.site.longitude_rad).deg();
-  row.app_dec_deg = Angle::Radians(header.app_dec_rad).deg();
+  row.app_dec_deg =
+      Angle::Radians(header.knows_pointing ? header.app_dec_rad : std::asin(std::clamp(direction[2], -1.0, 1.0))).deg();
   std::set<int> antennas;
   std::vector<double> diameters;
   for (const Baseline& baseline : header.baselines) antennas.insert({baseline.antenna1, baseline.antenna2});

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "calibrate/apply.h"
 #include "calibrate/casacore/calibration_table.h"
 #include "config/error.h"
 #include "config/units.h"
@@ -69,34 +70,7 @@ SolutionKind KindOf(const std::string& word) {
   throw Error(ErrorKind::kBadInput, "calibrate", word, "is no kind of calibration table");
 }
 
-std::string TableChecksum(const fs::path& table) {
-  std::vector<fs::path> files;
-  try {
-    for (const auto& entry : fs::recursive_directory_iterator(table)) {
-      // The lock file changes whenever somebody opens the table.
-      if (entry.is_regular_file() && entry.path().filename() != "table.lock") files.push_back(entry.path());
-    }
-  } catch (const fs::filesystem_error& error) {
-    throw Error(ErrorKind::kIo, "calibrate", table.string(), "cannot be listed: " + error.code().message());
-  }
-  std::sort(files.begin(), files.end());
-  std::uint64_t hash = 14695981039346656037ULL;
-  const auto add = [&](const char* bytes, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) hash = (hash ^ static_cast<unsigned char>(bytes[i])) * 1099511628211ULL;
-  };
-  std::array<char, 65536> buffer;
-  for (const fs::path& file : files) {
-    const std::string name = fs::relative(file, table).string();
-    add(name.data(), name.size() + 1);
-    std::ifstream in(file, std::ios::binary);
-    while (in.read(buffer.data(), buffer.size()) || in.gcount() > 0) {
-      add(buffer.data(), static_cast<std::size_t>(in.gcount()));
-    }
-  }
-  return fmt::format("{:016x}", hash);
-}
-
-calibrate::TableRecord RecordOf(const state::CalTableRow& row) {
+calibrate::TableRecord RecordOf(const state::CalTableRow& row, TableConditions& conditions) {
   calibrate::TableRecord record;
   record.id = row.id;
   record.kind = KindOf(row.kind);
@@ -105,7 +79,17 @@ calibrate::TableRecord RecordOf(const state::CalTableRow& row) {
   record.refant = row.refant;
   record.rests_on = row.rests_on;
   if (row.status == "active") {
-    record.status = fs::exists(fs::path(row.path)) ? calibrate::TableStatus::kActive : calibrate::TableStatus::kMissing;
+    switch (conditions.Of(row)) {
+      case TableCondition::kIntact:
+        record.status = calibrate::TableStatus::kActive;
+        break;
+      case TableCondition::kMissing:
+        record.status = calibrate::TableStatus::kMissing;
+        break;
+      case TableCondition::kChanged:
+        record.status = calibrate::TableStatus::kChanged;
+        break;
+    }
   } else if (row.status == "retired") {
     record.status = calibrate::TableStatus::kRetired;
   } else if (row.status == "failed") {
@@ -136,10 +120,11 @@ ChosenTables ChooseFromRegistry(state::CalTableStore& store, double time_mjd, do
       std::max(rule.backward_s, rule.policy == calibrate::MissingPolicy::kNearest ? rule.nearest_limit_s : 0.0);
   ChosenTables out;
   std::vector<calibrate::TableRecord> records;
+  TableConditions conditions;
   for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
     // A second more than the rule can use: what just misses is shown with its reason.
     for (state::CalTableRow& row : store.Near(ToString(kind), time_mjd, (margin_s + 1) / 86400)) {
-      records.push_back(RecordOf(row));
+      records.push_back(RecordOf(row, conditions));
       out.considered.push_back(std::move(row));
     }
   }
@@ -160,8 +145,9 @@ std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mj
   std::vector<calibrate::TableRecord> records;
   // What serves changes at these times and nowhere else.
   std::vector<double> edges{from_mjd, to_mjd};
+  TableConditions conditions(TableConditions::Depth::kSuspicion);  // a year holds thousands
   for (const state::CalTableRow& row : store.List(query)) {
-    records.push_back(RecordOf(row));
+    records.push_back(RecordOf(row, conditions));
     for (const double edge : {row.valid_from_mjd - backward, row.valid_from_mjd, row.valid_to_mjd}) {
       if (edge > from_mjd && edge < to_mjd) edges.push_back(edge);
     }
@@ -195,6 +181,16 @@ std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mj
 Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,
                            const CalibrateSettings& settings, double now_unix_s) {
   const SolutionSet solutions = calibrate::ReadCalibrationTable(request.path);
+  if (solutions.polarisation_independent) {
+    throw Error(ErrorKind::kBadInput, "calibrate", request.path.string(),
+                "is a T Jones table: the pipeline takes K, B and G alone; apply it by hand with contimg apply");
+  }
+  if (calibrate::MeansAllWindows(solutions, solutions.windows_described)) {
+    throw Error(ErrorKind::kBadInput, "calibrate", request.path.string(),
+                fmt::format("has solutions in 1 of {} spectral windows: solve each window, or apply it by hand with "
+                            "contimg apply --combined-spw",
+                            solutions.windows_described));
+  }
   const std::string kind(ToString(solutions.kind));
   const std::string interval =
       !request.interval.empty() ? request.interval : (solutions.kind == SolutionKind::kGain ? "1h" : "24h");

@@ -10,6 +10,7 @@
 #include "calibrate/choice.h"
 #include "calibrate/quality_gate.h"
 #include "config/settings.h"
+#include "ops/calibration/table_condition.h"
 #include "state/cal_table_store.h"
 
 namespace contimg::ops {
@@ -46,9 +47,9 @@ Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& r
 
 // "K", "BP", "G"; throws Error{kBadInput} for another word.
 calibrate::SolutionKind KindOf(const std::string& word);
-// A registry row as the choice rule sees it; an active table whose files are gone is missing. Rows of unknown kind or
-// status throw Error{kBadInput}.
-calibrate::TableRecord RecordOf(const state::CalTableRow& row);
+// A registry row as the choice rule sees it; an active table whose files are gone or changed does not serve. Rows of
+// unknown kind or status throw Error{kBadInput}.
+calibrate::TableRecord RecordOf(const state::CalTableRow& row, TableConditions& conditions);
 calibrate::ChoiceRule RuleOf(const CalibrateSettings& settings);
 
 // The rule of design over everything the registry holds near that time. `declination_deg`: of the observation's centre.
@@ -68,8 +69,5 @@ struct CalibrationGap {
 // bandpass, or without a gain that goes with it. Without a declination all strips count as one.
 std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mjd, double to_mjd,
                                      std::optional<double> declination_deg, const CalibrateSettings& settings);
-
-// FNV-1a over the names and contents of a table's files, as 16 hexadecimal digits.
-std::string TableChecksum(const std::filesystem::path& table);
 
 }  // namespace contimg::ops

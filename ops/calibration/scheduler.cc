@@ -81,7 +81,7 @@ CalibrationScheduler::CalibrationScheduler(ProductPaths paths, Os& os, Metrics& 
       settings_(settings),
       store_(paths_.Database(StateDatabase::kCalRegistry), RegistryOptions()),
       forecaster_(settings),
-      alerts_(store_, metrics_) {}
+      alerts_(store_, metrics_, conditions_) {}
 
 void CalibrationScheduler::Apply(const Settings& settings) {
   settings_ = settings;
@@ -167,7 +167,7 @@ CalibrationScheduler::Planned CalibrationScheduler::MakePlan(const GroupRow& row
       margin_s = std::max(margin_s, rules.choice.nearest_limit_s);
     }
     for (CalTableRow& table : store_.Near(ToString(kind), input.time_mjd, (margin_s + 1) / kDayS)) {
-      input.tables.push_back(RecordOf(table));
+      input.tables.push_back(RecordOf(table, conditions_));
       rows.emplace(table.id, std::move(table));
     }
   }
@@ -206,7 +206,7 @@ std::optional<JobTable> CalibrationScheduler::LastAccepted(const char* kind, dou
   query.before_mjd = before_mjd;
   const auto rows = store_.List(query);
   for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
-    if (fs::exists(row->path)) return TableOf(*row);
+    if (conditions_.Of(*row) == TableCondition::kIntact) return TableOf(*row);
   }
   return std::nullopt;
 }
@@ -251,7 +251,7 @@ JobSolve CalibrationScheduler::MakeSolve(const std::string& group, const Planned
   query.before_mjd = mid + kNearbyDays;
   for (const CalTableRow& row : store_.List(query)) {
     const bool same_day = std::find(row.rests_on.begin(), row.rests_on.end(), *choice.bandpass) != row.rests_on.end();
-    if (row.interval == "24h" && row.status == "active" && same_day && fs::exists(row.path)) {
+    if (row.interval == "24h" && row.status == "active" && same_day && conditions_.Of(row) == TableCondition::kIntact) {
       solve.anchor = TableOf(row);
     }
   }

@@ -20,6 +20,7 @@
 #include "ops/calibration/alerts.h"
 #include "ops/calibration/forecast.h"
 #include "ops/calibration/planner.h"
+#include "ops/calibration/table_condition.h"
 #include "ops/metrics/metrics.h"
 #include "ops/runner/job.h"
 #include "state/cal_table_store.h"
@@ -60,8 +61,8 @@ class CalibrationScheduler {
   };
   void Tick(state::GroupStore& groups, double now, const std::function<void(const Release&)>& release);
 
-  // Sentences about what an operator should know; metrics are set by Tick.
-  std::vector<std::string> Troubles() const { return alerts_.Troubles(); }
+  // For the judgement of the health; metrics are set by Tick.
+  HealthFacts::Calibration Facts() const { return alerts_.Facts(); }
   // For the status page: kind → seconds left, age, table; waiting groups; solves under way.
   nlohmann::ordered_json Status() const { return alerts_.Status(); }
 
@@ -85,6 +86,7 @@ class CalibrationScheduler {
   Forecaster forecaster_;
   std::map<std::string, state::ObservationRow> observed_;  // of groups that still collect
   std::map<std::string, std::pair<std::optional<SolveForecast>, std::string>> forecasts_;  // of groups that wait
+  TableConditions conditions_;
   std::vector<PendingSolve> promised_;  // released to be solved, not taken yet
 
   // Where the look through the waiting groups stands.

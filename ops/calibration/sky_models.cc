@@ -37,12 +37,12 @@ Angle SeparationOf(const SkySource& a, double ra_rad, double dec_rad) {
 
 }  // namespace
 
-calibrate::PredictOptions PredictOptionsOf(const TelescopeSettings& settings,
+calibrate::PredictOptions PredictOptionsOf(const Settings& settings, const VisibilityBlock& block,
                                            const convert::EarthOrientationTable& orientation) {
   calibrate::PredictOptions options;
-  options.beam = calibrate::ParseBeamMode(settings.beam);
-  options.dish_diameter_m = settings.dish_diameter_m;
+  options.beam = convert::ChooseBeam(block, settings.telescope, orientation);
   options.orientation = &orientation;
+  options.least_beam = settings.image.pb_limit;
   return options;
 }
 
@@ -78,13 +78,15 @@ void CheckCalibrator(const SkySource& source, const VisibilityBlock& block, cons
   };
   if (apparent.altitude_rad < 0) refuse("is below the horizon in these data");
   constexpr double kLeastBeam = 0.1, kLargestDistanceDeg = 2.5;
-  if (options.beam == calibrate::BeamMode::kNone) {
+  if (options.beam.mode == calibrate::BeamMode::kNone) {
     if (away > kLargestDistanceDeg) {
       refuse(fmt::format("is {:.2f} deg from the phase centre, the limit is {:.1f} deg", away, kLargestDistanceDeg));
     }
   } else if (apparent.mean_beam < kLeastBeam || apparent.direction[2] <= 0) {
-    refuse(
-        fmt::format("is {:.2f} deg from the phase centre, outside the beam (power {:.4f})", away, apparent.mean_beam));
+    refuse(fmt::format(
+        "is {:.2f} deg from the phase centre, outside the beam: its mean power there is {:.4f}, expected at "
+        "least {:g}; the beam is {}",
+        away, apparent.mean_beam, kLeastBeam, options.beam.description));
   }
 }
 
@@ -162,7 +164,7 @@ std::vector<SkySource> CalibratorField(const SkySource& calibrator, const std::v
                                        const VisibilityBlock& block, const calibrate::PredictOptions& options,
                                        const CalibrateSettings& settings) {
   std::vector<SkySource> model{calibrator};
-  if (options.beam == calibrate::BeamMode::kNone) return model;
+  if (options.beam.mode == calibrate::BeamMode::kNone) return model;
   std::vector<SkySource> others;
   for (const SkySource& source : sources) {
     if (SeparationOf(source, calibrator.ra_rad, calibrator.dec_rad).arcsec() > 60) others.push_back(source);

@@ -13,8 +13,9 @@
 
 namespace contimg::ops {
 
-// The prediction options that the settings ask for. `orientation` must outlive them.
-calibrate::PredictOptions PredictOptionsOf(const TelescopeSettings& settings,
+// How the sky of a block is predicted: the beam that convert::ChooseBeam gives it. `orientation` must outlive the
+// options. Whoever runs it says options.beam.warning once.
+calibrate::PredictOptions PredictOptionsOf(const Settings& settings, const VisibilityBlock& block,
                                            const convert::EarthOrientationTable& orientation);
 
 // The calibrator of that name: a Perley-Butler 2017 standard (inside its valid range), else a source of the imported

@@ -12,6 +12,7 @@
 #include "calibrate/choice.h"
 #include "config/product_paths.h"
 #include "config/telescope.h"
+#include "config/text.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/measurement_set_reader.h"
@@ -27,16 +28,23 @@ namespace fs = std::filesystem;
 using state::CalTableRow;
 using state::CalTableStore;
 
-CalTableStore OpenStore(const LoadedSettings& settings) {
-  return CalTableStore(ProductPaths(Roots(settings.values)).Database(StateDatabase::kCalRegistry));
+fs::path RegistryPath(const LoadedSettings& settings) {
+  return ProductPaths(Roots(settings.values)).Database(StateDatabase::kCalRegistry);
 }
 
-std::string Iso(double mjd) { return UtcTime::FromMjd(mjd).Iso8601(); }
-
-// A time of the command line; a date alone is its midnight.
-double Mjd(const std::string& text) {
-  return UtcTime::FromIso8601(text.size() == 10 ? text + "T00:00:00" : text).mjd();
+CalTableStore OpenToRead(const LoadedSettings& settings) {
+  return CalTableStore(RegistryPath(settings), state::DatabaseOptions::ForOneLook());
 }
+
+// Why an active table does not serve all the same; empty: it serves.
+std::string Damage(const CalTableRow& row) {
+  static TableConditions conditions(TableConditions::Depth::kSuspicion);
+  return row.status == "active" ? TableConditions::Words(conditions.Of(row)) : "";
+}
+std::string Iso(double mjd) { return UtcTime::FromMjd(mjd).Stamp(); }
+std::string UnixStamp(double unix_s) { return UtcTime::FromUnix(unix_s).Stamp(); }
+
+double Mjd(const char* option, const std::string& text) { return UtcTime::FromPerson(option, text).mjd(); }
 
 nlohmann::json ToJson(const CalTableRow& row) {
   return {{"id", row.id},
@@ -53,6 +61,7 @@ nlohmann::json ToJson(const CalTableRow& row) {
           {"rests_on", row.rests_on},
           {"status", row.status},
           {"reason", row.reason},
+          {"damage", Damage(row)},
           {"quality", nlohmann::json::parse(row.quality_json, nullptr, false)},
           {"flag_fractions", nlohmann::json::parse(row.flag_fractions_json, nullptr, false)},
           {"checksum", row.checksum}};
@@ -67,15 +76,16 @@ nlohmann::json ToJson(const state::SolveRow& row) {
           {"reason", row.reason},
           {"outcome", row.outcome},
           {"detail", row.detail},
-          {"started_at", UtcTime::FromUnix(row.started_at).Iso8601()},
-          {"finished_at",
-           row.finished_at > 0 ? nlohmann::json(UtcTime::FromUnix(row.finished_at).Iso8601()) : nlohmann::json()}};
+          {"started_at", UnixStamp(row.started_at)},
+          {"finished_at", row.finished_at > 0 ? nlohmann::json(UnixStamp(row.finished_at)) : nlohmann::json()}};
 }
 
 void PrintLine(const CalTableRow& row) {
-  fmt::print("{:>6} {:<2} {:<3} {:<8} {} to {}  {}{}\n", row.id, row.kind, row.interval, row.status,
-             Iso(row.valid_from_mjd), Iso(row.valid_to_mjd), row.path,
-             row.reason.empty() ? "" : fmt::format(" ({})", row.reason));
+  const std::string damage = Damage(row);
+  const std::string& reason = damage.empty() ? row.reason : damage;
+  fmt::print("{:>6} {:<2} {:<3} {:<8} {} to {}  {}{}\n", row.id, row.kind, row.interval,
+             damage.empty() ? row.status : "damaged", Iso(row.valid_from_mjd), Iso(row.valid_to_mjd),
+             Printable(row.path), reason.empty() ? "" : fmt::format(" ({})", Printable(reason)));
 }
 
 // A row by id or path.
@@ -99,14 +109,12 @@ struct CalArgs {
 };
 
 void List(const CalArgs& args) {
-  const LoadedSettings settings = CurrentSettings();
-  CalTableStore store = OpenStore(settings);
   state::CalTableQuery query;
   query.kind = args.kind;
   query.status = args.status;
-  if (!args.from.empty()) query.from_mjd = Mjd(args.from);
-  if (!args.to.empty()) query.before_mjd = Mjd(args.to);
-  const auto rows = store.List(query);
+  if (!args.from.empty()) query.from_mjd = Mjd("--from", args.from);
+  if (!args.to.empty()) query.before_mjd = Mjd("--to", args.to);
+  const auto rows = OpenToRead(CurrentSettings()).List(query);
   if (args.json) {
     nlohmann::json out = nlohmann::json::array();
     for (const CalTableRow& row : rows) {
@@ -125,26 +133,27 @@ void List(const CalArgs& args) {
 }
 
 void Show(const CalArgs& args) {
-  CalTableStore store = OpenStore(CurrentSettings());
+  CalTableStore store = OpenToRead(CurrentSettings());
   const CalTableRow row = FindRow(store, args.what);
   nlohmann::json out = ToJson(row);
   out["used_by"] = store.GroupsUsing(row.id);
-  out["intact"] = fs::exists(row.path) && TableChecksum(row.path) == row.checksum;
+  const TableCondition condition = TableConditions().Of(row);
+  out["intact"] = condition == TableCondition::kIntact;
   if (args.json) {
     fmt::print("{}\n", out.dump(2));
     return;
   }
   PrintLine(row);
   fmt::print("  solved on {}, model {}, reference antenna {}\n", row.source_group.empty() ? "-" : row.source_group,
-             row.model, row.refant);
+             Printable(row.model), Printable(row.refant));
   for (const auto& [name, value] : out["quality"].items()) fmt::print("  {:<20} {}\n", name, value.dump());
-  fmt::print("  used by {} groups; files {}\n", out["used_by"].size(),
-             out["intact"].get<bool>() ? "as registered" : "missing or changed since registration");
+  fmt::print("  used by {}; {}\n", Counted(static_cast<std::int64_t>(out["used_by"].size()), "group"),
+             condition == TableCondition::kIntact ? "its files are as registered" : TableConditions::Words(condition));
 }
 
 void Register(const CalArgs& args) {
   const LoadedSettings settings = CurrentSettings();
-  CalTableStore store = OpenStore(settings);
+  CalTableStore store(RegistryPath(settings));
   RegisterRequest request;
   request.path = args.what;
   request.interval = args.interval;
@@ -161,14 +170,17 @@ void Register(const CalArgs& args) {
 }
 
 void Retire(const CalArgs& args) {
-  CalTableStore store = OpenStore(CurrentSettings());
+  const LoadedSettings settings = CurrentSettings();
+  { const CalTableStore there = OpenToRead(settings); }  // a mistyped directory must not become an empty registry
+  CalTableStore store(RegistryPath(settings));
   const CalTableRow row = FindRow(store, args.what);
   const std::size_t n_groups = store.GroupsUsing(row.id).size();
   store.SetStatus(row.id, "retired", args.reason, UtcTime::Now().unix_s());
   fmt::print("table {} ({} {}) is retired: from now on no group gets it\n", row.id, row.kind, Iso(row.valid_from_mjd));
   if (n_groups > 0) {
-    fmt::print("  {} group{} calibrated with it stay{} as they are; contimg cal show {} --json names them\n", n_groups,
-               n_groups == 1 ? "" : "s", n_groups == 1 ? "s" : "", row.id);
+    fmt::print("  {} calibrated with it stay{} as before; contimg cal show {} --json names {}\n",
+               Counted(static_cast<std::int64_t>(n_groups), "group"), n_groups == 1 ? "s" : "", row.id,
+               n_groups == 1 ? "it" : "them");
   }
 }
 
@@ -182,7 +194,7 @@ struct Observation {
 Observation Observe(const CalArgs& args, const LoadedSettings& settings, CalTableStore& store) {
   Observation out;
   if (!args.time.empty()) {
-    out.mjd = Mjd(args.time);
+    out.mjd = Mjd("--time", args.time);
   } else if (const auto seen = store.Observation(args.what)) {
     out.mjd = seen->mid_mjd;
     out.declination_deg = seen->dec_deg;
@@ -205,7 +217,7 @@ Observation Observe(const CalArgs& args, const LoadedSettings& settings, CalTabl
 
 void Why(const CalArgs& args) {
   LoadedSettings settings = CurrentSettings();
-  CalTableStore store = OpenStore(settings);
+  CalTableStore store = OpenToRead(settings);
   const Observation observation = Observe(args, settings, store);
   CalibrateSettings rule = settings.values.calibrate;
   if (!observation.declination_deg) rule.max_declination_offset_deg = 0;
@@ -230,7 +242,7 @@ void Why(const CalArgs& args) {
       past.push_back({{"kind", row.kind},
                       {"table", row.table_id ? nlohmann::json(*row.table_id) : nlohmann::json()},
                       {"reason", row.reason},
-                      {"at", UtcTime::FromUnix(row.chosen_at).Iso8601()}});
+                      {"at", UnixStamp(row.chosen_at)}});
     }
     nlohmann::json solved = nlohmann::json::array();
     for (const auto& solve : solves) solved.push_back(ToJson(solve));
@@ -240,7 +252,7 @@ void Why(const CalArgs& args) {
          observation.declination_deg ? nlohmann::json(*observation.declination_deg) : nlohmann::json()},
         {"decision", decision ? nlohmann::json{{"action", decision->action},
                                                {"reason", decision->reason},
-                                               {"at", UtcTime::FromUnix(decision->decided_at).Iso8601()}}
+                                               {"at", UnixStamp(decision->decided_at)}}
                               : nlohmann::json()},
         {"solves", solved},
         {"outcome", outcome},
@@ -251,12 +263,11 @@ void Why(const CalArgs& args) {
     return;
   }
   if (decision) {
-    fmt::print("decided {}: {}: {}\n", UtcTime::FromUnix(decision->decided_at).Iso8601(), decision->action,
-               decision->reason);
+    fmt::print("decided {}: {}: {}\n", UnixStamp(decision->decided_at), decision->action, Printable(decision->reason));
   }
   for (const auto& solve : solves) {
     fmt::print("  {} solve on {}, predicted SNR {:.0f}: {}{}{}\n", solve.interval, solve.model, solve.predicted_snr,
-               solve.outcome, solve.detail.empty() ? "" : ", ", solve.detail);
+               solve.outcome, solve.detail.empty() ? "" : ", ", Printable(solve.detail));
   }
   fmt::print("now, for {}: {}{}\n", Iso(observation.mjd), outcome,
              chosen.choice.borrowed ? ", with a borrowed table" : "");
@@ -264,26 +275,27 @@ void Why(const CalArgs& args) {
   for (std::size_t i = 0; i < chosen.considered.size(); ++i) {
     const auto& verdict = chosen.choice.verdicts[i];
     fmt::print("  {} {:<2} {:>6}  {}  {}\n", verdict.chosen ? "*" : " ", chosen.considered[i].kind, verdict.id,
-               chosen.considered[i].path, verdict.reason);
+               Printable(chosen.considered[i].path), Printable(verdict.reason));
   }
   for (const auto& [kind, id] : {std::pair{"BP", chosen.choice.bandpass}, {"G", chosen.choice.gain}}) {
     if (!id) fmt::print("  - {:<2} {:>6}  none serves this time (contimg cal gaps)\n", kind, "-");
   }
   for (const auto& row : recorded) {
-    fmt::print("  used: {:<2} {}  {}\n", row.kind, row.table_id ? std::to_string(*row.table_id) : "none", row.reason);
+    fmt::print("  used: {:<2} {}  {}\n", row.kind, row.table_id ? std::to_string(*row.table_id) : "none",
+               Printable(row.reason));
   }
 }
 
 void Gaps(const CalArgs& args) {
   const LoadedSettings settings = CurrentSettings();
-  CalTableStore store = OpenStore(settings);
   const double now = UtcTime::Now().mjd();
-  const double from = args.from.empty() ? now - 1 : Mjd(args.from);
-  const double to = args.to.empty() ? now : Mjd(args.to);
+  const double from = args.from.empty() ? now - 1 : Mjd("--from", args.from);
+  const double to = args.to.empty() ? now : Mjd("--to", args.to);
   if (!(to > from)) {
     throw Error(ErrorKind::kUsage, "cal", args.to.empty() ? "--from" : "--to",
                 args.to.empty() ? "must be in the past, or --to be given" : "must be later than --from");
   }
+  CalTableStore store = OpenToRead(settings);
   const auto gaps = FindGaps(store, from, to, args.declination, settings.values.calibrate);
   if (args.json) {
     nlohmann::json out = nlohmann::json::array();
@@ -324,7 +336,8 @@ void AddCalCommand(CLI::App& app) {
     sub->add_option("--kind", args->kind, "K, BP or G")->check(CLI::IsMember({"K", "BP", "G"}));
     sub->add_option("--status", args->status, "active, retired or failed")
         ->check(CLI::IsMember({"active", "retired", "failed"}));
-    sub->add_option("--from", args->from, "only those valid after this time: 2025-10-13T13:28:03 or 2025-10-13, UTC");
+    sub->add_option("--from", args->from,
+                    "only those valid after this time (UTC): 2025-10-13T13:28:03, 2025-10-13, now, today, yesterday");
     sub->add_option("--to", args->to, "only those valid before this time");
     sub->add_flag("--json", args->json, "print as JSON");
   }
@@ -350,7 +363,8 @@ void AddCalCommand(CLI::App& app) {
   }
   {
     auto [sub, args] = add("gaps", "times whose groups find no bandpass, or no gain that goes with it", Gaps);
-    sub->add_option("--from", args->from, "2025-10-13T13:28:03 or 2025-10-13, UTC (default: a day ago)");
+    sub->add_option("--from", args->from,
+                    "UTC: 2025-10-13T13:28:03, 2025-10-13, now, today, yesterday (default: a day ago)");
     sub->add_option("--to", args->to, "likewise (default: now)");
     sub->add_option("--dec", args->declination, "for groups at this declination, degrees (default: all strips as one)");
     sub->add_flag("--json", args->json, "print as JSON");

@@ -8,8 +8,12 @@
 #include <vector>
 
 #include "calibrate/catalogue.h"
+#include "config/error.h"
 #include "config/product_paths.h"
+#include "config/quantity.h"
 #include "config/settings.h"
+#include "config/sky_text.h"
+#include "config/text.h"
 #include "config/units.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
@@ -18,9 +22,11 @@
 namespace contimg::ops {
 namespace {
 
-state::SourceStore OpenStore() {
-  return state::SourceStore(ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kMasterSources));
+std::filesystem::path StorePath() {
+  return ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kMasterSources);
 }
+
+state::SourceStore OpenToRead() { return state::SourceStore(StorePath(), state::DatabaseOptions::ForOneLook()); }
 
 struct ImportArgs {
   std::string format, file, name;
@@ -53,17 +59,18 @@ void Import(const ImportArgs& args) {
     row.position_angle_deg = source.position_angle_deg;
     rows.push_back(std::move(row));
   }
-  OpenStore().Save(rows);
+  state::SourceStore(StorePath()).Save(rows);
   if (args.json) {
     const nlohmann::json out{{"catalogue", name}, {"sources", rows.size()}, {"without_flux", file.without_flux}};
     fmt::print("{}\n", out.dump(2));
   } else {
-    fmt::print("{}: {} sources, {} of them without a flux density\n", name, rows.size(), file.without_flux);
+    fmt::print("{}: {}, {} of them without a flux density\n", name,
+               Counted(static_cast<std::int64_t>(rows.size()), "source"), file.without_flux);
   }
 }
 
 void Info(bool json) {
-  const auto catalogues = OpenStore().Catalogues();
+  const auto catalogues = OpenToRead().Catalogues();
   if (json) {
     nlohmann::json out = nlohmann::json::array();
     for (const auto& [name, count] : catalogues) out.push_back({{"catalogue", name}, {"sources", count}});
@@ -75,15 +82,31 @@ void Info(bool json) {
 }
 
 struct ConeArgs {
-  std::string ra, dec, radius = "1deg", catalogue;
-  double min_flux = 0;
+  std::string ra, dec, radius = "1deg", catalogue, min_flux = "0";
   int limit = 0;
   bool json = false;
 };
 
 void Cone(const ConeArgs& args) {
-  const Angle ra = Angle::Parse(args.ra), dec = Angle::Parse(args.dec), radius = Angle::Parse(args.radius);
-  auto matches = OpenStore().Cone(WrapPositive(ra).deg(), dec.deg(), radius.deg(), args.catalogue, args.min_flux);
+  const auto usage = [](const char* what, const std::string& message) {
+    return Error(ErrorKind::kUsage, "catalog", what, message);
+  };
+  const auto ra_deg = ParseRightAscension(args.ra), dec_deg = ParseDeclination(args.dec);
+  if (!ra_deg) {
+    throw usage("ra", fmt::format("expected a right ascension, 0 to 360 degrees or hh:mm:ss, found '{}'", args.ra));
+  }
+  if (!dec_deg) {
+    throw usage("dec", fmt::format("expected a declination, -90 to 90 degrees or dd:mm:ss, found '{}'", args.dec));
+  }
+  const auto radius_deg = ParseQuantity(args.radius, "deg");
+  if (!radius_deg || !(*radius_deg > 0 && *radius_deg <= 90)) {
+    throw usage("--radius", fmt::format("expected an angle above 0 and up to 90 degrees, found '{}'", args.radius));
+  }
+  const auto min_flux_jy = ParseQuantity(args.min_flux, "Jy");
+  if (!min_flux_jy || *min_flux_jy < 0) {
+    throw usage("--min-flux", fmt::format("expected a flux density (0.1, 100mJy), found '{}'", args.min_flux));
+  }
+  auto matches = OpenToRead().Cone(*ra_deg == 360 ? 0 : *ra_deg, *dec_deg, *radius_deg, args.catalogue, *min_flux_jy);
   if (args.limit > 0 && matches.size() > static_cast<std::size_t>(args.limit)) {
     matches.resize(static_cast<std::size_t>(args.limit));
   }
@@ -101,8 +124,8 @@ void Cone(const ConeArgs& args) {
     return;
   }
   for (const state::ConeMatch& m : matches) {
-    fmt::print("{:<16} {:<18} {:11.6f} {:+11.6f} {:9.4f} Jy {:8.4f} deg\n", m.source.catalogue, m.source.name,
-               m.source.ra_deg, m.source.dec_deg, m.source.flux_jy, m.separation_deg);
+    fmt::print("{:<16} {:<18} {:11.6f} {:+11.6f} {:9.4f} Jy {:8.4f} deg\n", m.source.catalogue,
+               Printable(m.source.name), m.source.ra_deg, m.source.dec_deg, m.source.flux_jy, m.separation_deg);
   }
 }
 
@@ -133,12 +156,12 @@ void AddCatalogCommand(CLI::App& app) {
 
   auto cone = std::make_shared<ConeArgs>();
   CLI::App* cone_command = command->add_subcommand("cone", "sources around a position, brightest first");
-  cone_command->add_option("ra", cone->ra, "right ascension, ICRS: degrees, or with a unit (13.5h)")->required();
-  cone_command->add_option("dec", cone->dec, "declination")->required();
+  cone_command->add_option("ra", cone->ra, "right ascension, ICRS: degrees, hh:mm:ss or 13.5h")->required();
+  cone_command->add_option("dec", cone->dec, "declination: degrees or dd:mm:ss")->required();
   cone_command->add_option("--radius", cone->radius, "radius (30arcmin, 2deg)")->capture_default_str();
   cone_command->add_option("--catalog", cone->catalogue, "only this catalogue");
-  cone_command->add_option("--min-flux", cone->min_flux, "Jy");
-  cone_command->add_option("--limit", cone->limit, "at most so many");
+  cone_command->add_option("--min-flux", cone->min_flux, "Jy, or with a unit (100mJy)");
+  cone_command->add_option("--limit", cone->limit, "at most so many (0: all)")->check(CLI::NonNegativeNumber);
   cone_command->add_flag("--json", cone->json, "print as JSON");
   cone_command->callback([cone] { Cone(*cone); });
 }

@@ -16,6 +16,7 @@
 #include "convert/frames.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/version.h"
 
 namespace contimg::ops {
@@ -28,7 +29,7 @@ struct ConvertArgs {
   std::vector<std::string> group;  // directory, timestamp
   std::string out;
   std::vector<double> centre_deg;
-  int threads = 0;
+  SettingOptions settings;
   bool no_durable = false;
   bool json = false;
 };
@@ -36,7 +37,7 @@ struct ConvertArgs {
 // The files of one group: names whose stamp lies within the tolerance of `timestamp`, and of these the ones whose data
 // times equal those of the file with the nearest stamp (the stamp is a hint, the data decide).
 std::vector<fs::path> FindGroup(const fs::path& directory, const std::string& timestamp, double tolerance_s) {
-  const UtcTime wanted = UtcTime::FromIso8601(timestamp);
+  const UtcTime wanted = UtcTime::FromPerson("--group", timestamp);
   std::vector<std::pair<double, fs::path>> near;
   std::error_code error;
   fs::directory_iterator entries(directory, error);
@@ -69,13 +70,16 @@ nlohmann::json ToJson(const convert::ConvertReport& r) {
           {"rows", r.n_rows},
           {"subbands", r.subbands},
           {"missing_subbands", r.missing_subbands},
-          {"start", UtcTime::FromMjdSeconds(r.start_mjd_s).Iso8601(3)},
-          {"end", UtcTime::FromMjdSeconds(r.end_mjd_s).Iso8601(3)},
+          {"files", r.files},
+          {"phases", r.phases},
+          {"start", UtcTime::FromMjdSeconds(r.start_mjd_s).Stamp(3)},
+          {"end", UtcTime::FromMjdSeconds(r.end_mjd_s).Stamp(3)},
           {"centre_ra_deg", Angle::Radians(r.centre.ra_rad).deg()},
           {"centre_dec_deg", Angle::Radians(r.centre.dec_rad).deg()},
           {"samples", r.read.samples},
           {"non_finite", r.read.non_finite},
           {"no_samples", r.read.no_samples},
+          {"zero", r.read.zero},
           {"flagged_in_file", r.read.flagged_in_file},
           {"input_bytes", r.input_bytes},
           {"output_bytes", r.output_bytes},
@@ -90,21 +94,26 @@ nlohmann::json ToJson(const convert::ConvertReport& r) {
 }
 
 void PrintReport(const convert::ConvertReport& r) {
-  fmt::print("{}: {} rows, {} subbands, {:.2f} GB\n", r.output.string(), r.n_rows, r.subbands.size(),
+  fmt::print("{}: {} rows, {}, {:.2f} GB\n", r.output.string(), r.n_rows,
+             r.subbands.size() == r.files
+                 ? fmt::format("{} subbands", r.files)
+                 : fmt::format("{} files, {} with a subband number", r.files, r.subbands.size()),
              static_cast<double>(r.output_bytes) / 1e9);
   if (!r.missing_subbands.empty()) fmt::print("  missing subbands {}\n", fmt::join(r.missing_subbands, ", "));
-  fmt::print("  {} to {}, centre RA {:.6f} Dec {:+.6f} deg (ICRS)\n", UtcTime::FromMjdSeconds(r.start_mjd_s).Iso8601(),
-             UtcTime::FromMjdSeconds(r.end_mjd_s).Iso8601(), Angle::Radians(r.centre.ra_rad).deg(),
+  fmt::print("  {} to {}, centre RA {:.6f} Dec {:+.6f} deg (ICRS)\n", UtcTime::FromMjdSeconds(r.start_mjd_s).Stamp(),
+             UtcTime::FromMjdSeconds(r.end_mjd_s).Stamp(), Angle::Radians(r.centre.ra_rad).deg(),
              Angle::Radians(r.centre.dec_rad).deg());
-  fmt::print("  {} samples: {} not finite, {} without data, {} flagged in the input\n", r.read.samples,
-             r.read.non_finite, r.read.no_samples, r.read.flagged_in_file);
+  fmt::print("  {}\n", r.phases);
+  fmt::print("  {} samples: {} not finite, {} without data, {} exactly 0, {} flagged in the input\n", r.read.samples,
+             r.read.non_finite, r.read.no_samples, r.read.zero, r.read.flagged_in_file);
   fmt::print("  {:.2f} s: read {:.2f}, phase {:.2f}, write {:.2f}, publish {:.2f}, check {:.2f}; staged in {}\n",
              r.read_s + r.phase_s + r.write_s + r.publish_s + r.verify_s, r.read_s, r.phase_s, r.write_s, r.publish_s,
              r.verify_s, r.staged_in);
 }
 
 void Convert(const ConvertArgs& args) {
-  const LoadedSettings settings = CurrentSettings();
+  LoadedSettings settings = CurrentSettings();
+  args.settings.Apply(settings.values);
   const DirectoryRoots roots = Roots(settings.values);
   std::vector<fs::path> files(args.files.begin(), args.files.end());
   if (!args.group.empty()) {
@@ -132,7 +141,7 @@ void Convert(const ConvertArgs& args) {
 
   const auto reporter = MakeConsoleReporter();
   RunContext context;
-  context.threads = ThreadsOr(args.threads > 0 ? args.threads : settings.values.convert.threads);
+  context.threads = ThreadsOr(settings.values.convert.threads);
   context.reporter = reporter.get();
   const convert::ConvertResult result = convert::ConvertGroup(files, options, context);
   if (options.earth_orientation_file.empty()) reporter->Warn("convert", convert::kNoEarthOrientation);
@@ -159,7 +168,7 @@ void AddConvertCommand(CLI::App& app) {
   command->add_option("--centre", args->centre_deg, "phase centre in degrees, ICRS (default: the tile's own)")
       ->type_name("RA DEC")
       ->expected(2);
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  args->settings.Add(command, "--threads", "convert.threads", "threads (default: all processors)");
   command->add_flag("--no-durable", args->no_durable, "do not wait until the result is safe on the disk");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { Convert(*args); });

@@ -25,13 +25,16 @@
 #include "calibrate/sky_model.h"
 #include "config/error.h"
 #include "config/product_paths.h"
+#include "config/text.h"
 #include "config/units.h"
 #include "image/fits_image.h"
 #include "image/sky_coordinates.h"
+#include "ops/base/shell_word.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/daemon/child_process.h"
 #include "ops/runner/job.h"
+#include "ops/web/words.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
 
@@ -327,6 +330,27 @@ std::string Seconds(const TileResult& tile, const char* stage) {
   return at == tile.seconds.end() ? "-" : fmt::format("{:.1f}", at->second);
 }
 
+// No line is longer than a narrow terminal.
+void PrintResults(const std::vector<TileResult>& tiles) {
+  fmt::print("\n{:<20} {:<14} {:>9} {:>7} {:>8} {:>8} {:>9}\n", "tile", "tables", "found", "flux", "offset", "rms",
+             "rms over");
+  fmt::print("{:<20} {:<14} {:>9} {:>7} {:>8} {:>8} {:>9}\n", "", "", "sources", "ratio", "(beam)", "(mJy)", "thermal");
+  for (const TileResult& tile : tiles) {
+    fmt::print("{:<20} {:<14} {:>9} {:>7.4f} {:>8.4f} {:>8.3f} {:>9.2f}\n", tile.group, tile.tables,
+               fmt::format("{}/{}", tile.n_found, tile.n_sources), tile.median_ratio, tile.median_offset_beam,
+               tile.rms_jy * 1e3, tile.over_thermal);
+  }
+  fmt::print("\n{:<20} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "seconds", "convert", "flag", "solve", "apply", "image",
+             "write");
+  for (const TileResult& tile : tiles) {
+    fmt::print("{:<20}", tile.group);
+    for (const char* stage : {"convert", "flag", "solve", "apply", "image", "write"}) {
+      fmt::print(" {:>8}", Seconds(tile, stage));
+    }
+    fmt::print("\n");
+  }
+}
+
 void Demo(const DemoArgs& args) {
   const fs::path self = fs::read_symlink("/proc/self/exe"), stream = self.parent_path() / "contimg-stream";
   const fs::path folder = fs::absolute(args.folder);
@@ -356,7 +380,7 @@ void Demo(const DemoArgs& args) {
   for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
   {
     std::ofstream file(folder / "environment");
-    for (const auto& [name, value] : environment) file << "export " << name << "='" << value << "'\n";
+    for (const auto& [name, value] : environment) file << "export " << name << "=" << ShellWord(value) << "\n";
   }
   const ProductPaths paths(Roots(CurrentSettings().values));
   const fs::path incoming = folder / "scratch" / "incoming";
@@ -364,13 +388,15 @@ void Demo(const DemoArgs& args) {
   const calibrate::FluxStandard& calibrator = *calibrate::FindFluxStandard(kCalibrator);
 
   const auto start = Clock::now();
-  fmt::print("contimg demo: {} tiles of five minutes each, in {}\n", args.tiles, folder.string());
+  fmt::print("contimg demo: {} of five minutes each, in {}\n", Counted(args.tiles, "tile"), folder.string());
+  fmt::print("   {}\n", args.keep ? "its daemon and status page stay when it ends (--keep)"
+                                  : "its status page goes when it ends; --keep leaves it running");
   const std::size_t n_sky = WriteSky(folder / "sky" / "catalogue.csv", calibrator, args.tiles);
   fmt::print("1. a sky of {} sources; the pipeline gets a catalogue of it\n", n_sky);
   Step({self.string(), "catalog", "import", "csv", (folder / "sky" / "catalogue.csv").string(), "--name", "nvss"},
        folder / "catalog.log")
       .Finish();
-  fmt::print("2. the daemon starts; status at http://127.0.0.1:{}/\n", port);
+  fmt::print("2. the daemon starts; status page: http://127.0.0.1:{}/\n", port);
   std::optional<Step> daemon;
   daemon.emplace(std::vector<std::string>{stream.string(), "--log-level", "info"}, folder / "daemon.log");
 
@@ -414,30 +440,23 @@ void Demo(const DemoArgs& args) {
     Compare(truth, paths.ImagePrefix(tile.group), tile);
     tiles.push_back(std::move(tile));
   }
-  fmt::print("\n{:<20} {:<14} {:>9} {:>7} {:>8} {:>8} {:>9}   seconds: {:>7} {:>5} {:>5} {:>5} {:>6} {:>5}\n", "tile",
-             "tables", "found", "flux", "offset", "rms", "rms over", "convert", "flag", "solve", "apply", "image",
-             "write");
-  fmt::print("{:<20} {:<14} {:>9} {:>7} {:>8} {:>8} {:>9}\n", "", "", "sources", "ratio", "(beam)", "(mJy)", "thermal");
-  for (const TileResult& tile : tiles) {
-    fmt::print(
-        "{:<20} {:<14} {:>9} {:>7.4f} {:>8.4f} {:>8.3f} {:>9.2f}            {:>7} {:>5} {:>5} {:>5} {:>6} {:>5}\n",
-        tile.group, tile.tables, fmt::format("{}/{}", tile.n_found, tile.n_sources), tile.median_ratio,
-        tile.median_offset_beam, tile.rms_jy * 1e3, tile.over_thermal, Seconds(tile, "convert"), Seconds(tile, "flag"),
-        Seconds(tile, "solve"), Seconds(tile, "apply"), Seconds(tile, "image"), Seconds(tile, "write"));
-  }
+  PrintResults(tiles);
   fmt::print(
-      "\nsources: simulated ones above 20 times the noise; flux ratio and offset: medians against truth × beam × "
+      "\nsources: simulated ones above 20 times the noise; flux ratio and offset: medians\nagainst truth × beam × "
       "smearing\n{:.0f} s until all tiles were done, {:.0f} s in all\n",
       done_s, SecondsSince(start));
   for (const TileResult& tile : tiles) fmt::print("picture: {}\n", tile.picture.string());
-  fmt::print("look further: . {0}/environment; {1} products lineage {2}\n", folder.string(), self.string(),
-             paths.Image(tiles.back().group, ImageKind::kImage).string());
+  const std::string exports = ShellWord((folder / "environment").string());
+  fmt::print("where an image comes from:\n  (. {}; {} products lineage {})\n", exports, ShellWord(self.string()),
+             ShellWord(paths.Image(tiles.back().group, ImageKind::kImage).string()));
   if (args.keep) {
     daemon.reset();
     LeaveDaemon(stream, folder);
     fmt::print("status page: http://127.0.0.1:{}/\n", port);
   } else {
-    fmt::print("status page: http://127.0.0.1:{}/ while it runs; --keep leaves it running\n", port);
+    fmt::print(
+        "the status page has ended with the daemon; this brings it back at http://127.0.0.1:{}/:\n  (. {}; {})\n", port,
+        exports, ShellWord(stream.string()));
   }
 }
 

@@ -12,6 +12,8 @@
 #include "calibrate/flag_stage.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
+#include "ops/runner/sky_figures.h"
 
 namespace contimg::ops {
 namespace {
@@ -22,7 +24,7 @@ using calibrate::FlagStageReport;
 struct FlagArgs {
   std::string path;
   calibrate::FlagStageOptions stage;
-  int threads = 0;
+  SettingOptions settings;
   bool print_strategy = false;
   bool json = false;
 };
@@ -54,10 +56,25 @@ nlohmann::json ToJson(const FlagStageReport& r) {
           {"dead_antennas", dead},
           {"dead_receptors", f.dead_receptors},
           {"receptors_with_data", f.receptors_with_data},
+          {"sky", SkyFigures(f.sky)},
           {"antennas", antennas},
           {"baselines", Fractions(f.baselines)},
           {"channels", Fractions(f.channels)},
           {"seconds", {{"read", r.read_s}, {"flag", r.flag_s}, {"write", r.write_s}}}};
+}
+
+// Which antennas show no sky, or that there is no telling.
+void PrintSky(const calibrate::LostSky& sky) {
+  using calibrate::SkyVerdict;
+  const auto lost = sky.Antennas();
+  for (std::size_t i = 0; i < lost.size(); ++i) {
+    const auto& both = sky.receptors[lost[i]];
+    const auto& worst = both[both[0].verdict == SkyVerdict::kLost ? 0 : 1];
+    fmt::print("  antenna {} shows no sky ({:.1f} ± {:.1f} % of the usual power): flagged\n", sky.names[i],
+               100 * worst.power, 100 * worst.error);
+  }
+  const std::size_t unknown = sky.Count(SkyVerdict::kCannotTell);
+  if (unknown > 0) fmt::print("  receptors of which nobody can tell whether they see the sky: {}\n", unknown);
 }
 
 void PrintReport(const std::string& path, const FlagStageReport& r) {
@@ -71,7 +88,12 @@ void PrintReport(const std::string& path, const FlagStageReport& r) {
   if (f.absent > 0)
     fmt::print("  {:<16} {:>12} samples, counted nowhere: the set has no such rows\n", "absent", f.absent);
   fmt::print("  receptors: {} with data, {} dead\n", f.receptors_with_data, f.dead_receptors);
-  for (std::size_t a : f.dead_antennas) fmt::print("  antenna {} is dead\n", r.antennas[a]);
+  if (!f.dead_antennas.empty()) {
+    std::string names;
+    for (std::size_t a : f.dead_antennas) names += (names.empty() ? "" : ", ") + r.antennas[a];
+    fmt::print("  dead antennas: {}\n", f.dead_antennas.size() == r.antennas.size() ? "all" : names);
+  }
+  PrintSky(f.sky);
   std::vector<std::size_t> order(f.antennas.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const std::size_t shown = std::min<std::size_t>(5, order.size());
@@ -87,7 +109,8 @@ void PrintReport(const std::string& path, const FlagStageReport& r) {
 }
 
 void Flag(const FlagArgs& args) {
-  const LoadedSettings settings = CurrentSettings();
+  LoadedSettings settings = CurrentSettings();
+  args.settings.Apply(settings.values);
   if (args.print_strategy) {
     fmt::print("{}", calibrate::AoflaggerStrategy(settings.values.flag));
     return;
@@ -95,7 +118,7 @@ void Flag(const FlagArgs& args) {
   if (args.path.empty()) throw Error(ErrorKind::kUsage, "flag", "", "name the Measurement Set");
   const auto reporter = MakeConsoleReporter();
   RunContext context;
-  context.threads = ThreadsOr(args.threads > 0 ? args.threads : settings.values.flag.threads);
+  context.threads = ThreadsOr(settings.values.flag.threads);
   context.reporter = reporter.get();
   const FlagStageReport report = calibrate::FlagMeasurementSet(args.path, args.stage, settings.values.flag, context);
   if (args.json) {
@@ -119,7 +142,7 @@ void AddFlagCommand(CLI::App& app) {
   command->add_option("--windows", args->stage.selection.windows, "rows of SPECTRAL_WINDOW (default: all)");
   command->add_flag("--dry-run", args->stage.dry_run, "report what would be flagged and change nothing");
   command->add_flag("--print-strategy", args->print_strategy, "print the Lua strategy of the engine aoflagger");
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  args->settings.Add(command, "--threads", "flag.threads", "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { Flag(*args); });
 }

@@ -1,6 +1,8 @@
 // `contimg generate`: what packages install beside the programs, from the programs' own definitions.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -12,6 +14,18 @@
 #include "ops/daemon/daemon.h"
 
 namespace contimg::ops {
+namespace {
+
+// A file that everybody may read, as far as the umask allows: products are for the group alone, man pages are not.
+void WriteForAll(const std::filesystem::path& path, const std::string& text) {
+  WriteFileAtomically(RealOs(), path, text);
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  if (::chmod(path.c_str(), 0666 & ~mask) != 0)
+    throw SystemError("generate", path.string(), "cannot set the mode", errno);
+}
+
+}  // namespace
 
 void AddGenerateCommand(CLI::App& app) {
   struct Args {
@@ -36,11 +50,11 @@ void AddGenerateCommand(CLI::App& app) {
   man->callback([args, &app] {
     const std::filesystem::path directory = args->directory;
     RealOs().CreateDirectories(directory);
-    for (const auto& [name, page] : GenerateManPages(app)) WriteFileAtomically(RealOs(), directory / name, page);
+    for (const auto& [name, page] : GenerateManPages(app)) WriteForAll(directory / name, page);
     CLI::App stream;
     StreamArgs ignored;
     DescribeStream(stream, ignored);
-    WriteFileAtomically(RealOs(), directory / "contimg-stream.1", GenerateStreamManPage(stream));
+    WriteForAll(directory / "contimg-stream.1", GenerateStreamManPage(stream));
   });
 
   generate->add_subcommand("environment", "Print contimg.env with every setting commented")->callback([] {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/text.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/inspector.h"
 #include "ops/cli/program_options.h"
@@ -71,8 +72,8 @@ void Run(const InspectArgs& args) {
     fmt::print("{}\n", records.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     for (const Inspection& inspection : inspections) {
-      fmt::print("{}", inspection.text);
-      for (const std::string& problem : inspection.problems) fmt::print("  PROBLEM       {}\n", problem);
+      fmt::print("{}", PrintableLines(inspection.text));
+      for (const std::string& problem : inspection.problems) fmt::print("  PROBLEM       {}\n", Printable(problem));
       if (args.validate && inspection.problems.empty()) fmt::print("  valid\n");
     }
   }

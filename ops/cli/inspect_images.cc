@@ -45,8 +45,8 @@ json Facts(const image::FitsHeader& header, const fs::path& path, const char* fo
                      {"angle_deg", Angle::Radians(header.beam->angle_rad).deg()}};
   }
   if (header.end_mjd_s > 0) {
-    facts["start"] = UtcTime::FromMjdSeconds(header.start_mjd_s).Iso8601(3);
-    facts["end"] = UtcTime::FromMjdSeconds(header.end_mjd_s).Iso8601(3);
+    facts["start"] = UtcTime::FromMjdSeconds(header.start_mjd_s).Stamp(3);
+    facts["end"] = UtcTime::FromMjdSeconds(header.end_mjd_s).Stamp(3);
   }
   return facts;
 }
@@ -56,20 +56,24 @@ std::string Text(const image::FitsHeader& header, const fs::path& path, const ch
   std::string text =
       fmt::format("{}: {} image, {}{}\n", path.string(), form, header.type.empty() ? "unknown type" : header.type,
                   header.unit.empty() ? "" : " in " + header.unit);
-  text += fmt::format("  pixels        {} by {} of {:.4g} arcsec\n", g.nx, g.ny, Angle::Radians(g.cell_rad).arcsec());
+  const SmallAngleUnit cell_unit = UnitFor(Angle::Radians(g.cell_rad));
+  text += fmt::format("  pixels        {} by {} of {:.4g} {}\n", g.nx, g.ny, cell_unit.Of(Angle::Radians(g.cell_rad)),
+                      cell_unit.name);
   text += fmt::format("  centre        {:.6f} {:+.6f} deg (ICRS, SIN)\n",
                       WrapPositive(Angle::Radians(header.centre.ra_rad)).deg(),
                       Angle::Radians(header.centre.dec_rad).deg());
   text += fmt::format("  frequency     {:.4f} MHz, bandwidth {:.4f} MHz\n", header.frequency_hz / 1e6,
                       header.bandwidth_hz / 1e6);
   if (header.end_mjd_s > 0) {
-    text += fmt::format("  times         {} to {} UTC\n", UtcTime::FromMjdSeconds(header.start_mjd_s).Iso8601(),
-                        UtcTime::FromMjdSeconds(header.end_mjd_s).Iso8601());
+    text += fmt::format("  times         {} to {}\n", UtcTime::FromMjdSeconds(header.start_mjd_s).Stamp(),
+                        UtcTime::FromMjdSeconds(header.end_mjd_s).Stamp());
   }
   if (header.beam) {
-    text += fmt::format("  beam          {:.2f} by {:.2f} arcsec, position angle {:.1f} deg\n",
-                        Angle::Radians(header.beam->major_rad).arcsec(),
-                        Angle::Radians(header.beam->minor_rad).arcsec(), Angle::Radians(header.beam->angle_rad).deg());
+    const SmallAngleUnit unit = UnitFor(Angle::Radians(header.beam->minor_rad));
+    text +=
+        fmt::format("  beam          {:.2f} by {:.2f} {}, position angle {:.1f} deg\n",
+                    unit.Of(Angle::Radians(header.beam->major_rad)), unit.Of(Angle::Radians(header.beam->minor_rad)),
+                    unit.name, Angle::Radians(header.beam->angle_rad).deg());
   }
   for (const auto& table : header.calibration) {
     text += fmt::format("  calibration   {}, valid from {}\n", table.name, table.date);

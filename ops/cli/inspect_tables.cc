@@ -5,13 +5,17 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <optional>
 
+#include "calibrate/apply.h"
 #include "calibrate/casacore/calibration_table.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/measurement_set_reader.h"
+#include "convert/tile_beam.h"
 #include "ingest/flag_count.h"
 #include "ops/cli/inspector.h"
+#include "ops/cli/program_options.h"
 
 namespace contimg::ops {
 namespace {
@@ -25,20 +29,68 @@ std::string Names(const std::vector<Polarisation>& polarisations) {
   return text;
 }
 
-json Facts(const convert::MeasurementSetInfo& info, const fs::path& path) {
+// The beam with which a field is imaged, predicted and solved, or why it cannot be.
+struct FieldBeam {
+  std::optional<convert::TileBeam> beam;  // null: the field has no rows, or none that can be read
+  std::string refusal;
+};
+
+std::vector<FieldBeam> BeamsOf(const convert::MeasurementSetInfo& info, const fs::path& path) {
+  const TelescopeSettings telescope = CurrentSettings().values.telescope;
+  std::vector<FieldBeam> beams;
+  for (std::size_t field = 0; field < info.fields.size() && info.n_rows > 0; ++field) {
+    FieldBeam each;
+    try {
+      convert::MeasurementSetSelection selection;
+      selection.field = static_cast<int>(field);
+      // Where a beam points moves by 15 arcsec a second of UT1 - UTC: nothing in what is said here.
+      each.beam = convert::ChooseBeam(*convert::ReadMeasurementSetAxes(path, selection), telescope, {});
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kBadInput) throw;
+      each.refusal = error.message();
+    }
+    beams.push_back(std::move(each));
+  }
+  return beams;
+}
+
+json BeamFacts(const FieldBeam& field) {
+  if (!field.beam) return {{"refusal", field.refusal}};
+  const Pointing& p = field.beam->pointing;
+  json facts = {{"mode", convert::ToString(field.beam->mode)},
+                {"pointing", convert::WordOf(p.kind)},
+                {"source", p.source},
+                {"dish_m", field.beam->dish_diameter_m},
+                {"warning", field.beam->warning}};
+  if (p.kind == Pointing::Kind::kTracking) {
+    facts["ra_deg"] = WrapPositive(Angle::Radians(p.direction.ra_rad)).deg();
+    facts["dec_deg"] = Angle::Radians(p.direction.dec_rad).deg();
+  } else if (p.kind == Pointing::Kind::kDrift) {
+    facts["meridian_deg"] = WrapSigned(Angle::Radians(p.meridian_rad)).deg();
+    facts["apparent_dec_deg"] = Angle::Radians(p.app_dec_rad).deg();
+  }
+  return facts;
+}
+
+json Facts(const convert::MeasurementSetInfo& info, const std::vector<FieldBeam>& beams, const fs::path& path) {
   json facts = {
       {"kind", "measurement_set"},        {"path", path.string()},         {"rows", info.n_rows},
       {"telescope", info.telescope_name}, {"antennas", info.antennas},     {"has_corrected", info.has_corrected},
       {"has_model", info.has_model},      {"history", info.history},       {"fields", json::array()},
       {"windows", json::array()},         {"polarisations", json::array()}};
   if (info.end_mjd_s > 0) {
-    facts["start"] = UtcTime::FromMjdSeconds(info.start_mjd_s).Iso8601(3);
-    facts["end"] = UtcTime::FromMjdSeconds(info.end_mjd_s).Iso8601(3);
+    facts["start"] = UtcTime::FromMjdSeconds(info.start_mjd_s).Stamp(3);
+    facts["end"] = UtcTime::FromMjdSeconds(info.end_mjd_s).Stamp(3);
   }
-  for (const auto& field : info.fields) {
-    facts["fields"].push_back({{"name", field.name},
-                               {"ra_deg", WrapPositive(Angle::Radians(field.centre.ra_rad)).deg()},
-                               {"dec_deg", Angle::Radians(field.centre.dec_rad).deg()}});
+  for (std::size_t i = 0; i < info.fields.size(); ++i) {
+    const auto& field = info.fields[i];
+    json each = {{"name", field.name}, {"frame", field.frame}};
+    if (field.refusal.empty()) {
+      each["ra_deg"] = WrapPositive(Angle::Radians(field.centre.ra_rad)).deg();
+      each["dec_deg"] = Angle::Radians(field.centre.dec_rad).deg();
+    }
+    if (i < beams.size()) each["primary_beam"] = BeamFacts(beams[i]);
+    facts["fields"].push_back(each);
   }
   for (const auto& window : info.windows) {
     facts["windows"].push_back({{"name", window.name},
@@ -51,18 +103,30 @@ json Facts(const convert::MeasurementSetInfo& info, const fs::path& path) {
   return facts;
 }
 
-std::string Text(const convert::MeasurementSetInfo& info, const fs::path& path) {
+std::string Text(const convert::MeasurementSetInfo& info, const std::vector<FieldBeam>& beams, const fs::path& path) {
   std::string text = fmt::format("{}: Measurement Set, {} rows\n", path.string(), info.n_rows);
   text += fmt::format("  telescope     {}, {} antennas\n", info.telescope_name, info.antennas.size());
   if (info.end_mjd_s > 0) {
-    text += fmt::format("  times         {} to {} UTC\n", UtcTime::FromMjdSeconds(info.start_mjd_s).Iso8601(),
-                        UtcTime::FromMjdSeconds(info.end_mjd_s).Iso8601());
+    text += fmt::format("  times         {} to {}\n", UtcTime::FromMjdSeconds(info.start_mjd_s).Stamp(),
+                        UtcTime::FromMjdSeconds(info.end_mjd_s).Stamp());
   }
   for (std::size_t i = 0; i < info.fields.size(); ++i) {
     const auto& field = info.fields[i];
-    text += fmt::format("  field {:<7} {}, centre {:.6f} {:+.6f} deg (ICRS)\n", i, field.name,
-                        WrapPositive(Angle::Radians(field.centre.ra_rad)).deg(),
-                        Angle::Radians(field.centre.dec_rad).deg());
+    if (field.refusal.empty()) {
+      text += fmt::format("  field {:<7} {}, centre {:.6f} {:+.6f} deg (ICRS{})\n", i, field.name,
+                          WrapPositive(Angle::Radians(field.centre.ra_rad)).deg(),
+                          Angle::Radians(field.centre.dec_rad).deg(),
+                          field.frame == "ICRS" ? "" : ", given in " + field.frame);
+    } else {
+      text += fmt::format("  field {:<7} {}\n", i, field.name);
+    }
+    if (i >= beams.size()) continue;
+    if (!beams[i].beam) {
+      text += "    cannot be read: " + beams[i].refusal + "\n";
+      continue;
+    }
+    text += "    primary beam " + beams[i].beam->description + "\n";
+    if (!beams[i].beam->warning.empty()) text += "    warning: " + beams[i].beam->warning + "\n";
   }
   for (std::size_t i = 0; i < info.windows.size(); ++i) {
     const auto& window = info.windows[i];
@@ -127,11 +191,14 @@ void Validate(const convert::MeasurementSetInfo& info, const RunContext& context
 std::vector<Inspection> InspectMeasurementSets(const InspectRequest& request, const RunContext& context) {
   return InspectEach(request, "measurement_set", [&](Inspection& inspection) {
     const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(inspection.path);
-    inspection.facts = Facts(info, inspection.path);
-    inspection.text = Text(info, inspection.path);
+    const std::vector<FieldBeam> beams = BeamsOf(info, inspection.path);
+    inspection.facts = Facts(info, beams, inspection.path);
+    inspection.text = Text(info, beams, inspection.path);
     if (request.validate) Validate(info, context, inspection);
   });
 }
+
+std::string Length(double seconds) { return seconds > 0 ? fmt::format("{:.1f} s", seconds) : "length unknown"; }
 
 std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, const RunContext&) {
   return InspectEach(request, "calibration_table", [&](Inspection& inspection) {
@@ -140,11 +207,16 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
     const std::string reference = set.reference_antenna < 0
                                       ? std::string("unknown")
                                       : set.antennas[static_cast<std::size_t>(set.reference_antenna)].name;
-    const std::string kind(ToString(set.kind));
+    const std::string kind(set.polarisation_independent ? "T" : ToString(set.kind));
+    const bool linear =
+        calibrate::InterpolationOf(set.kind, CurrentSettings().values.calibrate) == calibrate::Interpolation::kLinear;
+    const std::string interpolation = set.intervals.size() == 1 ? "one solution for all times"
+                                      : linear                  ? "linear"
+                                                                : "nearest";
     json intervals = json::array();
     for (const auto& interval : set.intervals) {
       intervals.push_back(
-          {{"time", UtcTime::FromMjdSeconds(interval.time_mjd_s).Iso8601(3)}, {"length_s", interval.length_s}});
+          {{"time", UtcTime::FromMjdSeconds(interval.time_mjd_s).Stamp(3)}, {"length_s", interval.length_s}});
     }
     inspection.facts = {{"kind", "calibration_table"},
                         {"path", inspection.path.string()},
@@ -155,17 +227,29 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
                         {"antennas", set.antennas.size()},
                         {"windows", set.windows.size()},
                         {"channels", set.n_channels()},
+                        {"windows_described", set.windows_described},
+                        {"polarisation_independent", set.polarisation_independent},
+                        {"contimg", !set.foreign},
+                        {"interpolation", interpolation},
                         {"intervals", intervals},
                         {"reference_antenna", reference},
                         {"dead_antennas", flags.dead_antennas},
                         {"flagged_fraction", flags.raw_fraction},
                         {"effective_flagged_fraction", flags.effective_fraction},
                         {"history", set.history}};
-    inspection.text = fmt::format("{}: calibration table, {} Jones\n", inspection.path.string(), kind);
+    inspection.text = fmt::format("{}: calibration table, {} Jones{}\n", inspection.path.string(), kind,
+                                  set.foreign ? ", not made by contimg" : "");
     inspection.text += fmt::format("  solved from   {}, field {}\n", set.source_ms, set.field_name);
     for (const auto& interval : set.intervals) {
-      inspection.text += fmt::format("  interval      {} UTC, {:.1f} s\n",
-                                     UtcTime::FromMjdSeconds(interval.time_mjd_s).Iso8601(), interval.length_s);
+      inspection.text += fmt::format("  interval      {}, {}\n", UtcTime::FromMjdSeconds(interval.time_mjd_s).Stamp(),
+                                     Length(interval.length_s));
+    }
+    inspection.text += fmt::format("  in time       {}{}\n", interpolation,
+                                   set.intervals.size() == 1 ? "" : ", the solutions of the ends hold beyond them");
+    if (calibrate::MeansAllWindows(set, set.windows_described)) {
+      inspection.text +=
+          fmt::format("  apply         refuses it without --combined-spw: solutions in 1 of {} spectral windows\n",
+                      set.windows_described);
     }
     if (!set.windows.empty()) {
       inspection.text += fmt::format("  frequencies   {:.4f} to {:.4f} MHz in {} windows\n",

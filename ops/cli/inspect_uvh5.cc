@@ -34,13 +34,15 @@ json HeaderFacts(const ingest::SubbandHeader& header) {
                 {"telescope", header.telescope_name},
                 {"instrument", header.instrument},
                 {"object", header.object_name},
-                {"start", UtcTime::FromMjdSeconds(header.start_mjd_s()).Iso8601(3)},
-                {"end", UtcTime::FromMjdSeconds(header.end_mjd_s()).Iso8601(3)},
+                {"start", UtcTime::FromMjdSeconds(header.start_mjd_s()).Stamp(3)},
+                {"end", UtcTime::FromMjdSeconds(header.end_mjd_s()).Stamp(3)},
                 {"start_mjd", header.start_mjd_s() / kSecondsPerDay},
                 {"end_mjd", header.end_mjd_s() / kSecondsPerDay},
                 {"integrations", header.time_mjd_s.size()},
                 {"integration_s", header.integration_s.front()},
-                {"declination_deg", Angle::Radians(header.app_dec_rad).deg()},
+                {"declination_deg", header.knows_pointing ? json(Angle::Radians(header.app_dec_rad).deg()) : json()},
+                {"phases", header.phase.sidereal ? "sidereal" : "drift"},
+                {"phases_said_by", header.phase.source},
                 {"channels", header.frequency_hz.size()},
                 {"channel_width_hz", header.channel_width_hz},
                 {"lowest_frequency_hz", header.frequency_hz.front()},
@@ -60,6 +62,11 @@ json HeaderFacts(const ingest::SubbandHeader& header) {
                 {"history", header.history},
                 {"extra_keywords", header.extra_keywords}};
   facts["subband"] = header.subband ? json(*header.subband) : json();
+  facts["subband_in_name"] = header.subband_in_name;
+  if (header.phase.sidereal) {
+    facts["phase_centre_ra_deg"] = WrapPositive(Angle::Radians(header.phase.centre.ra_rad)).deg();
+    facts["phase_centre_dec_deg"] = Angle::Radians(header.phase.centre.dec_rad).deg();
+  }
   return facts;
 }
 
@@ -81,16 +88,15 @@ std::string HeaderText(const ingest::SubbandHeader& header) {
   for (const Polarisation p : header.polarisations) polarisations.push_back(PolarisationName(p));
   std::string text =
       fmt::format("{}: UVH5, {:.1f} MB", header.path.string(), static_cast<double>(header.file_size) / 1e6);
-  text += header.subband ? fmt::format(", subband {}\n", *header.subband)
-                         : std::string(", no subband number in the name\n");
+  text += !header.subband          ? std::string(", no subband number in the name (…_sbNN.hdf5)\n")
+          : header.subband_in_name ? fmt::format(", subband {}\n", *header.subband)
+                                   : fmt::format(", subband {} by its frequencies\n", *header.subband);
   text += fmt::format("  telescope     {} (instrument {}), object {}\n", header.telescope_name, header.instrument,
                       header.object_name);
-  text += fmt::format("  times         {} to {} UTC, {} integrations of {:.6f} s\n",
-                      UtcTime::FromMjdSeconds(header.start_mjd_s()).Iso8601(),
-                      UtcTime::FromMjdSeconds(header.end_mjd_s()).Iso8601(), header.time_mjd_s.size(),
-                      header.integration_s.front());
-  text +=
-      fmt::format("  declination   {:+.5f} deg (apparent), hour angle 0\n", Angle::Radians(header.app_dec_rad).deg());
+  text += fmt::format(
+      "  times         {} to {}, {} integrations of {:.6f} s\n", UtcTime::FromMjdSeconds(header.start_mjd_s()).Stamp(),
+      UtcTime::FromMjdSeconds(header.end_mjd_s()).Stamp(), header.time_mjd_s.size(), header.integration_s.front());
+  text += fmt::format("  phases        {}\n", ingest::DescribePhasing(header));
   text += fmt::format("  frequencies   {:.4f} to {:.4f} MHz, {} channels of {:.6g} kHz, {} in the file\n",
                       header.frequency_hz.front() / 1e6, header.frequency_hz.back() / 1e6, header.frequency_hz.size(),
                       header.channel_width_hz / 1e3, header.descending ? "descending" : "ascending");
@@ -126,14 +132,15 @@ void Validate(const ingest::SubbandHeader& header, double stamp_tolerance_s, con
   inspection.facts["samples"] = validation.report.samples;
   inspection.facts["non_finite"] = validation.report.non_finite;
   inspection.facts["no_samples"] = validation.report.no_samples;
+  inspection.facts["zero"] = validation.report.zero;
   inspection.facts["flagged_in_file"] = validation.report.flagged_in_file;
   inspection.facts["flagged_fraction"] = validation.flagged_fraction;
   inspection.facts["max_nsamples"] = validation.report.max_nsamples;
   inspection.facts["remarks"] = validation.remarks;
   inspection.text += fmt::format(
-      "  samples       {}, {:.2f} % flagged ({:.2f} % in the file), {} not finite, {} without data\n",
+      "  samples       {}, {:.2f} % flagged ({:.2f} % in the file), {} not finite, {} without data, {} exactly 0\n",
       validation.report.samples, 100 * validation.flagged_fraction, 100 * validation.flagged_by_file_fraction,
-      validation.report.non_finite, validation.report.no_samples);
+      validation.report.non_finite, validation.report.no_samples, validation.report.zero);
   for (const std::string& remark : validation.remarks) inspection.text += "  remark        " + remark + "\n";
 }
 

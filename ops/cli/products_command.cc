@@ -15,10 +15,12 @@
 #include "calibrate/casacore/calibration_table.h"
 #include "config/os.h"
 #include "config/product_paths.h"
+#include "config/text.h"
 #include "config/time.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/compare_products.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/runner/worker.h"
 #include "ops/version.h"
 #include "state/product_store.h"
@@ -39,11 +41,8 @@ struct ProductsArgs {
 };
 
 ProductStore OpenStore() {
-  const fs::path path = ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kProducts);
-  if (!fs::exists(path)) {
-    throw Error(ErrorKind::kUsage, "products", path.string(), "nothing is recorded yet: expected a database here");
-  }
-  return ProductStore(path);
+  return ProductStore(ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kProducts),
+                      state::DatabaseOptions::ForOneLook());
 }
 
 // By id or path.
@@ -63,7 +62,8 @@ json Parsed(const std::string& text) {
   return value.is_discarded() ? json() : value;
 }
 
-std::string Iso(double mjd) { return mjd > 0 ? UtcTime::FromMjd(mjd).Iso8601() : ""; }
+std::string Iso(double mjd) { return mjd > 0 ? UtcTime::FromMjd(mjd).Stamp() : ""; }
+std::string UnixStamp(double unix_s) { return UtcTime::FromUnix(unix_s).Stamp(); }
 
 json ToJson(const ProductRow& row) {
   json out = {{"id", row.id},
@@ -80,7 +80,7 @@ json ToJson(const ProductRow& row) {
               {"status", row.status},
               {"archive_path", row.archive_path},
               {"job", row.job_id ? json(*row.job_id) : json()},
-              {"recorded", UtcTime::FromUnix(row.created_at).Iso8601()}};
+              {"recorded", UnixStamp(row.created_at)}};
   return out;
 }
 
@@ -93,7 +93,7 @@ json ToJson(const JobRow& row) {
           {"instruction_set", row.instruction_set},
           {"settings_hash", row.settings_hash},
           {"settings", Parsed(row.settings_json)},
-          {"started", UtcTime::FromUnix(row.started_at).Iso8601()},
+          {"started", UnixStamp(row.started_at)},
           {"seconds", row.finished_at - row.started_at},
           {"outcome", row.outcome},
           {"peak_memory_bytes", row.peak_memory_bytes},
@@ -108,15 +108,14 @@ std::string Size(std::int64_t bytes) {
 }
 
 void List(const ProductsArgs& args) {
-  ProductStore store = OpenStore();
   state::ProductQuery query;
   query.kind = args.kind;
   query.group_id = args.group;
   query.status = args.status;
-  if (!args.from.empty()) query.from_mjd = UtcTime::FromIso8601(args.from).mjd();
-  if (!args.to.empty()) query.before_mjd = UtcTime::FromIso8601(args.to).mjd();
+  if (!args.from.empty()) query.from_mjd = UtcTime::FromPerson("--from", args.from).mjd();
+  if (!args.to.empty()) query.before_mjd = UtcTime::FromPerson("--to", args.to).mjd();
   query.limit = args.all ? 0 : args.limit;
-  const auto rows = store.List(query);
+  const auto rows = OpenStore().List(query);
   if (args.json) {
     json out = json::array();
     for (const ProductRow& row : rows) out.push_back(ToJson(row));
@@ -125,7 +124,7 @@ void List(const ProductsArgs& args) {
   }
   for (const ProductRow& row : rows) {
     fmt::print("{:>7} {:<12} {:<19} {:>9} {:<2} {:<8} {}\n", row.id, row.kind, row.group_id, Size(row.size_bytes),
-               row.qa_grade, row.status, row.path);
+               row.qa_grade, row.status, Printable(row.path));
   }
   if (!args.all && rows.size() == static_cast<std::size_t>(args.limit)) {
     fmt::print(stderr, "the newest {} are shown; --all shows the rest\n", args.limit);
@@ -146,22 +145,23 @@ void Show(const ProductsArgs& args) {
     fmt::print("{}\n", out.dump(2));
     return;
   }
-  fmt::print("{} {}  {}\n", row.kind, row.id, row.path);
+  fmt::print("{} {}  {}\n", row.kind, row.id, Printable(row.path));
   fmt::print("  group     {}, {} to {}\n", row.group_id, Iso(row.start_mjd), Iso(row.end_mjd));
   if (row.ra_deg && row.dec_deg) fmt::print("  centre    RA {:.5f} Dec {:+.5f} deg\n", *row.ra_deg, *row.dec_deg);
   fmt::print("  size      {}, checksum {}, {}\n", Size(row.size_bytes), row.checksum, row.status);
   if (!row.qa_grade.empty()) fmt::print("  quality   {}\n", row.qa_grade);
   if (job) {
     fmt::print("  made by   job {}: {}, contimg {} on {}, {}, {:.1f} s, {}, settings {}\n", job->id, job->kind,
-               job->program_version, job->host, UtcTime::FromUnix(job->started_at).Iso8601(),
-               job->finished_at - job->started_at, Size(job->peak_memory_bytes), job->settings_hash);
+               job->program_version, job->host, UnixStamp(job->started_at), job->finished_at - job->started_at,
+               Size(job->peak_memory_bytes), job->settings_hash);
     const json timings = Parsed(job->timings_json);
     for (const auto& [stage, figures] : timings.items()) {
       fmt::print("    {:<8} {:>7.2f} s\n", stage, figures.value("seconds", 0.0));
     }
   }
-  fmt::print("  made from {} products, {} were made from it (`contimg products lineage {}`)\n", out["parents"].size(),
-             out["children"].size(), row.id);
+  fmt::print("  made from {}, {} made from it (`contimg products lineage {}`)\n",
+             Counted(static_cast<std::int64_t>(out["parents"].size()), "product"),
+             Counted(static_cast<std::int64_t>(out["children"].size()), "product"), row.id);
 }
 
 // ---- lineage ----
@@ -172,14 +172,14 @@ class Lineage {
 
   void Print(const ProductRow& row, const std::string& indent, const std::string& own) {
     const bool known = !printed_.insert(row.id).second;
-    fmt::print("{}{} {}  {}  {}{}\n", own, row.kind, row.id, row.path, row.checksum, known ? "  (as above)" : "");
+    fmt::print("{}{} {}  {}  {}{}\n", own, row.kind, row.id, Printable(row.path), row.checksum,
+               known ? "  (as above)" : "");
     if (known) return;
     const auto job = row.job_id ? store_.FindJob(*row.job_id) : std::nullopt;
     const auto parents = store_.Parents(row.id);
     if (job) {
       fmt::print("{}{} job {}: {}, contimg {}, settings {}, {} on {}\n", indent, parents.empty() ? "  " : "│ ", job->id,
-                 job->kind, job->program_version, job->settings_hash, UtcTime::FromUnix(job->started_at).Iso8601(),
-                 job->host);
+                 job->kind, job->program_version, job->settings_hash, UnixStamp(job->started_at), job->host);
     }
     for (std::size_t i = 0; i < parents.size(); ++i) {
       const bool last = i + 1 == parents.size();
@@ -242,6 +242,7 @@ Job Relocated(const JobRow& row, const fs::path& folder) {
   job.fallback_root = folder / "staging";
   if (job.solve) job.solve->prefix = folder / "tables" / job.solve->prefix.filename();
   job.take_existing = job.replace_existing = false;
+  job.trees = {};
   if (!job.sky_model.empty()) {
     job.sky_model = folder / "sky_model.csv";
     std::ofstream(job.sky_model, std::ios::binary) << row.sky_model;
@@ -310,7 +311,7 @@ void Reproduce(const ProductsArgs& args) {
     state::ProductQuery query;
     query.group_id = row.group_id;
     query.kind = again.kind;
-    for (const ProductRow& each : store.List(query)) {
+    for (const ProductRow& each : OpenStore().List(query)) {  // anew: the job took its time
       if (fs::path(each.path).filename() == again.path.filename() && each.job_id == row.job_id) original = each;
     }
     if (!original || !fs::exists(original->path)) continue;
@@ -353,7 +354,9 @@ void AddProductsCommand(CLI::App& app) {
       "qa_metrics");
   list->add_option("--group", args->group, "of one group")->type_name("ID");
   list->add_option("--status", args->status, "present, archived, removed or missing");
-  list->add_option("--from", args->from, "data that end at or after this time")->type_name("TIME");
+  list->add_option("--from", args->from,
+                   "data that end at or after this time (UTC): 2025-10-13T13:28:03, 2025-10-13, now, today, yesterday")
+      ->type_name("TIME");
   list->add_option("--to", args->to, "data that begin before this time")->type_name("TIME");
   list->add_option("--limit", args->limit, "at most so many")->check(CLI::PositiveNumber)->capture_default_str();
   list->add_flag("--all", args->all, "no limit");
@@ -376,7 +379,8 @@ void AddProductsCommand(CLI::App& app) {
   add_what(reproduce);
   reproduce->add_option("--dir", args->folder, "scratch folder, must not exist (default: in the temporary directory)");
   reproduce->add_flag("--keep", args->keep, "leave the scratch folder");
-  reproduce->add_option("--threads", args->threads, "threads (default: as recorded; the result does not depend on it)");
+  reproduce->add_option("--threads", args->threads, "threads (default: as recorded; the result does not depend on it)")
+      ->check(Between(0, 1024));
   add_json(reproduce);
   reproduce->callback([args] { Reproduce(*args); });
 }

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "config/parallel.h"
+#include "config/text.h"
 #include "config/time.h"
 
 namespace contimg::ops {
@@ -23,10 +25,16 @@ Level LevelOf(const std::string& word) {
   return Level::kInfo;
 }
 
+// A terminal that cannot go back to the start of a line.
+bool IsDumb() {
+  const char* kind = std::getenv("TERM");
+  return kind == nullptr || std::string_view(kind) == "dumb";
+}
+
 class ConsoleReporter final : public Reporter {
  public:
   ConsoleReporter()
-      : terminal_(isatty(STDERR_FILENO) == 1),
+      : terminal_(isatty(STDERR_FILENO) == 1 && !IsDumb()),
         json_(Options().log_format == "json"),
         level_(LevelOf(Options().log_level)) {}
   ~ConsoleReporter() override { ClearBar(); }
@@ -40,7 +48,7 @@ class ConsoleReporter final : public Reporter {
     if (step <= at->second) return;
     at->second = step;
     if (json_) {
-      Print(nlohmann::json{{"time", UtcTime::Now().Iso8601(3)}, {"stage", stage}, {"progress", fraction}}.dump());
+      Print(nlohmann::json{{"time", UtcTime::Now().Stamp(3)}, {"stage", stage}, {"progress", fraction}}.dump());
     } else if (terminal_) {
       fmt::print(stderr, "\r\033[K{:<12} [{:<40}] {:3.0f} %", stage, std::string(static_cast<std::size_t>(step), '#'),
                  fraction * 100);
@@ -62,11 +70,11 @@ class ConsoleReporter final : public Reporter {
     const std::lock_guard lock(mutex_);
     ClearBar();
     if (json_) {
-      Print(nlohmann::json{{"time", UtcTime::Now().Iso8601(3)}, {"level", word}, {"stage", stage}, {"message", message}}
+      Print(nlohmann::json{{"time", UtcTime::Now().Stamp(3)}, {"level", word}, {"stage", stage}, {"message", message}}
                 .dump());
     } else {
-      Print(level == Level::kWarn ? fmt::format("{}: warning: {}", stage, message)
-                                  : fmt::format("{}: {}", stage, message));
+      Print(level == Level::kWarn ? fmt::format("{}: warning: {}", stage, Printable(message))
+                                  : fmt::format("{}: {}", stage, Printable(message)));
     }
   }
   void Print(const std::string& line) { fmt::print(stderr, "{}\n", line); }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -11,11 +12,15 @@
 
 #include "config/product_paths.h"
 #include "config/settings.h"
+#include "config/text.h"
 #include "config/time.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/queue_listing.h"
 #include "ops/daemon/instance_lock.h"
+#include "ops/records/cure.h"
+#include "ops/records/input_review.h"
+#include "ops/records/operator_actions.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {
@@ -38,13 +43,16 @@ struct QueueArgs {
   int priority = 0;
 };
 
-// A mistyped directory must not look like an empty queue.
-GroupStore OpenStore(const LoadedSettings& settings) {
+GroupStore OpenToRead(const LoadedSettings& settings) {
+  return GroupStore(ProductPaths(Roots(settings.values)).Database(StateDatabase::kIngest),
+                    state::DatabaseOptions::ForOneLook());
+}
+
+// A mistyped directory must not become an empty queue.
+GroupStore OpenToWrite(const LoadedSettings& settings) {
   const auto path = ProductPaths(Roots(settings.values)).Database(StateDatabase::kIngest);
-  if (!std::filesystem::exists(path)) {
-    throw Error(ErrorKind::kUsage, "queue", path.string(),
-                "there is no queue: contimg-stream makes it when it first starts (is CONTIMG_STATE_DIR right?)");
-  }
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) OpenToRead(settings);  // says why not
   return GroupStore(path);
 }
 
@@ -52,7 +60,21 @@ Error NoSuchGroup(const std::string& id) {
   return Error(ErrorKind::kUsage, "queue", id, "there is no such group (contimg queue list shows them all)");
 }
 
-std::string TimeOrDash(double unix_s) { return unix_s > 0 ? UtcTime::FromUnix(unix_s).Iso8601() : "-"; }
+std::string TimeOrDash(double unix_s) { return unix_s > 0 ? UtcTime::FromUnix(unix_s).Stamp() : "-"; }
+
+// The least id of a group that begins at that time or later.
+std::string IdOf(const char* option, const std::string& text) {
+  const UtcTime time = UtcTime::FromPerson(option, text);
+  return UtcTime::FromMjdSeconds(std::ceil(time.mjd_s() - 1e-6)).Iso8601();
+}
+
+ErrorKind ErrorKindOf(const std::string& word) {
+  try {
+    return ParseErrorKind(word);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kUsage, "queue", "--error-kind", error.what());
+  }
+}
 
 state::GroupQuery MakeQuery(const QueueArgs& args) {
   state::GroupQuery query;
@@ -61,10 +83,10 @@ state::GroupQuery MakeQuery(const QueueArgs& args) {
     query.states.push_back(GroupState::kFailed);
     query.states.push_back(GroupState::kDead);
   }
-  if (!args.error_kind.empty()) query.error_kind = ParseErrorKind(args.error_kind);
+  if (!args.error_kind.empty()) query.error_kind = ErrorKindOf(args.error_kind);
   query.late_files = args.late;
-  query.id_from = args.from;
-  query.id_before = args.before;
+  if (!args.from.empty()) query.id_from = IdOf("--from", args.from);
+  if (!args.before.empty()) query.id_before = IdOf("--before", args.before);
   query.newest_first = !args.oldest;
   return query;
 }
@@ -77,7 +99,7 @@ ordered_json ToJson(const GroupRow& row) {
           {"error", row.error.empty() ? ordered_json() : ordered_json(row.error)},
           {"subbands_present", row.subbands_present},
           {"subbands_expected", row.subbands_expected},
-          {"updated_at", row.updated_at > 0 ? ordered_json(TimeOrDash(row.updated_at) + "Z") : ordered_json()}};
+          {"updated_at", row.updated_at > 0 ? ordered_json(TimeOrDash(row.updated_at)) : ordered_json()}};
 }
 
 std::string Dump(const ordered_json& value) {
@@ -86,8 +108,9 @@ std::string Dump(const ordered_json& value) {
 
 void List(const QueueArgs& args) {
   constexpr int kScreenful = 200;
-  GroupStore store = OpenStore(CurrentSettings());
-  state::GroupQuery query = MakeQuery(args);
+  const state::GroupQuery wanted = MakeQuery(args);
+  GroupStore store = OpenToRead(CurrentSettings());
+  state::GroupQuery query = wanted;
   const bool shortened = args.limit < 0 && !args.json;  // a person wants the newest, a script all
   query.limit = shortened ? kScreenful : std::max(0, args.limit);
   QueueListing listing(args.json ? QueueListing::Form::kJson : QueueListing::Form::kTable, stdout);
@@ -111,32 +134,26 @@ std::string Lacking(const std::vector<state::SubbandFileRow>& files, int expecte
   return lacking;
 }
 
-// What a person can do about a group in this state; empty where nothing needs doing.
+// What a person does about the group, in a line; empty where nothing needs doing.
 std::string NextStep(const GroupRow& row) {
-  switch (row.state) {
-    case GroupState::kDead:
-      return fmt::format("when the cause is gone: contimg queue requeue {0}; to give it up: contimg queue cancel {0}",
-                         row.id);
-    case GroupState::kHeld:
-      return fmt::format("contimg queue release {0}, or contimg queue cancel {0}", row.id);
-    case GroupState::kFailed:
-      return fmt::format("it is tried again at {}Z; at once: contimg queue requeue {}", TimeOrDash(row.next_attempt_at),
-                         row.id);
-    case GroupState::kAwaitingCalibration:
-      return fmt::format("contimg cal why {}", row.id);
-    default:
-      return "";
-  }
+  const Cure cure = CureOf(row);
+  std::string text = cure.sentence;
+  for (const std::string& command : cure.commands) text += (text.empty() ? "" : " ") + command + ";";
+  if (!text.empty() && text.back() == ';') text.pop_back();
+  if (row.state == GroupState::kFailed) text += fmt::format(" (by itself at {})", TimeOrDash(row.next_attempt_at));
+  return text;
 }
 
 void PrintGroup(const ordered_json& group) {
   const auto text = [&](const char* key) { return group[key].is_string() ? group[key].get<std::string>() : ""; };
   const auto line = [](const char* key, const std::string& value) {
-    if (!value.empty() && value != "-") fmt::print("  {:<10} {}\n", key, value);
+    if (!value.empty() && value != "-") fmt::print("  {:<10} {}\n", key, Printable(value));
   };
   const int attempts = group["attempts"].get<int>();
-  fmt::print("{}  {}, {} attempt{}\n", text("id"), text("state"), attempts, attempts == 1 ? "" : "s");
-  if (!text("error").empty()) line("cause", text("error_kind") + ": " + text("error"));
+  fmt::print("{}  {}, {}\n", text("id"), text("state"), Counted(attempts, "attempt"));
+  if (!text("error").empty()) {
+    line("cause", text("error_kind").empty() ? text("error") : text("error_kind") + ": " + text("error"));
+  }
   line("next", text("next"));
   if (group.contains("log")) line("log", text("log"));
   line("subbands",
@@ -163,7 +180,7 @@ void PrintGroup(const ordered_json& group) {
     fmt::print("files\n");
     for (const auto& file : group["files"]) {
       fmt::print("  sb{:02d} {:<9} {}\n", file["subband"].get<int>(), file["status"].get<std::string>(),
-                 file["path"].get<std::string>());
+                 Printable(file["path"].get<std::string>()));
     }
   }
   if (group.contains("events")) {
@@ -173,14 +190,14 @@ void PrintGroup(const ordered_json& group) {
       const std::string change = field("to").empty()     ? field("kind")
                                  : field("from").empty() ? field("to")
                                                          : field("from") + " -> " + field("to");
-      fmt::print("  {} {:<24} {:<10} {}\n", field("at"), change, field("actor"), field("detail"));
+      fmt::print("  {} {:<24} {:<10} {}\n", field("at"), change, Printable(field("actor")), Printable(field("detail")));
     }
   }
 }
 
 void Show(const QueueArgs& args) {
   const LoadedSettings settings = CurrentSettings();
-  GroupStore store = OpenStore(settings);
+  GroupStore store = OpenToRead(settings);
   const ProductPaths paths(Roots(settings.values));
   ordered_json all = ordered_json::array();
   for (const std::string& id : args.ids) {
@@ -191,8 +208,8 @@ void Show(const QueueArgs& args) {
     value["next"] = NextStep(*row);
     value["priority"] = row->priority;
     value["next_attempt_at"] = TimeOrDash(row->next_attempt_at);
-    value["data_start"] = row->data_start_mjd > 0 ? UtcTime::FromMjd(row->data_start_mjd).Iso8601(3) : "-";
-    value["data_end"] = row->data_end_mjd > 0 ? UtcTime::FromMjd(row->data_end_mjd).Iso8601(3) : "-";
+    value["data_start"] = row->data_start_mjd > 0 ? UtcTime::FromMjd(row->data_start_mjd).Stamp(3) : "-";
+    value["data_end"] = row->data_end_mjd > 0 ? UtcTime::FromMjd(row->data_end_mjd).Stamp(3) : "-";
     value["first_file_at"] = TimeOrDash(row->first_file_at);
     value["started_at"] = TimeOrDash(row->started_at);
     value["finished_at"] = TimeOrDash(row->finished_at);
@@ -209,7 +226,7 @@ void Show(const QueueArgs& args) {
                                 {"seen_at", TimeOrDash(file.seen_at)}});
     }
     for (const auto& event : store.Events(id, args.events)) {
-      value["events"].push_back({{"at", UtcTime::FromUnix(event.at).Iso8601(3)},
+      value["events"].push_back({{"at", UtcTime::FromUnix(event.at).Stamp(3)},
                                  {"kind", event.kind},
                                  {"from", event.from_state},
                                  {"to", event.to_state},
@@ -229,7 +246,8 @@ void Show(const QueueArgs& args) {
 // others and make the command fail at the end.
 void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_states, const char* verb,
                  const std::function<void(GroupStore&, const GroupRow&)>& act) {
-  GroupStore store = OpenStore(CurrentSettings());
+  const state::GroupQuery wanted = MakeQuery(args);
+  GroupStore store = OpenToWrite(CurrentSettings());
   std::vector<std::string> ids = args.ids;
   const bool selection = args.all || args.failed || args.late || !args.states.empty() || !args.from.empty() ||
                          !args.before.empty() || !args.error_kind.empty();
@@ -238,7 +256,7 @@ void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_s
                 "name groups, or select them (--failed, --late, --state, --from, --all)");
   }
   if (ids.empty()) {
-    state::GroupQuery query = MakeQuery(args);
+    state::GroupQuery query = wanted;
     if (query.states.empty() && !args.late) query.states = default_states;
     for (const GroupRow& row : store.List(query)) ids.push_back(row.id);
   }
@@ -266,60 +284,27 @@ void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_s
     fmt::print("{}\n", Dump(changed));
   } else {
     const bool running = FindInstance(store.database().path().parent_path()).pid != 0;
-    fmt::print("{}: {} group{}{}\n", verb, changed.size(), changed.size() == 1 ? "" : "s",
+    fmt::print("{}: {}{}\n", verb, Counted(static_cast<std::int64_t>(changed.size()), "group"),
                running ? "" : " (contimg-stream is not running)");
   }
   if (n_refused > 0) {
-    throw Error(ErrorKind::kUsage, "queue", verb, fmt::format("{} groups refused, the first: {}", n_refused, refusal));
+    throw Error(ErrorKind::kUsage, "queue", verb,
+                fmt::format("{} refused, the first: {}", Counted(n_refused, "group"), refusal));
   }
 }
 
-void Move(GroupStore& store, const GroupRow& row, GroupState to, const QueueArgs& args, const char* verb,
-          bool reset_attempts = false) {
-  if (row.state == to) return;  // asked for twice
-  const double now = UtcTime::Now().unix_s();
-  state::TransitionDetails details;
-  details.actor = kActor;
-  details.detail = args.reason.empty() ? verb : fmt::format("{}: {}", verb, args.reason);
-  details.reset_attempts = reset_attempts;
-  if (to == GroupState::kReady) details.next_attempt_at = now;
-  store.Transition(row.id, to, details, now);
-}
-
-void Requeue(GroupStore& store, const GroupRow& row, const QueueArgs& args) {
-  if (row.state == GroupState::kReady) return;
-  if (row.state == GroupState::kRunning) {
-    throw Error(ErrorKind::kUsage, "queue", row.id, "is running; cancel it first");
-  }
-  const double now = UtcTime::Now().unix_s();
-  store.database().Write([&] {
-    // Subbands that came after the group had been closed take part from now on.
-    std::vector<state::SubbandFileRow> late;
-    for (state::SubbandFileRow file : store.Files(row.id)) {
-      if (file.status != "late") continue;
-      file.status = "present";
-      late.push_back(file);
-    }
-    if (!late.empty()) store.AddFiles(row, late, kActor, now);
-    Move(store, row, GroupState::kReady, args, "requeue", true);
-  });
-}
-
-void Release(GroupStore& store, const GroupRow& row, const QueueArgs& args, const Settings& settings) {
-  if (row.state != GroupState::kHeld) throw Error(ErrorKind::kUsage, "queue", row.id, "is not held");
-  const bool enough =
-      row.subbands_present >= std::min<int>(row.subbands_expected, static_cast<int>(settings.ingest.min_subbands));
-  Move(store, row, enough ? GroupState::kReady : GroupState::kCollecting, args, "release");
-}
+OperatorRequest RequestOf(const QueueArgs& args) { return {kActor, args.reason, UtcTime::Now().unix_s(), FileIsThere}; }
 
 void AddSelection(CLI::App* command, const std::shared_ptr<QueueArgs>& args) {
   command->add_option("--state", args->states,
                       "only groups in this state (collecting, ready, running, awaiting_calibration, done, failed, "
                       "dead, held, cancelled; repeatable)");
   command->add_flag("--failed", args->failed, "groups that failed or were given up");
-  command->add_flag("--late", args->late, "groups with subbands that came too late; requeue takes them along");
+  command->add_flag("--late", args->late,
+                    "groups with subbands that came too late or were sent again since; requeue takes them along");
   command->add_option("--error-kind", args->error_kind, "only groups whose last error is of this kind");
-  command->add_option("--from", args->from, "only groups from this time on (2025-10-13 or 2025-10-13T13:28:03)");
+  command->add_option("--from", args->from,
+                      "only groups from this time on (UTC): 2025-10-13T13:28:03, 2025-10-13, now, today, yesterday");
   command->add_option("--before", args->before, "only groups before this time");
 }
 
@@ -355,22 +340,22 @@ void AddQueueCommand(CLI::App& app) {
 
   AddAction(queue, "requeue", "Try again: failed, dead and cancelled groups; done ones are processed anew", args)
       ->callback([args] {
+        const IngestSettings rules = CurrentSettings().values.ingest;
         ForSelected(*args, {GroupState::kFailed, GroupState::kDead}, "requeued",
-                    [&](GroupStore& store, const GroupRow& row) { Requeue(store, row, *args); });
+                    [&](GroupStore& store, const GroupRow& row) { RequeueGroup(store, row, RequestOf(*args), rules); });
       });
   AddAction(queue, "hold", "Keep groups from being processed; a running worker is ended", args)->callback([args] {
     ForSelected(*args, {GroupState::kReady, GroupState::kFailed}, "held",
-                [&](GroupStore& store, const GroupRow& row) { Move(store, row, GroupState::kHeld, *args, "hold"); });
+                [&](GroupStore& store, const GroupRow& row) { HoldGroup(store, row, RequestOf(*args)); });
   });
   AddAction(queue, "release", "Let held groups go on", args)->callback([args] {
-    const Settings settings = CurrentSettings().values;
+    const IngestSettings rules = CurrentSettings().values.ingest;
     ForSelected(*args, {GroupState::kHeld}, "released",
-                [&](GroupStore& store, const GroupRow& row) { Release(store, row, *args, settings); });
+                [&](GroupStore& store, const GroupRow& row) { ReleaseGroup(store, row, RequestOf(*args), rules); });
   });
   AddAction(queue, "cancel", "Give groups up for good; a running worker is ended", args)->callback([args] {
-    ForSelected(
-        *args, {GroupState::kReady, GroupState::kFailed}, "cancelled",
-        [&](GroupStore& store, const GroupRow& row) { Move(store, row, GroupState::kCancelled, *args, "cancel"); });
+    ForSelected(*args, {GroupState::kReady, GroupState::kFailed}, "cancelled",
+                [&](GroupStore& store, const GroupRow& row) { CancelGroup(store, row, RequestOf(*args)); });
   });
   CLI::App* prioritise = AddAction(queue, "priority", "Set the priority of groups; larger goes first", args);
   prioritise->add_option("--to", args->priority, "the new priority (0 is normal)")->required();

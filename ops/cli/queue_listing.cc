@@ -5,12 +5,18 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "config/text.h"
 #include "config/time.h"
 
 namespace contimg::ops {
 namespace {
 
 constexpr std::size_t kFlushBytes = 1 << 18;
+
+// Most lines need no look at their characters one by one.
+bool IsPrintable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
 
 bool IsPlain(std::string_view text) {  // the same in JSON
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
@@ -20,7 +26,7 @@ bool IsPlain(std::string_view text) {  // the same in JSON
 
 QueueListing::QueueListing(Form form, std::FILE* out) : form_(form), out_(out) {
   if (form_ == Form::kTable) {
-    fmt::format_to(std::back_inserter(buffer_), "{:<20} {:<20} {:>8} {:>8}  {:<20} {}\n", "group", "state", "subbands",
+    fmt::format_to(std::back_inserter(buffer_), "{:<20} {:<20} {:>8} {:>8}  {:<21} {}\n", "group", "state", "subbands",
                    "attempts", "updated", "error");
   }
 }
@@ -54,11 +60,17 @@ void QueueListing::AddRow(const state::GroupLine& line) {
   right(line.attempts, 9);
   Append("  ");
   AppendTime(line.updated_at);
+  if (!line.error_kind.empty() || !line.error.empty()) Append("  ");
   if (!line.error_kind.empty()) {
-    Append("  ");
     Append(line.error_kind);
     Append(": ");
-    Append(line.error);
+  }
+  if (!line.error.empty()) {
+    if (IsPrintable(line.error)) {
+      Append(line.error);
+    } else {
+      Append(Printable(line.error));
+    }
   }
   Append("\n");
 }
@@ -94,13 +106,13 @@ void QueueListing::AddJson(const state::GroupLine& line) {
   if (line.updated_at > 0) {
     Append("\"");
     AppendTime(line.updated_at);
-    Append("Z\"}");
+    Append("\"}");
   } else {
     Append("null}");
   }
 }
 
-// As UtcTime::Iso8601 writes it; rows of one day share its date.
+// As UtcTime::Stamp writes it; rows of one day share its date.
 void QueueListing::AppendTime(double unix_s) {
   if (unix_s <= 0) return Append("-");
   const auto total = static_cast<std::int64_t>(std::llround(unix_s));
@@ -110,7 +122,7 @@ void QueueListing::AppendTime(double unix_s) {
     day_text_ = UtcTime::FromUnix(static_cast<double>(day * 86400)).Date();
   }
   Append(day_text_);
-  char clock[] = "T00:00:00";
+  char clock[] = "T00:00:00Z";
   const auto put = [&clock](int at, std::int64_t value) {
     clock[at] = static_cast<char>('0' + value / 10);
     clock[at + 1] = static_cast<char>('0' + value % 10);

@@ -13,13 +13,19 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "config/error.h"
 #include "config/parallel.h"
+#include "config/quantity.h"
+#include "config/sky_text.h"
+#include "config/units.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/setting_options.h"
 #include "tests/simulator/noise.h"
 #include "tests/simulator/simulate.h"
 
@@ -32,7 +38,7 @@ using Clock = std::chrono::steady_clock;
 
 struct SimulateOptions {
   std::filesystem::path out, truth;
-  std::string start, transit, antennas, dead, late, missing, rfi;
+  std::string start, transit, antennas, dead, dead_pol, dead_from, late, missing, rfi;
   double dec_deg = std::numeric_limits<double>::quiet_NaN();
   int tiles = 1;
   double hours = 0;
@@ -64,7 +70,7 @@ std::vector<double> Numbers(const std::string& option, const std::string& text, 
     double value = 0;
     const char* first = field.data() + (field[0] == '+' ? 1 : 0);
     const auto [stop, error] = std::from_chars(first, field.data() + field.size(), value);
-    if (error != std::errc() || stop != field.data() + field.size()) {
+    if (error != std::errc() || stop != field.data() + field.size() || !std::isfinite(value)) {
       throw UsageError(option, fmt::format("expected numbers, found '{}'", text));
     }
     values.push_back(value);
@@ -88,13 +94,7 @@ std::pair<double, double> Pair(const std::vector<double>& given, double first, d
   return {given.size() > 0 ? given[0] : first, given.size() > 1 ? given[1] : second};
 }
 
-UtcTime ParseStart(const std::string& text) {
-  try {
-    return UtcTime::FromIso8601(text);
-  } catch (const Error& error) {
-    throw UsageError("--start", fmt::format("'{}' {}", text, error.message()));
-  }
-}
+UtcTime ParseTime(const std::string& option, const std::string& text) { return UtcTime::FromPerson(option, text); }
 
 sim::ArrayConfig MakeArray(const SimulateOptions& o) {
   if (o.antennas.empty()) return sim::Dsa110Array();
@@ -132,12 +132,34 @@ std::vector<int> DeadStations(const SimulateOptions& o, const sim::ArrayConfig& 
   return stations;
 }
 
-sim::Source ParseSource(const std::string& text, double alpha) {
-  const std::vector<double> v = Numbers("--source", text);
-  if (v.size() != 3 && v.size() != 4) {
-    throw UsageError("--source", fmt::format("expected RA,DEC,JY or RA,DEC,JY,ALPHA in degrees, found '{}'", text));
+SkyDirection ParseDirection(const std::string& option, std::string_view ra, std::string_view dec) {
+  const auto ra_deg = ParseRightAscension(ra), dec_deg = ParseDeclination(dec);
+  if (!ra_deg) {
+    throw UsageError(option, fmt::format("expected a right ascension, 0 to 360 degrees or hh:mm:ss, found '{}'", ra));
   }
-  return {{Angle::Degrees(v[0]), Angle::Degrees(v[1])}, v[2], v.size() == 4 ? v[3] : alpha};
+  if (!dec_deg) {
+    throw UsageError(option, fmt::format("expected a declination, -90 to 90 degrees or dd:mm:ss, found '{}'", dec));
+  }
+  return {Angle::Degrees(*ra_deg), Angle::Degrees(*dec_deg)};
+}
+
+std::vector<std::string> CommaFields(const std::string& text) {
+  std::vector<std::string> fields;
+  std::istringstream in(text);
+  for (std::string field; std::getline(in, field, ',');) fields.push_back(field);
+  return fields;
+}
+
+sim::Source ParseSource(const std::string& text, double alpha) {
+  const std::vector<std::string> fields = CommaFields(text);
+  if (fields.size() != 3 && fields.size() != 4) {
+    throw UsageError("--source", fmt::format("expected RA,DEC,JY or RA,DEC,JY,ALPHA, found '{}'", text));
+  }
+  const auto flux_jy = ParseQuantity(fields[2], "Jy");
+  const auto index = fields.size() == 4 ? ParseQuantity(fields[3], "") : std::optional(alpha);
+  if (!flux_jy) throw UsageError("--source", fmt::format("expected a flux density in Jy, found '{}'", fields[2]));
+  if (!index) throw UsageError("--source", fmt::format("expected a spectral index, found '{}'", fields[3]));
+  return {ParseDirection("--source", fields[0], fields[1]), *flux_jy, *index};
 }
 
 sim::Corruptions MakeCorruptions(const SimulateOptions& o, const sim::ArrayConfig& array) {
@@ -148,6 +170,8 @@ sim::Corruptions MakeCorruptions(const SimulateOptions& o, const sim::ArrayConfi
   c.delay_ns = o.delays_ns;
   c.bandpass_ripple = o.bandpass;
   c.dead_stations = DeadStations(o, array);
+  c.dead_pol = o.dead_pol.empty() ? -1 : o.dead_pol == "X" ? 0 : 1;
+  if (!o.dead_from.empty()) c.dead_from_mjd_s = ParseTime("--dead-from", o.dead_from).mjd_s();
   return c;
 }
 
@@ -240,17 +264,18 @@ void Simulate(const SimulateOptions& o) {
   spec.seed = o.seed;
   spec.threads = o.threads;
   if (!o.start.empty()) {
-    spec.start = ParseStart(o.start);
+    spec.start = ParseTime("--start", o.start);
   } else if (o.realtime) {
     spec.start = UtcTime::FromMjdSeconds(std::floor(UtcTime::Now().mjd_s()));
   }
   double transit_dec = 16.1 * kPi / 180;
   if (!o.transit.empty()) {
-    const std::vector<double> at = Numbers("--transit", o.transit);
-    if (at.size() != 2) throw UsageError("--transit", "expected RA,DEC in degrees");
+    const std::vector<std::string> fields = CommaFields(o.transit);
+    if (fields.size() != 2) throw UsageError("--transit", fmt::format("expected RA,DEC, found '{}'", o.transit));
+    const SkyDirection at = ParseDirection("--transit", fields[0], fields[1]);
     const double half = sim::GroupSeconds(spec) / 2;
-    const UtcTime transit = sim::NextTransit(at[0] * kPi / 180, at[1] * kPi / 180, array.site.longitude_rad,
-                                             spec.start + half, transit_dec);
+    const UtcTime transit =
+        sim::NextTransit(at.ra.rad(), at.dec.rad(), array.site.longitude_rad, spec.start + half, transit_dec);
     spec.start = UtcTime::FromMjdSeconds(std::round((transit - half).mjd_s()));
   }
   spec.app_dec_rad = std::isnan(o.dec_deg) ? transit_dec : o.dec_deg * kPi / 180;
@@ -342,22 +367,24 @@ void AddSimulateCommand(CLI::App& app) {
   const char* when = "Where and when";
   command->add_option("--start", o->start, "UTC start of the first tile, 2025-10-13T13:28:03 (with --realtime: now)")
       ->group(when);
-  command->add_option("--dec", o->dec_deg, "Apparent declination of the pointing, degrees (16.1)")->group(when);
+  command->add_option("--dec", o->dec_deg, "Apparent declination of the pointing, degrees (16.1)")
+      ->check(Between(-90, 90))
+      ->group(when);
   command
       ->add_option("--transit", o->transit,
                    "RA,DEC (ICRS, degrees): start so that this point crosses the meridian in the "
                    "middle of the first tile, at the first chance after --start; sets --dec unless given")
       ->group(when);
   command->add_option("--tiles", o->tiles, "Consecutive tiles to write")
-      ->check(CLI::PositiveNumber)
+      ->check(Between(1, 1e6))
       ->capture_default_str()
       ->group(when);
   command->add_option("--hours", o->hours, "Length of the drift instead of --tiles")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 1e5))
       ->group(when);
   command->add_flag("--realtime", o->realtime, "Give files their final names when the sky has got there")->group(when);
   command->add_option("--pace", o->pace, "With --realtime: run so many times faster than the sky")
-      ->check(CLI::PositiveNumber)
+      ->check(Between(1e-6, 1e6))
       ->capture_default_str()
       ->group(when);
 
@@ -367,19 +394,22 @@ void AddSimulateCommand(CLI::App& app) {
                    "Number of antennas, or station numbers in correlator order (24,25,…); all 96")
       ->group(what);
   command->add_option("--integrations", o->integrations, "Integrations of 12.885 s in a file")
+      ->check(Between(1, 100000))
       ->capture_default_str()
       ->group(what);
   command->add_option("--channels", o->channels, "Channels in a subband; fewer are wider (must divide 384)")
+      ->check(Between(1, 384))
       ->capture_default_str()
       ->group(what);
   command->add_option("--subbands", o->subbands, "Subbands, from the top of the band")
+      ->check(Between(1, 16))
       ->capture_default_str()
       ->group(what);
   command->add_option("--missing", o->missing, "Subbands that never come: 3,7")->group(what);
   command->add_option("--late", o->late, "With --realtime, subbands that come late: 5:40,9:120 (seconds)")->group(what);
   command
       ->add_option("--stamp-jitter", o->stamp_jitter_s, "File-name stamps of a group scatter by up to so many seconds")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 3600))
       ->group(what);
   command->add_option("--truth", o->truth, "Folder for the truth (default: beside the files)")->group(what);
 
@@ -390,7 +420,7 @@ void AddSimulateCommand(CLI::App& app) {
                    "spectral_index if known; '#' starts a comment")
       ->group(sky);
   command->add_option("--random-sky", o->random_mjy, "Random sources down to so many mJy, from 1.4 GHz source counts")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 1e9))
       ->group(sky);
   command
       ->add_option("--source", o->sources,
@@ -400,45 +430,56 @@ void AddSimulateCommand(CLI::App& app) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command
       ->add_option("--calibrator", o->calibrator_jy, "A flat-spectrum source of so many Jy at the first tile's centre")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 1e9))
       ->group(sky);
-  command->add_option("--alpha", o->alpha, "Spectral index where none is given")->capture_default_str()->group(sky);
+  command->add_option("--alpha", o->alpha, "Spectral index where none is given")
+      ->check(Between(-10, 10))
+      ->capture_default_str()
+      ->group(sky);
   command
       ->add_option("--radius", o->radius_deg,
                    "Use catalogue and random sources within so many degrees of a tile's centre")
-      ->check(CLI::PositiveNumber)
+      ->check(Between(0.001, 180))
       ->capture_default_str()
       ->group(sky);
   command->add_option("--max-sources", o->max_sources, "At most so many of them, the brightest seen through the beam")
+      ->check(Between(0, 1e9))
       ->capture_default_str()
       ->group(sky);
   command->add_flag("--no-beam", o->no_beam, "No primary beam: the same response everywhere")->group(sky);
 
   const char* faults = "Noise and faults";
   command->add_option("--sefd", o->sefd_jy, "System equivalent flux density, Jy: noise and level of autocorrelations")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 1e12))
       ->capture_default_str()
       ->group(faults);
   command->add_flag("--no-noise", o->no_noise, "Neither noise nor system level")->group(faults);
   command->add_option("--gains", o->gains, "AMP,DEG: rms of antenna gains in ln amplitude and phase (180: any phase)")
+      ->check(Between(0, 1000))
       ->delimiter(',')
       ->expected(1, 2)
       ->group(faults);
   command->add_option("--drift", o->drift, "AMP,DEG: how fast they drift, per hour")
+      ->check(Between(0, 1000))
       ->delimiter(',')
       ->expected(1, 2)
       ->group(faults);
-  command->add_option("--delays", o->delays_ns, "Rms antenna delay, ns")->check(CLI::NonNegativeNumber)->group(faults);
+  command->add_option("--delays", o->delays_ns, "Rms antenna delay, ns")->check(Between(0, 1e6))->group(faults);
   command->add_option("--bandpass", o->bandpass, "Rms bandpass ripple, ln amplitude and radians")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 100))
       ->group(faults);
-  command->add_option("--dead", o->dead, "Antennas without signal: how many, or a list of stations (24,)")
+  command->add_option("--dead", o->dead, "Antennas with noise but no signal: how many, or a list of stations (24,)")
       ->group(faults);
+  command->add_option("--dead-pol", o->dead_pol, "Only this receptor of theirs: X or Y")
+      ->check(CLI::IsMember({"X", "Y"}))
+      ->group(faults);
+  command->add_option("--dead-from", o->dead_from, "They die at this UTC: 2025-10-13T13:33:12")->group(faults);
   command
       ->add_option("--rfi", o->rfi,
                    "NARROW[,BURSTS[,TRACKS]]: how many narrow-band, burst and satellite-like transmitters a tile has")
       ->group(faults);
   command->add_option("--rfi-flux", o->rfi_flux, "MIN,MAX: their flux densities, Jy (5,500)")
+      ->check(Between(0, 1e12))
       ->delimiter(',')
       ->expected(2)
       ->group(faults);
@@ -448,7 +489,7 @@ void AddSimulateCommand(CLI::App& app) {
   command->add_option("--seed", o->seed, "Same seed, same files")->capture_default_str()->group(faults);
 
   command->add_option("--threads", o->threads, "Threads; the result does not depend on it")
-      ->check(CLI::PositiveNumber)
+      ->check(Between(1, 1024))
       ->capture_default_str();
   command->add_flag("--json", o->json, "Print one JSON array, a record a tile");
   command->add_flag("--quiet", o->quiet, "Print nothing");

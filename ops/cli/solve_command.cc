@@ -23,6 +23,7 @@
 #include "ops/calibration/sky_models.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/version.h"
 
 namespace contimg::ops {
@@ -68,16 +69,20 @@ struct Task {
   std::vector<calibrate::SkySource> sources;
   std::string model_name;
 
-  explicit Task(int threads) : settings(CurrentSettings()), reporter(MakeConsoleReporter()) {
-    context.threads = ThreadsOr(threads > 0 ? threads : settings.values.calibrate.threads);
+  explicit Task(const SettingOptions& options) : settings(CurrentSettings()), reporter(MakeConsoleReporter()) {
+    options.Apply(settings.values);
+    context.threads = ThreadsOr(settings.values.calibrate.threads);
     context.reporter = reporter.get();
     if (!settings.values.telescope.earth_orientation_file.empty()) {
       orientation = convert::EarthOrientationTable::Load(settings.values.telescope.earth_orientation_file);
     }
-    predict = PredictOptionsOf(settings.values.telescope, orientation);
   }
 
-  void Read(const std::string& path) { block = convert::ReadMeasurementSet(path, {"DATA", -1, {}}, context); }
+  void Read(const std::string& path) {
+    block = convert::ReadMeasurementSet(path, {"DATA", -1, {}}, context);
+    predict = PredictOptionsOf(settings.values, *block, orientation);
+    if (!predict.beam.warning.empty()) reporter->Warn("solve", predict.beam.warning);
+  }
 
   void ChooseModel(const ModelArgs& args) {
     if (args.calibrator.empty() && args.catalogue.empty()) {
@@ -121,11 +126,11 @@ struct PredictArgs {
   std::string ms;
   ModelArgs model;
   bool replace = false, json = false;
-  int threads = 0;
+  SettingOptions settings;
 };
 
 void PredictInto(const PredictArgs& args) {
-  Task task(args.threads);
+  Task task(args.settings);
   const convert::MeasurementSetLock lock(args.ms, task.context);
   task.Read(args.ms);
   task.ChooseModel(args.model);
@@ -141,7 +146,7 @@ void PredictInto(const PredictArgs& args) {
   changes.replace = args.replace;
   changes.application = "contimg predict";
   changes.history = {fmt::format("MODEL_DATA from {}: {} sources, beam {}", task.model_name, task.sources.size(),
-                                 task.settings.values.telescope.beam)};
+                                 task.predict.beam.description)};
   convert::UpdateMeasurementSet(args.ms, {"DATA", -1, {}}, *task.block, changes, task.context);
   const nlohmann::json report = ModelJson(task, prediction);
   if (args.json) {
@@ -158,9 +163,9 @@ struct SolveArgs {
   std::string ms, out, kinds = "K,BP,G", reference, gain_mode = "ap", solint = "auto";
   std::vector<std::string> tables;
   ModelArgs model;
-  double min_snr = -1, min_uv = -1, max_uv = 0, robust_k = -1;
+  double min_uv = -1, max_uv = 0;
   bool per_window = false, combine = false, json = false;
-  int threads = 0;
+  SettingOptions settings;
 };
 
 const char* Suffix(SolutionKind kind) {
@@ -217,12 +222,12 @@ calibrate::SolveParams ParamsOf(const SolveArgs& args, const CalibrateSettings& 
     }
   }
   p.reference_antennas = SplitWords(args.reference.empty() ? settings.reference_antennas : args.reference);
-  p.min_snr = args.min_snr >= 0 ? args.min_snr : settings.min_snr;
+  p.min_snr = settings.min_snr;
   p.min_baselines_per_antenna = static_cast<int>(settings.min_baselines);
   // A single calibrator dominates on every baseline; in a field the short ones see emission that no catalogue holds.
   p.min_uv_lambda = args.min_uv >= 0 ? args.min_uv : field_model ? settings.field_min_uv_lambda : 0;
   p.max_uv_lambda = args.max_uv;
-  p.robust_k = args.robust_k >= 0 ? args.robust_k : settings.robust_k;
+  p.robust_k = settings.robust_k;
   p.pre_phase_s = settings.pre_phase_s;
   p.fill_gap_channels = static_cast<int>(settings.fill_gap_channels);
   if (args.gain_mode != "p" && args.gain_mode != "ap") {
@@ -275,7 +280,7 @@ nlohmann::json KindJson(const calibrate::KindReport& report, const SolutionSet& 
 }
 
 void Solve(const SolveArgs& args) {
-  Task task(args.threads);
+  Task task(args.settings);
   const calibrate::SolveParams wanted = ParamsOf(args, task.settings.values.calibrate, !args.model.catalogue.empty());
   for (const auto& [asked, kind] : {std::pair{wanted.delay, SolutionKind::kDelay},
                                     {wanted.bandpass, SolutionKind::kBandpass},
@@ -298,7 +303,11 @@ void Solve(const SolveArgs& args) {
   calibrate::SolveResult result = calibrate::SolveCalibration(*task.block, prediction.view(), params, task.context);
 
   const nlohmann::json model = ModelJson(task, prediction);
-  nlohmann::json report{{"ms", args.ms}, {"model", model}, {"tables", nlohmann::json::array()}};
+  nlohmann::json report{{"ms", args.ms},
+                        {"model", model},
+                        {"baselines", {{"used", result.uv.kept}, {"all", result.uv.all}}},
+                        {"min_uv_lambda", result.uv.min_lambda},
+                        {"tables", nlohmann::json::array()}};
   std::vector<fs::path> written;
   try {
     for (std::size_t i = 0; i < result.solutions.size(); ++i) {
@@ -306,9 +315,9 @@ void Solve(const SolveArgs& args) {
       set.history = {
           fmt::format("contimg {} solve --kinds {} of {}", kVersion, args.kinds, params.source_ms),
           fmt::format("model {}: {} sources, {:.4f} Jy apparent, beam {}", task.model_name, task.sources.size(),
-                      model["apparent_flux_jy"].get<double>(), task.settings.values.telescope.beam),
+                      model["apparent_flux_jy"].get<double>(), task.predict.beam.description),
           fmt::format("minimum SNR {}, uv from {} to {} wavelengths, residual chi-square {:.4f}", params.min_snr,
-                      params.min_uv_lambda, params.max_uv_lambda, result.reports[i].reduced_chi_square)};
+                      result.uv.min_lambda, result.uv.max_lambda, result.reports[i].reduced_chi_square)};
       for (const std::string& table : args.tables) set.history.push_back("held fixed: " + table);
       const fs::path path = args.out + Suffix(set.kind);
       calibrate::WriteCalibrationTable(set, path);
@@ -342,8 +351,8 @@ void Solve(const SolveArgs& args) {
 struct ApplyArgs {
   std::string ms, interpolation;
   std::vector<std::string> tables;
-  bool replace = false, json = false;
-  int threads = 0;
+  bool replace = false, combined_windows = false, json = false;
+  SettingOptions settings;
 };
 
 // "linear" is G's; "K=linear,BP=nearest,G=linear" names kinds.
@@ -365,7 +374,7 @@ void SetInterpolation(const std::string& text, CalibrateSettings& settings) {
 }
 
 void Apply(const ApplyArgs& args) {
-  Task task(args.threads);
+  Task task(args.settings);
   CalibrateSettings& settings = task.settings.values.calibrate;
   SetInterpolation(args.interpolation, settings);
   const convert::MeasurementSetLock lock(args.ms, task.context);
@@ -376,6 +385,9 @@ void Apply(const ApplyArgs& args) {
   std::vector<SolutionSet> sets;
   for (const std::string& path : args.tables) sets.push_back(calibrate::ReadCalibrationTable(path));
   task.Read(args.ms);
+  for (SolutionSet& set : sets) {
+    set.one_window_for_all = args.combined_windows && calibrate::MeansAllWindows(set, task.block->windows.size());
+  }
   std::vector<calibrate::ApplyTable> tables;
   std::vector<calibrate::AppliedTable> applied;
   for (std::size_t i = 0; i < sets.size(); ++i) {
@@ -386,6 +398,10 @@ void Apply(const ApplyArgs& args) {
   calibrate::ApplyChecks checks;
   checks.max_declination_offset_deg = settings.max_declination_offset_deg;
   calibrate::CheckTables(*task.block, tables, checks);
+  for (const calibrate::ApplyTable& table : tables) {
+    const std::string uncovered = calibrate::DescribeUncovered(*task.block, *table.solutions);
+    if (!uncovered.empty()) task.reporter->Warn("apply", table.path + " " + uncovered);
+  }
   calibrate::ApplyParams params;
   if (info.has_corrected) {
     // Weights and flags on the disk are those of an earlier apply. Whether other programs scale weights, nobody knows.
@@ -429,7 +445,7 @@ void AddPredictCommand(CLI::App& app) {
   command->add_option("ms", args->ms, "the Measurement Set")->type_name("X.ms")->required();
   AddModelOptions(command, args->model);
   command->add_flag("--replace", args->replace, "overwrite an existing MODEL_DATA");
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  args->settings.Add(command, "--threads", "calibrate.threads", "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { PredictInto(*args); });
 }
@@ -445,10 +461,16 @@ void AddSolveCommand(CLI::App& app) {
   AddModelOptions(command, args->model);
   command->add_option("--tables", args->tables, "tables to hold fixed")->type_name("TABLE");
   command->add_option("--refant", args->reference, "reference antennas in order of preference, comma-separated");
-  command->add_option("--minsnr", args->min_snr, "flag solutions below this signal-to-noise ratio");
-  command->add_option("--minuv", args->min_uv, "shortest projected baseline, wavelengths");
-  command->add_option("--maxuv", args->max_uv, "longest projected baseline, wavelengths (0: no limit)");
-  command->add_option("--robust", args->robust_k, "Cauchy weights at this many standard deviations (0: off)");
+  args->settings.Add(command, "--minsnr", "calibrate.min_snr", "flag solutions below this signal-to-noise ratio");
+  command
+      ->add_option(
+          "--minuv", args->min_uv,
+          "shortest projected baseline, wavelengths (0: no limit; default on a field: calibrate.field_min_uv_lambda)")
+      ->check(Between(0, 1e9));
+  command->add_option("--maxuv", args->max_uv, "longest projected baseline, wavelengths (0: no limit)")
+      ->check(Between(0, 1e9));
+  args->settings.Add(command, "--robust", "calibrate.robust_k",
+                     "Cauchy weights at this many standard deviations (0: off)");
   command
       ->add_option(
           "--solint", args->solint,
@@ -460,7 +482,7 @@ void AddSolveCommand(CLI::App& app) {
       command->add_flag("--per-spw", args->per_window, "one G per spectral window (default on a calibrator)");
   command->add_flag("--combine-spw", args->combine, "one G over all spectral windows (default on a field)")
       ->excludes(per_window);
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  args->settings.Add(command, "--threads", "calibrate.threads", "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { Solve(*args); });
 }
@@ -475,8 +497,11 @@ void AddApplyCommand(CLI::App& app) {
                    "in time: nearest or linear for G, or by kind, K=nearest,BP=linear,G=linear (default: the "
                    "settings calibrate.*_interpolation)")
       ->type_name("MODE|KIND=MODE,…");
+  command->add_flag("--combined-spw", args->combined_windows,
+                    "K, G and T tables of CASA with solutions in one spectral window hold for all windows (solved with "
+                    "combine='spw')");
   command->add_flag("--replace", args->replace, "make an existing CORRECTED_DATA anew");
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  args->settings.Add(command, "--threads", "calibrate.threads", "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { Apply(*args); });
 }

@@ -1,5 +1,6 @@
 #include "ops/daemon/directory_sizes.h"
 
+#include <algorithm>
 #include <chrono>
 #include <system_error>
 #include <utility>
@@ -9,10 +10,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr double kShortestPauseS = 30;
+
 }  // namespace
 
 DirectorySizes::DirectorySizes(std::map<std::string, fs::path> directories, double interval_s)
-    : directories_(std::move(directories)), interval_s_(interval_s), thread_([this] { Run(); }) {}
+    : directories_(std::move(directories)), interval_s_(interval_s) {
+  for (const auto& [name, path] : directories_) latest_[name];
+  thread_ = std::thread([this] { Run(); });
+}
 
 DirectorySizes::~DirectorySizes() {
   {
@@ -29,9 +35,14 @@ std::map<std::string, DirectorySizes::Size> DirectorySizes::Latest() const {
 }
 
 void DirectorySizes::Run() {
-  auto last = std::chrono::steady_clock::now();
+  using Clock = std::chrono::steady_clock;
+  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
+  // What growth is measured against: at least half an interval old, once there is such a measurement.
+  std::map<std::string, Size> reference;
+  auto reference_at = Clock::now();
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stop_) {
+    const auto begun = Clock::now();
     std::map<std::string, Size> measured;
     for (const auto& [name, path] : directories_) {
       lock.unlock();
@@ -50,22 +61,30 @@ void DirectorySizes::Run() {
           if (stop_) break;
         }
       }
-      measured[name].bytes = bytes;
       lock.lock();
       if (stop_) return;
+      Size& size = measured[name];
+      size.bytes = bytes;
+      size.measured = true;
+      size.growth_bytes_per_s = latest_[name].growth_bytes_per_s;
+      // Each as soon as it is known: one tree of millions of files does not hold the others back.
+      latest_[name] = size;
     }
-    const auto now = std::chrono::steady_clock::now();
-    const double elapsed = std::chrono::duration<double>(now - last).count();
-    for (auto& [name, size] : measured) {
-      const auto before = latest_.find(name);
-      if (before != latest_.end() && elapsed > 0) {
-        size.growth_bytes_per_s =
-            (static_cast<double>(size.bytes) - static_cast<double>(before->second.bytes)) / elapsed;
+    const auto now = Clock::now();
+    if (reference.empty()) {
+      reference = measured;
+      reference_at = now;
+    } else if (seconds(now - reference_at) >= interval_s_ / 2) {
+      for (auto& [name, size] : measured) {
+        size.growth_bytes_per_s = (static_cast<double>(size.bytes) - static_cast<double>(reference[name].bytes)) /
+                                  seconds(now - reference_at);
       }
+      latest_ = reference = measured;
+      reference_at = now;
     }
-    last = now;
-    latest_ = std::move(measured);
-    wake_.wait_for(lock, std::chrono::duration<double>(interval_s_), [this] { return stop_; });
+    // Small trees are walked often, and no tree takes more than a hundredth of a processor.
+    const double pause = std::clamp(100 * seconds(now - begun), std::min(kShortestPauseS, interval_s_), interval_s_);
+    wake_.wait_for(lock, std::chrono::duration<double>(pause), [this] { return stop_; });
   }
 }
 

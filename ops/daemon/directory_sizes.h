@@ -15,12 +15,14 @@ class DirectorySizes {
  public:
   struct Size {
     std::uint64_t bytes = 0;
-    double growth_bytes_per_s = 0;  // since the measurement before; 0 after the first
+    bool measured = false;          // false: the first walk is still under way; bytes say nothing
+    double growth_bytes_per_s = 0;  // over the last half interval or more; 0 before
   };
-  // Measures `directories` (name → path) at once and then every `interval_s`.
+  // Measures `directories` (name → path) at once and then at least every `interval_s`; more often, down to every 30 s,
+  // while that takes no more than a hundredth of the time.
   DirectorySizes(std::map<std::string, std::filesystem::path> directories, double interval_s);
   ~DirectorySizes();
-  // What the last measurement found; empty before the first.
+  // What the last measurement of each directory found.
   std::map<std::string, Size> Latest() const;
 
  private:

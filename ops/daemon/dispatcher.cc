@@ -12,8 +12,11 @@
 #include "config/time.h"
 #include "ops/daemon/failed_log.h"
 #include "ops/daemon/log.h"
+#include "ops/records/input_review.h"
+#include "ops/records/operator_actions.h"
 #include "ops/runner/record_products.h"
 #include "ops/runner/retry_policy.h"
+#include "ops/settings_check.h"
 
 namespace contimg::ops {
 namespace {
@@ -47,10 +50,13 @@ int CountFailures(GroupStore& store, const std::string& id) {
   return failures;
 }
 
-bool WasDone(GroupStore& store, const std::string& id) {
+// Whether products of the group that exist were made of something else, or may have been: it was done once, or its
+// input has changed.
+bool MustBeMadeAnew(GroupStore& store, const std::string& id) {
   const auto events = store.Events(id);
-  return std::any_of(events.begin(), events.end(),
-                     [](const state::EventRow& e) { return e.kind == "state" && e.to_state == "done"; });
+  return std::any_of(events.begin(), events.end(), [](const state::EventRow& e) {
+    return e.kind == "replaced" || (e.kind == "state" && e.to_state == "done");
+  });
 }
 
 std::string ReadTextFile(const fs::path& path) {
@@ -63,11 +69,22 @@ std::string ReadTextFile(const fs::path& path) {
 bool WasFlagged(GroupStore& store, const std::string& id) {
   bool flagged = false;
   for (const state::EventRow& event : store.Events(id)) {
+    if (event.kind == "replaced") flagged = false;
     if (event.kind != "state") continue;
     if (event.to_state == "awaiting_calibration") flagged = true;
     if (event.to_state == "done" || (event.actor == "operator" && event.to_state == "ready")) flagged = false;
   }
   return flagged;
+}
+
+// What became of the group's input since its present attempt began; empty: nothing.
+std::string ChangedWhileAtWork(GroupStore& store, const std::string& id) {
+  std::string change;
+  for (const state::EventRow& event : store.Events(id)) {
+    if (event.to_state == "running") change.clear();
+    if (event.kind == "replaced") change = event.detail;
+  }
+  return change;
 }
 
 std::string Timings(const JobReport& report) {
@@ -86,7 +103,7 @@ bool StillOurs(GroupStore& store, const GroupRow& attempt) {
 }  // namespace
 
 Dispatcher::Dispatcher(const DispatchContext& context, const Settings& settings)
-    : context_(context), settings_(settings) {}
+    : context_(context), settings_(settings), sky_(context.metrics) {}
 
 Executor::Events Dispatcher::Events() {
   Executor::Events events;
@@ -107,12 +124,36 @@ Executor::Events Dispatcher::Events() {
   return events;
 }
 
+// The group's files after another look at the disk: what an operator or a transfer took away is not asked for again and
+// again.
+std::vector<state::SubbandFileRow> Dispatcher::InputsAsTheyAre(const GroupRow& row) {
+  std::vector<state::SubbandFileRow> files = context_.store.Files(row.id);
+  const InputReview review = ReviewInputs(files, FileIsThere);
+  if (review.changed.empty()) return files;
+  const double now = context_.clock.Unix();
+  context_.writes.Add(row.id + ": files looked at", [row, review, now](GroupStore& store) {
+    store.AddFiles(row, review.changed, kActor, now);
+    for (const std::string& note : review.notes) {
+      store.AddEvent({0, now, row.id, "replaced", "", "", kActor, note});
+    }
+  });
+  for (const std::string& note : review.notes) Log(LogLevel::kWarning, row.id, note);
+  for (state::SubbandFileRow& file : files) {
+    for (const state::SubbandFileRow& changed : review.changed) {
+      if (changed.path == file.path) file.status = changed.status;
+    }
+  }
+  return files;
+}
+
 Job Dispatcher::MakeJob(const GroupRow& row) {
   Job job;
   job.group = row.id;
   job.attempt = row.attempts;
   std::set<int> subbands;
-  for (const state::SubbandFileRow& file : context_.store.Files(row.id)) {
+  // A Measurement Set that waits for its calibration has taken from them what it needs.
+  const bool flagged = WasFlagged(context_.store, row.id);
+  for (const state::SubbandFileRow& file : flagged ? context_.store.Files(row.id) : InputsAsTheyAre(row)) {
     if (file.status == "present" && subbands.insert(file.subband).second) job.inputs.emplace_back(file.path);
   }
   job.expected_subbands = row.subbands_expected;
@@ -122,11 +163,13 @@ Job Dispatcher::MakeJob(const GroupRow& row) {
   job.measurement_set = context_.paths.ScienceMs(row.id);
   job.staging_root = context_.paths.roots().staging;
   job.fallback_root = context_.paths.roots().tmp / "staging";
-  job.replace_existing = WasDone(context_.store, row.id);
+  job.replace_existing = MustBeMadeAnew(context_.store, row.id);
   job.take_existing = !job.replace_existing;
   job.image_prefix = context_.paths.ImagePrefix(row.id);
   job.qa_prefix = context_.paths.QaPicture(row.id).replace_extension().replace_extension();
+  job.trees = context_.trees;
   job.settings = settings_;
+  job.settings.image.beam_file = FindBeamFile(settings_.image.beam_file, settings_);
   return job;
 }
 
@@ -135,7 +178,13 @@ void Dispatcher::StartJob(const GroupRow& row) {
   context_.os.RemoveAll(folder);
   context_.os.CreateDirectories(folder);
   Job job = MakeJob(row);
-  const bool flagged = WasFlagged(context_.store, row.id) && fs::exists(job.measurement_set);
+  const bool flagged = WasFlagged(context_.store, row.id) && Exists(job.measurement_set);
+  const int fewest = FewestSubbands(row, settings_.ingest);
+  if (!flagged && static_cast<int>(job.inputs.size()) < fewest) {
+    throw Error(ErrorKind::kIncomplete, "daemon", row.id,
+                fmt::format("{} of {} subbands are there and at least {} are needed (ingest.min_subbands)",
+                            job.inputs.size(), row.subbands_expected, fewest));
+  }
   context_.calibration.PlanJob(row, flagged, folder, job, context_.clock.Unix());
   WriteFileAtomically(context_.os, JobFile(folder), ToJson(job).dump(2) + "\n");
   JobRequest request;
@@ -179,6 +228,15 @@ void Dispatcher::StartNext() {
       JobOutcome outcome;
       outcome.group = row->id;
       outcome.kind = error.kind();
+      outcome.message = error.kind() == ErrorKind::kIncomplete
+                            ? error.message()
+                            : fmt::format("the worker cannot be started: {}", error.what());
+      RecordFailure(*row, outcome, {});
+      return;
+    } catch (const std::exception& error) {
+      JobOutcome outcome;
+      outcome.group = row->id;
+      outcome.kind = ErrorKind::kIo;
       outcome.message = fmt::format("the worker cannot be started: {}", error.what());
       RecordFailure(*row, outcome, {});
       return;
@@ -210,6 +268,13 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   active_.erase(at);
   Metrics& metrics = context_.metrics;
   metrics.JobTook(outcome.wall_s, outcome.user_s + outcome.system_s, outcome.peak_memory_bytes);
+  const double now = context_.clock.Unix();
+  if (outcome.ok) last_success_at_ = now;
+  const bool died = !outcome.ok && outcome.kind != ErrorKind::kCancelled &&
+                    (outcome.signal != 0 || outcome.kind == ErrorKind::kCrash || outcome.kind == ErrorKind::kTimeout);
+  constexpr double kRememberedS = 3600;
+  while (!deaths_.empty() && deaths_.front().at < now - kRememberedS) deaths_.pop_front();
+  if (died && !active.lost) deaths_.push_back({now, fmt::format("{}: {}", outcome.group, outcome.message)});
   const std::string stage = outcome.last_stage.empty() ? "start" : outcome.last_stage;
   metrics.JobFinished(stage, outcome.ok ? std::string_view("ok") : ToString(outcome.kind));
   if (outcome.report) {
@@ -239,7 +304,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
 // Rows of products.sqlite3. A job whose files are gone or damaged has no record; its group is done all the same.
 void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const JobOutcome& outcome) {
   const fs::path file = JobFile(context_.paths.Jobs(row.id));
-  if (!fs::exists(file)) return;
+  if (!Exists(file)) return;
   try {
     const Job job = ParseJob(ReadJsonFile(file), file.string());
     JobRecord record;
@@ -288,11 +353,16 @@ void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, con
           event.detail = fmt::format("{} {}", product.kind, product.path.string());
           store.AddEvent(event);
         }
+        if (const auto event = sky_.EventOf(row.id, report, now)) store.AddEvent(*event);
+        sky_.Saw(row.id, report);
         state::TransitionDetails details;
         details.actor = kActor;
         details.detail = fmt::format("attempt {}", row.attempts);
         details.timings_json = Timings(report);
         store.Transition(row.id, state::ParseGroupState(report.next_state), details, now);
+        if (const std::string change = ChangedWhileAtWork(store, row.id); !change.empty()) {
+          store.Mark(row.id, change + " while the group was at work", kActor, now);
+        }
       },
       [this, id = row.id] {
         try {
@@ -439,6 +509,7 @@ void Dispatcher::StopAll() {
 
 void Dispatcher::Recover() {
   GroupStore& store = context_.store;
+  sky_.Restore(store);
   const double now = context_.clock.Unix();
   state::GroupQuery running;
   running.states = {GroupState::kRunning};
@@ -447,7 +518,7 @@ void Dispatcher::Recover() {
     executor_->EndStray(row.executor_id);
     const fs::path path = ReportFile(context_.paths.Jobs(row.id));
     try {
-      if (!fs::exists(path)) continue;
+      if (!Exists(path)) continue;
       const JobReport report = ParseJobReport(ReadJsonFile(path), path.string());
       if (!report.ok || report.attempt != row.attempts) continue;
       Log(LogLevel::kInfo, row.id, "its worker had finished before the daemon could record it");

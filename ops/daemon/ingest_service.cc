@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "config/text.h"
 #include "ops/daemon/failed_log.h"
 #include "ops/daemon/log.h"
 
@@ -143,11 +144,48 @@ void IngestService::Restore(const state::GroupRow& row) {
     if (file_row.status == "present") group.subbands.emplace(file.subband, file);
     if (file_row.status == "late") group.late.push_back(file);
   }
-  const double age = std::clamp(context_.clock.Unix() - row.first_file_at, 0.0, settings_.ingest.deadline_s);
+  // The deadline runs from the first file, or from when an operator let the group go on.
+  double since = row.first_file_at;
+  if (row.state == GroupState::kCollecting) {
+    for (const state::EventRow& event : context_.store.Events(row.id)) {
+      if (event.to_state == ToString(GroupState::kCollecting)) since = std::max(since, event.at);
+    }
+  }
+  const double age = std::clamp(context_.clock.Unix() - since, 0.0, settings_.ingest.deadline_s);
   group.deadline = context_.clock.Steady() + settings_.ingest.deadline_s - age;
   const GroupKey key = assembler_.Restore(std::move(group));
   ids_[key] = row.id;
   keys_[row.id] = key;
+}
+
+void IngestService::Forget(GroupKey key) {
+  assembler_.Forget(key);
+  const auto id = ids_.find(key);
+  if (id == ids_.end()) return;
+  keys_.erase(id->second);
+  ids_.erase(id);
+}
+
+void IngestService::RestoreAnew(const state::GroupRow& row) {
+  if (const auto known = keys_.find(row.id); known != keys_.end()) Forget(GroupKey(known->second));
+  Restore(row);
+}
+
+// A path that belonged to one group now holds a file of another: the first has it no more.
+void IngestService::Withdraw(const state::SubbandFileRow& former) {
+  const double now = context_.clock.Unix();
+  if (const auto key = keys_.find(former.group_id); key != keys_.end()) assembler_.Withdraw(key->second, former.path);
+  Log(LogLevel::kWarning, former.group_id, fmt::format("{} holds other times now: the group has lost it", former.path));
+  context_.writes.Add(former.group_id + ": file withdrawn", [former, now](state::GroupStore& store) {
+    const auto row = store.Find(former.group_id);
+    if (!row) return;
+    state::SubbandFileRow gone = former;
+    gone.status = "removed";
+    store.AddFiles(*row, {gone}, kActor, now);
+    const std::string sentence = fmt::format("{} holds other times now", former.path);
+    store.AddEvent({0, now, row->id, "replaced", "", "", kActor, sentence});
+    store.Mark(row->id, sentence, kActor, now);
+  });
 }
 
 void IngestService::RestoreNeighbours(const SubbandFile& file) {
@@ -274,6 +312,7 @@ void IngestService::Process(const CheckResult& result) {
         fmt::format("expected subbands 0 to {} and found {}", settings_.ingest.expected_subbands - 1, file.subband);
     return Unreadable(refused, on_disk);
   }
+  const auto former = context_.store.FindFile(file.path.string());
   if (assembler_.Find(file.axis) == nullptr) RestoreNeighbours(file);
   const auto decisions = assembler_.Add(file, context_.clock.Steady(), [this](const auto& known, const auto& arrived) {
     return SameContent(known, arrived);
@@ -285,6 +324,8 @@ void IngestService::Process(const CheckResult& result) {
     const bool joined = decision.kind == DecisionKind::kFounded || decision.kind == DecisionKind::kJoined;
     if (joined && context_.observed) context_.observed(ids_.at(decision.group), result.observation);
   }
+  const bool counted = former && (former->status == "present" || former->status == "late");
+  if (counted && former->group_id != ids_.at(decisions.front().group)) Withdraw(*former);
 }
 
 bool IngestService::SameContent(const SubbandFile& known, const SubbandFile& arrived) const {
@@ -349,7 +390,7 @@ void IngestService::CarryOut(const Decision& decision) {
     keys_[id] = decision.group;
   }
   std::string id = ids_.at(decision.group);
-  const std::string explanation = decision.explanation;
+  std::string explanation = decision.explanation;
 
   state::GroupRow row;
   row.id = id;
@@ -389,6 +430,16 @@ void IngestService::CarryOut(const Decision& decision) {
       add_file("present");
       context_.metrics.FileAccepted(decision.file->size);
       Log(LogLevel::kDebug, id, explanation);
+      // The data decide, and the group keeps the name that its files have: whoever looks for it by time must know.
+      const double off_s = group->axis.first_mjd_s - decision.file->stamp.mjd_s();
+      if (decision.kind == DecisionKind::kFounded && std::abs(off_s) > settings_.ingest.stamp_tolerance_s) {
+        explanation =
+            fmt::format("{} is named {:.0f} s {} its data, which begin at {}: check the clock of the writer",
+                        decision.file->path.filename().string(), std::abs(off_s), off_s > 0 ? "before" : "after",
+                        UtcTime::FromMjdSeconds(group->axis.first_mjd_s).Stamp());
+        note("stamp");
+        Log(LogLevel::kWarning, id, explanation);
+      }
       const std::string earlier = NewId(group->Stamp(), decision.group);
       if (group->phase == ingest::GroupPhase::kHeld || earlier == id) break;
       writes.Add(id + ": renamed",
@@ -429,6 +480,16 @@ void IngestService::CarryOut(const Decision& decision) {
       Log(LogLevel::kInfo, id, "ignored: " + explanation);
       break;
     }
+    case DecisionKind::kReplaced: {
+      add_file(group->subbands.count(decision.file->subband) != 0 ? "present" : "late");
+      note("replaced");
+      writes.Add(id + ": marked", [id, explanation, now](state::GroupStore& store) {
+        if (store.Find(id)) store.Mark(id, explanation + " after the products were made", kActor, now);
+      });
+      context_.metrics.FileAccepted(decision.file->size);
+      Log(LogLevel::kWarning, id, explanation);
+      break;
+    }
     case DecisionKind::kConflict:
       add_file("conflict");
       note("conflict");
@@ -459,23 +520,37 @@ void IngestService::CarryOut(const Decision& decision) {
   }
 }
 
+// Compares the groups that are open here with those that are open in the database.
 void IngestService::FollowOperator() {
   for (const GroupKey key : assembler_.Open()) {
-    const std::string id = ids_.at(key);
-    const auto row = context_.store.Find(id);
-    const auto phase = assembler_.Find(key)->phase;
+    const auto row = context_.store.Find(ids_.at(key));
     if (!row) {
-      assembler_.Forget(key);
-      ids_.erase(key);
-      keys_.erase(id);
-    } else if (row->state == GroupState::kHeld) {
-      assembler_.Hold(key);
-    } else if (row->state != GroupState::kCollecting) {
-      assembler_.Close(key);
-    } else if (phase == ingest::GroupPhase::kHeld) {
-      const double deadline = context_.clock.Steady() + settings_.ingest.deadline_s;
-      for (const Decision& decision : assembler_.Release(key, deadline)) CarryOut(decision);
+      Forget(key);
+    } else if (row->state != GroupState::kHeld && row->state != GroupState::kCollecting) {
+      RestoreAnew(*row);  // as closed; its files may have been looked at again
     }
+  }
+  state::GroupQuery open;
+  open.states = {GroupState::kCollecting, GroupState::kHeld};
+  for (state::GroupRow& row : context_.store.List(open)) {
+    const auto known = keys_.find(row.id);
+    const ingest::AssembledGroup* group = known == keys_.end() ? nullptr : assembler_.Find(known->second);
+    if (row.state == GroupState::kHeld) {
+      if (group == nullptr) {
+        Restore(row);
+      } else if (group->phase == ingest::GroupPhase::kCollecting) {
+        assembler_.Hold(known->second);
+      } else if (group->phase != ingest::GroupPhase::kHeld) {
+        RestoreAnew(row);
+      }
+      continue;
+    }
+    if (group != nullptr && group->phase == ingest::GroupPhase::kCollecting) continue;
+    // Released: its files as the record has them now, and a new deadline.
+    row.state = GroupState::kHeld;
+    RestoreAnew(row);
+    const double deadline = context_.clock.Steady() + settings_.ingest.deadline_s;
+    for (const Decision& decision : assembler_.Release(keys_.at(row.id), deadline)) CarryOut(decision);
   }
   // Names of groups that the assembler has forgotten.
   for (auto at = ids_.begin(); at != ids_.end();) {
@@ -504,7 +579,8 @@ void IngestService::Tick() {
   ProcessResults();
   if (!caught_up_ && first_listing_done_ && intake_.n_unseen() == 0 && results_.empty()) {
     caught_up_ = true;
-    Log(LogLevel::kInfo, "", fmt::format("all {} files of the incoming directory are known", n_listed_));
+    Log(LogLevel::kInfo, "",
+        fmt::format("the incoming directory is known: {}", Counted(static_cast<std::int64_t>(n_listed_), "file")));
   }
   if (caught_up_) {
     for (const Decision& decision : assembler_.Advance(now)) CarryOut(decision);
@@ -516,18 +592,6 @@ void IngestService::Tick() {
     if (!(mark == followed_)) FollowOperator();
     followed_ = mark;
   }
-}
-
-std::vector<std::string> IngestService::Troubles() const {
-  std::vector<std::string> troubles;
-  if (!directory_present_) {
-    troubles.push_back(fmt::format("{}: the incoming directory cannot be read", watcher_.directory().string()));
-  }
-  if (intake_.n_retrying() > 0) {
-    troubles.push_back(fmt::format("{} files cannot be read yet and will be tried again ({})", intake_.n_retrying(),
-                                   intake_.AnyRetrying()));
-  }
-  return troubles;
 }
 
 }  // namespace contimg::ops

@@ -17,10 +17,11 @@ LogLevel ParseLogLevel(std::string_view word);    // "debug", "info", "warn", "e
 LogFormat ParseLogFormat(std::string_view word);  // "text", "json"
 
 void SetUpLog(LogLevel level, LogFormat format);
-// `group` may be empty. Thread-safe.
+// `group` may be empty. The same sentence about the same group is said five times a minute at most, then with how often
+// it has been left out (debug: always): what fails, or comes and goes, at every turn must not fill a disk. Control
+// characters are spelt. Thread-safe.
 void Log(LogLevel level, std::string_view group, std::string_view message);
-// For what fails again at every turn of a loop: the same sentence at most once a minute, then with how often it has
-// been left out. Thread-safe.
+// For what fails again at every turn of a loop: once a minute at most. Thread-safe.
 void LogNowAndThen(LogLevel level, const std::string& message);
 
 }  // namespace contimg::ops

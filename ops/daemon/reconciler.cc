@@ -103,6 +103,29 @@ bool Reconciler::Step(double budget_s, double now) {
   return !active();
 }
 
+void Reconciler::LookForMissing(double now) {
+  if (active() || n_missing_ == 0) return;
+  state::ProductQuery query;
+  query.status = "missing";
+  query.limit = static_cast<int>(kPage);
+  notes_.clear();
+  listed_.clear();
+  std::vector<std::int64_t> found;
+  for (const state::ProductRow& product : products_.List(query)) {
+    if (product.kind == kInputKind || !OnDisk(product.path)) continue;
+    found.push_back(product.id);
+    Note(product.group_id, fmt::format("{} {} is there again", product.kind, product.path), LogLevel::kInfo, now);
+  }
+  listed_.clear();
+  WriteNotes();
+  if (!found.empty()) {
+    products_.database().Write([&] {
+      for (const std::int64_t id : found) products_.SetStatus(id, "present", "", now);
+    });
+  }
+  n_missing_ = products_.Count("missing", kInputKind);
+}
+
 bool Reconciler::OnDisk(const fs::path& path) {
   if (path.parent_path() != listed_ || listed_.empty()) {
     names_.clear();

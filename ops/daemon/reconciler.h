@@ -48,9 +48,13 @@ class Reconciler {
   // Error: a database or directory cannot be used now; the next step tries the same again.
   bool Step(double budget_s, double now);
 
+  // Between rounds, while products are missing: those that are there again (made anew, put back) become present, and
+  // the rest is counted, so that a cure shows within seconds. Error as Step.
+  void LookForMissing(double now);
+
   // Of the round under way or the last one.
   const Figures& figures() const { return figures_; }
-  // Products recorded as missing, input files aside; counted at the end of a round.
+  // Products recorded as missing, input files aside; counted at the end of a round and by LookForMissing.
   std::int64_t n_missing() const { return n_missing_; }
 
  private:

@@ -1,14 +1,28 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <utility>
 
 #include "config/error.h"
 #include "config/settings_loader.h"
+#include "config/text.h"
+#include "config/time.h"
 #include "ops/daemon/daemon.h"
 #include "ops/daemon/log.h"
+#include "ops/daemon/tree_guard.h"
+#include "ops/settings_check.h"
+#include "ops/standard_output.h"
 #include "ops/version.h"
+#include "state/database.h"
 
 namespace contimg::ops {
+namespace {
+
+void LogFinding(bool wrong, const std::string& sentence) {
+  Log(wrong ? LogLevel::kError : LogLevel::kWarning, "", sentence);
+}
+
+}  // namespace
 
 void DescribeStream(CLI::App& app, StreamArgs& args) {
   app.description("contimg-stream: watches the correlator's files, groups them and has every group processed");
@@ -17,10 +31,11 @@ void DescribeStream(CLI::App& app, StreamArgs& args) {
   app.add_option("--set", args.overrides, "override a setting: section.key=value (repeatable)");
   app.add_option("--log-level", args.log_level, "debug, info, warn or error");
   app.add_option("--log-format", args.log_format, "text or json");
-  app.add_flag("--check", args.check_only, "check settings and directories, then end");
+  app.add_flag("--check", args.check_only, "check settings and directories, then end; nothing on disk is changed");
 }
 
 int RunStream(int argc, char** argv) {
+  KeepStandardStreams();
   CLI::App app;
   StreamArgs args;
   DescribeStream(app, args);
@@ -34,24 +49,45 @@ int RunStream(int argc, char** argv) {
     sources.environment = ProcessEnvironment();
 
     DaemonOptions options;
-    options.settings = LoadSettings(sources).values;
-    options.reload = [sources] { return LoadSettings(sources).values; };
+    const LoadedSettings loaded = LoadSettings(sources);
+    options.settings = loaded.values;
+    options.reload = [sources] {
+      const LoadedSettings fresh = LoadSettings(sources);
+      SettingsFindings findings = CheckSettings(fresh, UtcTime::Now(), CheckDepth::kNoForeignLibraries);
+      for (const std::string& sentence : std::exchange(findings.outdated, {})) Log(LogLevel::kError, "", sentence);
+      RequireWorkable(findings, LogFinding);
+      return fresh.values;
+    };
     options.program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "contimg";
+    state::SetMigrationNotice([](const std::string& sentence) { Log(LogLevel::kWarning, "", sentence); });
     SetUpLog(ParseLogLevel(options.settings.daemon.log_level), ParseLogFormat(options.settings.daemon.log_format));
     if (!std::filesystem::exists(options.program)) {
       throw Error(ErrorKind::kUsage, "daemon", options.program.string(),
                   "expected the contimg program beside contimg-stream and found none");
     }
     if (args.check_only) {
-      ValidatePaths(options.settings);
+      CheckDirectories(options.settings);
+      RequireWorkable(CheckSettings(loaded, UtcTime::Now()), LogFinding);
       return 0;
     }
+    // What would kill every group keeps the service from starting; a table that has run out leaves older data to work
+    // on.
+    SettingsFindings findings = CheckSettings(loaded, UtcTime::Now(), CheckDepth::kNoForeignLibraries);
+    for (const std::string& sentence : std::exchange(findings.outdated, {})) Log(LogLevel::kError, "", sentence);
+    RequireWorkable(findings, LogFinding);
     RunDaemon(options);
     return 0;
   } catch (const CLI::Success& request) {
-    return app.exit(request);
+    const int status = app.exit(request);
+    try {
+      FinishOutput();
+    } catch (const Error& error) {
+      Log(LogLevel::kError, "", error.what());
+      return ExitStatus(error.kind());
+    }
+    return status;
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "contimg-stream: {} (try --help)\n", error.what());
+    fmt::print(stderr, "contimg-stream: {} (try --help)\n", Printable(error.what()));
     return ExitStatus(ErrorKind::kUsage);
   } catch (const Error& error) {
     Log(LogLevel::kError, "", error.what());

@@ -11,9 +11,11 @@ namespace {
 
 constexpr std::size_t kBatch = 500;
 
-// Failures that pass: the same write may succeed later.
+// Failures of the database, not of the one write: it is kept and tried again. A damaged file (bad input) is mended or
+// replaced by a person, and what waits for it is recorded then.
 bool Passes(const Error& error) {
-  return error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kResource;
+  return error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kResource ||
+         error.kind() == ErrorKind::kBadInput;
 }
 
 }  // namespace
@@ -40,6 +42,7 @@ bool WriteQueue::Flush() {
       metrics_.DatabaseFailed();
       if (trouble_.empty()) Log(LogLevel::kWarning, "", fmt::format("the queue cannot be written: {}", error.what()));
       trouble_ = error.what();
+      trouble_kind_ = error.kind();
       return false;
     }
     ++n_committed_;

@@ -106,6 +106,10 @@ struct Metrics::Families {
       AddGauge(registry, "contimg_products_missing", "Products that are recorded and not on disk.").Add({});
   Gauge& products_strange =
       AddGauge(registry, "contimg_products_unknown", "Products on disk that belong to no known group.").Add({});
+  Gauge& antennas_without_sky =
+      AddGauge(registry, "contimg_antennas_without_sky",
+               "Antennas of the newest tile with a receptor that has noise but no sky; they are flagged.")
+          .Add({});
   Gauge& late_files =
       AddGauge(registry, "contimg_late_subbands", "Subbands that came after their group and are not used yet.").Add({});
   Family<Gauge>& calibration_left =
@@ -117,8 +121,15 @@ struct Metrics::Families {
       AddGauge(registry, "contimg_calibration_missing",
                "1: the latest observation has no valid calibration, or groups wait for theirs; 0: neither.")
           .Add({});
+  Gauge& calibration_tables_damaged =
+      AddGauge(registry, "contimg_calibration_tables_damaged",
+               "Active tables near the latest data whose files are gone or changed; they are not used.")
+          .Add({});
   Gauge& dispatch =
       AddGauge(registry, "contimg_dispatch_allowed", "1: new jobs may start; 0: a disk is too full.").Add({});
+  Family<Gauge>& health =
+      AddGauge(registry, "contimg_health", "What is wrong, by code: 0 well, 1 amber (needs a look), 2 red.");
+  Gauge& ready = AddGauge(registry, "contimg_ready", "1: /readyz is 200; 0: it is 503.").Add({});
   Gauge& polling = AddGauge(registry, "contimg_watcher_polling", "1: files are found by listing only.").Add({});
   Counter& own_cpu = AddCounter(registry, "process_cpu_seconds_total", "Processor time of the daemon itself.").Add({});
   Gauge& own_memory = AddGauge(registry, "process_resident_memory_bytes", "Resident memory of the daemon.").Add({});
@@ -189,6 +200,7 @@ void Metrics::SetProducts(std::int64_t missing, std::int64_t strange) {
   families_->products_strange.Set(static_cast<double>(strange));
 }
 void Metrics::SetLateFiles(std::int64_t n) { families_->late_files.Set(static_cast<double>(n)); }
+void Metrics::SetAntennasWithoutSky(std::int64_t n) { families_->antennas_without_sky.Set(static_cast<double>(n)); }
 void Metrics::SetSinceLastFile(double seconds) { families_->since_last_file.Set(seconds); }
 void Metrics::SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes) {
   families_->workers_running.Set(static_cast<double>(running));
@@ -215,6 +227,10 @@ void Metrics::SetDirectory(std::string_view which, std::uint64_t bytes, double g
   families_->directory_growth.Add({{"directory", std::string(which)}}).Set(growth_bytes_per_s);
 }
 void Metrics::SetDispatchAllowed(bool allowed) { families_->dispatch.Set(allowed ? 1 : 0); }
+void Metrics::SetHealth(std::string_view code, int level) {
+  families_->health.Add({{"code", std::string(code)}}).Set(level);
+}
+void Metrics::SetReady(bool ready) { families_->ready.Set(ready ? 1 : 0); }
 void Metrics::SetPolling(bool polling) { families_->polling.Set(polling ? 1 : 0); }
 void Metrics::SetOwnResources(double cpu_seconds, std::uint64_t resident_bytes, std::size_t open_files) {
   const double before = families_->own_cpu.Value();
@@ -231,6 +247,9 @@ void Metrics::SetCalibration(std::string_view kind, double left_s, double age_s)
   const prometheus::Labels labels{{"kind", std::string(kind)}};
   families_->calibration_left.Add(labels).Set(left_s);
   families_->calibration_age.Add(labels).Set(age_s);
+}
+void Metrics::SetCalibrationTablesDamaged(std::size_t n) {
+  families_->calibration_tables_damaged.Set(static_cast<double>(n));
 }
 void Metrics::SetCalibrationMissing(bool missing) { families_->calibration_missing.Set(missing ? 1 : 0); }
 

@@ -46,14 +46,18 @@ class Metrics {
   void SetDisk(std::string_view which, std::uint64_t free_bytes, std::uint64_t total_bytes);  // scratch, state, staging
   void SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s);
   void SetDispatchAllowed(bool allowed);
+  void SetHealth(std::string_view code, int level);  // 0 well, 1 amber, 2 red
+  void SetReady(bool ready);
   void SetPolling(bool polling);
   void SetOwnResources(double cpu_seconds, std::uint64_t resident_bytes, std::size_t open_files);
   void SetOldestDispatchable(double age_s);
   void SetProducts(std::int64_t missing, std::int64_t strange);
   void SetLateFiles(std::int64_t n);
+  void SetAntennasWithoutSky(std::int64_t n);  // of the newest tile
   // At the latest observation; kind K, BP or G. 0 s left: no table serves.
   void SetCalibration(std::string_view kind, double left_s, double age_s);
   void SetCalibrationMissing(bool missing);
+  void SetCalibrationTablesDamaged(std::size_t n);
 
   // The whole, in Prometheus's text format.
   std::string Serialize() const;

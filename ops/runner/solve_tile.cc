@@ -87,15 +87,16 @@ calibrate::SolveParams ParamsOf(const Job& job, bool field_model) {
 
 }  // namespace
 
+// A table that went away or changed since it was chosen is no fault of the group (kIo): the next attempt gets another.
 SolutionSet ReadJobTable(const JobTable& table) {
   if (!fs::exists(table.path)) {
-    throw Error(ErrorKind::kBadInput, "apply", table.path.string(), "this calibration table is not there any more");
+    throw Error(ErrorKind::kIo, "apply", table.path.string(), "this calibration table is not there any more");
   }
   if (!table.checksum.empty()) {
     const std::string found = TableChecksum(table.path);
     if (found != table.checksum) {
       throw Error(
-          ErrorKind::kBadInput, "apply", table.path.string(),
+          ErrorKind::kIo, "apply", table.path.string(),
           fmt::format("was changed since it was registered: expected checksum {} and found {}", table.checksum, found));
     }
   }
@@ -109,7 +110,8 @@ SolvedTables SolveTile(const Job& job, const VisibilityBlock& block, const RunCo
   const auto orientation = job.settings.telescope.earth_orientation_file.empty()
                                ? convert::EarthOrientationTable()
                                : convert::EarthOrientationTable::Load(job.settings.telescope.earth_orientation_file);
-  const calibrate::PredictOptions options = PredictOptionsOf(job.settings.telescope, orientation);
+  const calibrate::PredictOptions options = PredictOptionsOf(job.settings, block, orientation);
+  if (!options.beam.warning.empty()) context.reporter->Warn(kStage, options.beam.warning);
   SolvedTables out;
   auto lap = std::chrono::steady_clock::now();
 
@@ -165,9 +167,9 @@ SolvedTables SolveTile(const Job& job, const VisibilityBlock& block, const RunCo
     }
     set.history = {fmt::format("contimg {} solved {} of {}", kVersion, fmt::join(wanted.kinds, ","), params.source_ms),
                    fmt::format("model {}: {} sources, {:.4f} Jy apparent, beam {}", model_name, sources.size(),
-                               total_jy, job.settings.telescope.beam),
+                               total_jy, options.beam.description),
                    fmt::format("minimum SNR {}, uv from {} wavelengths, residual chi-square {:.4f}", params.min_snr,
-                               params.min_uv_lambda, figures.reduced_chi_square)};
+                               result.uv.min_lambda, figures.reduced_chi_square)};
     for (const JobTable& table : wanted.apply) set.history.push_back("held fixed: " + table.path.string());
     if (set.kind == SolutionKind::kGain && wanted.anchor) {
       report.scale_change = calibrate::AnchorAmplitude(set, ReadJobTable(*wanted.anchor), settings.gain_scale_limit);

@@ -18,6 +18,7 @@
 #include "convert/staging.h"
 #include "image/image_stage.h"
 #include "ops/runner/checksum.h"
+#include "ops/runner/sky_figures.h"
 #include "ops/runner/solve_tile.h"
 #include "ops/version.h"
 
@@ -186,7 +187,8 @@ void NeedTile(const Job& job, const RunContext& context, JobState& state) {
     }
   }
   for (const std::string& line : info.history) {
-    if (line.rfind(kFlagged, 0) == 0) state.earlier_history.push_back(line);
+    const bool flagging = line.rfind(kFlagged, 0) == 0 || !calibrate::NamesWithoutSky({line}).empty();
+    if (flagging) state.earlier_history.push_back(line);
   }
   Observe(*state.block, state);
 }
@@ -211,6 +213,13 @@ void RunFlag(const Job& job, const RunContext& context, JobState& state, json& f
       fmt::format("{}{}, {:.3f} % of the cross-correlations, {:.3f} % between living receptors ({} of {} dead)",
                   kFlagged, figures["engine"].get<std::string>(), 100 * report.total.fraction(),
                   100 * report.living.fraction(), report.dead_receptors, report.receptors_with_data));
+  figures["sky"] = SkyFigures(report.sky);
+  const std::string lost = calibrate::LostSkyHistory(report.sky.names);
+  if (!lost.empty()) {
+    state.history.push_back(lost);
+    state.report.warnings.push_back(lost + ": flagged");
+    context.reporter->Warn("flag", state.report.warnings.back());
+  }
   state.changed = true;
 }
 
@@ -343,6 +352,7 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
   for (const auto* lines : {&state.earlier_history, &state.history}) {
     request.history.insert(request.history.end(), lines->begin(), lines->end());
   }
+  request.antennas_without_sky = calibrate::NamesWithoutSky(request.history);
   for (const fs::path& table : state.report.applied) {
     const auto name = ParseProductName(table);
     request.calibration.push_back({table.filename().string(), name ? name->timestamp : ""});

@@ -42,17 +42,11 @@ std::string Parameter(const HttpRequest& request, const char* name) {
   return found == request.query.end() ? "" : found->second;
 }
 
-// "2025-10-13" or "2025-10-13T13:28:03", with or without Z.
+// A time of the query, in the forms of UtcTime::FromPerson.
 std::optional<double> MjdParameter(const HttpRequest& request, const char* name) {
-  std::string text = Parameter(request, name);
+  const std::string text = Parameter(request, name);
   if (text.empty()) return std::nullopt;
-  if (text.size() == 10) text += "T00:00:00";
-  try {
-    return UtcTime::FromIso8601(text).mjd();
-  } catch (const Error&) {
-    throw Error(ErrorKind::kUsage, "http", name,
-                fmt::format("expected a time like 2025-10-13T13:28:03 and found '{}'", Parameter(request, name)));
-  }
+  return UtcTime::FromPerson(name, text).mjd();
 }
 
 ordered_json ToJson(const state::GroupRow& row) {
@@ -156,8 +150,9 @@ HttpResponse ApiGroup(const HttpRequest& request, PipelineView& view) {
   const auto row = view.FindGroup(request.tail);
   if (!row) return HttpProblem(404, fmt::format("there is no group {}", request.tail));
   ordered_json value = ToJson(*row);
-  const std::string cure = CureOf(*row);
-  value["command"] = TextOrNull(cure);
+  const Cure cure = CureOf(*row);
+  value["cure"] = {{"sentence", TextOrNull(cure.sentence)}, {"commands", cure.commands}};
+  value["command"] = TextOrNull(cure.commands.empty() ? std::string() : cure.commands.back());
   value["files"] = ordered_json::array();
   for (const auto& file : view.Files(row->id)) {
     value["files"].push_back({{"subband", file.subband},

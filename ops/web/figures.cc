@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <functional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ops/web/words.h"
@@ -14,7 +16,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int kDeepest = 8;
-constexpr std::size_t kMostRows = 200;  // of one array
+constexpr std::size_t kMostRows = 200;    // of one array
+constexpr std::size_t kMostNumbers = 12;  // in one cell
 
 struct Unit {
   std::string_view end;
@@ -42,7 +45,53 @@ const std::vector<Unit>& Units() {
   return units;
 }
 
+// Names whose parts do not say what they mean.
+std::string_view KnownName(std::string_view name) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kNames{{
+      {"rms_jy", "noise (rms of the residual)"},
+      {"thermal_rms_jy", "thermal noise expected"},
+      {"thermal_from", "thermal noise told by"},
+      {"rms_over_thermal", "noise / thermal noise"},
+      {"negative_ratio", "deepest negative / peak"},
+      {"bowl_ratio", "bowl around the peak / noise"},
+      {"residual_peak_jy", "peak of the residual"},
+      {"local_rms_min_jy", "lowest local noise"},
+      {"local_rms_max_jy", "highest local noise"},
+      {"pb_max", "highest primary beam"},
+      {"primary_beam_max", "highest primary beam"},
+      {"flagged_fraction", "flagged"},
+      {"flux_ratio_median", "flux / catalogue, median"},
+      {"flux_ratio_scatter", "flux / catalogue, scatter"},
+      {"offset_median_arcsec", "offset from the catalogue, median"},
+      {"offset_east_median_arcsec", "offset to the east, median"},
+      {"offset_north_median_arcsec", "offset to the north, median"},
+  }};
+  for (const auto& [key, words] : kNames) {
+    if (key == name) return words;
+  }
+  return "";
+}
+
 bool IsPlain(const json& value) { return !value.is_structured(); }
+
+// Arrays of arrays of numbers are no reading matter: how many, and from where to where.
+std::string Extent(const std::string& name, const json& value) {
+  std::size_t n = 0;
+  double low = INFINITY, high = -INFINITY;
+  const std::function<void(const json&)> walk = [&](const json& each) {
+    if (each.is_number()) {
+      ++n;
+      low = std::min(low, each.get<double>());
+      high = std::max(high, each.get<double>());
+    } else if (each.is_array()) {
+      for (const json& item : each) walk(item);
+    }
+  };
+  walk(value);
+  if (n == 0) return "–";
+  return fmt::format("{} numbers, {} to {}", Count(static_cast<std::int64_t>(n)), DescribeFigure(name, low).value,
+                     DescribeFigure(name, high).value);
+}
 
 std::string Cell(const std::string& name, const json& value) {
   if (value.is_number()) return DescribeFigure(name, value.get<double>()).value;
@@ -98,8 +147,10 @@ void Rows(const json& value, int depth, Html& html) {
       nested.Add("<h4>{}</h4>", Spoken(name));
       ArrayTable(field, nested);
     } else if (field.is_array()) {
-      std::string list;
-      for (const json& item : field) list += (list.empty() ? "" : ", ") + Cell(name, item);
+      std::string list = field.front().is_array() ? Extent(name, field) : "";
+      if (list.empty() && field.size() > kMostNumbers && field.front().is_number()) list = Extent(name, field);
+      for (const json& item : list.empty() ? field : json::array())
+        list += (list.empty() ? "" : ", ") + Cell(name, item);
       plain.Add("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", CellName(name, field.front()), list);
     } else {
       nested.Add("<h4>{}</h4>", Spoken(name));
@@ -129,12 +180,14 @@ std::string Spoken(std::string name) {
 }
 
 NamedFigure DescribeFigure(const std::string& name, double value) {
+  const std::string_view known = KnownName(name);
   for (const Unit& unit : Units()) {
     if (name.size() > unit.end.size() && std::string_view(name).substr(name.size() - unit.end.size()) == unit.end) {
-      return {Spoken(name.substr(0, name.size() - unit.end.size())), unit.format(value)};
+      return {known.empty() ? Spoken(name.substr(0, name.size() - unit.end.size())) : std::string(known),
+              unit.format(value)};
     }
   }
-  return {Spoken(name), Figure(value)};
+  return {known.empty() ? Spoken(name) : std::string(known), Figure(value)};
 }
 
 Html FigureTable(const json& figures) {

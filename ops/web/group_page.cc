@@ -8,10 +8,13 @@
 #include <vector>
 
 #include "config/time.h"
+#include "ops/base/shell_word.h"
 #include "ops/web/figures.h"
 #include "ops/web/group_pages.h"
 #include "ops/web/lineage_tree.h"
 #include "ops/web/page.h"
+#include "ops/web/quality_section.h"
+#include "ops/web/served_files.h"
 #include "ops/web/tile_quality.h"
 #include "ops/web/words.h"
 
@@ -65,7 +68,7 @@ void DrawNeighbours(PipelineView& view, const GroupRow& row, Html& html) {
 }
 
 void DrawCause(const GroupRow& row, Html& html) {
-  const std::string cure = CureOf(row);
+  const Html cure = CureHtml(CureOf(row));
   if (row.error.empty() && cure.empty()) return;
   html.Add("<section class=\"wide cause {}\" aria-label=\"Cause\">", ToString(row.state));
   if (!row.error.empty()) {
@@ -73,8 +76,7 @@ void DrawCause(const GroupRow& row, Html& html) {
              row.error_kind ? MakeHtml("<span class=\"kind\">{}</span> ", ToString(*row.error_kind)) : Html(),
              row.error);
   }
-  if (!cure.empty()) html.Add("{}", CommandLine(cure));
-  html.Add("</section>\n");
+  html.Add("{}</section>\n", cure);
 }
 
 void DrawPicture(const PipelineView& view, const TileQuality& quality, const GroupRow& row, Html& html) {
@@ -82,38 +84,11 @@ void DrawPicture(const PipelineView& view, const TileQuality& quality, const Gro
   const std::string address = PictureAddress("/images/", view, *quality.picture);
   if (address.empty()) return;
   html.Add(
-      "<section class=\"wide picture\" aria-label=\"Picture\"><a href=\"{}\"><img src=\"{}\" width=\"1800\" "
-      "height=\"1320\" "
-      "alt=\"Quick look of {}: sky, point-spread function, uv coverage, flags and quality\"></a></section>\n",
-      address, address, row.id);
-}
-
-void DrawQuality(const TileQuality& quality, Html& html) {
-  if (quality.figures.empty()) return;
-  html.Add("<section aria-labelledby=\"quality\"><h2 id=\"quality\">Quality {}</h2>", GradeBadge(quality.grade));
-  const json* gates = nullptr;
-  for (const json* at : {&quality.figures}) {
-    if (at->contains("quality") && (*at)["quality"].is_object() && (*at)["quality"].contains("gates")) {
-      gates = &(*at)["quality"]["gates"];
-    } else if (at->contains("gates")) {
-      gates = &(*at)["gates"];
-    }
-  }
-  if (gates != nullptr && gates->is_array() && !gates->empty()) {
-    html.Add(
-        "<table class=\"rows\"><thead><tr><th>gate</th><th>value</th><th>limit</th><th></th></tr></thead><tbody>\n");
-    for (const json& gate : *gates) {
-      const std::string name = WordAt(gate, {"name"}).value_or("?");
-      const bool passed = gate.is_object() && gate.value("passed", false);
-      html.Add("<tr><td>{}</td><td>{}</td><td>{}</td><td><span class=\"verdict {}\">{}</span></td></tr>\n",
-               Spoken(name), DescribeFigure(name, FigureAt(gate, {"value"}).value_or(NAN)).value,
-               DescribeFigure(name, FigureAt(gate, {"limit"}).value_or(NAN)).value, passed ? "passed" : "missed",
-               passed ? "passed" : "missed");
-    }
-    html.Add("</tbody></table>\n");
-  }
-  html.Add("<details id=\"figures\" open><summary>All figures of the image</summary>{}</details></section>\n",
-           FigureTable(quality.figures));
+      // On a phone the sky alone, which can be read there; the figures are on the page as text.
+      "<section class=\"wide picture\" aria-label=\"Picture\"><a href=\"{}\"><picture><source media=\"(max-width: "
+      "40rem)\" srcset=\"{}\"><img src=\"{}\" "
+      "alt=\"Quick look of {}: sky, point-spread function, uv coverage, flags and quality\"></picture></a></section>\n",
+      address, PictureAddress("/thumbnails/", view, *quality.picture), address, row.id);
 }
 
 // Seconds per stage: numbers by name, or objects with "seconds".
@@ -193,7 +168,7 @@ void DrawFiles(PipelineView& view, const GroupRow& row, Html& html) {
   if (!files.empty()) {
     html.Add(
         "<details id=\"files\"><summary>{} files</summary><div class=\"scroll\"><table "
-        "class=\"rows\"><thead><tr><th>subband</th>"
+        "class=\"rows stacked\"><thead><tr><th>subband</th>"
         "<th>status</th><th>size</th><th>seen</th><th>path</th></tr></thead><tbody>\n",
         files.size());
     for (const state::SubbandFileRow& file : files) {
@@ -209,13 +184,14 @@ void DrawProducts(PipelineView& view, const std::vector<state::ProductRow>& prod
   if (products.empty()) return;
   html.Add(
       "<section class=\"wide\" aria-labelledby=\"products\"><h2 id=\"products\">Products</h2><div "
-      "class=\"scroll\"><table class=\"rows\">"
+      "class=\"scroll\"><table class=\"rows stacked\">"
       "<thead><tr><th>kind</th><th>size</th><th>status</th><th>made</th><th>checksum</th><th>path</th></tr></"
       "thead><tbody>\n");
   for (const state::ProductRow& product : products) {
     if (product.kind == "uvh5") continue;
-    const bool served = product.status == "present" && (product.kind == "qa_picture" || product.kind == "qa_metrics");
-    const std::string address = served ? PictureAddress("/images/", view, product) : std::string();
+    const std::string address = product.status == "present" && IsServed(product.path)
+                                    ? PictureAddress("/images/", view, product)
+                                    : std::string();
     const std::string path = product.status == "archived" ? product.archive_path : product.path;
     html.Add(
         "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code title=\"{}\">{}</code></td><td "
@@ -227,10 +203,31 @@ void DrawProducts(PipelineView& view, const std::vector<state::ProductRow>& prod
   html.Add("</tbody></table></div></section>\n");
 }
 
+// A job's folder is there until its group is done; afterwards its record serves, by way of a product of it.
+std::string RepeatCommand(PipelineView& view, const GroupRow& row, const state::JobRow& job, bool newest) {
+  if (row.state == GroupState::kRunning || !IsTimestamp(row.id)) return "";
+  std::error_code ignored;
+  if (row.state != GroupState::kDone) {
+    const auto file = view.paths().Jobs(row.id) / "job.json";
+    return newest && std::filesystem::exists(file, ignored) ? job.command : std::string();
+  }
+  state::ProductQuery query;
+  query.group_id = row.id;
+  for (const state::ProductRow& product : view.Products(query)) {
+    if (product.job_id == job.id && product.kind == "image")
+      return fmt::format("contimg products reproduce {}", product.id);
+  }
+  return "";
+}
+
 void DrawJobs(PipelineView& view, const GroupRow& row, Html& html) {
   const std::vector<state::JobRow> jobs = view.Jobs(row.id);
   if (jobs.empty()) return;
   html.Add("<section class=\"wide\" aria-labelledby=\"jobs\"><h2 id=\"jobs\">Jobs</h2>");
+  const state::JobRow* newest = &jobs.front();
+  for (const state::JobRow& job : jobs) {
+    if (job.id > newest->id) newest = &job;
+  }
   for (const state::JobRow& job : jobs) {
     const bool ended = job.finished_at > job.started_at && job.started_at > 0;
     html.Add("<article class=\"jobrow\"><h3>{} {} <span class=\"kind\">{}</span></h3><p>{}{}{}{}</p>", job.kind, job.id,
@@ -240,7 +237,8 @@ void DrawJobs(PipelineView& view, const GroupRow& row, Html& html) {
                                        : std::string(),
              fmt::format(", version {} on {}", job.program_version, job.host));
     if (!job.error.empty()) html.Add("<p class=\"problem\">{}</p>", job.error);
-    if (!job.command.empty()) html.Add("{}", CommandLine(job.command));
+    const std::string command = RepeatCommand(view, row, job, &job == newest);
+    if (!command.empty()) html.Add("<p class=\"cure\">To repeat it:</p>{}", CommandLine(command));
     const json report = json::parse(job.report_json, nullptr, false),
                settings = json::parse(job.settings_json, nullptr, false);
     if (report.is_structured() && !report.empty()) {
@@ -259,7 +257,7 @@ void DrawEvents(PipelineView& view, const GroupRow& row, Html& html) {
   const std::vector<state::EventRow> events = view.Events(row.id, kEventsShown);
   html.Add(
       "<section class=\"wide\" aria-labelledby=\"events\"><h2 id=\"events\">Events</h2><div class=\"scroll\"><table "
-      "class=\"rows events\">"
+      "class=\"rows stacked events\">"
       "<thead><tr><th>time</th><th>event</th><th>by</th><th>detail</th></tr></thead><tbody>\n");
   for (auto event = events.rbegin(); event != events.rend(); ++event) {
     const std::string what = event->to_state.empty()     ? event->kind

@@ -6,8 +6,8 @@
 
 namespace contimg::ops {
 
-// query: state (several words with commas between), error_kind, from, before (times or days), after (an id: the list
-// goes on behind it).
+// query: state (several words with commas between), error_kind, q (how ids begin: a day, an hour, a whole id), from,
+// before (times or days), after (an id: the list goes on behind it).
 HttpResponse GroupListPage(const HttpRequest& request, PipelineView& view);
 // request.tail: the id.
 HttpResponse GroupPage(const HttpRequest& request, PipelineView& view);

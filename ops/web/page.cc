@@ -1,6 +1,7 @@
 #include "ops/web/page.h"
 
 #include <algorithm>
+#include <array>
 
 #include "config/product_paths.h"
 #include "config/time.h"
@@ -48,29 +49,19 @@ const char* HealthClass(Health health) {
 HealthLine DescribeHealth(const ordered_json& status, double now) {
   HealthLine line;
   if (status.empty()) return {Health::kUnknown, "Starting", "", {}};
-  if (status.contains("troubles") && status["troubles"].is_array()) {
-    for (const auto& trouble : status["troubles"]) {
-      if (trouble.is_string()) line.troubles.push_back(trouble.get<std::string>());
-    }
-  }
-  const bool ready = ValueAt(status, "ready", false), may_start = ValueAt(status, "dispatch_allowed", true);
-  const ordered_json incoming = ObjectAt(status, "incoming");
-  if (!ready && line.troubles.empty() && !ValueAt(incoming, "caught_up", true)) {
-    line.health = Health::kWarning;
-    line.verdict = "Catching up";
-  } else if (!ready) {
+  line.findings = FindingsOf(status);
+  const bool ready = ValueAt(status, "ready", false);
+  const bool red = !line.findings.empty() && line.findings.front().severity == HealthSeverity::kRed;
+  const std::string words = ValueAt(status, "verdict", std::string());
+  if (red || (!ready && words.empty())) {
     line.health = Health::kBad;
-    line.verdict = "Not working";
-  } else if (!may_start) {
-    line.health = Health::kBad;
-    line.verdict = "No new work starts";
-  } else if (!line.troubles.empty()) {
+  } else if (!ready || !line.findings.empty()) {
     line.health = Health::kWarning;
-    line.verdict = "Needs a hand";
   } else {
     line.health = Health::kGood;
-    line.verdict = "All is well";
   }
+  static constexpr std::array<const char*, 4> kWords{"Starting", "All is well", "Needs a look", "Not working"};
+  line.verdict = words.empty() ? kWords[static_cast<std::size_t>(line.health)] : words;
 
   const ordered_json groups = ObjectAt(status, "groups");
   const auto count = [&](const char* state) { return ValueAt<std::int64_t>(groups, state, 0); };
@@ -82,7 +73,7 @@ HealthLine DescribeHealth(const ordered_json& status, double now) {
     parts.push_back(fmt::format("{} awaiting calibration", Count(count("awaiting_calibration"))));
   }
   parts.push_back(fmt::format("{} done", Count(count("done"))));
-  const std::string last = ValueAt(incoming, "last_file_at", std::string());
+  const std::string last = ValueAt(ObjectAt(status, "incoming"), "last_file_at", std::string());
   if (!last.empty()) {
     try {
       parts.push_back(fmt::format("newest file {}", Ago(now - UtcTime::FromIso8601(last).unix_s())));
@@ -162,20 +153,12 @@ Html CommandLine(const std::string& command) {
   return MakeHtml("<span class=\"command\"><code>{}</code></span>", command);
 }
 
-std::string CureOf(const state::GroupRow& row) {
-  const std::string id = ShellWord(row.id);
-  switch (row.state) {
-    case state::GroupState::kFailed:
-    case state::GroupState::kDead:
-    case state::GroupState::kCancelled:
-      return "contimg queue requeue " + id;
-    case state::GroupState::kHeld:
-      return "contimg queue release " + id;
-    case state::GroupState::kAwaitingCalibration:
-      return "contimg cal why " + id;
-    default:
-      return "";
-  }
+Html CureHtml(const Cure& cure) {
+  Html html;
+  if (cure.sentence.empty()) return html;
+  html.Add("<p class=\"cure\">{}</p>", cure.sentence);
+  for (const std::string& command : cure.commands) html.Add("{}", CommandLine(command));
+  return html;
 }
 
 double StartOfId(std::string_view id) { return IsTimestamp(id) ? UtcTime::FromIso8601(id).unix_s() : 0; }

@@ -5,7 +5,9 @@
 #include <string_view>
 #include <vector>
 
+#include "ops/daemon/health.h"
 #include "ops/http/http_server.h"
+#include "ops/records/cure.h"
 #include "ops/web/html.h"
 #include "ops/web/pipeline_view.h"
 #include "state/group_store.h"
@@ -17,9 +19,9 @@ enum class Health { kUnknown, kGood, kWarning, kBad };
 // The daemon in one line, from its status document.
 struct HealthLine {
   Health health = Health::kUnknown;
-  std::string verdict;                // "All is well", "Needs a hand", "Not working"
-  std::string detail;                 // what it is doing
-  std::vector<std::string> troubles;  // what is wrong, one sentence each
+  std::string verdict;                  // "All is well", "Needs a hand", "Not working"
+  std::string detail;                   // what it is doing
+  std::vector<HealthFinding> findings;  // what is wrong, the worst first
 };
 HealthLine DescribeHealth(const nlohmann::ordered_json& status, double now);
 
@@ -51,8 +53,8 @@ std::string StateWords(state::GroupState state);  // "awaiting calibration"
 Html TimeTag(double unix_s);                      // with the full stamp
 Html CommandLine(const std::string& command);     // a shell command to copy
 
-// What an operator does about a group in this state; empty: nothing.
-std::string CureOf(const state::GroupRow& row);
+// What an operator does about a group, with the commands to copy; nothing where nothing needs doing.
+Html CureHtml(const Cure& cure);
 // Start of the data in unix_s: of the integrations when known, else the stamp of the id; 0 when that is none either.
 double DataStart(const state::GroupRow& row);
 double StartOfId(std::string_view id);

@@ -124,4 +124,9 @@ std::vector<state::CalChoiceRow> PipelineView::Choices(const std::string& group)
   return db ? db->Choices(group) : std::vector<state::CalChoiceRow>();
 }
 
+std::optional<state::ObservationRow> PipelineView::Observation(const std::string& group) {
+  auto* db = TablesDb();
+  return db ? db->Observation(group) : std::nullopt;
+}
+
 }  // namespace contimg::ops

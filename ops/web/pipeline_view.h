@@ -52,6 +52,7 @@ class PipelineView {
   std::vector<state::CalTableRow> Tables(const state::CalTableQuery& query);
   std::optional<state::CalTableRow> FindTable(std::int64_t id);
   std::vector<state::CalChoiceRow> Choices(const std::string& group);
+  std::optional<state::ObservationRow> Observation(const std::string& group);
 
  private:
   state::GroupStore* GroupsDb();

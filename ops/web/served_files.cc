@@ -15,7 +15,8 @@
 namespace contimg::ops {
 namespace {
 
-constexpr std::int64_t kLargestFile = 32'000'000;
+constexpr std::int64_t kLargestFile = 32'000'000, kLargestImage = 1'000'000'000;
+constexpr int kImagesAtOnce = 2;
 constexpr int kThumbnailSize = 400;
 constexpr std::size_t kThumbnailsKept = 64;
 
@@ -41,6 +42,8 @@ bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() > end.size() && text.substr(text.size() - end.size()) == end;
 }
 
+bool IsImage(std::string_view name) { return EndsWith(name, ".fits") || EndsWith(name, ".fits.fz"); }
+
 // The answer to a request for something with this etag: 304 when the browser has it.
 HttpResponse Conditional(const HttpRequest& request, const std::string& etag) {
   HttpResponse response;
@@ -53,15 +56,14 @@ HttpResponse Conditional(const HttpRequest& request, const std::string& etag) {
 
 }  // namespace
 
+bool IsServed(std::string_view name) { return EndsWith(name, ".png") || EndsWith(name, ".json") || IsImage(name); }
+
 std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::string_view relative) {
   ServedFile file;
-  if (EndsWith(relative, ".png")) {
-    file.content_type = "image/png";
-  } else if (EndsWith(relative, ".json")) {
-    file.content_type = "application/json";
-  } else {
-    return std::nullopt;
-  }
+  if (!IsServed(relative)) return std::nullopt;
+  file.content_type = EndsWith(relative, ".png") ? "image/png"
+                      : IsImage(relative)        ? "application/fits"
+                                                 : "application/json";
   if (relative.find('\0') != std::string_view::npos) return std::nullopt;
   Descriptor at(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   for (std::string_view rest = relative; at.get() >= 0;) {
@@ -76,7 +78,8 @@ std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::stri
   }
   if (at.get() < 0) return std::nullopt;
   struct stat facts {};
-  if (::fstat(at.get(), &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size > kLargestFile) return std::nullopt;
+  const std::int64_t largest = IsImage(relative) ? kLargestImage : kLargestFile;
+  if (::fstat(at.get(), &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size > largest) return std::nullopt;
   file.body.resize(static_cast<std::size_t>(facts.st_size));
   std::size_t n_read = 0;
   while (n_read < file.body.size()) {
@@ -91,10 +94,28 @@ std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::stri
 }
 
 HttpResponse FileServer::Whole(const HttpRequest& request) const {
+  std::shared_ptr<void> held;
+  if (IsImage(request.tail)) {
+    if (images_under_way_->fetch_add(1) >= kImagesAtOnce) {
+      images_under_way_->fetch_sub(1);
+      HttpResponse later = HttpProblem(503, "two images are being sent already: ask again when they have arrived");
+      later.headers.emplace_back("Retry-After", "10");
+      return later;
+    }
+    held = std::shared_ptr<void>(images_under_way_.get(), [count = images_under_way_](void*) { count->fetch_sub(1); });
+  }
   std::optional<ServedFile> file = ReadBelow(root_, request.tail);
-  if (!file) return HttpProblem(404, fmt::format("there is no picture {}", request.tail));
+  if (!file) return HttpProblem(404, fmt::format("there is no file {} that is served", request.tail));
   HttpResponse response = Conditional(request, file->etag);
   response.content_type = file->content_type;
+  if (!held) {
+    if (response.status == 200) response.body = std::move(file->body);
+    return response;
+  }
+  response.headers.emplace_back(
+      "Content-Disposition",
+      fmt::format("attachment; filename=\"{}\"", std::filesystem::path(request.tail).filename().string()));
+  response.held = std::move(held);
   if (response.status == 200) response.body = std::move(file->body);
   return response;
 }

@@ -1,10 +1,12 @@
-// Files of one directory tree for the web: pictures and JSON, nothing else, and nothing outside of the tree.
+// Files of one directory tree for the web: pictures, JSON and FITS, nothing else, and nothing outside of the tree.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,9 +21,13 @@ struct ServedFile {
   std::string etag;  // changes with the file
 };
 
-// Reads `relative` below `root`. Nothing when there is no such regular file, its name does not end in .png or .json, it
-// is larger than 32 MB, or the way to it is not plain: no empty, "." or ".." parts, no hidden names, no symbolic links
-// below the root (each step is opened relative to the one before, so that nobody can exchange one meanwhile).
+// Whether files of such names are served: .png and .json, and images as .fits and .fits.fz.
+bool IsServed(std::string_view name);
+
+// Reads `relative` below `root`. Nothing when there is no such regular file, its name is none that is served, it is
+// larger than 32 MB (images: 1 GB), or the way to it is not plain: no empty, "." or ".." parts, no hidden names, no
+// symbolic links below the root (each step is opened relative to the one before, so that nobody can exchange one
+// meanwhile).
 std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::string_view relative);
 
 // Serves them. A picture is kept by the browser and asked after again (ETag, 304); an address with "?v=…" is kept for a
@@ -29,8 +35,10 @@ std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::stri
 class FileServer {
  public:
   explicit FileServer(std::filesystem::path root) : root_(std::move(root)) {}
-  HttpResponse Whole(const HttpRequest& request) const;  // request.tail: the path below the root
-  HttpResponse Thumbnail(const HttpRequest& request);    // of a .png; remembers the last ones
+  // request.tail: the path below the root. Of images, which are large, two are on their way at a time; more are asked
+  // to come again (503).
+  HttpResponse Whole(const HttpRequest& request) const;
+  HttpResponse Thumbnail(const HttpRequest& request);  // of a .png; remembers the last ones
   const std::filesystem::path& root() const { return root_; }
 
  private:
@@ -38,6 +46,7 @@ class FileServer {
     std::string key, png;
   };
   std::filesystem::path root_;
+  std::shared_ptr<std::atomic<int>> images_under_way_ = std::make_shared<std::atomic<int>>(0);
   std::list<Remembered> thumbnails_;  // last used first
 };
 

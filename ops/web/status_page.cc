@@ -8,9 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "calibrate/sky_model.h"
 #include "config/product_paths.h"
 #include "config/time.h"
+#include "ops/base/shell_word.h"
 #include "ops/web/figures.h"
+#include "ops/web/needs_a_hand.h"
 #include "ops/web/page.h"
 #include "ops/web/tile_quality.h"
 #include "ops/web/time_chart.h"
@@ -24,8 +27,7 @@ using nlohmann::ordered_json;
 using state::GroupRow;
 using state::GroupState;
 
-constexpr double kTileS = 310;      // the longest that a group's mark stands for
-constexpr int kFailuresShown = 12;  // of each state
+constexpr double kTileS = 310;  // the longest that a group's mark stands for
 constexpr std::size_t kPicturesShown = 12;
 constexpr int kMarksShown = 3000;
 
@@ -36,16 +38,40 @@ struct Span {
   int bin_characters;  // of ids; 0: one mark a group
   double bin_s;
 };
-constexpr std::array<Span, 3> kSpans{
-    {{"24h", "24 hours", 24, 0, 0}, {"7d", "7 days", 7 * 24, 13, 3600}, {"30d", "30 days", 30 * 24, 13, 3600}}};
+constexpr std::array<Span, 5> kSpans{{{"1h", "1 hour", 1, 0, 0},
+                                      {"6h", "6 hours", 6, 0, 0},
+                                      {"24h", "24 hours", 24, 0, 0},
+                                      {"7d", "7 days", 7 * 24, 13, 3600},
+                                      {"30d", "30 days", 30 * 24, 13, 3600}}};
+constexpr const Span& kDay = kSpans[2];
 
-const Span& ChosenSpan(const HttpRequest& request) {
+// The span that was asked for; without a wish the smallest that shows all groups of the last day of data.
+const Span& ChosenSpan(const HttpRequest& request, PipelineView& view, double newest) {
   const auto word = request.query.find("span");
-  if (word == request.query.end()) return kSpans[0];
-  for (const Span& span : kSpans) {
-    if (word->second == span.word) return span;
+  if (word != request.query.end()) {
+    for (const Span& span : kSpans) {
+      if (word->second == span.word) return span;
+    }
+    throw Error(ErrorKind::kUsage, "http", "span",
+                fmt::format("expected 1h, 6h, 24h, 7d or 30d and found '{}'", word->second));
   }
-  throw Error(ErrorKind::kUsage, "http", "span", fmt::format("expected 24h, 7d or 30d and found '{}'", word->second));
+  if (request.query.count("end") > 0 || newest <= 0) return kDay;
+  try {
+    const TimeAxis day = ChooseAxis(kDay.hours, newest, view.Now());
+    state::GroupQuery oldest;
+    oldest.id_from = UtcTime::FromUnix(day.from).Iso8601();
+    oldest.newest_first = false;
+    oldest.limit = 1;
+    for (const GroupRow& row : view.Groups(oldest)) {
+      const double start = StartOfId(row.id);
+      for (const Span& span : kSpans) {
+        if (start > 0 && start >= ChooseAxis(span.hours, newest, view.Now()).from) return span;
+      }
+    }
+  } catch (const Error&) {
+    // The parts of the page say what is wrong with the database.
+  }
+  return kDay;
 }
 
 // Lanes of the timeline: states that mean the same to an onlooker share one.
@@ -89,9 +115,14 @@ void DrawHealth(const HealthLine& health, Html& html) {
   static constexpr std::array<const char*, 4> kClasses{"unknown", "good", "warning", "bad"};
   html.Add("<section class=\"health {}\" aria-label=\"Health\"><h1><i></i>{}</h1><p>{}</p>",
            kClasses[static_cast<std::size_t>(health.health)], health.verdict, health.detail);
-  if (!health.troubles.empty()) {
+  if (!health.findings.empty()) {
     html.Add("<ul>");
-    for (const std::string& trouble : health.troubles) html.Add("<li>{}</li>", trouble);
+    for (const HealthFinding& finding : health.findings) {
+      html.Add("<li class=\"{}\"><p>{}{}</p>", ToString(finding.severity), finding.sentence,
+               finding.since > 0 ? MakeHtml(" <small>since {}</small>", TimeTag(finding.since)) : Html());
+      if (!finding.cure.empty()) html.Add("{}", CommandLine(finding.cure));
+      html.Add("</li>");
+    }
     html.Add("</ul>");
   }
   html.Add("</section>\n");
@@ -147,18 +178,19 @@ std::vector<LaneBar> CountBars(const std::vector<state::GroupBin>& bins, const L
 void DrawSpanLinks(const Span& chosen, const TimeAxis& axis, bool fixed_end, Html& html) {
   html.Add("<nav class=\"spans\" aria-label=\"Time range\">");
   const double span_s = chosen.hours * 3600;
-  const auto end_of = [&](double at) { return UtcTime::FromUnix(at).Iso8601(); };
+  const auto stamp = [&](double at) { return UtcTime::FromUnix(at).Iso8601(); };
+  // Steps of a whole span; another span keeps the end of the axis.
   html.Add("<a href=\"/?span={}&amp;end={}\" aria-label=\"earlier\">‹</a>", chosen.word,
-           end_of(axis.from + 0.08 * span_s));
+           stamp(axis.from + 0.08 * span_s));
+  const std::string end = fixed_end ? "&end=" + stamp(axis.to) : "";
   for (const Span& span : kSpans) {
-    const bool here = span.word == std::string_view(chosen.word);
-    html.Append(here && !fixed_end
-                    ? MakeHtml("<a href=\"/?span={}\" aria-current=\"true\">{}</a>", span.word, span.name)
-                    : MakeHtml("<a href=\"/?span={}\">{}</a>", span.word, span.name));
+    html.Append(span.word == std::string_view(chosen.word)
+                    ? MakeHtml("<a href=\"/?span={}{}\" aria-current=\"true\">{}</a>", span.word, end, span.name)
+                    : MakeHtml("<a href=\"/?span={}{}\">{}</a>", span.word, end, span.name));
   }
   if (fixed_end) {
-    html.Add("<a href=\"/?span={}&amp;end={}\" aria-label=\"later\">›</a>", chosen.word,
-             end_of(axis.to + 0.92 * span_s));
+    html.Add("<a href=\"/?span={}&amp;end={}\" aria-label=\"later\">›</a><a href=\"/?span={}\">newest</a>", chosen.word,
+             stamp(axis.to + 0.92 * span_s), chosen.word);
   }
   html.Add("</nav>");
 }
@@ -351,7 +383,9 @@ void DrawDisks(const ordered_json& status, Html& html) {
         "<table class=\"rows\"><thead><tr><th>directory</th><th>size</th><th>growth a day</th></tr></thead><tbody>");
     for (const auto& [name, size] : found->items()) {
       const double growth = FigureAt(size, {"growth_bytes_per_s"}).value_or(0) * 86400;
-      html.Add("<tr><td>{}</td><td>{}</td><td>{}</td></tr>", name, Bytes(FigureAt(size, {"bytes"}).value_or(0)),
+      const auto bytes = FigureAt(size, {"bytes"});
+      html.Add("<tr><td>{}</td><td>{}</td><td>{}</td></tr>", name,
+               bytes ? Bytes(*bytes) : std::string("being measured"),
                std::abs(growth) < 1e6 ? std::string("–") : Bytes(growth));
     }
     html.Add("</tbody></table>");
@@ -359,48 +393,12 @@ void DrawDisks(const ordered_json& status, Html& html) {
   html.Add("</section>\n");
 }
 
-void DrawFailures(PipelineView& view, const ordered_json& status, Html& html) {
-  const json document = status;
-  html.Add("<section class=\"failures\" aria-labelledby=\"failures\"><h2 id=\"failures\">Needs a hand</h2>");
-  bool any = false;
-  static constexpr std::array<GroupState, 4> kStates{GroupState::kDead, GroupState::kFailed, GroupState::kHeld,
-                                                     GroupState::kAwaitingCalibration};
-  for (const GroupState state : kStates) {
-    state::GroupQuery query;
-    query.states = {state};
-    query.limit = kFailuresShown;
-    const std::vector<GroupRow> rows = view.Groups(query);
-    if (rows.empty()) continue;
-    any = true;
-    const auto total = static_cast<std::int64_t>(FigureAt(document, {"groups", std::string(ToString(state)).c_str()})
-                                                     .value_or(static_cast<double>(rows.size())));
-    html.Add("<h3>{}<a href=\"/groups?state={}\">{} {}</a></h3>", StateBadge(state), ToString(state),
-             Count(std::max<std::int64_t>(total, static_cast<std::int64_t>(rows.size()))),
-             total == 1 ? "group" : "groups");
-    if (total > 1 && state != GroupState::kAwaitingCalibration) {
-      html.Add("<p class=\"cure\">all of them: {}</p>",
-               CommandLine(fmt::format("contimg queue {} --state {}",
-                                       state == GroupState::kHeld ? "release" : "requeue", ToString(state))));
-    }
-    html.Add("<ul>\n");
-    for (const GroupRow& row : rows) {
-      html.Add("<li>{}", GroupLink(row.id));
-      if (row.error_kind) html.Add(" <span class=\"kind\">{}</span>", ToString(*row.error_kind));
-      if (!row.error.empty()) html.Add("<p>{}</p>", row.error);
-      html.Add("<small>{} {}", row.attempts, row.attempts == 1 ? "attempt" : "attempts");
-      if (row.updated_at > 0) html.Add(", {}", Ago(view.Now() - row.updated_at));
-      if (state == GroupState::kFailed && row.next_attempt_at > view.Now()) {
-        html.Add("; tried again {}", Ago(view.Now() - row.next_attempt_at));
-      }
-      html.Add("</small>{}</li>\n", CommandLine(CureOf(row)));
-    }
-    html.Add("</ul>");
-    if (total > static_cast<std::int64_t>(rows.size())) {
-      html.Add("<p><a href=\"/groups?state={}\">all {}</a></p>", ToString(state), Count(total));
-    }
-  }
-  if (!any) html.Add("<p class=\"empty\">Nothing failed, nothing is held.</p>");
-  html.Add("</section>\n");
+// A small tile about a flux standard: bright enough to be solved on at once, so that what follows is an image.
+std::string SimulateCommand(const std::string& incoming) {
+  const calibrate::FluxStandard& source = *calibrate::FindFluxStandard("3C286");
+  const std::string place = fmt::format("{:.4f},{:.4f}", source.ra_deg, source.dec_deg);
+  return fmt::format("contimg simulate --out {} --antennas 20 --channels 8 --transit {} --source {},15",
+                     ShellWord(incoming), place, place);
 }
 
 void DrawNothingYet(PipelineView& view, Html& html) {
@@ -410,13 +408,12 @@ void DrawNothingYet(PipelineView& view, Html& html) {
       "<code>{}</code>, "
       "named like <code>2025-10-13T13:28:03_sb00.hdf5</code>, are grouped and processed. To see it work without a "
       "telescope:</p>{}</section>\n",
-      incoming, CommandLine("contimg simulate --out " + ShellWord(incoming)));
+      incoming, CommandLine(SimulateCommand(incoming)));
 }
 
 }  // namespace
 
 HttpResponse StatusPage(const HttpRequest& request, PipelineView& view) {
-  const Span& span = ChosenSpan(request);
   const auto status = view.Status();
   Page page;
   page.current = "/";
@@ -427,14 +424,11 @@ HttpResponse StatusPage(const HttpRequest& request, PipelineView& view) {
 
   double newest = 0;
   DrawSection(page.body, [&](Html&) { newest = NewestData(view); });
+  const Span& span = ChosenSpan(request, view, newest);
   TimeAxis axis = ChooseAxis(span.hours, newest, view.Now());
   const auto end = request.query.find("end");
   if (end != request.query.end()) {
-    if (!IsTimestamp(end->second)) {
-      throw Error(ErrorKind::kUsage, "http", "end",
-                  fmt::format("expected a time like 2025-10-13T13:28:03 and found '{}'", end->second));
-    }
-    const double shift = UtcTime::FromIso8601(end->second).unix_s() - axis.to;
+    const double shift = UtcTime::FromPerson("end", end->second).unix_s() - axis.to;
     axis.from += shift;
     axis.to += shift;
     axis.now = view.Now();
@@ -453,7 +447,7 @@ HttpResponse StatusPage(const HttpRequest& request, PipelineView& view) {
   DrawSection(page.body, [&](Html& html) { DrawPictures(view, html); });
   page.body.Add("</div><div class=\"side\">\n");
   DrawSection(page.body, [&](Html& html) { DrawRunning(*status, html); });
-  DrawSection(page.body, [&](Html& html) { DrawFailures(view, *status, html); });
+  DrawSection(page.body, [&](Html& html) { DrawNeedsAHand(view, *status, html); });
   DrawSection(page.body, [&](Html& html) { DrawDisks(*status, html); });
   page.body.Add("</div></div>\n");
   return RenderPage(page, view);

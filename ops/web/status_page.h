@@ -6,7 +6,8 @@
 
 namespace contimg::ops {
 
-// query: span = 24h | 7d | 30d, end = a timestamp (the axis ends there instead of at the newest data).
+// query: span = 1h | 6h | 24h | 7d | 30d (default: the smallest that holds the last day's groups), end = a timestamp
+// (the axis ends there instead of at the newest data).
 HttpResponse StatusPage(const HttpRequest& request, PipelineView& view);
 
 }  // namespace contimg::ops

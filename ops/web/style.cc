@@ -13,7 +13,7 @@ std::string_view StyleSheet() {
   --good-wash: #e4f5ec; --warning-wash: #fdf1dc; --bad-wash: #fde8e6; --unknown-wash: #eceef2;
   --collecting: #8b95a7; --ready: #4f83e3; --running: #0893b0; --awaiting: #9a5fd0; --done: #2a9d6a;
   --failed: #dd8500; --dead: #d3362d; --held: #a98a14; --cancelled: #8d8d8d;
-  --active: #2f7fd0; --retired: #a9b2c0; --refused: #d3362d;
+  --active: #2f7fd0; --retired: #7b8698; --refused: #d3362d; --grid: #b9c0cb;
   --mono: ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace;
 }
 @media (prefers-color-scheme: dark) {
@@ -24,7 +24,7 @@ std::string_view StyleSheet() {
     --good-wash: #10271c; --warning-wash: #2b2110; --bad-wash: #321615; --unknown-wash: #1f2630;
     --collecting: #7f8a9d; --ready: #6d9cf0; --running: #2cb8d6; --awaiting: #b98ae6; --done: #38b27c;
     --failed: #f0a234; --dead: #f4574d; --held: #d0b23c; --cancelled: #7a7f88;
-    --active: #4f9be8; --retired: #566173; --refused: #f4574d;
+    --active: #4f9be8; --retired: #8593a8; --refused: #f4574d; --grid: #48525f;
   }
 }
 * { box-sizing: border-box; }
@@ -67,8 +67,8 @@ footer { display: flex; gap: 1.2rem; padding: 0 1.4rem 1.5rem; color: var(--dim)
 .health h1 { display: flex; align-items: center; gap: .6rem; }
 .health p { color: var(--ink); }
 .health ul { flex-basis: 100%; margin-top: .3rem; }
-.health li { padding-left: 1.1rem; text-indent: -.7rem; }
-.health li::before { content: "– "; }
+.health li { padding: .25rem 0 .25rem 1rem; border-left: .25rem solid var(--warning); margin: .3rem 0; overflow-wrap: anywhere; }
+.health li.red { border-color: var(--bad); }
 .health.good { background: var(--good-wash); border-color: var(--good); }
 .health.warning { background: var(--warning-wash); border-color: var(--warning); }
 .health.bad { background: var(--bad-wash); border-color: var(--bad); }
@@ -101,8 +101,8 @@ section { background: var(--panel); border: 1px solid var(--line); border-radius
 .axis .lane-name { color: var(--dim); justify-content: flex-end; }
 .axis text { fill: var(--dim); font-size: .76rem; text-anchor: middle; }
 .axis text.day { fill: var(--ink); font-weight: 600; }
-.tick { stroke: var(--line); stroke-width: 1; }
-.tick.day { stroke: var(--dim); stroke-opacity: .5; }
+.tick { stroke: var(--grid); stroke-width: 1; }
+.tick.day { stroke: var(--dim); stroke-width: 1.5; }
 .now { stroke: var(--ink); stroke-width: 2; stroke-opacity: .7; }
 .bar { shape-rendering: crispEdges; }
 .bar.dead, .bar.failed, .bar.held { stroke: var(--it); stroke-width: 1.5; }
@@ -116,12 +116,15 @@ section { background: var(--panel); border: 1px solid var(--line); border-radius
 .table.retired, .mark.retired { --it: var(--retired); }
 .table.failed, .mark.failed-table { --it: var(--refused); }
 .bar.table { stroke: var(--panel); stroke-width: 1; fill-opacity: .85; }
+.bar.table.retired { fill-opacity: .45; stroke: var(--retired); }
 .bar.table.failed { fill-opacity: .55; }
+.covers { grid-column: 2; margin: .15rem 0 0 17.8rem; color: var(--dim); font-size: .82rem; text-align: center; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; color: var(--dim); font-size: .82rem; margin-top: .5rem; }
 .legend span { display: inline-flex; align-items: center; gap: .4rem; }
 @media (max-width: 52rem) {
   .lane { grid-template-columns: minmax(0, 1fr); gap: 0; margin-bottom: .3rem; }
   .axis .lane-name, .axis .minor { display: none; }
+  .covers { margin-left: 0; }
 }
 
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(11.5rem, 1fr)); gap: 1rem; }
@@ -163,6 +166,7 @@ meter::-webkit-meter-even-less-good-value { background: var(--dead); }
 .failures li { border-top: 1px solid var(--line); padding: .5rem 0; }
 .failures li small { display: block; }
 .failures li p { overflow-wrap: anywhere; font-size: .9rem; }
+.struck { font-size: .88rem; } .struck .id { font-weight: 500; white-space: nowrap; }
 .cure { font-size: .88rem; color: var(--dim); margin-bottom: .4rem; }
 .command { display: flex; align-items: center; gap: .4rem; background: var(--soft); border-radius: .4rem; padding: .3rem .6rem;
   margin-top: .3rem; max-width: 100%; width: fit-content; color: var(--ink); }
@@ -179,6 +183,12 @@ table { border-collapse: collapse; font-size: .88rem; }
 .rows tbody th { border-top: 1px solid var(--line); color: var(--ink); }
 .rows td.why { white-space: normal; min-width: 9rem; }
 .rows td.cause, .rows td.path { white-space: normal; overflow-wrap: anywhere; min-width: 16rem; }
+.rows td.thumb { padding: .2rem .6rem .2rem 0; } .thumb img { display: block; border-radius: .3rem; background: #0b0c11; }
+.rows.gates th[scope=row] { white-space: normal; font-weight: 400; } .meaning { display: block; }
+.key { display: grid; gap: .15rem; margin-bottom: .7rem; font-size: .92rem; }
+.key div { display: grid; grid-template-columns: 11rem minmax(0, 1fr); gap: .8rem; } .key dt { color: var(--dim); }
+.noise { margin: .8rem 0 0; } .noise figcaption { color: var(--dim); font-size: .82rem; margin-bottom: .2rem; }
+.noise svg { width: 9rem; border: 1px solid var(--line); border-radius: .2rem; } .noise rect { fill: var(--ink); }
 .groups tbody tr:hover, .events tr:hover { background: var(--soft); }
 .figures th { text-align: left; font-weight: 400; color: var(--dim); padding: .1rem 1.2rem .1rem 0; vertical-align: top; }
 .figures td { padding: .1rem 0; overflow-wrap: anywhere; }
@@ -220,6 +230,14 @@ main > section { margin-bottom: 1.1rem; }
   .light { margin-left: auto; } .clock { display: none; }
   .cards { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .7rem; }
   .head nav { margin-left: 0; }
+  .key div { grid-template-columns: minmax(0, 1fr); gap: 0; }
+  /* Wide tables become a card a row, so that nothing runs off the screen. */
+  .rows.stacked thead { display: none; }
+  .rows.stacked tr { display: block; border-top: 1px solid var(--line); padding: .4rem 0; }
+  .rows.stacked td { display: inline-block; border: 0; padding: .05rem .8rem .05rem 0; white-space: normal; }
+  .rows.stacked td:empty { display: none; }
+  .rows.stacked td.path, .rows.stacked td.cause { display: block; min-width: 0; }
+  .rows td.cause, .rows td.path, .rows td.why { min-width: 0; }
 }
 @media (min-width: 150rem) { html { font-size: 20px; } }
 body.silent .light span::after { content: " (no answer)"; color: var(--bad); }

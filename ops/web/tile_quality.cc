@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "ops/web/figures.h"
+#include "ops/web/quality_section.h"
 
 namespace contimg::ops {
 namespace {
@@ -56,10 +57,8 @@ TileQuality QualityOf(const std::vector<state::ProductRow>& products) {
 Html GradeBadge(const std::string& grade) {
   if (grade.empty()) return MakeHtml("<span class=\"grade none\" title=\"no quality grade\">–</span>");
   const char* css_class = grade == "A" ? "a" : grade == "B" ? "b" : grade == "C" ? "c" : "f";
-  return MakeHtml(
-      "<span class=\"grade {}\" title=\"quality grade of the worst gate: A all hold, B missed by a factor of up to "
-      "1.5, C up to 3, F more\">{}</span>",
-      css_class, grade);
+  return MakeHtml("<span class=\"grade {}\" title=\"quality grade {}: {}\">{}</span>", css_class, grade,
+                  GradeMeaning(grade), grade);
 }
 
 std::string PictureAddress(const char* route, const PipelineView& view, const state::ProductRow& product) {

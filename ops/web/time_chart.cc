@@ -17,8 +17,8 @@ struct Tick {
 };
 
 std::vector<Tick> Ticks(const TimeAxis& axis) {
-  static constexpr std::array<double, 9> kSteps{600,       1800,  3600,      3 * 3600, 6 * 3600,
-                                                12 * 3600, 86400, 2 * 86400, 5 * 86400};
+  static constexpr std::array<double, 10> kSteps{300,      600,       1800,  3600,      3 * 3600,
+                                                 6 * 3600, 12 * 3600, 86400, 2 * 86400, 5 * 86400};
   double step = kSteps.back();
   for (const double candidate : kSteps) {
     if ((axis.to - axis.from) / candidate <= 10) {
@@ -33,7 +33,7 @@ std::vector<Tick> Ticks(const TimeAxis& axis) {
     if (percent < 1.5 || percent > 98.5) continue;
     const std::string stamp = UtcTime::FromUnix(at).Iso8601();
     const bool day = std::fmod(at, kSecondsPerDay) == 0;
-    ticks.push_back({at, day ? stamp.substr(5, 5) : stamp.substr(11, 5), day,
+    ticks.push_back({at, day ? stamp.substr(0, 10) : stamp.substr(11, 5), day,
                      static_cast<long>(std::llround((at - first) / step)) % 2 == 1});
   }
   return ticks;
@@ -92,8 +92,15 @@ Html DrawLanes(const TimeAxis& axis, const std::vector<Lane>& lanes, const std::
     html.Add("<text class=\"{}{}\" x=\"{:.3f}%\" y=\"14\">{}</text>", tick.day ? "day" : "hour",
              tick.minor ? " minor" : "", axis.Percent(tick.at), tick.label);
   }
-  html.Add("</svg></div>\n</div>\n");
+  html.Add("</svg></div>\n<p class=\"covers\">{}</p>\n</div>\n", AxisCaption(axis));
   return html;
+}
+
+std::string AxisCaption(const TimeAxis& axis) {
+  const std::string from = UtcTime::FromUnix(axis.from).Iso8601(), to = UtcTime::FromUnix(axis.to).Iso8601();
+  const bool one_day = from.substr(0, 10) == to.substr(0, 10);
+  return fmt::format("{} {} to {}{} UTC", from.substr(0, 10), from.substr(11, 5), one_day ? "" : to.substr(0, 10) + " ",
+                     to.substr(11, 5));
 }
 
 TimeAxis ChooseAxis(double hours, double newest_data, double now) {

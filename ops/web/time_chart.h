@@ -33,8 +33,11 @@ struct Lane {
   std::vector<LaneBar> bars;
 };
 
-// `label` names the chart for those who do not see it.
+// `label` names the chart for those who do not see it. Below it stands what the axis covers, with the year.
 Html DrawLanes(const TimeAxis& axis, const std::vector<Lane>& lanes, const std::string& label);
+
+// "2025-10-13 13:10 to 14:15 UTC": with the date of the end only where it differs.
+std::string AxisCaption(const TimeAxis& axis);
 
 // The axis for `hours` of data that end with the newest group: at the present while data are recent, at the end of the
 // data when they are old (then without a line for the present).

@@ -17,7 +17,4 @@ std::string Count(std::int64_t count);  // with thin spaces: "12 345"
 std::string Stamp(double unix_s);
 std::string StampOfMjd(double mjd);
 
-// A word of a POSIX shell command: quoted when it holds anything but letters, digits and "-_.:/+=@%,".
-std::string ShellWord(std::string_view text);
-
 }  // namespace contimg::ops

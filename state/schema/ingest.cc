@@ -73,10 +73,15 @@ CREATE TRIGGER events_are_never_removed BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 )sql";
 
+// Done groups whose input has changed since.
+constexpr std::string_view kVersion2 = R"sql(
+CREATE INDEX groups_marked ON groups (id) WHERE state = 'done' AND error <> '';
+)sql";
+
 }  // namespace
 
 const Schema& IngestSchema() {
-  static const Schema schema{"ingest", 0x63696e67, true, {kVersion1}};
+  static const Schema schema{"ingest", 0x63696e67, true, {kVersion1, kVersion2}};
   return schema;
 }
 

@@ -303,8 +303,59 @@ TEST_F(CalibrationInput, CataloguesNameTheLineThatIsWrong) {
   const nlohmann::json found = nlohmann::json::parse(cone.out);
   ASSERT_EQ(found.size(), 1U);
   EXPECT_NEAR(found[0]["flux_jy"].get<double>(), 20, 1e-9);
+  const ToolResult written = Contimg("catalog cone 07:05:28.8 16d08m24s --radius 120arcmin --json");
+  ASSERT_EQ(written.status, 0) << written.err;
+  EXPECT_NEAR(nlohmann::json::parse(written.out)[0]["separation_deg"].get<double>(),
+              found[0]["separation_deg"].get<double>(), 1e-9);
+  for (const char* words : {"466.37 16.14", "106.37 96.14", "nan 16.14", "106.37 16.14x", "106.37 16.14 --radius 0",
+                            "106.37 16.14 --radius 1Jy", "106.37 16.14 --min-flux nan", "106.37 16.14 --limit 2.5"}) {
+    EXPECT_EQ(Contimg(std::string("catalog cone ") + words).status, 2) << words;
+  }
   // The only catalogue is the field's.
   EXPECT_EQ(Solve("--catalog field").status, 0);
+}
+
+// image, solve, predict, import and simulate read a list in the same way, and refuse it in the same words.
+TEST_F(CalibrationInput, EveryCommandReadsAListOfSourcesAlike) {
+  const std::string head = "ra_deg,dec_deg,flux_jy,alpha\n";
+  const auto commands = [&](const std::string& list) {
+    return std::vector<std::string>{
+        "image " + Path("x.ms") + " --dirty-only --size 64 --cell 30 --minuv 0 --out " + Path("im") + " --catalogue " +
+            Path(list),
+        "solve " + Path("x.ms") + " --minuv 0 --out " + Path("cc") + " --catalog " + Path(list),
+        "predict " + Path("x.ms") + " --replace --catalog " + Path(list),
+        "catalog import csv " + Path(list) + " --name mine",
+        "simulate --out " + Path("sim") +
+            " --antennas 3 --channels 4 --subbands 1 --integrations 1 --quiet --catalog " + Path(list)};
+  };
+  for (const char* row : {"466.37,16.14,20,0", "106.37,16.14,20 K,0", "106.37,16.14,nan,0", "106.37,96.14,20,0",
+                          "106.37,16.14,-20,0", "106,37,16,14,20,0"}) {
+    std::ofstream(root_ / "bad.csv") << head << row << "\n";
+    std::string words;
+    for (const std::string& command : commands("bad.csv")) {
+      const ToolResult result = Contimg(command);
+      ExpectRefused(result, 3, "line 2");
+      if (words.empty()) words = result.err;
+      EXPECT_EQ(result.err, words) << command;
+    }
+  }
+  const nlohmann::json source = Truth(tile_)["sources"][0];
+  std::ofstream(root_ / "good.csv") << head
+                                    << fmt::format("{:.9f}deg,{:.9f} deg,20000 mJy,0\n", source[0].get<double>(),
+                                                   source[1].get<double>());
+  for (const std::string& command : commands("good.csv")) {
+    const ToolResult result = Contimg(command);
+    EXPECT_EQ(result.status, 0) << command << ": " << result.err;
+  }
+}
+
+TEST_F(CalibrationInput, AUvLimitThatLeavesNothingIsNamed) {
+  const ToolResult result =
+      Contimg("solve " + Path("x.ms") + " --minuv 50000 --out " + Path("new") + " --catalog " + Path("sky.csv"));
+  ExpectRefused(result, 3, "leave 0 of 66 baselines");
+  ExpectRefused(Contimg("image " + Path("x.ms") + " --size 64 --minuv 50000 --out " + Path("im")), 3,
+                "leave 0 of 66 baselines");
+  ExpectNoTables();
 }
 
 }  // namespace

@@ -40,6 +40,8 @@ struct Corruptions {
   double delay_ns = 0;                  // rms delay
   double bandpass_ripple = 0;           // rms of the ripple in ln|B|; the phase ripples by as many radians
   std::vector<int> dead_stations;       // station numbers: noise, no signal
+  int dead_pol = -1;                    // 0 (X) or 1 (Y): only that receptor of theirs; −1: both
+  double dead_from_mjd_s = 0;           // they live in integrations whose middle is before
   std::vector<RfiEmitter> rfi;
 
   bool has_gains() const {

@@ -220,7 +220,13 @@ class SubbandSimulator {
     const bool is_auto = p1 == p2;
     const std::size_t n = channels_.n;
     const double sefd = o_.corruptions.sefd_jy;
-    const double alive = o_.dead[p1] || o_.dead[p2] ? 0.0 : 1.0;
+    const bool dead =
+        (o_.dead[p1] || o_.dead[p2]) && UtcTime::FromJd(o_.time_jd[t]).mjd_s() >= o_.corruptions.dead_from_mjd_s;
+    const int dead_pol = o_.corruptions.dead_pol;
+    double alive[kPols];
+    for (std::size_t pol = 0; pol < kPols; ++pol) {
+      alive[pol] = dead && (dead_pol < 0 || static_cast<std::size_t>(dead_pol) == pol) ? 0.0 : 1.0;
+    }
     const double sigma = VisibilitySigmaJy(sefd, width_hz_, kDsa110IntegrationS);
     // An autocorrelation is real, with the radiometer's full variance; a cross-correlation shares it out to two parts.
     const double sigma_re = is_auto ? sigma * std::sqrt(2.0) : sigma;
@@ -242,8 +248,8 @@ class SubbandSimulator {
           re += rfi_re_[pol][row * n + k];
           im += rfi_im_[pol][row * n + k];
         }
-        re = alive * re + sigma_re * noise_re_[pol * n + k] + level;
-        im = alive * im + sigma_im * noise_im_[pol * n + k];
+        re = alive[pol] * re + sigma_re * noise_re_[pol * n + k] + level;
+        im = alive[pol] * im + sigma_im * noise_im_[pol * n + k];
         if (g1 != nullptr) {
           const double gr = g1[k].real() * g2[k].real() + g1[k].imag() * g2[k].imag();
           const double gi = g1[k].real() * g2[k].imag() - g1[k].imag() * g2[k].real();
@@ -256,14 +262,14 @@ class SubbandSimulator {
     }
   }
 
-  void MarkInterference(std::size_t t, std::size_t row, double sigma, double alive) {
+  void MarkInterference(std::size_t t, std::size_t row, double sigma, const double* alive) {
     const std::size_t n = channels_.n, all = n * static_cast<std::size_t>(o_.spec.n_subbands);
     for (std::size_t k = 0; k < n; ++k) {
       double strongest = 0;
       for (std::size_t pol = 0; pol < kPols; ++pol) {
-        strongest = std::max(strongest, std::hypot(rfi_re_[pol][row * n + k], rfi_im_[pol][row * n + k]));
+        strongest = std::max(strongest, alive[pol] * std::hypot(rfi_re_[pol][row * n + k], rfi_im_[pol][row * n + k]));
       }
-      if (alive * strongest <= o_.spec.mask_threshold * sigma) continue;
+      if (strongest <= o_.spec.mask_threshold * sigma) continue;
       const std::size_t descending = static_cast<std::size_t>(subband_) * n + k;
       mask_[(t * o_.rows.size() + row) * all + (all - 1 - descending)] = 1;
     }

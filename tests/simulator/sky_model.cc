@@ -3,90 +3,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <fstream>
-#include <optional>
-#include <string>
 
 #include "config/error.h"
+#include "config/source_list.h"
 #include "tests/simulator/airy_beam.h"
 #include "tests/simulator/noise.h"
 
 namespace contimg::simulator {
-
-namespace {
-
-std::vector<std::string> SplitLine(const std::string& line) {
-  std::vector<std::string> fields(1);
-  for (char c : line) {
-    if (c == ',') {
-      fields.emplace_back();
-    } else if (c != ' ' && c != '\r' && c != '\t') {
-      fields.back() += c;
-    }
-  }
-  return fields;
-}
-
-std::optional<std::size_t> FindColumn(const std::vector<std::string>& header,
-                                      std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    const auto found = std::find(header.begin(), header.end(), name);
-    if (found != header.end()) return static_cast<std::size_t>(found - header.begin());
-  }
-  return std::nullopt;
-}
-
-}  // namespace
 
 double Source::FluxJy(double frequency_hz) const {
   return flux_jy * std::pow(frequency_hz / kReferenceHz, spectral_index);
 }
 
 SkyModel ReadCatalogue(const std::filesystem::path& path, double spectral_index) {
-  std::ifstream file(path);
-  if (!file) throw Error(ErrorKind::kIo, "simulate", path.string(), "cannot open the catalogue");
   SkyModel sky;
-  std::string line;
-  std::vector<std::string> header;
-  std::optional<std::size_t> ra, dec, flux, alpha;
-  double unit = 1;
-  for (int number = 1; std::getline(file, line); ++number) {
-    if (line.empty() || line[0] == '#') continue;
-    const std::vector<std::string> fields = SplitLine(line);
-    const auto fail = [&](const std::string& message) {
-      return Error(ErrorKind::kBadInput, "simulate", fmt::format("{}:{}", path.string(), number), message);
-    };
-    if (header.empty()) {
-      header = fields;
-      ra = FindColumn(header, {"ra_deg", "ra"});
-      dec = FindColumn(header, {"dec_deg", "dec"});
-      flux = FindColumn(header, {"flux_jy"});
-      if (!flux) {
-        flux = FindColumn(header, {"flux_mjy", "peak_mjy"});
-        unit = 1e-3;
-      }
-      alpha = FindColumn(header, {"spectral_index", "alpha"});
-      if (!ra || !dec || !flux) {
-        throw fail("expected the columns ra_deg, dec_deg and flux_jy (or flux_mjy, peak_mjy), found '" + line + "'");
-      }
-      continue;
-    }
-    const auto number_at = [&](std::size_t column) {
-      double value = 0;
-      const std::string text = column < fields.size() ? fields[column] : std::string();
-      const char* const first = text.data() + (text.starts_with('+') ? 1 : 0);
-      const auto [end, error] = std::from_chars(first, text.data() + text.size(), value);
-      if (error != std::errc() || end != text.data() + text.size()) {
-        throw fail(fmt::format("expected a number in column {}, found '{}'", header[column], text));
-      }
-      return value;
-    };
+  for (const ListedSource& listed : ReadSourceList(path)) {
     Source source;
-    source.position = {Angle::Degrees(number_at(*ra)), Angle::Degrees(number_at(*dec))};
-    source.flux_jy = unit * number_at(*flux);
-    source.spectral_index = alpha ? number_at(*alpha) : spectral_index;
+    source.position = {Angle::Degrees(listed.ra_deg), Angle::Degrees(listed.dec_deg)};
+    source.flux_jy = listed.flux_jy;
+    source.spectral_index = listed.spectral_index.value_or(spectral_index);
     sky.sources.push_back(source);
   }
   return sky;

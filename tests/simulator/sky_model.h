@@ -23,9 +23,8 @@ struct SkyModel {
   std::vector<Source> sources;
 };
 
-// Reads a catalogue: CSV with a header line after any lines that start with '#'. Columns by name: ra_deg or ra, dec_deg
-// or dec; flux_jy, flux_mjy or peak_mjy; spectral_index or alpha when present, else `spectral_index` for all. Other
-// columns are ignored. Throws Error{kBadInput} with the line, Error{kIo} when unreadable.
+// The sources of a list (config/source_list.h, which says what is refused); those without a spectral index get
+// `spectral_index`.
 SkyModel ReadCatalogue(const std::filesystem::path& path, double spectral_index);
 
 // A strip of sky: all directions within `radius` of the declination circle between two right ascensions.

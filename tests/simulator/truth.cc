@@ -141,6 +141,10 @@ void WriteTruth(const std::filesystem::path& path, const TruthInput& in) {
   truth["sefd_jy"] = in.corruptions.sefd_jy;
   truth["sigma_jy"] = VisibilitySigmaJy(in.corruptions.sefd_jy, width_hz, kDsa110IntegrationS);
   truth["dead_stations"] = in.corruptions.dead_stations;
+  truth["dead_pol"] = in.corruptions.dead_pol < 0 ? json() : json(in.corruptions.dead_pol == 0 ? "X" : "Y");
+  truth["dead_from"] = in.corruptions.dead_from_mjd_s > 0
+                           ? json(UtcTime::FromMjd(in.corruptions.dead_from_mjd_s / kSecondsPerDay).Iso8601())
+                           : json();
   truth["missing_subbands"] = in.spec.missing_subbands;
   truth["rfi"] = std::move(rfi);
   if (in.corruptions.has_gains()) truth["gains"] = GainsJson(in);

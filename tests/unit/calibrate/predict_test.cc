@@ -139,6 +139,12 @@ TEST(PredictVisibilities, GivesTheSameAnswerForAnyNumberOfThreads) {
   EXPECT_EQ(one, s.model);
 }
 
+convert::TileBeam Beam(const VisibilityBlock& block, const char* mode) {
+  TelescopeSettings telescope;
+  telescope.beam = mode;
+  return convert::ChooseBeam(block, telescope, {});
+}
+
 TEST(Predict, PutsABeamOnTheMeridianThatTheSkyDriftsThrough) {
   testing::BlockShape shape;
   shape.n_times = 24;
@@ -148,8 +154,8 @@ TEST(Predict, PutsABeamOnTheMeridianThatTheSkyDriftsThrough) {
   source.ra_rad = block.phase_centre.ra_rad;
   source.dec_rad = block.phase_centre.dec_rad;
   PredictOptions none, tracking;
-  none.beam = BeamMode::kNone;
-  tracking.beam = BeamMode::kTracking;
+  none.beam = Beam(block, "none");
+  tracking.beam = Beam(block, "tracking");
   // At the phase centre nothing is attenuated without a beam or with one that follows.
   for (const PredictOptions* options : {&none, &tracking}) {
     const auto apparent = ApparentSources(block, {source}, *options);
@@ -172,7 +178,6 @@ TEST(Predict, PutsSourcesFarFromThePhaseCentreWhereTheSimulatorDoes) {
   shape.channels_per_window = 2;
   shape.first_hz = 1.4985e9;  // the top of the band
   PredictOptions options;
-  options.beam = BeamMode::kNone;
   options.smearing = false;
   double longest_m = 0, worst = 0, most_stretched = 0;
   for (int quarter = 0; quarter < 4; ++quarter) {

@@ -284,5 +284,40 @@ TEST(AnchorAmplitude, LimitsHowFarTheScaleMayMove) {
   EXPECT_NEAR(std::abs(small.value[0]) / std::abs(anchor.value[0]), 1.05, 1e-6);
 }
 
+// The limit of another array leaves this one nothing: it is named, or, where nobody asked for it, left out.
+TEST(SolveCalibration, SaysWhatTheUvLimitLeft) {
+  testing::BlockShape shape;
+  shape.extent_m = 100;
+  VisibilityBlock block = testing::MakeBlock(shape);
+  const auto model = testing::ConstantModel(block, 10);
+  testing::FillVisibilities(block, model, testing::RandomGains(block, 50), 0.5);
+  SolveParams params;
+  params.delay = params.bandpass = false;
+  params.min_uv_lambda = 1000;
+  try {
+    SolveCalibration(block, testing::ModelView(block, model), params, {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+    EXPECT_NE(error.message().find("leave 0 of 66 baselines"), std::string::npos) << error.what();
+  }
+  params.min_uv_lambda = -1;
+  params.max_model_error = 0;
+  const SolveResult result = SolveCalibration(block, testing::ModelView(block, model), params, {});
+  EXPECT_TRUE(result.uv.usual_left_out);
+  EXPECT_EQ(result.uv.kept, 66U);
+  // A model that is wrong, with a limit: both are said.
+  params.min_uv_lambda = 100;
+  params.max_model_error = 0.5;
+  auto wrong = model;
+  for (std::size_t i = 0; i < wrong.size(); ++i) wrong[i] *= i % 3 == 0 ? 30.0F : -1.0F;
+  try {
+    SolveCalibration(block, testing::ModelView(block, wrong), params, {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(error.message().find("of 66 baselines"), std::string::npos) << error.what();
+  }
+}
+
 }  // namespace
 }  // namespace contimg::calibrate

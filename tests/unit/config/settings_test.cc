@@ -101,6 +101,73 @@ TEST(Settings, NamesTheVariablesThatScriptsRelyOn) {
   EXPECT_EQ(FindSetting("ingest"), nullptr);
 }
 
+// What one override alone leads to; the sentence of its refusal otherwise.
+LoadedSettings With(const std::string& override_text) {
+  SettingsSources sources;
+  sources.overrides = {override_text};
+  return LoadSettings(sources);
+}
+
+TEST(SettingsLoader, DefaultsFollowTheSettingTheyDependOn) {
+  EXPECT_EQ(With("ingest.expected_subbands=4").values.ingest.min_subbands, 4);
+  EXPECT_EQ(With("ingest.expected_subbands=24").values.ingest.min_subbands, 24);
+  EXPECT_EQ(With("ingest.min_subbands=12").values.ingest.expected_subbands, 16);
+  EXPECT_EQ(With("queue.lease_s=30").values.queue.heartbeat_s, 10);
+  EXPECT_EQ(With("queue.heartbeat_s=100").values.queue.lease_s, 300);
+  EXPECT_EQ(With("queue.backoff_limit_s=5").values.queue.backoff_first_s, 5);
+  EXPECT_EQ(With("queue.backoff_first_s=7200").values.queue.backoff_limit_s, 7200);
+  EXPECT_EQ(With("disk.warn_free_bytes=50GB").values.disk.critical_free_bytes, 50000000000);
+  EXPECT_EQ(With("disk.critical_free_bytes=300GB").values.disk.warn_free_bytes, 300000000000);
+  EXPECT_EQ(With("disk.warn_used_fraction=98%").values.disk.critical_used_fraction, 0.98);
+  EXPECT_EQ(With("disk.critical_used_fraction=80%").values.disk.warn_used_fraction, 0.8);
+  EXPECT_EQ(With("disk.staging_warn_used_fraction=98%").values.disk.staging_critical_used_fraction, 0.98);
+  EXPECT_EQ(With("disk.staging_critical_used_fraction=50%").values.disk.staging_warn_used_fraction, 0.5);
+  const LoadedSettings followed = With("ingest.expected_subbands=4");
+  EXPECT_EQ(followed.origins[IndexOf("ingest.min_subbands")].kind, SettingOrigin::kDefault);
+  EXPECT_EQ(followed.origins[IndexOf("ingest.min_subbands")].source, "default, following another");
+}
+
+// Any one setting at either end of its range, all others at their defaults, is a configuration that holds together; but
+// for the few whose partner is a fact or a wish of its own.
+TEST(SettingsLoader, NoSettingAloneContradictsADefault) {
+  for (const SettingInfo& info : AllSettings()) {
+    if (info.type != SettingType::kInteger && info.type != SettingType::kNumber) continue;
+    for (const double end : {info.minimum, info.maximum}) {
+      if (info.key() == "ingest.min_subbands" && end > 16) continue;  // more than the array has
+      const std::string text =
+          info.key() + "=" +
+          (info.type == SettingType::kInteger ? std::to_string(static_cast<std::int64_t>(end)) : std::to_string(end));
+      EXPECT_NO_THROW(With(text)) << text;
+    }
+  }
+}
+
+TEST(SettingsLoader, WhatWasSetIsNotMovedButRefused) {
+  SettingsSources sources;
+  sources.overrides = {"ingest.expected_subbands=4", "ingest.min_subbands=8"};
+  EXPECT_NE(UsageError(sources).find("ingest.min_subbands: is 8"), std::string::npos);
+  sources.overrides = {"image.min_uv_lambda=2000", "image.max_uv_lambda=900"};
+  EXPECT_NE(UsageError(sources).find("image.min_uv_lambda: is 2000, which must be below"), std::string::npos);
+}
+
+TEST(SettingsLoader, RefusesWhatDoesNothing) {
+  SettingsSources sources;
+  sources.overrides = {"executor.kind=slurm"};
+  EXPECT_NE(UsageError(sources).find("expected local, as nothing else is available yet, found 'slurm'"),
+            std::string::npos);
+  sources.overrides = {"retention.failed_days=3"};
+  EXPECT_NE(UsageError(sources).find("retention.failed_days: is not available yet"), std::string::npos);
+  sources.overrides = {};
+  sources.environment = {{"CONTIMG_RETENTION_MS_DAYS", "3"}};
+  EXPECT_NE(UsageError(sources).find("CONTIMG_RETENTION_MS_DAYS: is not available yet"), std::string::npos);
+  const TemporaryFolder dir("withdrawn");
+  sources.environment = {};
+  sources.file = Write(dir, "c.toml", "[retention]\nms_days = 3\n");
+  EXPECT_NE(UsageError(sources).find("[retention]: is not available yet"), std::string::npos);
+  EXPECT_EQ(WithdrawnBecause("retentive.days"), "");
+  EXPECT_EQ(WithdrawnBecause("ingest.deadline_s"), "");
+}
+
 TEST(SettingsLoader, FollowsThePrecedence) {
   const TemporaryFolder dir("settings");
   const fs::path file =
@@ -163,7 +230,7 @@ TEST(SettingsLoader, NamesRangeUnitAndSourceOfBadValues) {
   sources.environment.clear();
   for (const char* bad : {"ingest.min_subbands=12.5", "ingest.min_subbands=0", "ingest.min_subbands=x",
                           "calibrate.policy=maybe", "image.enabled=2", "disk.warn_free_bytes=10s",
-                          "ingest.expected_subbands=", "ingest.min_subbands=17", "queue.heartbeat_s=100"}) {
+                          "ingest.expected_subbands=", "ingest.min_subbands=17", "executor.kind=slurm"}) {
     sources.overrides = {bad};
     EXPECT_NE(UsageError(sources), "") << bad;
   }
@@ -220,19 +287,22 @@ TEST(Settings, DerivesDirectoriesFromTheScratchRoot) {
   EXPECT_TRUE(Roots(Settings()).input.empty());
 }
 
-TEST(ValidatePaths, MakesTheTreeAndExplainsWhatIsWrong) {
+TEST(MakeDirectories, MakesTheTreeAndExplainsWhatIsWrong) {
   const TemporaryFolder dir("settings");
   Settings settings;
-  EXPECT_THROW(ValidatePaths(settings), Error);
+  EXPECT_THROW(CheckPaths(settings), Error);
   settings.paths.scratch_dir = (dir.path() / "scratch").string();
   settings.paths.state_dir = (dir.path() / "state").string();
   settings.paths.staging_dir = (dir.path() / "shm").string();
-  ValidatePaths(settings);
+  CheckPaths(settings);
+  EXPECT_TRUE(fs::is_empty(dir.path()));  // a check changes nothing
+  MakeDirectories(settings);
+  CheckPaths(settings);
   EXPECT_TRUE(fs::is_directory(dir.path() / "scratch/ms/science"));
   EXPECT_TRUE(fs::is_directory(dir.path() / "shm"));
   settings.paths.staging_dir = "relative";
   try {
-    ValidatePaths(settings);
+    CheckPaths(settings);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
@@ -240,7 +310,7 @@ TEST(ValidatePaths, MakesTheTreeAndExplainsWhatIsWrong) {
   }
   settings.paths.staging_dir = Write(dir, "file", "x").string();
   try {
-    ValidatePaths(settings);
+    CheckPaths(settings);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kIo);

@@ -38,5 +38,32 @@ TEST(UtcTime, RefusesWhatIsNoTime) {
   }
 }
 
+TEST(UtcTime, UnderstandsWhatPeopleWrite) {
+  const UtcTime now = UtcTime::FromIso8601("2026-03-01T12:30:00");
+  const auto read = [&](const char* text) { return UtcTime::FromPerson("--from", text, now).Iso8601(); };
+  EXPECT_EQ(read("2025-10-13"), "2025-10-13T00:00:00");
+  EXPECT_EQ(read("2025-10-13T13:28:03"), "2025-10-13T13:28:03");
+  EXPECT_EQ(read("2025-10-13T13:28:03Z"), "2025-10-13T13:28:03");
+  EXPECT_EQ(read("2025-10-13 13:28:03"), "2025-10-13T13:28:03");
+  EXPECT_EQ(read("2025-10-13T13:28"), "2025-10-13T13:28:00");
+  EXPECT_EQ(read("2025-10-13T13:28Z"), "2025-10-13T13:28:00");
+  EXPECT_EQ(read("now"), "2026-03-01T12:30:00");
+  EXPECT_EQ(read("today"), "2026-03-01T00:00:00");
+  EXPECT_EQ(read("yesterday"), "2026-02-28T00:00:00");
+  for (const char* text : {"", "tomorrowish", "2025-13-01", "2025-02-30", "13.10.2025", "2025-10-13T25:00:00",
+                           "20251013", "2025-10-13T13:28:03+02:00", "2025-10-13T", "61000.5"}) {
+    try {
+      UtcTime::FromPerson("--from", text, now);
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      EXPECT_EQ(std::string(error.what()).rfind("--from: expected a time (UTC) like 2025-10-13T13:28:03", 0), 0U)
+          << error.what();
+      EXPECT_NE(std::string(error.what()).find("found '" + std::string(text) + "'"), std::string::npos);
+    }
+  }
+  EXPECT_EQ(now.Stamp(), "2026-03-01T12:30:00Z");
+}
+
 }  // namespace
 }  // namespace contimg

@@ -102,6 +102,29 @@ TEST_F(EarthOrientationFile, RefusesAnotherFormat) {
   EXPECT_THROW(EarthOrientationTable::Load("/nonexistent/finals"), Error);
 }
 
+// A damaged line is not passed over: its day would be bridged without a word.
+TEST_F(EarthOrientationFile, NamesTheLineThatIsDamaged) {
+  const std::string first = FinalsLine(60961, 0.1, 0.2, 0.05), second = FinalsLine(60962, 0.1, 0.2, 0.05),
+                    third = FinalsLine(60963, 0.1, 0.2, 0.05);
+  const auto changed = [&](std::size_t at, const std::string& text) {
+    std::string line = second;
+    return line.replace(at, text.size(), text);
+  };
+  for (const std::string& damaged :
+       {changed(60, "x"), changed(18, "  0.1x   "), changed(58, "          "), changed(58, " 5.0000000"),
+        changed(18, "         ").replace(37, 9, "         ").replace(58, 10, "          "), changed(8, "60961.00"),
+        changed(8, "60969.00")}) {
+    Write(first + damaged + third);
+    try {
+      EarthOrientationTable::Load(path_);
+      FAIL() << damaged;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+      EXPECT_NE(std::string(error.what()).find("line "), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(EarthOrientationTable, IsZeroWhenEmpty) {
   const EarthOrientation at = EarthOrientationTable().At(kTime);
   EXPECT_EQ(at.ut1_minus_utc_s, 0);

@@ -1,4 +1,5 @@
 // Writing a Measurement Set, reading it back and changing columns of it.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,6 +71,29 @@ TEST_F(MeasurementSetTest, ReadsBackWhatWasWritten) {
     EXPECT_EQ(back->group_id, block.group_id);
     EXPECT_EQ(back->windows[0].subband, block.windows[0].subband);
     EXPECT_EQ(back->antennas.positions_itrf_m, block.antennas.positions_itrf_m);
+    fs::remove_all(path);
+  }
+}
+
+TEST_F(MeasurementSetTest, KeepsWhereTheDishesPointed) {
+  VisibilityBlock block = Phased();
+  for (const auto kind : {Pointing::Kind::kDrift, Pointing::Kind::kTracking, Pointing::Kind::kUnknown}) {
+    block.pointing.kind = kind;
+    block.pointing.direction = {1.5, -0.25};
+    const fs::path path = Write(block);
+    const auto back = ReadMeasurementSetAxes(path, {});
+    EXPECT_EQ(back->pointing.kind, kind);
+    EXPECT_THAT(back->pointing.source, ::testing::HasSubstr("CONTIMG"));
+    if (kind == Pointing::Kind::kDrift) {
+      EXPECT_EQ(back->pointing.meridian_rad, block.site.longitude_rad);
+      EXPECT_EQ(back->pointing.app_dec_rad, block.app_dec_rad);
+      EXPECT_TRUE(back->pointing.stops_fringes);
+    } else if (kind == Pointing::Kind::kTracking) {
+      EXPECT_EQ(back->pointing.direction.ra_rad, 1.5);
+      EXPECT_EQ(back->pointing.direction.dec_rad, -0.25);
+      EXPECT_FALSE(back->pointing.stops_fringes);
+    }
+    EXPECT_EQ(back->vis.size(), 0u);
     fs::remove_all(path);
   }
 }

@@ -65,6 +65,7 @@ inline VisibilityBlock MakeTestBlock(const TestBlockShape& shape = {}, double ap
   }
   block.site = {kDsa110Centre.latitude_rad, kDsa110Centre.longitude_rad, kDsa110Centre.height_m, "telescope"};
   block.app_dec_rad = app_dec_rad;
+  block.pointing = {Pointing::Kind::kDrift, block.site.longitude_rad, app_dec_rad, {}, true, "the test"};
   block.group_id = start;
   block.telescope_name = "OVRO_MMA";
   block.instrument = "DSA";

@@ -49,6 +49,37 @@ TEST(GroupAssembler, ClosesGroupWhenLastSubbandArrives) {
   EXPECT_THAT(assembler.Advance(1e9), IsEmpty());
 }
 
+TEST(GroupAssembler, AFileThatIsSentAgainReplacesItselfAndTheGroupKeepsItsPhase) {
+  AssemblyRules rules;
+  rules.expected_subbands = 2;
+  rules.min_subbands = 2;
+  GroupAssembler assembler(rules);
+  const GroupKey key = assembler.Add(MakeFile(0, 0), 0, SameSize).front().group;
+  EXPECT_THAT(Kinds(assembler.Add(MakeFile(0, 0, 0, 2000), 1, SameSize)), ElementsAre(DecisionKind::kReplaced));
+  EXPECT_EQ(assembler.Find(key)->phase, GroupPhase::kCollecting);
+  EXPECT_EQ(assembler.Find(key)->subbands.at(0).size, 2000u);
+  EXPECT_THAT(Kinds(assembler.Add(MakeFile(0, 1), 2, SameSize)),
+              ElementsAre(DecisionKind::kJoined, DecisionKind::kComplete));
+  // After the group has been closed, likewise.
+  EXPECT_THAT(Kinds(assembler.Add(MakeFile(0, 1, 0, 3000), 3, SameSize)), ElementsAre(DecisionKind::kReplaced));
+  EXPECT_EQ(assembler.Find(key)->phase, GroupPhase::kReady);
+  EXPECT_EQ(assembler.Find(key)->subbands.size(), 2u);
+  // The same bytes once more are no new version.
+  EXPECT_THAT(Kinds(assembler.Add(MakeFile(0, 1, 0, 3000), 4, SameSize)), ElementsAre(DecisionKind::kDuplicate));
+}
+
+TEST(GroupAssembler, AWithdrawnPathLeavesItsPlaceFree) {
+  AssemblyRules rules;
+  rules.expected_subbands = 2;
+  GroupAssembler assembler(rules);
+  const GroupKey key = assembler.Add(MakeFile(0, 0), 0, SameSize).front().group;
+  assembler.Withdraw(key, MakeFile(0, 0).path);
+  EXPECT_TRUE(assembler.Find(key)->subbands.empty());
+  assembler.Add(MakeFile(0, 1), 1, SameSize);
+  EXPECT_THAT(Kinds(assembler.Add(MakeFile(0, 0), 2, SameSize)),
+              ElementsAre(DecisionKind::kJoined, DecisionKind::kComplete));
+}
+
 TEST(GroupAssembler, NamesTheGroupByItsEarliestStamp) {
   GroupAssembler assembler({});
   GroupKey key = 0;
@@ -151,7 +182,7 @@ TEST(GroupAssembler, HeldGroupsDoNotCrowdOutClosedOnes) {
   GroupAssembler assembler({.expected_subbands = 2, .remembered_groups = 2});
   for (int tile = 0; tile < 3; ++tile) {
     assembler.Add(MakeFile(tile, 0), 0, SameSize);
-    assembler.Add(MakeFile(tile, 0, 0, 999), 0, SameSize);  // a conflict
+    assembler.Add(MakeFile(tile, 0, 1, 999), 0, SameSize);  // under another name: a conflict
   }
   for (int subband = 0; subband < 2; ++subband) assembler.Add(MakeFile(9, subband), 0, SameSize);
   assembler.Advance(1);

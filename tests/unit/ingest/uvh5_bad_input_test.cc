@@ -306,7 +306,8 @@ TEST(BadInput, PhasedToAFixedDirection) {
     testing::PutString(path, "Header/phase_type", "phased");
     testing::PutString(path, "Header/extra_keywords/phase_center_epoch", "2000.0");
   };
-  EXPECT_THAT(RefusalAfter(damage), HasSubstr("expected drift-scan phases"));
+  EXPECT_THAT(RefusalAfter(damage),
+              HasSubstr("is phased, but the header does not say where: expected drift-scan phases"));
 }
 
 TEST(BadInput, ShapeThatTheFileCannotHold) {

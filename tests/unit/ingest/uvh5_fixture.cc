@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstdio>
 
 namespace contimg::ingest::testing {
@@ -138,6 +139,13 @@ std::complex<float> Uvh5Fixture::Truth(int t, int a, int b, int k, int p, int q)
   return {static_cast<float>(value), static_cast<float>(-2 * value)};
 }
 
+std::array<double, 3> Uvh5Fixture::Position(int a) {
+  const double east = 20.0 * a, north = 5.0 * a * a;  // of the site below
+  const double latitude = 37.2333752 * std::acos(-1.0) / 180, longitude = -118.2834051 * std::acos(-1.0) / 180;
+  return {-std::sin(longitude) * east - std::sin(latitude) * std::cos(longitude) * north,
+          std::cos(longitude) * east - std::sin(latitude) * std::sin(longitude) * north, std::cos(latitude) * north};
+}
+
 float Uvh5Fixture::Weight(int t, int a, int b, int k) { return static_cast<float>(96 - ((t + a + b + k) % 5)); }
 
 std::filesystem::path Uvh5Fixture::Write(const std::filesystem::path& folder) const {
@@ -208,7 +216,7 @@ void Uvh5Fixture::WriteTo(const std::filesystem::path& path) const {
   std::vector<double> positions;
   for (int a = 0; a < n_stations; ++a) {
     numbers.push_back(a);
-    positions.insert(positions.end(), {10.0 * a, -20.0 * a, 5.0 * a * a});
+    for (const double x : Position(a)) positions.push_back(x);
   }
   writer.Integers("antenna_numbers", numbers, {stations});
   writer.Doubles("antenna_positions", positions, {stations, 3});

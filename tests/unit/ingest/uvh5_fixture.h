@@ -4,6 +4,7 @@
 
 #include <H5Cpp.h>
 
+#include <array>
 #include <complex>
 #include <cstdint>
 #include <filesystem>
@@ -43,6 +44,8 @@ struct Uvh5Fixture {
   double Frequency(int k) const;
   // The true visibility of antennas a <= b for the product (p, q) of receptors 0 and 1, channel k from the lowest.
   static std::complex<float> Truth(int t, int a, int b, int k, int p, int q);
+  // Of station `a` relative to the array centre, ITRF axes, metres: on the ground.
+  static std::array<double, 3> Position(int a);
   static float Weight(int t, int a, int b, int k);
 
   // "<folder>/2025-10-13T13:28:03_sbNN.hdf5"

@@ -203,7 +203,7 @@ TEST(ReadSubbandHeader, TakesThePositionsFromTheHeadersSite) {
   const SubbandHeader header = ReadSubbandHeader(fixture.Write(folder.path()));
   EXPECT_EQ(header.site.source, "header");
   const Itrf centre = ToItrf({37.2333752 * kPi / 180, -118.2834051 * kPi / 180, 1188.05});
-  EXPECT_NEAR(header.antennas.positions_itrf_m[2][1], centre[1] - 40, 1e-6);
+  EXPECT_NEAR(header.antennas.positions_itrf_m[2][1], centre[1] + Uvh5Fixture::Position(2)[1], 1e-6);
   fixture.without_site = true;
   EXPECT_EQ(ReadSubbandHeader(fixture.Write(folder.path())).site.source, "telescope");
 }

@@ -9,6 +9,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -142,6 +143,7 @@ class DispatcherTest : public ::testing::Test {
     state::SubbandFileRow file;
     file.group_id = id;
     file.path = (paths_->roots().input / (id + "_sb00.hdf5")).string();
+    std::ofstream(file.path) << "a subband";
     store.AddFiles(row, {file}, "watcher", system_);
     state::TransitionDetails details;
     details.actor = "watcher";
@@ -207,6 +209,18 @@ TEST_F(DispatcherTest, StartsNothingWhileADiskIsFull) {
   EXPECT_EQ(Row().state, GroupState::kReady);
   life->dispatcher.Tick(true);
   EXPECT_EQ(Row().state, GroupState::kRunning);
+}
+
+TEST_F(DispatcherTest, AGroupWhoseFilesWereTakenAwayIsGivenUpAtOnce) {
+  AddReadyGroup();
+  std::filesystem::remove(paths_->roots().input / (std::string(kGroup) + "_sb00.hdf5"));
+  auto life = Begin();
+  Pass(*life, 5);
+  const auto row = Row();
+  EXPECT_EQ(row.state, GroupState::kDead);
+  EXPECT_EQ(row.error_kind, ErrorKind::kIncomplete);
+  EXPECT_EQ(row.error, "0 of 1 subbands are there and at least 1 are needed (ingest.min_subbands)");
+  EXPECT_EQ(row.subbands_present, 0);
 }
 
 TEST_F(DispatcherTest, TriesPassingTroubleAgainWithGrowingDelay) {

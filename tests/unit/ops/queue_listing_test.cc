@@ -56,6 +56,16 @@ TEST(QueueListing, TimesAreThoseOfUtcTime) {
   }
 }
 
+TEST(QueueListing, TableShowsTheReasonOfAHeldGroupAndNoControlCharacter) {
+  const std::string text =
+      Written(QueueListing::Form::kTable,
+              {{"2025-10-13T13:28:03", "held", "", "hold: \x1b[2Jlook at sb03", 1, 16, 16, 1760362083},
+               {"2025-10-13T13:33:12", "dead", "io", "no disk", 1, 16, 16, 1760362083}});
+  EXPECT_NE(text.find("2025-10-13T13:28:03Z  hold: \\x1b[2Jlook at sb03\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("2025-10-13T13:28:03Z  io: no disk\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+}
+
 TEST(QueueListing, TableSaysWhatWasLeftOut) {
   const std::string text =
       Written(QueueListing::Form::kTable, {{"2025-10-13T13:28:03", "dead", "crash", "signal 11", 2, 16, 16, 1e9}}, 41);

@@ -107,6 +107,23 @@ TEST_F(ReconcilerTest, MarksWhatIsGoneAndWhatCameBackOnceEach) {
   EXPECT_EQ(CountEvents("is there again"), 1);
 }
 
+// The cure of "1 product missing on disk" is seen at once, not at the next round a day later.
+TEST_F(ReconcilerTest, WhatWasMissingIsFoundBetweenRounds) {
+  AddGroup(GroupState::kDone);
+  const fs::path ms = MakeMs();
+  const auto id = Record(ms, "science_ms");
+  fs::rename(ms, ms.string() + ".aside");
+  Round();
+  EXPECT_EQ(reconciler_->n_missing(), 1);
+  reconciler_->LookForMissing(kNow);
+  EXPECT_EQ(reconciler_->n_missing(), 1);  // still gone
+  fs::rename(ms.string() + ".aside", ms);
+  reconciler_->LookForMissing(kNow);
+  EXPECT_EQ(reconciler_->n_missing(), 0);
+  EXPECT_EQ(Status(id), "present");
+  EXPECT_EQ(CountEvents("is there again"), 1);
+}
+
 TEST_F(ReconcilerTest, ExpectsNothingOfArchivedAndRemovedProducts) {
   AddGroup(GroupState::kDone);
   const auto archived = Record(paths_.ScienceMs(kGroup), "science_ms", "archived");

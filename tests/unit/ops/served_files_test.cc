@@ -57,6 +57,21 @@ TEST_F(ServedFiles, ReadsPicturesAndMetrics) {
   EXPECT_EQ(ReadBelow(root_, "qa/2025-10-13/a.metrics.json")->content_type, "application/json");
 }
 
+TEST_F(ServedFiles, ImagesComeAsFilesTwoAtATime) {
+  Write(root_ / "a.image.fits", "SIMPLE  =");
+  const FileServer server(root_);
+  const HttpResponse first = server.Whole(Ask("a.image.fits"));
+  EXPECT_EQ(first.status, 200);
+  EXPECT_EQ(first.content_type, "application/fits");
+  EXPECT_EQ(first.body, "SIMPLE  =");
+  {
+    const HttpResponse second = server.Whole(Ask("a.image.fits"));
+    EXPECT_EQ(second.status, 200);
+    EXPECT_EQ(server.Whole(Ask("a.image.fits")).status, 503);
+  }
+  EXPECT_EQ(server.Whole(Ask("a.image.fits")).status, 200);
+}
+
 TEST_F(ServedFiles, NothingLeadsOutOfTheTree) {
   Write(root_ / "qa/.hidden.png", "x");
   fs::create_directories(root_ / ".dir");
@@ -75,12 +90,12 @@ TEST_F(ServedFiles, NothingLeadsOutOfTheTree) {
 }
 
 TEST_F(ServedFiles, OnlyRegularFilesOfTheRightKindAndSize) {
-  Write(root_ / "a.fits", "x");
+  Write(root_ / "a.dat", "x");
   fs::create_directories(root_ / "dir.png");
   ASSERT_EQ(::mkfifo((root_ / "pipe.png").c_str(), 0600), 0);
   Write(root_ / "large.png", "");
   fs::resize_file(root_ / "large.png", 33'000'000);
-  for (const char* name : {"a.fits", "dir.png", "pipe.png", "large.png", "absent.png", "qa"}) {
+  for (const char* name : {"a.dat", "dir.png", "pipe.png", "large.png", "absent.png", "qa"}) {
     EXPECT_FALSE(ReadBelow(root_, name)) << name;
   }
   EXPECT_FALSE(ReadBelow(base_ / "absent", "a.png"));

@@ -35,13 +35,19 @@ VisibilityBlock Field() {
   return block;
 }
 
+convert::TileBeam Beam(const VisibilityBlock& block, const char* mode) {
+  TelescopeSettings telescope;
+  telescope.beam = mode;
+  return convert::ChooseBeam(block, telescope, {});
+}
+
 TEST(CalibratorField, IsTheCalibratorAndWhatStandsAroundIt) {
   const VisibilityBlock block = Field();
   const calibrate::SkySource calibrator = At("3C1", 40, 30, 10);
   const std::vector<calibrate::SkySource> catalogue{At("itself", 40.005, 30, 9.7), At("near", 40.5, 30.2, 0.3),
                                                     At("far", 41.8, 30, 0.4), At("faint", 40.1, 29.9, 0.06)};
   calibrate::PredictOptions options;
-  options.beam = calibrate::BeamMode::kTracking;
+  options.beam = Beam(block, "tracking");
   CalibrateSettings settings;
   const auto names = [&] {
     std::vector<std::string> list;
@@ -51,7 +57,7 @@ TEST(CalibratorField, IsTheCalibratorAndWhatStandsAroundIt) {
   EXPECT_EQ(names(), (std::vector<std::string>{"3C1", "near", "far", "faint"}));  // by apparent flux
   settings.field_max_sources = 1;
   EXPECT_EQ(names(), (std::vector<std::string>{"3C1", "near"}));
-  options.beam = calibrate::BeamMode::kNone;  // nobody knows how bright the others appear
+  options.beam = Beam(block, "none");  // nobody knows how bright the others appear
   EXPECT_EQ(names(), std::vector<std::string>{"3C1"});
 }
 

@@ -221,6 +221,30 @@ TEST(SimulateGroup, CorruptsAsTheTruthSays) {
   }
 }
 
+TEST(SimulateGroup, AReceptorDiesWhenToldTo) {
+  const TemporaryFolder clean_folder, bad_folder;
+  const GroupSpec clean_spec = TinySpec(clean_folder), bad_spec = TinySpec(bad_folder);
+  const ArrayConfig array = Dsa110Array(4);
+  Corruptions c;
+  c.dead_stations = {array.correlator_order[1] + 1};
+  c.dead_pol = 1;
+  c.dead_from_mjd_s = bad_spec.start.mjd_s() + 15;  // within the second integration, before its middle
+  const SkyModel sky = OneSource(FieldCentre(array, clean_spec), 5.0);
+  const GroupResult clean = SimulateGroup(sky, array, {}, clean_spec), bad = SimulateGroup(sky, array, c, bad_spec);
+  nlohmann::json truth;
+  std::ifstream(bad.truth_path) >> truth;
+  EXPECT_EQ(truth["dead_pol"], "Y");
+  EXPECT_NEAR(UtcTime::FromIso8601(truth["dead_from"].get<std::string>()).mjd_s(), c.dead_from_mjd_s, 0.01);
+  const std::vector<Row> rows = BaselineRows(array);
+  const auto before = ReadSet<Vis>(clean.files[3].path, "Data/visdata").values;
+  const auto after = ReadSet<Vis>(bad.files[3].path, "Data/visdata").values;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const std::size_t pol = i % 2, row = i / 16 % rows.size(), t = i / 16 / rows.size();
+    const bool dead = pol == 1 && t >= 1 && (rows[row].position1 == 1 || rows[row].position2 == 1);
+    ASSERT_EQ(after[i], dead ? Vis() : before[i]) << i;
+  }
+}
+
 TEST(SimulateGroup, MarksTheSamplesThatInterferenceReaches) {
   const TemporaryFolder clean_folder, bad_folder;
   GroupSpec clean_spec = TinySpec(clean_folder), bad_spec = TinySpec(bad_folder);

@@ -49,8 +49,7 @@ TEST(ReadCatalogue, NamesTheLineThatIsWrong) {
     FAIL() << "expected an error";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
-    EXPECT_NE(std::string(error.what()).find(":3: expected a number in column dec_deg"), std::string::npos)
-        << error.what();
+    EXPECT_NE(std::string(error.what()).find("line 3 has 'two' in column dec_deg"), std::string::npos) << error.what();
   }
   const CatalogueFile no_flux("ra_deg,dec_deg\n1,2\n");
   EXPECT_THROW(ReadCatalogue(no_flux.path(), 0), Error);

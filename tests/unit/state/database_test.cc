@@ -5,11 +5,13 @@
 #include <sqlite3.h>
 
 #include <fstream>
+#include <set>
 #include <thread>
 #include <vector>
 
 #include "state/query.h"
 #include "state/schema/schemas.h"
+#include "tests/temporary_folder.h"
 #include "tests/unit/state/temporary_database.h"
 
 namespace contimg::state {
@@ -260,6 +262,63 @@ TEST(Database, IsCreatedOnceByManyAtATime) {
     threads.clear();
     for (std::size_t i = 0; i < versions.size(); ++i) EXPECT_EQ(versions[i], 2) << errors[i];
   }
+}
+
+std::set<std::string> NamesIn(const fs::path& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
+  return names;
+}
+
+// What a user with read permission only sees and leaves behind, while nobody writes and while somebody does.
+TEST(Database, ReadingLeavesNothingBehindAndSeesWhatIsInTheLog) {
+  const TemporaryFolder folder("db reading ?%");  // of letters that mean something in a URI
+  const fs::path path = folder / "test.sqlite3";
+  const Error missing = Caught([&] { Database(path, Version1(), DatabaseOptions::ForOneLook()); });
+  EXPECT_EQ(missing.kind(), ErrorKind::kIo);
+  EXPECT_NE(std::string(missing.what()).find("there is no such database"), std::string::npos) << missing.what();
+  EXPECT_TRUE(NamesIn(folder.path()).empty());
+  {
+    Database writer(path, Version1());
+    writer.Write([&] { writer.handle().exec("INSERT INTO a VALUES (7)"); });
+    Database reader(path, Version1(), DatabaseOptions::ForOneLook());  // the row is in the log, not in the file
+    EXPECT_EQ(reader.handle().execAndGet("SELECT x FROM a").getInt(), 7);
+  }
+  ASSERT_EQ(NamesIn(folder.path()), std::set<std::string>{"test.sqlite3"});
+  fs::permissions(folder.path(), fs::perms::owner_read | fs::perms::owner_exec);
+  {
+    Database reader(path, Version1(), DatabaseOptions::ForOneLook());
+    EXPECT_EQ(reader.handle().execAndGet("SELECT x FROM a").getInt(), 7);
+    EXPECT_EQ(NamesIn(folder.path()), std::set<std::string>{"test.sqlite3"});
+    EXPECT_ANY_THROW(reader.handle().exec("INSERT INTO a VALUES (8)"));
+  }
+  fs::permissions(folder.path(), fs::perms::owner_all);
+  EXPECT_EQ(NamesIn(folder.path()), std::set<std::string>{"test.sqlite3"});
+}
+
+TEST(Database, ReadingAnOlderVersionSaysWhatBringsItUpToDate) {
+  TemporaryDatabase place;
+  { Database old(place.path(), Version1()); }
+  const Error error = Caught([&] { Database(place.path(), Version2(), DatabaseOptions::ForOneLook()); });
+  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  EXPECT_NE(std::string(error.what())
+                .find("has schema version 1, and this program reads version 2: start the "
+                      "contimg-stream"),
+            std::string::npos)
+      << error.what();
+  EXPECT_EQ(Database(place.path(), Version1()).version(), 1);  // untouched
+}
+
+TEST(Database, TellsOfAMigration) {
+  TemporaryDatabase place;
+  std::vector<std::string> told;
+  SetMigrationNotice([&](const std::string& sentence) { told.push_back(sentence); });
+  { Database old(place.path(), Version1()); }
+  EXPECT_TRUE(told.empty());  // made, not migrated
+  { Database db(place.path(), Version2()); }
+  SetMigrationNotice({});
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_NE(told[0].find(".sqlite3: brought from schema version 1 to 2; the old one is"), std::string::npos) << told[0];
 }
 
 }  // namespace

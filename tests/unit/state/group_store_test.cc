@@ -188,6 +188,25 @@ TEST(GroupStore, RetriesFailuresAndForgetsThemWhenDone) {
   EXPECT_EQ(store.Find("g")->attempts, 0);
 }
 
+TEST(GroupStore, AHeldGroupHasTheReasonAsItsCause) {
+  TemporaryDatabase place;
+  GroupStore store(place.path());
+  store.Create(Group("a", S::kFailed), "test", 1);
+  TransitionDetails failed = By("runner", "no disk");
+  failed.error_kind = ErrorKind::kIo;
+  failed.error = "no disk";
+  store.Create(Group("b"), "test", 1);
+  ASSERT_TRUE(store.Acquire("b", "owner", 10, 1));
+  store.Transition("b", S::kFailed, failed, 2);
+  for (const char* id : {"a", "b"}) {
+    store.Transition(id, S::kHeld, By("watcher", "subband 3 came twice"), 3);
+    EXPECT_EQ(store.Find(id)->error, "subband 3 came twice");
+    EXPECT_FALSE(store.Find(id)->error_kind);
+    store.Transition(id, S::kReady, By("operator", "release"), 4);
+    EXPECT_EQ(store.Find(id)->error, "");
+  }
+}
+
 TEST(GroupStore, ListsByStateTimeAndPage) {
   TemporaryDatabase place;
   GroupStore store(place.path());

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Every setting does something: its field is read somewhere outside config/ (paths: by Roots, which all programs call).
+. "$(dirname "$0")/common.sh"
+declare -A used
+while IFS= read -r name; do used[$name]=1; done < <(
+  grep -rhoE '(\.|->)[a-z][a-z0-9_]*' --include='*.cc' --include='*.h' state ingest convert calibrate image mosaic ops |
+    sed -E 's/^(\.|->)//' | sort -u)
+while IFS=' ' read -r section name; do
+  [ "$section" = paths ] || [ -n "${used[$name]:-}" ] ||
+    finding "config/settings.def: nothing reads $section.$name: a setting that does nothing is not offered"
+done < <(grep -oE '^CONTIMG_(INTEGER|NUMBER|SWITCH|TEXT|CHOICE) ?\([a-z_]+, [a-z0-9_]+' config/settings.def |
+  sed -E 's/.*\(//; s/,//')
+finish
