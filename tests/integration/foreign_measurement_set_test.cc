@@ -34,7 +34,7 @@ class ForeignMeasurementSet : public ConvertTest {
   }
   ToolResult Image(const std::string& more = "") {
     return Contimg("image " + Quoted(ms().string()) + " --out " + Quoted(prefix().string()) +
-                   " --size 512 --cell 4 --minuv 0 --robust 0 --log-level warning --overwrite --niter 20000 " + more);
+                   " --size 512 --cell 4 --minuv 0 --robust 0 --log-level warn --overwrite --niter 20000 " + more);
   }
   // Every flux within 1 % of flux × .pb × .smear, every place within 0.05 beams.
   void ExpectTheSky() {
