@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace contimg {
 
@@ -56,10 +58,20 @@ Os& RealOs();
 // `os`, or the real one when null.
 inline Os& OsOr(Os* os) { return os != nullptr ? *os : RealOs(); }
 
+// What std::filesystem says, with failures as Error like those of Os: a name that cannot be looked at (an I/O error, no
+// permission) is not one that does not exist.
+bool Exists(const std::filesystem::path& path);
+bool IsDirectory(const std::filesystem::path& path);  // false when there is nothing
+std::vector<std::filesystem::path> Entries(const std::filesystem::path& directory);
+
 // Helpers made of the calls above.
 
 // True when both (existing) paths are on one file system, so that rename works between them.
 bool SameFileSystem(const std::filesystem::path& a, const std::filesystem::path& b);
+// Throws Error{kResource} about `subject` when the file system of `folder` has less than `bytes` free: for what does
+// not survive a disk that fills up under it.
+void CheckRoom(Os& os, const std::filesystem::path& folder, std::uint64_t bytes, const std::string& stage,
+               const std::string& subject);
 // Writes `text` to `path` by temporary sibling, sync, rename and sync of the directory.
 void WriteFileAtomically(Os& os, const std::filesystem::path& path, std::string_view text);
 // Syncs every file below `path`, then the directories, deepest first.

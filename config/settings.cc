@@ -226,9 +226,6 @@ void FollowDefaults(Settings& s, const std::function<bool(std::string_view key)>
          std::max(s.disk.staging_critical_used_fraction, s.disk.staging_warn_used_fraction));
   follow("disk.staging_critical_used_fraction", "disk.staging_warn_used_fraction", s.disk.staging_warn_used_fraction,
          std::min(s.disk.staging_warn_used_fraction, s.disk.staging_critical_used_fraction));
-  if (s.image.max_uv_lambda > 0 && s.image.max_uv_lambda <= s.image.min_uv_lambda) {
-    follow("image.max_uv_lambda", "image.min_uv_lambda", s.image.min_uv_lambda, 0.0);
-  }
 }
 
 std::string WithdrawnBecause(std::string_view name) {
@@ -256,10 +253,12 @@ void CheckRules(const Settings& s) {
   Require(s.image.max_uv_lambda == 0 || s.image.min_uv_lambda < s.image.max_uv_lambda, "image.min_uv_lambda",
           fmt::format("is {}, which must be below image.max_uv_lambda ({}), or no baseline is left",
                       s.image.min_uv_lambda, s.image.max_uv_lambda));
-  Require(s.disk.critical_free_bytes <= s.disk.warn_free_bytes, "disk.critical_free_bytes",
+  Require(s.disk.warn_free_bytes == 0 || s.disk.critical_free_bytes <= s.disk.warn_free_bytes,
+          "disk.critical_free_bytes",
           fmt::format("is {} B, which is more than disk.warn_free_bytes ({} B)", s.disk.critical_free_bytes,
                       s.disk.warn_free_bytes));
-  Require(s.disk.warn_used_fraction <= s.disk.critical_used_fraction, "disk.warn_used_fraction",
+  Require(s.disk.critical_used_fraction == 0 || s.disk.warn_used_fraction <= s.disk.critical_used_fraction,
+          "disk.warn_used_fraction",
           fmt::format("is {}, which is more than disk.critical_used_fraction ({})", s.disk.warn_used_fraction,
                       s.disk.critical_used_fraction));
   Require(s.disk.staging_warn_used_fraction <= s.disk.staging_critical_used_fraction, "disk.staging_warn_used_fraction",

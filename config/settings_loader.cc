@@ -165,16 +165,23 @@ class Loader {
 
 void RequireUsable(const fs::path& directory, int mode, const char* what) {
   std::error_code error;
-  fs::create_directories(directory, error);
-  if (error) {
-    throw Error(ErrorKind::kIo, kStage, directory.string(),
-                fmt::format("the directory does not exist and cannot be made: {}", error.message()));
-  }
-  if (!fs::is_directory(directory)) {
+  if (!fs::is_directory(directory, error)) {
     throw Error(ErrorKind::kIo, kStage, directory.string(), "expected a directory, found something else");
   }
   if (::access(directory.c_str(), mode) != 0) {
     throw SystemError(kStage, directory.string(), fmt::format("the directory is not {}", what), errno);
+  }
+}
+
+// Calls `use` for every standing directory with the access it needs.
+template <class Use>
+void ForStandingDirectories(const DirectoryRoots& roots, const Use& use) {
+  for (const fs::path& directory : ProductPaths(roots).StandingDirectories()) {
+    if (directory == roots.input) {
+      use(directory, R_OK | X_OK, "readable");
+    } else {
+      use(directory, W_OK | X_OK, "writable");
+    }
   }
 }
 
@@ -217,7 +224,7 @@ LoadedSettings LoadSettings(const SettingsSources& sources) {
   return loader.Take();
 }
 
-void ValidatePaths(const Settings& settings) {
+void CheckPaths(const Settings& settings) {
   const DirectoryRoots roots = Roots(settings);
   const std::pair<const char*, const fs::path*> named[] = {
       {"CONTIMG_SCRATCH_DIR", &roots.scratch}, {"CONTIMG_STATE_DIR", &roots.state},
@@ -233,13 +240,29 @@ void ValidatePaths(const Settings& settings) {
                   fmt::format("expected an absolute path, found '{}'", path->string()));
     }
   }
-  for (const fs::path& directory : ProductPaths(roots).StandingDirectories()) {
-    if (directory == roots.input) {
-      RequireUsable(directory, R_OK | X_OK, "readable");
-    } else {
-      RequireUsable(directory, W_OK | X_OK, "writable");
+  ForStandingDirectories(roots, [](const fs::path& directory, int mode, const char* what) {
+    std::error_code error;
+    if (fs::exists(directory, error)) return RequireUsable(directory, mode, what);
+    fs::path above = directory.parent_path();
+    while (!fs::exists(above, error) && above != above.parent_path()) above = above.parent_path();
+    if (!fs::is_directory(above, error) || ::access(above.c_str(), W_OK | X_OK) != 0) {
+      throw Error(ErrorKind::kIo, kStage, directory.string(),
+                  fmt::format("the directory does not exist and cannot be made in {}", above.string()));
     }
-  }
+  });
+}
+
+void MakeDirectories(const Settings& settings) {
+  CheckPaths(settings);
+  ForStandingDirectories(Roots(settings), [](const fs::path& directory, int mode, const char* what) {
+    std::error_code error;
+    fs::create_directories(directory, error);
+    if (error) {
+      throw Error(ErrorKind::kIo, kStage, directory.string(),
+                  fmt::format("the directory does not exist and cannot be made: {}", error.message()));
+    }
+    RequireUsable(directory, mode, what);
+  });
 }
 
 }  // namespace contimg

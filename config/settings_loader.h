@@ -40,9 +40,11 @@ struct LoadedSettings {
 // An environment variable that is set but empty means "not set".
 LoadedSettings LoadSettings(const SettingsSources& sources);
 
-// Checks at start that the directories can be used: scratch and state are set, absolute, and every standing directory
-// exists or can be made, and is writable (the input directory: readable). Makes the missing ones. Throws Error{kUsage}
-// for what is not set or not absolute and Error{kIo} for what cannot be used, one sentence each.
-void ValidatePaths(const Settings& settings);
+// Checks that the directories can be used: scratch and state are set, all are absolute, and every standing directory
+// is writable (the input directory: readable), or could be made where it is missing. Changes nothing on disk. Throws
+// Error{kUsage} for what is not set or not absolute and Error{kIo} for what cannot be used, one sentence each.
+void CheckPaths(const Settings& settings);
+// Makes the standing directories that are missing. Errors as above.
+void MakeDirectories(const Settings& settings);
 
 }  // namespace contimg

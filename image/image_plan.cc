@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <limits>
+#include <system_error>
+#include <utility>
 
 #include "config/error.h"
 #include "config/parallel.h"
@@ -37,13 +40,30 @@ void CopySlices(const Buffer<T>& from, std::size_t row, std::size_t offset, std:
 
 }  // namespace
 
+void CheckImageSettings(const ImageSettings& settings) {
+  ParseScales(settings.scales_px);
+  PlainGeometry(settings);
+  if (settings.max_uv_lambda > 0 && settings.min_uv_lambda >= settings.max_uv_lambda) {
+    throw Error(ErrorKind::kUsage, kStage, "image.min_uv_lambda",
+                fmt::format("is {}, which leaves no baseline below image.max_uv_lambda ({})", settings.min_uv_lambda,
+                            settings.max_uv_lambda));
+  }
+  for (const auto& [key, file] :
+       {std::pair{"image.mask_file", settings.mask_file}, {"image.catalogue_file", settings.catalogue_file}}) {
+    std::error_code error;
+    if (!file.empty() && !std::filesystem::exists(file, error)) {
+      throw Error(ErrorKind::kUsage, kStage, key, "there is no file " + file);
+    }
+  }
+}
+
 std::vector<double> ParseScales(const std::string& text) {
   std::vector<double> scales;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find(',', at), text.size());
     double value = 0;
     const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, value);
-    if (error != std::errc() || stop != text.data() + end || value < 0 || value > 1000 ||
+    if (error != std::errc() || stop != text.data() + end || !(value >= 0 && value <= 1000) ||
         (!scales.empty() && value <= scales.back())) {
       throw Error(ErrorKind::kUsage, kStage, "image.scales_px",
                   "expected ascending numbers of pixels separated by commas, found '" + text + "'");
@@ -93,7 +113,7 @@ ImageGeometry PlainGeometry(const ImageSettings& settings) {
   g.cell_rad = Angle::Arcsec(settings.cell_arcsec).rad();
   const double corner = static_cast<double>(g.nx) / 2 * g.cell_rad;
   if (2 * corner * corner >= 1) {
-    throw Error(ErrorKind::kBadInput, kStage, "image.size",
+    throw Error(ErrorKind::kUsage, kStage, "image.size",
                 fmt::format("a field of {:.1f} degrees reaches beyond the horizon: fewer or smaller pixels are needed",
                             Angle::Radians(static_cast<double>(g.nx) * g.cell_rad).deg()));
   }

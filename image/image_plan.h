@@ -15,13 +15,18 @@
 
 namespace contimg::image {
 
+// What a range of one setting cannot say: an even size, a field that ends before the horizon, scales in order, weights
+// and terms that fit together, files that exist. Throws Error{kUsage}; needs no data, so that it can be asked before
+// any work.
+void CheckImageSettings(const ImageSettings& settings);
+
 // "0,8,20" → ascending scales in pixels.
 std::vector<double> ParseScales(const std::string& text);
 
 WeightSettings WeightingOf(const ImageSettings& settings);
 CleanSettings CleaningOf(const ImageSettings& settings, const GaussianBeam& beam, double cell_rad);
 
-// The plain grid of the products. Throws Error{kBadInput} when it reaches beyond the horizon.
+// The plain grid of the products. Throws Error{kUsage} when it reaches beyond the horizon or its size is odd.
 ImageGeometry PlainGeometry(const ImageSettings& settings);
 // The slant grid: the same cells, enough of them that every plain pixel and its neighbours for interpolation lie
 // inside.

@@ -60,6 +60,8 @@ class FileWatcher {
   int descriptor() const { return inotify_fd_; }
   // True while files are found by listing only.
   bool polling() const { return watch_ < 0; }
+  // True when the last Check found no directory.
+  bool missing() const { return missing_reported_; }
 
   // The regular files whose names IsSubbandFileName accepts and for which `wanted` is true, sorted by name. Throws
   // Error{kIo} when the directory cannot be read. Entries that vanish meanwhile are left out.

@@ -131,9 +131,17 @@ class Checker {
   void Imaging() {
     if (!s_.image.enabled) return;
     const ImageSettings& image = s_.image;
-    if (Try("image.size", [&] { image::PlainGeometry(image); }) &&
-        Try("image.scales_px", [&] { image::ParseScales(image.scales_px); })) {
+    try {
+      image::CheckImageSettings(image);
       Try("image.size", [&] { image::CheckMemory(image::PlainGeometry(image), image); });
+    } catch (const Error& error) {
+      // Files are read below, which says more.
+      const SettingInfo* named = FindSetting(error.subject());
+      const bool file =
+          named != nullptr && named->name.size() > 5 && named->name.substr(named->name.size() - 5) == "_file";
+      if (named != nullptr && !file)
+        found_.errors.push_back(fmt::format("{}: {}", Named(named->key()), error.message()));
+      if (named == nullptr) found_.errors.push_back(error.what());
     }
     TryFile("image.mask_file", image.mask_file, [&] { image::ReadFitsImage(image.mask_file); });
     TryFile("image.catalogue_file", image.catalogue_file,

@@ -17,7 +17,7 @@
 
 namespace contimg::testing {
 
-class FaultyOs final : public Os {
+class FaultyOs : public Os {
  public:
   enum class Fault {
     kNone,

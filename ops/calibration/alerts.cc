@@ -89,31 +89,30 @@ void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double 
   if (n_waiting_ == 0) waiting_reason_.clear();
 }
 
-std::vector<std::string> CalibrationAlerts::Troubles() const {
-  std::vector<std::string> troubles = damaged_;
+HealthFacts::Calibration CalibrationAlerts::Facts() const {
+  HealthFacts::Calibration facts;
+  facts.n_damaged = static_cast<std::int64_t>(damaged_.size());
+  if (!damaged_.empty()) facts.damaged = damaged_.front();
   if (!missing_.empty()) {
-    troubles.push_back(fmt::format("no {} table serves groups at declination {:+.1f} at {} (contimg cal gaps)",
-                                   fmt::join(missing_, " and no "), latest_->dec_deg,
-                                   UtcTime::FromMjd(latest_->mid_mjd).Stamp()));
+    facts.missing =
+        fmt::format("no {} table serves groups at declination {:+.1f} at {}", fmt::join(missing_, " and no "),
+                    latest_->dec_deg, UtcTime::FromMjd(latest_->mid_mjd).Stamp());
   }
-  if (n_waiting_ > 0) {
-    troubles.push_back(fmt::format("{} wait{} for calibration{}{} (contimg queue list --state awaiting_calibration)",
-                                   n_waiting_ == 1 ? "1 group" : fmt::format("{} groups", n_waiting_),
-                                   n_waiting_ == 1 ? "s" : "", waiting_reason_.empty() ? "" : ": ", waiting_reason_));
+  facts.n_waiting_groups = static_cast<std::int64_t>(n_waiting_);
+  facts.waiting_reason = waiting_reason_;
+  // Hourly gains run out every hour; what must be renewed in time are the tables of the day.
+  for (const char* kind : {"K", "BP"}) {
+    const auto found = kinds_.find(kind);
+    if (found == kinds_.end() || found->second.table.empty()) continue;
+    if (facts.expires_in_s >= 0 && found->second.left_s >= facts.expires_in_s) continue;
+    facts.expires_in_s = found->second.left_s;
+    facts.expiring = kind;
   }
-  int failures = 0;
-  const state::SolveRow* last = nullptr;
   for (auto solve = recent_.rbegin(); solve != recent_.rend() && solve->outcome != "passed"; ++solve) {
     if (solve->outcome != "failed") continue;
-    if (last == nullptr) last = &*solve;
-    ++failures;
+    if (facts.n_failed_solves++ == 0) facts.failed_solve = fmt::format("on {}: {}", solve->group_id, solve->detail);
   }
-  if (last != nullptr) {
-    troubles.push_back(fmt::format("the last {} of calibration failed, on {}: {}",
-                                   failures == 1 ? "solve" : fmt::format("{} solves", failures), last->group_id,
-                                   last->detail));
-  }
-  return troubles;
+  return facts;
 }
 
 nlohmann::ordered_json CalibrationAlerts::Status() const {

@@ -12,6 +12,7 @@
 
 #include "calibrate/choice.h"
 #include "ops/calibration/table_condition.h"
+#include "ops/daemon/health.h"
 #include "ops/metrics/metrics.h"
 #include "state/cal_table_store.h"
 
@@ -28,8 +29,8 @@ class CalibrationAlerts {
   // Reads the registry and sets the metrics; logs a gap that opens or closes. Throws Error like the store.
   void Update(const calibrate::ChoiceRule& choice_rule, double now);
 
-  // A sentence for each trouble.
-  std::vector<std::string> Troubles() const;
+  // For the judgement of the health.
+  HealthFacts::Calibration Facts() const;
   // For the status page: kind → seconds left, age, table; waiting groups; solves under way.
   nlohmann::ordered_json Status() const;
 

@@ -61,8 +61,8 @@ class CalibrationScheduler {
   };
   void Tick(state::GroupStore& groups, double now, const std::function<void(const Release&)>& release);
 
-  // Sentences about what an operator should know; metrics are set by Tick.
-  std::vector<std::string> Troubles() const { return alerts_.Troubles(); }
+  // For the judgement of the health; metrics are set by Tick.
+  HealthFacts::Calibration Facts() const { return alerts_.Facts(); }
   // For the status page: kind → seconds left, age, table; waiting groups; solves under way.
   nlohmann::ordered_json Status() const { return alerts_.Status(); }
 

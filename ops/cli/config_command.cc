@@ -11,6 +11,8 @@
 #include "config/time.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/daemon/tree_guard.h"
+#include "ops/daemon/watermarks.h"
 #include "ops/settings_check.h"
 
 namespace contimg::ops {
@@ -96,14 +98,20 @@ void AddConfigCommand(CLI::App& app) {
   show->add_flag("--changed", options->changed, "only settings that do not have their default");
   show->callback([options] { Show(*options); });
 
-  CLI::App* check = config->add_subcommand("check", "check settings, the files they name, and directories");
+  CLI::App* check = config->add_subcommand(
+      "check", "check settings, the files they name, and directories; nothing on disk is changed");
   check->callback([] {
     const LoadedSettings loaded = CurrentSettings();
-    ValidatePaths(loaded.values);
+    CheckDirectories(loaded.values);
     RequireWorkable(CheckSettings(loaded, UtcTime::Now()), [](bool wrong, const std::string& sentence) {
       fmt::print(stderr, "contimg: {}{}\n", wrong ? "" : "warning: ", Printable(sentence));
     });
     fmt::print("settings and directories are valid (hash {})\n", SettingsHash(loaded.values));
+    for (const auto& [name, disk] : LookAtDisks(RealOs(), Roots(loaded.values), loaded.values.disk).disks) {
+      fmt::print("{:<8} {} free of {}: {}\n", name, SpaceWords(disk.space.free_bytes),
+                 SpaceWords(disk.space.total_bytes), disk.rule);
+      if (!disk.sentence.empty()) fmt::print("         {}\n", disk.sentence);
+    }
   });
 
   CLI::App* reference = config->add_subcommand("reference", "the reference of all settings, as Markdown");

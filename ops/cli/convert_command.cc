@@ -16,6 +16,7 @@
 #include "convert/frames.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/version.h"
 
 namespace contimg::ops {
@@ -28,7 +29,7 @@ struct ConvertArgs {
   std::vector<std::string> group;  // directory, timestamp
   std::string out;
   std::vector<double> centre_deg;
-  int threads = 0;
+  SettingOptions settings;
   bool no_durable = false;
   bool json = false;
 };
@@ -111,7 +112,8 @@ void PrintReport(const convert::ConvertReport& r) {
 }
 
 void Convert(const ConvertArgs& args) {
-  const LoadedSettings settings = CurrentSettings();
+  LoadedSettings settings = CurrentSettings();
+  args.settings.Apply(settings.values);
   const DirectoryRoots roots = Roots(settings.values);
   std::vector<fs::path> files(args.files.begin(), args.files.end());
   if (!args.group.empty()) {
@@ -139,7 +141,7 @@ void Convert(const ConvertArgs& args) {
 
   const auto reporter = MakeConsoleReporter();
   RunContext context;
-  context.threads = ThreadsOr(args.threads > 0 ? args.threads : settings.values.convert.threads);
+  context.threads = ThreadsOr(settings.values.convert.threads);
   context.reporter = reporter.get();
   const convert::ConvertResult result = convert::ConvertGroup(files, options, context);
   if (options.earth_orientation_file.empty()) reporter->Warn("convert", convert::kNoEarthOrientation);
@@ -166,7 +168,7 @@ void AddConvertCommand(CLI::App& app) {
   command->add_option("--centre", args->centre_deg, "phase centre in degrees, ICRS (default: the tile's own)")
       ->type_name("RA DEC")
       ->expected(2);
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  args->settings.Add(command, "--threads", "convert.threads", "threads (default: all processors)");
   command->add_flag("--no-durable", args->no_durable, "do not wait until the result is safe on the disk");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { Convert(*args); });

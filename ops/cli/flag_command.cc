@@ -12,6 +12,7 @@
 #include "calibrate/flag_stage.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/runner/sky_figures.h"
 
 namespace contimg::ops {
@@ -23,7 +24,7 @@ using calibrate::FlagStageReport;
 struct FlagArgs {
   std::string path;
   calibrate::FlagStageOptions stage;
-  int threads = 0;
+  SettingOptions settings;
   bool print_strategy = false;
   bool json = false;
 };
@@ -108,7 +109,8 @@ void PrintReport(const std::string& path, const FlagStageReport& r) {
 }
 
 void Flag(const FlagArgs& args) {
-  const LoadedSettings settings = CurrentSettings();
+  LoadedSettings settings = CurrentSettings();
+  args.settings.Apply(settings.values);
   if (args.print_strategy) {
     fmt::print("{}", calibrate::AoflaggerStrategy(settings.values.flag));
     return;
@@ -116,7 +118,7 @@ void Flag(const FlagArgs& args) {
   if (args.path.empty()) throw Error(ErrorKind::kUsage, "flag", "", "name the Measurement Set");
   const auto reporter = MakeConsoleReporter();
   RunContext context;
-  context.threads = ThreadsOr(args.threads > 0 ? args.threads : settings.values.flag.threads);
+  context.threads = ThreadsOr(settings.values.flag.threads);
   context.reporter = reporter.get();
   const FlagStageReport report = calibrate::FlagMeasurementSet(args.path, args.stage, settings.values.flag, context);
   if (args.json) {
@@ -140,7 +142,7 @@ void AddFlagCommand(CLI::App& app) {
   command->add_option("--windows", args->stage.selection.windows, "rows of SPECTRAL_WINDOW (default: all)");
   command->add_flag("--dry-run", args->stage.dry_run, "report what would be flagged and change nothing");
   command->add_flag("--print-strategy", args->print_strategy, "print the Lua strategy of the engine aoflagger");
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  args->settings.Add(command, "--threads", "flag.threads", "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { Flag(*args); });
 }

@@ -4,18 +4,19 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "calibrate/lost_sky.h"
-#include "config/quantity.h"
 #include "config/time.h"
 #include "config/units.h"
+#include "convert/measurement_set_lock.h"
 #include "convert/measurement_set_reader.h"
+#include "image/image_plan.h"
 #include "image/image_stage.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/settings_check.h"
 #include "ops/version.h"
 
@@ -27,61 +28,19 @@ struct ImageArgs {
   int field = -1;
   std::vector<int> windows;
   std::vector<std::size_t> channels;  // first, last
-  std::optional<std::int64_t> size, niter;
-  std::string cell, taper, threshold;
-  std::string weight, scales, mask, catalogue, beam, beam_file, format;
-  std::optional<std::int64_t> bands, terms;
-  std::optional<double> catalogue_mask, robust, min_uv, max_uv, gain, major_gain, auto_mask, auto_threshold;
+  SettingOptions settings;
   bool local_rms = false, no_negative = false, compress = false;
   bool dirty_only = false, psf_only = false, predict = false, overwrite = false, no_durable = false, json = false;
-  int threads = 0;
 };
 
-double Quantity(const std::string& text, const char* unit, const char* option) {
-  const auto value = ParseQuantity(text, unit);
-  if (!value) {
-    throw Error(
-        ErrorKind::kUsage, "image", option,
-        fmt::format("expected a number of {} (or with a unit: {}), found '{}'", unit, CompatibleUnits(unit), text));
-  }
-  return *value;
-}
-
-template <typename T, typename U>
-void Override(T& setting, const std::optional<U>& option) {
-  if (option) setting = *option;
-}
-void Override(std::string& setting, const std::string& option) {
-  if (!option.empty()) setting = option;
-}
-
-ImageSettings SettingsOf(const ImageArgs& args, ImageSettings s) {
-  Override(s.size, args.size);
-  if (!args.cell.empty()) s.cell_arcsec = Quantity(args.cell, "arcsec", "--cell");
-  if (!args.taper.empty()) s.taper_arcsec = Quantity(args.taper, "arcsec", "--taper");
-  if (!args.threshold.empty()) s.threshold_jy = Quantity(args.threshold, "Jy", "--threshold");
-  Override(s.weight, args.weight);
-  if (args.robust && args.weight.empty()) s.weight = "briggs";
-  Override(s.robust, args.robust);
-  Override(s.min_uv_lambda, args.min_uv);
-  Override(s.max_uv_lambda, args.max_uv);
-  Override(s.max_iterations, args.niter);
-  Override(s.gain, args.gain);
-  Override(s.major_gain, args.major_gain);
-  Override(s.auto_mask, args.auto_mask);
-  Override(s.auto_threshold, args.auto_threshold);
-  Override(s.scales_px, args.scales);
-  Override(s.mask_file, args.mask);
-  Override(s.catalogue_file, args.catalogue);
-  Override(s.catalogue_mask_arcsec, args.catalogue_mask);
-  Override(s.beam_file, args.beam_file);
-  Override(s.format, args.format);
-  Override(s.spectral_channels, args.bands);
-  Override(s.spectral_terms, args.terms);
+void ApplyOptions(const ImageArgs& args, Settings& settings) {
+  if (args.settings.Given("--robust")) settings.image.weight = "briggs";  // unless --weight says otherwise
+  args.settings.Apply(settings);
+  ImageSettings& s = settings.image;
   s.local_rms = s.local_rms || args.local_rms;
   s.negative = s.negative && !args.no_negative;
   s.compress = s.compress || args.compress;
-  return s;
+  image::CheckImageSettings(s);
 }
 
 // The tables that `contimg apply` put into CORRECTED_DATA, from the set's history: those of the last apply. A name that
@@ -135,12 +94,12 @@ void Image(const ImageArgs& args) {
   if (args.dirty_only + args.psf_only + args.predict > 1) {
     throw Error(ErrorKind::kUsage, "image", "", "--dirty-only, --psf-only and --predict exclude each other");
   }
-  const LoadedSettings settings = CurrentSettings();
+  LoadedSettings settings = CurrentSettings();
+  ApplyOptions(args, settings.values);
   image::ImageRequest request;
   request.prefix = args.out;
-  request.settings = SettingsOf(args, settings.values.image);
+  request.settings = settings.values.image;
   request.telescope = settings.values.telescope;
-  Override(request.telescope.beam, args.beam);
   request.products = args.dirty_only ? image::ImageProducts::kDirtyOnly
                      : args.psf_only ? image::ImageProducts::kPsfOnly
                                      : image::ImageProducts::kAll;
@@ -162,8 +121,10 @@ void Image(const ImageArgs& args) {
 
   const auto reporter = MakeConsoleReporter();
   RunContext context;
-  context.threads = ThreadsOr(args.threads > 0 ? args.threads : request.settings.threads);
+  context.threads = ThreadsOr(request.settings.threads);
   context.reporter = reporter.get();
+  std::optional<convert::MeasurementSetLock> lock;
+  if (args.predict) lock.emplace(args.measurement_set, context);
   convert::MeasurementSetSelection selection;
   selection.column = args.column;
   selection.field = args.field;
@@ -196,6 +157,7 @@ void Image(const ImageArgs& args) {
 
 void AddImageCommand(CLI::App& app) {
   auto args = std::make_shared<ImageArgs>();
+  SettingOptions& settings = args->settings;
   CLI::App* command = app.add_subcommand("image", "images of a Measurement Set: CLEAN, primary beam, quality");
   command->add_option("ms", args->measurement_set, "the Measurement Set")->type_name("X.ms")->required();
   command->add_option("--out,-o", args->out, "start of the products' names")->type_name("PREFIX")->required();
@@ -205,32 +167,35 @@ void AddImageCommand(CLI::App& app) {
   command->add_option("--channels", args->channels, "first and last channel of the joined band")
       ->type_name("FIRST LAST")
       ->expected(2);
-  command->add_option("--size", args->size, "pixels on a side, even");
-  command->add_option("--cell", args->cell, "pixel, arcsec or with a unit");
-  command->add_option("--weight", args->weight, "density weighting")
-      ->check(CLI::IsMember({"natural", "uniform", "briggs"}));
-  command->add_option("--robust", args->robust, "Briggs robustness, -2 to 2")->check(CLI::Range(-2.0, 2.0));
-  command->add_option("--minuv", args->min_uv, "shortest baseline, wavelengths");
-  command->add_option("--maxuv", args->max_uv, "longest baseline, wavelengths");
-  command->add_option("--taper", args->taper, "Gaussian taper, FWHM in the image, arcsec or with a unit");
-  command->add_option("--niter", args->niter, "CLEAN components at most; 0: no deconvolution");
-  command->add_option("--gain", args->gain, "part of the peak one component takes");
-  command->add_option("--mgain", args->major_gain, "part of the peak one major cycle takes");
-  command->add_option("--auto-mask", args->auto_mask, "clean everywhere down to this many sigma, then inside the mask");
-  command->add_option("--auto-threshold", args->auto_threshold, "final level in sigma");
-  command->add_option("--threshold", args->threshold, "absolute level, Jy or with a unit");
-  command->add_option("--multiscale", args->scales, "scales in pixels, for example 0,8,20");
-  command->add_option("--mask", args->mask, "FITS mask")->type_name("FILE");
-  command->add_option("--catalogue", args->catalogue, "catalogue for the quality check (and mask)")->type_name("CSV");
-  command->add_option("--catalogue-mask", args->catalogue_mask, "clean only this near to catalogue sources, arcsec");
-  command->add_option("--bands", args->bands, "bands imaged apart and cleaned together, with spectra of the sources");
-  command->add_option("--terms", args->terms, "terms of these spectra: 1 flat, 2 with a spectral index");
-  command->add_option("--beam-file", args->beam_file, "FITS table of the dishes' voltage pattern")->type_name("FILE");
-  command->add_option("--beam", args->beam, "primary beam")
-      ->check(CLI::IsMember({"auto", "drift", "tracking", "none"}));
+  settings.Add(command, "--size", "image.size", "pixels on a side, even");
+  settings.Add(command, "--cell", "image.cell_arcsec", "pixel, arcsec or with a unit");
+  settings.Add(command, "--weight", "image.weight", "density weighting");
+  settings.Add(command, "--robust", "image.robust", "Briggs robustness, -2 to 2");
+  settings.Add(command, "--minuv", "image.min_uv_lambda", "shortest baseline, wavelengths");
+  settings.Add(command, "--maxuv", "image.max_uv_lambda", "longest baseline, wavelengths");
+  settings.Add(command, "--taper", "image.taper_arcsec", "Gaussian taper, FWHM in the image, arcsec or with a unit");
+  settings.Add(command, "--niter", "image.max_iterations", "CLEAN components at most; 0: no deconvolution");
+  settings.Add(command, "--gain", "image.gain", "part of the peak one component takes");
+  settings.Add(command, "--mgain", "image.major_gain", "part of the peak one major cycle takes");
+  settings.Add(command, "--auto-mask", "image.auto_mask",
+               "clean everywhere down to this many sigma, then inside the mask");
+  settings.Add(command, "--auto-threshold", "image.auto_threshold", "final level in sigma");
+  settings.Add(command, "--threshold", "image.threshold_jy", "absolute level, Jy or with a unit");
+  settings.Add(command, "--multiscale", "image.scales_px", "scales in pixels, for example 0,8,20");
+  settings.Add(command, "--mask", "image.mask_file", "FITS mask")->type_name("FILE");
+  settings.Add(command, "--catalogue", "image.catalogue_file", "catalogue for the quality check (and mask)")
+      ->type_name("CSV");
+  settings.Add(command, "--catalogue-mask", "image.catalogue_mask_arcsec",
+               "clean only this near to catalogue sources, arcsec");
+  settings.Add(command, "--bands", "image.spectral_channels",
+               "bands imaged apart and cleaned together, with spectra of the sources");
+  settings.Add(command, "--terms", "image.spectral_terms", "terms of these spectra: 1 flat, 2 with a spectral index");
+  settings.Add(command, "--beam-file", "image.beam_file", "FITS table of the dishes' voltage pattern")
+      ->type_name("FILE");
+  settings.Add(command, "--beam", "telescope.beam", "primary beam");
   command->add_flag("--local-rms", args->local_rms, "search relative to the local rms");
   command->add_flag("--no-negative", args->no_negative, "no negative components");
-  command->add_option("--format", args->format, "image files")->check(CLI::IsMember({"fits", "casacore", "both"}));
+  settings.Add(command, "--format", "image.format", "image files");
   command->add_flag("--compress", args->compress, "Rice-compressed FITS (.fits.fz)");
   command->add_flag("--dirty-only", args->dirty_only, "no deconvolution: dirty image, PSF, beam");
   command->add_flag("--psf-only", args->psf_only, "only the PSF");
@@ -238,7 +203,7 @@ void AddImageCommand(CLI::App& app) {
   command->add_flag("--overwrite", args->overwrite, "replace existing products");
   command->add_flag("--no-durable", args->no_durable, "do not wait until the result is safe on the disk");
   command->add_flag("--json", args->json, "print the report as JSON");
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  settings.Add(command, "--threads", "image.threads", "threads (default: all processors)");
   command->callback([args] { Image(*args); });
 }
 

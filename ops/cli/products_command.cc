@@ -20,6 +20,7 @@
 #include "ops/cli/commands.h"
 #include "ops/cli/compare_products.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/runner/worker.h"
 #include "ops/version.h"
 #include "state/product_store.h"
@@ -241,6 +242,7 @@ Job Relocated(const JobRow& row, const fs::path& folder) {
   job.fallback_root = folder / "staging";
   if (job.solve) job.solve->prefix = folder / "tables" / job.solve->prefix.filename();
   job.take_existing = job.replace_existing = false;
+  job.trees = {};
   if (!job.sky_model.empty()) {
     job.sky_model = folder / "sky_model.csv";
     std::ofstream(job.sky_model, std::ios::binary) << row.sky_model;
@@ -377,7 +379,8 @@ void AddProductsCommand(CLI::App& app) {
   add_what(reproduce);
   reproduce->add_option("--dir", args->folder, "scratch folder, must not exist (default: in the temporary directory)");
   reproduce->add_flag("--keep", args->keep, "leave the scratch folder");
-  reproduce->add_option("--threads", args->threads, "threads (default: as recorded; the result does not depend on it)");
+  reproduce->add_option("--threads", args->threads, "threads (default: as recorded; the result does not depend on it)")
+      ->check(Between(0, 1024));
   add_json(reproduce);
   reproduce->callback([args] { Reproduce(*args); });
 }

@@ -25,6 +25,7 @@
 #include "config/sky_text.h"
 #include "config/units.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/setting_options.h"
 #include "tests/simulator/noise.h"
 #include "tests/simulator/simulate.h"
 
@@ -367,7 +368,7 @@ void AddSimulateCommand(CLI::App& app) {
   command->add_option("--start", o->start, "UTC start of the first tile, 2025-10-13T13:28:03 (with --realtime: now)")
       ->group(when);
   command->add_option("--dec", o->dec_deg, "Apparent declination of the pointing, degrees (16.1)")
-      ->check(CLI::Range(-90.0, 90.0))
+      ->check(Between(-90, 90))
       ->group(when);
   command
       ->add_option("--transit", o->transit,
@@ -375,15 +376,15 @@ void AddSimulateCommand(CLI::App& app) {
                    "middle of the first tile, at the first chance after --start; sets --dec unless given")
       ->group(when);
   command->add_option("--tiles", o->tiles, "Consecutive tiles to write")
-      ->check(CLI::PositiveNumber)
+      ->check(Between(1, 1e6))
       ->capture_default_str()
       ->group(when);
   command->add_option("--hours", o->hours, "Length of the drift instead of --tiles")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 1e5))
       ->group(when);
   command->add_flag("--realtime", o->realtime, "Give files their final names when the sky has got there")->group(when);
   command->add_option("--pace", o->pace, "With --realtime: run so many times faster than the sky")
-      ->check(CLI::PositiveNumber)
+      ->check(Between(1e-6, 1e6))
       ->capture_default_str()
       ->group(when);
 
@@ -393,19 +394,22 @@ void AddSimulateCommand(CLI::App& app) {
                    "Number of antennas, or station numbers in correlator order (24,25,…); all 96")
       ->group(what);
   command->add_option("--integrations", o->integrations, "Integrations of 12.885 s in a file")
+      ->check(Between(1, 100000))
       ->capture_default_str()
       ->group(what);
   command->add_option("--channels", o->channels, "Channels in a subband; fewer are wider (must divide 384)")
+      ->check(Between(1, 384))
       ->capture_default_str()
       ->group(what);
   command->add_option("--subbands", o->subbands, "Subbands, from the top of the band")
+      ->check(Between(1, 16))
       ->capture_default_str()
       ->group(what);
   command->add_option("--missing", o->missing, "Subbands that never come: 3,7")->group(what);
   command->add_option("--late", o->late, "With --realtime, subbands that come late: 5:40,9:120 (seconds)")->group(what);
   command
       ->add_option("--stamp-jitter", o->stamp_jitter_s, "File-name stamps of a group scatter by up to so many seconds")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 3600))
       ->group(what);
   command->add_option("--truth", o->truth, "Folder for the truth (default: beside the files)")->group(what);
 
@@ -416,7 +420,7 @@ void AddSimulateCommand(CLI::App& app) {
                    "spectral_index if known; '#' starts a comment")
       ->group(sky);
   command->add_option("--random-sky", o->random_mjy, "Random sources down to so many mJy, from 1.4 GHz source counts")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 1e9))
       ->group(sky);
   command
       ->add_option("--source", o->sources,
@@ -426,37 +430,43 @@ void AddSimulateCommand(CLI::App& app) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command
       ->add_option("--calibrator", o->calibrator_jy, "A flat-spectrum source of so many Jy at the first tile's centre")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 1e9))
       ->group(sky);
-  command->add_option("--alpha", o->alpha, "Spectral index where none is given")->capture_default_str()->group(sky);
+  command->add_option("--alpha", o->alpha, "Spectral index where none is given")
+      ->check(Between(-10, 10))
+      ->capture_default_str()
+      ->group(sky);
   command
       ->add_option("--radius", o->radius_deg,
                    "Use catalogue and random sources within so many degrees of a tile's centre")
-      ->check(CLI::PositiveNumber)
+      ->check(Between(0.001, 180))
       ->capture_default_str()
       ->group(sky);
   command->add_option("--max-sources", o->max_sources, "At most so many of them, the brightest seen through the beam")
+      ->check(Between(0, 1e9))
       ->capture_default_str()
       ->group(sky);
   command->add_flag("--no-beam", o->no_beam, "No primary beam: the same response everywhere")->group(sky);
 
   const char* faults = "Noise and faults";
   command->add_option("--sefd", o->sefd_jy, "System equivalent flux density, Jy: noise and level of autocorrelations")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 1e12))
       ->capture_default_str()
       ->group(faults);
   command->add_flag("--no-noise", o->no_noise, "Neither noise nor system level")->group(faults);
   command->add_option("--gains", o->gains, "AMP,DEG: rms of antenna gains in ln amplitude and phase (180: any phase)")
+      ->check(Between(0, 1000))
       ->delimiter(',')
       ->expected(1, 2)
       ->group(faults);
   command->add_option("--drift", o->drift, "AMP,DEG: how fast they drift, per hour")
+      ->check(Between(0, 1000))
       ->delimiter(',')
       ->expected(1, 2)
       ->group(faults);
-  command->add_option("--delays", o->delays_ns, "Rms antenna delay, ns")->check(CLI::NonNegativeNumber)->group(faults);
+  command->add_option("--delays", o->delays_ns, "Rms antenna delay, ns")->check(Between(0, 1e6))->group(faults);
   command->add_option("--bandpass", o->bandpass, "Rms bandpass ripple, ln amplitude and radians")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 100))
       ->group(faults);
   command->add_option("--dead", o->dead, "Antennas with noise but no signal: how many, or a list of stations (24,)")
       ->group(faults);
@@ -469,6 +479,7 @@ void AddSimulateCommand(CLI::App& app) {
                    "NARROW[,BURSTS[,TRACKS]]: how many narrow-band, burst and satellite-like transmitters a tile has")
       ->group(faults);
   command->add_option("--rfi-flux", o->rfi_flux, "MIN,MAX: their flux densities, Jy (5,500)")
+      ->check(Between(0, 1e12))
       ->delimiter(',')
       ->expected(2)
       ->group(faults);
@@ -478,7 +489,7 @@ void AddSimulateCommand(CLI::App& app) {
   command->add_option("--seed", o->seed, "Same seed, same files")->capture_default_str()->group(faults);
 
   command->add_option("--threads", o->threads, "Threads; the result does not depend on it")
-      ->check(CLI::PositiveNumber)
+      ->check(Between(1, 1024))
       ->capture_default_str();
   command->add_flag("--json", o->json, "Print one JSON array, a record a tile");
   command->add_flag("--quiet", o->quiet, "Print nothing");

@@ -18,10 +18,12 @@
 #include "calibrate/solve.h"
 #include "config/os.h"
 #include "config/units.h"
+#include "convert/measurement_set_lock.h"
 #include "convert/measurement_set_reader.h"
 #include "ops/calibration/sky_models.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/version.h"
 
 namespace contimg::ops {
@@ -67,8 +69,9 @@ struct Task {
   std::vector<calibrate::SkySource> sources;
   std::string model_name;
 
-  explicit Task(int threads) : settings(CurrentSettings()), reporter(MakeConsoleReporter()) {
-    context.threads = ThreadsOr(threads > 0 ? threads : settings.values.calibrate.threads);
+  explicit Task(const SettingOptions& options) : settings(CurrentSettings()), reporter(MakeConsoleReporter()) {
+    options.Apply(settings.values);
+    context.threads = ThreadsOr(settings.values.calibrate.threads);
     context.reporter = reporter.get();
     if (!settings.values.telescope.earth_orientation_file.empty()) {
       orientation = convert::EarthOrientationTable::Load(settings.values.telescope.earth_orientation_file);
@@ -123,11 +126,12 @@ struct PredictArgs {
   std::string ms;
   ModelArgs model;
   bool replace = false, json = false;
-  int threads = 0;
+  SettingOptions settings;
 };
 
 void PredictInto(const PredictArgs& args) {
-  Task task(args.threads);
+  Task task(args.settings);
+  const convert::MeasurementSetLock lock(args.ms, task.context);
   task.Read(args.ms);
   task.ChooseModel(args.model);
   const calibrate::Prediction prediction =
@@ -159,9 +163,9 @@ struct SolveArgs {
   std::string ms, out, kinds = "K,BP,G", reference, gain_mode = "ap", solint = "auto";
   std::vector<std::string> tables;
   ModelArgs model;
-  double min_snr = -1, min_uv = -1, max_uv = 0, robust_k = -1;
+  double min_uv = -1, max_uv = 0;
   bool per_window = false, combine = false, json = false;
-  int threads = 0;
+  SettingOptions settings;
 };
 
 const char* Suffix(SolutionKind kind) {
@@ -218,12 +222,12 @@ calibrate::SolveParams ParamsOf(const SolveArgs& args, const CalibrateSettings& 
     }
   }
   p.reference_antennas = SplitWords(args.reference.empty() ? settings.reference_antennas : args.reference);
-  p.min_snr = args.min_snr >= 0 ? args.min_snr : settings.min_snr;
+  p.min_snr = settings.min_snr;
   p.min_baselines_per_antenna = static_cast<int>(settings.min_baselines);
   // A single calibrator dominates on every baseline; in a field the short ones see emission that no catalogue holds.
   p.min_uv_lambda = args.min_uv >= 0 ? args.min_uv : field_model ? settings.field_min_uv_lambda : 0;
   p.max_uv_lambda = args.max_uv;
-  p.robust_k = args.robust_k >= 0 ? args.robust_k : settings.robust_k;
+  p.robust_k = settings.robust_k;
   p.pre_phase_s = settings.pre_phase_s;
   p.fill_gap_channels = static_cast<int>(settings.fill_gap_channels);
   if (args.gain_mode != "p" && args.gain_mode != "ap") {
@@ -276,7 +280,7 @@ nlohmann::json KindJson(const calibrate::KindReport& report, const SolutionSet& 
 }
 
 void Solve(const SolveArgs& args) {
-  Task task(args.threads);
+  Task task(args.settings);
   const calibrate::SolveParams wanted = ParamsOf(args, task.settings.values.calibrate, !args.model.catalogue.empty());
   for (const auto& [asked, kind] : {std::pair{wanted.delay, SolutionKind::kDelay},
                                     {wanted.bandpass, SolutionKind::kBandpass},
@@ -348,7 +352,7 @@ struct ApplyArgs {
   std::string ms, interpolation;
   std::vector<std::string> tables;
   bool replace = false, combined_windows = false, json = false;
-  int threads = 0;
+  SettingOptions settings;
 };
 
 // "linear" is G's; "K=linear,BP=nearest,G=linear" names kinds.
@@ -370,9 +374,10 @@ void SetInterpolation(const std::string& text, CalibrateSettings& settings) {
 }
 
 void Apply(const ApplyArgs& args) {
-  Task task(args.threads);
+  Task task(args.settings);
   CalibrateSettings& settings = task.settings.values.calibrate;
   SetInterpolation(args.interpolation, settings);
+  const convert::MeasurementSetLock lock(args.ms, task.context);
   const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(args.ms);
   if (info.has_corrected && !args.replace) {
     throw Error(ErrorKind::kUsage, "apply", args.ms, "has CORRECTED_DATA already; --replace makes it anew from DATA");
@@ -440,7 +445,7 @@ void AddPredictCommand(CLI::App& app) {
   command->add_option("ms", args->ms, "the Measurement Set")->type_name("X.ms")->required();
   AddModelOptions(command, args->model);
   command->add_flag("--replace", args->replace, "overwrite an existing MODEL_DATA");
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  args->settings.Add(command, "--threads", "calibrate.threads", "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { PredictInto(*args); });
 }
@@ -456,12 +461,16 @@ void AddSolveCommand(CLI::App& app) {
   AddModelOptions(command, args->model);
   command->add_option("--tables", args->tables, "tables to hold fixed")->type_name("TABLE");
   command->add_option("--refant", args->reference, "reference antennas in order of preference, comma-separated");
-  command->add_option("--minsnr", args->min_snr, "flag solutions below this signal-to-noise ratio");
-  command->add_option(
-      "--minuv", args->min_uv,
-      "shortest projected baseline, wavelengths (0: no limit; default on a field: calibrate.field_min_uv_lambda)");
-  command->add_option("--maxuv", args->max_uv, "longest projected baseline, wavelengths (0: no limit)");
-  command->add_option("--robust", args->robust_k, "Cauchy weights at this many standard deviations (0: off)");
+  args->settings.Add(command, "--minsnr", "calibrate.min_snr", "flag solutions below this signal-to-noise ratio");
+  command
+      ->add_option(
+          "--minuv", args->min_uv,
+          "shortest projected baseline, wavelengths (0: no limit; default on a field: calibrate.field_min_uv_lambda)")
+      ->check(Between(0, 1e9));
+  command->add_option("--maxuv", args->max_uv, "longest projected baseline, wavelengths (0: no limit)")
+      ->check(Between(0, 1e9));
+  args->settings.Add(command, "--robust", "calibrate.robust_k",
+                     "Cauchy weights at this many standard deviations (0: off)");
   command
       ->add_option(
           "--solint", args->solint,
@@ -473,7 +482,7 @@ void AddSolveCommand(CLI::App& app) {
       command->add_flag("--per-spw", args->per_window, "one G per spectral window (default on a calibrator)");
   command->add_flag("--combine-spw", args->combine, "one G over all spectral windows (default on a field)")
       ->excludes(per_window);
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  args->settings.Add(command, "--threads", "calibrate.threads", "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { Solve(*args); });
 }
@@ -492,7 +501,7 @@ void AddApplyCommand(CLI::App& app) {
                     "K, G and T tables of CASA with solutions in one spectral window hold for all windows (solved with "
                     "combine='spw')");
   command->add_flag("--replace", args->replace, "make an existing CORRECTED_DATA anew");
-  command->add_option("--threads", args->threads, "threads (default: all processors)");
+  args->settings.Add(command, "--threads", "calibrate.threads", "threads (default: all processors)");
   command->add_flag("--json", args->json, "print the report as JSON");
   command->callback([args] { Apply(*args); });
 }

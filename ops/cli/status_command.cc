@@ -6,18 +6,21 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <cctype>
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "config/product_paths.h"
 #include "config/settings.h"
 #include "config/time.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/daemon/health.h"
 #include "ops/daemon/instance_lock.h"
 #include "ops/standard_output.h"
 #include "state/group_store.h"
@@ -67,49 +70,76 @@ std::optional<ordered_json> AskDaemon(const std::string& listen) {
   return value;
 }
 
-// What the database alone can tell, in the daemon's own form.
+// What the database alone can tell, in the daemon's own form. Without a database: nothing has come in yet.
 ordered_json FromDatabase(const ProductPaths& paths) {
   ordered_json status;
+  status["groups"] = ordered_json::object();
+  status["oldest_unprocessed"] = nullptr;
   const auto path = paths.Database(StateDatabase::kIngest);
-  if (!std::filesystem::exists(path)) {
-    status["groups"] = ordered_json::object();
-    status["oldest_unprocessed"] = nullptr;
-    return status;
-  }
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return status;
   state::GroupStore store(path, state::DatabaseOptions::ForOneLook());
   const state::GroupSummary summary = store.Summary();
   for (const auto& [state, count] : summary.counts) status["groups"][std::string(ToString(state))] = count;
   const double now = UtcTime::Now().unix_s();
-  status["oldest_unprocessed"] =
-      summary.oldest_unprocessed.empty()
-          ? ordered_json()
-          : ordered_json{{"id", summary.oldest_unprocessed}, {"age_s", now - summary.oldest_unprocessed_since}};
+  if (!summary.oldest_unprocessed.empty()) {
+    status["oldest_unprocessed"] = {{"id", summary.oldest_unprocessed},
+                                    {"age_s", now - summary.oldest_unprocessed_since}};
+  }
   return status;
 }
 
+// The daemon of this state directory, asked at the address of its lock file or, when that may not be read, at
+// http.listen.
 ordered_json Collect() {
   const LoadedSettings settings = CurrentSettings();
   const ProductPaths paths(Roots(settings.values));
   const std::filesystem::path state = paths.Database(StateDatabase::kIngest).parent_path();
   const InstanceInfo instance = FindInstance(state);
+  const bool unknown = !instance.unknown_because.empty();
   ordered_json status;
-  status["daemon"] = instance.pid == 0 ? "stopped" : "running";
   std::optional<ordered_json> live;
-  if (instance.pid != 0 && !instance.listen.empty()) live = AskDaemon(instance.listen);
-  if (instance.pid != 0 && !live) {
-    status["daemon"] = instance.listen.empty() && settings.values.http.enabled ? "starting" : "not answering";
-    if (!settings.values.http.enabled) status["daemon"] = "running";
+  if (!instance.listen.empty()) live = AskDaemon(instance.listen);
+  if (unknown && settings.values.http.enabled) {
+    live = AskDaemon(settings.values.http.listen);
+    // The daemon of another state directory may listen there.
+    if (live && live->value("state_directory", "") != state.string()) live.reset();
   }
-  status.update(live ? *live : FromDatabase(paths));
-  if (!live) {
-    status["ready"] = false;
-    ordered_json troubles = ordered_json::array();
-    if (instance.pid == 0) troubles.push_back("contimg-stream is not running");
-    if (instance.pid != 0 && settings.values.http.enabled) {
-      troubles.push_back(fmt::format("contimg-stream (process {}) does not answer", instance.pid));
+  if (live) {
+    status["daemon"] = "running";
+    status.update(*live);
+    return status;
+  }
+  std::string why;
+  if (unknown) {
+    status["daemon"] = "unknown";
+    why = fmt::format("cannot tell whether contimg-stream runs: {}", instance.unknown_because);
+    if (settings.values.http.enabled) {
+      why += fmt::format("; nothing that works on {} answers at {}", state.string(), settings.values.http.listen);
     }
-    status["troubles"] = troubles;
+  } else if (instance.pid == 0) {
+    status["daemon"] = "stopped";
+    why = "contimg-stream is not running";
+  } else if (!settings.values.http.enabled) {
+    status["daemon"] = "running";
+    why = fmt::format("contimg-stream (process {}) serves no HTTP, so that its health cannot be asked", instance.pid);
+  } else {
+    status["daemon"] = instance.listen.empty() ? "starting" : "not answering";
+    why = fmt::format("contimg-stream (process {}) does not answer{}", instance.pid,
+                      instance.listen.empty() ? " yet" : "");
   }
+  ordered_json troubles{why};
+  try {
+    status.update(FromDatabase(paths));
+  } catch (const Error& error) {
+    troubles.push_back(fmt::format("the queue cannot be read: {}", error.what()));
+    status["groups"] = ordered_json::object();
+    status["oldest_unprocessed"] = nullptr;
+  }
+  status["ready"] = false;
+  status["not_ready_because"] = why;
+  status["verdict"] = unknown ? "Unknown" : "Not working";
+  status["troubles"] = troubles;
   return status;
 }
 
@@ -127,18 +157,22 @@ std::string Gigabytes(const ordered_json& disk) {
 
 std::string Screen(const ordered_json& s) {
   std::string text;
-  const bool ready = s.value("ready", false);
-  const auto troubles = s.value("troubles", ordered_json::array());
-  text += fmt::format("contimg-stream  {}{}\n", s.value("daemon", "?"),
-                      ready ? troubles.empty() ? ", all is well" : ", needs a look" : ", not ready");
-  if (const std::string why = s.value("not_ready_because", ""); !why.empty()) text += fmt::format("  {}\n", why);
+  std::string verdict = s.value("verdict", "");
+  if (!verdict.empty()) verdict[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(verdict[0])));
+  text += fmt::format("contimg-stream  {}, {}\n", s.value("daemon", "?"), verdict);
   if (s.contains("uptime_s")) {
     text += fmt::format("  process {} for {}, version {}\n", s["pid"].get<int>(), Duration(s["uptime_s"]),
                         s["version"].get<std::string>());
   }
-  if (!troubles.empty()) {
+  const std::vector<HealthFinding> findings = FindingsOf(s);
+  if (findings.empty()) {
+    if (const std::string why = s.value("not_ready_because", ""); !why.empty()) text += fmt::format("  {}\n", why);
+  } else {
     text += "needs a hand\n";
-    for (const auto& trouble : troubles) text += fmt::format("  {}\n", trouble.get<std::string>());
+    for (const HealthFinding& finding : findings) {
+      text += fmt::format("  {:<5}  {}\n", ToString(finding.severity), finding.sentence);
+      if (!finding.cure.empty()) text += fmt::format("         > {}\n", finding.cure);
+    }
   }
   text += "groups\n ";
   for (const auto& [state, count] : s["groups"].items()) {
@@ -174,6 +208,9 @@ std::string Screen(const ordered_json& s) {
     text += fmt::format("disks  scratch {}, state {}, staging {}{}\n", Gigabytes(s["disks"]["scratch"]),
                         Gigabytes(s["disks"]["state"]), Gigabytes(s["disks"]["staging"]),
                         s["dispatch_allowed"].get<bool>() ? "" : "; no new work starts");
+    if (const std::string rule = s["disks"]["scratch"].value("limits", ""); !rule.empty()) {
+      text += fmt::format("  scratch: {}\n", rule);
+    }
   }
   return text;
 }
@@ -186,7 +223,8 @@ void AddStatusCommand(CLI::App& app) {
     double interval_s = 2;
   };
   auto args = std::make_shared<Args>();
-  CLI::App* command = app.add_subcommand("status", "Is it healthy, what is it doing, what needs a hand");
+  CLI::App* command = app.add_subcommand(
+      "status", "Is it healthy, what is it doing, what needs a hand; exit status 1 when it is not ready");
   command->add_flag("--json", args->json, "print everything as one JSON object");
   command->add_flag("--watch", args->watch, "repeat until interrupted");
   command->add_option("--interval", args->interval_s, "seconds between repetitions")->capture_default_str();
@@ -203,7 +241,10 @@ void AddStatusCommand(CLI::App& app) {
         if (args->watch && ::isatty(STDOUT_FILENO) == 1) fmt::print("\033[H\033[2J");
         fmt::print("{}", Screen(status));
       }
-      if (!args->watch) return;
+      if (!args->watch) {
+        if (status.value("ready", false)) return;
+        throw Error(ErrorKind::kIo, "status", "", fmt::format("not well: {}", status.value("not_ready_because", "?")));
+      }
       FinishOutput();
       std::this_thread::sleep_for(std::chrono::duration<double>(args->interval_s));
     }

@@ -6,10 +6,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cctype>
 #include <chrono>
 #include <fstream>
 #include <map>
@@ -24,13 +26,14 @@
 #include "convert/staging.h"
 #include "ops/daemon/directory_sizes.h"
 #include "ops/daemon/dispatcher.h"
+#include "ops/daemon/health_watch.h"
 #include "ops/daemon/ingest_service.h"
 #include "ops/daemon/instance_lock.h"
 #include "ops/daemon/local_executor.h"
 #include "ops/daemon/log.h"
 #include "ops/daemon/reconciler.h"
 #include "ops/daemon/service_manager.h"
-#include "ops/daemon/watermarks.h"
+#include "ops/daemon/tree_guard.h"
 #include "ops/http/http_server.h"
 #include "ops/http/work_thread.h"
 #include "ops/version.h"
@@ -60,8 +63,24 @@ state::DatabaseOptions QueueOptions() {
   return options;
 }
 
-std::string ErrorWord(const state::GroupRow& row) {
-  return row.error_kind ? std::string(ToString(*row.error_kind)) : "unknown";
+// Sentences hold names and messages of files; not all of those are UTF-8.
+std::string Dump(const ordered_json& json) { return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace); }
+
+// The names by which this machine may be asked besides its addresses.
+std::vector<std::string> AllowedHosts(const HttpSettings& settings) {
+  std::vector<std::string> names{"localhost", HostName()};
+  std::string word;
+  for (const char c : settings.allowed_hosts + ",") {
+    if (c != ',') {
+      if (c != ' ') word += c;
+    } else if (!word.empty()) {
+      names.push_back(std::exchange(word, ""));
+    }
+  }
+  for (std::string& name : names) {
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  }
+  return names;
 }
 
 class Daemon {
@@ -75,7 +94,8 @@ class Daemon {
   void AwaitSignals();
   void Reload();
   void Stop(const char* why);
-  void LookAtDisk();
+  template <class Work>
+  void Survive(const Work& work);
   void Sweep();
   void Reconcile();
   void Summarise();
@@ -83,17 +103,15 @@ class Daemon {
   void UpdateGauges();
   void AddRoutes();
   void AnswerHttp(const HttpRequest& request, HttpServer::Reply reply);
-  std::vector<std::string> Troubles();
   std::string StatusLine();
-  bool Ready() const { return NotReadyBecause().empty(); }
-  std::string NotReadyBecause() const;
   ordered_json Status();
 
   DaemonOptions options_;
-  Os& os_;
+  GuardedOs os_;  // makes nothing in a tree that is not there
   ServiceManager service_;
   ProductPaths paths_;
   InstanceLock lock_;
+  TreeGuard trees_;
   boost::asio::io_context io_{1};
   DaemonClock clock_;
   Metrics metrics_;
@@ -103,6 +121,7 @@ class Daemon {
   IngestService ingest_;
   Dispatcher dispatcher_;
   Reconciler reconciler_;
+  HealthWatch health_;
   DirectorySizes sizes_;
   HttpRouter router_;
   Web web_;
@@ -110,12 +129,11 @@ class Daemon {
   std::unique_ptr<HttpServer> http_;
   boost::asio::steady_timer timer_;
   boost::asio::signal_set signals_;
-  DiskReport disks_;
-  std::map<std::string, DiskLevel> disk_levels_before_;
   state::GroupSummary summary_;
   state::Database::ChangeMark summarised_;
   std::int64_t n_late_files_ = 0;
-  std::optional<state::GroupRow> newest_dead_, oldest_waiting_;
+  std::optional<state::GroupRow> oldest_waiting_;
+  std::size_t n_slow_answers_ = 0;
   double started_, started_unix_;
   double next_summary_ = 0, next_disk_ = 0, next_sweep_ = 0, next_alive_ = 0, next_reconcile_ = 0,
          next_reconcile_step_ = 0, next_missing_look_ = 0;
@@ -126,9 +144,10 @@ class Daemon {
 
 Daemon::Daemon(const DaemonOptions& options)
     : options_(options),
-      os_(OsOr(options.os)),
+      os_(OsOr(options.os), {}),
       paths_(Roots(options.settings)),
       lock_(paths_.roots().state),
+      trees_(options.settings, OsOr(options.os)),
       store_(paths_.Database(StateDatabase::kIngest), QueueOptions()),
       writes_(store_, metrics_),
       calibration_(paths_, os_, metrics_, options.settings),
@@ -138,9 +157,11 @@ Daemon::Daemon(const DaemonOptions& options)
                             }},
               options.settings),
       dispatcher_(DispatchContext{store_, writes_, metrics_, clock_, os_, paths_, calibration_,
-                                  fmt::format("contimg-stream {} {}", HostName(), ::getpid())},
+                                  fmt::format("contimg-stream {} {}", HostName(), ::getpid()), trees_.expected()},
                   options.settings),
       reconciler_(paths_, store_),
+      health_({store_, writes_, ingest_, dispatcher_, calibration_, reconciler_, clock_, trees_, metrics_, os_, paths_},
+              options.settings),
       sizes_({{"incoming", paths_.roots().input},
               {"ms", paths_.roots().output},
               {"images", paths_.roots().images},
@@ -152,6 +173,7 @@ Daemon::Daemon(const DaemonOptions& options)
       signals_(io_, SIGTERM, SIGINT, SIGHUP),
       started_(clock_.Steady()),
       started_unix_(clock_.Unix()) {
+  os_.Expect(trees_.expected());
   dispatcher_.SetExecutor(
       std::make_unique<LocalExecutor>(io_, LocalExecutorOptions{options.program, 5}, dispatcher_.Events()));
 }
@@ -161,7 +183,7 @@ void Daemon::Sweep() {
   for (const fs::path& root : {paths_.roots().staging, paths_.roots().tmp / "staging"}) {
     try {
       n += convert::SweepStaging(root, os_);
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       Log(LogLevel::kWarning, "", fmt::format("staging cannot be swept: {}", error.what()));
     }
   }
@@ -170,8 +192,9 @@ void Daemon::Sweep() {
     const std::string stamp = (UtcTime::FromUnix(clock_.Unix()) - day * kSecondsPerDay).Iso8601();
     for (const fs::path& folder : {paths_.ScienceMs(stamp).parent_path(), paths_.FailedMs(stamp).parent_path()}) {
       try {
-        if (fs::is_directory(folder)) n += convert::SweepUnfinished(folder, os_);
-      } catch (const Error& error) {
+        std::error_code ignored;
+        if (fs::is_directory(folder, ignored)) n += convert::SweepUnfinished(folder, os_);
+      } catch (const std::exception& error) {
         Log(LogLevel::kWarning, "", fmt::format("unfinished products cannot be swept: {}", error.what()));
       }
     }
@@ -179,66 +202,16 @@ void Daemon::Sweep() {
   if (n > 0) Log(LogLevel::kInfo, "", fmt::format("{} of dead workers removed", Counted(n, "leftover")));
 }
 
-void Daemon::LookAtDisk() {
-  disks_ = LookAtDisks(os_, paths_.roots(), options_.settings.disk);
-  metrics_.SetDisk("scratch", disks_.scratch.free_bytes, disks_.scratch.total_bytes);
-  metrics_.SetDisk("state", disks_.state.free_bytes, disks_.state.total_bytes);
-  metrics_.SetDisk("staging", disks_.staging.free_bytes, disks_.staging.total_bytes);
-  metrics_.SetDispatchAllowed(disks_.dispatch_allowed);
-  // The figures change all the time: sentences when a level changes are enough.
-  if (disks_.levels != disk_levels_before_) {
-    for (const std::string& trouble : disks_.troubles) Log(LogLevel::kWarning, "", trouble);
-    if (disks_.troubles.empty() && !disk_levels_before_.empty()) {
-      Log(LogLevel::kInfo, "", "all disks have room again");
-    }
+// A turn of the loop is over when something in it throws; the service goes on.
+template <class Work>
+void Daemon::Survive(const Work& work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    health_.Failed(error);
+    if (dynamic_cast<const Error*>(&error) != nullptr) metrics_.DatabaseFailed();
+    LogNowAndThen(LogLevel::kError, error.what());
   }
-  disk_levels_before_ = disks_.levels;
-}
-
-// Empty when ready.
-std::string Daemon::NotReadyBecause() const {
-  if (stop_by_) return "it is stopping";
-  if (!writes_.trouble().empty()) return "the queue cannot be written";
-  if (!ingest_.directory_present()) return "the incoming directory cannot be read";
-  if (!ingest_.caught_up()) {
-    return fmt::format("{} files of the incoming directory are still to be looked into", ingest_.n_pending());
-  }
-  return "";
-}
-
-std::vector<std::string> Daemon::Troubles() {
-  std::vector<std::string> troubles = disks_.troubles;
-  for (std::string& trouble : ingest_.Troubles()) troubles.push_back(std::move(trouble));
-  if (!writes_.trouble().empty()) {
-    troubles.push_back(
-        fmt::format("the queue cannot be written ({}); {} changes wait", writes_.trouble(), writes_.size()));
-  }
-  for (std::string& trouble : calibration_.Troubles()) troubles.push_back(std::move(trouble));
-  for (std::string& trouble : dispatcher_.sky().Troubles()) troubles.push_back(std::move(trouble));
-  if (clock_.StepBack() > 1) {
-    troubles.push_back(fmt::format("the system's clock has stepped back by {:.0f} s", clock_.StepBack()));
-  }
-  for (const auto& [state, count] : summary_.counts) {
-    if (count == 0) continue;
-    if (state == state::GroupState::kDead) {
-      troubles.push_back(fmt::format("{} given up (contimg queue list --state dead){}", Counted(count, "group"),
-                                     newest_dead_ ? fmt::format(", the newest {}: {}: {}", newest_dead_->id,
-                                                                ErrorWord(*newest_dead_), newest_dead_->error)
-                                                  : ""));
-    } else if (state == state::GroupState::kHeld) {
-      troubles.push_back(
-          fmt::format("{} held for a decision (contimg queue list --state held)", Counted(count, "group")));
-    }
-  }
-  if (reconciler_.n_missing() > 0) {
-    troubles.push_back(fmt::format("{} recorded and missing on disk (contimg products list --status missing)",
-                                   Counted(reconciler_.n_missing(), "product")));
-  }
-  if (reconciler_.figures().n_strange > 0) {
-    troubles.push_back(fmt::format("{} on disk of no known group (named in the log)",
-                                   Counted(reconciler_.figures().n_strange, "product")));
-  }
-  return troubles;
 }
 
 std::string Daemon::StatusLine() {
@@ -246,9 +219,10 @@ std::string Daemon::StatusLine() {
   for (const auto& [state, count] : summary_.counts) {
     if (state == state::GroupState::kReady || state == state::GroupState::kFailed) waiting += count;
   }
-  const auto troubles = Troubles();
+  const auto findings = health_.Judge().findings;
   return fmt::format("{} collecting, {} waiting, {} running{}{}", ingest_.n_collecting(), waiting,
-                     dispatcher_.n_running(), troubles.empty() ? "" : "; ", troubles.empty() ? "" : troubles.front());
+                     dispatcher_.n_running(), findings.empty() ? "" : "; ",
+                     findings.empty() ? "" : findings.front().sentence);
 }
 
 ordered_json Daemon::Status() {
@@ -256,11 +230,16 @@ ordered_json Daemon::Status() {
   ordered_json status;
   status["version"] = kVersion;
   status["pid"] = ::getpid();
+  status["state_directory"] = paths_.roots().state.string();
   status["started_at"] = UtcTime::FromUnix(started_unix_).Stamp();
   status["uptime_s"] = clock_.Steady() - started_;
-  status["ready"] = Ready();
-  status["not_ready_because"] = NotReadyBecause();
-  status["troubles"] = Troubles();
+  const HealthWatch::Judgement health = health_.Judge();
+  status["ready"] = health.verdict.ready;
+  status["not_ready_because"] = health.verdict.why_not;
+  status["verdict"] = health.verdict.words;
+  status["health"] = ToJson(health.findings);
+  ordered_json& troubles = status["troubles"] = ordered_json::array();
+  for (const HealthFinding& finding : health.findings) troubles.push_back(finding.sentence);
   ordered_json& incoming = status["incoming"];
   incoming["directory"] = paths_.roots().input.string();
   incoming["files"] = ingest_.n_incoming();
@@ -292,12 +271,11 @@ ordered_json Daemon::Status() {
   status["comparing_records"] = reconciler_.active();
   status["calibration"] = calibration_.Status();
   status["sky"] = dispatcher_.sky().Status();
-  status["dispatch_allowed"] = disks_.dispatch_allowed;
-  const auto disk = [](const DiskSpace& space) {
-    return ordered_json{{"free_bytes", space.free_bytes}, {"total_bytes", space.total_bytes}};
-  };
-  status["disks"] = {
-      {"scratch", disk(disks_.scratch)}, {"state", disk(disks_.state)}, {"staging", disk(disks_.staging)}};
+  status["dispatch_allowed"] = health_.may_start();
+  for (const auto& [name, disk] : health_.disks().disks) {
+    status["disks"][name] = {
+        {"free_bytes", disk.space.free_bytes}, {"total_bytes", disk.space.total_bytes}, {"limits", disk.rule}};
+  }
   ordered_json directories = ordered_json::object();
   for (const auto& [name, size] : sizes_.Latest()) {
     directories[name] = size.measured
@@ -325,6 +303,16 @@ void Daemon::UpdateGauges() {
   metrics_.SetWorkers(dispatcher_.n_running(), static_cast<std::size_t>(options_.settings.executor.jobs), memory);
   metrics_.SetIncoming(ingest_.n_incoming(), ingest_.n_pending(), ingest_.n_retrying());
   metrics_.SetPolling(ingest_.polling());
+  metrics_.SetDispatchAllowed(health_.may_start());
+  const HealthWatch::Judgement health = health_.Judge();
+  std::map<std::string_view, int> levels;
+  for (const HealthCode code : AllHealthCodes()) levels[ToString(code)] = 0;
+  for (const HealthFinding& finding : health.findings) {
+    int& level = levels[ToString(finding.code)];
+    level = std::max(level, finding.severity == HealthSeverity::kRed ? 2 : 1);
+  }
+  for (const auto& [code, level] : levels) metrics_.SetHealth(code, level);
+  metrics_.SetReady(health.verdict.ready);
   for (const auto& [name, size] : sizes_.Latest()) {
     if (size.measured) metrics_.SetDirectory(name, size.bytes, size.growth_bytes_per_s);
   }
@@ -348,34 +336,46 @@ void Daemon::AddRoutes() {
                  UpdateGauges();
                  return HttpResponse{200, std::string(Metrics::kContentType), metrics_.Serialize()};
                }});
-  router_.Add({"GET", "/healthz", "200 while the service's loop turns.", [](const HttpRequest&) {
-                 return HttpResponse{200, "application/json", "{\"alive\":true}\n"};
+  router_.Add({"GET", "/healthz", "200 while the service's loop turns.", [this](const HttpRequest&) {
+                 const HealthVerdict verdict = health_.Judge().verdict;
+                 const ordered_json body{{"alive", true}, {"ready", verdict.ready}, {"verdict", verdict.words}};
+                 return HttpResponse{200, "application/json", body.dump() + "\n"};
                }});
-  router_.Add(
-      {"GET", "/readyz", "200 when files are noticed and the queue can be written, else 503.",
-       [this](const HttpRequest&) {
-         const bool ready = Ready();
-         return HttpResponse{
-             ready ? 200 : 503, "application/json",
-             ordered_json{{"ready", ready}, {"not_ready_because", NotReadyBecause()}, {"troubles", Troubles()}}.dump() +
-                 "\n"};
-       }});
+  router_.Add({"GET", "/readyz", "200 unless something is red or it has not caught up yet, else 503 with the findings.",
+               [this](const HttpRequest&) {
+                 const auto [verdict, findings] = health_.Judge();
+                 const ordered_json body{{"ready", verdict.ready},
+                                         {"not_ready_because", verdict.why_not},
+                                         {"verdict", verdict.words},
+                                         {"health", ToJson(findings)}};
+                 return HttpResponse{verdict.ready ? 200 : 503, "application/json", Dump(body) + "\n"};
+               }});
   router_.Add({"GET", "/api/v1/status", "Everything on one screen, as JSON.", [this](const HttpRequest&) {
-                 return HttpResponse{200, "application/json", Status().dump() + "\n"};
+                 return HttpResponse{200, "application/json", Dump(Status()) + "\n"};
                }});
   web_.AddRoutes(router_);
 }
 
 void Daemon::AnswerHttp(const HttpRequest& request, HttpServer::Reply reply) {
-  const auto answer = [this, reply = std::move(reply)](HttpResponse response) {
+  auto answer = [this, reply = std::move(reply)](HttpResponse response) {
     metrics_.HttpAnswered(response.status);
     reply(std::move(response));
   };
   if (!router_.IsSlow(request)) return answer(router_.Handle(request));
+  // Pages wait for one thread; what is asked beyond these would only hold places that health and metrics need.
+  constexpr std::size_t kSlowAtOnce = 24;
+  if (n_slow_answers_ >= kSlowAtOnce) {
+    return answer(HttpProblem(503, "too many pages are being made at this moment; try again"));
+  }
+  ++n_slow_answers_;
   web_.view().SetStatus(Status(), clock_.Unix());
-  web_thread_.Post([this, request, answer] {
+  web_thread_.Post([this, request, answer = std::move(answer)]() mutable {
     auto response = std::make_shared<HttpResponse>(router_.Handle(request));
-    boost::asio::post(io_, [answer, response] { answer(std::move(*response)); });
+    // The answer goes along: the connection that it holds must not end on this thread.
+    boost::asio::post(io_, [this, answer = std::move(answer), response] {
+      --n_slow_answers_;
+      answer(std::move(*response));
+    });
   });
 }
 
@@ -385,27 +385,28 @@ void Daemon::Tick() {
     next_alive_ = now + *service_.alive_interval_s();
     service_.Alive();
   }
-  if (now >= next_disk_) {
+  Survive([&] {
+    health_.Tick(stop_by_.has_value());
+    if (now < next_disk_) return;
     next_disk_ = now + options_.settings.disk.check_s;
-    LookAtDisk();
-  }
-  if (now >= next_sweep_) {
+    health_.LookAtDisks();
+  });
+  Survive([&] {
+    if (now < next_sweep_ || !trees_.well()) return;
     next_sweep_ = now + kSweepS;
     Sweep();
-  }
-  try {
+  });
+  Survive([&] {
     if (!stop_by_) ingest_.Tick();
-    dispatcher_.Tick(!stop_by_ && disks_.dispatch_allowed);
+    dispatcher_.Tick(!stop_by_ && health_.may_start());
     if (now >= next_summary_) {
       next_summary_ = now + kSummaryS;
       Summarise();
       service_.Status(StatusLine());
     }
-    if (!stop_by_) Reconcile();
-  } catch (const Error& error) {
-    metrics_.DatabaseFailed();
-    LogNowAndThen(LogLevel::kError, error.what());
-  }
+    if (!stop_by_ && trees_.well()) Reconcile();
+    health_.WentWell();
+  });
   const bool stepped = clock_.StepBack() > 1;
   if (stepped != clock_trouble_) {
     Log(LogLevel::kWarning, "",
@@ -437,7 +438,7 @@ void Daemon::Summarise() {
     if (rows.empty()) return std::nullopt;
     return std::move(rows.front());
   };
-  newest_dead_ = first({state::GroupState::kDead}, true);
+  health_.LookAtQueue();
   oldest_waiting_ = first({state::GroupState::kReady, state::GroupState::kFailed}, false);
 }
 
@@ -460,7 +461,7 @@ void Daemon::Reconcile() {
   if (now < next_reconcile_step_) return;
   try {
     reconciler_.Step(kReconcileStepS, clock_.Unix());
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     next_reconcile_step_ = now + kReconcilePauseS;
     LogNowAndThen(LogLevel::kWarning, fmt::format("records and products cannot be compared now: {}", error.what()));
   }
@@ -471,7 +472,7 @@ void Daemon::TickSoon() {
   if (std::exchange(tick_posted_, true)) return;
   boost::asio::post(io_, [this] {
     tick_posted_ = false;
-    Tick();
+    Survive([&] { Tick(); });
   });
 }
 
@@ -479,8 +480,8 @@ void Daemon::AwaitTick() {
   timer_.expires_after(kTick);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    Tick();
     AwaitTick();
+    Survive([&] { Tick(); });
   });
 }
 
@@ -491,6 +492,7 @@ void Daemon::Reload() {
     settings.paths = options_.settings.paths;  // these need a restart
     settings.http = options_.settings.http;
     CheckRules(settings);
+    health_.Apply(settings);
     options_.settings = settings;
     SetUpLog(ParseLogLevel(settings.daemon.log_level), ParseLogFormat(settings.daemon.log_format));
     ingest_.Apply(settings);
@@ -498,7 +500,7 @@ void Daemon::Reload() {
     calibration_.Apply(settings);
     next_disk_ = 0;
     Log(LogLevel::kInfo, "", "settings reloaded (paths and http need a restart)");
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     Log(LogLevel::kError, "", fmt::format("the old settings stay: {}", error.what()));
   }
   service_.Ready(StatusLine());
@@ -520,12 +522,14 @@ void Daemon::Stop(const char* why) {
 void Daemon::AwaitSignals() {
   signals_.async_wait([this](const boost::system::error_code& error, int signal) {
     if (error) return;
-    if (signal == SIGHUP) {
-      Reload();
-    } else {
-      Stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
-    }
     AwaitSignals();
+    Survive([&] {
+      if (signal == SIGHUP) {
+        Reload();
+      } else {
+        Stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      }
+    });
   });
 }
 
@@ -537,9 +541,9 @@ void Daemon::Run() {
     Log(LogLevel::kWarning, "", convert::kNoEarthOrientation);
   }
   dispatcher_.Recover();
-  Sweep();
+  health_.LookAtDisks();
+  Survive([&] { Sweep(); });
   next_sweep_ = clock_.Steady() + kSweepS;
-  LookAtDisk();
   ingest_.Start();
   Summarise();
   writes_.SetHurry([this] { TickSoon(); });
@@ -547,17 +551,30 @@ void Daemon::Run() {
   if (options_.settings.http.enabled) {
     HttpServerOptions http;
     http.listen = options_.settings.http.listen;
+    http.allowed_hosts = AllowedHosts(options_.settings.http);
     http_ = std::make_unique<HttpServer>(io_, http, [this](const HttpRequest& request, HttpServer::Reply reply) {
       AnswerHttp(request, std::move(reply));
     });
     const std::string host = http.listen.substr(0, http.listen.rfind(':'));
-    lock_.Publish({::getpid(), fmt::format("{}:{}", host, http_->port())});
+    if (ListensOpenly(http.listen)) {
+      Log(LogLevel::kWarning, "",
+          fmt::format("HTTP LISTENS ON EVERY ADDRESS OF THIS MACHINE ({}), without authentication; set http.listen to "
+                      "127.0.0.1:9110 unless the whole network may read it",
+                      http.listen));
+    }
+    lock_.Publish({::getpid(), fmt::format("{}:{}", host, http_->port()), ""});
     Log(LogLevel::kInfo, "", fmt::format("metrics and status on http://{}:{}", host, http_->port()));
   }
   AwaitSignals();
   AwaitTick();
   service_.Ready(StatusLine());
-  io_.run();
+  // An exception ends a handler, not the service.
+  for (bool ended = false; !ended;) {
+    Survive([&] {
+      io_.run();
+      ended = true;
+    });
+  }
   Log(LogLevel::kInfo, "", "stopped");
 }
 
@@ -565,7 +582,8 @@ void Daemon::Run() {
 
 void RunDaemon(const DaemonOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
-  ValidatePaths(options.settings);
+  CheckDirectories(options.settings);
+  OsOr(options.os).CreateDirectories(Roots(options.settings).state);  // for the lock; the rest when the trees are known
   Daemon daemon(options);
   daemon.Run();
 }

@@ -167,6 +167,7 @@ Job Dispatcher::MakeJob(const GroupRow& row) {
   job.take_existing = !job.replace_existing;
   job.image_prefix = context_.paths.ImagePrefix(row.id);
   job.qa_prefix = context_.paths.QaPicture(row.id).replace_extension().replace_extension();
+  job.trees = context_.trees;
   job.settings = settings_;
   job.settings.image.beam_file = FindBeamFile(settings_.image.beam_file, settings_);
   return job;
@@ -177,7 +178,7 @@ void Dispatcher::StartJob(const GroupRow& row) {
   context_.os.RemoveAll(folder);
   context_.os.CreateDirectories(folder);
   Job job = MakeJob(row);
-  const bool flagged = WasFlagged(context_.store, row.id) && fs::exists(job.measurement_set);
+  const bool flagged = WasFlagged(context_.store, row.id) && Exists(job.measurement_set);
   const int fewest = FewestSubbands(row, settings_.ingest);
   if (!flagged && static_cast<int>(job.inputs.size()) < fewest) {
     throw Error(ErrorKind::kIncomplete, "daemon", row.id,
@@ -232,6 +233,13 @@ void Dispatcher::StartNext() {
                             : fmt::format("the worker cannot be started: {}", error.what());
       RecordFailure(*row, outcome, {});
       return;
+    } catch (const std::exception& error) {
+      JobOutcome outcome;
+      outcome.group = row->id;
+      outcome.kind = ErrorKind::kIo;
+      outcome.message = fmt::format("the worker cannot be started: {}", error.what());
+      RecordFailure(*row, outcome, {});
+      return;
     }
   }
 }
@@ -260,6 +268,13 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   active_.erase(at);
   Metrics& metrics = context_.metrics;
   metrics.JobTook(outcome.wall_s, outcome.user_s + outcome.system_s, outcome.peak_memory_bytes);
+  const double now = context_.clock.Unix();
+  if (outcome.ok) last_success_at_ = now;
+  const bool died = !outcome.ok && outcome.kind != ErrorKind::kCancelled &&
+                    (outcome.signal != 0 || outcome.kind == ErrorKind::kCrash || outcome.kind == ErrorKind::kTimeout);
+  constexpr double kRememberedS = 3600;
+  while (!deaths_.empty() && deaths_.front().at < now - kRememberedS) deaths_.pop_front();
+  if (died && !active.lost) deaths_.push_back({now, fmt::format("{}: {}", outcome.group, outcome.message)});
   const std::string stage = outcome.last_stage.empty() ? "start" : outcome.last_stage;
   metrics.JobFinished(stage, outcome.ok ? std::string_view("ok") : ToString(outcome.kind));
   if (outcome.report) {
@@ -289,7 +304,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
 // Rows of products.sqlite3. A job whose files are gone or damaged has no record; its group is done all the same.
 void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const JobOutcome& outcome) {
   const fs::path file = JobFile(context_.paths.Jobs(row.id));
-  if (!fs::exists(file)) return;
+  if (!Exists(file)) return;
   try {
     const Job job = ParseJob(ReadJsonFile(file), file.string());
     JobRecord record;
@@ -503,7 +518,7 @@ void Dispatcher::Recover() {
     executor_->EndStray(row.executor_id);
     const fs::path path = ReportFile(context_.paths.Jobs(row.id));
     try {
-      if (!fs::exists(path)) continue;
+      if (!Exists(path)) continue;
       const JobReport report = ParseJobReport(ReadJsonFile(path), path.string());
       if (!report.ok || report.attempt != row.attempts) continue;
       Log(LogLevel::kInfo, row.id, "its worker had finished before the daemon could record it");

@@ -1,6 +1,7 @@
 // The second half of the daemon: takes ready groups from the database, has them worked on, records what became of them.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -27,7 +28,8 @@ struct DispatchContext {
   Os& os;
   ProductPaths paths;
   CalibrationScheduler& calibration;
-  std::string owner;  // of leases: "contimg-stream <host> <pid>"
+  std::string owner;         // of leases: "contimg-stream <host> <pid>"
+  ExpectedTrees trees = {};  // of the jobs
 };
 
 class Dispatcher {
@@ -50,6 +52,15 @@ class Dispatcher {
   std::size_t n_running() const { return executor_->n_running(); }
   std::vector<RunningJob> Running() const { return executor_->Running(); }
   const SkyWatch& sky() const { return sky_; }
+
+  // Workers that died of a signal or at a limit, of the last hour; oldest first.
+  struct Death {
+    double at = 0;  // unix_s
+    std::string what;
+  };
+  const std::deque<Death>& deaths() const { return deaths_; }
+  // When a job last ended well; unix_s, 0: not since the start.
+  double last_success_at() const { return last_success_at_; }
 
  private:
   struct Active {
@@ -80,6 +91,8 @@ class Dispatcher {
   double next_look_ = 0, next_heartbeat_ = 0, next_reclaim_ = 0, next_start_ = 0;
   std::uint64_t seen_commits_ = 0;
   bool stopping_ = false;
+  std::deque<Death> deaths_;
+  double last_success_at_ = 0;
   std::mt19937_64 random_{std::random_device{}()};
 };
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "config/text.h"
 #include "config/time.h"
 #include "ops/base/shell_word.h"
 #include "ops/web/words.h"
@@ -17,9 +18,9 @@ using nlohmann::ordered_json;
 
 // From so many on, one accident has become a pattern.
 constexpr std::int64_t kRepeats = 3;
-constexpr double kSlowS = 1800;             // a group waits for a worker
-constexpr double kExpiresSoonS = 3 * 3600;  // the last table of a kind
-constexpr double kBusyLongS = 60;           // the queue cannot be written
+constexpr double kSlowS = 1800;         // a group waits for a worker
+constexpr double kExpiresSoonS = 3600;  // the last table of a kind
+constexpr double kBusyLongS = 10;       // the queue cannot be written
 
 struct CodeWord {
   HealthCode code;
@@ -55,8 +56,6 @@ constexpr std::array<CodeWord, 28> kCodes{{
     {HealthCode::kLoopFailing, "loop_failing"},
     {HealthCode::kListeningOpenly, "listening_openly"},
 }};
-
-std::string Counted(std::int64_t n, const char* what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
 
 std::string Span(double s) {
   if (s < 120) return fmt::format("{:.0f} s", s);

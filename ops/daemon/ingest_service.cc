@@ -421,7 +421,13 @@ void IngestService::CarryOut(const Decision& decision) {
     if (to == GroupState::kReady) details.next_attempt_at = now;
     writes.Add(
         fmt::format("{}: {}", id, ToString(to)),
-        [id, to, details, now](state::GroupStore& store) { store.Transition(id, to, details, now); }, std::move(after));
+        [id, to, details, now](state::GroupStore& store) {
+          // What the operator said a moment ago, and is not known here yet, goes first.
+          const auto row_now = store.Find(id);
+          if (row_now && (row_now->state == GroupState::kHeld || row_now->state == GroupState::kCancelled)) return;
+          store.Transition(id, to, details, now);
+        },
+        std::move(after));
   };
 
   switch (decision.kind) {
@@ -592,19 +598,6 @@ void IngestService::Tick() {
     if (!(mark == followed_)) FollowOperator();
     followed_ = mark;
   }
-}
-
-std::vector<std::string> IngestService::Troubles() const {
-  std::vector<std::string> troubles;
-  if (!directory_present_) {
-    troubles.push_back(fmt::format("{}: the incoming directory cannot be read", watcher_.directory().string()));
-  }
-  if (intake_.n_retrying() > 0) {
-    troubles.push_back(fmt::format("{} cannot be read yet and will be tried again ({})",
-                                   Counted(static_cast<std::int64_t>(intake_.n_retrying()), "file"),
-                                   intake_.AnyRetrying()));
-  }
-  return troubles;
 }
 
 }  // namespace contimg::ops

@@ -51,15 +51,14 @@ class IngestService {
 
   // True once every file that was there at the start has been looked into; only then deadlines are enforced.
   bool caught_up() const { return caught_up_; }
-  bool directory_present() const { return directory_present_; }
+  bool directory_present() const { return directory_present_ && !watcher_.missing(); }
   bool polling() const { return watcher_.polling(); }
   std::size_t n_collecting() const { return assembler_.n_collecting(); }
   std::size_t n_pending() const { return intake_.n_pending() + results_.size(); }
   std::size_t n_retrying() const { return intake_.n_retrying(); }
+  std::string AnyRetrying() const { return intake_.AnyRetrying(); }
   std::size_t n_incoming() const { return n_listed_; }
   std::optional<double> last_file_unix() const { return last_file_unix_; }
-  // What an operator should know now, one sentence each.
-  std::vector<std::string> Troubles() const;
 
  private:
   void TakeWatchReport(const ingest::WatchReport& report);

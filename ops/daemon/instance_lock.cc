@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include "config/error.h"
@@ -47,7 +48,7 @@ InstanceLock::InstanceLock(const std::filesystem::path& state_directory) {
     }
     throw SystemError("daemon", path.string(), "cannot lock", error_number);
   }
-  Publish({::getpid(), ""});
+  Publish({::getpid(), "", ""});
 }
 
 InstanceLock::~InstanceLock() {
@@ -65,7 +66,10 @@ void InstanceLock::Publish(const InstanceInfo& info) {
 InstanceInfo FindInstance(const std::filesystem::path& state_directory) {
   const auto path = LockFile(state_directory);
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
+  if (fd < 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return {};
+    return {0, "", fmt::format("{} ({})", std::strerror(errno), path.string())};
+  }
   struct flock lock = WholeFile();
   const bool held = ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
   ::close(fd);

@@ -9,7 +9,8 @@ namespace contimg::ops {
 // What a running daemon tells others through its lock file.
 struct InstanceInfo {
   int pid = 0;
-  std::string listen;  // address:port of its HTTP server; empty until it listens
+  std::string listen;           // address:port of its HTTP server; empty until it listens
+  std::string unknown_because;  // why it cannot be told whether one runs; empty: it can
 };
 
 // An exclusive lock on <state>/contimg-stream.lock that the kernel drops with the process.
@@ -26,7 +27,7 @@ class InstanceLock {
   int fd_ = -1;
 };
 
-// The daemon that holds the lock now; pid 0 when none does.
+// The daemon that holds the lock now; pid 0 when none does, or when the lock file cannot be looked at.
 InstanceInfo FindInstance(const std::filesystem::path& state_directory);
 
 }  // namespace contimg::ops

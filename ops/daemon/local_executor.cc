@@ -167,8 +167,8 @@ JobOutcome LocalExecutor::MakeOutcome(const RunningProcess& job) const {
   outcome.last_output = TailOf(OutputFile(job.request.folder), 4096);
   try {
     const auto path = ReportFile(job.request.folder);
-    if (std::filesystem::exists(path)) outcome.report = ParseJobReport(ReadJsonFile(path), path.string());
-  } catch (const Error& error) {
+    if (Exists(path)) outcome.report = ParseJobReport(ReadJsonFile(path), path.string());
+  } catch (const std::exception& error) {
     outcome.last_output += fmt::format("\n{}", error.what());
   }
 

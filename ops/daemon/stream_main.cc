@@ -9,6 +9,7 @@
 #include "config/time.h"
 #include "ops/daemon/daemon.h"
 #include "ops/daemon/log.h"
+#include "ops/daemon/tree_guard.h"
 #include "ops/settings_check.h"
 #include "ops/standard_output.h"
 #include "ops/version.h"
@@ -30,7 +31,7 @@ void DescribeStream(CLI::App& app, StreamArgs& args) {
   app.add_option("--set", args.overrides, "override a setting: section.key=value (repeatable)");
   app.add_option("--log-level", args.log_level, "debug, info, warn or error");
   app.add_option("--log-format", args.log_format, "text or json");
-  app.add_flag("--check", args.check_only, "check settings and directories, then end");
+  app.add_flag("--check", args.check_only, "check settings and directories, then end; nothing on disk is changed");
 }
 
 int RunStream(int argc, char** argv) {
@@ -65,7 +66,7 @@ int RunStream(int argc, char** argv) {
                   "expected the contimg program beside contimg-stream and found none");
     }
     if (args.check_only) {
-      ValidatePaths(options.settings);
+      CheckDirectories(options.settings);
       RequireWorkable(CheckSettings(loaded, UtcTime::Now()), LogFinding);
       return 0;
     }

@@ -42,6 +42,7 @@ bool WriteQueue::Flush() {
       metrics_.DatabaseFailed();
       if (trouble_.empty()) Log(LogLevel::kWarning, "", fmt::format("the queue cannot be written: {}", error.what()));
       trouble_ = error.what();
+      trouble_kind_ = error.kind();
       return false;
     }
     ++n_committed_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "config/error.h"
 #include "ops/metrics/metrics.h"
 #include "state/group_store.h"
 
@@ -34,6 +35,7 @@ class WriteQueue {
   std::uint64_t n_committed() const { return n_committed_; }
   // Sentence about why the last Flush failed; empty when it did not.
   const std::string& trouble() const { return trouble_; }
+  ErrorKind trouble_kind() const { return trouble_kind_; }
 
  private:
   struct Pending {
@@ -46,6 +48,7 @@ class WriteQueue {
   std::deque<Pending> writes_;
   std::function<void()> on_hurry_;
   std::string trouble_;
+  ErrorKind trouble_kind_ = ErrorKind::kBusy;
   std::uint64_t n_committed_ = 0;
 };
 

@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <cctype>
 #include <chrono>
 #include <cstdlib>
+#include <iterator>
+#include <list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -26,9 +30,7 @@ using tcp = boost::asio::ip::tcp;
 tcp::endpoint ParseListen(const std::string& listen) {
   const std::size_t colon = listen.rfind(':');
   boost::system::error_code error;
-  std::string host = colon == std::string::npos ? "" : listen.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  const auto address = boost::asio::ip::make_address(host, error);
+  const auto address = boost::asio::ip::make_address(colon == std::string::npos ? "" : ListenAddress(listen), error);
   char* end = nullptr;
   const std::string port_text = colon == std::string::npos ? "" : listen.substr(colon + 1);
   const long port = std::strtol(port_text.c_str(), &end, 10);
@@ -136,46 +138,120 @@ HttpResponse HttpRouter::Handle(const HttpRequest& request) const {
   return refused;
 }
 
+std::string ListenAddress(const std::string& listen) {
+  std::string host = listen.substr(0, listen.rfind(':'));
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  return host;
+}
+
+bool ListensOpenly(const std::string& listen) {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(ListenAddress(listen), error);
+  return !error && address.is_unspecified();
+}
+
+bool IsAllowedHost(const std::string& host, const std::vector<std::string>& names) {
+  std::string name = host;
+  if (!name.empty() && name.front() == '[') {  // [::1]:9110
+    const std::size_t end = name.find(']');
+    if (end == std::string::npos) return false;
+    name = name.substr(1, end - 1);
+  } else if (const std::size_t colon = name.find(':'); colon != std::string::npos) {
+    name.erase(colon);
+  }
+  if (!name.empty() && name.back() == '.') name.pop_back();
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (name.empty()) return false;
+  boost::system::error_code error;
+  boost::asio::ip::make_address(name, error);
+  if (!error) return true;
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& allowed) { return allowed == "*" || allowed == name; });
+}
+
 struct HttpServer::Shared {
   HttpServerOptions options;
   Handler handler;
-  std::size_t n_connections = 0;
+  std::list<Connection*> connections;  // oldest first
 };
 
-// One client; keeps itself alive until the last answer.
+// One client; keeps itself alive until the last answer. Lives and dies on the io context's thread.
 class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
  public:
+  enum class Doing { kReading, kAnswering, kWriting, kClosed };
+
   Connection(tcp::socket socket, std::shared_ptr<Shared> shared)
       : stream_(std::move(socket)), shared_(std::move(shared)) {
-    ++shared_->n_connections;
+    shared_->connections.push_back(this);
+    here_ = std::prev(shared_->connections.end());
   }
-  ~Connection() { --shared_->n_connections; }
+  ~Connection() { shared_->connections.erase(here_); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   void Read() {
     parser_.emplace();
     parser_->body_limit(shared_->options.max_request_bytes);
     parser_->header_limit(static_cast<std::uint32_t>(shared_->options.max_request_bytes));
-    StartTimer();
+    Begin(Doing::kReading, shared_->options.request_timeout_s);
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this()](const beast::error_code& error, std::size_t) {
                        if (error) return self->Close();
                        self->Answer();
                      });
   }
+  Doing doing() const { return doing_; }
+  std::chrono::steady_clock::time_point since() const { return since_; }
+  void Close() {
+    doing_ = Doing::kClosed;
+    beast::error_code ignored;
+    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
+    stream_.close();
+  }
 
  private:
-  void StartTimer() {
-    stream_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-        std::chrono::duration<double>(shared_->options.timeout_s)));
+  // What a handler holds until it answers: whoever drops it, wherever, the connection ends on its own thread.
+  struct Ticket {
+    explicit Ticket(std::shared_ptr<Connection> of) : connection(std::move(of)) {}
+    ~Ticket() {
+      auto executor = connection->stream_.get_executor();
+      boost::asio::post(executor, [last = std::move(connection), dropped = !answered] {
+        if (dropped) last->Close();
+      });
+    }
+    Ticket(const Ticket&) = delete;
+    Ticket& operator=(const Ticket&) = delete;
+    std::shared_ptr<Connection> connection;
+    bool answered = false;
+  };
+
+  // The deadline is that of the whole step: a byte now and then does not put it off.
+  void Begin(Doing what, double limit_s) {
+    doing_ = what;
+    since_ = std::chrono::steady_clock::now();
+    stream_.expires_after(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(limit_s)));
   }
   void Answer() {
+    doing_ = Doing::kAnswering;
+    stream_.expires_never();  // the answer takes as long as it takes
     const auto& request = parser_->get();
     HttpRequest asked = ParseTarget(std::string(request.method_string()), std::string(request.target()));
     asked.if_none_match = std::string(request[http::field::if_none_match]);
-    stream_.expires_never();  // the answer takes as long as it takes
-    shared_->handler(asked, [self = shared_from_this()](HttpResponse made) { self->Send(std::move(made)); });
+    asked.host = std::string(request[http::field::host]);
+    const bool without = request.version() < 11 && asked.host.empty();  // HTTP/1.0 knows no Host
+    if (!without && !IsAllowedHost(asked.host, shared_->options.allowed_hosts)) {
+      return Send(HttpProblem(
+          421, fmt::format("this server does not answer as '{}': ask by address, or add the name to http.allowed_hosts",
+                           asked.host)));
+    }
+    shared_->handler(asked, [ticket = std::make_shared<Ticket>(shared_from_this())](HttpResponse made) {
+      if (std::exchange(ticket->answered, true)) return;
+      ticket->connection->Send(std::move(made));
+    });
   }
   void Send(HttpResponse made) {
+    if (doing_ != Doing::kAnswering) return;
     const auto& request = parser_->get();
     response_ = {static_cast<http::status>(made.status), request.version()};
     response_.set(http::field::server, "contimg");
@@ -187,8 +263,10 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
     response_.body() = std::move(made.body);
     held_ = std::move(made.held);
     response_.prepare_payload();
+    constexpr double kSlowestBytesPerS = 1e5;
+    Begin(Doing::kWriting,
+          shared_->options.answer_timeout_s + static_cast<double>(response_.body().size()) / kSlowestBytesPerS);
     if (request.method() == http::verb::head) response_.body().clear();  // the length stays that of the GET
-    StartTimer();
     http::async_write(stream_, response_, [self = shared_from_this()](const beast::error_code& error, std::size_t) {
       const bool goes_on = !error && self->response_.keep_alive();
       self->response_ = {};  // its memory, too
@@ -196,14 +274,12 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
       return goes_on ? self->Read() : self->Close();
     });
   }
-  void Close() {
-    beast::error_code ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
-    stream_.close();
-  }
 
   beast::tcp_stream stream_;
   std::shared_ptr<Shared> shared_;
+  std::list<Connection*>::iterator here_;
+  Doing doing_ = Doing::kReading;
+  std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
@@ -240,12 +316,25 @@ std::uint16_t HttpServer::port() const {
   return acceptor_.local_endpoint(ignored).port();
 }
 
+// A place for one more. False: every connection waits for its answer.
+bool HttpServer::MakeRoom() {
+  if (shared_->connections.size() < shared_->options.max_connections) return true;
+  for (const auto doing : {Connection::Doing::kReading, Connection::Doing::kWriting}) {
+    Connection* longest = nullptr;
+    for (Connection* each : shared_->connections) {
+      if (each->doing() == doing && (longest == nullptr || each->since() < longest->since())) longest = each;
+    }
+    if (longest == nullptr) continue;
+    longest->Close();  // it leaves the list when its operation has heard of it
+    return true;
+  }
+  return false;
+}
+
 void HttpServer::Accept() {
   acceptor_.async_accept([this](const boost::system::error_code& error, tcp::socket socket) {
     if (error == boost::asio::error::operation_aborted) return;
-    if (!error && shared_->n_connections < shared_->options.max_connections) {
-      std::make_shared<Connection>(std::move(socket), shared_)->Read();
-    }
+    if (!error && MakeRoom()) std::make_shared<Connection>(std::move(socket), shared_)->Read();
     if (!error) return Accept();
     // Out of descriptors, most likely: a pause, or the loop would spin.
     auto pause = std::make_shared<boost::asio::steady_timer>(acceptor_.get_executor(), std::chrono::seconds(1));

@@ -22,6 +22,7 @@ struct HttpRequest {
   std::map<std::string, std::string> query;  // decoded
   std::string tail;                          // what a route that ends in "/*" leaves of the path
   std::string if_none_match;                 // header of this name
+  std::string host;                          // header of this name, as it was sent
 };
 
 struct HttpResponse {
@@ -59,14 +60,29 @@ class HttpRouter {
 
 struct HttpServerOptions {
   std::string listen = "127.0.0.1:9110";  // address:port; port 0: any free one
-  std::size_t max_connections = 64;       // more are closed at once
-  double timeout_s = 10;                  // to receive a request and to send an answer; an idle connection ends too
+  // A newcomer beyond these takes the place of the one that has kept silent for longest, else of the one that has been
+  // taking its answer for longest; connections whose answer is being made are left alone.
+  std::size_t max_connections = 64;
+  double request_timeout_s = 5;  // for a whole request, from the connection or the last answer on
+  double answer_timeout_s = 10;  // for taking an answer, and a second more for each 100 kB of it
   std::size_t max_request_bytes = std::size_t{64} * 1024;
+  // Names that the header Host may hold besides addresses (which no foreign page can bind to this server); any other
+  // request gets 421. Lower case, without port; "*": any name.
+  std::vector<std::string> allowed_hosts = {"localhost"};
 };
+
+// True when `host` (a Host header, perhaps with a port) is an address or one of the names. An empty one is not.
+bool IsAllowedHost(const std::string& host, const std::vector<std::string>& names);
+
+// The address part of "address:port", without brackets.
+std::string ListenAddress(const std::string& listen);
+// True for 0.0.0.0 and ::, which are all addresses of the machine.
+bool ListensOpenly(const std::string& listen);
 
 class HttpServer {
  public:
-  // Answers by calling the reply once, at once or later, on the io context's thread.
+  // Answers by calling the reply once, at once or later, on the io context's thread. It may be dropped on any thread;
+  // the connection is closed when that happens without an answer.
   using Reply = std::function<void(HttpResponse)>;
   using Handler = std::function<void(const HttpRequest&, Reply)>;
   // Binds and listens; throws Error{kUsage} for a bad address and Error{kIo} when the port is taken.
@@ -79,6 +95,7 @@ class HttpServer {
   class Connection;
   struct Shared;
   void Accept();
+  bool MakeRoom();
   boost::asio::ip::tcp::acceptor acceptor_;
   std::shared_ptr<Shared> shared_;
 };

@@ -127,6 +127,9 @@ struct Metrics::Families {
           .Add({});
   Gauge& dispatch =
       AddGauge(registry, "contimg_dispatch_allowed", "1: new jobs may start; 0: a disk is too full.").Add({});
+  Family<Gauge>& health =
+      AddGauge(registry, "contimg_health", "What is wrong, by code: 0 well, 1 amber (needs a look), 2 red.");
+  Gauge& ready = AddGauge(registry, "contimg_ready", "1: /readyz is 200; 0: it is 503.").Add({});
   Gauge& polling = AddGauge(registry, "contimg_watcher_polling", "1: files are found by listing only.").Add({});
   Counter& own_cpu = AddCounter(registry, "process_cpu_seconds_total", "Processor time of the daemon itself.").Add({});
   Gauge& own_memory = AddGauge(registry, "process_resident_memory_bytes", "Resident memory of the daemon.").Add({});
@@ -224,6 +227,10 @@ void Metrics::SetDirectory(std::string_view which, std::uint64_t bytes, double g
   families_->directory_growth.Add({{"directory", std::string(which)}}).Set(growth_bytes_per_s);
 }
 void Metrics::SetDispatchAllowed(bool allowed) { families_->dispatch.Set(allowed ? 1 : 0); }
+void Metrics::SetHealth(std::string_view code, int level) {
+  families_->health.Add({{"code", std::string(code)}}).Set(level);
+}
+void Metrics::SetReady(bool ready) { families_->ready.Set(ready ? 1 : 0); }
 void Metrics::SetPolling(bool polling) { families_->polling.Set(polling ? 1 : 0); }
 void Metrics::SetOwnResources(double cpu_seconds, std::uint64_t resident_bytes, std::size_t open_files) {
   const double before = families_->own_cpu.Value();

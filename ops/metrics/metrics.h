@@ -46,6 +46,8 @@ class Metrics {
   void SetDisk(std::string_view which, std::uint64_t free_bytes, std::uint64_t total_bytes);  // scratch, state, staging
   void SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s);
   void SetDispatchAllowed(bool allowed);
+  void SetHealth(std::string_view code, int level);  // 0 well, 1 amber, 2 red
+  void SetReady(bool ready);
   void SetPolling(bool polling);
   void SetOwnResources(double cpu_seconds, std::uint64_t resident_bytes, std::size_t open_files);
   void SetOldestDispatchable(double age_s);

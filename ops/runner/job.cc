@@ -171,6 +171,7 @@ json ToJson(const Job& job) {
           {"tables", TablesJson(job.tables)},
           {"solve", job.solve ? SolveJson(*job.solve) : json()},
           {"sky_model", job.sky_model.string()},
+          {"trees", {{"identity", job.trees.identity}, {"roots", PathsJson(job.trees.roots)}}},
           {"image_prefix", job.image_prefix.string()},
           {"qa_prefix", job.qa_prefix.string()},
           {"settings", SettingsJson(job.settings)}};
@@ -194,6 +195,10 @@ Job ParseJob(const json& value, const std::string& subject) {
     job.tables = ParseTables(value.at("tables"));
     if (!value.at("solve").is_null()) job.solve = ParseSolve(value.at("solve"));
     job.sky_model = value.at("sky_model").get<std::string>();
+    if (const auto trees = value.find("trees"); trees != value.end()) {  // jobs of before have none
+      job.trees.identity = trees->at("identity");
+      job.trees.roots = ParsePaths(trees->at("roots"));
+    }
     job.image_prefix = value.at("image_prefix").get<std::string>();
     job.qa_prefix = value.at("qa_prefix").get<std::string>();
     job.settings = ParseSettings(value.at("settings"), subject);

@@ -13,6 +13,7 @@
 
 #include "config/error.h"
 #include "config/settings.h"
+#include "ops/runner/tree_marker.h"
 
 namespace contimg::ops {
 
@@ -54,6 +55,7 @@ struct Job {
   std::vector<JobTable> tables;     // to apply, at most one of a kind; after a solve: when its result is refused
   std::optional<JobSolve> solve;    // present exactly when "solve" is among the stages
   std::filesystem::path sky_model;  // CSV of the catalogue's sources about the field: models, image quality; or empty
+  ExpectedTrees trees;              // whose markers must be there before anything is made; none: nothing is asked
   std::filesystem::path image_prefix, qa_prefix;  // PREFIX.image.fits…; PREFIX.qa.png, PREFIX.metrics.json
   Settings settings;                              // all but the section "paths"
 };

@@ -113,6 +113,7 @@ JobReport RunJob(const Job& job, const RunContext& context) {
   state.report.instruction_set = InstructionSet();
   const auto run = [&](const std::string& name, const std::function<void(nlohmann::json&)>& work) {
     context.CheckCancelled(name);
+    RequireTrees(job.trees);
     context.reporter->Progress(name, 0);
     const auto start = std::chrono::steady_clock::now();
     const double cpu = Usage().first;
@@ -176,7 +177,8 @@ int RunWorker(const std::filesystem::path& job_file, Os& os) {
   context.threads = job.threads;
   context.reporter = &reporter;
   context.cancelled = &stop_asked;
-  context.os = &os;
+  GuardedOs guarded(os, job.trees);
+  context.os = &guarded;
   const JobReport report = RunJob(job, context);
   WriteFileAtomically(os, report_file, ToJson(report).dump(2) + "\n");
   if (report.ok) return 0;

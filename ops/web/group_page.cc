@@ -205,7 +205,7 @@ void DrawProducts(PipelineView& view, const std::vector<state::ProductRow>& prod
 
 // A job's folder is there until its group is done; afterwards its record serves, by way of a product of it.
 std::string RepeatCommand(PipelineView& view, const GroupRow& row, const state::JobRow& job, bool newest) {
-  if (row.state == GroupState::kRunning) return "";
+  if (row.state == GroupState::kRunning || !IsTimestamp(row.id)) return "";
   std::error_code ignored;
   if (row.state != GroupState::kDone) {
     const auto file = view.paths().Jobs(row.id) / "job.json";

@@ -102,7 +102,7 @@ HttpResponse FileServer::Whole(const HttpRequest& request) const {
       later.headers.emplace_back("Retry-After", "10");
       return later;
     }
-    held = std::shared_ptr<void>(nullptr, [count = images_under_way_](void*) { count->fetch_sub(1); });
+    held = std::shared_ptr<void>(images_under_way_.get(), [count = images_under_way_](void*) { count->fetch_sub(1); });
   }
   std::optional<ServedFile> file = ReadBelow(root_, request.tail);
   if (!file) return HttpProblem(404, fmt::format("there is no file {} that is served", request.tail));

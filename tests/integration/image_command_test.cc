@@ -143,6 +143,23 @@ TEST_F(ImageCommand, UnwritableOutput) {
   EXPECT_EQ(FileText(root_ / "file"), "in the way");
 }
 
+TEST_F(ImageCommand, OptionsHaveTheRangesOfTheirSettings) {
+  const std::string start = "image " + Quoted(Tile().string()) + " --out " + Quoted(prefix().string()) + " ";
+  for (const char* option : {"--gain 5", "--gain nan", "--niter -1", "--size -100", "--size 1e9", "--robust nan",
+                             "--mgain 0", "--mgain 1.5", "--threads -3", "--cell 0", "--cell 1e9", "--minuv -1",
+                             "--auto-mask -2", "--threshold nan", "--bands 0", "--weight heavy"}) {
+    const std::string words = option, value = words.substr(words.find(' ') + 1);
+    SCOPED_TRACE(words);
+    const ToolResult result = Contimg(start + words);
+    ExpectRefused(result, 2, "'" + value + "' (" + words.substr(0, words.find(' ')) + ")");
+    EXPECT_THAT(result.err, HasSubstr("expected "));
+  }
+  ExpectRefused(Contimg(start + "--size 511"), 2, "expected an even number, found 511");
+  ExpectRefused(Contimg(start + "--size 4800 --cell 3600"), 2, "beyond the horizon");
+  ExpectRefused(Contimg(start + "--multiscale 0,8,4"), 2, "image.scales_px");
+  ExpectRefused(Contimg(start + "--minuv 2000 --maxuv 1000"), 2, "image.min_uv_lambda");
+}
+
 TEST_F(ImageCommand, OutputThatExistsIsKept) {
   std::ofstream(prefix().string() + ".psf.fits") << "precious";
   const ToolResult result = Image(Tile());

@@ -65,7 +65,7 @@ class InstallTest(unittest.TestCase):
             self.assertEqual(status, 0, f"{command}\n{output}")
 
     def unit(self):
-        found = [path for path in self.root.rglob("contimg-stream.service")]
+        found = [path for path in self.root.rglob("contimg-stream.service") if path.parent.name == "system"]
         self.assertEqual(len(found), 1, found)
         return found[0]
 

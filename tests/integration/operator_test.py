@@ -47,7 +47,7 @@ class OperatorTest(DaemonUnderTest, unittest.TestCase):
                             (["products", "list", "--from", "2025-13-01"], "--from: expected a time (UTC) like"),
                             (["queue", "list", "--error-kind", "oi"], "--error-kind: oi: is not an error kind"),
                             (["queue", "list", "--state", "ded"], "is no state of a group"),
-                            (["catalog", "cone", "x", "2"], "ra: 'x' is not an angle"),
+                            (["catalog", "cone", "x", "2"], "ra: expected a right ascension"),
                             (["status", "--watch", "--interval", "0"], "--interval: expected 0.2 to 86400 seconds, found 0"),
                             (["config", "show", "--set", "retention.ms_days=3"], "retention.ms_days: is not available yet")):
             done = self.contimg(*words)

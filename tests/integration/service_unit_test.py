@@ -57,7 +57,7 @@ class ServiceUnitTest(unittest.TestCase):
         own = run(BIN / "contimg", "generate", "environment").stdout
         self.assertGreater(stop, float(re.search(r"CONTIMG_DAEMON_STOP_LIMIT_S=(\d+)", own).group(1)))
         for word in ("Type=notify", "User=contimg", "Restart=on-failure", "StateDirectory=contimg",
-                     "RuntimeDirectory=contimg", "ExecReload=/bin/kill -HUP $MAINPID"):
+                     "RequiresMountsFor=/stage /data", "RuntimeDirectory=contimg", "ExecReload=/bin/kill -HUP $MAINPID"):
             self.assertIn(word + "\n", text)
 
     def test_man_pages_are_clean_and_name_their_options(self):

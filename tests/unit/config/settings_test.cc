@@ -122,7 +122,6 @@ TEST(SettingsLoader, DefaultsFollowTheSettingTheyDependOn) {
   EXPECT_EQ(With("disk.critical_used_fraction=80%").values.disk.warn_used_fraction, 0.8);
   EXPECT_EQ(With("disk.staging_warn_used_fraction=98%").values.disk.staging_critical_used_fraction, 0.98);
   EXPECT_EQ(With("disk.staging_critical_used_fraction=50%").values.disk.staging_warn_used_fraction, 0.5);
-  EXPECT_EQ(With("image.max_uv_lambda=900").values.image.min_uv_lambda, 0);
   const LoadedSettings followed = With("ingest.expected_subbands=4");
   EXPECT_EQ(followed.origins[IndexOf("ingest.min_subbands")].kind, SettingOrigin::kDefault);
   EXPECT_EQ(followed.origins[IndexOf("ingest.min_subbands")].source, "default, following another");
@@ -288,19 +287,22 @@ TEST(Settings, DerivesDirectoriesFromTheScratchRoot) {
   EXPECT_TRUE(Roots(Settings()).input.empty());
 }
 
-TEST(ValidatePaths, MakesTheTreeAndExplainsWhatIsWrong) {
+TEST(MakeDirectories, MakesTheTreeAndExplainsWhatIsWrong) {
   const TemporaryFolder dir("settings");
   Settings settings;
-  EXPECT_THROW(ValidatePaths(settings), Error);
+  EXPECT_THROW(CheckPaths(settings), Error);
   settings.paths.scratch_dir = (dir.path() / "scratch").string();
   settings.paths.state_dir = (dir.path() / "state").string();
   settings.paths.staging_dir = (dir.path() / "shm").string();
-  ValidatePaths(settings);
+  CheckPaths(settings);
+  EXPECT_TRUE(fs::is_empty(dir.path()));  // a check changes nothing
+  MakeDirectories(settings);
+  CheckPaths(settings);
   EXPECT_TRUE(fs::is_directory(dir.path() / "scratch/ms/science"));
   EXPECT_TRUE(fs::is_directory(dir.path() / "shm"));
   settings.paths.staging_dir = "relative";
   try {
-    ValidatePaths(settings);
+    CheckPaths(settings);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
@@ -308,7 +310,7 @@ TEST(ValidatePaths, MakesTheTreeAndExplainsWhatIsWrong) {
   }
   settings.paths.staging_dir = Write(dir, "file", "x").string();
   try {
-    ValidatePaths(settings);
+    CheckPaths(settings);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kIo);

@@ -164,11 +164,82 @@ TEST_F(ImageStageTest, DirtyOnlyAndPsfOnlyMakeTheirProducts) {
   const ImageReport dirty = RunImage(block, request_, context_);
   EXPECT_EQ(dirty.products.size(), 6U);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "tile.image.fits"));
+  EXPECT_FALSE(dirty.quality.clean_stop);
   request_.products = ImageProducts::kPsfOnly;
   request_.prefix = folder_ / "psf";
   EXPECT_EQ(RunImage(block, request_, context_).products.size(), 2U);
   const FitsImage psf = ReadFitsImage(folder_ / "psf.psf.fits");
   EXPECT_NEAR(psf.view()(200, 200), 1, 1e-4);
+}
+
+TEST_F(ImageStageTest, EveryImagePerBeamNamesItsBeam) {
+  VisibilityBlock block = Tile(0.1);
+  request_.settings.format = "both";
+  request_.settings.spectral_channels = 2;
+  const ImageReport report = RunImage(block, request_, context_);
+  std::size_t per_beam = 0;
+  for (const std::filesystem::path& path : report.products) {
+    FitsHeader header;
+    if (path.extension() == ".fits") {
+      header = ReadFitsImage(path).header;
+    } else if (std::filesystem::is_directory(path)) {
+      header = ReadCasacoreImage(path).header;
+    } else {
+      continue;
+    }
+    EXPECT_EQ(header.telescope, "TEST") << path;
+    EXPECT_GT(header.frequency_hz, 1e9) << path;
+    EXPECT_GT(header.start_mjd_s, 1e9) << path;
+    if (header.unit != "Jy/beam") continue;
+    ++per_beam;
+    ASSERT_TRUE(header.beam) << path;
+    EXPECT_NEAR(header.beam->major_rad, report.beam.major_rad, 1e-6 * report.beam.major_rad) << path;
+  }
+  EXPECT_EQ(per_beam, 2 * 7U);  // dirty, psf, residual, image, image.pbcor, two bands
+}
+
+TEST_F(ImageStageTest, NothingThatIsNotFiniteIsPublished) {
+  VisibilityBlock block = Tile(0.1);
+  block.vis_view()(1, 40, 3, 0) = Visibility(3e38F, 3e38F);  // the sum over it overflows
+  block.vis_view()(1, 40, 4, 0) = Visibility(3e38F, 3e38F);
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
+  EXPECT_NE(message_.find("not finite"), std::string::npos) << message_;
+  EXPECT_EQ(Files(), 0U);
+  VisibilityBlock good = Tile(0.1);
+  request_.settings.gain = 5;  // no command line takes it
+  try {
+    const ImageReport report = RunImage(good, request_, context_);
+    for (float value : ReadFitsImage(folder_ / "tile.image.fits").pixels) ASSERT_TRUE(std::isfinite(value));
+    EXPECT_GE(report.quality.grade, "C");
+  } catch (const Error& error) {
+    EXPECT_EQ(Files(), 0U) << error.what();
+  }
+}
+
+TEST_F(ImageStageTest, PureNoiseIsNoFault) {
+  VisibilityBlock block = Tile(0.3, {});
+  const ImageReport report = RunImage(block, request_, context_);
+  EXPECT_LE(report.quality.grade, "B") << (report.quality.reasons.empty() ? "" : report.quality.reasons[0]);
+}
+
+TEST_F(ImageStageTest, OneSourceThatOutshinesAllIsNoFault) {
+  VisibilityBlock block = Tile(0.1, {{0, 0, 20.0}, {-0.005, 0.003, 0.05}});
+  const ImageReport report = RunImage(block, request_, context_);
+  EXPECT_LE(report.quality.grade, "B") << (report.quality.reasons.empty() ? "" : report.quality.reasons[0]);
+}
+
+TEST_F(ImageStageTest, AutocorrelationsAloneAreRefused) {
+  VisibilityBlock block = Tile(0.1);
+  for (std::size_t t = 0; t < block.n_times(); ++t) {
+    for (std::size_t b = 0; b < block.n_baselines(); ++b) {
+      if (block.baselines[b].is_auto()) continue;
+      for (std::size_t k = 0; k < block.n_channels(); ++k) {
+        for (std::size_t p = 0; p < 2; ++p) block.flag_view()(t, b, k, p) = 1;
+      }
+    }
+  }
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
+  EXPECT_EQ(Files(), 0U);
 }
 
 TEST_F(ImageStageTest, PredictLeavesTheModelInTheBlock) {
@@ -208,7 +279,7 @@ TEST_F(ImageStageTest, IgnoresSamplesWithNaNWeights) {
 TEST_F(ImageStageTest, RefusesAFieldBeyondTheHorizonAndOddSizes) {
   VisibilityBlock block = Tile(0.02);
   request_.settings.cell_arcsec = 3600;
-  EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kUsage);
   request_.settings.cell_arcsec = 10;
   request_.settings.size = 321;
   EXPECT_EQ(KindOfFailure(block), ErrorKind::kUsage);
@@ -230,7 +301,7 @@ TEST_F(ImageStageTest, RefusesThePixelsOfAnotherArray) {
   // Only what is used counts.
   request_.settings.max_uv_lambda = 3000;
   EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
-  EXPECT_NE(message_.find("inside the uv range"), std::string::npos) << message_;
+  EXPECT_NE(message_.find("(to 3000 wavelengths) leave 0 of"), std::string::npos) << message_;
   EXPECT_EQ(Files(), 0U);
 }
 

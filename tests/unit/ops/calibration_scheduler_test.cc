@@ -104,6 +104,12 @@ class CalibrationSchedulerTest : public ::testing::Test {
     scheduler_->Observed(id, seen);
     return Take(id);
   }
+  std::vector<HealthFinding> Health() {
+    HealthFacts facts;
+    facts.now = now_;
+    facts.calibration = scheduler_->Facts();
+    return JudgeHealth(facts);
+  }
   state::GroupRow Take(const std::string& id) { return groups_->Acquire(id, "test", 100, now_).value(); }
 
   Job Plan(const state::GroupRow& row, bool flagged = false) {
@@ -234,9 +240,10 @@ TEST_F(CalibrationSchedulerTest, ADamagedTableIsNotUsedAndServesAgainWhenItsFile
   EXPECT_EQ(damaged.solve->kinds.size(), 3u);
   for (const JobTable& table : damaged.solve->previous) EXPECT_NE(table.path, bandpass);
   scheduler_->Tick(*groups_, now_ + 100, [](const auto&) {});
-  const auto troubles = scheduler_->Troubles();
-  EXPECT_TRUE(std::any_of(troubles.begin(), troubles.end(), [](const std::string& each) {
-    return each.find("its files have changed since it was registered") != std::string::npos;
+  const auto findings = Health();
+  EXPECT_TRUE(std::any_of(findings.begin(), findings.end(), [](const HealthFinding& each) {
+    return each.code == HealthCode::kCalibrationDamaged &&
+           each.sentence.find("its files have changed since it was registered") != std::string::npos;
   }));
   EXPECT_NE(metrics_.Serialize().find("contimg_calibration_tables_damaged 1"), std::string::npos);
   // `cal why` says so, too.
@@ -288,7 +295,7 @@ TEST_F(CalibrationSchedulerTest, WhatFailsTheGateIsRecordedAndNeverUsed) {
   EXPECT_EQ(store.SolvesOf(first.id).at(0).outcome, "failed");
   // K and BP passed: the gains alone are solved, on this very group; when they fail as well it waits for others.
   auto released = Released();
-  EXPECT_FALSE(scheduler_->Troubles().empty());  // as of the tick
+  EXPECT_FALSE(Health().empty());  // as of the tick
   ASSERT_EQ(released.count(first.id), 1u);
   EXPECT_EQ(released[first.id].to, GroupState::kReady);
   const auto again = Take(first.id);
@@ -322,7 +329,7 @@ TEST_F(CalibrationSchedulerTest, ASolveWithoutAnySolutionHasNoTable) {
 TEST_F(CalibrationSchedulerTest, WaitingGroupsGoOnWhenTablesServeTheirTime) {
   const auto before = Waiting(-3), much_earlier = Waiting(-8), elsewhere = Waiting(-2, 54);
   EXPECT_TRUE(Released().empty());
-  EXPECT_NE(scheduler_->Troubles().size(), 0u);
+  EXPECT_FALSE(Health().empty());
   const auto first = Group(0);
   const Job job = Plan(first);
   EXPECT_TRUE(Released().empty());  // the solve is under way
@@ -449,7 +456,7 @@ TEST_F(CalibrationSchedulerTest, ShowsWhatIsMissing) {
   ASSERT_NE(after.find(expiry), std::string::npos) << after;
   EXPECT_NEAR(std::stod(after.substr(after.find(expiry) + expiry.size())), 86400, 180);
   EXPECT_NE(after.find("contimg_calibration_solves_total{interval=\"24h\",outcome=\"passed\"} 1"), std::string::npos);
-  EXPECT_TRUE(scheduler_->Troubles().empty());
+  EXPECT_TRUE(Health().empty());
 }
 
 }  // namespace

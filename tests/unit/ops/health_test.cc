@@ -151,7 +151,7 @@ const std::vector<Case>& Cases() {
        [](HealthFacts& f) {
          f.database_trouble = "is locked";
          f.database_trouble_kind = ErrorKind::kBusy;
-         f.database_trouble_since = kNow - 10;
+         f.database_trouble_since = kNow - 5;
          f.n_writes_waiting = 2;
        }},
       {HealthCode::kDatabaseBusy, kRed, "is locked", "",

@@ -70,7 +70,7 @@ TEST(ShellWord, QuotesWhatAShellWouldReadDifferently) {
 }
 
 TEST(Figures, NameAndUnitComeFromTheNamesEnd) {
-  EXPECT_EQ(DescribeFigure("thermal_rms_jy", 4e-4).name, "thermal rms");
+  EXPECT_EQ(DescribeFigure("thermal_rms_jy", 4e-4).name, "thermal noise expected");
   EXPECT_EQ(DescribeFigure("thermal_rms_jy", 4e-4).value, "400 µJy");
   EXPECT_EQ(DescribeFigure("flagged_fraction", 0.125).value, "12.5 %");
   EXPECT_EQ(DescribeFigure("iterations", 1234).value, "1234");

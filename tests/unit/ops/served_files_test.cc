@@ -90,12 +90,12 @@ TEST_F(ServedFiles, NothingLeadsOutOfTheTree) {
 }
 
 TEST_F(ServedFiles, OnlyRegularFilesOfTheRightKindAndSize) {
-  Write(root_ / "a.fits", "x");
+  Write(root_ / "a.dat", "x");
   fs::create_directories(root_ / "dir.png");
   ASSERT_EQ(::mkfifo((root_ / "pipe.png").c_str(), 0600), 0);
   Write(root_ / "large.png", "");
   fs::resize_file(root_ / "large.png", 33'000'000);
-  for (const char* name : {"a.fits", "dir.png", "pipe.png", "large.png", "absent.png", "qa"}) {
+  for (const char* name : {"a.dat", "dir.png", "pipe.png", "large.png", "absent.png", "qa"}) {
     EXPECT_FALSE(ReadBelow(root_, name)) << name;
   }
   EXPECT_FALSE(ReadBelow(base_ / "absent", "a.png"));

@@ -32,7 +32,7 @@ std::string Written(const TemporaryFolder& folder, const std::string& name, cons
 std::string Orientation(const TemporaryFolder& folder, const std::string& name, double first, int days) {
   std::string text;
   for (int i = 0; i < days; ++i) {
-    text += fmt::format("{:7}{:8.2f} I {:9.6f} {:9.6f} {:9.6f} {:9.6f}  I{:10.7f} {:9.7f}\n", "", first + i, 0.1, 1e-5,
+    text += fmt::format("{:7}{:8.2f} I {:9.6f}{:9.6f} {:9.6f}{:9.6f}  I{:10.7f}{:10.7f}\n", "", first + i, 0.1, 1e-5,
                         0.3, 1e-5, 0.02, 1e-6);
   }
   return Written(folder, name, text);

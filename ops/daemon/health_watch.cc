@@ -1,0 +1,277 @@
+#include "ops/daemon/health_watch.h"
+
+#include <dirent.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <string_view>
+
+#include "ingest/file_watcher.h"
+#include "ops/daemon/log.h"
+#include "ops/http/http_server.h"
+#include "state/group_health.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kLookS = 2, kHourS = 3600;
+
+double SystemSeconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+HealthFacts::Groups FactsOf(const state::GroupTrouble& trouble) {
+  HealthFacts::Groups groups;
+  groups.n = trouble.n;
+  groups.most_attempts = trouble.most_attempts;
+  groups.newest = trouble.newest;
+  groups.newest_cause = trouble.cause;
+  groups.newest_kind = trouble.kind;
+  groups.since = trouble.since;
+  groups.next_attempt_at = trouble.next_attempt_at;
+  return groups;
+}
+
+}  // namespace
+
+std::string IncomingTrouble(const fs::path& directory) {
+  struct stat info {};
+  if (::stat(directory.c_str(), &info) != 0) {
+    return errno == ENOENT ? "is not there" : fmt::format("cannot be used: {}", std::strerror(errno));
+  }
+  if (!S_ISDIR(info.st_mode)) return "is not a directory";
+  if (::access(directory.c_str(), R_OK | X_OK) != 0) return fmt::format("cannot be read: {}", std::strerror(errno));
+  return "";
+}
+
+HealthFacts::Quarantine LookIntoQuarantine(const fs::path& directory, double now) {
+  constexpr std::string_view kEnding = ".reason";
+  HealthFacts::Quarantine found;
+  found.directory = directory.string();
+  std::error_code error;
+  double newest_at = 0;
+  fs::path newest_reason;
+  for (fs::directory_iterator day(directory, error), end; !error && day != end; day.increment(error)) {
+    std::error_code inner;
+    for (fs::directory_iterator file(day->path(), inner); !inner && file != end; file.increment(inner)) {
+      const std::string name = file->path().filename().string();
+      if (name.size() <= kEnding.size() || name.compare(name.size() - kEnding.size(), kEnding.size(), kEnding) != 0) {
+        continue;
+      }
+      const fs::path of = day->path() / name.substr(0, name.size() - kEnding.size());
+      struct stat reason {
+      }, data{};
+      // A reason whose file is gone tells of one that has been dealt with.
+      if (::stat(of.c_str(), &data) != 0 || ::stat(file->path().c_str(), &reason) != 0) continue;
+      const auto at = static_cast<double>(reason.st_mtim.tv_sec);
+      ++found.n_files;
+      if (at > now - kHourS) ++found.n_last_hour;
+      if (found.oldest_at == 0 || at < found.oldest_at) found.oldest_at = at;
+      if (at < newest_at || (at == newest_at && of.string() < found.newest)) continue;
+      newest_at = at;
+      found.newest = of.string();
+      newest_reason = file->path();
+    }
+  }
+  if (std::ifstream file(newest_reason); file) std::getline(file, found.newest_reason);
+  return found;
+}
+
+std::pair<std::size_t, std::string> CountUnknownNames(const fs::path& directory) {
+  static constexpr std::array<std::string_view, 5> kEndings{".hdf5", ".h5", ".uvh5", ".hdf", ".he5"};
+  std::pair<std::size_t, std::string> found;
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
+  if (stream == nullptr) return found;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view name(entry->d_name);
+    const bool data = std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) {
+      return name.size() > ending.size() && name.substr(name.size() - ending.size()) == ending;
+    });
+    if (name.front() == '.' || !data || ParseIncomingName(std::string(name))) continue;
+    ++found.first;
+    if (found.second.empty() || name < found.second) found.second = name;
+  }
+  return found;
+}
+
+HealthWatch::HealthWatch(const Sources& sources, const Settings& settings) : sources_(sources), settings_(settings) {
+  state::GroupQuery query;
+  query.states = {state::GroupState::kDone};
+  query.limit = 100;
+  for (const state::GroupRow& row : sources_.store.List(query))
+    last_done_at_ = std::max(last_done_at_, row.finished_at);
+}
+
+void HealthWatch::LookAtDisks() {
+  const DirectoryRoots& roots = sources_.paths.roots();
+  sources_.trees.Look();
+  disks_ = ops::LookAtDisks(sources_.os, roots, settings_.disk);
+  for (const auto& [name, disk] : disks_.disks) {
+    if (name != "images") sources_.metrics.SetDisk(name, disk.space.free_bytes, disk.space.total_bytes);
+  }
+  try {
+    quarantine_ = LookIntoQuarantine(sources_.paths.Quarantine(), sources_.clock.Unix());
+    unknown_names_ = CountUnknownNames(roots.input);
+  } catch (const std::exception& error) {
+    LogNowAndThen(LogLevel::kWarning, fmt::format("quarantine and incoming cannot be looked at: {}", error.what()));
+  }
+}
+
+void HealthWatch::Tick(bool stopping) {
+  stopping_ = stopping;
+  sources_.trees.AreThere();
+  const double steady = sources_.clock.Steady(), now = sources_.clock.Unix();
+  if (steady >= next_look_) {
+    next_look_ = steady + kLookS;
+    incoming_trouble_ = IncomingTrouble(sources_.paths.roots().input);
+    if (incoming_trouble_.empty()) {
+      incoming_lost_at_ = 0;
+    } else if (incoming_lost_at_ == 0) {
+      incoming_lost_at_ = now;
+    }
+  }
+  constexpr double kStepS = 2;  // less is the discipline of NTP
+  const double offset = SystemSeconds() - steady;
+  if (clock_offset_ && std::abs(offset - *clock_offset_) > kStepS) {
+    clock_step_s_ = offset - *clock_offset_;
+    clock_stepped_at_ = now;
+  }
+  clock_offset_ = offset;
+  if (sources_.writes.trouble().empty()) {
+    writes_fail_since_ = 0;
+  } else if (writes_fail_since_ == 0) {
+    writes_fail_since_ = now;
+  }
+}
+
+void HealthWatch::LookAtQueue() {
+  failing_ = FactsOf(state::FailingGroups(sources_.store));
+  failing_.since = 0;
+  dead_ = FactsOf(state::DeadGroups(sources_.store));
+  held_ = FactsOf(state::HeldGroups(sources_.store));
+  last_done_at_ = std::max(last_done_at_, sources_.dispatcher.last_success_at());
+  if (dead_.n > 0) dead_.n_in_a_row = state::CountDeadSince(sources_.store, last_done_at_);
+}
+
+void HealthWatch::Failed(const std::exception& error) {
+  const double now = sources_.clock.Unix();
+  if (const auto* ours = dynamic_cast<const Error*>(&error)) {
+    if (ours->stage() == "state") {
+      const double since = database_failure_ ? database_failure_->since : now;
+      database_failure_ = Failure{ours->what(), ours->kind(), since};
+      return;
+    }
+  }
+  loop_errors_.emplace_back(now, error.what());
+  if (loop_errors_.size() > 1000) loop_errors_.pop_front();
+}
+
+HealthFacts HealthWatch::Facts() {
+  HealthFacts facts;
+  facts.now = sources_.clock.Unix();
+  facts.stopping = stopping_;
+  facts.caught_up = sources_.ingest.caught_up();
+  facts.n_pending_files = sources_.ingest.n_pending();
+  facts.trees = sources_.trees.trees();
+  for (const auto& [name, disk] : disks_.disks) {
+    const auto level = disk.level == DiskLevel::kCritical  ? HealthFacts::Disk::Level::kCritical
+                       : disk.level == DiskLevel::kWarning ? HealthFacts::Disk::Level::kWarning
+                                                           : HealthFacts::Disk::Level::kGood;
+    facts.disks.push_back({name, level, disk.sentence});
+  }
+  facts.incoming = sources_.paths.roots().input.string();
+  facts.incoming_trouble = incoming_trouble_;
+  facts.incoming_lost_at = incoming_lost_at_;
+  facts.last_file_at = sources_.ingest.last_file_unix().value_or(0);
+  facts.no_data_after_s = settings_.ingest.no_data_after_s;
+  facts.n_unreadable = sources_.ingest.n_retrying();
+  facts.unreadable_example = sources_.ingest.AnyRetrying();
+  facts.n_unknown_names = unknown_names_.first;
+  facts.unknown_name_example = unknown_names_.second;
+  facts.subbands_per_group = static_cast<int>(settings_.ingest.expected_subbands);
+  facts.quarantine = quarantine_;
+  facts.failing = failing_;
+  facts.dead = dead_;
+  facts.held = held_;
+  if (!sources_.writes.trouble().empty()) {
+    facts.database_trouble = sources_.writes.trouble();
+    facts.database_trouble_kind = sources_.writes.trouble_kind();
+    facts.database_trouble_since = writes_fail_since_;
+    facts.n_writes_waiting = sources_.writes.size();
+  } else if (database_failure_) {
+    facts.database_trouble = database_failure_->words;
+    facts.database_trouble_kind = database_failure_->kind;
+    facts.database_trouble_since = database_failure_->since;
+  } else {
+    try {
+      const state::WaitingGroups waiting = state::GroupsThatWait(sources_.store, facts.now);
+      facts.n_waiting = waiting.n;
+      facts.longest_wait_s = waiting.longest_s;
+    } catch (const Error& error) {
+      facts.database_trouble = error.what();
+      facts.database_trouble_kind = error.kind();
+    }
+  }
+  facts.calibration = sources_.calibration.Facts();
+  if (settings_.calibrate.policy == "uncalibrated") facts.calibration.missing.clear();  // as it was asked for
+  const auto& deaths = sources_.dispatcher.deaths();
+  for (const Dispatcher::Death& death : deaths) {
+    if (death.at <= facts.now - kHourS) continue;
+    ++facts.killed.n_last_hour;
+    facts.killed.newest = death.what;
+    facts.killed.newest_at = death.at;
+  }
+  const nlohmann::ordered_json sky = sources_.dispatcher.sky().Status();
+  facts.n_antennas_without_sky = static_cast<int>(sky.at("antennas").size());
+  const auto words = sources_.dispatcher.sky().Troubles();
+  if (!words.empty()) facts.antennas_without_sky = words.front();
+  const double behind = sources_.clock.StepBack();
+  if (behind > 1) {
+    facts.clock_step_s = -behind;
+    facts.clock_still_behind = true;
+    facts.clock_stepped_at = clock_stepped_at_;
+  } else if (clock_step_s_ != 0 && facts.now - clock_stepped_at_ < kHourS) {
+    facts.clock_step_s = clock_step_s_;
+    facts.clock_stepped_at = clock_stepped_at_;
+  }
+  facts.n_products_missing = sources_.reconciler.n_missing();
+  facts.n_products_unknown = sources_.reconciler.figures().n_strange;
+  if (settings_.http.enabled && ListensOpenly(settings_.http.listen)) facts.listens_openly = settings_.http.listen;
+  while (!loop_errors_.empty() && loop_errors_.front().first < facts.now - kHourS) loop_errors_.pop_front();
+  facts.n_loop_errors = static_cast<std::int64_t>(loop_errors_.size());
+  if (!loop_errors_.empty()) {
+    facts.loop_error = loop_errors_.back().second;
+    facts.loop_error_at = loop_errors_.back().first;
+  }
+  return facts;
+}
+
+HealthWatch::Judgement HealthWatch::Judge() {
+  const HealthFacts facts = Facts();
+  Judgement judgement;
+  judgement.findings = JudgeHealth(facts);
+  for (const HealthMemory::Change& change : memory_.Remember(judgement.findings, facts.now)) {
+    const HealthFinding& finding = change.finding;
+    if (change.gone) {
+      Log(LogLevel::kInfo, "", fmt::format("health: {} is over", ToString(finding.code)));
+    } else {
+      Log(finding.severity == HealthSeverity::kRed ? LogLevel::kError : LogLevel::kWarning, "",
+          fmt::format("health: {}: {}{}", ToString(finding.code), finding.sentence,
+                      finding.cure.empty() ? "" : fmt::format(" ({})", finding.cure)));
+    }
+  }
+  judgement.verdict = Summarise(facts, judgement.findings);
+  return judgement;
+}
+
+}  // namespace contimg::ops

@@ -1,0 +1,364 @@
+#!/usr/bin/python3
+"""What goes wrong around the daemon at night, and whether status, page, /readyz and exit status say so.
+
+    CONTIMG_BIN_DIR=build/release/bin /usr/bin/python3 tests/integration/health_test.py [-v] [HealthTest.test_name…]
+
+Small file systems are mounted in a mount name space of its own; where that is not allowed their tests are skipped.
+"""
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from daemon_under_test import BIN, DaemonUnderTest, simulate, wait_for
+
+ALONE = "CONTIMG_TEST_ALONE"  # set in the mount name space
+
+
+class HealthTest(DaemonUnderTest, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="contimg-pool-"))
+        cls.addClassCleanup(shutil.rmtree, folder)
+        cls.pool = folder / "tiles"
+        cls.stamps = simulate(cls.pool, "--tiles", 3, "--antennas", 4, "--integrations", 2, "--channels", 4)
+
+    def setUp(self):
+        self.begin("health", CONTIMG_INGEST_QUARANTINE_AFTER_S="1", CONTIMG_INGEST_STABLE_S="0.1",
+                   CONTIMG_QUEUE_BACKOFF_FIRST_S="0.5", CONTIMG_QUEUE_BACKOFF_LIMIT_S="1", CONTIMG_DISK_CHECK_S="1",
+                   CONTIMG_IMAGE_ENABLED="false", CONTIMG_FLAG_ENABLED="false", CONTIMG_CALIBRATE_POLICY="uncalibrated")
+        self.addCleanup(self.end)
+
+    # --- helpers -------------------------------------------------------------------------------------------------
+    def findings(self):
+        return {each["code"]: each for each in self.status()["health"]}
+
+    def becomes_well(self):
+        wait_for(lambda: self.get("/readyz")[0] == 200 and not self.findings(), 30, what=lambda: str(self.findings()))
+        done = self.contimg("status")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("all is well", done.stdout)
+
+    def finds(self, code, severity, *words, seconds=30):
+        """The finding comes, and every face of the daemon shows it."""
+        found = wait_for(lambda: self.findings().get(code, {}).get("severity") == severity and self.findings()[code],
+                         seconds, what=lambda: f"{code} {severity}: {self.findings()}\n{self.log()}")
+        for word in words:
+            self.assertIn(word, found["sentence"])
+        red = severity == "red"
+        status, text = self.get("/readyz")
+        self.assertEqual(status, 503 if red else 200, text)
+        self.assertIn(code, text)
+        self.assertEqual(self.get("/healthz")[0], 200)
+        self.assertEqual(self.metric(f'contimg_health{{code="{code}"}}'), 2 if red else 1)
+        self.assertEqual(self.metric("contimg_ready"), 0 if red else 1)
+        done = self.contimg("status")
+        self.assertEqual(done.returncode, 1 if red else 0, done.stdout + done.stderr)
+        for word in words:
+            self.assertIn(word, done.stdout)
+        self.assertIn("not working" if red else "needs a look", done.stdout)
+        page = self.get("/")[1]
+        self.assertNotIn("All is well", page)
+        self.assertIn(f"health: {code}:", self.log())
+        return found
+
+    def refused(self, environment, *words):
+        """contimg-stream, --check and config check refuse to start there; gives the sentence."""
+        for command in ([BIN / "contimg-stream", "--check"], [BIN / "contimg", "config", "check"],
+                        [BIN / "contimg-stream"]):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 1, f"{command}: {done.stdout}{done.stderr}")
+            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+            for word in words:
+                self.assertIn(word, done.stderr)
+
+    def tree(self, *folders):
+        return sorted(str(path) for folder in folders for path in pathlib.Path(folder).rglob("*"))
+
+    def mount(self, name, size):
+        if ALONE not in os.environ:
+            self.skipTest("mounting is not allowed here (unshare --mount)")
+        place = self.root / name
+        place.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", place],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f"mounting is not allowed here: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", place], check=False)
+        return place
+
+    # --- whose tree is this --------------------------------------------------------------------------------------
+    def test_a_second_state_on_one_scratch_is_refused_while_and_after_the_first_works(self):
+        process = self.start()
+        other = {**self.environment, "CONTIMG_STATE_DIR": str(self.root / "state2")}
+        self.refused(other, f"process {process.pid} works there now", socket.gethostname(), str(self.root / "state"))
+        process.terminate()
+        process.wait()
+        before = self.tree(self.root / "scratch")
+        self.refused(other, f"last used by process {process.pid}", str(self.root / "state"))
+        self.assertFalse((self.root / "state2").exists())
+        self.assertEqual(self.tree(self.root / "scratch"), before)
+        self.start()
+        self.becomes_well()
+
+    def test_a_check_changes_nothing_on_disk(self):
+        before = self.tree(self.root)
+        for command in ([BIN / "contimg-stream", "--check"], [BIN / "contimg", "config", "check"]):
+            done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.tree(self.root), before)
+        self.assertFalse(self.staging.exists())
+
+    def test_a_disk_that_is_not_mounted_at_the_start_is_refused_and_left_empty(self):
+        scratch = self.root / "scratch"
+        process = self.start()
+        process.terminate()
+        process.wait()
+        scratch.rename(self.root / "unmounted")
+        scratch.mkdir()
+        self.refused(self.environment, str(scratch), "most likely its disk is not mounted", "contimg scratch adopt")
+        self.assertEqual(self.tree(scratch), [])
+        # On purpose: the command of the sentence.
+        self.answer("scratch", "adopt")
+        self.start()
+        self.becomes_well()
+
+    def test_a_disk_that_goes_stops_work_and_one_that_returns_lets_it_go_on(self):
+        self.incoming = self.root / "in"
+        self.incoming.mkdir()
+        self.environment["CONTIMG_INPUT_DIR"] = str(self.incoming)
+        scratch = self.root / "scratch"
+        self.start()
+        self.becomes_well()
+        scratch.rename(self.root / "away")
+        scratch.mkdir()
+        self.finds("tree_missing", "red", str(scratch), "no new work starts")
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "ready")
+        wait_for(lambda: self.metric("contimg_dispatch_allowed") == 0)
+        self.assertEqual(self.tree(scratch), [])
+        self.assertEqual(self.state(self.stamps[0]), "ready")
+        scratch.rmdir()
+        (self.root / "away").rename(scratch)
+        self.becomes(self.stamps[0], "done")
+        self.becomes_well()
+
+    def test_a_worker_whose_disk_goes_makes_nothing_there(self):
+        self.incoming = self.root / "in"
+        self.incoming.mkdir()
+        self.environment["CONTIMG_INPUT_DIR"] = str(self.incoming)
+        scratch = self.root / "scratch"
+        self.replace_worker(f"touch {self.root}/runs; while [ ! -e {self.root}/go ]; do sleep 0.05; done; "
+                            "exec \"$REAL\" \"$@\"")
+        self.start()
+        self.send(self.stamps[0])
+        wait_for((self.root / "runs").exists)
+        scratch.rename(self.root / "away")
+        scratch.mkdir()
+        (self.root / "go").touch()
+        wait_for(lambda: self.groups()[self.stamps[0]]["state"] == "failed")
+        row = self.groups()[self.stamps[0]]
+        self.assertEqual(row["error_kind"], "io")
+        self.assertIn("most likely not mounted", row["error"])
+        self.assertEqual(self.tree(scratch), [])
+        scratch.rmdir()
+        (self.root / "away").rename(scratch)
+        self.becomes(self.stamps[0], "done")
+
+    # --- disks ---------------------------------------------------------------------------------------------------
+    def test_a_read_only_disk(self):
+        output = self.mount("small", "200m")
+        self.environment["CONTIMG_OUTPUT_DIR"] = str(output)
+        self.start()
+        self.becomes_well()
+        subprocess.run(["mount", "-o", "remount,ro", output], check=True)
+        self.finds("tree_read_only", "red", str(output), "Read-only file system")
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "ready")
+        subprocess.run(["mount", "-o", "remount,rw", output], check=True)
+        self.becomes(self.stamps[0], "done")
+        self.becomes_well()
+
+    def test_a_full_disk(self):
+        output = self.mount("small", "300k")
+        self.environment.update(CONTIMG_OUTPUT_DIR=str(output), CONTIMG_DISK_WARN_FREE_BYTES="2",
+                                CONTIMG_DISK_CRITICAL_FREE_BYTES="1")
+        self.start()
+        self.becomes_well()
+        self.send(self.stamps[0])
+        wait_for(lambda: "groups_failing" in self.findings())
+        self.finds("groups_failing", "red", self.stamps[0], "attempts so far")
+        subprocess.run(["mount", "-o", "remount,size=200m", output], check=True)
+        self.becomes(self.stamps[0], "done")
+        self.becomes_well()
+
+    def test_a_limit_that_was_set_holds_on_a_small_disk_and_is_shown(self):
+        output = self.mount("small", "100m")
+        self.environment.update(CONTIMG_OUTPUT_DIR=str(output), CONTIMG_DISK_WARN_FREE_BYTES="70000000",
+                                CONTIMG_DISK_CRITICAL_FREE_BYTES="60000000")
+        rule = "no new work below 60.0 MB (disk.critical_free_bytes)"
+        self.assertIn(rule, self.answer("config", "check"))
+        self.start()
+        self.becomes_well()
+        self.assertIn(rule, self.status()["disks"]["scratch"]["limits"])
+        self.assertIn(rule, self.contimg("status").stdout)
+        (output / "ballast").write_bytes(b"x" * 40_000_000)
+        self.finds("disk_full", "amber", str(output))
+        (output / "more").write_bytes(b"x" * 10_000_000)
+        self.finds("disk_full", "red", str(output), rule)
+        (output / "ballast").unlink()
+        self.becomes_well()
+
+    # --- what comes in -------------------------------------------------------------------------------------------
+    def test_an_incoming_directory_that_is_renamed(self):
+        self.environment["CONTIMG_INGEST_RESCAN_S"] = "3600"
+        self.start()
+        self.becomes_well()
+        self.incoming.rename(self.root / "scratch/renamed")
+        self.finds("incoming_missing", "red", str(self.incoming), "is not there")
+        (self.root / "scratch/renamed").rename(self.incoming)
+        self.becomes_well()
+        self.send(self.stamps[0])
+        self.becomes(self.stamps[0], "done")
+
+    def test_files_in_quarantine_and_the_cure_that_is_shown(self):
+        self.start()
+        self.becomes_well()
+        stamp = self.stamps[0]
+        self.send(stamp, range(1, 16))
+        good = (self.pool / f"{stamp}_sb00.hdf5").read_bytes()
+        (self.incoming / f"{stamp}_sb00.hdf5").write_bytes(good[:20000])
+        found = self.finds("files_quarantined", "amber", "1 file in quarantine", f"{stamp}_sb00.hdf5")
+        # What is shown cures, once the file is whole.
+        path = next((self.root / "scratch/quarantine").glob("*/*.hdf5"))
+        path.write_bytes(good)
+        subprocess.run(found["cure"], shell=True, check=True)
+        self.becomes(stamp, "done")
+        self.becomes_well()
+        for number in range(3):
+            (self.incoming / f"{self.stamps[1]}_sb{number:02d}.hdf5").write_bytes(b"no HDF5" * 100)
+        self.finds("files_quarantined", "red", "3 within the last hour")
+        shutil.rmtree(self.root / "scratch/quarantine")
+        self.becomes_well()
+
+    def test_names_that_are_not_recognised(self):
+        self.start()
+        for number in range(15):
+            (self.incoming / f"20251013T132803_sb{number:02d}.hdf5").write_bytes(b"x")
+        self.finds("names_unknown", "amber", "15 files", "20251013T132803_sb00.hdf5", "2025-10-13T13:28:03_sb00.hdf5")
+        (self.incoming / "20251013T132803_sb15.hdf5").write_bytes(b"x")
+        self.finds("names_unknown", "red", "16 files")
+        for path in self.incoming.glob("2025*"):
+            path.unlink()
+        self.becomes_well()
+
+    # --- groups and workers --------------------------------------------------------------------------------------
+    def test_workers_that_die_and_groups_that_are_given_up(self):
+        self.replace_worker(f"[ -e {self.root}/go ] && exec \"$REAL\" \"$@\"; kill -SEGV $$")
+        self.start()
+        self.send(self.stamps[0])
+        wait_for(lambda: self.state(self.stamps[0]) == "dead")
+        self.finds("groups_dead", "amber", "1 group given up", self.stamps[0], "signal 11")
+        found = self.findings()["workers_killed"]
+        self.assertIn("2 workers died", found["sentence"])
+        for stamp in self.stamps[1:]:
+            self.send(stamp)
+        dead = self.finds("groups_dead", "red", "3 groups given up, the last 3 to end one after the other")
+        self.finds("workers_killed", "red", "6 workers died")
+        (self.root / "go").touch()
+        subprocess.run(dead["cure"].replace("contimg", str(BIN / "contimg"), 1), shell=True, check=True,
+                       env=self.environment, capture_output=True)
+        for stamp in self.stamps:
+            wait_for(lambda stamp=stamp: self.state(stamp) == "done")
+        wait_for(lambda: "groups_dead" not in self.findings())
+
+    def test_held_groups_say_why(self):
+        self.start()
+        self.send(self.stamps[0], [0])
+        wait_for(lambda: self.state(self.stamps[0]) == "collecting")
+        self.answer("queue", "hold", self.stamps[0], "--reason", "the dish was moved")
+        found = self.finds("groups_held", "amber", self.stamps[0], "the dish was moved")
+        self.assertEqual(found["cure"], f"contimg queue release {self.stamps[0]}")
+
+    # --- the server ----------------------------------------------------------------------------------------------
+    def test_silent_connections_shut_nobody_out(self):
+        self.start()
+        self.becomes_well()
+        silent = [socket.create_connection(("127.0.0.1", self.port())) for _ in range(100)]
+        self.addCleanup(lambda: [each.close() for each in silent])
+        for each in silent[::2]:
+            try:
+                each.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow")
+            except OSError:
+                pass  # it had to make room already
+        for path in ("/healthz", "/readyz", "/metrics", "/api/v1/status", "/"):
+            self.assertEqual(self.get(path)[0], 200, path)
+        self.assertEqual(self.contimg("status").returncode, 0)
+
+    def test_foreign_names_are_refused(self):
+        self.environment["CONTIMG_HTTP_ALLOWED_HOSTS"] = "pipeline.example.org, other.example.org"
+        self.start()
+        for host, expected in (("evil.example.org", 421), ("localhost", 200), (socket.gethostname(), 200),
+                               ("other.example.org:80", 200)):
+            status, _, body = self.fetch("/api/v1/status", headers={"Host": host})
+            self.assertEqual(status, expected, host)
+            if expected == 421:
+                self.assertIn("http.allowed_hosts", json.loads(body)["error"])
+
+    def test_listening_on_every_address_is_said_loudly(self):
+        self.environment["CONTIMG_HTTP_LISTEN"] = "0.0.0.0:0"
+        self.start()
+        self.finds("listening_openly", "amber", "0.0.0.0:0")
+        self.assertIn("HTTP LISTENS ON EVERY ADDRESS", self.log())
+
+    # --- contimg status ------------------------------------------------------------------------------------------
+    def test_exit_status_of_status(self):
+        done = self.contimg("status")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("stopped", done.stdout)
+        self.assertEqual(list((self.root / "state").iterdir()), [])  # asking makes no database
+        process = self.start()
+        self.becomes_well()
+        process.terminate()
+        process.wait()
+        done = self.contimg("status", "--json")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(json.loads(done.stdout)["daemon"], "stopped")
+
+    def test_a_user_who_may_not_read_the_lock_is_told_so_and_the_daemon_is_asked(self):
+        if os.geteuid() != 0 or "uid" in os.environ.get(ALONE, ""):
+            self.skipTest("becoming another user needs root")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.environment["CONTIMG_HTTP_LISTEN"] = f"127.0.0.1:{free.getsockname()[1]}"
+        (self.root / "state").chmod(0o700)
+        self.root.chmod(0o755)
+
+        def ask():
+            try:
+                return subprocess.run([BIN / "contimg", "status"], env=self.environment, capture_output=True, text=True,
+                                      user=65534, group=65534, extra_groups=[], cwd="/", check=False)
+            except PermissionError:
+                self.skipTest("another user may not run the programs here")
+        done = ask()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot tell whether contimg-stream runs: Permission denied", done.stdout)
+        self.start()
+        self.becomes_well()
+        done = ask()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("running, all is well", done.stdout)
+
+
+if __name__ == "__main__":
+    if ALONE not in os.environ:
+        for how, word in ((["unshare", "--mount"], "root"), (["unshare", "--user", "--map-root-user", "--mount"], "uid")):
+            if subprocess.run([*how, "true"], capture_output=True, check=False).returncode == 0:
+                os.environ[ALONE] = word
+                os.execvp(how[0], [*how, sys.executable, *sys.argv])
+    unittest.main()

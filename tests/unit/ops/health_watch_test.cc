@@ -1,0 +1,75 @@
+#include "ops/daemon/health_watch.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <string>
+
+#include "config/time.h"
+#include "tests/temporary_folder.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(IncomingTrouble, SaysWhatIsWrong) {
+  const TemporaryFolder place("incoming");
+  EXPECT_EQ(IncomingTrouble(place.path()), "");
+  EXPECT_EQ(IncomingTrouble(place.path() / "none"), "is not there");
+  std::ofstream(place.path() / "file") << "x";
+  EXPECT_EQ(IncomingTrouble(place.path() / "file"), "is not a directory");
+  EXPECT_THAT(IncomingTrouble(place.path() / "file" / "below"), ::testing::HasSubstr("Not a directory"));
+}
+
+TEST(CountUnknownNames, CountsDataWithOtherNamesOnly) {
+  const TemporaryFolder place("names");
+  for (const char* name :
+       {"2025-10-13T13:28:03_sb00.hdf5", "2025-10-13_13_28_03_sb01.hdf5", "notes.txt", ".contimg-tree",
+        "2025-10-13T13:28:03_sb02_incomplete.hdf5", ".2025-10-13T13:28:03_sb03.hdf5.Xy12"}) {
+    std::ofstream(place.path() / name) << "x";
+  }
+  EXPECT_EQ(CountUnknownNames(place.path()).first, 0u);
+  for (const char* name : {"20251013T132803_sb00.hdf5", "b.uvh5"}) std::ofstream(place.path() / name) << "x";
+  EXPECT_EQ(CountUnknownNames(place.path()), std::pair(std::size_t{2}, std::string("20251013T132803_sb00.hdf5")));
+  EXPECT_EQ(CountUnknownNames(place.path() / "none").first, 0u);
+}
+
+TEST(LookIntoQuarantine, CountsWhatStillLiesThere) {
+  const TemporaryFolder place("quarantine");
+  const double now = UtcTime::Now().unix_s();
+  EXPECT_EQ(LookIntoQuarantine(place.path() / "none", now).n_files, 0u);
+  fs::create_directories(place.path() / "2025-10-13");
+  for (const char* name : {"a.hdf5", "b.hdf5", "gone.hdf5"}) {
+    std::ofstream(place.path() / "2025-10-13" / name) << "x";
+    std::ofstream(place.path() / "2025-10-13" / (std::string(name) + ".reason")) << "no HDF5\nfrom /in\n";
+  }
+  fs::remove(place.path() / "2025-10-13/gone.hdf5");
+  fs::last_write_time(place.path() / "2025-10-13/a.hdf5.reason",
+                      fs::file_time_type::clock::now() - std::chrono::hours(5));
+  const HealthFacts::Quarantine found = LookIntoQuarantine(place.path(), now);
+  EXPECT_EQ(found.n_files, 2u);
+  EXPECT_EQ(found.n_last_hour, 1u);
+  EXPECT_EQ(found.newest, (place.path() / "2025-10-13/b.hdf5").string());
+  EXPECT_EQ(found.newest_reason, "no HDF5");
+  EXPECT_NEAR(found.oldest_at, now - 5 * 3600, 60);
+}
+
+// docs/operations/health.md has a row for every code, and none for others.
+TEST(HealthDocument, HasEveryCode) {
+  std::ifstream file(fs::path(CONTIMG_SOURCE_DIR) / "docs/operations/health.md");
+  std::set<std::string> described, known;
+  for (std::string line; std::getline(file, line);) {
+    std::smatch code;
+    if (std::regex_search(line, code, std::regex(R"(^\| `([a-z_]+)` \|)"))) described.insert(code[1]);
+  }
+  for (const HealthCode code : AllHealthCodes()) known.emplace(ToString(code));
+  EXPECT_EQ(described, known);
+}
+
+}  // namespace
+}  // namespace contimg::ops
