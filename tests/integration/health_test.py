@@ -51,8 +51,8 @@ class HealthTest(DaemonUnderTest, unittest.TestCase):
         for word in words:
             self.assertIn(word, found["sentence"])
         red = severity == "red"
-        status, text = self.get("/readyz")
-        self.assertEqual(status, 503 if red else 200, text)
+        wait_for(lambda: self.get("/readyz")[0] == (503 if red else 200), 10, what=lambda: self.get("/readyz")[1])
+        text = self.get("/readyz")[1]
         self.assertIn(code, text)
         self.assertEqual(self.get("/healthz")[0], 200)
         self.assertEqual(self.metric(f'contimg_health{{code="{code}"}}'), 2 if red else 1)
