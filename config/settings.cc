@@ -213,14 +213,6 @@ void FollowDefaults(Settings& s, const std::function<bool(std::string_view key)>
          std::min(s.queue.backoff_first_s, s.queue.backoff_limit_s));
   follow("queue.backoff_first_s", "queue.backoff_limit_s", s.queue.backoff_limit_s,
          std::max(s.queue.backoff_limit_s, s.queue.backoff_first_s));
-  follow("disk.warn_free_bytes", "disk.critical_free_bytes", s.disk.critical_free_bytes,
-         std::min(s.disk.critical_free_bytes, s.disk.warn_free_bytes));
-  follow("disk.critical_free_bytes", "disk.warn_free_bytes", s.disk.warn_free_bytes,
-         std::max(s.disk.warn_free_bytes, s.disk.critical_free_bytes));
-  follow("disk.warn_used_fraction", "disk.critical_used_fraction", s.disk.critical_used_fraction,
-         std::max(s.disk.critical_used_fraction, s.disk.warn_used_fraction));
-  follow("disk.critical_used_fraction", "disk.warn_used_fraction", s.disk.warn_used_fraction,
-         std::min(s.disk.warn_used_fraction, s.disk.critical_used_fraction));
   follow("disk.staging_warn_used_fraction", "disk.staging_critical_used_fraction",
          s.disk.staging_critical_used_fraction,
          std::max(s.disk.staging_critical_used_fraction, s.disk.staging_warn_used_fraction));

@@ -116,10 +116,6 @@ TEST(SettingsLoader, DefaultsFollowTheSettingTheyDependOn) {
   EXPECT_EQ(With("queue.heartbeat_s=100").values.queue.lease_s, 300);
   EXPECT_EQ(With("queue.backoff_limit_s=5").values.queue.backoff_first_s, 5);
   EXPECT_EQ(With("queue.backoff_first_s=7200").values.queue.backoff_limit_s, 7200);
-  EXPECT_EQ(With("disk.warn_free_bytes=50GB").values.disk.critical_free_bytes, 50000000000);
-  EXPECT_EQ(With("disk.critical_free_bytes=300GB").values.disk.warn_free_bytes, 300000000000);
-  EXPECT_EQ(With("disk.warn_used_fraction=98%").values.disk.critical_used_fraction, 0.98);
-  EXPECT_EQ(With("disk.critical_used_fraction=80%").values.disk.warn_used_fraction, 0.8);
   EXPECT_EQ(With("disk.staging_warn_used_fraction=98%").values.disk.staging_critical_used_fraction, 0.98);
   EXPECT_EQ(With("disk.staging_critical_used_fraction=50%").values.disk.staging_warn_used_fraction, 0.5);
   const LoadedSettings followed = With("ingest.expected_subbands=4");
