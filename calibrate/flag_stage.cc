@@ -4,11 +4,13 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "calibrate/flag_residual.h"
 #include "calibrate/flag_tile.h"
 #include "config/buffer.h"
+#include "convert/measurement_set_lock.h"
 
 namespace contimg::calibrate {
 namespace {
@@ -55,6 +57,8 @@ FlagStageReport FlagMeasurementSet(const std::filesystem::path& path, const Flag
   auto start = std::chrono::steady_clock::now();
   convert::MeasurementSetSelection selection = options.selection;
   if (selection.column.empty()) selection.column = options.residuals ? "CORRECTED_DATA" : "DATA";
+  std::optional<convert::MeasurementSetLock> lock;
+  if (!options.dry_run) lock.emplace(path, context);
   Buffer<Visibility> model;
   if (options.residuals && convert::DescribeMeasurementSet(path).has_model) model = ReadModel(path, selection, context);
   const std::unique_ptr<VisibilityBlock> block = convert::ReadMeasurementSet(path, selection, context);

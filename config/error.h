@@ -5,6 +5,7 @@
 // the library's own exceptions into Error at the boundary, so that no other type reaches a caller.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -18,9 +19,9 @@ namespace contimg {
 //   usage         2   (never queued: wrong options, output exists)
 //   bad_input     3   gives up at once: the same bytes give the same answer
 //   incomplete    3   gives up at once: subbands are missing and the deadline has passed
-//   io            1   tries again with backoff: disk full, permission, read error
+//   io            1   tries again with backoff: permission, read-only disk, read error
 //   busy          1   tries again with backoff: database or file locked
-//   resource      1   tries again with backoff: memory, tmpfs, file handles
+//   resource      1   tries again with backoff: disk full, memory, tmpfs, file handles
 //   numeric       1   twice, then gives up: a solver or fit did not converge
 //   timeout       1   twice, then gives up
 //   crash         1   twice, then gives up: the worker died of a signal
@@ -66,8 +67,16 @@ class Error : public std::runtime_error {
   std::string message_;
 };
 
-// Error of a failed system call: the kind follows errno (ENOMEM, EMFILE… → resource; EAGAIN, EBUSY… → busy;
-// everything else → io) and the message ends with the system's words for it. `doing`: "cannot write", "cannot rename"….
+// Error of a failed system call: the kind follows errno (ENOSPC, EDQUOT, ENOMEM, EMFILE… → resource; EAGAIN, EBUSY… →
+// busy; everything else → io) and the message ends with the system's words for it; for a full disk with the bytes that
+// are free where `subject`, a path, is or was to be. `doing`: "cannot write 4.0 MiB", "cannot rename"….
 Error SystemError(std::string stage, std::string subject, std::string_view doing, int error_number);
+
+// The errno of a disk that failed a library, as far as the library's own words tell it (ENOSPC, EDQUOT, EROFS, EACCES,
+// EMFILE, ENOMEM, EIO); 0 when they do not.
+int ErrorNumberIn(std::string_view words);
+
+// "4.0 MiB", "12 B": bytes for a sentence.
+std::string BytesInWords(std::uint64_t bytes);
 
 }  // namespace contimg

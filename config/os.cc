@@ -41,11 +41,12 @@ class RealFile final : public OsFile {
 
   void WriteAt(const void* data, std::size_t size, std::uint64_t offset) override {
     const char* p = static_cast<const char*>(data);
+    const std::size_t whole = size;
     while (size > 0) {
       const ssize_t n = ::pwrite(fd_, p, size, static_cast<off_t>(offset));
       if (n < 0) {
         if (errno == EINTR) continue;
-        Fail(path_, "cannot write", errno);
+        Fail(path_, "cannot write " + BytesInWords(whole), errno);
       }
       p += n;
       offset += static_cast<std::uint64_t>(n);
@@ -58,7 +59,7 @@ class RealFile final : public OsFile {
   void Reserve(std::uint64_t size) override {
     if (size == 0) return;
     if (::fallocate(fd_, 0, 0, static_cast<off_t>(size)) != 0 && errno != EOPNOTSUPP && errno != ENOSYS) {
-      Fail(path_, fmt::format("cannot reserve {:.1f} MiB", static_cast<double>(size) / 1048576.0), errno);
+      Fail(path_, "cannot reserve " + BytesInWords(size), errno);
     }
   }
   void Sync() override {
@@ -73,6 +74,43 @@ class RealFile final : public OsFile {
   fs::path path_;
   int fd_;
 };
+
+struct Descriptor {
+  explicit Descriptor(int number) : fd(number) {}
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  const int fd;
+};
+
+// The kernel copies where it can (and shares blocks where the file system can), else a buffer does.
+void CopyBytes(int in, const fs::path& from, int out, const fs::path& to, std::uint64_t size) {
+  const std::string doing = fmt::format("cannot copy {} from {}", BytesInWords(size), from.string());
+  bool by_kernel = true;
+  std::vector<char> buffer;
+  for (;;) {
+    if (by_kernel) {
+      const ssize_t n = ::copy_file_range(in, nullptr, out, nullptr, std::size_t{1} << 30, 0);
+      if (n > 0) continue;
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) Fail(to, doing, errno);
+      by_kernel = false;  // the end, or not between these two: reading tells which
+      buffer.resize(std::size_t{1} << 20);
+    }
+    const ssize_t n = ::read(in, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) Fail(from, "cannot read", errno);
+    if (n == 0) return;
+    for (ssize_t done = 0; done < n;) {
+      const ssize_t put = ::write(out, buffer.data() + done, static_cast<std::size_t>(n - done));
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) Fail(to, doing, errno);
+      done += put;
+    }
+  }
+}
 
 class RealOperatingSystem final : public Os {
  public:
@@ -113,9 +151,14 @@ class RealOperatingSystem final : public Os {
     if (::link(from.c_str(), to.c_str()) != 0) Fail(to, "cannot link", errno);
   }
   void CopyFile(const Path& from, const Path& to) override {
-    std::error_code error;
-    fs::copy_file(from, to, error);
-    if (error) Fail(to, "cannot copy from " + from.string(), error.value());
+    // Not by std::filesystem: it says "Input/output error" when the disk is full.
+    const Descriptor in(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat info {};
+    if (in.fd < 0 || ::fstat(in.fd, &info) != 0) Fail(from, "cannot read", errno);
+    const Descriptor out(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, info.st_mode & 0777));
+    if (out.fd < 0) Fail(to, "cannot create", errno);
+    if (::fchmod(out.fd, info.st_mode & 07777) != 0) Fail(to, "cannot set the permissions", errno);
+    CopyBytes(in.fd, from, out.fd, to, static_cast<std::uint64_t>(info.st_size));
   }
   void RemoveAll(const Path& path) override {
     std::error_code error;
@@ -183,6 +226,15 @@ bool SameFileSystem(const fs::path& a, const fs::path& b) {
   if (::stat(a.c_str(), &info_a) != 0) Fail(a, "cannot read", errno);
   if (::stat(b.c_str(), &info_b) != 0) Fail(b, "cannot read", errno);
   return info_a.st_dev == info_b.st_dev;
+}
+
+void CheckRoom(Os& os, const fs::path& folder, std::uint64_t bytes, const std::string& stage,
+               const std::string& subject) {
+  const std::uint64_t free = os.Space(folder.empty() ? fs::path(".") : folder).free_bytes;
+  if (free >= bytes) return;
+  throw Error(
+      ErrorKind::kResource, stage, subject,
+      fmt::format("no space left on the disk: {} are needed and {} are free", BytesInWords(bytes), BytesInWords(free)));
 }
 
 void WriteFileAtomically(Os& os, const fs::path& path, std::string_view text) {

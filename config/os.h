@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -67,6 +68,10 @@ std::vector<std::filesystem::path> Entries(const std::filesystem::path& director
 
 // True when both (existing) paths are on one file system, so that rename works between them.
 bool SameFileSystem(const std::filesystem::path& a, const std::filesystem::path& b);
+// Throws Error{kResource} about `subject` when the file system of `folder` has less than `bytes` free: for what does
+// not survive a disk that fills up under it.
+void CheckRoom(Os& os, const std::filesystem::path& folder, std::uint64_t bytes, const std::string& stage,
+               const std::string& subject);
 // Writes `text` to `path` by temporary sibling, sync, rename and sync of the directory.
 void WriteFileAtomically(Os& os, const std::filesystem::path& path, std::string_view text);
 // Syncs every file below `path`, then the directories, deepest first.

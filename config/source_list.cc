@@ -58,7 +58,7 @@ class Reader {
     if (text_.substr(0, 9) == "SIMPLE  =" || text_.substr(0, 2) == "\x1f\x8b" ||
         text_.find('\0') != std::string_view::npos) {
       throw Error(ErrorKind::kBadInput, "catalog", subject_,
-                  "is no text: expected a table with a line of column names");
+                  "is no text but a FITS, gzip or other binary file: expected a table with a line of column names");
     }
     std::string comment;
     while (at_ < text_.size()) {

@@ -55,18 +55,21 @@ std::unique_ptr<VisibilityBlock> ReadMeasurementSetAxes(const std::filesystem::p
                                                         const MeasurementSetSelection& selection);
 
 // The selected data as one block: kPhased, frequencies ascending, antenna1 <= antenna2 (rows stored the other way round
-// are conjugated). Rows that a (time, baseline, window) lacks are flagged with weight 0. data_state follows the column.
-// The pointing is the record CONTIMG's, POINTING's or FIELD's, or unknown (docs/formats/measurement-set.md). uvw of a
-// centre in B1950, GALACTIC, SUPERGAL or ECLIPTIC are turned to ICRS north.
-// Throws Error{kBadInput} when the column is absent, the selection is empty or ambiguous, the windows do not form one
-// frequency axis, or the phase centre moves or has another frame.
+// are conjugated and their cross hands exchanged). Rows that a (time, baseline, window) lacks are flagged with weight 0
+// and marked `absent`. FLAG_ROW counts as FLAG. Weights that are not above 0 or no numbers become 0. data_state follows
+// the column. The pointing is the record CONTIMG's, POINTING's or FIELD's, or unknown
+// (docs/formats/measurement-set.md). uvw of a centre in B1950, GALACTIC, SUPERGAL or ECLIPTIC are turned to ICRS north.
+// Throws Error{kBadInput} when a column or subtable that is needed is absent or damaged, the selection is empty or
+// ambiguous, the windows do not form one frequency axis, the phase centre moves or has another frame, two rows are of
+// one sample, rows of one time differ in length or in feed, or so few rows exist that the block would be nearly empty
+// and large. Error{kBusy} when the set was changed meanwhile.
 std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path& path,
                                                     const MeasurementSetSelection& selection,
                                                     const RunContext& context);
 
 // What to write back. Pointers have the shape of block.vis; null: leave as it is.
 struct MeasurementSetChanges {
-  bool flags = false;                     // FLAG and FLAG_ROW from block.flag
+  bool flags = false;                     // FLAG from block.flag, FLAG_ROW where all of a row is flagged
   const Visibility* corrected = nullptr;  // CORRECTED_DATA
   const Visibility* model = nullptr;      // MODEL_DATA
   const float* weight = nullptr;          // WEIGHT_SPECTRUM, WEIGHT and SIGMA
@@ -78,8 +81,10 @@ struct MeasurementSetChanges {
 // Changes columns of a Measurement Set that `block` was read from (the same selection). The change is made on a hidden
 // sibling that shares unchanged bulk files by hard links and takes the name's place in one step, so readers see the old
 // or the new set and a crash leaves the old one. Rows outside the selection keep their values (a new column starts as a
-// copy of DATA for CORRECTED_DATA and as zero for MODEL_DATA). Throws Error{kUsage} when a column exists and `replace`
-// is not set.
+// copy of DATA for CORRECTED_DATA and as zero for MODEL_DATA). What FLAG_ROW flagged stays flagged, in FLAG too.
+// Callers hold a MeasurementSetLock from before they read. Throws Error{kUsage} when a column exists and `replace` is
+// not set; Error{kBusy}, and changes nothing, when another program holds the set's write lock or has changed the set
+// since `block` was read; Error{kResource} when the disk has no room.
 void UpdateMeasurementSet(const std::filesystem::path& path, const MeasurementSetSelection& selection,
                           const VisibilityBlock& block, const MeasurementSetChanges& changes,
                           const RunContext& context);

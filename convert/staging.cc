@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "config/error.h"
+#include "convert/measurement_set_lock.h"
 
 namespace contimg::convert {
 namespace {
@@ -77,7 +78,9 @@ StagingArea::StagingArea(fs::path root, const std::string& name, Os& os)
   os.CreateDirectories(root);
   lock_fd_ = TryLock(lock_path_);
   if (lock_fd_ < 0) {
-    throw Error(ErrorKind::kBusy, "convert", path_.string(), "another process is working in this staging folder");
+    throw Error(
+        ErrorKind::kBusy, "convert", path_.string(),
+        fmt::format("{} is working in this staging folder; try again when that has ended", LockHolder(lock_path_)));
   }
   try {
     os.RemoveAll(path_);
@@ -145,9 +148,9 @@ StagingChoice ChooseStagingRoot(const fs::path& preferred, const fs::path& fallb
     os.CreateDirectories(fallback);
     const std::uint64_t free = os.Space(fallback).free_bytes;
     if (free < needed) {
-      throw Error(ErrorKind::kIo, "convert", fallback.string(),
-                  fmt::format("{} are needed for staging and {} are free{}{}", MiB(needed), MiB(free),
-                              reason.empty() ? "" : "; ", reason));
+      throw Error(ErrorKind::kResource, "convert", fallback.string(),
+                  fmt::format("no space left on the disk: {} are needed for staging and {} are free{}{}", MiB(needed),
+                              MiB(free), reason.empty() ? "" : "; ", reason));
     }
     return {fallback, reason};
   };

@@ -40,8 +40,8 @@ struct StagingChoice {
 };
 
 // `preferred` when it can be made, is writable and has room for `bytes` (on tmpfs: when memory has, too), else
-// `fallback`; Error{kIo} when that has no room either. `bytes` counts the staged product; `memory_bytes` what else the
-// work is going to hold in memory.
+// `fallback`; Error{kResource} when that has no room either. `bytes` counts the staged product; `memory_bytes` what
+// else the work is going to hold in memory.
 StagingChoice ChooseStagingRoot(const std::filesystem::path& preferred, const std::filesystem::path& fallback,
                                 std::uint64_t bytes, std::uint64_t memory_bytes, Os& os);
 

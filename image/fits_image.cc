@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -25,8 +26,14 @@ constexpr std::size_t kCard = 80;
 void Check(int status, ErrorKind kind, const std::filesystem::path& path, const char* doing) {
   if (status == 0) return;
   char text[FLEN_STATUS] = "";
+  const int error_number = errno;
   fits_get_errstatus(status, text);
   fits_clear_errmsg();
+  // cfitsio drops what the system said, but leaves it in errno.
+  const bool wrote = status == WRITE_ERROR || status == FILE_NOT_CREATED || status == FILE_NOT_CLOSED;
+  if (wrote && (error_number == ENOSPC || error_number == EDQUOT || error_number == EROFS || error_number == EACCES)) {
+    throw SystemError("image", path.string(), doing, error_number);
+  }
   throw Error(kind, "image", path.string(), std::string(doing) + ": " + text);
 }
 

@@ -163,6 +163,7 @@ class VisibilityBlock {
   std::string telescope_name;  // as in the file: OVRO_MMA
   std::string instrument;
   std::string object_name;
+  std::string set_stamp;                    // of the Measurement Set it was read from (convert/measurement_set_lock.h)
   std::string file_history;                 // the header's history of the first subband
   std::vector<std::string> extra_keywords;  // "key = value" of the first subband
 };

@@ -21,8 +21,8 @@ struct SettingsFindings {
 // kAll also loads AOFlagger's library where it is wanted, which brings GTK and Python into the process.
 enum class CheckDepth { kNoForeignLibraries, kAll };
 
-// Everything but the directories (CheckDirectories of ops/daemon/tree_guard.h does those). Does not throw for a wrong setting. `now`: the time of the
-// data that are to come.
+// Everything but the directories (CheckDirectories of ops/daemon/tree_guard.h does those). Does not throw for a wrong
+// setting. `now`: the time of the data that are to come.
 SettingsFindings CheckSettings(const LoadedSettings& loaded, UtcTime now, CheckDepth depth = CheckDepth::kAll);
 
 // As `check` asks for it: throws Error{kUsage} for the last of errors and outdated ones, after `say` was called with

@@ -69,9 +69,7 @@ Error SqliteError(const fs::path& path, int extended_code, std::string_view word
       what = "the database file is damaged or is no SQLite database";
       break;
     case SQLITE_FULL:
-      kind = ErrorKind::kIo;
-      what = "no space is left for the database";
-      break;
+      return SystemError(kStage, path.string(), "the database cannot be written", ENOSPC);
     case SQLITE_IOERR:
       kind = ErrorKind::kIo;
       what = "reading or writing the database failed";

@@ -14,7 +14,8 @@
 //   another program's database             Error{kBadInput} (application id differs)
 //   not a database, or damaged             Error{kBadInput}
 //   locked beyond the busy timeout         Error{kBusy}
-//   disk full, read-only, I/O error        Error{kIo}
+//   disk full                               Error{kResource}
+//   read-only, I/O error                    Error{kIo}
 #pragma once
 
 #include <cstdint>

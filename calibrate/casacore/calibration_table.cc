@@ -267,12 +267,14 @@ void WriteCalibrationTable(const SolutionSet& solutions, const std::filesystem::
   const std::filesystem::path staged = UnfinishedSibling(path);
   Os& os = RealOs();
   os.RemoveAll(staged);
+  // Value, error, SNR and flag of each solution; what the tables take that hold little.
+  CheckRoom(os, path.parent_path(), 24 * solutions.size() + (2u << 20), "calibrate", path.string());
   try {
     const std::lock_guard<std::mutex> lock(convert::internal::CasacoreMutex());
     WriteTable(solutions, staged.string());
   } catch (const cc::AipsError& error) {
     os.RemoveAll(staged);
-    throw Error(ErrorKind::kIo, "calibrate", path.string(), error.getMesg());
+    throw convert::internal::InOurWords(ErrorKind::kIo, "calibrate", path.string(), error.getMesg());
   }
   try {
     Publish(os, staged, path);

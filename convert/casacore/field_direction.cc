@@ -14,6 +14,7 @@
 #include <cmath>
 
 #include "config/units.h"
+#include "convert/casacore/spectral_setup.h"
 
 namespace contimg::convert::internal {
 namespace {
@@ -119,7 +120,7 @@ std::vector<MeasurementSetField> ReadFields(const casacore::Table& table) {
   std::vector<MeasurementSetField> fields;
   for (casacore::rownr_t i = 0; i < table.nrow(); ++i) {
     MeasurementSetField field;
-    field.name = casacore::ScalarColumn<casacore::String>(table, "NAME")(i);
+    field.name = TextOr(table, "NAME", i);
     ReadCentre(table, i, field);
     fields.push_back(std::move(field));
   }

@@ -1,38 +1,32 @@
 #include <casacore/casa/Arrays/ArrayMath.h>
 #include <casacore/casa/Arrays/Cube.h>
-#include <casacore/ms/MeasurementSets/MSColumns.h>
-#include <casacore/ms/MeasurementSets/MeasurementSet.h>
 #include <casacore/tables/Tables/ArrayColumn.h>
-#include <casacore/tables/Tables/TableRecord.h>
+#include <casacore/tables/Tables/TableDesc.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <limits>
 
 #include "config/parallel.h"
 #include "convert/casacore/casacore_lock.h"
 #include "convert/casacore/field_direction.h"
 #include "convert/casacore/row_map.h"
+#include "convert/casacore/spectral_setup.h"
 #include "convert/casacore/tile_file.h"
+#include "convert/measurement_set_lock.h"
 #include "convert/measurement_set_reader.h"
 
 namespace contimg::convert {
 namespace {
 
 using casacore::IPosition;
-using casacore::MeasurementSet;
 using casacore::Slicer;
-
-MeasurementSet Open(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) throw Error(ErrorKind::kIo, "convert", path.string(), "does not exist");
-  if (!std::filesystem::exists(path / "table.dat")) {
-    throw Error(ErrorKind::kBadInput, "convert", path.string(), "is not a Measurement Set: it has no table.dat");
-  }
-  return MeasurementSet(path.string(), casacore::TableLock(casacore::TableLock::NoLocking), casacore::Table::Old);
-}
+using internal::SetTables;
 
 // Copies a run of rows of one column, given as the set's [row][channel][pol], into the block's order.
+// `change`: of a value and its row.
 template <typename From, typename To, typename Change>
 void Place(const From* from, const internal::RowMap& rows, const internal::RowRun& run, const VisibilityBlock& block,
            To* to, Change&& change) {
@@ -41,6 +35,7 @@ void Place(const From* from, const internal::RowMap& rows, const internal::RowRu
   const std::size_t n_pols = block.n_pols(), stored_pols = rows.n_polarisations, n = window.n_channels;
   for (std::size_t r = 0; r < run.n_rows; ++r) {
     const std::size_t row = run.first_row + r;
+    const std::vector<std::size_t>& position = rows.PolarisationsOf(row);
     const From* source = from + r * n * stored_pols;
     To* target = to + ((std::size_t{rows.time[row]} * block.n_baselines() + rows.baseline[row]) * block.n_channels() +
                        window.first_channel) *
@@ -48,7 +43,7 @@ void Place(const From* from, const internal::RowMap& rows, const internal::RowRu
     for (std::size_t k = 0; k < n; ++k) {
       const From* sample = source + (rows.reversed[w] != 0 ? n - 1 - k : k) * stored_pols;
       for (std::size_t p = 0; p < n_pols; ++p) {
-        target[k * n_pols + p] = change(sample[rows.polarisation[p]], rows.swapped[row] != 0);
+        target[k * n_pols + p] = change(sample[position[p]], row);
       }
     }
   }
@@ -60,48 +55,92 @@ casacore::Array<T> Rows(const casacore::ArrayColumn<T>& column, const internal::
       Slicer(IPosition(1, static_cast<ssize_t>(run.first_row)), IPosition(1, static_cast<ssize_t>(run.n_rows))));
 }
 
-Visibility OfVisibility(const Visibility& v, bool swapped) { return swapped ? std::conj(v) : v; }
-std::uint8_t OfFlag(std::uint8_t f, bool) { return f != 0 ? 1 : 0; }
-float OfWeight(float w, bool) { return w; }
+// "4 x 64 values" of a cell, polarisations first.
+std::string ShapeWords(const IPosition& shape) {
+  std::string words;
+  for (std::size_t i = 0; i < shape.nelements(); ++i) words += fmt::format("{}{}", i == 0 ? "" : " x ", shape[i]);
+  return words + " values";
+}
+
+// How values of the set become those of the block.
+struct Changes {
+  const internal::RowMap& rows;
+
+  auto vis() const {
+    return [&](const Visibility& v, std::size_t row) { return rows.swapped[row] != 0 ? std::conj(v) : v; };
+  }
+  auto flag() const {
+    return [&](std::uint8_t f, std::size_t row) -> std::uint8_t {
+      return f != 0 || (!rows.flagged.empty() && rows.flagged[row] != 0) ? 1 : 0;
+    };
+  }
+  // Weights that are no number or not above 0 mean that there is nothing to weigh.
+  auto weight() const {
+    return [](float w, std::size_t) { return w > 0 && w <= std::numeric_limits<float>::max() ? w : 0.0F; };
+  }
+};
 
 // Null when there is no such column, or no values in it.
-casacore::ArrayColumn<float> WeightSpectrum(const MeasurementSet& ms) {
-  casacore::ArrayColumn<float> spectrum;
-  if (!ms.tableDesc().isColumn("WEIGHT_SPECTRUM")) return spectrum;
-  spectrum.attach(ms, "WEIGHT_SPECTRUM");
-  return spectrum.isDefined(0) ? spectrum : casacore::ArrayColumn<float>();
+casacore::ArrayColumn<float> WeightSpectrum(const SetTables& set, std::size_t first_row) {
+  if (!set.HasArrays("WEIGHT_SPECTRUM", casacore::TpFloat)) return {};
+  const auto spectrum = set.Arrays<float>("WEIGHT_SPECTRUM");
+  return spectrum.isDefined(first_row) ? spectrum : casacore::ArrayColumn<float>();
+}
+
+// The rows of a run whose cells must have this shape. Throws Error{kBadInput} that names the first that has not.
+template <typename T>
+casacore::Array<T> RowsOf(const SetTables& set, const casacore::ArrayColumn<T>& column, const internal::RowRun& run,
+                          const IPosition& cell) {
+  if ((column.columnDesc().options() & casacore::ColumnDesc::FixedShape) == 0) {
+    for (std::size_t row = run.first_row; row < run.first_row + run.n_rows; ++row) {
+      const bool defined = column.isDefined(row);
+      if (defined && column.shape(row).isEqual(cell)) continue;
+      throw internal::BadSet(set.path(), fmt::format("expected {} in column {} of row {}, found {}", ShapeWords(cell),
+                                                     std::string(column.columnDesc().name()), row,
+                                                     defined ? ShapeWords(column.shape(row)) : "nothing"));
+    }
+  } else if (!column.shapeColumn().isEqual(cell)) {
+    throw internal::BadSet(set.path(),
+                           fmt::format("expected {} in the cells of column {}, found {}", ShapeWords(cell),
+                                       std::string(column.columnDesc().name()), ShapeWords(column.shapeColumn())));
+  }
+  return Rows(column, run);
 }
 
 // Every kind of set, by one thread.
-void ReadThroughCasacore(const MeasurementSet& ms, const std::string& column, internal::SelectedAxes& axes,
+void ReadThroughCasacore(const SetTables& set, const std::string& column, internal::SelectedAxes& axes,
                          const RunContext& context) {
   VisibilityBlock& block = *axes.block;
   const internal::RowMap& rows = axes.rows;
-  const casacore::ArrayColumn<casacore::Complex> data(ms, column);
-  const casacore::ArrayColumn<bool> flag(ms, "FLAG");
-  const casacore::ArrayColumn<float> weight(ms, "WEIGHT");
-  const casacore::ArrayColumn<float> spectrum = WeightSpectrum(ms);
+  const Changes to_block{rows};
+  const auto data = set.Arrays<casacore::Complex>(column);
+  const auto flag = set.Arrays<bool>("FLAG");
   const std::vector<internal::RowRun> runs = rows.Runs(4096);
+  const casacore::ArrayColumn<float> spectrum = WeightSpectrum(set, runs.front().first_row);
+  const auto weight = spectrum.isNull() ? set.Arrays<float>("WEIGHT") : casacore::ArrayColumn<float>();
+  const std::size_t n_pols = rows.n_polarisations;
   std::vector<float> broadcast;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     context.CheckCancelled("read");
     const internal::RowRun& run = runs[i];
+    const std::size_t n_channels = block.windows[rows.window[run.first_row]].n_channels;
+    const IPosition cell(2, static_cast<ssize_t>(n_pols), static_cast<ssize_t>(n_channels));
     bool deleted = false;
-    const casacore::Array<casacore::Complex> data_rows = Rows(data, run);
-    Place(data_rows.getStorage(deleted), rows, run, block, block.vis.data(), OfVisibility);
-    const casacore::Array<bool> flag_rows = Rows(flag, run);
-    Place(flag_rows.getStorage(deleted), rows, run, block, block.flag.data(), OfFlag);
+    const casacore::Array<casacore::Complex> data_rows = RowsOf(set, data, run, cell);
+    Place(data_rows.getStorage(deleted), rows, run, block, block.vis.data(), to_block.vis());
+    const casacore::Array<bool> flag_rows = RowsOf(set, flag, run, cell);
+    Place(flag_rows.getStorage(deleted), rows, run, block, block.flag.data(), to_block.flag());
     if (!spectrum.isNull()) {
-      const casacore::Array<float> weight_rows = Rows(spectrum, run);
-      Place(weight_rows.getStorage(deleted), rows, run, block, block.weight.data(), OfWeight);
+      const casacore::Array<float> weight_rows = RowsOf(set, spectrum, run, cell);
+      Place(weight_rows.getStorage(deleted), rows, run, block, block.weight.data(), to_block.weight());
     } else {
-      const casacore::Array<float> weight_rows = Rows(weight, run);
+      const casacore::Array<float> weight_rows = RowsOf(set, weight, run, IPosition(1, static_cast<ssize_t>(n_pols)));
       const float* per_pol = weight_rows.getStorage(deleted);
-      const std::size_t n_pols = rows.n_polarisations;
-      const std::size_t cell = block.windows[rows.window[run.first_row]].n_channels * n_pols;
-      broadcast.resize(run.n_rows * cell);
-      for (std::size_t k = 0; k < broadcast.size(); ++k) broadcast[k] = per_pol[k / cell * n_pols + k % n_pols];
-      Place(broadcast.data(), rows, run, block, block.weight.data(), OfWeight);
+      broadcast.resize(run.n_rows * n_channels * n_pols);
+      for (std::size_t k = 0; k < broadcast.size(); ++k) {
+        broadcast[k] = per_pol[k / (n_channels * n_pols) * n_pols + k % n_pols];
+      }
+      Place(broadcast.data(), rows, run, block, block.weight.data(), to_block.weight());
     }
     context.reporter->Progress("read", static_cast<double>(i + 1) / static_cast<double>(runs.size()));
   }
@@ -129,10 +168,10 @@ struct BulkFiles {
 };
 
 // Whether casacore reads the same from a row: the layout of its files is its own affair.
-bool ReadsAlike(const MeasurementSet& ms, const std::string& column, const BulkFiles& files, std::size_t row) {
-  const casacore::Array<casacore::Complex> data = casacore::ArrayColumn<casacore::Complex>(ms, column)(row);
-  const casacore::Array<bool> flag = casacore::ArrayColumn<bool>(ms, "FLAG")(row);
-  const casacore::Array<float> weight = WeightSpectrum(ms)(row);
+bool ReadsAlike(const SetTables& set, const std::string& column, const BulkFiles& files, std::size_t row) {
+  const casacore::Array<casacore::Complex> data = set.Arrays<casacore::Complex>(column)(row);
+  const casacore::Array<bool> flag = set.Arrays<bool>("FLAG")(row);
+  const casacore::Array<float> weight = WeightSpectrum(set, row)(row);
   if (flag.nelements() != data.nelements() || weight.nelements() != data.nelements()) return false;
   FileRows own;
   files.Read({row, 1}, data.nelements(), own);
@@ -143,18 +182,19 @@ bool ReadsAlike(const MeasurementSet& ms, const std::string& column, const BulkF
 }
 
 // By all threads, straight from the files. False, and nothing done, when they are not laid out as that needs.
-bool ReadFiles(const MeasurementSet& ms, const std::string& column, internal::SelectedAxes& axes,
+bool ReadFiles(const SetTables& set, const std::string& column, internal::SelectedAxes& axes,
                const RunContext& context) {
-  auto data = internal::TileFile::Find(ms, column, 64), flag = internal::TileFile::Find(ms, "FLAG", 1);
-  if (!data || !flag || WeightSpectrum(ms).isNull()) return false;
-  auto spectrum = internal::TileFile::Find(ms, "WEIGHT_SPECTRUM", 32);
+  auto data = internal::TileFile::Find(set.main(), column, 64), flag = internal::TileFile::Find(set.main(), "FLAG", 1);
+  if (!data || !flag || WeightSpectrum(set, 0).isNull()) return false;
+  auto spectrum = internal::TileFile::Find(set.main(), "WEIGHT_SPECTRUM", 32);
   if (!spectrum) return false;
   const BulkFiles files{std::move(*data), std::move(*flag), std::move(*spectrum)};
   for (const std::size_t row : {std::size_t{0}, axes.rows.n_rows / 2, axes.rows.n_rows - 1}) {
-    if (!ReadsAlike(ms, column, files, row)) return false;
+    if (!ReadsAlike(set, column, files, row)) return false;
   }
   VisibilityBlock& block = *axes.block;
   const internal::RowMap& rows = axes.rows;
+  const Changes to_block{rows};
   const std::vector<internal::RowRun> runs = rows.Runs(1024);  // fits the cache
   const std::size_t workers =
       std::min<std::size_t>(static_cast<std::size_t>(std::max(1, context.threads)), runs.size());
@@ -165,22 +205,22 @@ bool ReadFiles(const MeasurementSet& ms, const std::string& column, internal::Se
       context.CheckCancelled("read");
       const std::size_t n_channels = block.windows[rows.window[runs[i].first_row]].n_channels;
       files.Read(runs[i], n_channels * rows.n_polarisations, copy);
-      Place(copy.data.data(), rows, runs[i], block, block.vis.data(), OfVisibility);
-      Place(copy.flag.data(), rows, runs[i], block, block.flag.data(), OfFlag);
-      Place(copy.weight.data(), rows, runs[i], block, block.weight.data(), OfWeight);
+      Place(copy.data.data(), rows, runs[i], block, block.vis.data(), to_block.vis());
+      Place(copy.flag.data(), rows, runs[i], block, block.flag.data(), to_block.flag());
+      Place(copy.weight.data(), rows, runs[i], block, block.weight.data(), to_block.weight());
       context.reporter->Progress("read", static_cast<double>(i + 1) / static_cast<double>(runs.size()));
     }
   });
   return true;
 }
 
-std::string ChooseColumn(const MeasurementSet& ms, const std::string& wanted, const std::string& path) {
-  const std::string column = !wanted.empty()                             ? wanted
-                             : ms.tableDesc().isColumn("CORRECTED_DATA") ? "CORRECTED_DATA"
-                                                                         : "DATA";
-  if (!ms.tableDesc().isColumn(column)) {
-    throw Error(ErrorKind::kBadInput, "convert", path, "has no column " + column);
+std::string ChooseColumn(const SetTables& set, const std::string& wanted) {
+  const auto has = [&](const char* column) { return set.main().tableDesc().isColumn(column); };
+  const std::string column = !wanted.empty() ? wanted : has("CORRECTED_DATA") ? "CORRECTED_DATA" : "DATA";
+  if (column == "DATA" && !has("DATA") && has("FLOAT_DATA")) {
+    throw internal::BadSet(set.path(), "expected correlations in column DATA, found FLOAT_DATA of a single dish");
   }
+  if (!has(column.c_str())) throw internal::BadSet(set.path(), "has no column " + column);
   return column;
 }
 
@@ -193,61 +233,74 @@ DataState StateOfColumn(const std::string& column) {
 
 MeasurementSetInfo DescribeMeasurementSet(const std::filesystem::path& path) {
   return internal::WithCasacore(ErrorKind::kBadInput, path.string(), [&] {
-    const MeasurementSet ms = Open(path);
-    const casacore::MSColumns columns(ms);
+    const SetTables set(path);
     MeasurementSetInfo info;
-    info.n_rows = ms.nrow();
-    if (ms.observation().nrow() > 0) {
-      const casacore::Vector<double> range = columns.observation().timeRange()(0);
+    info.n_rows = set.main().nrow();
+    const casacore::Table observation = set.IfAny("OBSERVATION"), polarisation = set.IfAny("POLARIZATION");
+    info.telescope_name = internal::TextOr(observation, "TELESCOPE_NAME", 0);
+    if (!observation.isNull()) {
+      const casacore::Vector<double> range(casacore::ArrayColumn<double>(observation, "TIME_RANGE")(0));
       info.start_mjd_s = range[0];
       info.end_mjd_s = range[1];
-      info.telescope_name = columns.observation().telescopeName()(0);
+    } else if (info.n_rows > 0) {
+      const casacore::Vector<double> time = set.Scalars<double>("TIME");
+      info.start_mjd_s = casacore::min(time);
+      info.end_mjd_s = casacore::max(time);
     }
-    for (std::size_t i = 0; i < ms.antenna().nrow(); ++i) info.antennas.push_back(columns.antenna().name()(i));
-    info.fields = internal::ReadFields(ms.field());
-    for (std::size_t i = 0; i < ms.spectralWindow().nrow(); ++i) {
-      const casacore::Vector<double> frequency = columns.spectralWindow().chanFreq()(i);
+    const casacore::Table antennas = set.Needed("ANTENNA"), windows = set.Needed("SPECTRAL_WINDOW");
+    for (std::size_t i = 0; i < antennas.nrow(); ++i) info.antennas.push_back(internal::TextOr(antennas, "NAME", i));
+    info.fields = internal::ReadFields(set.Needed("FIELD"));
+    for (std::size_t i = 0; i < windows.nrow(); ++i) {
+      const casacore::Vector<double> frequency(casacore::ArrayColumn<double>(windows, "CHAN_FREQ")(i));
       MeasurementSetWindow window;
-      window.name = columns.spectralWindow().name()(i);
+      window.name = internal::TextOr(windows, "NAME", i);
       window.n_channels = frequency.nelements();
       if (window.n_channels > 0) {
         window.first_hz = frequency[0];
         window.last_hz = frequency[window.n_channels - 1];
-        window.width_hz = casacore::Vector<double>(columns.spectralWindow().chanWidth()(i))[0];
+        window.width_hz = casacore::Vector<double>(casacore::ArrayColumn<double>(windows, "CHAN_WIDTH")(i))[0];
       }
       info.windows.push_back(window);
     }
-    if (ms.polarization().nrow() > 0) {
-      for (const int stokes : casacore::Vector<int>(columns.polarization().corrType()(0))) {
+    if (!polarisation.isNull()) {
+      for (const int stokes : internal::ReadCorrelations(set, 0)) {
         info.polarisations.push_back(internal::PolarisationOfStokes(stokes, path.string()));
       }
     }
-    info.has_corrected = ms.tableDesc().isColumn("CORRECTED_DATA");
-    info.has_model = ms.tableDesc().isColumn("MODEL_DATA");
-    for (std::size_t i = 0; i < ms.history().nrow(); ++i) info.history.push_back(columns.history().message()(i));
+    info.has_corrected = set.main().tableDesc().isColumn("CORRECTED_DATA");
+    info.has_model = set.main().tableDesc().isColumn("MODEL_DATA");
+    const casacore::Table history = set.IfAny("HISTORY");
+    const std::size_t n_lines = history.isNull() ? 0 : history.nrow();
+    for (std::size_t i = 0; i < n_lines; ++i) info.history.push_back(internal::TextOr(history, "MESSAGE", i));
     return info;
   });
 }
 
 std::unique_ptr<VisibilityBlock> ReadMeasurementSetAxes(const std::filesystem::path& path,
                                                         const MeasurementSetSelection& selection) {
-  return internal::WithCasacore(ErrorKind::kBadInput, path.string(), [&] {
-    return std::move(internal::ReadAxes(Open(path), path.string(), selection).block);
-  });
+  return internal::WithCasacore(ErrorKind::kBadInput, path.string(),
+                                [&] { return std::move(internal::ReadAxes(SetTables(path), selection).block); });
 }
 
 std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path& path,
                                                     const MeasurementSetSelection& selection,
                                                     const RunContext& context) {
   return internal::WithCasacore(ErrorKind::kBadInput, path.string(), [&] {
-    const MeasurementSet ms = Open(path);
-    const std::string column_name = ChooseColumn(ms, selection.column, path.string());
-    internal::SelectedAxes axes = internal::ReadAxes(ms, path.string(), selection);
+    const std::string stamp = SetStamp(path);
+    const SetTables set(path);
+    const std::string column_name = ChooseColumn(set, selection.column);
+    internal::SelectedAxes axes = internal::ReadAxes(set, selection);
     VisibilityBlock& block = *axes.block;
+    block.set_stamp = stamp;
     block.data_state = StateOfColumn(column_name);
     block.Allocate();
-    std::memset(block.flag.data(), 1, block.flag.size());  // what no row fills stays flagged
-    if (!ReadFiles(ms, column_name, axes, context)) ReadThroughCasacore(ms, column_name, axes, context);
+    if (!block.absent.empty()) std::memset(block.flag.data(), 1, block.flag.size());  // what no row fills
+    if (!ReadFiles(set, column_name, axes, context)) ReadThroughCasacore(set, column_name, axes, context);
+    // Files are opened one after the other: some may have been those of another set.
+    if (SetStamp(path) != stamp) {
+      throw Error(ErrorKind::kBusy, "convert", path.string(),
+                  "was changed by another program while it was read; try again");
+    }
     return std::move(axes.block);
   });
 }

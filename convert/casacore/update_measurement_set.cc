@@ -1,24 +1,31 @@
 #include <casacore/casa/Arrays/ArrayMath.h>
 #include <casacore/casa/Arrays/Cube.h>
-#include <casacore/ms/MeasurementSets/MSColumns.h>
-#include <casacore/ms/MeasurementSets/MeasurementSet.h>
+#include <casacore/ms/MeasurementSets/MSHistory.h>
+#include <casacore/ms/MeasurementSets/MSHistoryColumns.h>
 #include <casacore/tables/DataMan/TSMOption.h>
 #include <casacore/tables/DataMan/TiledColumnStMan.h>
 #include <casacore/tables/DataMan/TiledShapeStMan.h>
 #include <casacore/tables/Tables/ArrColDesc.h>
 #include <casacore/tables/Tables/ArrayColumn.h>
 #include <casacore/tables/Tables/ScalarColumn.h>
+#include <casacore/tables/Tables/SetupNewTab.h>
+#include <casacore/tables/Tables/TableAttr.h>
+#include <casacore/tables/Tables/TableDesc.h>
 #include <casacore/tables/Tables/TableRecord.h>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "config/os.h"
 #include "config/time.h"
 #include "convert/casacore/casacore_lock.h"
 #include "convert/casacore/row_map.h"
 #include "convert/casacore/tile_rows.h"
+#include "convert/measurement_set_lock.h"
 #include "convert/measurement_set_reader.h"
 
 namespace contimg::convert {
@@ -26,8 +33,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using casacore::IPosition;
-using casacore::MeasurementSet;
 using casacore::Slicer;
+using casacore::Table;
 
 constexpr std::size_t kRowsAtOnce = 4096;
 
@@ -42,7 +49,7 @@ std::set<std::string> TouchedColumns(const MeasurementSetChanges& changes) {
 }
 
 // "table.f7" for every data manager that holds one of the columns.
-std::set<std::string> TouchedFiles(const MeasurementSet& ms, const std::set<std::string>& columns) {
+std::set<std::string> TouchedFiles(const Table& ms, const std::set<std::string>& columns) {
   std::set<std::string> files;
   const casacore::Record managers = ms.dataManagerInfo();
   for (casacore::uInt i = 0; i < managers.nfields(); ++i) {
@@ -54,6 +61,24 @@ std::set<std::string> TouchedFiles(const MeasurementSet& ms, const std::set<std:
   return files;
 }
 
+bool IsShared(const std::string& file, const std::set<std::string>& touched) {
+  const std::size_t mark = file.find("_TSM");
+  return mark != std::string::npos && touched.count(file.substr(0, mark)) == 0;
+}
+
+// Bytes of the files that LinkTree copies.
+std::uint64_t BytesToCopy(const fs::path& from, const std::set<std::string>& touched) {
+  std::uint64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(from)) {
+    if (entry.is_directory()) {
+      bytes += BytesToCopy(entry.path(), {});
+    } else if (!IsShared(entry.path().filename().string(), touched)) {
+      bytes += entry.file_size();
+    }
+  }
+  return bytes;
+}
+
 // A sibling that shares the bulk (tile) files it does not change and copies the rest.
 void LinkTree(Os& os, const fs::path& from, const fs::path& to, const std::set<std::string>& touched) {
   os.CreateDirectories(to);
@@ -63,9 +88,7 @@ void LinkTree(Os& os, const fs::path& from, const fs::path& to, const std::set<s
       LinkTree(os, entry.path(), target, {});
       continue;
     }
-    const std::string name = entry.path().filename().string();
-    const std::size_t mark = name.find("_TSM");
-    if (mark != std::string::npos && touched.count(name.substr(0, mark)) == 0) {
+    if (IsShared(entry.path().filename().string(), touched)) {
       os.HardLink(entry.path(), target);
     } else {
       os.CopyFile(entry.path(), target);
@@ -82,6 +105,7 @@ void Gather(const From* from, const internal::RowMap& rows, const internal::RowR
   const std::size_t n_pols = block.n_pols(), n = window.n_channels;
   for (std::size_t r = 0; r < run.n_rows; ++r) {
     const std::size_t row = run.first_row + r;
+    const std::vector<std::size_t>& position = rows.PolarisationsOf(row);
     const From* source =
         from + ((std::size_t{rows.time[row]} * block.n_baselines() + rows.baseline[row]) * block.n_channels() +
                 window.first_channel) *
@@ -90,7 +114,7 @@ void Gather(const From* from, const internal::RowMap& rows, const internal::RowR
     for (std::size_t k = 0; k < n; ++k) {
       To* sample = target + (rows.reversed[w] != 0 ? n - 1 - k : k) * rows.n_polarisations;
       for (std::size_t p = 0; p < n_pols; ++p) {
-        sample[rows.polarisation[p]] = change(source[k * n_pols + p], rows.swapped[row] != 0);
+        sample[position[p]] = change(source[k * n_pols + p], rows.swapped[row] != 0);
       }
     }
   }
@@ -107,7 +131,7 @@ IPosition RunShape(const internal::RowMap& rows, const internal::RowRun& run, co
 }
 
 // Adds a visibility column beside DATA, stored like it.
-void AddVisibilityColumn(MeasurementSet& ms, const std::string& name) {
+void AddVisibilityColumn(Table& ms, const std::string& name) {
   const casacore::ColumnDesc& data = ms.tableDesc().columnDesc("DATA");
   casacore::ArrayColumnDesc<casacore::Complex> description(name, "", 2);
   const casacore::ArrayColumn<casacore::Complex> column(ms, "DATA");
@@ -126,7 +150,7 @@ void AddVisibilityColumn(MeasurementSet& ms, const std::string& name) {
 }
 
 // Rows outside the selection: copies of DATA, or zeros.
-void FillUnselected(const MeasurementSet& ms, const std::string& name, const internal::RowMap& rows, bool copy_data) {
+void FillUnselected(const Table& ms, const std::string& name, const internal::RowMap& rows, bool copy_data) {
   const casacore::ArrayColumn<casacore::Complex> data(ms, "DATA");
   casacore::ArrayColumn<casacore::Complex> column(ms, name);
   for (std::size_t row = 0; row < rows.n_rows; ++row) {
@@ -137,7 +161,7 @@ void FillUnselected(const MeasurementSet& ms, const std::string& name, const int
   }
 }
 
-void WriteVisibilities(MeasurementSet& ms, const std::string& name, const Visibility* vis, const internal::RowMap& rows,
+void WriteVisibilities(Table& ms, const std::string& name, const Visibility* vis, const internal::RowMap& rows,
                        const std::vector<internal::RowRun>& runs, const VisibilityBlock& block, bool replace,
                        const std::string& path) {
   if (ms.tableDesc().isColumn(name)) {
@@ -157,29 +181,44 @@ void WriteVisibilities(MeasurementSet& ms, const std::string& name, const Visibi
   }
 }
 
-void WriteFlags(MeasurementSet& ms, const internal::RowMap& rows, const std::vector<internal::RowRun>& runs,
+// FLAG as the block has it, FLAG_ROW where all of the row is flagged. What FLAG_ROW said was flagged on reading too, so
+// it stays true, and FLAG becomes true with it.
+void WriteFlags(Table& ms, const internal::RowMap& rows, const std::vector<internal::RowRun>& runs,
                 const VisibilityBlock& block) {
   casacore::ArrayColumn<bool> flag(ms, "FLAG");
-  casacore::ScalarColumn<bool> flag_row(ms, "FLAG_ROW");
+  casacore::ScalarColumn<bool> flag_row;
+  if (ms.tableDesc().isColumn("FLAG_ROW")) flag_row.attach(ms, "FLAG_ROW");
   for (const internal::RowRun& run : runs) {
     const IPosition shape = RunShape(rows, run, block);
     casacore::Array<bool> values(shape);
     Gather(block.flag.data(), rows, run, block, values.data(), [](std::uint8_t f, bool) { return f != 0; });
-    flag.putColumnRange(RowSlicer(run), values);
     casacore::Vector<bool> whole(run.n_rows);
     const auto cell = static_cast<std::size_t>(shape[0] * shape[1]);
     for (std::size_t r = 0; r < run.n_rows; ++r) {
-      const bool* first = values.data() + r * cell;
+      bool* first = values.data() + r * cell;
       whole[r] = std::all_of(first, first + cell, [](bool f) { return f; });
+      // Flags that an earlier apply set have been taken back: FLAG_ROW was its own then, unless FLAG did not say so.
+      const std::size_t row = run.first_row + r;
+      if (whole[r] || rows.flagged.empty() || rows.flagged[row] == 0) continue;
+      if (casacore::allEQ(flag(row), true)) continue;
+      std::fill(first, first + cell, true);
+      whole[r] = true;
     }
-    flag_row.putColumnRange(RowSlicer(run), whole);
+    flag.putColumnRange(RowSlicer(run), values);
+    if (!flag_row.isNull()) flag_row.putColumnRange(RowSlicer(run), whole);
   }
 }
 
-void WriteWeights(MeasurementSet& ms, const float* weight, const internal::RowMap& rows,
+void WriteWeights(Table& ms, const float* weight, const internal::RowMap& rows,
                   const std::vector<internal::RowRun>& runs, const VisibilityBlock& block) {
-  casacore::ArrayColumn<float> weight_column(ms, "WEIGHT"), sigma_column(ms, "SIGMA"), spectrum;
-  if (ms.tableDesc().isColumn("WEIGHT_SPECTRUM")) spectrum.attach(ms, "WEIGHT_SPECTRUM");
+  casacore::ArrayColumn<float> weight_column, sigma_column, spectrum;
+  for (auto& [column, name] : {std::pair{&weight_column, "WEIGHT"}, {&sigma_column, "SIGMA"}}) {
+    if (ms.tableDesc().isColumn(name)) column->attach(ms, name);
+  }
+  if (ms.tableDesc().isColumn("WEIGHT_SPECTRUM")) {
+    spectrum.attach(ms, "WEIGHT_SPECTRUM");
+    if (!spectrum.isDefined(runs.front().first_row)) spectrum = {};  // there is a column, and nothing in it
+  }
   for (const internal::RowRun& run : runs) {
     const IPosition shape = RunShape(rows, run, block);
     casacore::Array<float> values(shape);
@@ -203,16 +242,30 @@ void WriteWeights(MeasurementSet& ms, const float* weight, const internal::RowMa
         sigma(p, r) = mean(p, r) > 0 ? 1.0f / std::sqrt(mean(p, r)) : 0.0f;
       }
     }
-    weight_column.putColumnRange(RowSlicer(run), mean);
-    sigma_column.putColumnRange(RowSlicer(run), sigma);
+    if (!weight_column.isNull()) weight_column.putColumnRange(RowSlicer(run), mean);
+    if (!sigma_column.isNull()) sigma_column.putColumnRange(RowSlicer(run), sigma);
   }
 }
 
-void AddHistory(MeasurementSet& ms, const MeasurementSetChanges& changes) {
-  casacore::MSHistoryColumns columns(ms.history());
+// A set may lack the table; what contimg did to the data must stand somewhere, and later commands look for it.
+casacore::MSHistory HistoryOf(Table& ms) {
+  const bool known = ms.keywordSet().isDefined("HISTORY");
+  if (known && fs::exists(fs::path(std::string(ms.keywordSet().tableAttributes("HISTORY").name())) / "table.dat")) {
+    return casacore::MSHistory(ms.keywordSet().asTable("HISTORY"));
+  }
+  casacore::SetupNewTable setup(ms.tableName() + "/HISTORY", casacore::MSHistory::requiredTableDesc(), Table::New);
+  casacore::MSHistory history(setup);
+  ms.rwKeywordSet().defineTable("HISTORY", history);
+  return history;
+}
+
+void AddHistory(Table& ms, const MeasurementSetChanges& changes) {
+  casacore::MSHistory history = HistoryOf(ms);
+  history.reopenRW();
+  casacore::MSHistoryColumns columns(history);
   for (const std::string& message : changes.history) {
-    const casacore::rownr_t row = ms.history().nrow();
-    ms.history().addRow(1);
+    const casacore::rownr_t row = history.nrow();
+    history.addRow(1);
     columns.time().put(row, UtcTime::Now().mjd_s());
     columns.observationId().put(row, 0);
     columns.message().put(row, message);
@@ -223,6 +276,7 @@ void AddHistory(MeasurementSet& ms, const MeasurementSetChanges& changes) {
     columns.cliCommand().put(row, casacore::Vector<casacore::String>(1, ""));
     columns.appParams().put(row, casacore::Vector<casacore::String>(1, ""));
   }
+  history.flush();
 }
 
 }  // namespace
@@ -233,12 +287,14 @@ void UpdateMeasurementSet(const fs::path& path, const MeasurementSetSelection& s
   const fs::path clean = path.has_filename() ? path : path.parent_path();
   const fs::path parent = clean.has_parent_path() ? clean.parent_path() : fs::path(".");
   const fs::path sibling = UnfinishedSibling(clean);
+  CheckUnchanged(clean, block.set_stamp);
+  const std::string stamp = SetStamp(clean);
   try {
     internal::WithCasacore(ErrorKind::kIo, path.string(), [&] {
       std::set<std::string> touched;
       {
-        const MeasurementSet ms(clean.string(), casacore::TableLock(casacore::TableLock::NoLocking),
-                                casacore::Table::Old);
+        const internal::SetTables set(clean);
+        const Table& ms = set.main();
         const std::vector<std::pair<const char*, const Visibility*>> wanted{{"CORRECTED_DATA", changes.corrected},
                                                                             {"MODEL_DATA", changes.model}};
         for (const auto& [column, values] : wanted) {
@@ -248,12 +304,20 @@ void UpdateMeasurementSet(const fs::path& path, const MeasurementSetSelection& s
           }
         }
         touched = TouchedFiles(ms, TouchedColumns(changes));
+        std::uint64_t needed = BytesToCopy(clean, touched) + (1u << 20);
+        const std::uint64_t samples =
+            block.vis.size() / std::max<std::size_t>(1, block.n_times() * block.n_baselines());
+        for (const auto& [column, values] : wanted) {
+          if (values == nullptr || ms.tableDesc().isColumn(column)) continue;
+          needed += ms.nrow() * samples / block.windows.size() * sizeof(Visibility);
+        }
+        CheckRoom(os, parent, needed, "convert", path.string());
       }
       os.RemoveAll(sibling);
       LinkTree(os, clean, sibling, touched);
-      MeasurementSet ms(casacore::Table(sibling.string(), casacore::TableLock(casacore::TableLock::PermanentLocking),
-                                        casacore::Table::Update, casacore::TSMOption(casacore::TSMOption::Cache)));
-      const internal::SelectedAxes axes = internal::ReadAxes(ms, path.string(), selection);
+      Table ms(sibling.string(), casacore::TableLock(casacore::TableLock::PermanentLocking), Table::Update,
+               casacore::TSMOption(casacore::TSMOption::Cache));
+      const internal::SelectedAxes axes = internal::ReadAxes(internal::SetTables(ms, path.string()), selection);
       const std::vector<internal::RowRun> runs = axes.rows.Runs(kRowsAtOnce);
       if (axes.block->shape() != block.shape()) {
         throw Error(ErrorKind::kBug, "convert", path.string(), "the tile to write back has other axes than the set");
@@ -271,6 +335,7 @@ void UpdateMeasurementSet(const fs::path& path, const MeasurementSetSelection& s
       ms.flush();
     });
     SyncTree(os, sibling);
+    CheckUnchanged(clean, stamp);
     os.Exchange(sibling, clean);
   } catch (...) {
     std::error_code ignored;

@@ -10,6 +10,7 @@
 #include "calibrate/lost_sky.h"
 #include "config/time.h"
 #include "config/units.h"
+#include "convert/measurement_set_lock.h"
 #include "convert/measurement_set_reader.h"
 #include "image/image_plan.h"
 #include "image/image_stage.h"
@@ -122,6 +123,8 @@ void Image(const ImageArgs& args) {
   RunContext context;
   context.threads = ThreadsOr(request.settings.threads);
   context.reporter = reporter.get();
+  std::optional<convert::MeasurementSetLock> lock;
+  if (args.predict) lock.emplace(args.measurement_set, context);
   convert::MeasurementSetSelection selection;
   selection.column = args.column;
   selection.field = args.field;

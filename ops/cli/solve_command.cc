@@ -18,6 +18,7 @@
 #include "calibrate/solve.h"
 #include "config/os.h"
 #include "config/units.h"
+#include "convert/measurement_set_lock.h"
 #include "convert/measurement_set_reader.h"
 #include "ops/calibration/sky_models.h"
 #include "ops/cli/commands.h"
@@ -130,6 +131,7 @@ struct PredictArgs {
 
 void PredictInto(const PredictArgs& args) {
   Task task(args.settings);
+  const convert::MeasurementSetLock lock(args.ms, task.context);
   task.Read(args.ms);
   task.ChooseModel(args.model);
   const calibrate::Prediction prediction =
@@ -375,6 +377,7 @@ void Apply(const ApplyArgs& args) {
   Task task(args.settings);
   CalibrateSettings& settings = task.settings.values.calibrate;
   SetInterpolation(args.interpolation, settings);
+  const convert::MeasurementSetLock lock(args.ms, task.context);
   const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(args.ms);
   if (info.has_corrected && !args.replace) {
     throw Error(ErrorKind::kUsage, "apply", args.ms, "has CORRECTED_DATA already; --replace makes it anew from DATA");

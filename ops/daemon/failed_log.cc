@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "config/text.h"
 #include "config/time.h"
 #include "ops/daemon/log.h"
 #include "ops/version.h"
@@ -10,8 +11,8 @@ namespace contimg::ops {
 
 std::string FormatFailedLog(const FailedRecord& record) {
   std::string text =
-      fmt::format("group        {}\ngiven up at  {}Z after {} attempts\ncause        {} ({})\n", record.group,
-                  UtcTime::Now().Iso8601(), record.attempts, record.message, ToString(record.kind));
+      fmt::format("group        {}\ngiven up at  {} after {}\ncause        {} ({})\n", record.group,
+                  UtcTime::Now().Stamp(), Counted(record.attempts, "attempt"), record.message, ToString(record.kind));
   if (!record.command.empty()) {
     if (!record.stage.empty()) text += fmt::format("stage        {}\n", record.stage);
     text += record.signal != 0 ? fmt::format("ended by     signal {}\n", record.signal)
@@ -20,7 +21,11 @@ std::string FormatFailedLog(const FailedRecord& record) {
     text += fmt::format("peak memory  {:.3f} GB\n", static_cast<double>(record.peak_memory_bytes) * 1e-9);
     text += fmt::format("repeat with  {}\n", record.command);
   }
-  text += fmt::format("try again    contimg queue requeue {}\nprogram      contimg {}\n", record.group, kVersion);
+  // A group that is too small is not taken again by hand: it goes on when its files come.
+  text += record.kind == ErrorKind::kIncomplete
+              ? std::string("what next    nothing: it goes on by itself when the missing subbands arrive\n")
+              : fmt::format("try again    contimg queue requeue {}\n", record.group);
+  text += fmt::format("program      contimg {}\n", kVersion);
   for (const std::string& input : record.inputs) text += fmt::format("input        {}\n", input);
   if (!record.last_output.empty()) text += fmt::format("\nlast output:\n{}\n", record.last_output);
   return text;

@@ -1,9 +1,8 @@
 #include "ops/runner/last_words.h"
 
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
+#include <string>
 #include <utility>
 
 namespace contimg::ops {
@@ -12,6 +11,16 @@ namespace {
 std::function<void(ErrorKind, const std::string&)>& Say() {
   static auto* const say = new std::function<void(ErrorKind, const std::string&)>;  // outlives every destructor
   return *say;
+}
+
+// "FilebufIO: write error for file X: No space left on device" in our words; others as they are.
+std::string InOurWords(const std::string& words) {
+  const int error_number = ErrorNumberIn(words);
+  if (error_number == 0) return words;
+  const std::size_t mark = words.find("file "), begin = mark == std::string::npos ? words.size() : mark + 5;
+  std::string file = words.substr(begin, words.find_first_of(" ,;", begin) - begin);
+  while (!file.empty() && file.back() == ':') file.pop_back();
+  return SystemError("", file, "cannot be written", error_number).what();
 }
 
 [[noreturn]] void Terminate() {
@@ -24,7 +33,7 @@ std::function<void(ErrorKind, const std::string&)>& Say() {
       const std::string words = error.what();
       const ErrorKind kind = KindOfLastWords(words);
       try {
-        Say()(kind, words);
+        Say()(kind, InOurWords(words));
         std::_Exit(ExitStatus(kind));
       } catch (...) {
         std::abort();
@@ -44,10 +53,8 @@ void SetLastWords(std::function<void(ErrorKind kind, const std::string& words)> 
 }
 
 ErrorKind KindOfLastWords(const std::string& words) {
-  for (const int error_number : {ENOSPC, EDQUOT, EROFS, EIO}) {
-    if (words.find(std::strerror(error_number)) != std::string::npos) return ErrorKind::kIo;
-  }
-  return ErrorKind::kCrash;
+  const int error_number = ErrorNumberIn(words);
+  return error_number == 0 ? ErrorKind::kCrash : SystemError("", "", "", error_number).kind();
 }
 
 }  // namespace contimg::ops

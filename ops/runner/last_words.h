@@ -13,7 +13,7 @@ namespace contimg::ops {
 // with the kind's exit status. Without an exception (or when saying fails) it aborts as usual.
 void SetLastWords(std::function<void(ErrorKind kind, const std::string& words)> say);
 
-// kIo for the words of a failing disk, else kCrash.
+// kIo or kResource for the words of a failing or full disk, else kCrash.
 ErrorKind KindOfLastWords(const std::string& words);
 
 }  // namespace contimg::ops

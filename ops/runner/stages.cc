@@ -108,7 +108,15 @@ bool IsAllThatIsWanted(const Job& job, const convert::MeasurementSetInfo& info) 
   return !Has(job, "flag") || AnyBeginsWith(info.history, kFlagged);
 }
 
+// No other program changes the set between its reading and its writing.
+void HoldSet(const Job& job, const RunContext& context, JobState& state) {
+  const bool changes = std::any_of(job.stages.begin(), job.stages.end(),
+                                   [](const std::string& name) { return FindStage(name).changes_data; });
+  if (changes && !state.lock) state.lock.emplace(job.measurement_set, context);
+}
+
 void RunConvert(const Job& job, const RunContext& context, JobState& state, json& figures) {
+  HoldSet(job, context, state);
   if (fs::exists(job.measurement_set) && !job.replace_existing) {
     if (!job.take_existing) {
       throw Error(ErrorKind::kUsage, "convert", job.measurement_set.string(),
@@ -159,6 +167,7 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, json
 // For jobs without the stage convert: the tile as the Measurement Set holds it.
 void NeedTile(const Job& job, const RunContext& context, JobState& state) {
   if (state.block) return;
+  HoldSet(job, context, state);
   const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(job.measurement_set);
   state.same_calibration = info.has_corrected && !Has(job, "flag") && !Has(job, "solve") && !job.tables.empty() &&
                            AnyBeginsWith(info.history, kCalibrated + Signature(job, job.tables));

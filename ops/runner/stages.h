@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "config/run_context.h"
+#include "convert/measurement_set_lock.h"
 #include "ingest/visibility_block.h"
 #include "ops/runner/job.h"
 #include "ops/runner/tile_product.h"
@@ -16,10 +18,11 @@ namespace contimg::ops {
 
 // What the stages of one job share.
 struct JobState {
-  std::unique_ptr<VisibilityBlock> block;    // null before the first stage
-  bool taken = false;                        // the Measurement Set was found whole: nothing is to be done to it
-  bool earlier_apply_undone = false;         // the set read was calibrated; weights and flags are as before that
-  bool scale_weights = true;                 // false: the set was calibrated by a program that left its weights
+  std::optional<convert::MeasurementSetLock> lock;  // on the set that is found, when the job changes it
+  std::unique_ptr<VisibilityBlock> block;           // null before the first stage
+  bool taken = false;                               // the Measurement Set was found whole: nothing is to be done to it
+  bool earlier_apply_undone = false;                // the set read was calibrated; weights and flags are as before that
+  bool scale_weights = true;                        // false: the set was calibrated by a program that left its weights
   bool same_calibration = false;             // these very tables were applied to it: the block holds CORRECTED_DATA
   bool changed = false;                      // the set that was read is to be written back
   bool waiting = false;                      // for calibration: the data are done, no image is made

@@ -320,7 +320,7 @@ TEST_F(CalibrationInput, EveryCommandReadsAListOfSourcesAlike) {
   const std::string head = "ra_deg,dec_deg,flux_jy,alpha\n";
   const auto commands = [&](const std::string& list) {
     return std::vector<std::string>{
-        "image " + Path("x.ms") + " --dirty-only --size 64 --cell 30 --minuv 0 --out " + Path("im") + " --catalogue " +
+        "image " + Path("x.ms") + " --dirty-only --size 64 --cell 5 --minuv 0 --out " + Path("im") + " --catalogue " +
             Path(list),
         "solve " + Path("x.ms") + " --minuv 0 --out " + Path("cc") + " --catalog " + Path(list),
         "predict " + Path("x.ms") + " --replace --catalog " + Path(list),

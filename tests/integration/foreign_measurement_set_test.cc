@@ -34,7 +34,7 @@ class ForeignMeasurementSet : public ConvertTest {
   }
   ToolResult Image(const std::string& more = "") {
     return Contimg("image " + Quoted(ms().string()) + " --out " + Quoted(prefix().string()) +
-                   " --size 512 --cell 4 --minuv 0 --robust 0 --log-level warning --overwrite --niter 20000 " + more);
+                   " --size 512 --cell 4 --minuv 0 --robust 0 --log-level warn --overwrite --niter 20000 " + more);
   }
   // Every flux within 1 % of flux × .pb × .smear, every place within 0.05 beams.
   void ExpectTheSky() {
@@ -202,12 +202,14 @@ TEST_F(ForeignMeasurementSet, IsPredictedAndSolvedWithTheBeamItIsImagedWith) {
   csv.close();
   ToolResult result = Contimg("predict " + Quoted(ms().string()) + " --catalog " + Quoted(sky.string()));
   ASSERT_EQ(result.status, 0) << result.err;
+  // Integrations and channels of the set are moments and frequencies, those of the model have lengths: that takes up to
+  // 0.25 % of the sources at 0.17 degrees.
   const PeerResult compared =
       RunCommand("/usr/bin/python3 -c " +
                  Quoted("import sys, numpy as np; from casacore.tables import table\n"
                         "t = table(sys.argv[1], ack=False); d = t.getcol('DATA'); m = t.getcol('MODEL_DATA')\n"
                         "error = np.abs(d - m).max() / np.abs(d).max(); print('largest difference', error)\n"
-                        "sys.exit(error > 2e-3)") +
+                        "sys.exit(error > 4e-3)") +
                  " " + Quoted(ms().string()));
   EXPECT_EQ(compared.status, 0) << compared.output;
   result = Contimg("solve " + Quoted(ms().string()) + " --kinds G --minuv 0 --catalog " + Quoted(sky.string()) +

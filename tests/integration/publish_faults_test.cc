@@ -161,7 +161,7 @@ TEST_F(PublishFaultsTest, KilledBeforeEachCallOnOneFileSystem) { KillEverywhere(
 TEST_F(PublishFaultsTest, KilledAfterEachCallOnOneFileSystem) { KillEverywhere(false, Fault::kKillAfter); }
 TEST_F(PublishFaultsTest, KilledBeforeEachCallAcrossFileSystems) { KillEverywhere(true, Fault::kKillBefore); }
 TEST_F(PublishFaultsTest, KilledAfterEachCallAcrossFileSystems) { KillEverywhere(true, Fault::kKillAfter); }
-TEST_F(PublishFaultsTest, DiskFullAtEachCall) { FailEverywhere(ENOSPC, ErrorKind::kIo); }
+TEST_F(PublishFaultsTest, DiskFullAtEachCall) { FailEverywhere(ENOSPC, ErrorKind::kResource); }
 TEST_F(PublishFaultsTest, ReadOnlyAtEachCall) { FailEverywhere(EROFS, ErrorKind::kIo); }
 
 TEST_F(PublishFaultsTest, ReplacingIsWholeWhereverItIsKilled) {

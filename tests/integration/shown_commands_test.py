@@ -20,14 +20,15 @@ import unittest
 
 from daemon_under_test import BIN, SOURCE, DaemonUnderTest, simulate, wait_for
 
-DOCUMENTS = [SOURCE / "README.md", *sorted((SOURCE / "docs").rglob("*.md"))]
+# install.md is followed in order, in a sandbox of its own: install_test.py.
+DOCUMENTS = [SOURCE / "README.md", *sorted(p for p in (SOURCE / "docs").rglob("*.md") if p.name != "install.md")]
 SOURCE_3C286 = "202.7845,30.5092"
 # A small array about 3C286, which is solved on at once: calibration tables, images and groups in every state.
 ARRAY = ["--antennas", "16", "--integrations", "6", "--channels", "4", "--subbands", "4", "--transit", SOURCE_3C286,
          "--source", f"{SOURCE_3C286},15", "--source", "203.2,30.7,1"]
 VIZIER = ("NVSS\tRAJ2000\tDEJ2000\tS1.4\te_S1.4\tMajAxis\tMinAxis\tPA\n"
           "133108+303033\t13 31 08.29\t+30 30 33.0\t14902.7\t447.1\t16.0\t16.0\t0\n")
-CHANGES = re.compile(r"^contimg (queue (requeue|hold|release|cancel|priority)|cal (retire|register)|catalog import)")
+CHANGES = re.compile(r"^contimg (queue (requeue|hold|release|cancel|priority)|cal (retire|register)|catalog import|scratch)")
 
 
 def inline_and_blocks(text):
@@ -117,7 +118,9 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
         (self.root / "nvss.tsv").write_text(VIZIER)
         file = self.root / "nvss.tsv" if "catalog import" in command else next(self.incoming.glob("*.hdf5"))
         command = re.sub(r"\bGROUP…?", self.done, command)
-        command = re.sub(r"\bTABLE\b", str(table["id"]) if " register" not in command else table["path"], command)
+        by_path = " register" in command or " inspect" in command
+        command = re.sub(r"\bTABLE\b", table["path"] if by_path else str(table["id"]), command)
+        command = re.sub(r"\bDEG\b", "30.5", command)
         command = re.sub(r"\bFORMAT\b", "nvss", command)
         return re.sub(r"\bFILE…?", shlex.quote(str(file)), command)
 
@@ -162,7 +165,8 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
                     self.shell(f"contimg queue requeue {subject}; contimg queue hold {subject}")
                 if "queue hold" in filled or "queue cancel" in filled:
                     self.shell(f"contimg queue requeue {subject}")
-                self.shell(filled)
+                # The one group that failed is incomplete, and that is no matter of trying again.
+                self.shell(filled, (0, 2) if "--failed" in filled or "--state dead" in filled else (0,))
 
     def test_readme(self):
         """The example of the README, line by line, and what it prints but for sizes of the moment and times."""
@@ -200,11 +204,14 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
         for line in self.log().splitlines():
             shown += [("log", command) for command in re.findall(r"`(contimg [^`]+)`", line)]
             shown += [("log", command) for command in re.findall(r"\((contimg [^()]+)\)", line)]
-        for log in (self.root / "scratch/ms/failed").rglob("*.log"):
+        logs = list((self.root / "scratch/ms/failed").rglob("*.log"))
+        self.assertEqual(len(logs), 1)
+        self.assertIn("what next    nothing: it goes on by itself", logs[0].read_text())
+        for log in logs:
             for word, command in re.findall(r"^(try again|repeat with) +(.*)$", log.read_text(), re.M):
                 shown.append((word, command))
         sources = {source for source, _ in shown}
-        self.assertLessEqual({"/", f"/groups/{self.partial}", "status", "try again"}, sources, shown)
+        self.assertLessEqual({"/", f"/groups/{self.held}", "status"}, sources, shown)
         self.stop(process)
         for source, command in dict.fromkeys(shown):
             with self.subTest(source=source, command=command):

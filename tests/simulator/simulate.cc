@@ -312,11 +312,7 @@ void CheckDiskSpace(const ArrayConfig& array, const GroupSpec& spec, std::size_t
   const std::uint64_t samples = array.n_baselines() * static_cast<std::size_t>(spec.n_integrations) *
                                 static_cast<std::size_t>(spec.n_channels) * kPols;
   const std::uint64_t needed = n_files * 13 * samples;
-  const std::uint64_t free = RealOs().Space(spec.out_dir).free_bytes;
-  if (needed > free) {
-    throw Error(ErrorKind::kIo, "simulate", spec.out_dir.string(),
-                fmt::format("a group needs {} MB, the disk has {} MB free", needed / 1000000, free / 1000000));
-  }
+  CheckRoom(RealOs(), spec.out_dir, needed, "simulate", spec.out_dir.string());
 }
 
 }  // namespace

@@ -77,7 +77,10 @@ class LetGo {
 };
 
 void Check(herr_t status, const char* doing) {
-  if (status < 0) throw Error(ErrorKind::kIo, "simulate", "", fmt::format("HDF5 cannot {} (is the disk full?)", doing));
+  if (status >= 0) return;
+  if (errno == ENOSPC || errno == EDQUOT)
+    throw SystemError("simulate", "", fmt::format("HDF5 cannot {}", doing), errno);
+  throw Error(ErrorKind::kIo, "simulate", "", fmt::format("HDF5 cannot {}", doing));
 }
 
 Handle ComplexType() {
@@ -264,7 +267,7 @@ class Uvh5Writer::Impl {
     Check(H5Fget_vfd_handle(file_.get(), H5P_DEFAULT, &descriptor), "tell its file descriptor");
     if (fallocate(*static_cast<int*>(descriptor), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) != 0 &&
         errno != EOPNOTSUPP && errno != ENOSYS) {
-      throw SystemError("simulate", path_.string(), fmt::format("cannot reserve {} bytes", bytes), errno);
+      throw SystemError("simulate", path_.string(), "cannot reserve " + BytesInWords(bytes), errno);
     }
   }
 
@@ -403,7 +406,7 @@ class Uvh5Writer::Impl {
     }
     const std::array<hsize_t, 4> offset{block.written, 0, channel0, pol0};
     if (H5Dwrite_chunk(block.set.get(), H5P_DEFAULT, 0, offset.data(), chunk_.size(), chunk_.data()) < 0) {
-      throw Error(ErrorKind::kIo, "simulate", path_.string(), "cannot write visibilities (is the disk full?)");
+      throw SystemError("simulate", path_.string(), "cannot write visibilities", errno);
     }
   }
 

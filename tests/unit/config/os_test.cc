@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -55,6 +56,34 @@ TEST_F(OsTest, WritesAFileWholeOrNotAtAll) {
   EXPECT_THROW(WriteFileAtomically(RealOs(), root_ / "folder", "text"), Error);  // no file takes a full folder's name
   EXPECT_TRUE(fs::exists(root_ / "folder" / "within"));
   EXPECT_EQ(Names(root_), 2u);
+}
+
+TEST_F(OsTest, AFullDiskIsNamedWithItsBytes) {
+  const std::string data(4096, 'x');
+  try {
+    RealOs().OpenForUpdate("/dev/full")->WriteAt(data.data(), data.size(), 0);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kResource);
+    EXPECT_EQ(error.message().rfind("cannot write 4.0 KiB: no space left on the disk (", 0), 0u) << error.message();
+    EXPECT_NE(error.message().find(" free of "), std::string::npos) << error.message();
+  }
+  EXPECT_THROW(CheckRoom(RealOs(), root_, std::uint64_t{1} << 62, "test", "x"), Error);
+  EXPECT_NO_THROW(CheckRoom(RealOs(), root_, 1, "test", "x"));
+  EXPECT_EQ(ErrorNumberIn("write error for file x: No space left on device"), ENOSPC);
+  EXPECT_EQ(ErrorNumberIn("all is well"), 0);
+}
+
+TEST_F(OsTest, CopiesContentsAndMode) {
+  const std::string text(3 << 20, 'y');
+  Write(root_ / "a", text);
+  fs::permissions(root_ / "a", fs::perms::owner_read);
+  RealOs().CopyFile(root_ / "a", root_ / "b");
+  EXPECT_EQ(Text(root_ / "b"), text);
+  EXPECT_EQ(fs::status(root_ / "b").permissions(), fs::perms::owner_read);
+  EXPECT_THROW(RealOs().CopyFile(root_ / "a", root_ / "b"), Error);  // exists
+  EXPECT_THROW(RealOs().CopyFile(root_ / "absent", root_ / "c"), Error);
+  EXPECT_FALSE(fs::exists(root_ / "c"));
 }
 
 TEST_F(OsTest, PublishesATreeUnderItsNameAndRefusesOneThatExists) {

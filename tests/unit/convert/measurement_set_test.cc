@@ -2,13 +2,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <utility>
 
 #include "convert/bulk_columns.h"
 #include "convert/convert_stage.h"
+#include "convert/measurement_set_lock.h"
 #include "convert/measurement_set_reader.h"
 #include "convert/measurement_set_writer.h"
 #include "convert/phase.h"
@@ -192,6 +196,44 @@ TEST_F(MeasurementSetTest, ReadersOfTheOldSetAreNotDisturbedByAnUpdate) {
   UpdateMeasurementSet(path, {}, block, changes, {});
   EXPECT_EQ(ReadMeasurementSet(path, {}, {})->flag[3], 1);
   EXPECT_EQ(ReadMeasurementSet(kept, {}, {})->flag[3], MakeTestBlock().flag[3]);
+}
+
+// A change that was prepared from what stood there before is not written over what stands there now.
+TEST_F(MeasurementSetTest, AnUpdateOfASetThatHasChangedIsRefused) {
+  const fs::path path = Write(Phased());
+  const auto first = ReadMeasurementSet(path, {}, {}), second = ReadMeasurementSet(path, {}, {});
+  MeasurementSetChanges flags;
+  flags.flags = true;
+  first->flag[3] = 1;
+  UpdateMeasurementSet(path, {}, *first, flags, {});
+  try {
+    second->flag[7] = 1;
+    UpdateMeasurementSet(path, {}, *second, flags, {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBusy);
+    EXPECT_NE(std::string(error.what()).find("was changed by another program"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(0, std::memcmp(ReadMeasurementSet(path, {}, {})->flag.data(), first->flag.data(), first->flag.size()));
+  const auto again = ReadMeasurementSet(path, {}, {});
+  EXPECT_NO_THROW(UpdateMeasurementSet(path, {}, *again, flags, {}));
+}
+
+TEST_F(MeasurementSetTest, ALockIsWaitedForAndThenNamesItsHolder) {
+  const fs::path path = Write(Phased());
+  std::optional<MeasurementSetLock> held(std::in_place, path, RunContext{});
+  try {
+    MeasurementSetLock(path, RunContext{}, 0.01);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBusy);
+    EXPECT_NE(std::string(error.what()).find("is being changed by process " + std::to_string(::getpid())),
+              std::string::npos)
+        << error.what();
+  }
+  held.reset();
+  EXPECT_NO_THROW(MeasurementSetLock(path, RunContext{}, 0.01));
+  EXPECT_NO_THROW(MeasurementSetLock(dir_ / "absent.ms", RunContext{}, 0.01));  // reading says what is wrong with it
 }
 
 TEST_F(MeasurementSetTest, RefusesWhatIsNoMeasurementSet) {

@@ -104,7 +104,7 @@ TEST_F(StagingTest, RefusesWhenNeitherPlaceHasRoom) {
     ChooseStagingRoot(root_ / "a", root_ / "b", std::uint64_t{1} << 60, 0, RealOs());
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kIo);
+    EXPECT_EQ(error.kind(), ErrorKind::kResource);
     EXPECT_EQ(error.subject(), (root_ / "b").string());
   }
 }

@@ -351,7 +351,7 @@ TEST_F(DispatcherTest, AFullStateDiskDelaysRecordsAndLosesNone) {
   }
   Pass(*life, 3);
   EXPECT_FALSE(life->writes.trouble().empty());
-  EXPECT_NE(life->writes.trouble().find("no space is left"), std::string::npos) << life->writes.trouble();
+  EXPECT_NE(life->writes.trouble().find("no space left"), std::string::npos) << life->writes.trouble();
   EXPECT_FALSE(life->writes.empty());
   database.exec("PRAGMA max_page_count = 1000000");
   Pass(*life, 2);

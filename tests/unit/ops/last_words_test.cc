@@ -29,7 +29,7 @@ TEST(LastWords, AnExceptionFromADestructorIsSaidWithItsKind) {
         } catch (const std::exception&) {
         }
       },
-      ::testing::ExitedWithCode(1), "io: write error for file table.dat: No space left");
+      ::testing::ExitedWithCode(1), "resource: table.dat: cannot be written: no space left on the disk");
 }
 
 TEST(LastWords, OtherWordsAreACrash) {

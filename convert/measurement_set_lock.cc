@@ -1,0 +1,171 @@
+#include "convert/measurement_set_lock.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "config/error.h"
+
+namespace contimg::convert {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "process 4711 (contimg flag)"
+std::string ProcessWords(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/cmdline", pid), std::ios::binary);
+  const std::string line{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::vector<std::string> words;
+  std::istringstream rest(line);
+  for (std::string word; words.size() < 2 && std::getline(rest, word, '\0');) words.push_back(word);
+  if (words.empty()) return fmt::format("process {}", pid);
+  std::string name = fs::path(words[0]).filename().string();
+  if (words.size() > 1 && !words[1].empty() && words[1].find_first_of("/-.") == std::string::npos)
+    name += " " + words[1];
+  // What another user's command line holds goes to a terminal.
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  return fmt::format("process {} ({})", pid, name);
+}
+
+// A descriptor of the directory that stands under the name now, locked; −1 when another holds the lock, −2 when there
+// is nothing to lock.
+int TryLock(const fs::path& set) {
+  for (;;) {
+    const int fd = ::open(set.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return -2;
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      const int error_number = errno;
+      ::close(fd);
+      if (error_number == EINTR) continue;
+      return error_number == EWOULDBLOCK ? -1 : -2;
+    }
+    // The holder before us may have put another directory under the name.
+    struct stat ours {
+    }, current{};
+    if (::fstat(fd, &ours) != 0 || ::stat(set.c_str(), &current) != 0 ||
+        (ours.st_ino == current.st_ino && ours.st_dev == current.st_dev)) {
+      return fd;
+    }
+    ::close(fd);
+  }
+}
+
+// FNV-1a, 64 bits.
+void Mix(std::uint64_t& hash, const void* data, std::size_t size) {
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  for (std::size_t i = 0; i < size; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3u;
+}
+
+bool MixTree(std::uint64_t& hash, const fs::path& folder) {
+  std::error_code failed;
+  std::vector<fs::path> entries;
+  for (fs::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed)) {
+    if (it->path().filename() != "table.lock") entries.push_back(it->path());
+  }
+  if (failed) return false;
+  std::sort(entries.begin(), entries.end());
+  for (const fs::path& entry : entries) {
+    struct stat info {};
+    if (::stat(entry.c_str(), &info) != 0) return false;
+    const std::string name = entry.filename().string();
+    Mix(hash, name.c_str(), name.size() + 1);
+    Mix(hash, &info.st_ino, sizeof info.st_ino);
+    if (S_ISDIR(info.st_mode)) {
+      if (!MixTree(hash, entry)) return false;
+      continue;
+    }
+    Mix(hash, &info.st_size, sizeof info.st_size);
+    Mix(hash, &info.st_mtim.tv_sec, sizeof info.st_mtim.tv_sec);
+    Mix(hash, &info.st_mtim.tv_nsec, sizeof info.st_mtim.tv_nsec);
+  }
+  return true;
+}
+
+// The process that holds casacore's write lock on the table (the first byte of table.lock); 0 when none does.
+pid_t CasacoreWriter(const fs::path& set) {
+  const int fd = ::open((set / "table.lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  struct flock query {};
+  query.l_type = F_RDLCK;  // only a writer stands in a reader's way
+  query.l_whence = SEEK_SET;
+  query.l_len = 1;
+  const bool held = ::fcntl(fd, F_GETLK, &query) == 0 && query.l_type == F_WRLCK;
+  ::close(fd);
+  return held ? query.l_pid : 0;
+}
+
+}  // namespace
+
+MeasurementSetLock::MeasurementSetLock(const fs::path& set, const RunContext& context, double wait_s) {
+  const auto start = std::chrono::steady_clock::now();
+  for (bool told = false;;) {
+    descriptor_ = TryLock(set);
+    if (descriptor_ != -1) return;
+    const std::string holder = LockHolder(set);
+    if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() >= wait_s) {
+      throw Error(ErrorKind::kBusy, "convert", set.string(),
+                  fmt::format("is being changed by {}; try again when that has ended", holder));
+    }
+    if (!told) context.reporter->Info("wait", fmt::format("{} is being changed by {}: waiting", set.string(), holder));
+    told = true;
+    context.CheckCancelled("wait");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+MeasurementSetLock::MeasurementSetLock(MeasurementSetLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+MeasurementSetLock::~MeasurementSetLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+std::string LockHolder(const fs::path& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return "another process";
+  // "3: FLOCK  ADVISORY  WRITE 4711 fe:01:396301 0 EOF"
+  std::ifstream file("/proc/locks");
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string number, kind, mode, type, where;
+    pid_t pid = 0;
+    if (!(words >> number >> kind >> mode >> type >> pid >> where) || kind != "FLOCK" || pid <= 0) continue;
+    if (where.substr(where.rfind(':') + 1) == std::to_string(info.st_ino)) return ProcessWords(pid);
+  }
+  return "another process";
+}
+
+std::string SetStamp(const fs::path& set) {
+  struct stat info {};
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  if (::stat(set.c_str(), &info) != 0) return "";
+  Mix(hash, &info.st_dev, sizeof info.st_dev);
+  Mix(hash, &info.st_ino, sizeof info.st_ino);
+  return MixTree(hash, set) ? fmt::format("{:016x}", hash) : "";
+}
+
+void CheckUnchanged(const fs::path& set, const std::string& stamp) {
+  if (const pid_t writer = CasacoreWriter(set); writer != 0) {
+    throw Error(ErrorKind::kBusy, "convert", set.string(),
+                fmt::format("is locked for writing by {}; close the set there and try again", ProcessWords(writer)));
+  }
+  if (!stamp.empty() && SetStamp(set) != stamp) {
+    throw Error(ErrorKind::kBusy, "convert", set.string(),
+                "was changed by another program after it had been read; nothing was written, try again");
+  }
+}
+
+}  // namespace contimg::convert
