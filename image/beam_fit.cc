@@ -13,10 +13,6 @@ namespace contimg::image {
 namespace {
 
 constexpr double kFwhmPerSigma = 2.3548200450309493;
-// A core of more than so many times the area of its Gaussian holds side lobes, not the main lobe alone.
-constexpr double kOneLobe = 2;
-// Side lobes above this are taken for parts of the main lobe where they touch it.
-constexpr double kQuiet = 0.25;
 
 struct CorePixel {
   double x, y;  // pixels east (+) and north of the peak
@@ -150,72 +146,27 @@ double GaussianBeam::Value(double dl, double dm) const {
   return std::exp(-4 * std::log(2.0) * (a * a + b * b));
 }
 
-namespace {
-
-// A fit at one level, when the core above it ends inside the PSF.
-struct LevelFit {
-  GaussianBeam beam;
-  double core_pixels = 0;
-  bool good = false;
-};
-
-LevelFit FitAbove(ArrayView<const float, 2> psf, double level, double cell_rad) {
+GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {
   const auto half = static_cast<std::ptrdiff_t>(std::min(psf.shape(0), psf.shape(1)) / 2);
-  LevelFit fit;
-  for (std::ptrdiff_t reach = 10;; reach *= 2) {
-    const std::vector<CorePixel> core = CoreAbove(psf, level, reach);
-    Quadratic shape{};
-    fit.good = core.size() >= 5 && FitQuadratic(core, shape) && BeamOfQuadratic(shape, cell_rad, fit.beam) &&
-               fit.beam.minor_rad > 0.5 * cell_rad;
-    fit.core_pixels = static_cast<double>(core.size());
-    // The core must end inside the box.
-    double furthest = 0;
-    for (const CorePixel& c : core) furthest = std::max({furthest, std::abs(c.x), std::abs(c.y)});
-    if (furthest < static_cast<double>(std::min(reach, half - 1))) return fit;
-    if (reach >= half) return {};
-  }
-}
-
-// The ellipse nearest to the contour at half power: 1/r² is a quadratic form of the direction. Between pixels log(PSF)
-// is bilinear, which for a Gaussian is good to 1 % from three pixels per width on. False when the contour leaves the
-// PSF or is too narrow for that.
-bool FitHalfPower(ArrayView<const float, 2> psf, double cell_rad, GaussianBeam& beam) {
-  const std::size_t cx = psf.shape(1) / 2, cy = psf.shape(0) / 2;
-  const double reach = static_cast<double>(std::min(cx, cy)) - 2, narrowest = 1.5;
-  const auto depth = [&](double x, double y) {  // pixels from the peak, x with the columns
-    const double px = static_cast<double>(cx) + x, py = static_cast<double>(cy) + y;
-    const auto ix = static_cast<std::size_t>(px), iy = static_cast<std::size_t>(py);
-    const double fx = px - static_cast<double>(ix), fy = py - static_cast<double>(iy);
-    const auto at = [&](std::size_t j, std::size_t i) { return -std::log(std::max(psf(j, i), 0.01F)); };
-    return (at(iy, ix) * (1 - fx) + at(iy, ix + 1) * fx) * (1 - fy) +
-           (at(iy + 1, ix) * (1 - fx) + at(iy + 1, ix + 1) * fx) * fy;
-  };
-  const double half = std::log(2.0);
-  std::array<std::array<double, 4>, 3> normal{};
-  constexpr int kDirections = 90;  // of a half turn: the PSF is symmetric
-  for (int i = 0; i < kDirections; ++i) {
-    const double angle = kPi * i / kDirections, c = std::cos(angle), s = std::sin(angle);
-    double r = 0.25, before = 0;
-    for (double now = depth(r * c, r * s); now < half; now = depth(r * c, r * s)) {
-      before = now;
-      r += 0.25;
-      if (!(r < reach)) return false;
-    }
-    const double now = depth(r * c, r * s);
-    r -= 0.25 * (now - half) / std::max(now - before, 1e-12);
-    if (!(r >= narrowest)) return false;
-    // Rows r² (p e² + q n² + t e n) = log 2, e = −c: x runs west.
-    const std::array<double, 3> basis{r * r * c * c, r * r * s * s, -r * r * c * s};
-    for (std::size_t j = 0; j < 3; ++j) {
-      for (std::size_t k = 0; k < 3; ++k) normal[j][k] += basis[j] * basis[k];
-      normal[j][3] += basis[j] * half;
+  for (const double level : {0.1, 0.35, 0.5}) {
+    for (std::ptrdiff_t reach = 10;; reach *= 2) {
+      const std::vector<CorePixel> core = CoreAbove(psf, level, reach);
+      Quadratic shape{};
+      GaussianBeam beam;
+      const bool good = core.size() >= 5 && FitQuadratic(core, shape) && BeamOfQuadratic(shape, cell_rad, beam);
+      // The core must end inside the box.
+      double furthest = 0;
+      for (const CorePixel& c : core) furthest = std::max({furthest, std::abs(c.x), std::abs(c.y)});
+      if (furthest < static_cast<double>(std::min(reach, half - 1))) {
+        if (good && beam.minor_rad > 0.5 * cell_rad) return beam;
+        break;  // try a higher level
+      }
+      if (reach >= half) break;
     }
   }
-  Quadratic shape{};
-  return Solve3(normal, shape) && BeamOfQuadratic(shape, cell_rad, beam);
+  throw Error(ErrorKind::kNumeric, "image", "psf",
+              "no Gaussian fits the core of the point-spread function: it must be a single peak several pixels wide");
 }
-
-}  // namespace
 
 PsfShape MeasurePsf(ArrayView<const float, 2> psf, const GaussianBeam& beam, double cell_rad) {
   constexpr double kFar = 1.5;
@@ -234,27 +185,6 @@ PsfShape MeasurePsf(ArrayView<const float, 2> psf, const GaussianBeam& beam, dou
     }
   }
   return shape;
-}
-
-GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {
-  // The main lobe down to its foot, when nothing else is that high.
-  const LevelFit whole = FitAbove(psf, 0.1, cell_rad);
-  if (whole.good) {
-    // The area of the fitted Gaussian above the level.
-    const double ellipse = whole.beam.AreaPixels(cell_rad) * std::log(10.0);
-    if (whole.core_pixels <= kOneLobe * ellipse && MeasurePsf(psf, whole.beam, cell_rad).sidelobe <= kQuiet) {
-      return whole.beam;
-    }
-  }
-  GaussianBeam beam;
-  if (FitHalfPower(psf, cell_rad, beam)) return beam;
-  for (const double level : {0.35, 0.5}) {  // a beam of few pixels
-    const LevelFit fit = FitAbove(psf, level, cell_rad);
-    if (fit.good) return fit.beam;
-  }
-  if (whole.good) return whole.beam;
-  throw Error(ErrorKind::kNumeric, "image", "psf",
-              "no Gaussian fits the core of the point-spread function: it must be a single peak several pixels wide");
 }
 
 }  // namespace contimg::image

@@ -18,12 +18,10 @@ struct GaussianBeam {
   double Value(double dl, double dm) const;
 };
 
-// The Gaussian of the PSF's main lobe, peak 1 at (nx/2, ny/2). With good coverage it is a least-squares fit to the
-// whole lobe, wings included: the pixels above 0.1 that are connected to the peak through such pixels. Where side lobes
-// reach 0.25, or hang on to the lobe (its pixels cover more than twice the area of the fitted Gaussian), the wings are
-// theirs, and a fit to them gives resolution away: then it is the ellipse nearest to the contour at half power.
-// docs/imaging.md compares the two. Throws Error{kNumeric} when the PSF has no such core (NaN, or a beam narrower than
-// a pixel).
+// Least-squares fit of a Gaussian with peak 1 at (nx/2, ny/2) to the PSF in a box around it. The box grows with the
+// fitted width until it holds the core down to the first null, and only pixels of the core enter: those connected to
+// the peak and above 0.1 (half power when fewer than 12 are). Throws Error{kNumeric} when the PSF has no such core
+// (NaN, or a beam narrower than a pixel).
 GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad);
 
 // How far a PSF is from its beam.

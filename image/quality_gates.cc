@@ -12,6 +12,9 @@
 namespace contimg::image {
 namespace {
 
+// About a bright source errors of gains, not the thermal noise, set the rms; this dynamic range is a good one.
+constexpr double kReachableRange = 2000;
+
 // What a gate is about, apart from its numbers.
 struct Words {
   const char* name;
@@ -64,10 +67,11 @@ void JudgeNoise(const ImageQuality& q, const ImageSettings& s, Judge& judge) {
                "nothing says whether the rms is right"},
               q.thermal_jy > 0, "C");
   if (q.thermal_jy > 0) {
-    judge.Figure({"rms_over_thermal", "rms / thermal noise", "",
+    judge.Figure({"rms_over_thermal", "rms / expected noise", "",
                   "more than noise is left in the residual: side lobes of wrong gains, interference, or sources that "
                   "were not cleaned"},
-                 q.rms_over_thermal, GateBound::kAtMost, s.gate_rms_ratio);
+                 q.rms_jy / std::hypot(q.thermal_jy, q.peak_jy / kReachableRange), GateBound::kAtMost,
+                 s.gate_rms_ratio);
   }
   if (q.sidelobes_left) {
     judge.Figure(

@@ -95,7 +95,7 @@ TEST_F(ImageQualityTest, GatesSayInWordsWhatTheyAskFor) {
   const ImageQuality q = Assess();
   ASSERT_EQ(q.reasons.size(), 2U);  // the worst first
   EXPECT_THAT(q.reasons[0], testing::MatchesRegex("F: peak 0.[45][0-9]* Jy/beam .≥ 2.: the image is fainter .*"));
-  EXPECT_THAT(q.reasons[1], testing::MatchesRegex("C: rms / thermal noise [01.0-9]+ .≤ 0.5.: more than noise .*"));
+  EXPECT_THAT(q.reasons[1], testing::MatchesRegex("C: rms / expected noise [01.0-9]+ .≤ 0.5.: more than noise .*"));
   for (const QualityGate& gate : q.gates) {
     EXPECT_FALSE(gate.title.empty() || gate.explanation.empty()) << gate.name;
   }
