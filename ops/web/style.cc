@@ -236,6 +236,7 @@ main > section { margin-bottom: 1.1rem; }
   .rows.stacked tr { display: block; border-top: 1px solid var(--line); padding: .4rem 0; }
   .rows.stacked td { display: inline-block; border: 0; padding: .05rem .8rem .05rem 0; white-space: normal; }
   .rows.stacked td:empty { display: none; }
+  .rows.stacked th[scope=row] { display: block; border: 0; padding: 0; font-weight: 600; }
   .rows.stacked td.path, .rows.stacked td.cause { display: block; min-width: 0; }
   .rows td.cause, .rows td.path, .rows td.why { min-width: 0; }
 }
