@@ -209,7 +209,7 @@ TEST_F(ForeignMeasurementSet, IsPredictedAndSolvedWithTheBeamItIsImagedWith) {
                  Quoted("import sys, numpy as np; from casacore.tables import table\n"
                         "t = table(sys.argv[1], ack=False); d = t.getcol('DATA'); m = t.getcol('MODEL_DATA')\n"
                         "error = np.abs(d - m).max() / np.abs(d).max(); print('largest difference', error)\n"
-                        "sys.exit(error > 4e-3)") +
+                        "sys.exit(bool(error > 4e-3))") +
                  " " + Quoted(ms().string()));
   EXPECT_EQ(compared.status, 0) << compared.output;
   result = Contimg("solve " + Quoted(ms().string()) + " --kinds G --minuv 0 --catalog " + Quoted(sky.string()) +
