@@ -13,10 +13,18 @@ namespace contimg::image {
 namespace {
 
 constexpr double kFwhmPerSigma = 2.3548200450309493;
+// The main lobe is fitted down to here (the default of CASA's tclean, psfcutoff); docs/imaging.md compares others.
+constexpr double kCutoff = 0.35;
+constexpr double kLowestCutoff = 0.1;
+// The centre and a pair of pixels for each number of the shape.
+constexpr std::size_t kFewestPixels = 7;
+// With a smaller part of the beam's ellipse above half power, the lobe has a shoulder above the cutoff.
+constexpr double kShoulder = 0.6;
 
 struct CorePixel {
   double x, y;  // pixels east (+) and north of the peak
   double value;
+  double weight;  // value − cutoff: no jump where a pixel comes to lie in the lobe or out of it
 };
 
 // Pixels above `level` that are connected to the peak through such pixels, at most `reach` away.
@@ -34,7 +42,7 @@ std::vector<CorePixel> CoreAbove(ArrayView<const float, 2> psf, double level, st
     open.pop_back();
     const double value = psf(cy + dy, cx + dx);
     if (!(value >= level)) continue;
-    core.push_back({-static_cast<double>(dx), static_cast<double>(dy), value});
+    core.push_back({-static_cast<double>(dx), static_cast<double>(dy), value, value - level});
     for (const auto& [sx, sy] : {std::pair{1, 0}, {-1, 0}, {0, 1}, {0, -1}}) {
       const std::ptrdiff_t x = dx + sx, y = dy + sy;
       if (std::abs(x) > reach || std::abs(y) > reach) continue;
@@ -69,12 +77,12 @@ bool Solve3(std::array<std::array<double, 4>, 3> m, Quadratic& out) {
   return true;
 }
 
-// Levenberg-Marquardt from a start made by a linear fit of log(value), weighted by value².
+// Levenberg-Marquardt from a start made by a linear fit of log(value), weighted by value² besides.
 bool FitQuadratic(const std::vector<CorePixel>& core, Quadratic& shape) {
   std::array<std::array<double, 4>, 3> linear{};
   for (const CorePixel& c : core) {
     const std::array<double, 3> basis{c.x * c.x, c.y * c.y, c.x * c.y};
-    const double weight = c.value * c.value, y = -std::log(std::min(c.value, 1.0));
+    const double weight = c.weight * c.value * c.value, y = -std::log(std::min(c.value, 1.0));
     for (std::size_t i = 0; i < 3; ++i) {
       for (std::size_t k = 0; k < 3; ++k) linear[i][k] += weight * basis[i] * basis[k];
       linear[i][3] += weight * basis[i] * y;
@@ -85,7 +93,7 @@ bool FitQuadratic(const std::vector<CorePixel>& core, Quadratic& shape) {
     double cost = 0;
     for (const CorePixel& c : core) {
       const double d = c.value - std::exp(-(s[0] * c.x * c.x + s[1] * c.y * c.y + s[2] * c.x * c.y));
-      cost += d * d;
+      cost += c.weight * d * d;
     }
     return cost;
   };
@@ -96,8 +104,8 @@ bool FitQuadratic(const std::vector<CorePixel>& core, Quadratic& shape) {
       const std::array<double, 3> basis{c.x * c.x, c.y * c.y, c.x * c.y};
       const double model = std::exp(-(shape[0] * basis[0] + shape[1] * basis[1] + shape[2] * basis[2]));
       for (std::size_t i = 0; i < 3; ++i) {
-        for (std::size_t k = 0; k < 3; ++k) normal[i][k] += model * model * basis[i] * basis[k];
-        normal[i][3] -= model * basis[i] * (c.value - model);
+        for (std::size_t k = 0; k < 3; ++k) normal[i][k] += c.weight * model * model * basis[i] * basis[k];
+        normal[i][3] -= c.weight * model * basis[i] * (c.value - model);
       }
     }
     for (std::size_t i = 0; i < 3; ++i) normal[i][i] *= 1 + damping;
@@ -133,6 +141,24 @@ bool BeamOfQuadratic(const Quadratic& shape, double cell_rad, GaussianBeam& beam
   return true;
 }
 
+// The whole lobe above a level; empty when it does not end inside the PSF.
+std::vector<CorePixel> LobeAbove(ArrayView<const float, 2> psf, double level) {
+  const auto edge = static_cast<std::ptrdiff_t>(std::min(psf.shape(0), psf.shape(1)) / 2) - 1;
+  for (std::ptrdiff_t reach = 10;; reach *= 2) {
+    const std::vector<CorePixel> core = CoreAbove(psf, level, reach);
+    double furthest = 0;
+    for (const CorePixel& c : core) furthest = std::max({furthest, std::abs(c.x), std::abs(c.y)});
+    if (furthest < static_cast<double>(std::min(reach, edge))) return core;
+    if (reach >= edge) return {};
+  }
+}
+
+bool FitLobe(const std::vector<CorePixel>& lobe, double cell_rad, GaussianBeam& beam) {
+  Quadratic shape{};
+  return lobe.size() >= kFewestPixels && FitQuadratic(lobe, shape) && BeamOfQuadratic(shape, cell_rad, beam) &&
+         beam.minor_rad > 0.5 * cell_rad;
+}
+
 }  // namespace
 
 double GaussianBeam::AreaPixels(double cell_rad) const {
@@ -147,23 +173,19 @@ double GaussianBeam::Value(double dl, double dm) const {
 }
 
 GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {
-  const auto half = static_cast<std::ptrdiff_t>(std::min(psf.shape(0), psf.shape(1)) / 2);
-  for (const double level : {0.1, 0.35, 0.5}) {
-    for (std::ptrdiff_t reach = 10;; reach *= 2) {
-      const std::vector<CorePixel> core = CoreAbove(psf, level, reach);
-      Quadratic shape{};
-      GaussianBeam beam;
-      const bool good = core.size() >= 5 && FitQuadratic(core, shape) && BeamOfQuadratic(shape, cell_rad, beam);
-      // The core must end inside the box.
-      double furthest = 0;
-      for (const CorePixel& c : core) furthest = std::max({furthest, std::abs(c.x), std::abs(c.y)});
-      if (furthest < static_cast<double>(std::min(reach, half - 1))) {
-        if (good && beam.minor_rad > 0.5 * cell_rad) return beam;
-        break;  // try a higher level
-      }
-      if (reach >= half) break;
-    }
+  GaussianBeam beam;
+  bool good = false;
+  // A lobe of a few pixels has too few above the cutoff: lower ones follow.
+  for (double cutoff = kCutoff; !good && cutoff >= kLowestCutoff; cutoff /= 1.5) {
+    good = FitLobe(LobeAbove(psf, cutoff), cell_rad, beam);
   }
+  constexpr double kHalfPower = 0.5;
+  const std::vector<CorePixel> upper = LobeAbove(psf, kHalfPower);
+  const double ellipse = kPi / 4 * beam.major_rad * beam.minor_rad / (cell_rad * cell_rad);
+  if (good && static_cast<double>(upper.size()) >= kShoulder * ellipse) return beam;
+  GaussianBeam narrow;
+  if (FitLobe(upper, cell_rad, narrow)) return narrow;
+  if (good) return beam;
   throw Error(ErrorKind::kNumeric, "image", "psf",
               "no Gaussian fits the core of the point-spread function: it must be a single peak several pixels wide");
 }

@@ -18,10 +18,11 @@ struct GaussianBeam {
   double Value(double dl, double dm) const;
 };
 
-// Least-squares fit of a Gaussian with peak 1 at (nx/2, ny/2) to the PSF in a box around it. The box grows with the
-// fitted width until it holds the core down to the first null, and only pixels of the core enter: those connected to
-// the peak and above 0.1 (half power when fewer than 12 are). Throws Error{kNumeric} when the PSF has no such core
-// (NaN, or a beam narrower than a pixel).
+// Least-squares fit of a Gaussian with peak 1 at (nx/2, ny/2) to the main lobe of the PSF: the pixels above 0.35 that
+// are connected to the peak through such pixels, weighted by what they exceed it by. With few pixels the cutoff goes
+// down to 0.1; a lobe with a shoulder above 0.35 (a dense core of antennas and far ones) is fitted above half power, so
+// that the beam has the width of the half-power contour: docs/imaging.md. Throws Error{kNumeric} when the PSF has no
+// such lobe (NaN, or a beam narrower than about two pixels).
 GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad);
 
 // How far a PSF is from its beam.

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <complex>
+#include <string>
 #include <vector>
 
 #include "config/error.h"
@@ -49,13 +52,120 @@ TEST_P(FitBeamOfGaussian, IsExact) {
 INSTANTIATE_TEST_SUITE_P(Shapes, FitBeamOfGaussian,
                          testing::Values(std::array{10.0, 6.0, 30.0}, std::array{10.0, 6.0, 120.0},
                                          std::array{17.0, 4.0, 0.0}, std::array{5.0, 5.0, 0.0},
-                                         std::array{60.0, 20.0, 91.0}, std::array{3.0, 2.2, 45.0}));
+                                         std::array{60.0, 20.0, 91.0}, std::array{3.0, 2.2, 45.0},
+                                         std::array{2.0, 2.0, 0.0}, std::array{2.4, 2.0, 20.0}));
 
 TEST(FitBeam, IgnoresSidelobesOutsideTheCore) {
   std::vector<float> psf = Gaussian(8, 5, 20);
   for (std::size_t y = 20; y < 60; ++y) std::fill_n(&psf[y * kN + 20], 40, 0.6F);
   const GaussianBeam beam = FitBeam({psf.data(), {kN, kN}}, kCell);
   EXPECT_NEAR(beam.major_rad / kCell, 8, 1e-3);
+}
+
+struct Antenna {
+  double east, north;  // longest baseline about 1
+};
+
+// The PSF of a snapshot in five channels, each baseline with the same weight, by a direct sum.
+std::vector<float> PsfOf(const std::vector<Antenna>& array, double turns_per_pixel) {
+  using Complex = std::complex<double>;
+  std::vector<Complex> column(kN), row(kN);
+  std::vector<double> sum(kN * kN);
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    for (std::size_t k = i + 1; k < array.size(); ++k) {
+      for (const double f : {0.94, 0.97, 1.0, 1.03, 1.06}) {
+        const double scale = 2 * kPi * f * turns_per_pixel;
+        const double u = scale * (array[i].east - array[k].east), v = scale * (array[i].north - array[k].north);
+        for (std::size_t p = 0; p < kN; ++p) {
+          const double at = static_cast<double>(p) - kN / 2.0;
+          column[p] = std::polar(1.0, -u * at);
+          row[p] = std::polar(1.0, v * at);
+        }
+        for (std::size_t y = 0; y < kN; ++y) {
+          for (std::size_t x = 0; x < kN; ++x) sum[y * kN + x] += (row[y] * column[x]).real();
+        }
+      }
+    }
+  }
+  std::vector<float> psf;
+  for (const double value : sum) psf.push_back(static_cast<float>(value / sum[kN / 2 * kN + kN / 2]));
+  return psf;
+}
+
+// The full width at half power along a direction (east of north), in pixels.
+double HalfPowerWidth(const std::vector<float>& psf, double angle_rad) {
+  const auto value = [&](double r) {
+    const double x = kN / 2.0 - r * std::sin(angle_rad), y = kN / 2.0 + r * std::cos(angle_rad);
+    const auto ix = static_cast<std::size_t>(x), iy = static_cast<std::size_t>(y);
+    const double fx = x - static_cast<double>(ix), fy = y - static_cast<double>(iy);
+    const float* p = &psf[iy * kN + ix];
+    return (p[0] * (1 - fx) + p[1] * fx) * (1 - fy) + (p[kN] * (1 - fx) + p[kN + 1] * fx) * fy;
+  };
+  double r = 0;
+  while (value(r) > 0.5 && r < kN / 2.0 - 2) r += 0.01;
+  return 2 * r;
+}
+
+// Arms of three directions, stations at 1, 3 and 9 along them, and the like.
+std::vector<Antenna> Wye(int per_arm, double north_scale) {
+  std::vector<Antenna> array;
+  for (const double angle : {-5.0, 115.0, -125.0}) {
+    for (int k = 1; k <= per_arm; ++k) {
+      const double r = 0.6 * std::pow(static_cast<double>(k) / per_arm, 1.7);
+      array.push_back({r * std::sin(angle * kPi / 180), north_scale * r * std::cos(angle * kPi / 180)});
+    }
+  }
+  return array;
+}
+
+// A spiral by the golden angle; a power above 0.5 makes the middle denser.
+std::vector<Antenna> Spiral(int antennas, double power, double east_scale) {
+  std::vector<Antenna> array;
+  for (int k = 1; k <= antennas; ++k) {
+    const double r = 0.5 * std::pow(static_cast<double>(k) / antennas, power), angle = 2.399963 * k;
+    array.push_back({east_scale * r * std::sin(angle), r * std::cos(angle)});
+  }
+  return array;
+}
+
+// Nine antennas close together and six far away: the lobe of the far ones stands on that of the near ones.
+std::vector<Antenna> CoreAndOutriggers() {
+  std::vector<Antenna> array = Spiral(9, 0.5, 1);
+  for (Antenna& a : array) a = {0.1 * a.east, 0.1 * a.north};
+  for (const Antenna& a : Spiral(6, 0.5, 1)) array.push_back({a.east, a.north});
+  return array;
+}
+
+TEST(FitBeam, OfASparseArrayHasTheWidthAtHalfPower) {
+  const struct {
+    std::string name;
+    std::vector<Antenna> array;
+    double turns_per_pixel;  // of the longest baseline: 0.1 is about five pixels to a beam
+  } cases[] = {{"wye of 9", Wye(3, 1), 0.08},
+               {"wye of 9, few pixels", Wye(3, 1), 0.2},
+               {"wye of 9, foreshortened", Wye(3, 0.35), 0.08},
+               {"wye of 18", Wye(6, 1), 0.06},
+               {"spiral of 10", Spiral(10, 1.0, 1), 0.08},
+               {"spiral of 12, dense", Spiral(12, 1.5, 1), 0.08},
+               {"spiral of 12, dense, elongated", Spiral(12, 1.5, 0.3), 0.08},
+               {"spiral of 20", Spiral(20, 0.7, 1), 0.1},
+               {"core and outriggers", CoreAndOutriggers(), 0.08}};
+  for (const auto& c : cases) {
+    const std::vector<float> psf = PsfOf(c.array, c.turns_per_pixel);
+    const GaussianBeam beam = FitBeam({psf.data(), {kN, kN}}, kCell);
+    const double major = HalfPowerWidth(psf, beam.angle_rad), minor = HalfPowerWidth(psf, beam.angle_rad + kPi / 2);
+    EXPECT_NEAR(beam.major_rad / kCell, major, 0.03 * major) << c.name;
+    EXPECT_NEAR(beam.minor_rad / kCell, minor, 0.03 * minor) << c.name;
+  }
+}
+
+TEST(FitBeam, LeavesOutSideLobesThatHangOnToTheMainLobe) {
+  std::vector<float> psf = Gaussian(8, 6, 0);
+  const std::vector<float> wide = Gaussian(40, 5, 90);
+  for (std::size_t i = 0; i < psf.size(); ++i) psf[i] = 0.7F * psf[i] + 0.3F * wide[i];
+  const GaussianBeam beam = FitBeam({psf.data(), {kN, kN}}, kCell);
+  EXPECT_NEAR(beam.major_rad / kCell, HalfPowerWidth(psf, beam.angle_rad), 0.06 * beam.major_rad / kCell);
+  EXPECT_NEAR(beam.minor_rad / kCell, HalfPowerWidth(psf, beam.angle_rad + kPi / 2), 0.06 * beam.minor_rad / kCell);
 }
 
 TEST(FitBeam, RefusesAPsfWithoutAPeak) {
