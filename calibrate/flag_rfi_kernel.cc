@@ -122,8 +122,6 @@ class Group {
       most = hn::Max(most, n);
     }
     StoreBits(d_, hn::Lt(least, hn::Mul(most, hn::Set(d_, kFull))), &gaps_[pol]);
-    static const bool everywhere = std::getenv("FLAG_PARABOLA") != nullptr;
-    if (everywhere) gaps_[pol] = static_cast<Bits>(~0u);
   }
 
   HWY_INLINE void AmplitudesOf(const float* HWY_RESTRICT vis, std::size_t n, float* HWY_RESTRICT out) {

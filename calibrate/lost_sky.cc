@@ -28,6 +28,9 @@ namespace {
 constexpr double kCellHz = 1.5e6;
 constexpr double kSigmas = 3;            // that the limit must be, of the noise
 constexpr std::size_t kMinPartners = 4;  // receptors that see the sky, and baselines that say so
+// Interference that was not flagged stands for sky where it is, and who sees less of it than others would seem lost. So
+// who seems lost is looked at again in parts of the band: one in four that shows the sky will do.
+constexpr std::size_t kParts = 8, kCellsOfPart = 4;
 // Shorter baselines see emission that changes steeply with length; they are left out where most are longer.
 constexpr double kShortestLambda = 1000;
 constexpr double kFaintest = 3;  // a bin of baseline lengths serves when its power is so many σ
@@ -39,6 +42,15 @@ struct Product {
   double variance = 0;       // of either part of `sum`: Σ |Z|² |Z'|² / 2
   double power = 0;          // Σ |Z|²
   double samples = 0;        // Σ n
+
+  Product& operator+=(const Product& other) {
+    sum += other.sum;
+    pairs += other.pairs;
+    variance += other.variance;
+    power += other.power;
+    samples += other.samples;
+    return *this;
+  }
 };
 
 // Cells of the channel axis: `begin[k]` to `begin[k + 1]`; `joined[k]`: cell k continues cell k − 1 in frequency.
@@ -124,11 +136,12 @@ void SumCells(const TwoHands& row, const Cells& cells, CellSums& sums) {
   }
 }
 
-// Adds the products of cells k of `a` and k + shift of `b` where use[k] (null: all) to those of the two hands.
-void AddProducts(const CellSums& a, const CellSums& b, std::size_t shift, const char* use, std::size_t count,
-                 std::array<Product, 2>& products) {
+// Adds the products of cells k of `a` and k + shift of `b`, begin <= k < end, where use[k] (null: all) to those of the
+// two hands.
+void AddProducts(const CellSums& a, const CellSums& b, std::size_t shift, const char* use, std::size_t begin,
+                 std::size_t end, std::array<Product, 2>& products) {
   Four re{}, im{}, pairs{}, variance{}, power{}, samples{};
-  for (std::size_t k = 0; k < count; ++k) {
+  for (std::size_t k = begin; k < end; ++k) {
     if (use != nullptr && use[k] == 0) continue;
     const Four za = a.z[k], zb = b.z[k + shift], na = a.n[k];
     const Four squares_a = za * za, squares_b = zb * zb;
@@ -151,14 +164,28 @@ void AddProducts(const CellSums& a, const CellSums& b, std::size_t shift, const 
   }
 }
 
-// [baseline][hand], the hands (one or two) at the positions `hands`, in cells of `width_hz`. Data of a single cell are
-// multiplied in time.
-std::vector<std::array<Product, 2>> Multiply(const VisibilityBlock& block, const std::vector<std::size_t>& hands,
-                                             double width_hz, int threads) {
+using Products = std::vector<std::array<Product, 2>>;  // [baseline][hand]
+
+// Whether neighbours in time are more alike than neighbours in frequency: channels are wide, and the Earth turns
+// sources off the centre by less within an integration than their phase differs between channels. So are data of one
+// cell.
+bool NeighboursAreInTime(const VisibilityBlock& block, const Cells& cells) {
+  if (std::count(cells.joined.begin(), cells.joined.end(), 1) == 0) return true;
+  if (block.channel_width_hz <= kCellHz || block.n_times() < 2) return false;
+  constexpr double kEarthRadPerS = 7.292e-5;
+  const double turn = kEarthRadPerS * (block.time_mjd_s[1] - block.time_mjd_s[0]);
+  return turn * block.frequency_hz.front() < block.channel_width_hz;
+}
+
+// By part of the band, all of about as many cells: the hands (one or two) at the positions `hands`, in cells of
+// `width_hz`.
+std::vector<Products> Multiply(const VisibilityBlock& block, const std::vector<std::size_t>& hands, double width_hz,
+                               int threads) {
   const Cells cells = MakeCells(block, width_hz);
   const std::size_t np = block.n_pols(), nc = block.n_channels(), nb = block.n_baselines(), n = cells.size();
-  const bool in_time = std::count(cells.joined.begin(), cells.joined.end(), 1) == 0;
-  std::vector<std::array<Product, 2>> products(nb);
+  const bool in_time = NeighboursAreInTime(block, cells);
+  const std::size_t pairs = in_time ? n : n - 1;
+  std::vector<Products> products(std::max<std::size_t>(1, std::min(kParts, pairs / kCellsOfPart)), Products(nb));
   constexpr std::size_t kBaselinesAtOnce = 64;
   ParallelFor(threads, (nb + kBaselinesAtOnce - 1) / kBaselinesAtOnce, [&](std::size_t part) {
     CellSums now(n), before(n);
@@ -171,15 +198,29 @@ std::vector<std::array<Product, 2>> Multiply(const VisibilityBlock& block, const
         std::swap(now, before);
         SumCells(np == 2 && hands.size() == 2 ? TwoHands{vis, flag} : packed.Pack(vis, flag, nc, np, hands), cells,
                  now);
-        if (!in_time) {
-          AddProducts(now, now, 1, cells.joined.data() + 1, n - 1, products[b]);
-        } else if (t > 0) {
-          AddProducts(now, before, 0, nullptr, n, products[b]);
+        if (in_time && t == 0) continue;
+        for (std::size_t i = 0; i < products.size(); ++i) {
+          const std::size_t begin = i * pairs / products.size(), end = (i + 1) * pairs / products.size();
+          if (in_time) {
+            AddProducts(now, before, 0, nullptr, begin, end, products[i][b]);
+          } else {
+            AddProducts(now, now, 1, cells.joined.data() + 1, begin, end, products[i][b]);
+          }
         }
       }
     }
   });
   return products;
+}
+
+Products Total(const std::vector<Products>& parts) {
+  Products total = parts.front();
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    for (std::size_t b = 0; b < total.size(); ++b) {
+      for (std::size_t h = 0; h < 2; ++h) total[b][h] += parts[i][b][h];
+    }
+  }
+  return total;
 }
 
 // One baseline with data, in the fit.
@@ -193,7 +234,7 @@ struct Measured {
 // x and S fitted to the baselines of one hand.
 class PowerFit {
  public:
-  PowerFit(const VisibilityBlock& block, const std::vector<std::array<Product, 2>>& products, std::size_t hand)
+  PowerFit(const VisibilityBlock& block, const Products& products, std::size_t hand)
       : x_(block.antennas.size()), has_data_(block.antennas.size()) {
     std::vector<double> length;
     const auto& place = block.antennas.positions_itrf_m;
@@ -331,11 +372,10 @@ class PowerFit {
 };
 
 // [hand][antenna]: power and error.
-std::vector<std::vector<ReceptorSky>> JudgeHands(const VisibilityBlock& block, const std::vector<std::size_t>& hands,
-                                                 double width_hz, int threads) {
-  const auto products = Multiply(block, hands, width_hz, threads);
-  std::vector<std::vector<ReceptorSky>> judged(hands.size());
-  for (std::size_t h = 0; h < hands.size(); ++h) {
+std::vector<std::vector<ReceptorSky>> JudgeHands(const VisibilityBlock& block, const Products& products,
+                                                 std::size_t n_hands) {
+  std::vector<std::vector<ReceptorSky>> judged(n_hands);
+  for (std::size_t h = 0; h < n_hands; ++h) {
     PowerFit fit(block, products, h);
     fit.Run();
     for (std::size_t a = 0; a < block.antennas.size(); ++a) judged[h].push_back(fit.Judge(a));
@@ -388,7 +428,8 @@ LostSky FindLostSky(const VisibilityBlock& block, const FlagSettings& settings, 
     const auto receptors = Receptors(block.polarisations[pol]);
     if (receptors[0] == receptors[1]) hands.push_back(pol);
   }
-  std::vector<std::vector<ReceptorSky>> coarse = JudgeHands(block, hands, kCellHz, threads);
+  const std::vector<Products> parts = Multiply(block, hands, kCellHz, threads);
+  std::vector<std::vector<ReceptorSky>> coarse = JudgeHands(block, Total(parts), hands.size());
   for (auto& receptors : coarse) {
     std::size_t n_seen = 0, n_lost = 0;
     for (ReceptorSky& each : receptors) {
@@ -406,13 +447,28 @@ LostSky FindLostSky(const VisibilityBlock& block, const FlagSettings& settings, 
   const bool any = std::any_of(coarse.begin(), coarse.end(), [&](const auto& receptors) {
     return std::any_of(receptors.begin(), receptors.end(), is_lost);
   });
+  const auto sees = [&](const ReceptorSky& each) { return each.power >= limit + kSigmas * each.error; };
   if (any && kCellHz / 4 >= block.channel_width_hz) {
-    const auto fine = JudgeHands(block, hands, kCellHz / 4, threads);
+    const auto fine = JudgeHands(block, Total(Multiply(block, hands, kCellHz / 4, threads)), hands.size());
     for (std::size_t h = 0; h < hands.size(); ++h) {
       for (std::size_t a = 0; a < coarse[h].size(); ++a) {
-        if (!is_lost(coarse[h][a]) || fine[h][a].power < limit + kSigmas * fine[h][a].error) continue;
+        if (!is_lost(coarse[h][a]) || !sees(fine[h][a])) continue;
         coarse[h][a] = fine[h][a];
         coarse[h][a].verdict = SkyVerdict::kSeen;
+      }
+    }
+  }
+  if (any && parts.size() > 1) {
+    std::vector<std::vector<std::size_t>> n_seen(hands.size(), std::vector<std::size_t>(block.antennas.size()));
+    for (const Products& part : parts) {
+      const auto judged = JudgeHands(block, part, hands.size());
+      for (std::size_t h = 0; h < hands.size(); ++h) {
+        for (std::size_t a = 0; a < judged[h].size(); ++a) n_seen[h][a] += sees(judged[h][a]) ? 1 : 0;
+      }
+    }
+    for (std::size_t h = 0; h < hands.size(); ++h) {
+      for (std::size_t a = 0; a < coarse[h].size(); ++a) {
+        if (is_lost(coarse[h][a]) && 4 * n_seen[h][a] >= parts.size()) coarse[h][a].verdict = SkyVerdict::kCannotTell;
       }
     }
   }
