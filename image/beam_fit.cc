@@ -137,6 +137,7 @@ bool BeamOfQuadratic(const Quadratic& shape, double cell_rad, GaussianBeam& beam
   // The eigenvector of the smaller curvature, (sin θ, cos θ) in (east, north).
   double angle = 0.5 * std::atan2(-cross, difference);
   if (angle < 0) angle += kPi;
+  if (angle >= kPi) angle = 0;  // -1e-17 + π is π
   beam.angle_rad = spread > 0 ? angle : 0;
   return true;
 }
