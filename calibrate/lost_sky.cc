@@ -26,10 +26,14 @@ namespace {
 // Channels are summed up to this width before neighbours are multiplied: the noise falls faster than the sky. Who seems
 // lost is looked at again in cells of a quarter of it, which a delay of 1 µs, as raw data may have, does not empty.
 constexpr double kCellHz = 1.5e6;
-constexpr double kSigmas = 3;            // that the limit must be, of the noise
+constexpr double kSigmas = 3;  // that the limit must be, of the noise
+// Who has lost the sky shows none: not more than noise makes of nothing (once in 3000), or this part of the limit.
+constexpr double kNothingSigmas = 4, kNothing = 0.25;
 constexpr std::size_t kMinPartners = 4;  // receptors that see the sky, and baselines that say so
 // Interference that was not flagged stands for sky where it is, and who sees less of it than others would seem lost. So
 // who seems lost is looked at again in parts of the band: one in four that shows the sky will do.
+// A cell counts at most so many times the median power: noise is beyond it in one cell of fifty.
+constexpr float kMostPower = 5.8F;
 constexpr std::size_t kParts = 8, kCellsOfPart = 4;
 // Shorter baselines see emission that changes steeply with length; they are left out where most are longer.
 constexpr double kShortestLambda = 1000;
@@ -136,6 +140,32 @@ void SumCells(const TwoHands& row, const Cells& cells, CellSums& sums) {
   }
 }
 
+// Scales the cells of a baseline and hand down that stand far out of the others: interference that was not flagged.
+void LimitCells(std::vector<CellSums>& rows, std::size_t hand, std::vector<float>& powers) {
+  const std::size_t i = 2 * hand, j = i + 1;
+  const auto power = [&](const CellSums& row, std::size_t k) {
+    return (row.z[k][i] * row.z[k][i] + row.z[k][j] * row.z[k][j]) / row.n[k][i];
+  };
+  powers.clear();
+  for (const CellSums& row : rows) {
+    for (std::size_t k = 0; k < row.z.size(); ++k) {
+      if (row.n[k][i] > 0) powers.push_back(power(row, k));
+    }
+  }
+  if (powers.empty()) return;
+  const auto middle = powers.begin() + static_cast<std::ptrdiff_t>(powers.size() / 2);
+  std::nth_element(powers.begin(), middle, powers.end());
+  const float limit = kMostPower * *middle;
+  for (CellSums& row : rows) {
+    for (std::size_t k = 0; k < row.z.size(); ++k) {
+      if (!(row.n[k][i] > 0) || !(power(row, k) > limit)) continue;
+      const float scale = std::sqrt(limit / power(row, k));  // 0: a sample that is beyond all measure
+      row.z[k][i] = scale > 0 ? scale * row.z[k][i] : 0;
+      row.z[k][j] = scale > 0 ? scale * row.z[k][j] : 0;
+    }
+  }
+}
+
 // Adds the products of cells k of `a` and k + shift of `b`, begin <= k < end, where use[k] (null: all) to those of the
 // two hands.
 void AddProducts(const CellSums& a, const CellSums& b, std::size_t shift, const char* use, std::size_t begin,
@@ -188,23 +218,26 @@ std::vector<Products> Multiply(const VisibilityBlock& block, const std::vector<s
   std::vector<Products> products(std::max<std::size_t>(1, std::min(kParts, pairs / kCellsOfPart)), Products(nb));
   constexpr std::size_t kBaselinesAtOnce = 64;
   ParallelFor(threads, (nb + kBaselinesAtOnce - 1) / kBaselinesAtOnce, [&](std::size_t part) {
-    CellSums now(n), before(n);
+    std::vector<CellSums> rows;
+    for (std::size_t t = 0; t < block.n_times(); ++t) rows.emplace_back(n);
+    std::vector<float> powers;
     PackedRow packed;
     for (std::size_t b = part * kBaselinesAtOnce; b < std::min(nb, (part + 1) * kBaselinesAtOnce); ++b) {
       if (block.baselines[b].is_auto()) continue;
       for (std::size_t t = 0; t < block.n_times(); ++t) {
         const Visibility* vis = block.vis.data() + (t * nb + b) * nc * np;
         const std::uint8_t* flag = block.flag.data() + (t * nb + b) * nc * np;
-        std::swap(now, before);
         SumCells(np == 2 && hands.size() == 2 ? TwoHands{vis, flag} : packed.Pack(vis, flag, nc, np, hands), cells,
-                 now);
-        if (in_time && t == 0) continue;
+                 rows[t]);
+      }
+      for (std::size_t h = 0; h < hands.size(); ++h) LimitCells(rows, h, powers);
+      for (std::size_t t = in_time ? 1 : 0; t < block.n_times(); ++t) {
         for (std::size_t i = 0; i < products.size(); ++i) {
           const std::size_t begin = i * pairs / products.size(), end = (i + 1) * pairs / products.size();
           if (in_time) {
-            AddProducts(now, before, 0, nullptr, begin, end, products[i][b]);
+            AddProducts(rows[t], rows[t - 1], 0, nullptr, begin, end, products[i][b]);
           } else {
-            AddProducts(now, now, 1, cells.joined.data() + 1, begin, end, products[i][b]);
+            AddProducts(rows[t], rows[t], 1, cells.joined.data() + 1, begin, end, products[i][b]);
           }
         }
       }
@@ -434,8 +467,9 @@ LostSky FindLostSky(const VisibilityBlock& block, const FlagSettings& settings, 
     std::size_t n_seen = 0, n_lost = 0;
     for (ReceptorSky& each : receptors) {
       if (each.verdict == SkyVerdict::kNoData || !(kSigmas * each.error <= limit)) continue;
-      each.verdict = each.power < limit ? SkyVerdict::kLost : SkyVerdict::kSeen;
-      ++(each.verdict == SkyVerdict::kLost ? n_lost : n_seen);
+      const bool nothing = each.power < std::max(kNothing * limit, kNothingSigmas * each.error);
+      each.verdict = each.power >= limit ? SkyVerdict::kSeen : nothing ? SkyVerdict::kLost : SkyVerdict::kCannotTell;
+      ++(each.verdict == SkyVerdict::kSeen ? n_seen : n_lost);
     }
     // The sky is what most see: a fit that rests on a few has found something else.
     if (n_seen > n_lost && n_seen >= kMinPartners) continue;
