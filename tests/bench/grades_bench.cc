@@ -16,7 +16,7 @@
 #include "config/error.h"
 #include "config/parallel.h"
 #include "image/image_stage.h"
-#include "tests/oracle/graded_tiles.h"
+#include "tests/e2e/graded_tiles.h"
 
 namespace {
 

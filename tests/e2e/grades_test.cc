@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "image/image_stage.h"
-#include "tests/oracle/graded_tiles.h"
+#include "tests/e2e/graded_tiles.h"
 #include "tests/temporary_folder.h"
 
 namespace contimg {

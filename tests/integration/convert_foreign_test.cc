@@ -72,14 +72,20 @@ TEST_F(Foreign, InspectSaysWhatTheFileIsPhasedTo) {
   EXPECT_EQ(valid.status, 0) << valid.out << valid.err;
 }
 
-TEST_F(Foreign, NamesWithoutSubbandAreNamedInPlainWords) {
+TEST_F(Foreign, AFileWithoutASubbandInItsNameHasTheOneThatItsFrequenciesFill) {
   const fs::path plain = root_ / "in" / "rewritten.hdf5";
   fs::rename(files()[0], plain);
-  const ToolResult result =
+  const ToolResult filled =
       Contimg("convert " + Quoted(plain.string()) + " --out " + Quoted((out() / "x.ms").string()));
-  ASSERT_EQ(result.status, 0) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("1 files, 0 with a subband number"));
-  EXPECT_THAT(result.err, HasSubstr("1 of 1 files have no subband number (expected names like"));
+  ASSERT_EQ(filled.status, 0) << filled.err;
+  EXPECT_THAT(filled.out, HasSubstr("1 subbands"));
+
+  if (!HavePythonPeer("h5py")) GTEST_SKIP() << "needs python3-h5py";
+  ASSERT_EQ(RunPythonPeer("damage_uvh5.py", {"between_subbands", plain.string()}).status, 0);
+  const ToolResult none = Contimg("convert " + Quoted(plain.string()) + " --out " + Quoted((out() / "y.ms").string()));
+  ASSERT_EQ(none.status, 0) << none.err;
+  EXPECT_THAT(none.out, HasSubstr("1 files, 0 with a subband number"));
+  EXPECT_THAT(none.err, HasSubstr("1 of 1 files have no subband number (expected names like"));
 }
 
 }  // namespace

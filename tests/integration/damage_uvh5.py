@@ -27,6 +27,7 @@ DAMAGE = {
     "index_out_of_range": lambda f: f["Header/ant_2_array"].__setitem__(0, 100000),
     "times_differ": lambda f: replace(f, "Header/time_array", f["Header/time_array"][...] + 12.885 / 86400),
     "antennas_differ": lambda f: replace(f, "Header/antenna_positions", f["Header/antenna_positions"][...] + 1.0),
+    "between_subbands": lambda f: replace(f, "Header/freq_array", f["Header/freq_array"][...] + 5e6),
     "unknown_polarisation": lambda f: replace(f, "Header/polarization_array", np.array([-5, -42])),
     "not_finite": lambda f: f["Data/visdata"].__setitem__((slice(0, 3), 0, 0, 0), np.array([np.nan, np.inf, 1j * np.nan])),
 }
