@@ -464,17 +464,21 @@ LostSky FindLostSky(const VisibilityBlock& block, const FlagSettings& settings, 
   const std::vector<Products> parts = Multiply(block, hands, kCellHz, threads);
   std::vector<std::vector<ReceptorSky>> coarse = JudgeHands(block, Total(parts), hands.size());
   for (auto& receptors : coarse) {
-    std::size_t n_seen = 0, n_lost = 0;
+    std::size_t n_seen = 0, n_below = 0, n_lost = 0, n_between = 0;
     for (ReceptorSky& each : receptors) {
       if (each.verdict == SkyVerdict::kNoData || !(kSigmas * each.error <= limit)) continue;
       const bool nothing = each.power < std::max(kNothing * limit, kNothingSigmas * each.error);
       each.verdict = each.power >= limit ? SkyVerdict::kSeen : nothing ? SkyVerdict::kLost : SkyVerdict::kCannotTell;
-      ++(each.verdict == SkyVerdict::kSeen ? n_seen : n_lost);
+      ++(each.power >= limit ? n_seen : n_below);
+      n_lost += each.verdict == SkyVerdict::kLost ? 1 : 0;
+      n_between += each.verdict != SkyVerdict::kLost && each.power < 2 * limit ? 1 : 0;
     }
-    // The sky is what most see: a fit that rests on a few has found something else.
-    if (n_seen > n_lost && n_seen >= kMinPartners) continue;
+    // The sky is what most see: a fit that rests on a few has found something else. And receptors see it or do not:
+    // where as many are in between it is something else, too.
+    const bool is_sky = n_seen > n_below && n_seen >= kMinPartners;
     for (ReceptorSky& each : receptors) {
-      if (each.verdict != SkyVerdict::kNoData) each.verdict = SkyVerdict::kCannotTell;
+      const bool stands = is_sky && (each.verdict != SkyVerdict::kLost || n_lost > n_between);
+      if (each.verdict != SkyVerdict::kNoData && !stands) each.verdict = SkyVerdict::kCannotTell;
     }
   }
   const auto is_lost = [](const ReceptorSky& each) { return each.verdict == SkyVerdict::kLost; };

@@ -156,6 +156,26 @@ TEST(LostSky, WhatAFewSeeIsNotTheSky) {
   }
 }
 
+// Interference that was not flagged, in a part of the band and on the baselines of two thirds of the antennas, is not
+// the sky that the others miss; those who miss the sky are found beside it.
+TEST(LostSky, InterferenceThatSomeSeeCondemnsNoOthers) {
+  for (const bool one_is_lost : {false, true}) {
+    VisibilityBlock block = MakeBlock(Shape());
+    Gains gains = RawGains(block);
+    if (one_is_lost) ScaleAntenna(block, gains, 20, 0);
+    FillVisibilities(block, ConstantModel(block, 2.5F), gains, 3, 3);
+    auto vis = block.vis_view();
+    for (std::size_t t = 0; t < block.n_times(); ++t) {
+      for (std::size_t b = 0; b < block.n_baselines(); ++b) {
+        if (block.baselines[b].antenna1 >= 16 || block.baselines[b].antenna2 >= 16) continue;
+        for (std::size_t c = 4; c < 20; ++c) vis(t, b, c, 0) += 100, vis(t, b, c, 1) += 100;
+      }
+    }
+    const auto expected = one_is_lost ? std::vector<std::size_t>{20} : std::vector<std::size_t>{};
+    EXPECT_EQ(FindLostSky(block, FlagSettings(), 1).Antennas(), expected);
+  }
+}
+
 // Emission that only the baselines of a compact core see says nothing about antennas far out.
 TEST(LostSky, ExtendedEmissionDoesNotCondemnAntennasFarOut) {
   VisibilityBlock block = MakeBlock(Shape());
@@ -191,6 +211,26 @@ TEST(LostSky, OneChannelIsComparedInTime) {
   Gains gains = RawGains(block);
   ScaleAntenna(block, gains, 6, 0);
   FillVisibilities(block, ConstantModel(block, 4), gains, 1, 3);
+  EXPECT_EQ(FindLostSky(block, FlagSettings(), 1).Antennas(), std::vector<std::size_t>{6});
+}
+
+// Sources far out turn through phases from one channel of 6 MHz to the next, but not within ten seconds.
+TEST(LostSky, WideChannelsAreComparedInTime) {
+  BlockShape shape = Shape();
+  shape.n_windows = 1;
+  shape.channels_per_window = 8;
+  shape.n_times = 12;
+  VisibilityBlock block = MakeBlock(shape);
+  block.channel_width_hz = 6e6;
+  for (std::size_t c = 0; c < block.n_channels(); ++c) block.frequency_hz[c] = 1.3e9 + 6e6 * static_cast<double>(c);
+  Gains gains = RawGains(block);
+  ScaleAntenna(block, gains, 6, 0);
+  std::vector<Visibility> model = ConstantModel(block, 4);
+  const std::size_t plane = block.n_baselines() * block.n_channels();
+  for (std::size_t i = 0; i < model.size(); ++i) {
+    model[i] *= std::polar(1.0F, static_cast<float>(i % plane) * 2.4F * static_cast<float>(i % plane % 7));
+  }
+  FillVisibilities(block, model, gains, 1, 3);
   EXPECT_EQ(FindLostSky(block, FlagSettings(), 1).Antennas(), std::vector<std::size_t>{6});
 }
 
