@@ -18,7 +18,7 @@ constexpr double kCutoff = 0.35;
 constexpr double kLowestCutoff = 0.1;
 // The centre and a pair of pixels for each number of the shape.
 constexpr std::size_t kFewestPixels = 7;
-// With a smaller part of the beam's ellipse above half power, the lobe has a shoulder above the cutoff.
+// When a smaller part of the beam's ellipse is above half power, the lobe has a shoulder above the cutoff.
 constexpr double kShoulder = 0.6;
 
 struct CorePixel {
@@ -180,12 +180,15 @@ GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {
   for (double cutoff = kCutoff; !good && cutoff >= kLowestCutoff; cutoff /= 1.5) {
     good = FitLobe(LobeAbove(psf, cutoff), cell_rad, beam);
   }
-  constexpr double kHalfPower = 0.5;
-  const std::vector<CorePixel> upper = LobeAbove(psf, kHalfPower);
-  const double ellipse = kPi / 4 * beam.major_rad * beam.minor_rad / (cell_rad * cell_rad);
-  if (good && static_cast<double>(upper.size()) >= kShoulder * ellipse) return beam;
-  GaussianBeam narrow;
-  if (FitLobe(upper, cell_rad, narrow)) return narrow;
+  const auto pixels = static_cast<double>(LobeAbove(psf, 0.5).size());
+  for (const double cutoff : {0.4, 0.45, 0.5}) {
+    const double ellipse = kPi / 4 * beam.major_rad * beam.minor_rad / (cell_rad * cell_rad);
+    if (good && pixels >= kShoulder * ellipse) break;
+    GaussianBeam narrower;
+    if (!FitLobe(LobeAbove(psf, cutoff), cell_rad, narrower)) continue;
+    beam = narrower;
+    good = true;
+  }
   if (good) return beam;
   throw Error(ErrorKind::kNumeric, "image", "psf",
               "no Gaussian fits the core of the point-spread function: it must be a single peak several pixels wide");

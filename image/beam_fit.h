@@ -20,9 +20,9 @@ struct GaussianBeam {
 
 // Least-squares fit of a Gaussian with peak 1 at (nx/2, ny/2) to the main lobe of the PSF: the pixels above 0.35 that
 // are connected to the peak through such pixels, weighted by what they exceed it by. With few pixels the cutoff goes
-// down to 0.1; a lobe with a shoulder above 0.35 (a dense core of antennas and far ones) is fitted above half power, so
-// that the beam has the width of the half-power contour: docs/imaging.md. Throws Error{kNumeric} when the PSF has no
-// such lobe (NaN, or a beam narrower than about two pixels).
+// down to 0.1; with a shoulder above 0.35 (a dense core of antennas and far ones) it goes up, to 0.5 at most, so that
+// the beam has the width of the half-power contour: docs/imaging.md. Throws Error{kNumeric} when the PSF has no such
+// lobe (NaN, or a beam narrower than about two pixels).
 GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad);
 
 // How far a PSF is from its beam.

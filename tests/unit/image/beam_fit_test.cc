@@ -106,7 +106,7 @@ double HalfPowerWidth(const std::vector<float>& psf, double angle_rad) {
   return 2 * r;
 }
 
-// Arms of three directions, stations at 1, 3 and 9 along them, and the like.
+// Three arms, the antennas along them wider and wider apart.
 std::vector<Antenna> Wye(int per_arm, double north_scale) {
   std::vector<Antenna> array;
   for (const double angle : {-5.0, 115.0, -125.0}) {
@@ -128,12 +128,19 @@ std::vector<Antenna> Spiral(int antennas, double power, double east_scale) {
   return array;
 }
 
-// Nine antennas close together and six far away: the lobe of the far ones stands on that of the near ones.
-std::vector<Antenna> CoreAndOutriggers() {
-  std::vector<Antenna> array = Spiral(9, 0.5, 1);
-  for (Antenna& a : array) a = {0.1 * a.east, 0.1 * a.north};
-  for (const Antenna& a : Spiral(6, 0.5, 1)) array.push_back({a.east, a.north});
+// Antennas close together and a few far away: the narrow lobe of the far ones stands on the wide one of the others.
+std::vector<Antenna> CoreAndOutriggers(int core, double size, int far, double east_scale) {
+  std::vector<Antenna> array = Spiral(core, 0.5, 1);
+  for (Antenna& a : array) a = {size * a.east, size * a.north};
+  for (const Antenna& a : Spiral(far, 0.5, east_scale)) array.push_back(a);
   return array;
+}
+
+void ExpectHalfPowerWidths(const std::string& name, const std::vector<float>& psf, double tolerance) {
+  const GaussianBeam beam = FitBeam({psf.data(), {kN, kN}}, kCell);
+  const double major = HalfPowerWidth(psf, beam.angle_rad), minor = HalfPowerWidth(psf, beam.angle_rad + kPi / 2);
+  EXPECT_NEAR(beam.major_rad / kCell, major, tolerance * major) << name;
+  EXPECT_NEAR(beam.minor_rad / kCell, minor, tolerance * minor) << name;
 }
 
 TEST(FitBeam, OfASparseArrayHasTheWidthAtHalfPower) {
@@ -149,23 +156,24 @@ TEST(FitBeam, OfASparseArrayHasTheWidthAtHalfPower) {
                {"spiral of 12, dense", Spiral(12, 1.5, 1), 0.08},
                {"spiral of 12, dense, elongated", Spiral(12, 1.5, 0.3), 0.08},
                {"spiral of 20", Spiral(20, 0.7, 1), 0.1},
-               {"core and outriggers", CoreAndOutriggers(), 0.08}};
-  for (const auto& c : cases) {
-    const std::vector<float> psf = PsfOf(c.array, c.turns_per_pixel);
-    const GaussianBeam beam = FitBeam({psf.data(), {kN, kN}}, kCell);
-    const double major = HalfPowerWidth(psf, beam.angle_rad), minor = HalfPowerWidth(psf, beam.angle_rad + kPi / 2);
-    EXPECT_NEAR(beam.major_rad / kCell, major, 0.03 * major) << c.name;
-    EXPECT_NEAR(beam.minor_rad / kCell, minor, 0.03 * minor) << c.name;
-  }
+               {"core of 9, 6 outriggers", CoreAndOutriggers(9, 0.1, 6, 1), 0.08},
+               {"core of 10, 5 outriggers", CoreAndOutriggers(10, 0.12, 5, 0.5), 0.08},
+               {"core of 12, 6 outriggers", CoreAndOutriggers(12, 0.15, 6, 0.5), 0.08}};
+  for (const auto& c : cases) ExpectHalfPowerWidths(c.name, PsfOf(c.array, c.turns_per_pixel), 0.03);
+}
+
+// The lobe of the outriggers is no Gaussian where it stands on a shoulder; at 0.35 the fit is 10 % to 74 % too wide.
+TEST(FitBeam, OfALobeWithAShoulderIsTheLobeAboveIt) {
+  ExpectHalfPowerWidths("core of 12", PsfOf(CoreAndOutriggers(12, 0.1, 5, 0.5), 0.08), 0.07);
+  ExpectHalfPowerWidths("core of 14", PsfOf(CoreAndOutriggers(14, 0.15, 5, 0.5), 0.08), 0.07);
+  ExpectHalfPowerWidths("core of 14, small", PsfOf(CoreAndOutriggers(14, 0.12, 6, 0.5), 0.08), 0.07);
 }
 
 TEST(FitBeam, LeavesOutSideLobesThatHangOnToTheMainLobe) {
   std::vector<float> psf = Gaussian(8, 6, 0);
   const std::vector<float> wide = Gaussian(40, 5, 90);
   for (std::size_t i = 0; i < psf.size(); ++i) psf[i] = 0.7F * psf[i] + 0.3F * wide[i];
-  const GaussianBeam beam = FitBeam({psf.data(), {kN, kN}}, kCell);
-  EXPECT_NEAR(beam.major_rad / kCell, HalfPowerWidth(psf, beam.angle_rad), 0.06 * beam.major_rad / kCell);
-  EXPECT_NEAR(beam.minor_rad / kCell, HalfPowerWidth(psf, beam.angle_rad + kPi / 2), 0.06 * beam.minor_rad / kCell);
+  ExpectHalfPowerWidths("two Gaussians", psf, 0.06);
 }
 
 TEST(FitBeam, RefusesAPsfWithoutAPeak) {
