@@ -23,7 +23,7 @@ namespace contimg::calibrate {
 
 enum class SkyVerdict {
   kNoData,      // no unflagged samples, or the search is off
-  kCannotTell,  // the sky is too faint against the noise, or too few others show it
+  kCannotTell,  // the sky is too faint against the noise, too few others show it, or interference passes for it
   kSeen,
   kLost,
 };
@@ -45,9 +45,9 @@ struct LostSky {
 };
 
 // Judges every receptor of the unflagged cross-correlations of the parallel hands. A receptor has lost the sky when its
-// `power` is below settings.lost_sky_fraction, which must be three standard deviations at least: else there is no
-// telling, and neither when not more receptors of the hand see the sky than have lost it. 0: not searched. Does not
-// depend on `threads`.
+// `power` is below settings.lost_sky_fraction, which must be three standard deviations at least, and no more than
+// nothing (docs/flagging.md): else there is no telling, and neither when not more receptors of the hand see the sky
+// than do not, or when parts of the band say otherwise. 0: not searched. Does not depend on `threads`.
 LostSky FindLostSky(const VisibilityBlock& block, const FlagSettings& settings, int threads);
 
 // The line that the HISTORY of a Measurement Set has about LostSky::names; empty when there are none.

@@ -74,7 +74,8 @@ void PrintSky(const calibrate::LostSky& sky) {
                100 * worst.power, 100 * worst.error);
   }
   const std::size_t unknown = sky.Count(SkyVerdict::kCannotTell);
-  if (unknown > 0) fmt::print("  receptors of which nobody can tell whether they see the sky: {}\n", unknown);
+  if (unknown > 0)
+    fmt::print("  no telling whether they see the sky (too faint, or interference): {} receptors\n", unknown);
 }
 
 void PrintReport(const std::string& path, const FlagStageReport& r) {
