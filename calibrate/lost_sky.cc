@@ -8,253 +8,30 @@
 #include <cmath>
 #include <complex>
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
 #include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "config/buffer.h"
-#include "config/parallel.h"
+#include "calibrate/sky_products.h"
 #include "config/units.h"
 #include "ingest/flag_count.h"
 
 namespace contimg::calibrate {
 namespace {
 
-// Channels are summed up to this width before neighbours are multiplied: the noise falls faster than the sky. Who seems
-// lost is looked at again in cells of a quarter of it, which a delay of 1 µs, as raw data may have, does not empty.
-constexpr double kCellHz = 1.5e6;
+// Who seems lost is looked at again in cells of a quarter of kCellHz, which a delay of 1 µs, as raw data may have, does
+// not empty. And in parts of the band, of which one in four that shows the sky will do: interference that was not
+// flagged stands for sky where it is, and who sees less of it than others would seem lost.
+constexpr double kFineHz = kCellHz / 4;
+constexpr std::size_t kOneInParts = 4;
 constexpr double kSigmas = 3;  // that the limit must be, of the noise
 // Who has lost the sky shows none: not more than noise makes of nothing (once in 3000), or this part of the limit.
 constexpr double kNothingSigmas = 4, kNothing = 0.25;
 constexpr std::size_t kMinPartners = 4;  // receptors that see the sky, and baselines that say so
-// Interference that was not flagged stands for sky where it is, and who sees less of it than others would seem lost. So
-// who seems lost is looked at again in parts of the band: one in four that shows the sky will do.
-// A cell counts at most so many times the median power: noise is beyond it in one cell of fifty.
-constexpr float kMostPower = 5.8F;
-constexpr std::size_t kParts = 8, kCellsOfPart = 4;
 // Shorter baselines see emission that changes steeply with length; they are left out where most are longer.
 constexpr double kShortestLambda = 1000;
 constexpr double kFaintest = 3;  // a bin of baseline lengths serves when its power is so many σ
-
-// What one baseline of one hand says. Z: the sum of the unflagged samples of a cell, n: their number.
-struct Product {
-  std::complex<double> sum;  // Σ Z conj(Z') over pairs of neighbours
-  double pairs = 0;          // Σ n n', the sky's weight in `sum`
-  double variance = 0;       // of either part of `sum`: Σ |Z|² |Z'|² / 2
-  double power = 0;          // Σ |Z|²
-  double samples = 0;        // Σ n
-
-  Product& operator+=(const Product& other) {
-    sum += other.sum;
-    pairs += other.pairs;
-    variance += other.variance;
-    power += other.power;
-    samples += other.samples;
-    return *this;
-  }
-};
-
-// Cells of the channel axis: `begin[k]` to `begin[k + 1]`; `joined[k]`: cell k continues cell k − 1 in frequency.
-struct Cells {
-  std::vector<std::size_t> begin;
-  std::vector<char> joined;
-  std::size_t size() const { return joined.size(); }
-};
-
-Cells MakeCells(const VisibilityBlock& block, double width_hz) {
-  Cells cells;
-  const auto most = static_cast<std::size_t>(std::max(1.0, width_hz / block.channel_width_hz + 0.5));
-  bool gap = true;
-  for (std::size_t c = 0; c < block.n_channels();) {
-    cells.begin.push_back(c);
-    cells.joined.push_back(gap ? 0 : 1);
-    gap = false;
-    for (std::size_t n = 0; n < most && c < block.n_channels() && !gap; ++n, ++c) {
-      gap = c + 1 < block.n_channels() &&
-            block.frequency_hz[c + 1] - block.frequency_hz[c] > 1.5 * block.channel_width_hz;
-    }
-  }
-  cells.begin.push_back(block.n_channels());
-  return cells;
-}
-
-// Re and im of the first hand, re and im of the second: the vectors of every processor hold that much.
-typedef float Four __attribute__((vector_size(16)));
-Four LoadFour(const float* from) {
-  Four v;
-  std::memcpy(&v, from, sizeof v);
-  return v;
-}
-// Re and im exchanged.
-Four Exchange(Four v) { return __builtin_shufflevector(v, v, 1, 0, 3, 2); }
-
-// One row of two hands, [channel][hand]. Other tiles are brought to it.
-struct TwoHands {
-  const Visibility* vis;
-  const std::uint8_t* flag;
-};
-
-struct PackedRow {
-  std::vector<Visibility> vis;
-  std::vector<std::uint8_t> flag;
-
-  // The hands at `hands` (one or two) among `np` polarisations; a hand that is not there is flagged.
-  TwoHands Pack(const Visibility* from, const std::uint8_t* from_flag, std::size_t nc, std::size_t np,
-                const std::vector<std::size_t>& hands) {
-    vis.assign(2 * nc, Visibility());
-    flag.assign(2 * nc, std::uint8_t{1});
-    for (std::size_t h = 0; h < hands.size(); ++h) {
-      for (std::size_t c = 0; c < nc; ++c) {
-        vis[2 * c + h] = from[c * np + hands[h]];
-        flag[2 * c + h] = from_flag[c * np + hands[h]];
-      }
-    }
-    return {vis.data(), flag.data()};
-  }
-};
-
-// Z and n of every cell of a row.
-struct CellSums {
-  explicit CellSums(std::size_t cells) : z(cells), n(cells) {}
-  Buffer<Four> z, n;
-};
-
-void SumCells(const TwoHands& row, const Cells& cells, CellSums& sums) {
-  // By the flags of the two hands: ones, and all bits to keep of a sample.
-  typedef std::int32_t Bits __attribute__((vector_size(16)));
-  static constexpr float kGood[4][4] = {{1, 1, 1, 1}, {0, 0, 1, 1}, {1, 1, 0, 0}, {0, 0, 0, 0}};
-  const float* v = reinterpret_cast<const float*>(row.vis);
-  for (std::size_t k = 0; k < cells.size(); ++k) {
-    Four z{}, n{};
-    for (std::size_t c = cells.begin[k]; c < cells.begin[k + 1]; ++c) {
-      const Four good = LoadFour(kGood[(row.flag[2 * c] != 0 ? 1 : 0) + (row.flag[2 * c + 1] != 0 ? 2 : 0)]);
-      const Bits kept = reinterpret_cast<Bits>(LoadFour(v + 4 * c)) & (good > 0);
-      z += reinterpret_cast<Four>(kept);
-      n += good;
-    }
-    sums.z[k] = z;
-    sums.n[k] = n;
-  }
-}
-
-// Scales the cells of a baseline and hand down that stand far out of the others: interference that was not flagged.
-void LimitCells(std::vector<CellSums>& rows, std::size_t hand, std::vector<float>& powers) {
-  const std::size_t i = 2 * hand, j = i + 1;
-  const auto power = [&](const CellSums& row, std::size_t k) {
-    return (row.z[k][i] * row.z[k][i] + row.z[k][j] * row.z[k][j]) / row.n[k][i];
-  };
-  powers.clear();
-  for (const CellSums& row : rows) {
-    for (std::size_t k = 0; k < row.z.size(); ++k) {
-      if (row.n[k][i] > 0) powers.push_back(power(row, k));
-    }
-  }
-  if (powers.empty()) return;
-  const auto middle = powers.begin() + static_cast<std::ptrdiff_t>(powers.size() / 2);
-  std::nth_element(powers.begin(), middle, powers.end());
-  const float limit = kMostPower * *middle;
-  for (CellSums& row : rows) {
-    for (std::size_t k = 0; k < row.z.size(); ++k) {
-      if (!(row.n[k][i] > 0) || !(power(row, k) > limit)) continue;
-      const float scale = std::sqrt(limit / power(row, k));  // 0: a sample that is beyond all measure
-      row.z[k][i] = scale > 0 ? scale * row.z[k][i] : 0;
-      row.z[k][j] = scale > 0 ? scale * row.z[k][j] : 0;
-    }
-  }
-}
-
-// Adds the products of cells k of `a` and k + shift of `b`, begin <= k < end, where use[k] (null: all) to those of the
-// two hands.
-void AddProducts(const CellSums& a, const CellSums& b, std::size_t shift, const char* use, std::size_t begin,
-                 std::size_t end, std::array<Product, 2>& products) {
-  Four re{}, im{}, pairs{}, variance{}, power{}, samples{};
-  for (std::size_t k = begin; k < end; ++k) {
-    if (use != nullptr && use[k] == 0) continue;
-    const Four za = a.z[k], zb = b.z[k + shift], na = a.n[k];
-    const Four squares_a = za * za, squares_b = zb * zb;
-    re += za * zb;
-    im += za * Exchange(zb);
-    pairs += na * b.n[k + shift];
-    variance += (squares_a + Exchange(squares_a)) * (squares_b + Exchange(squares_b));
-    power += squares_a;
-    samples += na;
-  }
-  for (std::size_t h = 0; h < 2; ++h) {
-    const std::size_t i = 2 * h, j = i + 1;
-    if (!std::isfinite(variance[i])) continue;  // a sample that is beyond all measure
-    Product& product = products[h];
-    product.sum += std::complex<double>(double{re[i]} + double{re[j]}, double{im[j]} - double{im[i]});
-    product.pairs += pairs[i];
-    product.variance += 0.5 * variance[i];
-    product.power += double{power[i]} + double{power[j]};
-    product.samples += samples[i];
-  }
-}
-
-using Products = std::vector<std::array<Product, 2>>;  // [baseline][hand]
-
-// Whether neighbours in time are more alike than neighbours in frequency: channels are wide, and the Earth turns
-// sources off the centre by less within an integration than their phase differs between channels. So are data of one
-// cell.
-bool NeighboursAreInTime(const VisibilityBlock& block, const Cells& cells) {
-  if (std::count(cells.joined.begin(), cells.joined.end(), 1) == 0) return true;
-  if (block.channel_width_hz <= kCellHz || block.n_times() < 2) return false;
-  constexpr double kEarthRadPerS = 7.292e-5;
-  const double turn = kEarthRadPerS * (block.time_mjd_s[1] - block.time_mjd_s[0]);
-  return turn * block.frequency_hz.front() < block.channel_width_hz;
-}
-
-// By part of the band, all of about as many cells: the hands (one or two) at the positions `hands`, in cells of
-// `width_hz`.
-std::vector<Products> Multiply(const VisibilityBlock& block, const std::vector<std::size_t>& hands, double width_hz,
-                               int threads) {
-  const Cells cells = MakeCells(block, width_hz);
-  const std::size_t np = block.n_pols(), nc = block.n_channels(), nb = block.n_baselines(), n = cells.size();
-  const bool in_time = NeighboursAreInTime(block, cells);
-  const std::size_t pairs = in_time ? n : n - 1;
-  std::vector<Products> products(std::max<std::size_t>(1, std::min(kParts, pairs / kCellsOfPart)), Products(nb));
-  constexpr std::size_t kBaselinesAtOnce = 64;
-  ParallelFor(threads, (nb + kBaselinesAtOnce - 1) / kBaselinesAtOnce, [&](std::size_t part) {
-    std::vector<CellSums> rows;
-    for (std::size_t t = 0; t < block.n_times(); ++t) rows.emplace_back(n);
-    std::vector<float> powers;
-    PackedRow packed;
-    for (std::size_t b = part * kBaselinesAtOnce; b < std::min(nb, (part + 1) * kBaselinesAtOnce); ++b) {
-      if (block.baselines[b].is_auto()) continue;
-      for (std::size_t t = 0; t < block.n_times(); ++t) {
-        const Visibility* vis = block.vis.data() + (t * nb + b) * nc * np;
-        const std::uint8_t* flag = block.flag.data() + (t * nb + b) * nc * np;
-        SumCells(np == 2 && hands.size() == 2 ? TwoHands{vis, flag} : packed.Pack(vis, flag, nc, np, hands), cells,
-                 rows[t]);
-      }
-      for (std::size_t h = 0; h < hands.size(); ++h) LimitCells(rows, h, powers);
-      for (std::size_t t = in_time ? 1 : 0; t < block.n_times(); ++t) {
-        for (std::size_t i = 0; i < products.size(); ++i) {
-          const std::size_t begin = i * pairs / products.size(), end = (i + 1) * pairs / products.size();
-          if (in_time) {
-            AddProducts(rows[t], rows[t - 1], 0, nullptr, begin, end, products[i][b]);
-          } else {
-            AddProducts(rows[t], rows[t], 1, cells.joined.data() + 1, begin, end, products[i][b]);
-          }
-        }
-      }
-    }
-  });
-  return products;
-}
-
-Products Total(const std::vector<Products>& parts) {
-  Products total = parts.front();
-  for (std::size_t i = 1; i < parts.size(); ++i) {
-    for (std::size_t b = 0; b < total.size(); ++b) {
-      for (std::size_t h = 0; h < 2; ++h) total[b][h] += parts[i][b][h];
-    }
-  }
-  return total;
-}
 
 // One baseline with data, in the fit.
 struct Measured {
@@ -486,8 +263,8 @@ LostSky FindLostSky(const VisibilityBlock& block, const FlagSettings& settings, 
     return std::any_of(receptors.begin(), receptors.end(), is_lost);
   });
   const auto sees = [&](const ReceptorSky& each) { return each.power >= limit + kSigmas * each.error; };
-  if (any && kCellHz / 4 >= block.channel_width_hz) {
-    const auto fine = JudgeHands(block, Total(Multiply(block, hands, kCellHz / 4, threads)), hands.size());
+  if (any && kFineHz >= block.channel_width_hz) {
+    const auto fine = JudgeHands(block, Total(Multiply(block, hands, kFineHz, threads)), hands.size());
     for (std::size_t h = 0; h < hands.size(); ++h) {
       for (std::size_t a = 0; a < coarse[h].size(); ++a) {
         if (!is_lost(coarse[h][a]) || !sees(fine[h][a])) continue;
@@ -506,7 +283,8 @@ LostSky FindLostSky(const VisibilityBlock& block, const FlagSettings& settings, 
     }
     for (std::size_t h = 0; h < hands.size(); ++h) {
       for (std::size_t a = 0; a < coarse[h].size(); ++a) {
-        if (is_lost(coarse[h][a]) && 4 * n_seen[h][a] >= parts.size()) coarse[h][a].verdict = SkyVerdict::kCannotTell;
+        if (is_lost(coarse[h][a]) && kOneInParts * n_seen[h][a] >= parts.size())
+          coarse[h][a].verdict = SkyVerdict::kCannotTell;
       }
     }
   }
