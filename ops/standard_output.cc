@@ -1,10 +1,13 @@
 #include "ops/standard_output.h"
 
+#include <fmt/format.h>
+
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 
 #include "config/error.h"
@@ -31,7 +34,9 @@ void FinishOutput() {
     if (std::fputc('\n', stdout) == EOF || std::fflush(stdout) != 0) reason = errno;
   }
   std::clearerr(stdout);
-  throw SystemError("output", "standard output", "cannot write", reason != 0 ? reason : EIO);
+  // No path: SystemError would speak of the free bytes of some disk.
+  throw Error(ErrorKind::kIo, "output", "standard output",
+              fmt::format("cannot write: {}", std::strerror(reason != 0 ? reason : EIO)));
 }
 
 }  // namespace contimg::ops

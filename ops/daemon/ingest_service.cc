@@ -143,6 +143,8 @@ void IngestService::Restore(const state::GroupRow& row) {
     file.fingerprint = file_row.checksum;
     if (file_row.status == "present") group.subbands.emplace(file.subband, file);
     if (file_row.status == "late") group.late.push_back(file);
+    // Should it come back, it is news.
+    if (file_row.status == "removed") intake_.Gone(file.path.filename().string());
   }
   // The deadline runs from the first file, or from when an operator let the group go on.
   double since = row.first_file_at;
@@ -258,7 +260,8 @@ void IngestService::List() {
     const bool known = intake_.Knows(file.name);
     if (!known) {
       const auto row = context_.store.FindFile((watcher_.directory() / file.name).string());
-      if (row && row->status != "quarantined" && static_cast<std::uint64_t>(row->size_bytes) == file.size &&
+      if (row && row->status != "quarantined" && row->status != "removed" &&
+          static_cast<std::uint64_t>(row->size_bytes) == file.size &&
           std::abs(row->mtime - MtimeSeconds(file.mtime_ns)) < kMtimeToleranceS) {
         intake_.Remember(file.name, {file.size, file.mtime_ns});
         continue;

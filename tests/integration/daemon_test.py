@@ -344,7 +344,7 @@ class DaemonTest(DaemonUnderTest, unittest.TestCase):
     def test_mistyped_state_directory_is_not_an_empty_queue(self):
         done = subprocess.run([BIN / "contimg", "queue", "list"], capture_output=True, text=True, check=False,
                               env={**self.environment, "CONTIMG_STATE_DIR": str(self.root / "scratch")})
-        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.returncode, 1)
         self.assertIn("is CONTIMG_STATE_DIR right?", done.stderr)
         self.assertEqual(list((self.root / "scratch").glob("*.sqlite3")), [])
 
@@ -485,7 +485,7 @@ class DaemonTest(DaemonUnderTest, unittest.TestCase):
         self.start()
         self.send(self.stamps[0])
         wait_for(lambda: self.groups().get(self.stamps[0], {}).get("attempts", 0) >= 2)
-        self.assertEqual(self.groups()[self.stamps[0]]["error_kind"], "io")
+        self.assertEqual(self.groups()[self.stamps[0]]["error_kind"], "resource")
         self.assertEqual(list(output.rglob("*.ms")), [])
         subprocess.run(["mount", "-o", "remount,size=200m", output], check=True)
         wait_for(lambda: self.state(self.stamps[0]) == "done")
@@ -553,7 +553,7 @@ class DaemonTest(DaemonUnderTest, unittest.TestCase):
     def test_low_disk_stops_new_work_and_resumes_by_itself(self):
         output = self.small_disk("small", "100m")
         self.environment.update(CONTIMG_OUTPUT_DIR=str(output), CONTIMG_DISK_CHECK_S="1",
-                                CONTIMG_DISK_WARN_FREE_BYTES="100000000", CONTIMG_DISK_CRITICAL_FREE_BYTES="100000000",
+                                CONTIMG_DISK_WARN_FREE_BYTES="30000000", CONTIMG_DISK_CRITICAL_FREE_BYTES="30000000",
                                 CONTIMG_DISK_WARN_USED_FRACTION="0.5", CONTIMG_DISK_CRITICAL_USED_FRACTION="0.5")
         (output / "ballast").write_bytes(b"x" * 60_000_000)
         self.start()

@@ -146,7 +146,7 @@ TEST_F(ImageCommand, UnwritableOutput) {
 TEST_F(ImageCommand, OptionsHaveTheRangesOfTheirSettings) {
   const std::string start = "image " + Quoted(Tile().string()) + " --out " + Quoted(prefix().string()) + " ";
   for (const char* option : {"--gain 5", "--gain nan", "--niter -1", "--size -100", "--size 1e9", "--robust nan",
-                             "--mgain 0", "--mgain 1.5", "--threads -3", "--cell 0", "--cell 1e9", "--minuv -1",
+                             "--mgain 0", "--mgain 1.5", "--threads -3", "--cell 0", "--cell 1e9", "--minuv -2",
                              "--auto-mask -2", "--threshold nan", "--bands 0", "--weight heavy"}) {
     const std::string words = option, value = words.substr(words.find(' ') + 1);
     SCOPED_TRACE(words);

@@ -106,7 +106,7 @@ class ReadOnlyTest(DaemonUnderTest, unittest.TestCase):
         self.state_directory.chmod(0o700)
         done = self.as_reader("catalog", "info")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("Permission denied", done.stderr)
+        self.assertIn("permission denied", done.stderr.lower())
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
     def catalogue(self):

@@ -201,6 +201,7 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
         status = self.status()
         for trouble in status["troubles"]:
             shown += [("status", command) for command in re.findall(r"\((contimg [^()]+)\)", trouble)]
+        shown += [("status", finding["cure"]) for finding in status["health"] if finding["cure"]]
         for line in self.log().splitlines():
             shown += [("log", command) for command in re.findall(r"`(contimg [^`]+)`", line)]
             shown += [("log", command) for command in re.findall(r"\((contimg [^()]+)\)", line)]

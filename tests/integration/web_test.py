@@ -162,9 +162,14 @@ class Site(DaemonUnderTest):
                        (name, state, time.time() + 9e5, error_kind, error, present, mjd(at), mjd(at + 309), at + 312, at + 312,
                         at + 340, at + 315, at + 315 + took, stage,
                         json.dumps({"convert": 4.1, "flag": 2.3, "apply": 0.5, "image": 9.4, "quality": 0.8})))
+            # Their files lie where the daemon does not look for new ones.
+            stored = self.scratch / "stored"
+            stored.mkdir(exist_ok=True)
             for subband in range(present):
+                if state in ("dead", "failed"):
+                    (stored / f"{name}_sb{subband:02d}.hdf5").touch()
                 db.execute("INSERT INTO subband_files VALUES (?,?,?,141000000,?,'',?,?)",
-                           (name, subband, f"{self.scratch}/incoming/{name}_sb{subband:02d}.hdf5", at + 310, "present", at + 311))
+                           (name, subband, f"{stored}/{name}_sb{subband:02d}.hdf5", at + 310, "present", at + 311))
             for to, begin, actor, detail in (("collecting", "", "watcher", "new group"), ("ready", "collecting", "watcher", "all subbands"),
                                              ("running", "ready", "contimg-stream host 7", "attempt 1"),
                                              (state, "running", "runner", error or "attempt 1")):
@@ -301,7 +306,8 @@ class WebTest(unittest.TestCase):
                       "expected 24 integrations in visdata, found 23", "median of", self.group):
             self.assertIn(words, text)
         dead = self.browser.run("return [...document.querySelectorAll('.failures code')].map(c => c.textContent)")
-        self.assertIn("contimg queue requeue --state dead", dead)
+        self.assertTrue(any(c.startswith("contimg queue show ") for c in dead), dead)  # damaged input: its record first
+        self.assertFalse(any("requeue --state" in c for c in dead), dead)  # the dead have causes of their own
         self.assertTrue(any(c.startswith("contimg queue release ") for c in dead), dead)
         bars = self.browser.run("return document.querySelectorAll('.bar.done').length")
         self.assertGreater(bars, 200)
@@ -327,8 +333,11 @@ class WebTest(unittest.TestCase):
         text = self.visit("/groups/" + self.group)
         for words in ("done", "times as fast as the sky", "Quality", "rms over thermal", "passed", "Stages", "convert", "4.1 s", "Subbands",
                       "Lineage", "science_ms", "16 uvh5 files", "bpcal", "Products", "c0ffee5eed00d1ce", "Jobs", "5.2 GB", "Events",
-                      "running → done", "dynamic range", "12.4″", "6120", "covers the time"):
+                      "running → done", "dynamic range", "12.4″", "covers the time"):
             self.assertIn(words, text)
+        self.assertNotIn("6120", text)  # folded, and there
+        self.browser.run("document.querySelector('#figures').open = true")
+        self.assertIn("6120", self.browser.text())
         wait_for(lambda: self.browser.run("return document.querySelector('.picture img').naturalWidth") == 1800)
         self.browser.screenshot("group-light-wide")
         self.check_clean()
@@ -464,7 +473,7 @@ class WebTest(unittest.TestCase):
         for way in ("/images/../secret.png", "/images/%2e%2e/secret.png", "/images/..%2fsecret.png", "/images/out.png", "/images//etc/passwd",
                     "/images/qa/../../secret.png", "/images/%00.png", f"/images/{urllib.parse.quote(str(self.site.scratch))}/secret.png"):
             with socket.create_connection(("127.0.0.1", self.site.port()), 10) as raw:  # urllib would tidy the path
-                raw.sendall(f"GET {way} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                raw.sendall(f"GET {way} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                 answer = b"".join(iter(lambda: raw.recv(65536), b""))
             self.assertIn(b"404 Not Found", answer.split(b"\r\n")[0], way)
             self.assertNotIn(b"secret", answer.split(b"\r\n\r\n", 1)[1].replace(way.encode(), b"").replace(b"secret.png", b""))
@@ -488,7 +497,7 @@ class WebTest(unittest.TestCase):
         for connection in slow:
             self.addCleanup(connection.close)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.sendall(b"GET /groups HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+            connection.sendall(b"GET /groups HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
         self.assertEqual(self.site.fetch("/healthz")[0], 200)
         self.assertEqual(self.site.fetch("/")[0], 200)
 
