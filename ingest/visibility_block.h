@@ -96,7 +96,7 @@ struct Pointing {
   double app_dec_rad = 0;      // drift: its apparent declination
   PhaseCentre direction;       // tracking: ICRS
   bool stops_fringes = false;  // drift: fringes were stopped on the axis; otherwise at the phase centre
-  std::string source;          // what said so: "the record CONTIMG", "POINTING"
+  std::string source;          // what said so: "the header of the files", "POINTING"
 };
 
 // A direction over the turning Earth.

@@ -75,6 +75,11 @@ void ReadCentre(const casacore::Table& table, casacore::rownr_t row, Measurement
   const FixedDirection centre = FixedDirectionOf(stored);
   field.centre = centre.icrs;
   field.north_rad = centre.north_rad;
+  // Through direction cosines and back the last bits change, and with them those of every image.
+  if (frame == MDirection::ICRS && std::abs(terms(1, 0)) <= kPi / 2) {
+    const double ra = terms(0, 0);
+    field.centre = {ra < 0 && ra >= -2 * kPi ? ra + 2 * kPi : ra, terms(1, 0)};
+  }
 }
 
 }  // namespace

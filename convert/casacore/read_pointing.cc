@@ -381,7 +381,8 @@ bool ReadDriftKeywords(const casacore::Table& main, VisibilityBlock& block) {
   block.site.height_m = drift.asDouble("height_m");
   block.site.source = drift.asString("site_source");
   block.group_id = drift.asString("group_id");
-  const std::string source = "the record CONTIMG";
+  // In the words of the files that it keeps: a tile tells one story, in memory and read back.
+  const std::string source = "the header of the files";
   const std::string word = drift.isDefined("pointing") ? std::string(drift.asString("pointing")) : "drift";
   if (word == "drift") {
     block.pointing = {Pointing::Kind::kDrift, block.site.longitude_rad, block.app_dec_rad, {}, true, source};

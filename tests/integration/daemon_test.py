@@ -552,8 +552,8 @@ class DaemonTest(DaemonUnderTest, unittest.TestCase):
 
     def test_low_disk_stops_new_work_and_resumes_by_itself(self):
         output = self.small_disk("small", "100m")
-        self.environment.update(CONTIMG_OUTPUT_DIR=str(output), CONTIMG_DISK_CHECK_S="1",
-                                CONTIMG_DISK_WARN_FREE_BYTES="30000000", CONTIMG_DISK_CRITICAL_FREE_BYTES="30000000",
+        self.environment.update(CONTIMG_OUTPUT_DIR=str(output / "ms"), CONTIMG_IMAGES_DIR=str(output / "images"),
+                                CONTIMG_DISK_CHECK_S="1", CONTIMG_DISK_WARN_FREE_BYTES="30000000", CONTIMG_DISK_CRITICAL_FREE_BYTES="30000000",
                                 CONTIMG_DISK_WARN_USED_FRACTION="0.5", CONTIMG_DISK_CRITICAL_USED_FRACTION="0.5")
         (output / "ballast").write_bytes(b"x" * 60_000_000)
         self.start()
