@@ -390,7 +390,7 @@ bool ReadDriftKeywords(const casacore::Table& main, VisibilityBlock& block) {
     block.pointing = Tracking({}, source);
     block.pointing.direction = {drift.asDouble("pointing_ra_rad"), drift.asDouble("pointing_dec_rad")};
   } else {
-    block.pointing = Unknown("the record CONTIMG does not know it");
+    block.pointing = Unknown("the header of the files does not say it");
   }
   return true;
 }
