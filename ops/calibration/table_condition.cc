@@ -63,7 +63,8 @@ Signature SignatureOf(const fs::path& table) {
     hash.AddNumber(info.st_ino);
     hash.AddNumber(info.st_mtim.tv_sec);
     hash.AddNumber(info.st_mtim.tv_nsec);
-    out.youngest_unix_s = std::max(out.youngest_unix_s, static_cast<double>(info.st_mtim.tv_sec));
+    out.youngest_unix_s = std::max(out.youngest_unix_s, static_cast<double>(info.st_mtim.tv_sec) +
+                                                            1e-9 * static_cast<double>(info.st_mtim.tv_nsec));
   }
   out.value = hash.value();
   return out;

@@ -115,6 +115,29 @@ class CalibrationTest(DaemonUnderTest, unittest.TestCase):
         self.assertEqual(hourly["refant"], tables["BP"]["refant"])
         self.assertAlmostEqual(hourly["quality"]["scale_change"], 1, delta=0.05)
 
+    def test_a_damaged_table_is_named_and_kills_no_group(self):
+        self.answer("catalog", "import", "csv", self.catalogue, "--name", "nvss")
+        self.start()
+        self.send(self.bright[0], pool=self.pool / "bright")
+        self.becomes(self.bright[0], "done")
+        (bandpass,) = self.tables(kind="BP")
+        file = pathlib.Path(bandpass["path"]) / "table.f0"
+        content = file.read_bytes()
+        file.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+
+        stamp = self.early[0]  # nothing in its beam to solve on: it can but wait
+        self.send(stamp, pool=self.pool / "early")
+        self.becomes(stamp, "awaiting_calibration")
+        self.assertIn("its files have changed since it was registered", self.answer("cal", "why", stamp))
+        self.assertIn("damaged", self.answer("cal", "list"))
+        damaged = wait_for(lambda: [f for f in self.status()["health"] if f["code"] == "calibration_damaged"], 120,
+                           what="the damaged table is a finding")
+        self.assertIn(bandpass["path"], damaged[0]["sentence"])
+        self.assertEqual(self.metric("contimg_calibration_tables_damaged"), 1)
+
+        file.write_bytes(content)
+        self.becomes(stamp, "done")
+
     def test_a_sky_that_is_not_there(self):
         self.answer("catalog", "import", "csv", self.catalogue, "--name", "nvss")
         self.start()
