@@ -21,7 +21,9 @@ double Median(std::vector<double> values) {
   return *middle;
 }
 
-// The highest pixel within `reach` of (x, y), refined by a parabola along each axis.
+// The highest pixel within `reach` of (x, y), refined by the quadratic through the logarithms of it and its neighbours:
+// exact for a Gaussian, however few pixels it has and however it is turned. Where a neighbour is not positive (noise),
+// by the quadratic of the values.
 CatalogueMatch FindPeak(ArrayView<const float, 2> image, const PixelPosition& at, double reach) {
   const auto ny = static_cast<double>(image.shape(0)), nx = static_cast<double>(image.shape(1));
   CatalogueMatch best;
@@ -34,15 +36,26 @@ CatalogueMatch FindPeak(ArrayView<const float, 2> image, const PixelPosition& at
   }
   if (!std::isfinite(best.measured_jy)) return best;
   const auto ix = static_cast<std::size_t>(best.x), iy = static_cast<std::size_t>(best.y);
-  const double peak = image(iy, ix);
-  const auto refine = [peak](double low, double high, double& shift) {
-    const double curvature = low + high - 2 * peak;
-    shift = curvature < 0 ? std::clamp(0.5 * (low - high) / curvature, -0.5, 0.5) : 0;
-    return curvature < 0 ? 0.25 * (low - high) * shift : 0.0;
+  bool positive = true;
+  for (std::size_t y = iy - 1; y <= iy + 1; ++y) {
+    for (std::size_t x = ix - 1; x <= ix + 1; ++x) positive = positive && image(y, x) > 0;
+  }
+  const auto at_offset = [&](int east, int north) {
+    const double value =
+        image(iy + static_cast<std::size_t>(north + 1) - 1, ix + static_cast<std::size_t>(east + 1) - 1);
+    return positive ? std::log(value) : value;
   };
-  double dx = 0, dy = 0;
-  best.measured_jy =
-      peak - refine(image(iy, ix - 1), image(iy, ix + 1), dx) - refine(image(iy - 1, ix), image(iy + 1, ix), dy);
+  const double centre = at_offset(0, 0);
+  const double fx = (at_offset(1, 0) - at_offset(-1, 0)) / 2, fy = (at_offset(0, 1) - at_offset(0, -1)) / 2;
+  const double fxx = at_offset(1, 0) + at_offset(-1, 0) - 2 * centre,
+               fyy = at_offset(0, 1) + at_offset(0, -1) - 2 * centre;
+  const double fxy = (at_offset(1, 1) - at_offset(-1, 1) - at_offset(1, -1) + at_offset(-1, -1)) / 4;
+  const double determinant = fxx * fyy - fxy * fxy;
+  if (!(fxx < 0 && determinant > 0)) return best;  // no summit
+  const double dx = (fxy * fy - fyy * fx) / determinant, dy = (fxy * fx - fxx * fy) / determinant;
+  if (!(std::abs(dx) <= 1 && std::abs(dy) <= 1)) return best;
+  const double summit = centre + (fx * dx + fy * dy) / 2;
+  best.measured_jy = positive ? std::exp(summit) : summit;
   best.x += dx;
   best.y += dy;
   return best;
