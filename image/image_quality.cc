@@ -21,46 +21,6 @@ double Median(std::vector<double> values) {
   return *middle;
 }
 
-// The highest pixel within `reach` of (x, y), refined by the quadratic through the logarithms of it and its neighbours:
-// exact for a Gaussian, however few pixels it has and however it is turned. Where a neighbour is not positive (noise),
-// by the quadratic of the values.
-CatalogueMatch FindPeak(ArrayView<const float, 2> image, const PixelPosition& at, double reach) {
-  const auto ny = static_cast<double>(image.shape(0)), nx = static_cast<double>(image.shape(1));
-  CatalogueMatch best;
-  best.measured_jy = -HUGE_VAL;
-  for (double y = std::max(1.0, std::ceil(at.y - reach)); y <= std::min(ny - 2, std::floor(at.y + reach)); ++y) {
-    for (double x = std::max(1.0, std::ceil(at.x - reach)); x <= std::min(nx - 2, std::floor(at.x + reach)); ++x) {
-      const float value = image(static_cast<std::size_t>(y), static_cast<std::size_t>(x));
-      if (value > best.measured_jy) best.x = x, best.y = y, best.measured_jy = value;
-    }
-  }
-  if (!std::isfinite(best.measured_jy)) return best;
-  const auto ix = static_cast<std::size_t>(best.x), iy = static_cast<std::size_t>(best.y);
-  bool positive = true;
-  for (std::size_t y = iy - 1; y <= iy + 1; ++y) {
-    for (std::size_t x = ix - 1; x <= ix + 1; ++x) positive = positive && image(y, x) > 0;
-  }
-  const auto at_offset = [&](int east, int north) {
-    const double value =
-        image(iy + static_cast<std::size_t>(north + 1) - 1, ix + static_cast<std::size_t>(east + 1) - 1);
-    return positive ? std::log(value) : value;
-  };
-  const double centre = at_offset(0, 0);
-  const double fx = (at_offset(1, 0) - at_offset(-1, 0)) / 2, fy = (at_offset(0, 1) - at_offset(0, -1)) / 2;
-  const double fxx = at_offset(1, 0) + at_offset(-1, 0) - 2 * centre,
-               fyy = at_offset(0, 1) + at_offset(0, -1) - 2 * centre;
-  const double fxy = (at_offset(1, 1) - at_offset(-1, 1) - at_offset(1, -1) + at_offset(-1, -1)) / 4;
-  const double determinant = fxx * fyy - fxy * fxy;
-  if (!(fxx < 0 && determinant > 0)) return best;  // no summit
-  const double dx = (fxy * fy - fyy * fx) / determinant, dy = (fxy * fx - fxx * fy) / determinant;
-  if (!(std::abs(dx) <= 1 && std::abs(dy) <= 1)) return best;
-  const double summit = centre + (fx * dx + fy * dy) / 2;
-  best.measured_jy = positive ? std::exp(summit) : summit;
-  best.x += dx;
-  best.y += dy;
-  return best;
-}
-
 // |mean| of the residual around the brightest pixel when that mean is negative: the bowl that missing short baselines
 // leave.
 double BowlRatio(const QualityInput& input, const ImageMoments& image, double rms) {
@@ -110,6 +70,43 @@ std::optional<double> SidelobesLeft(const QualityInput& input, const ImageMoment
 }
 
 }  // namespace
+
+CatalogueMatch FindPeak(ArrayView<const float, 2> image, const PixelPosition& at, double reach) {
+  const auto ny = static_cast<double>(image.shape(0)), nx = static_cast<double>(image.shape(1));
+  CatalogueMatch best;
+  best.measured_jy = -HUGE_VAL;
+  for (double y = std::max(1.0, std::ceil(at.y - reach)); y <= std::min(ny - 2, std::floor(at.y + reach)); ++y) {
+    for (double x = std::max(1.0, std::ceil(at.x - reach)); x <= std::min(nx - 2, std::floor(at.x + reach)); ++x) {
+      const float value = image(static_cast<std::size_t>(y), static_cast<std::size_t>(x));
+      if (value > best.measured_jy) best.x = x, best.y = y, best.measured_jy = value;
+    }
+  }
+  if (!std::isfinite(best.measured_jy)) return best;
+  const auto ix = static_cast<std::size_t>(best.x), iy = static_cast<std::size_t>(best.y);
+  bool positive = true;
+  for (std::size_t y = iy - 1; y <= iy + 1; ++y) {
+    for (std::size_t x = ix - 1; x <= ix + 1; ++x) positive = positive && image(y, x) > 0;
+  }
+  const auto at_offset = [&](int east, int north) {
+    const double value =
+        image(iy + static_cast<std::size_t>(north + 1) - 1, ix + static_cast<std::size_t>(east + 1) - 1);
+    return positive ? std::log(value) : value;
+  };
+  const double centre = at_offset(0, 0);
+  const double fx = (at_offset(1, 0) - at_offset(-1, 0)) / 2, fy = (at_offset(0, 1) - at_offset(0, -1)) / 2;
+  const double fxx = at_offset(1, 0) + at_offset(-1, 0) - 2 * centre,
+               fyy = at_offset(0, 1) + at_offset(0, -1) - 2 * centre;
+  const double fxy = (at_offset(1, 1) - at_offset(-1, 1) - at_offset(1, -1) + at_offset(-1, -1)) / 4;
+  const double determinant = fxx * fyy - fxy * fxy;
+  if (!(fxx < 0 && determinant > 0)) return best;  // no summit
+  const double dx = (fxy * fy - fyy * fx) / determinant, dy = (fxy * fx - fxx * fy) / determinant;
+  if (!(std::abs(dx) <= 1 && std::abs(dy) <= 1)) return best;
+  const double summit = centre + (fx * dx + fy * dy) / 2;
+  best.measured_jy = positive ? std::exp(summit) : summit;
+  best.x += dx;
+  best.y += dy;
+  return best;
+}
 
 CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std::vector<CatalogueSource>& sources) {
   const FitsHeader& header = *input.header;

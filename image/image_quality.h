@@ -29,6 +29,11 @@ struct CatalogueMatch {
   double offset_north_rad = 0;
 };
 
+// The highest pixel within `reach` pixels of a place, refined by the quadratic through the logarithms of it and its
+// neighbours: exact for a Gaussian, however few pixels it has and however it is turned. Where a neighbour is not
+// positive (noise), by the quadratic of the values. Sets x, y and measured_jy (−∞ when no pixel is finite) alone.
+CatalogueMatch FindPeak(ArrayView<const float, 2> image, const PixelPosition& at, double reach);
+
 // How well the image agrees with the catalogue. Matched are sources brighter than `min_snr` times the local noise where
 // the primary beam exceeds 0.3, without a catalogue neighbour of a fifth of their flux within two beams.
 struct CatalogueComparison {

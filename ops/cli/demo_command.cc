@@ -28,6 +28,7 @@
 #include "config/text.h"
 #include "config/units.h"
 #include "image/fits_image.h"
+#include "image/image_quality.h"
 #include "image/sky_coordinates.h"
 #include "ops/base/shell_word.h"
 #include "ops/cli/commands.h"
@@ -183,27 +184,9 @@ void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& til
       --tile.n_sources;  // outside the image
       continue;
     }
-    std::ptrdiff_t bx = x0, by = y0;
-    const auto pixel = [&](std::ptrdiff_t x, std::ptrdiff_t y) {
-      return static_cast<double>(picture.pixels[static_cast<std::size_t>(y * nx + x)]);
-    };
-    for (std::ptrdiff_t y = y0 - reach; y <= y0 + reach; ++y) {
-      for (std::ptrdiff_t x = x0 - reach; x <= x0 + reach; ++x) {
-        if (pixel(x, y) > pixel(bx, by)) bx = x, by = y;
-      }
-    }
-    // Parabolas through the logarithms of the peak and its neighbours, which are exact for a beam along the axes.
-    const auto level = [&](std::ptrdiff_t x, std::ptrdiff_t y) {
-      return std::log(std::max(pixel(x, y), 1e-3 * pixel(bx, by)));
-    };
-    const auto top = [](double before, double at_peak, double after) {
-      return (before - after) / (2 * (before - 2 * at_peak + after));
-    };
-    const double here = level(bx, by);
-    const double left = level(bx - 1, by), right = level(bx + 1, by), below = level(bx, by - 1),
-                 above = level(bx, by + 1);
-    const double dx = top(left, here, right), dy = top(below, here, above);
-    const double peak = std::exp(here - 0.25 * ((left - right) * dx + (below - above) * dy));
+    const image::CatalogueMatch found = image::FindPeak(
+        {picture.pixels.data(), {static_cast<std::size_t>(ny), static_cast<std::size_t>(nx)}}, at, beam_px / 2);
+    const double peak = found.measured_jy;
     // The flux at the frequency of the image.
     const double flux = truth["sources"][i][2].get<double>() *
                         std::pow(picture.header.frequency_hz / 1.4e9, truth["sources"][i][3].get<double>());
@@ -211,7 +194,7 @@ void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& til
     const double expected = flux * static_cast<double>(pb.pixels[place]) * static_cast<double>(smear.pixels[place]);
     if (peak > 5 * tile.rms_jy) ++tile.n_found;
     ratios.push_back(peak / expected);
-    offsets.push_back(std::hypot(static_cast<double>(bx) + dx - at.x, static_cast<double>(by) + dy - at.y) / beam_px);
+    offsets.push_back(std::hypot(found.x - at.x, found.y - at.y) / beam_px);
   }
   tile.median_ratio = Median(ratios);
   tile.median_offset_beam = Median(offsets);

@@ -218,5 +218,25 @@ TEST_F(ImageQualityTest, WithoutSignalTheGradeIsF) {
   EXPECT_EQ(Assess().grade, "F");
 }
 
+TEST(FindPeak, IsExactForATurnedBeamOfFewPixels) {
+  // Full widths of 6 and 2.7 pixels, turned by 35 degrees, its peak between pixels.
+  constexpr std::size_t kSide = 32;
+  const double x0 = 15.31, y0 = 16.77, turn = 35 * kPi / 180;
+  std::vector<float> pixels(kSide * kSide);
+  for (std::size_t y = 0; y < kSide; ++y) {
+    for (std::size_t x = 0; x < kSide; ++x) {
+      const double dx = static_cast<double>(x) - x0, dy = static_cast<double>(y) - y0;
+      const double along = dx * std::cos(turn) + dy * std::sin(turn),
+                   across = dy * std::cos(turn) - dx * std::sin(turn);
+      pixels[y * kSide + x] =
+          static_cast<float>(1.7 * std::exp(-4 * std::log(2.0) * (along * along / 36 + across * across / (2.7 * 2.7))));
+    }
+  }
+  const CatalogueMatch peak = FindPeak({pixels.data(), {kSide, kSide}}, {15, 16}, 3);
+  EXPECT_NEAR(peak.measured_jy, 1.7, 1e-5);
+  EXPECT_NEAR(peak.x, x0, 1e-4);
+  EXPECT_NEAR(peak.y, y0, 1e-4);
+}
+
 }  // namespace
 }  // namespace contimg::image
