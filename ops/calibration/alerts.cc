@@ -39,12 +39,13 @@ void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double 
     for (SolutionKind kind : kKinds) {
       for (CalTableRow& table : store_.Near(ToString(kind), latest_->mid_mjd, kNearbyDays)) {
         records.push_back(RecordOf(table, conditions_));
-        if (table.status == "active") {
-          if (const TableCondition condition = conditions_.Of(table); condition != TableCondition::kIntact) {
-            damaged.push_back(
-                fmt::format("table {} ({}, {}) is not used: {}; put its files back, or contimg cal retire {}", table.id,
-                            table.kind, table.path, TableConditions::Words(condition), table.id));
-          }
+        const calibrate::TableStatus status = records.back().status;
+        if (status == calibrate::TableStatus::kMissing || status == calibrate::TableStatus::kChanged) {
+          const auto condition =
+              status == calibrate::TableStatus::kMissing ? TableCondition::kMissing : TableCondition::kChanged;
+          damaged.push_back(
+              fmt::format("table {} ({}, {}) is not used: {}; put its files back, or contimg cal retire {}", table.id,
+                          table.kind, table.path, TableConditions::Words(condition), table.id));
         }
         rows.emplace(table.id, std::move(table));
       }

@@ -131,12 +131,8 @@ std::vector<state::SubbandFileRow> Dispatcher::InputsAsTheyAre(const GroupRow& r
   const InputReview review = ReviewInputs(files, FileIsThere);
   if (review.changed.empty()) return files;
   const double now = context_.clock.Unix();
-  context_.writes.Add(row.id + ": files looked at", [row, review, now](GroupStore& store) {
-    store.AddFiles(row, review.changed, kActor, now);
-    for (const std::string& note : review.notes) {
-      store.AddEvent({0, now, row.id, "replaced", "", "", kActor, note});
-    }
-  });
+  context_.writes.Add(row.id + ": files looked at",
+                      [row, review, now](GroupStore& store) { RecordReview(store, row, review, kActor, now); });
   for (const std::string& note : review.notes) Log(LogLevel::kWarning, row.id, note);
   for (state::SubbandFileRow& file : files) {
     for (const state::SubbandFileRow& changed : review.changed) {
@@ -146,13 +142,12 @@ std::vector<state::SubbandFileRow> Dispatcher::InputsAsTheyAre(const GroupRow& r
   return files;
 }
 
-Job Dispatcher::MakeJob(const GroupRow& row) {
+Job Dispatcher::MakeJob(const GroupRow& row, bool flagged) {
   Job job;
   job.group = row.id;
   job.attempt = row.attempts;
   std::set<int> subbands;
   // A Measurement Set that waits for its calibration has taken from them what it needs.
-  const bool flagged = WasFlagged(context_.store, row.id);
   for (const state::SubbandFileRow& file : flagged ? context_.store.Files(row.id) : InputsAsTheyAre(row)) {
     if (file.status == "present" && subbands.insert(file.subband).second) job.inputs.emplace_back(file.path);
   }
@@ -177,8 +172,8 @@ void Dispatcher::StartJob(const GroupRow& row) {
   const fs::path folder = context_.paths.Jobs(row.id);
   context_.os.RemoveAll(folder);
   context_.os.CreateDirectories(folder);
-  Job job = MakeJob(row);
-  const bool flagged = WasFlagged(context_.store, row.id) && Exists(job.measurement_set);
+  const bool flagged = WasFlagged(context_.store, row.id) && Exists(context_.paths.ScienceMs(row.id));
+  Job job = MakeJob(row, flagged);
   const int fewest = FewestSubbands(row, settings_.ingest);
   if (!flagged && static_cast<int>(job.inputs.size()) < fewest) {
     throw Error(ErrorKind::kIncomplete, "daemon", row.id,

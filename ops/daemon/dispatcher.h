@@ -80,7 +80,8 @@ class Dispatcher {
   void KeepLeases();
   void ReleaseWaiting();
   std::vector<state::SubbandFileRow> InputsAsTheyAre(const state::GroupRow& row);
-  Job MakeJob(const state::GroupRow& row);
+  // `flagged`: its Measurement Set waits for calibration.
+  Job MakeJob(const state::GroupRow& row, bool flagged);
 
   DispatchContext context_;
   Settings settings_;

@@ -26,6 +26,13 @@ bool FileIsThere(const fs::path& path) {
                           error ? error.message() : std::string("it is not there")));
 }
 
+void RecordReview(state::GroupStore& store, const state::GroupRow& row, const InputReview& review,
+                  const std::string& actor, double now) {
+  if (review.changed.empty()) return;
+  store.AddFiles(row, review.changed, actor, now);
+  for (const std::string& note : review.notes) store.AddEvent({0, now, row.id, "replaced", "", "", actor, note});
+}
+
 InputReview ReviewInputs(const std::vector<SubbandFileRow>& files, const std::function<bool(const fs::path&)>& exists) {
   InputReview review;
   struct Subband {

@@ -26,6 +26,11 @@ struct InputReview {
 InputReview ReviewInputs(const std::vector<state::SubbandFileRow>& files,
                          const std::function<bool(const std::filesystem::path&)>& exists);
 
+// Writes down what the look has shown: rows with their new status and an event "replaced" for each note, after which
+// what was made of the group before no longer counts. In the caller's transaction.
+void RecordReview(state::GroupStore& store, const state::GroupRow& row, const InputReview& review,
+                  const std::string& actor, double now);
+
 // False when the directory is there and the file is not. Error{kIo} when the directory cannot be looked into: then
 // nothing is known of the file.
 bool FileIsThere(const std::filesystem::path& path);

@@ -24,15 +24,6 @@ void Move(GroupStore& store, const GroupRow& row, GroupState to, const char* ver
   store.Transition(row.id, to, details, request.now);
 }
 
-// Writes down what a look at the files has shown. What was made of the group before no longer counts then.
-void Record(GroupStore& store, const GroupRow& row, const InputReview& review, const OperatorRequest& request) {
-  if (review.changed.empty()) return;
-  store.AddFiles(row, review.changed, request.actor, request.now);
-  for (const std::string& note : review.notes) {
-    store.AddEvent({0, request.now, row.id, "replaced", "", "", request.actor, note});
-  }
-}
-
 Error Refusal(const GroupRow& row, const std::string& message) {
   return Error(ErrorKind::kUsage, "queue", row.id, message);
 }
@@ -63,7 +54,7 @@ void RequeueGroup(GroupStore& store, const GroupRow& row, const OperatorRequest&
                                      review.n_present, row.subbands_expected, fewest,
                                      review.notes.empty() ? "" : "; " + review.notes.front()));
     }
-    Record(store, row, review, request);
+    RecordReview(store, row, review, request.actor, request.now);
     Move(store, row, GroupState::kReady, "requeue", request, true);
   });
 }
@@ -78,7 +69,7 @@ void ReleaseGroup(GroupStore& store, const GroupRow& row, const OperatorRequest&
                                      "to be used, then release ({})",
                                      fmt::join(review.unresolved, "; ")));
     }
-    Record(store, row, review, request);
+    RecordReview(store, row, review, request.actor, request.now);
     const bool enough = review.n_present >= FewestSubbands(row, settings);
     Move(store, row, enough ? GroupState::kReady : GroupState::kCollecting, "release", request);
   });

@@ -147,10 +147,13 @@ void Rows(const json& value, int depth, Html& html) {
       nested.Add("<h4>{}</h4>", Spoken(name));
       ArrayTable(field, nested);
     } else if (field.is_array()) {
-      std::string list = field.front().is_array() ? Extent(name, field) : "";
-      if (list.empty() && field.size() > kMostNumbers && field.front().is_number()) list = Extent(name, field);
-      for (const json& item : list.empty() ? field : json::array())
-        list += (list.empty() ? "" : ", ") + Cell(name, item);
+      const bool many = field.front().is_array() || (field.size() > kMostNumbers && field.front().is_number());
+      std::string list;
+      if (many) {
+        list = Extent(name, field);
+      } else {
+        for (const json& item : field) list += (list.empty() ? "" : ", ") + Cell(name, item);
+      }
       plain.Add("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", CellName(name, field.front()), list);
     } else {
       nested.Add("<h4>{}</h4>", Spoken(name));

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <map>
 
+#include "config/text.h"
 #include "ops/web/figures.h"
 #include "ops/web/page.h"
 #include "ops/web/words.h"
@@ -42,7 +43,7 @@ void DrawCause(const SharedCause& cause, double now, Html& html) {
   html.Add("{}</p><p class=\"struck\">", newest.error);
   for (std::size_t i = 0; i < std::min(n, kNamesShown); ++i) html.Add("{} ", GroupLink(cause.groups[i].id));
   if (n > kNamesShown) html.Add("and {} more", n - kNamesShown);
-  html.Add("</p><small>{}", newest.attempts == 1 ? "1 attempt" : fmt::format("{} attempts", newest.attempts));
+  html.Add("</p><small>{}", Counted(newest.attempts, "attempt"));
   if (newest.updated_at > 0) html.Add(", {}{}", n > 1 ? "the newest " : "", Ago(now - newest.updated_at));
   if (newest.state == GroupState::kFailed && newest.next_attempt_at > now) {
     html.Add("; tried again {}", Ago(now - newest.next_attempt_at));
