@@ -15,7 +15,8 @@ namespace {
 
 void CheckUnit(const casacore::Table& table, const char* name, const std::string& expected, const std::string& path) {
   if (table.isNull() || !table.tableDesc().isColumn(name)) return;
-  const casacore::TableRecord& keywords = casacore::TableColumn(table, name).keywordSet();
+  const casacore::TableColumn column(table, name);
+  const casacore::TableRecord& keywords = column.keywordSet();
   if (!keywords.isDefined("QuantumUnits") || keywords.dataType("QuantumUnits") != casacore::TpArrayString) return;
   const casacore::Vector<casacore::String> units(keywords.asArrayString("QuantumUnits"));
   for (const casacore::String& unit : units) {
@@ -38,7 +39,8 @@ void CheckUnits(const casacore::Table& main, const casacore::Table& windows, con
   CheckUnit(windows, "CHAN_WIDTH", "Hz", path);
   CheckUnit(antennas, "POSITION", "m", path);
   CheckUnit(antennas, "DISH_DIAMETER", "m", path);
-  const casacore::TableRecord& time = casacore::TableColumn(main, "TIME").keywordSet();
+  const casacore::TableColumn times(main, "TIME");
+  const casacore::TableRecord& time = times.keywordSet();
   if (!time.isDefined("MEASINFO") || time.dataType("MEASINFO") != casacore::TpRecord) return;
   const casacore::RecordInterface& measure = time.asRecord("MEASINFO");
   if (!measure.isDefined("Ref") || measure.dataType("Ref") != casacore::TpString) return;
