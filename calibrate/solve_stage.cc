@@ -108,18 +108,18 @@ SolvedTable Judge(const SolutionSet& set, const KindReport& solve, std::size_t a
 }
 
 // The tables in place of older ones of their names, or none.
-void Write(std::vector<SolutionSet>& solutions, const SolveStageReport& report, bool replace, Os& os) {
+void Write(const std::vector<SolutionSet>& solutions, const std::vector<SolvedTable>& tables,
+           const SolveRequest& request, Os& os) {
+  if (request.prefix.has_parent_path()) os.CreateDirectories(request.prefix.parent_path());
   std::size_t written = 0;
   try {
     for (; written < solutions.size(); ++written) {
-      const fs::path& path = report.tables[written].path;
-      if (path.has_parent_path()) os.CreateDirectories(path.parent_path());
-      if (replace) os.RemoveAll(path);
-      WriteCalibrationTable(solutions[written], path);
+      if (request.replace) os.RemoveAll(tables[written].path);
+      WriteCalibrationTable(solutions[written], tables[written].path);
     }
   } catch (...) {
     std::error_code ignored;  // the first failure is the one to tell
-    for (std::size_t i = 0; i < written; ++i) fs::remove_all(report.tables[i].path, ignored);
+    for (std::size_t i = 0; i < written; ++i) fs::remove_all(tables[i].path, ignored);
     throw;
   }
 }
@@ -178,7 +178,7 @@ SolveStageReport SolveTile(const VisibilityBlock& block, const SolveRequest& req
     table.path = TablePath(request, set.kind);
     table.scale_change = scale_change;
   }
-  Write(result.solutions, report, request.replace, OsOr(context.os));
+  Write(result.solutions, report.tables, request, OsOr(context.os));
   report.accepted = !report.tables.empty() && std::all_of(report.tables.begin(), report.tables.end(),
                                                           [](const auto& table) { return table.verdict.accepted; });
   report.write_s = Lap(lap);
