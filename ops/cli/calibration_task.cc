@@ -3,7 +3,6 @@
 #include <sstream>
 
 #include "config/error.h"
-#include "config/parallel.h"
 #include "ops/calibration/sky_models.h"
 #include "ops/cli/program_options.h"
 
