@@ -372,4 +372,17 @@ void Database::Check() {
   }
 }
 
+void Database::CheckThoroughly() {
+  Guard(impl_->path, [&] {
+    std::string complaint = impl_->db->execAndGet("PRAGMA integrity_check(1)").getString();
+    if (complaint == "ok") {
+      SQLite::Statement references(*impl_->db, "PRAGMA foreign_key_check");
+      if (!references.executeStep()) return;
+      complaint = fmt::format("a row of {} refers to one of {} that is not there", references.getColumn(0).getString(),
+                              references.getColumn(2).getString());
+    }
+    throw Error(ErrorKind::kBadInput, kStage, impl_->path.string(), "the database is damaged: " + complaint);
+  });
+}
+
 }  // namespace contimg::state
