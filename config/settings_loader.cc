@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "config/error.h"
+#include "config/os.h"
 
 namespace contimg {
 namespace {
@@ -53,7 +54,7 @@ class Loader {
   void ReadFile(const fs::path& path) {
     loaded_.file = path;
     toml::table root;
-    if (!fs::is_regular_file(path)) {
+    if (!IsFile(path)) {
       throw Error(ErrorKind::kUsage, kStage, path.string(), "the configuration file is missing or not a file");
     }
     try {

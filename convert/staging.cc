@@ -100,12 +100,12 @@ StagingArea::~StagingArea() {
 }
 
 int SweepStaging(const fs::path& root, Os& os) {
-  std::error_code error;
+  if (!Exists(root, os)) return 0;
   std::vector<fs::path> folders, locks;
-  for (const auto& entry : fs::directory_iterator(root, error)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_directory(error) && name.front() != '.') folders.push_back(entry.path());
-    if (name.front() == '.' && entry.path().extension() == ".lock") locks.push_back(entry.path());
+  for (const fs::path& entry : os.List(root)) {
+    const std::string name = entry.filename().string();
+    if (name.front() != '.' && IsDirectory(entry, os)) folders.push_back(entry);
+    if (name.front() == '.' && entry.extension() == ".lock") locks.push_back(entry);
   }
   int swept = 0;
   for (const fs::path& folder : folders) {
@@ -118,7 +118,7 @@ int SweepStaging(const fs::path& root, Os& os) {
     ++swept;
   }
   for (const fs::path& lock_path : locks) {  // locks whose folder is gone
-    if (!fs::exists(lock_path)) continue;
+    if (!Exists(lock_path, os)) continue;
     const int fd = TryLock(lock_path);
     if (fd < 0) continue;
     ::unlink(lock_path.c_str());
@@ -128,13 +128,13 @@ int SweepStaging(const fs::path& root, Os& os) {
 }
 
 int SweepUnfinished(const fs::path& directory, Os& os) {
-  std::error_code error;
+  if (!IsDirectory(directory, os)) return 0;
   std::vector<fs::path> dead;
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
-    if (!IsUnfinishedName(entry.path())) continue;
-    const std::string name = entry.path().filename().string();
+  for (const fs::path& entry : os.List(directory)) {
+    if (!IsUnfinishedName(entry)) continue;
+    const std::string name = entry.filename().string();
     const pid_t pid = static_cast<pid_t>(std::atol(name.c_str() + name.rfind('-') + 1));
-    if (pid != ::getpid() && !IsRunning(pid)) dead.push_back(entry.path());
+    if (pid != ::getpid() && !IsRunning(pid)) dead.push_back(entry);
   }
   for (const fs::path& path : dead) os.RemoveAll(path);
   return static_cast<int>(dead.size());
