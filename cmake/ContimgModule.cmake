@@ -1,26 +1,29 @@
 # One module = one folder = one static library. Every *.cc below the folder belongs to it, so no list can rot.
-#   contimg_add_module(NAME USES <modules it may include> LIBS <foreign targets> CASACORE <foreign targets>)
-# Sources in NAME/casacore/ are the ones that include casacore: they are built as C++17 (casacore 3.5 does not compile
-# as C++20), so the headers they share with the rest must be C++17-clean.
+#   contimg_add_module(NAME USES <modules and rooms it may include> PUBLIC <foreign targets in its headers>
+#                      LIBS <other foreign targets> CASACORE <foreign targets>)
+# A name with a slash (ops/base) is a room that is a library of its own.
+# Sources in a folder casacore/ are the ones that include casacore: they are built as C++17 (casacore 3.5 does not
+# compile as C++20), so the headers they share with the rest must be C++17-clean.
 function(contimg_add_module name)
-  cmake_parse_arguments(ARG "" "" "USES;LIBS;CASACORE" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "USES;PUBLIC;LIBS;CASACORE" ${ARGN})
   set(dir ${PROJECT_SOURCE_DIR}/${name})
+  string(REPLACE "/" "_" plain ${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${dir}/*.h)
   set(casacore_sources ${sources})
-  list(FILTER casacore_sources INCLUDE REGEX "/${name}/casacore/")
-  list(FILTER sources EXCLUDE REGEX "/${name}/casacore/")
-  list(FILTER sources EXCLUDE REGEX "/ops/bin/|/calibrate/aoflagger/")
-  set(target contimg_${name})
+  list(FILTER casacore_sources INCLUDE REGEX "/casacore/")
+  list(FILTER sources EXCLUDE REGEX "/casacore/|/calibrate/aoflagger/")
+  set(target contimg_${plain})
   if(NOT sources)
     set(sources ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
   endif()
   add_library(${target} STATIC ${sources})
-  add_library(contimg::${name} ALIAS ${target})
+  add_library(contimg::${plain} ALIAS ${target})
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
-  target_link_libraries(${target} PUBLIC contimg_options Threads::Threads ${ARG_LIBS})
+  target_link_libraries(${target} PUBLIC contimg_options Threads::Threads ${ARG_PUBLIC} PRIVATE ${ARG_LIBS})
   foreach(used ${ARG_USES})
+    string(REPLACE "/" "_" used ${used})
     target_link_libraries(${target} PUBLIC contimg_${used})
   endforeach()
   if(casacore_sources)
@@ -34,16 +37,23 @@ function(contimg_add_module name)
       set_source_files_properties(${casacore_sources} PROPERTIES COMPILE_OPTIONS -fno-sanitize=undefined)
     endif()
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_casacore>)
-    target_link_libraries(${target} PUBLIC ${ARG_CASACORE})
+    target_link_libraries(${target} PRIVATE ${ARG_CASACORE})
   endif()
+  contimg_add_room(${name} USES ${ARG_USES})
+endfunction()
+
+# A room is a folder whose includes are checked: its sources may include it, what it USES, and what lies below those.
+# The longest name that fits a path owns it, so a room's rules are its own and not those of the folder around it.
+function(contimg_add_room name)
+  cmake_parse_arguments(ARG "" "" "USES" ${ARGN})
   list(JOIN ARG_USES "," uses)
   set_property(GLOBAL APPEND PROPERTY CONTIMG_MODULE_USES "${name}=${uses}")  # read by tests/lint
 endfunction()
 
-# A program is a main() of a few lines over contimg::ops.
+# A program is a main() of a few lines over the rooms it uses.
 function(contimg_add_program name source)
   add_executable(${name} ${PROJECT_SOURCE_DIR}/${source})
-  target_link_libraries(${name} PRIVATE contimg::ops)
+  target_link_libraries(${name} PRIVATE ${ARGN})
   target_compile_options(${name} PRIVATE ${CONTIMG_LIGHT_OPTIONS})
 endfunction()
 

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "config/settings.h"
-#include "image/beam_fit.h"
-#include "image/clean.h"
-#include "image/image_geometry.h"
-#include "image/weighting.h"
+#include "image/clean/clean.h"
+#include "image/operator/weighting.h"
+#include "image/plane/beam_fit.h"
+#include "image/plane/image_geometry.h"
 #include "ingest/visibility_block.h"
 
 namespace contimg::image {
@@ -39,11 +39,5 @@ void CheckCells(const VisibilityBlock& block, const ImageSettings& settings);
 // Images alive at once besides the operators' memory; throws Error{kResource} with the need and what there is when
 // they do not fit. Returns what is left for the operators.
 std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings);
-
-// The band of `block` between two channels (both included) as a block of its own: a copy.
-// Throws Error{kUsage} when there are no such channels.
-VisibilityBlock SliceChannels(const VisibilityBlock& block, std::size_t first, std::size_t last, int threads);
-// Puts the visibilities of such a part back, from channel `first` of `block` on.
-void InsertChannels(const VisibilityBlock& part, std::size_t first, VisibilityBlock& block, int threads);
 
 }  // namespace contimg::image

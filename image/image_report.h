@@ -7,10 +7,11 @@
 #include <vector>
 
 #include "convert/tile_beam.h"
-#include "image/beam_fit.h"
-#include "image/clean.h"
-#include "image/image_quality.h"
-#include "image/measurement_operator.h"
+#include "image/clean/clean.h"
+#include "image/clean/spectral_index.h"
+#include "image/operator/measurement_operator.h"
+#include "image/plane/beam_fit.h"
+#include "image/quality/image_quality.h"
 
 namespace contimg::image {
 
@@ -30,13 +31,6 @@ struct BandFigures {
   double frequency_hz = 0;  // weighted mean
   double bandwidth_hz = 0;
   double rms_jy = 0;  // of the band's residual
-};
-// A source whose spectral index could be told.
-struct SpectralIndex {
-  double ra_deg = 0, dec_deg = 0;
-  double flux_jy = 0;  // apparent: attenuated by the primary beam
-  double index = 0;    // of the sky: the beam's own run with frequency is taken out
-  double error = 0;
 };
 
 struct ImageReport {

@@ -10,8 +10,8 @@
 #include "config/run_context.h"
 #include "config/settings.h"
 #include "convert/frames.h"
-#include "image/fits_image.h"
 #include "image/image_report.h"
+#include "image/products/fits_image.h"
 #include "ingest/visibility_block.h"
 
 namespace contimg::image {

@@ -56,8 +56,8 @@ const std::string kSelectObservation =
     "SELECT group_id, mid_mjd, duration_s, ra_deg, dec_deg, longitude_deg, app_dec_deg, antennas, dish_m, "
     "baseline_deciles_m, integration_s, channel_width_hz, low_hz, high_hz, subbands FROM observations ";
 
-ObservationRow ReadObservation(Query& query) {
-  ObservationRow row;
+GroupObservation ReadObservation(Query& query) {
+  GroupObservation row;
   row.group_id = query.Text();
   row.mid_mjd = query.Number();
   row.duration_s = query.Number();
@@ -224,7 +224,7 @@ std::vector<std::string> CalTableStore::GroupsUsing(std::int64_t table_id) {
   return groups;
 }
 
-void CalTableStore::SaveObservation(const ObservationRow& row) {
+void CalTableStore::SaveObservation(const GroupObservation& row) {
   db_.Write([&] {
     Query query(db_,
                 "INSERT OR REPLACE INTO observations (group_id, mid_mjd, duration_s, ra_deg, dec_deg, longitude_deg, "
@@ -238,14 +238,14 @@ void CalTableStore::SaveObservation(const ObservationRow& row) {
   });
 }
 
-std::optional<ObservationRow> CalTableStore::Observation(std::string_view group_id) {
+std::optional<GroupObservation> CalTableStore::Observation(std::string_view group_id) {
   Query query(db_, kSelectObservation + "WHERE group_id = ?");
   query.Bind(group_id);
   if (!query.Next()) return std::nullopt;
   return ReadObservation(query);
 }
 
-std::optional<ObservationRow> CalTableStore::LatestObservation() {
+std::optional<GroupObservation> CalTableStore::LatestObservation() {
   Query query(db_, kSelectObservation + "ORDER BY mid_mjd DESC LIMIT 1");
   if (!query.Next()) return std::nullopt;
   return ReadObservation(query);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/group_observation.h"
 #include "state/database.h"
 
 namespace contimg::state {
@@ -50,24 +51,6 @@ struct CalChoiceRow {
   std::optional<std::int64_t> table_id;  // none was found
   std::string reason;
   double chosen_at = 0;
-};
-
-// What the files' headers say about a group.
-struct ObservationRow {
-  std::string group_id;
-  double mid_mjd = 0;  // middle of the data, MJD days UTC
-  double duration_s = 0;
-  double ra_deg = 0;  // ICRS direction of the phase centre
-  double dec_deg = 0;
-  double longitude_deg = 0;  // of the array, east positive
-  double app_dec_deg = 0;    // apparent declination of the pointing
-  int antennas = 0;          // with data
-  double dish_m = 0;
-  std::vector<double> baseline_deciles_m;  // shortest, deciles, longest of the cross-correlations
-  double integration_s = 0;
-  double channel_width_hz = 0;
-  double low_hz = 0, high_hz = 0;  // channel centres at the ends of what was seen so far
-  int subbands = 0;                // files seen so far
 };
 
 // One solve, from the decision on.
@@ -116,9 +99,9 @@ class CalTableStore {
   std::vector<CalChoiceRow> Choices(std::string_view group_id);
   std::vector<std::string> GroupsUsing(std::int64_t table_id);
 
-  void SaveObservation(const ObservationRow& row);  // replaces an earlier one
-  std::optional<ObservationRow> Observation(std::string_view group_id);
-  std::optional<ObservationRow> LatestObservation();
+  void SaveObservation(const GroupObservation& row);  // replaces an earlier one
+  std::optional<GroupObservation> Observation(std::string_view group_id);
+  std::optional<GroupObservation> LatestObservation();
 
   // Returns the id.
   std::int64_t AddSolve(const SolveRow& row);

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "config/time.h"
+#include "ops/base/log.h"
 #include "ops/calibration/planner.h"
-#include "ops/calibration/registration.h"
-#include "ops/daemon/log.h"
+#include "ops/records/registration.h"
 
 namespace contimg::ops {
 

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "calibrate/choice.h"
-#include "ops/calibration/table_condition.h"
-#include "ops/daemon/health.h"
 #include "ops/metrics/metrics.h"
+#include "ops/records/health.h"
+#include "ops/records/table_condition.h"
 #include "state/cal_table_store.h"
 
 namespace contimg::ops {
@@ -43,7 +43,7 @@ class CalibrationAlerts {
     std::string table;
   };
   std::map<std::string, KindState> kinds_;  // at the latest observation
-  std::optional<state::ObservationRow> latest_;
+  std::optional<GroupObservation> latest_;
   std::vector<std::string> missing_;  // "BP", "G"
   std::vector<std::string> damaged_;  // a sentence for each active table near the latest data that does not serve
   std::size_t n_waiting_ = 0;

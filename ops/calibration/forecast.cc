@@ -9,8 +9,8 @@
 #include "config/telescope.h"
 #include "config/units.h"
 #include "ingest/uv_limit.h"
-#include "ops/calibration/observation.h"
 #include "ops/calibration/sky_models.h"
+#include "ops/job/observation.h"
 
 namespace contimg::ops {
 
@@ -25,7 +25,7 @@ constexpr double kLeastBeam = 0.1;        // of a calibrator
 constexpr double kStepsPerDegree = 2;     // of remembered forecasts
 constexpr double kLargestFieldDeg = 2.5;  // of a calibrator without a beam
 
-FieldView ViewOf(const state::ObservationRow& tile) {
+FieldView ViewOf(const GroupObservation& tile) {
   return {Angle::Degrees(tile.ra_deg).rad(), Angle::Degrees(tile.dec_deg).rad(), tile.low_hz, tile.high_hz};
 }
 
@@ -34,7 +34,7 @@ Angle Away(const SkySource& source, double ra_deg, double dec_deg) {
                     {Angle::Degrees(ra_deg), Angle::Degrees(dec_deg)});
 }
 
-double BandHz(const state::ObservationRow& tile, const Settings& settings) {
+double BandHz(const GroupObservation& tile, const Settings& settings) {
   // Before all files are in, the band is as wide as the group will be.
   const double seen = tile.high_hz - tile.low_hz + tile.channel_width_hz;
   const double each = seen / std::max(1, tile.subbands);
@@ -48,7 +48,7 @@ double VisibilityNoiseJy(double sefd_jy, double bandwidth_hz, double duration_s)
 }
 
 // Tiles that are planned are drift scans: "auto" is drift (convert::ChooseBeam).
-double MeanBeam(const state::ObservationRow& tile, const SkySource& source, const TelescopeSettings& telescope) {
+double MeanBeam(const GroupObservation& tile, const SkySource& source, const TelescopeSettings& telescope) {
   if (telescope.beam == "none") return 1;
   const double dish = telescope.dish_diameter_m > 0 ? telescope.dish_diameter_m
                       : tile.dish_m > 0             ? tile.dish_m
@@ -69,14 +69,14 @@ double MeanBeam(const state::ObservationRow& tile, const SkySource& source, cons
 
 namespace {
 // What a solve on a field will leave (ChooseUvLimit, from what the index knows).
-double ShareOfBaselines(const state::ObservationRow& tile, double min_lambda, double frequency_hz) {
+double ShareOfBaselines(const GroupObservation& tile, double min_lambda, double frequency_hz) {
   const double metres = (min_lambda < 0 ? kUsualMinUvLambda : min_lambda) * kSpeedOfLight / frequency_hz;
   const double share = LongerThan(tile, metres);
   return min_lambda < 0 && share < kLeastShareOfBaselines ? 1 : share;
 }
 }  // namespace
 
-std::optional<SolveForecast> ForecastSolve(const state::ObservationRow& tile, const std::vector<SkySource>& field,
+std::optional<SolveForecast> ForecastSolve(const GroupObservation& tile, const std::vector<SkySource>& field,
                                            const std::vector<SkySource>& calibrators, const Settings& settings) {
   const double middle_hz = 0.5 * (tile.low_hz + tile.high_hz);
   const SkySource* best = nullptr;
@@ -127,8 +127,8 @@ std::optional<SolveForecast> ForecastSolve(const state::ObservationRow& tile, co
   return forecast;
 }
 
-state::ObservationRow Drifted(const state::ObservationRow& tile, double seconds) {
-  state::ObservationRow later = tile;
+GroupObservation Drifted(const GroupObservation& tile, double seconds) {
+  GroupObservation later = tile;
   later.group_id.clear();
   later.mid_mjd += seconds / 86400;
   later.ra_deg = WrapPositive(Angle::Degrees(tile.ra_deg + kSiderealDegPerS * seconds)).deg();
@@ -157,8 +157,7 @@ std::string Forecaster::FieldCatalogue() {
 
 bool Forecaster::HasCatalogue() { return !FieldCatalogue().empty(); }
 
-std::vector<state::SourceRow> Forecaster::Rows(const state::ObservationRow& tile, double radius_deg,
-                                               double min_flux_jy) {
+std::vector<state::SourceRow> Forecaster::Rows(const GroupObservation& tile, double radius_deg, double min_flux_jy) {
   std::vector<state::SourceRow> rows;
   const std::string catalogue = FieldCatalogue();
   if (catalogue.empty()) return rows;
@@ -168,7 +167,7 @@ std::vector<state::SourceRow> Forecaster::Rows(const state::ObservationRow& tile
   return rows;
 }
 
-std::vector<SkySource> Forecaster::Field(const state::ObservationRow& tile) {
+std::vector<SkySource> Forecaster::Field(const GroupObservation& tile) {
   if (Store() == nullptr) return {};
   try {
     return CatalogueSources("field", Store(), ViewOf(tile), settings_.calibrate);
@@ -178,7 +177,7 @@ std::vector<SkySource> Forecaster::Field(const state::ObservationRow& tile) {
   }
 }
 
-std::vector<SkySource> Forecaster::Calibrators(const state::ObservationRow& tile) {
+std::vector<SkySource> Forecaster::Calibrators(const GroupObservation& tile) {
   std::vector<SkySource> out;
   for (const calibrate::FluxStandard& standard : calibrate::PerleyButler2017()) {
     if (standard.extended || tile.low_hz < standard.from_ghz * 1e9 || tile.high_hz > standard.to_ghz * 1e9) continue;
@@ -204,7 +203,7 @@ std::vector<SkySource> Forecaster::Calibrators(const state::ObservationRow& tile
   return out;
 }
 
-std::optional<SolveForecast> Forecaster::Of(const state::ObservationRow& tile, std::string& why) {
+std::optional<SolveForecast> Forecaster::Of(const GroupObservation& tile, std::string& why) {
   try {
     auto forecast = ForecastSolve(tile, Field(tile), Calibrators(tile), settings_);
     if (!forecast) {
@@ -218,11 +217,11 @@ std::optional<SolveForecast> Forecaster::Of(const state::ObservationRow& tile, s
   }
 }
 
-std::vector<SolveCandidate> Forecaster::Coming(const state::ObservationRow& tile, double seconds) {
+std::vector<SolveCandidate> Forecaster::Coming(const GroupObservation& tile, double seconds) {
   std::vector<SolveCandidate> out;
   if (!(tile.duration_s > 0)) return out;
   for (double ahead = tile.duration_s; ahead < seconds; ahead += tile.duration_s) {
-    state::ObservationRow later = Drifted(tile, ahead);
+    GroupObservation later = Drifted(tile, ahead);
     const double mjd = later.mid_mjd;
     const std::pair<int, int> step{static_cast<int>(std::lround(later.dec_deg * kStepsPerDegree)),
                                    static_cast<int>(std::lround(later.ra_deg * kStepsPerDegree))};

@@ -16,7 +16,7 @@ constexpr double kSkyRadiusDeg = 3, kSkyMinFluxJy = 0.005;
 
 }  // namespace
 
-std::string SkyModelCsv(Forecaster& forecaster, const state::ObservationRow& observation, const std::string& model,
+std::string SkyModelCsv(Forecaster& forecaster, const GroupObservation& observation, const std::string& model,
                         double default_spectral_index) {
   std::vector<ListedSource> sources;
   const auto add = [&](const std::string& name, double ra_deg, double dec_deg, double flux_jy, double alpha,

@@ -10,7 +10,7 @@ namespace contimg::ops {
 
 // CSV as calibrate/catalogue.h reads it; empty: no source is known there. `model`: what a solve was forecast with; the
 // calibrator that "calibrator:NAME" names stands for the catalogue's entry at its place.
-std::string SkyModelCsv(Forecaster& forecaster, const state::ObservationRow& observation, const std::string& model,
+std::string SkyModelCsv(Forecaster& forecaster, const GroupObservation& observation, const std::string& model,
                         double default_spectral_index);
 
 }  // namespace contimg::ops

@@ -9,10 +9,10 @@
 
 #include "config/time.h"
 #include "config/units.h"
+#include "ops/base/log.h"
 #include "ops/calibration/job_sky_model.h"
-#include "ops/calibration/observation.h"
-#include "ops/calibration/registration.h"
-#include "ops/daemon/log.h"
+#include "ops/job/observation.h"
+#include "ops/records/registration.h"
 
 namespace contimg::ops {
 
@@ -24,7 +24,6 @@ using calibrate::SolutionKind;
 using state::CalTableRow;
 using state::GroupRow;
 using state::GroupState;
-using state::ObservationRow;
 
 constexpr double kDayS = 86400;
 constexpr double kBusyTimeoutS = 1;    // then the caller tries again later
@@ -98,7 +97,7 @@ void CalibrationScheduler::AbandonLost(state::GroupStore& groups, double now) {
   }
 }
 
-void CalibrationScheduler::Observed(const std::string& group, const ObservationRow& seen) {
+void CalibrationScheduler::Observed(const std::string& group, const GroupObservation& seen) {
   auto known = observed_.find(group);
   if (known == observed_.end()) {
     if (observed_.size() > 1000) observed_.clear();  // what is dropped is in the registry
@@ -129,7 +128,7 @@ PlanRules CalibrationScheduler::Rules() const {
   return rules;
 }
 
-std::optional<SolveForecast> CalibrationScheduler::ForecastOf(const ObservationRow& observation, std::string& why) {
+std::optional<SolveForecast> CalibrationScheduler::ForecastOf(const GroupObservation& observation, std::string& why) {
   const auto known = forecasts_.find(observation.group_id);
   if (known != forecasts_.end()) {
     why = known->second.second;

@@ -20,9 +20,9 @@
 #include "ops/calibration/alerts.h"
 #include "ops/calibration/forecast.h"
 #include "ops/calibration/planner.h"
-#include "ops/calibration/table_condition.h"
+#include "ops/job/job.h"
 #include "ops/metrics/metrics.h"
-#include "ops/runner/job.h"
+#include "ops/records/table_condition.h"
 #include "state/cal_table_store.h"
 #include "state/group_store.h"
 
@@ -37,7 +37,7 @@ class CalibrationScheduler {
   void AbandonLost(state::GroupStore& groups, double now);
 
   // A file has joined the group; `seen` is what its header says.
-  void Observed(const std::string& group, const state::ObservationRow& seen);
+  void Observed(const std::string& group, const GroupObservation& seen);
 
   // Decides what is done with a group that was taken and completes its job: stages, tables, solve, sky model (a file in
   // `folder`). `flagged`: an earlier job has left its flagged Measurement Set. The decision is recorded.
@@ -70,11 +70,11 @@ class CalibrationScheduler {
   struct Planned {
     Plan plan;
     std::map<std::int64_t, state::CalTableRow> tables;  // those of the choice
-    std::optional<state::ObservationRow> observation;
+    std::optional<GroupObservation> observation;
   };
   Planned MakePlan(const state::GroupRow& row, double waited_s, const std::vector<PendingSolve>& promised);
   PlanRules Rules() const;
-  std::optional<SolveForecast> ForecastOf(const state::ObservationRow& observation, std::string& why);
+  std::optional<SolveForecast> ForecastOf(const GroupObservation& observation, std::string& why);
   JobSolve MakeSolve(const std::string& group, const Planned& planned, const SolveForecast& forecast);
   std::optional<JobTable> LastAccepted(const char* kind, double before_mjd);
 
@@ -84,7 +84,7 @@ class CalibrationScheduler {
   Settings settings_;
   state::CalTableStore store_;
   Forecaster forecaster_;
-  std::map<std::string, state::ObservationRow> observed_;  // of groups that still collect
+  std::map<std::string, GroupObservation> observed_;  // of groups that still collect
   std::map<std::string, std::pair<std::optional<SolveForecast>, std::string>> forecasts_;  // of groups that wait
   TableConditions conditions_;
   std::vector<PendingSolve> promised_;  // released to be solved, not taken yet

@@ -16,9 +16,9 @@
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/measurement_set_reader.h"
-#include "ops/calibration/registration.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/records/registration.h"
 #include "state/cal_table_store.h"
 
 namespace contimg::ops {

@@ -11,9 +11,9 @@
 #include "config/time.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/daemon/settings_check.h"
 #include "ops/daemon/tree_guard.h"
 #include "ops/daemon/watermarks.h"
-#include "ops/settings_check.h"
 
 namespace contimg::ops {
 namespace {

@@ -14,10 +14,10 @@
 #include "config/units.h"
 #include "convert/convert_stage.h"
 #include "convert/frames.h"
+#include "ops/base/version.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
-#include "ops/version.h"
 
 namespace contimg::ops {
 namespace {

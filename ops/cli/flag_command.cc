@@ -13,7 +13,7 @@
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
-#include "ops/runner/sky_figures.h"
+#include "ops/job/sky_figures.h"
 
 namespace contimg::ops {
 namespace {

@@ -14,11 +14,11 @@
 #include "convert/measurement_set_reader.h"
 #include "image/image_plan.h"
 #include "image/image_stage.h"
+#include "ops/base/version.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
-#include "ops/settings_check.h"
-#include "ops/version.h"
+#include "ops/daemon/settings_check.h"
 
 namespace contimg::ops {
 namespace {

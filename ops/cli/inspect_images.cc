@@ -6,9 +6,9 @@
 
 #include "config/time.h"
 #include "config/units.h"
-#include "image/casacore/casacore_image.h"
-#include "image/fits_image.h"
-#include "image/image_statistics.h"
+#include "image/plane/image_statistics.h"
+#include "image/products/casacore/casacore_image.h"
+#include "image/products/fits_image.h"
 #include "ops/cli/inspector.h"
 
 namespace contimg::ops {

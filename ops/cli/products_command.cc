@@ -17,12 +17,12 @@
 #include "config/product_paths.h"
 #include "config/text.h"
 #include "config/time.h"
+#include "ops/base/version.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/compare_products.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
-#include "ops/runner/worker.h"
-#include "ops/version.h"
+#include "ops/worker/worker.h"
 #include "state/product_store.h"
 
 namespace contimg::ops {

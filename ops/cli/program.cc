@@ -15,11 +15,11 @@
 #include "config/error.h"
 #include "config/settings.h"
 #include "config/text.h"
+#include "ops/base/last_words.h"
+#include "ops/base/standard_output.h"
+#include "ops/base/version.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
-#include "ops/runner/last_words.h"
-#include "ops/standard_output.h"
-#include "ops/version.h"
 #include "state/database.h"
 
 namespace contimg::ops {

@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "config/settings.h"
-#include "ops/version.h"
+#include "ops/base/version.h"
 
 namespace contimg::ops {
 namespace {

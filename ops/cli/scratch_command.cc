@@ -7,11 +7,11 @@
 #include "config/os.h"
 #include "config/product_paths.h"
 #include "config/settings_loader.h"
+#include "ops/base/instance_lock.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
-#include "ops/daemon/instance_lock.h"
 #include "ops/daemon/tree_guard.h"
-#include "ops/runner/tree_marker.h"
+#include "ops/job/tree_marker.h"
 
 namespace contimg::ops {
 namespace {

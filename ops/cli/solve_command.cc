@@ -20,11 +20,11 @@
 #include "config/units.h"
 #include "convert/measurement_set_lock.h"
 #include "convert/measurement_set_reader.h"
+#include "ops/base/version.h"
 #include "ops/calibration/sky_models.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
-#include "ops/version.h"
 
 namespace contimg::ops {
 namespace {

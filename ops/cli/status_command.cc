@@ -18,11 +18,11 @@
 #include "config/product_paths.h"
 #include "config/settings.h"
 #include "config/time.h"
+#include "ops/base/instance_lock.h"
+#include "ops/base/standard_output.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
-#include "ops/daemon/health.h"
-#include "ops/daemon/instance_lock.h"
-#include "ops/standard_output.h"
+#include "ops/records/health.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {

@@ -6,8 +6,8 @@
 
 #include "config/os.h"
 #include "ops/cli/commands.h"
-#include "ops/runner/header_check.h"
-#include "ops/runner/worker.h"
+#include "ops/job/header_check.h"
+#include "ops/worker/worker.h"
 
 namespace contimg::ops {
 

@@ -24,19 +24,19 @@
 #include "config/text.h"
 #include "convert/frames.h"
 #include "convert/staging.h"
+#include "ops/base/instance_lock.h"
+#include "ops/base/log.h"
+#include "ops/base/version.h"
 #include "ops/daemon/directory_sizes.h"
 #include "ops/daemon/dispatcher.h"
 #include "ops/daemon/health_watch.h"
 #include "ops/daemon/ingest_service.h"
-#include "ops/daemon/instance_lock.h"
 #include "ops/daemon/local_executor.h"
-#include "ops/daemon/log.h"
-#include "ops/daemon/reconciler.h"
 #include "ops/daemon/service_manager.h"
 #include "ops/daemon/tree_guard.h"
 #include "ops/http/http_server.h"
 #include "ops/http/work_thread.h"
-#include "ops/version.h"
+#include "ops/records/reconciler.h"
 #include "ops/web/web.h"
 
 namespace contimg::ops {
@@ -152,7 +152,7 @@ Daemon::Daemon(const DaemonOptions& options)
       writes_(store_, metrics_),
       calibration_(paths_, os_, metrics_, options.settings),
       ingest_(IngestContext{io_, store_, writes_, metrics_, clock_, os_, paths_, options.program, options.watcher,
-                            [this](const std::string& group, const state::ObservationRow& seen) {
+                            [this](const std::string& group, const GroupObservation& seen) {
                               calibration_.Observed(group, seen);
                             }},
               options.settings),

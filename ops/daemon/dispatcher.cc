@@ -10,13 +10,13 @@
 
 #include "config/parallel.h"
 #include "config/time.h"
+#include "ops/base/log.h"
 #include "ops/daemon/failed_log.h"
-#include "ops/daemon/log.h"
+#include "ops/daemon/settings_check.h"
+#include "ops/job/retry_policy.h"
 #include "ops/records/input_review.h"
 #include "ops/records/operator_actions.h"
-#include "ops/runner/record_products.h"
-#include "ops/runner/retry_policy.h"
-#include "ops/settings_check.h"
+#include "ops/records/record_products.h"
 
 namespace contimg::ops {
 namespace {

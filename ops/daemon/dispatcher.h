@@ -11,11 +11,11 @@
 
 #include "config/os.h"
 #include "config/settings.h"
+#include "ops/base/clock.h"
 #include "ops/calibration/scheduler.h"
-#include "ops/daemon/clock.h"
 #include "ops/daemon/sky_watch.h"
 #include "ops/daemon/write_queue.h"
-#include "ops/runner/executor.h"
+#include "ops/job/executor.h"
 #include "state/product_store.h"
 
 namespace contimg::ops {

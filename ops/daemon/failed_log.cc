@@ -4,8 +4,8 @@
 
 #include "config/text.h"
 #include "config/time.h"
-#include "ops/daemon/log.h"
-#include "ops/version.h"
+#include "ops/base/log.h"
+#include "ops/base/version.h"
 
 namespace contimg::ops {
 

@@ -1,4 +1,4 @@
-// The daemon's side of ops/runner/header_check.h: a queue of files and one checking process, started when there is
+// The daemon's side of ops/job/header_check.h: a queue of files and one checking process, started when there is
 // something to check, ended when there is not, replaced when it crashes or hangs.
 #pragma once
 
@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "ops/daemon/child_process.h"
-#include "ops/runner/header_check.h"
+#include "ops/base/child_process.h"
+#include "ops/job/header_check.h"
 
 namespace contimg::ops {
 

@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "ingest/file_watcher.h"
-#include "ops/daemon/log.h"
+#include "ops/base/log.h"
 #include "ops/http/http_server.h"
 #include "state/group_health.h"
 

@@ -1,4 +1,4 @@
-// Gathers what the judgement of the health rests on (ops/daemon/health.h) and keeps the judgement at hand. Belongs to
+// Gathers what the judgement of the health rests on (ops/records/health.h) and keeps the judgement at hand. Belongs to
 // the daemon's thread. Nothing here throws for the state of disks and directories; queries to the queue throw Error.
 #pragma once
 
@@ -14,13 +14,13 @@
 
 #include "config/os.h"
 #include "config/settings.h"
-#include "ops/daemon/clock.h"
+#include "ops/base/clock.h"
 #include "ops/daemon/dispatcher.h"
-#include "ops/daemon/health.h"
 #include "ops/daemon/ingest_service.h"
-#include "ops/daemon/reconciler.h"
 #include "ops/daemon/tree_guard.h"
 #include "ops/daemon/watermarks.h"
+#include "ops/records/health.h"
+#include "ops/records/reconciler.h"
 
 namespace contimg::ops {
 

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "config/text.h"
+#include "ops/base/log.h"
 #include "ops/daemon/failed_log.h"
-#include "ops/daemon/log.h"
 
 namespace contimg::ops {
 namespace {

@@ -17,7 +17,7 @@
 #include "ingest/file_intake.h"
 #include "ingest/file_watcher.h"
 #include "ingest/group_assembler.h"
-#include "ops/daemon/clock.h"
+#include "ops/base/clock.h"
 #include "ops/daemon/header_checker.h"
 #include "ops/daemon/write_queue.h"
 #include "state/cal_table_store.h"
@@ -35,7 +35,7 @@ struct IngestContext {
   std::filesystem::path program;  // the contimg binary, for header checks
   ingest::WatcherOptions watcher;
   // A file has joined a group; what its header says. May be empty.
-  std::function<void(const std::string& group, const state::ObservationRow& seen)> observed;
+  std::function<void(const std::string& group, const GroupObservation& seen)> observed;
 };
 
 class IngestService {

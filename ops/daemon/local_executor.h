@@ -10,8 +10,8 @@
 #include <memory>
 #include <string>
 
-#include "ops/daemon/child_process.h"
-#include "ops/runner/executor.h"
+#include "ops/base/child_process.h"
+#include "ops/job/executor.h"
 
 namespace contimg::ops {
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "ops/job/job.h"
 #include "ops/metrics/metrics.h"
-#include "ops/runner/job.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {

@@ -7,12 +7,12 @@
 #include "config/settings_loader.h"
 #include "config/text.h"
 #include "config/time.h"
+#include "ops/base/log.h"
+#include "ops/base/standard_output.h"
+#include "ops/base/version.h"
 #include "ops/daemon/daemon.h"
-#include "ops/daemon/log.h"
+#include "ops/daemon/settings_check.h"
 #include "ops/daemon/tree_guard.h"
-#include "ops/settings_check.h"
-#include "ops/standard_output.h"
-#include "ops/version.h"
 #include "state/database.h"
 
 namespace contimg::ops {

@@ -14,7 +14,7 @@
 #include "config/error.h"
 #include "config/settings_loader.h"
 #include "config/time.h"
-#include "ops/daemon/log.h"
+#include "ops/base/log.h"
 #include "state/product_store.h"
 
 namespace contimg::ops {

@@ -1,6 +1,6 @@
 // The daemon's hold on its directory trees: whose they are, whether they are there, whether they can be written.
 //
-// At the very first start of an empty state its trees are marked (ops/runner/tree_marker.h); ever after the markers are
+// At the very first start of an empty state its trees are marked (ops/job/tree_marker.h); ever after the markers are
 // demanded. A state from before there were markers takes its trees once, when the products it has recorded lie there.
 // What is marked: the scratch directory, and every other root that lies outside it or on another disk.
 #pragma once
@@ -13,8 +13,8 @@
 #include "config/os.h"
 #include "config/product_paths.h"
 #include "config/settings.h"
-#include "ops/daemon/health.h"
-#include "ops/runner/tree_marker.h"
+#include "ops/job/tree_marker.h"
+#include "ops/records/health.h"
 
 namespace contimg::ops {
 

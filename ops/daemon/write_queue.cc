@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "ops/daemon/log.h"
+#include "ops/base/log.h"
 
 namespace contimg::ops {
 namespace {

@@ -23,6 +23,12 @@ struct HttpRequest {
   std::string tail;                          // what a route that ends in "/*" leaves of the path
   std::string if_none_match;                 // header of this name
   std::string host;                          // header of this name, as it was sent
+
+  // A parameter of the query; empty when it is not there.
+  std::string Parameter(const std::string& name) const {
+    const auto found = query.find(name);
+    return found == query.end() ? "" : found->second;
+  }
 };
 
 struct HttpResponse {

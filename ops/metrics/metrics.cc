@@ -10,7 +10,7 @@
 #include <ctime>
 
 #include "config/error.h"
-#include "ops/version.h"
+#include "ops/base/version.h"
 
 namespace contimg::ops {
 namespace {

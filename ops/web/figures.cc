@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "ops/web/words.h"
+#include "ops/base/words.h"
 
 namespace contimg::ops {
 namespace {

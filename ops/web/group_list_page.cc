@@ -5,20 +5,16 @@
 #include <vector>
 
 #include "config/time.h"
+#include "ops/api/group_query.h"
+#include "ops/base/words.h"
 #include "ops/web/group_pages.h"
 #include "ops/web/page.h"
 #include "ops/web/tile_quality.h"
-#include "ops/web/words.h"
 
 namespace contimg::ops {
 namespace {
 
 constexpr int kRowsOfAPage = 100;
-
-std::string Parameter(const HttpRequest& request, const char* name) {
-  const auto found = request.query.find(name);
-  return found == request.query.end() ? "" : found->second;
-}
 
 void DrawRow(PipelineView& view, const state::GroupRow& row, Html& html) {
   state::ProductQuery products;
@@ -45,51 +41,6 @@ void DrawRow(PipelineView& view, const state::GroupRow& row, Html& html) {
 
 }  // namespace
 
-int LimitOf(const HttpRequest& request, int otherwise, int most) {
-  const std::string text = Parameter(request, "limit");
-  if (text.empty()) return otherwise;
-  if (text.size() > 9 || !std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) ||
-      std::stoi(text) < 1) {
-    throw Error(ErrorKind::kUsage, "http", "limit", fmt::format("expected a number from 1 on and found '{}'", text));
-  }
-  return std::min(std::stoi(text), most);
-}
-
-state::GroupQuery QueryOf(const HttpRequest& request, int otherwise, int most) {
-  state::GroupQuery query;
-  const std::string states = Parameter(request, "state");
-  for (std::size_t at = 0; at < states.size();) {
-    const std::size_t end = std::min(states.find(',', at), states.size());
-    query.states.push_back(state::ParseGroupState(states.substr(at, end - at)));
-    at = end + 1;
-  }
-  if (const std::string kind = Parameter(request, "error_kind"); !kind.empty()) {
-    try {
-      query.error_kind = ParseErrorKind(kind);
-    } catch (const Error& error) {
-      throw Error(ErrorKind::kUsage, "http", "error_kind", error.what());
-    }
-  }
-  // The least id of a group that begins at that time or later.
-  const auto id_of = [&](const char* name) {
-    const std::string text = Parameter(request, name);
-    if (text.empty()) return text;
-    return UtcTime::FromMjdSeconds(std::ceil(UtcTime::FromPerson(name, text).mjd_s() - 1e-6)).Iso8601();
-  };
-  query.id_from = id_of("from");
-  query.id_before = id_of("before");
-  // Ids sort as text: those that begin so lie between the words and the words with the last of all characters behind.
-  if (const std::string begin = Parameter(request, "q"); !begin.empty()) {
-    query.id_from = std::max(query.id_from, begin);
-    const std::string end = begin + "\x7f";
-    if (query.id_before.empty() || end < query.id_before) query.id_before = end;
-  }
-  const std::string after = Parameter(request, "after");
-  if (!after.empty() && (query.id_before.empty() || after < query.id_before)) query.id_before = after;
-  query.limit = LimitOf(request, otherwise, most);
-  return query;
-}
-
 HttpResponse GroupListPage(const HttpRequest& request, PipelineView& view) {
   state::GroupQuery query = QueryOf(request, kRowsOfAPage, kRowsOfAPage);
   const int shown = query.limit;
@@ -105,7 +56,7 @@ HttpResponse GroupListPage(const HttpRequest& request, PipelineView& view) {
   html.Add(
       "<div class=\"head\"><h1>Groups</h1></div>\n<form class=\"filter\" action=\"/groups\" method=\"get\">"
       "<label>state <select name=\"state\"><option value=\"\">any</option>");
-  const std::string chosen = Parameter(request, "state");
+  const std::string chosen = request.Parameter("state");
   bool listed = chosen.empty();
   for (const state::GroupState state : state::AllGroupStates()) {
     const bool selected = chosen == ToString(state);
@@ -120,7 +71,7 @@ HttpResponse GroupListPage(const HttpRequest& request, PipelineView& view) {
       "size=\"19\"></label>"
       "<label>before <input name=\"before\" value=\"{}\" placeholder=\"2025-10-14\" size=\"19\"></label>"
       "<button>Show</button></form>\n",
-      Parameter(request, "q"), Parameter(request, "from"), Parameter(request, "before"));
+      request.Parameter("q"), request.Parameter("from"), request.Parameter("before"));
   if (rows.empty()) {
     html.Add("<p class=\"empty\">No group fits.</p>\n");
     return RenderPage(page, view);

@@ -9,6 +9,7 @@
 
 #include "config/time.h"
 #include "ops/base/shell_word.h"
+#include "ops/base/words.h"
 #include "ops/web/figures.h"
 #include "ops/web/group_pages.h"
 #include "ops/web/lineage_tree.h"
@@ -16,7 +17,6 @@
 #include "ops/web/quality_section.h"
 #include "ops/web/served_files.h"
 #include "ops/web/tile_quality.h"
-#include "ops/web/words.h"
 
 namespace contimg::ops {
 namespace {

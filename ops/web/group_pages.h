@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ops/http/http_server.h"
-#include "ops/web/pipeline_view.h"
+#include "ops/records/pipeline_view.h"
 
 namespace contimg::ops {
 
@@ -11,10 +11,5 @@ namespace contimg::ops {
 HttpResponse GroupListPage(const HttpRequest& request, PipelineView& view);
 // request.tail: the id.
 HttpResponse GroupPage(const HttpRequest& request, PipelineView& view);
-
-// The parameter "limit", at most `most`, else `otherwise`. Error{kUsage} when it is no number.
-int LimitOf(const HttpRequest& request, int otherwise, int most);
-// The selection that a request asks for, newest first. Error{kUsage} for words that mean nothing.
-state::GroupQuery QueryOf(const HttpRequest& request, int otherwise, int most);
 
 }  // namespace contimg::ops

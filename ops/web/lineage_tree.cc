@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "ops/base/words.h"
 #include "ops/web/page.h"
-#include "ops/web/words.h"
 
 namespace contimg::ops {
 namespace {

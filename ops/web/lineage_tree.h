@@ -3,8 +3,8 @@
 
 #include <vector>
 
+#include "ops/records/pipeline_view.h"
 #include "ops/web/html.h"
-#include "ops/web/pipeline_view.h"
 
 namespace contimg::ops {
 

@@ -6,9 +6,9 @@
 #include <map>
 
 #include "config/text.h"
+#include "ops/base/words.h"
 #include "ops/web/figures.h"
 #include "ops/web/page.h"
-#include "ops/web/words.h"
 
 namespace contimg::ops {
 namespace {

@@ -5,9 +5,9 @@
 
 #include "config/product_paths.h"
 #include "config/time.h"
-#include "ops/version.h"
+#include "ops/base/version.h"
+#include "ops/base/words.h"
 #include "ops/web/assets.h"
-#include "ops/web/words.h"
 
 namespace contimg::ops {
 namespace {

@@ -5,11 +5,11 @@
 #include <string_view>
 #include <vector>
 
-#include "ops/daemon/health.h"
 #include "ops/http/http_server.h"
 #include "ops/records/cure.h"
+#include "ops/records/health.h"
+#include "ops/records/pipeline_view.h"
 #include "ops/web/html.h"
-#include "ops/web/pipeline_view.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {

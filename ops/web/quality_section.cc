@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "ops/base/words.h"
 #include "ops/web/figures.h"
-#include "ops/web/words.h"
 
 namespace contimg::ops {
 namespace {

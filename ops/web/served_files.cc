@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "config/error.h"
-#include "image/thumbnail.h"
+#include "image/quality/thumbnail.h"
 
 namespace contimg::ops {
 namespace {

@@ -12,12 +12,12 @@
 #include "config/product_paths.h"
 #include "config/time.h"
 #include "ops/base/shell_word.h"
+#include "ops/base/words.h"
 #include "ops/web/figures.h"
 #include "ops/web/needs_a_hand.h"
 #include "ops/web/page.h"
 #include "ops/web/tile_quality.h"
 #include "ops/web/time_chart.h"
-#include "ops/web/words.h"
 
 namespace contimg::ops {
 namespace {

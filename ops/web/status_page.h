@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ops/http/http_server.h"
-#include "ops/web/pipeline_view.h"
+#include "ops/records/pipeline_view.h"
 
 namespace contimg::ops {
 

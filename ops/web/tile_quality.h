@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "ops/records/pipeline_view.h"
 #include "ops/web/html.h"
-#include "ops/web/pipeline_view.h"
 
 namespace contimg::ops {
 

@@ -4,7 +4,7 @@
 #include <system_error>
 #include <utility>
 
-#include "ops/web/api.h"
+#include "ops/api/api.h"
 #include "ops/web/assets.h"
 #include "ops/web/group_pages.h"
 #include "ops/web/status_page.h"

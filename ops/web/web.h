@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "ops/http/http_server.h"
-#include "ops/web/pipeline_view.h"
+#include "ops/records/pipeline_view.h"
 #include "ops/web/served_files.h"
 
 namespace contimg::ops {

@@ -9,7 +9,7 @@
 
 #include "config/parallel.h"
 #include "config/telescope.h"
-#include "image/measurement_operator.h"
+#include "image/operator/measurement_operator.h"
 #include "tests/unit/image/random_tile.h"
 
 namespace contimg::image {

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "config/time.h"
-#include "image/sky_coordinates.h"
+#include "image/plane/sky_coordinates.h"
 #include "tests/integration/convert_tool.h"
 #include "tests/temporary_folder.h"
 

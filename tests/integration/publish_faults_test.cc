@@ -15,8 +15,8 @@
 
 #include "convert/measurement_set_reader.h"
 #include "convert/staging.h"
-#include "ops/runner/job.h"
-#include "ops/runner/worker.h"
+#include "ops/job/job.h"
+#include "ops/worker/worker.h"
 #include "tests/faulty_os.h"
 #include "tests/simulator/simulate.h"
 #include "tests/temporary_folder.h"

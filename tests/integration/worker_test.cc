@@ -1,6 +1,6 @@
 // The stages of a job on a small simulated tile: a calibrator with corrupted gains, from the correlator's files to an
 // image; in one worker, and in two with the Measurement Set between them.
-#include "ops/runner/worker.h"
+#include "ops/worker/worker.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -20,9 +20,9 @@
 #include "calibrate/casacore/calibration_table.h"
 #include "config/os.h"
 #include "convert/measurement_set_reader.h"
-#include "image/fits_image.h"
+#include "image/products/fits_image.h"
 #include "ops/cli/compare_products.h"
-#include "ops/runner/job.h"
+#include "ops/job/job.h"
 #include "tests/faulty_os.h"
 #include "tests/simulator/simulate.h"
 #include "tests/temporary_folder.h"

@@ -8,7 +8,7 @@ check() {  # what, pattern of the header, pattern of the allowed paths
              --include='*.h' --include='*.cc' || true)
 }
 check HDF5 'H5|hdf5' 'ingest/|tests/simulator/'
-check casacore 'casacore/' '[a-z]+/casacore/'
+check casacore 'casacore/' '[a-z/]+/casacore/'
 check FFTW 'fftw3' 'image/|calibrate/'
 check SQLite 'sqlite3|SQLiteCpp' 'state/'
 check 'Boost.Asio' 'boost/(asio|beast)' 'ops/|ingest/file_watcher'

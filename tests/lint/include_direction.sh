@@ -1,26 +1,33 @@
 #!/usr/bin/env bash
-# Who may include whom: arguments are "module=used,used…" as given to contimg_add_module(). A module's sources may
-# include themselves and what they use; nothing includes ops; tests/simulator and tests/oracle see config alone.
+# Who may include whom: arguments are "room=used,used…" as given to contimg_add_module() and contimg_add_room(). The
+# longest room that a path begins with owns it. A room's sources may include the room itself, what it uses, and what
+# lies below those; tests/simulator and tests/oracle see config alone.
 . "$(dirname "$0")/common.sh"
-declare -A uses
-modules=()
-for rule in "$@"; do
-  module=${rule%%=*}
-  modules+=("$module")
-  uses[$module]=",${rule#*=},$module,"
-done
-[ ${#modules[@]} -ge 8 ] || finding "expected the rules of eight modules, got: $*"
-uses[tests/simulator]=",config,tests/simulator,"
-uses[tests/oracle]=",config,tests/oracle,"
-for home in "${!uses[@]}"; do
-  while IFS=: read -r file line text; do
-    target=$(sed -E 's/.*"([^"]+)".*/\1/' <<<"$text")
-    owner=${target%%/*}
-    [ "$owner" = tests ] && owner=$(cut -d/ -f1,2 <<<"$target")
-    [ -e "$target" ] || { finding "$file:$line: includes \"$target\", which is no path from the root"; continue; }
-    # `contimg simulate` and `contimg demo` are made of the simulator.
-    [ "$home" = ops ] && [ "$owner" = tests/simulator ] && continue
-    [[ ${uses[$home]} == *",$owner,"* ]] || finding "$file:$line: $home may not include $target"
-  done < <(grep -rnE '^ *# *include "' "$home" --include='*.h' --include='*.cc' || true)
-done
+declare -A uses=([tests/simulator]=config [tests/oracle]=config)
+for rule in "$@"; do uses[${rule%%=*}]=${rule#*=}; done
+[ ${#uses[@]} -ge 20 ] || finding "expected the rules of all modules and rooms, got: $*"
+owner_of() {  # path; sets `owner`
+  owner=$1
+  while [[ $owner == */* ]]; do
+    owner=${owner%/*}
+    [ -z "${uses[$owner]+there}" ] || return 0
+  done
+  owner=
+}
+while IFS=: read -r file line text; do
+  owner_of "$file"
+  home=$owner
+  [ -n "$home" ] || { finding "$file: belongs to no room: add one to CMakeLists.txt"; continue; }
+  target=${text#*\"}
+  target=${target%%\"*}
+  [ -e "$target" ] || { finding "$file:$line: includes \"$target\", which is no path from the root"; continue; }
+  owner_of "$target"
+  allowed=
+  IFS=, read -ra used <<<"$home,${uses[$home]}"
+  for room in "${used[@]}"; do
+    if [[ $owner == "$room" || $owner == "$room"/* ]]; then allowed=yes; break; fi
+  done
+  [ -n "$allowed" ] || finding "$file:$line: $home may not include $target"
+done < <(grep -rnE '^ *# *include "' config state ingest convert calibrate image mosaic ops tests/simulator tests/oracle \
+           --include='*.h' --include='*.cc' || true)
 finish

@@ -1,4 +1,4 @@
-#include "image/beam_fit.h"
+#include "image/plane/beam_fit.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "image/casacore/casacore_image.h"
+#include "image/products/casacore/casacore_image.h"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-#include "image/clean_masks.h"
+#include "image/clean/clean_masks.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <vector>
 
-#include "image/sky_coordinates.h"
+#include "image/plane/sky_coordinates.h"
 
 namespace contimg::image {
 namespace {

@@ -1,4 +1,4 @@
-#include "image/clean.h"
+#include "image/clean/clean.h"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,10 @@
-#include "image/fine_positions.h"
+#include "image/clean/fine_positions.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "image/clean.h"
+#include "image/clean/clean.h"
 #include "tests/unit/image/test_sky.h"
 
 namespace contimg::image {

@@ -1,4 +1,4 @@
-#include "image/fits_image.h"
+#include "image/products/fits_image.h"
 
 #include <gtest/gtest.h>
 #include <wcslib/wcs.h>
@@ -10,7 +10,7 @@
 
 #include "config/error.h"
 #include "config/time.h"
-#include "image/sky_coordinates.h"
+#include "image/plane/sky_coordinates.h"
 #include "tests/temporary_folder.h"
 
 namespace contimg::image {

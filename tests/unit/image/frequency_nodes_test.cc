@@ -1,4 +1,4 @@
-#include "image/frequency_nodes.h"
+#include "image/operator/frequency_nodes.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "image/gridding_kernel.h"
+#include "image/operator/gridding_kernel.h"
 
 #include <gtest/gtest.h>
 
@@ -28,7 +28,8 @@ TEST(GriddingKernel, PolynomialsFollowTheFunction) {
   }
 }
 
-// The aliasing of the polynomial kernel that is really used, computed as image/kernel_coefficients.py defines it.
+// The aliasing of the polynomial kernel that is really used, computed as image/operator/kernel_coefficients.py defines
+// it.
 TEST(GriddingKernel, AliasingIsThatOfTheTable) {
   for (const double oversampling : {1.5, 2.0}) {
     for (const double accuracy : {1e-3, 1e-5, 1e-7}) {

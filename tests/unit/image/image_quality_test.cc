@@ -1,4 +1,4 @@
-#include "image/image_quality.h"
+#include "image/quality/image_quality.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +8,8 @@
 #include <random>
 
 #include "config/settings.h"
-#include "image/plane.h"
-#include "image/sky_coordinates.h"
+#include "image/plane/plane.h"
+#include "image/plane/sky_coordinates.h"
 
 namespace contimg::image {
 namespace {

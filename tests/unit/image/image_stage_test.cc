@@ -13,8 +13,8 @@
 #include "config/error.h"
 #include "config/telescope.h"
 #include "config/time.h"
-#include "image/casacore/casacore_image.h"
-#include "image/sky_coordinates.h"
+#include "image/plane/sky_coordinates.h"
+#include "image/products/casacore/casacore_image.h"
 #include "tests/temporary_folder.h"
 
 namespace contimg::image {

@@ -1,4 +1,4 @@
-#include "image/image_statistics.h"
+#include "image/plane/image_statistics.h"
 
 #include <gtest/gtest.h>
 

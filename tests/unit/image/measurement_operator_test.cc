@@ -1,4 +1,4 @@
-#include "image/measurement_operator.h"
+#include "image/operator/measurement_operator.h"
 
 #include <gtest/gtest.h>
 #include <hwy/highway.h>
@@ -100,7 +100,7 @@ TEST_P(DirtyImage, MatchesDirectSumToTheRequestedAccuracy) {
   const Comparison result = CompareWithDirectSum(op.geometry(), dirty.const_view(), samples);
   EXPECT_LE(result.relative_rms, c.accuracy)
       << op.figures().n_w_terms << " terms, expected " << op.figures().expected_error;
-  // Errors grow towards the corners by up to five times the kernel's rms (image/kernel_table.inc).
+  // Errors grow towards the corners by up to five times the kernel's rms (image/operator/kernel_table.inc).
   EXPECT_LE(result.largest, 8 * c.accuracy);
 }
 

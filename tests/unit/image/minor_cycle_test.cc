@@ -1,4 +1,4 @@
-#include "image/minor_cycle.h"
+#include "image/clean/minor_cycle.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "image/padded_transform.h"
+#include "image/operator/padded_transform.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "image/primary_beam.h"
+#include "image/response/primary_beam.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include "config/error.h"
 #include "config/telescope.h"
 #include "config/time.h"
-#include "image/sky_coordinates.h"
+#include "image/plane/sky_coordinates.h"
 
 namespace contimg::image {
 namespace {

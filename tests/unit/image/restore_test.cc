@@ -1,4 +1,4 @@
-#include "image/restore.h"
+#include "image/clean/restore.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "image/sample_kernels.h"
+#include "image/operator/sample_kernels.h"
 
 #include <gtest/gtest.h>
 

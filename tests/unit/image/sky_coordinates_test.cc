@@ -1,4 +1,4 @@
-#include "image/sky_coordinates.h"
+#include "image/plane/sky_coordinates.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "image/slant_resample.h"
+#include "image/plane/slant_resample.h"
 
 #include <gtest/gtest.h>
 

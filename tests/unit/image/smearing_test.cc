@@ -1,4 +1,4 @@
-#include "image/smearing.h"
+#include "image/response/smearing.h"
 
 #include <gtest/gtest.h>
 

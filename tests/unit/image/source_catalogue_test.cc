@@ -1,4 +1,4 @@
-#include "image/source_catalogue.h"
+#include "image/response/source_catalogue.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "image/spectral_model.h"
+#include "image/clean/spectral_model.h"
 
 #include <gtest/gtest.h>
 

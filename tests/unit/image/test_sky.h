@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "config/array_view.h"
-#include "image/clean.h"
+#include "image/clean/clean.h"
 
 namespace contimg::image {
 

@@ -1,4 +1,4 @@
-#include "image/tile_summary.h"
+#include "image/quality/tile_summary.h"
 
 #include <gtest/gtest.h>
 

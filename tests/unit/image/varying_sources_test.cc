@@ -1,4 +1,4 @@
-#include "image/varying_sources.h"
+#include "image/response/varying_sources.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <complex>
 #include <vector>
 
-#include "image/measurement_operator.h"
-#include "image/sky_coordinates.h"
+#include "image/operator/measurement_operator.h"
+#include "image/plane/sky_coordinates.h"
 #include "tests/unit/image/random_tile.h"
 
 namespace contimg::image {

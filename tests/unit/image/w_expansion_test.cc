@@ -1,4 +1,4 @@
-#include "image/w_expansion.h"
+#include "image/operator/w_expansion.h"
 
 #include <gtest/gtest.h>
 

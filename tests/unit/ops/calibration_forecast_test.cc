@@ -7,7 +7,7 @@
 
 #include "config/telescope.h"
 #include "config/units.h"
-#include "ops/calibration/observation.h"
+#include "ops/job/observation.h"
 
 namespace contimg::ops {
 namespace {
@@ -15,8 +15,8 @@ namespace {
 using calibrate::SkySource;
 
 // A full tile of the DSA-110 at declination 16.
-state::ObservationRow Tile() {
-  state::ObservationRow tile;
+GroupObservation Tile() {
+  GroupObservation tile;
   tile.mid_mjd = 60000;
   tile.duration_s = 309.2376;
   tile.ra_deg = 200;

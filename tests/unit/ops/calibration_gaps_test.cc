@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "ops/calibration/registration.h"
+#include "ops/records/registration.h"
 
 namespace contimg::ops {
 namespace {

@@ -9,7 +9,7 @@
 #include "calibrate/casacore/calibration_table.h"
 #include "config/time.h"
 #include "config/units.h"
-#include "ops/calibration/registration.h"
+#include "ops/records/registration.h"
 #include "tests/unit/state/temporary_database.h"
 
 namespace contimg::ops {
@@ -88,7 +88,7 @@ class CalibrationSchedulerTest : public ::testing::Test {
     row.state = GroupState::kReady;
     row.subbands_expected = 16;
     groups_->Create(row, "test", now_);
-    state::ObservationRow seen;
+    GroupObservation seen;
     seen.mid_mjd = (begin + kTile / 2).mjd();
     seen.duration_s = kTile;
     seen.ra_deg = 199.5 + 0.01 * n;  // near enough to the source in all of them

@@ -1,4 +1,4 @@
-#include "ops/runner/checksum.h"
+#include "ops/base/checksum.h"
 #include "tests/temporary_folder.h"
 
 #include <gtest/gtest.h>

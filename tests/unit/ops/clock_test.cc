@@ -1,4 +1,4 @@
-#include "ops/daemon/clock.h"
+#include "ops/base/clock.h"
 
 #include <gtest/gtest.h>
 

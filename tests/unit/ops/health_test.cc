@@ -1,4 +1,4 @@
-#include "ops/daemon/health.h"
+#include "ops/records/health.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

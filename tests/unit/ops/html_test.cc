@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "ops/base/shell_word.h"
+#include "ops/base/words.h"
 #include "ops/web/figures.h"
-#include "ops/web/words.h"
 
 namespace contimg::ops {
 namespace {

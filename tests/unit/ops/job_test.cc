@@ -1,8 +1,8 @@
-#include "ops/runner/job.h"
+#include "ops/job/job.h"
 
 #include <gtest/gtest.h>
 
-#include "ops/runner/header_check.h"
+#include "ops/job/header_check.h"
 
 namespace contimg::ops {
 namespace {

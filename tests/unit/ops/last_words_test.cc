@@ -1,4 +1,4 @@
-#include "ops/runner/last_words.h"
+#include "ops/base/last_words.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "ops/daemon/log.h"
+#include "ops/base/log.h"
 
 #include <gtest/gtest.h>
 

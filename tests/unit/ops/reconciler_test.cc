@@ -1,4 +1,4 @@
-#include "ops/daemon/reconciler.h"
+#include "ops/records/reconciler.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

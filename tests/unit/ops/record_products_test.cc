@@ -1,4 +1,4 @@
-#include "ops/runner/record_products.h"
+#include "ops/records/record_products.h"
 #include "tests/temporary_folder.h"
 
 #include <gtest/gtest.h>

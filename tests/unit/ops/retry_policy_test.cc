@@ -1,4 +1,4 @@
-#include "ops/runner/retry_policy.h"
+#include "ops/job/retry_policy.h"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "config/error.h"
-#include "image/thumbnail.h"
+#include "image/quality/thumbnail.h"
 #include "tests/temporary_folder.h"
 
 namespace contimg::ops {

@@ -1,4 +1,4 @@
-#include "ops/settings_check.h"
+#include "ops/daemon/settings_check.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

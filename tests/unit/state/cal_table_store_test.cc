@@ -105,7 +105,7 @@ TEST(CalTableStore, SupersedesARowWhoseFilesWereReplaced) {
 TEST(CalTableStore, KeepsObservations) {
   TemporaryDatabase place;
   CalTableStore store(place.path());
-  ObservationRow row;
+  GroupObservation row;
   row.group_id = "2025-10-13T13:28:03";
   row.mid_mjd = 60961.56;
   row.dec_deg = 16.1;

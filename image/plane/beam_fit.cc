@@ -1,0 +1,216 @@
+#include "image/plane/beam_fit.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "config/error.h"
+
+namespace contimg::image {
+namespace {
+
+constexpr double kFwhmPerSigma = 2.3548200450309493;
+// The main lobe is fitted down to here (the default of CASA's tclean, psfcutoff); docs/imaging.md compares others.
+constexpr double kCutoff = 0.35;
+constexpr double kLowestCutoff = 0.1;
+// The centre and a pair of pixels for each number of the shape.
+constexpr std::size_t kFewestPixels = 7;
+// When a smaller part of the beam's ellipse is above half power, the lobe has a shoulder above the cutoff.
+constexpr double kShoulder = 0.6;
+
+struct CorePixel {
+  double x, y;  // pixels east (+) and north of the peak
+  double value;
+  double weight;  // value − cutoff: no jump where a pixel comes to lie in the lobe or out of it
+};
+
+// Pixels above `level` that are connected to the peak through such pixels, at most `reach` away.
+std::vector<CorePixel> CoreAbove(ArrayView<const float, 2> psf, double level, std::ptrdiff_t reach) {
+  const auto ny = static_cast<std::ptrdiff_t>(psf.shape(0)), nx = static_cast<std::ptrdiff_t>(psf.shape(1));
+  const std::ptrdiff_t cx = nx / 2, cy = ny / 2;
+  reach = std::min({reach, cx, cy, nx - 1 - cx, ny - 1 - cy});
+  const std::ptrdiff_t side = 2 * reach + 1;
+  std::vector<std::uint8_t> seen(static_cast<std::size_t>(side * side), 0);
+  std::vector<std::pair<std::ptrdiff_t, std::ptrdiff_t>> open{{0, 0}};
+  seen[static_cast<std::size_t>(reach * side + reach)] = 1;
+  std::vector<CorePixel> core;
+  while (!open.empty()) {
+    const auto [dx, dy] = open.back();
+    open.pop_back();
+    const double value = psf(cy + dy, cx + dx);
+    if (!(value >= level)) continue;
+    core.push_back({-static_cast<double>(dx), static_cast<double>(dy), value, value - level});
+    for (const auto& [sx, sy] : {std::pair{1, 0}, {-1, 0}, {0, 1}, {0, -1}}) {
+      const std::ptrdiff_t x = dx + sx, y = dy + sy;
+      if (std::abs(x) > reach || std::abs(y) > reach) continue;
+      std::uint8_t& mark = seen[static_cast<std::size_t>((y + reach) * side + x + reach)];
+      if (mark == 0) {
+        mark = 1;
+        open.emplace_back(x, y);
+      }
+    }
+  }
+  return core;
+}
+
+// exp(−(p x² + q y² + r x y)).
+using Quadratic = std::array<double, 3>;
+
+bool Solve3(std::array<std::array<double, 4>, 3> m, Quadratic& out) {
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::size_t pivot = i;
+    for (std::size_t k = i + 1; k < 3; ++k) {
+      if (std::abs(m[k][i]) > std::abs(m[pivot][i])) pivot = k;
+    }
+    std::swap(m[i], m[pivot]);
+    if (!(std::abs(m[i][i]) > 1e-300)) return false;
+    for (std::size_t k = 0; k < 3; ++k) {
+      if (k == i) continue;
+      const double f = m[k][i] / m[i][i];
+      for (std::size_t c = i; c < 4; ++c) m[k][c] -= f * m[i][c];
+    }
+  }
+  for (std::size_t i = 0; i < 3; ++i) out[i] = m[i][3] / m[i][i];
+  return true;
+}
+
+// Levenberg-Marquardt from a start made by a linear fit of log(value), weighted by value² besides.
+bool FitQuadratic(const std::vector<CorePixel>& core, Quadratic& shape) {
+  std::array<std::array<double, 4>, 3> linear{};
+  for (const CorePixel& c : core) {
+    const std::array<double, 3> basis{c.x * c.x, c.y * c.y, c.x * c.y};
+    const double weight = c.weight * c.value * c.value, y = -std::log(std::min(c.value, 1.0));
+    for (std::size_t i = 0; i < 3; ++i) {
+      for (std::size_t k = 0; k < 3; ++k) linear[i][k] += weight * basis[i] * basis[k];
+      linear[i][3] += weight * basis[i] * y;
+    }
+  }
+  if (!Solve3(linear, shape)) return false;
+  const auto cost_of = [&](const Quadratic& s) {
+    double cost = 0;
+    for (const CorePixel& c : core) {
+      const double d = c.value - std::exp(-(s[0] * c.x * c.x + s[1] * c.y * c.y + s[2] * c.x * c.y));
+      cost += c.weight * d * d;
+    }
+    return cost;
+  };
+  double cost = cost_of(shape), damping = 1e-3;
+  for (int step = 0; step < 50; ++step) {
+    std::array<std::array<double, 4>, 3> normal{};
+    for (const CorePixel& c : core) {
+      const std::array<double, 3> basis{c.x * c.x, c.y * c.y, c.x * c.y};
+      const double model = std::exp(-(shape[0] * basis[0] + shape[1] * basis[1] + shape[2] * basis[2]));
+      for (std::size_t i = 0; i < 3; ++i) {
+        for (std::size_t k = 0; k < 3; ++k) normal[i][k] += c.weight * model * model * basis[i] * basis[k];
+        normal[i][3] -= c.weight * model * basis[i] * (c.value - model);
+      }
+    }
+    for (std::size_t i = 0; i < 3; ++i) normal[i][i] *= 1 + damping;
+    Quadratic change{};
+    if (!Solve3(normal, change)) return false;
+    const Quadratic next{shape[0] + change[0], shape[1] + change[1], shape[2] + change[2]};
+    const double next_cost = cost_of(next);
+    if (next_cost <= cost) {
+      const bool converged = cost - next_cost <= 1e-12 * cost;
+      shape = next;
+      cost = next_cost;
+      damping /= 10;
+      if (converged) break;
+    } else {
+      damping *= 10;
+      if (damping > 1e8) break;
+    }
+  }
+  return true;
+}
+
+// Widths and angle of exp(−(p x² + q y² + r x y)); false when it is not a peak.
+bool BeamOfQuadratic(const Quadratic& shape, double cell_rad, GaussianBeam& beam) {
+  const double mean = (shape[0] + shape[1]) / 2, difference = (shape[0] - shape[1]) / 2, cross = shape[2] / 2;
+  const double spread = std::hypot(difference, cross), small = mean - spread, large = mean + spread;
+  if (!(small > 0)) return false;
+  beam.major_rad = cell_rad * kFwhmPerSigma / std::sqrt(2 * small);
+  beam.minor_rad = cell_rad * kFwhmPerSigma / std::sqrt(2 * large);
+  // The eigenvector of the smaller curvature, (sin θ, cos θ) in (east, north).
+  double angle = 0.5 * std::atan2(-cross, difference);
+  if (angle < 0) angle += kPi;
+  if (angle >= kPi) angle = 0;  // -1e-17 + π is π
+  beam.angle_rad = spread > 0 ? angle : 0;
+  return true;
+}
+
+// The whole lobe above a level; empty when it does not end inside the PSF.
+std::vector<CorePixel> LobeAbove(ArrayView<const float, 2> psf, double level) {
+  const auto edge = static_cast<std::ptrdiff_t>(std::min(psf.shape(0), psf.shape(1)) / 2) - 1;
+  for (std::ptrdiff_t reach = 10;; reach *= 2) {
+    const std::vector<CorePixel> core = CoreAbove(psf, level, reach);
+    double furthest = 0;
+    for (const CorePixel& c : core) furthest = std::max({furthest, std::abs(c.x), std::abs(c.y)});
+    if (furthest < static_cast<double>(std::min(reach, edge))) return core;
+    if (reach >= edge) return {};
+  }
+}
+
+bool FitLobe(const std::vector<CorePixel>& lobe, double cell_rad, GaussianBeam& beam) {
+  Quadratic shape{};
+  return lobe.size() >= kFewestPixels && FitQuadratic(lobe, shape) && BeamOfQuadratic(shape, cell_rad, beam) &&
+         beam.minor_rad > 0.5 * cell_rad;
+}
+
+}  // namespace
+
+double GaussianBeam::AreaPixels(double cell_rad) const {
+  return kPi / (4 * std::log(2.0)) * major_rad * minor_rad / (cell_rad * cell_rad);
+}
+
+double GaussianBeam::Value(double dl, double dm) const {
+  const double along = dl * std::sin(angle_rad) + dm * std::cos(angle_rad);
+  const double across = dl * std::cos(angle_rad) - dm * std::sin(angle_rad);
+  const double a = along / major_rad, b = across / minor_rad;
+  return std::exp(-4 * std::log(2.0) * (a * a + b * b));
+}
+
+GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {
+  GaussianBeam beam;
+  bool good = false;
+  // A lobe of a few pixels has too few above the cutoff: lower ones follow.
+  for (double cutoff = kCutoff; !good && cutoff >= kLowestCutoff; cutoff /= 1.5) {
+    good = FitLobe(LobeAbove(psf, cutoff), cell_rad, beam);
+  }
+  const auto pixels = static_cast<double>(LobeAbove(psf, 0.5).size());
+  for (const double cutoff : {0.4, 0.45, 0.5}) {
+    const double ellipse = kPi / 4 * beam.major_rad * beam.minor_rad / (cell_rad * cell_rad);
+    if (good && pixels >= kShoulder * ellipse) break;
+    GaussianBeam narrower;
+    if (!FitLobe(LobeAbove(psf, cutoff), cell_rad, narrower)) continue;
+    beam = narrower;
+    good = true;
+  }
+  if (good) return beam;
+  throw Error(ErrorKind::kNumeric, "image", "psf",
+              "no Gaussian fits the core of the point-spread function: it must be a single peak several pixels wide");
+}
+
+PsfShape MeasurePsf(ArrayView<const float, 2> psf, const GaussianBeam& beam, double cell_rad) {
+  constexpr double kFar = 1.5;
+  const double cx = static_cast<double>(psf.shape(1) / 2), cy = static_cast<double>(psf.shape(0) / 2);
+  // exp(-4 ln 2 d²) at d full widths from the peak.
+  const double far = std::exp(-4 * std::log(2.0) * kFar * kFar);
+  PsfShape shape;
+  for (std::size_t y = 0; y < psf.shape(0); ++y) {
+    for (std::size_t x = 0; x < psf.shape(1); ++x) {
+      const double value = psf(y, x);
+      if (value <= shape.sidelobe && value < 0.4) continue;  // neither side lobe nor main lobe: most pixels
+      const double expected =
+          beam.Value(-(static_cast<double>(x) - cx) * cell_rad, (static_cast<double>(y) - cy) * cell_rad);
+      if (expected < far) shape.sidelobe = std::max(shape.sidelobe, value);
+      if (expected >= 0.5) shape.misfit = std::max(shape.misfit, std::abs(value - expected));
+    }
+  }
+  return shape;
+}
+
+}  // namespace contimg::image

@@ -1,0 +1,103 @@
+#include "image/plane/slant_resample.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "config/error.h"
+#include "config/parallel.h"
+#include "config/units.h"
+#include "image/plane/sky_coordinates.h"
+#include "image/plane/slant_resample_kernel.h"
+
+namespace contimg::image {
+namespace {
+
+double Sinc(double x) { return x == 0 ? 1.0 : std::sin(kPi * x) / (kPi * x); }
+
+// Cholesky factor of a symmetric positive matrix, in place (lower triangle).
+void Factor(std::vector<double>& m, std::size_t n) {
+  for (std::size_t j = 0; j < n; ++j) {
+    for (std::size_t k = 0; k < j; ++k) m[j * n + j] -= m[j * n + k] * m[j * n + k];
+    m[j * n + j] = std::sqrt(m[j * n + j]);
+    for (std::size_t i = j + 1; i < n; ++i) {
+      for (std::size_t k = 0; k < j; ++k) m[i * n + j] -= m[i * n + k] * m[j * n + k];
+      m[i * n + j] /= m[j * n + j];
+    }
+  }
+}
+
+void Solve(const std::vector<double>& factor, std::size_t n, std::vector<double>& x) {
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t k = 0; k < i; ++k) x[i] -= factor[i * n + k] * x[k];
+    x[i] /= factor[i * n + i];
+  }
+  for (std::size_t i = n; i-- > 0;) {
+    for (std::size_t k = i + 1; k < n; ++k) x[i] -= factor[k * n + i] * x[k];
+    x[i] /= factor[i * n + i];
+  }
+}
+
+}  // namespace
+
+BandlimitedInterpolator::BandlimitedInterpolator(double band, double tolerance) {
+  if (!(band > 0)) throw Error(ErrorKind::kBug, "image", "resampling", "the band must be positive");
+  if (!Build(band, 8, tolerance)) Build(band, 16, tolerance);
+}
+
+bool BandlimitedInterpolator::Build(double band, std::size_t taps, double tolerance) {
+  // The ridge bounds the weights (noise outside the band would grow with them) at an error of its square root.
+  constexpr double kRidge = 1e-12;
+  const double b2 = 2 * std::min(band, 0.5);
+  std::vector<double> gram(taps * taps);
+  for (std::size_t i = 0; i < taps; ++i) {
+    for (std::size_t j = 0; j < taps; ++j) {
+      gram[i * taps + j] = Sinc(b2 * (static_cast<double>(i) - static_cast<double>(j))) + (i == j ? kRidge : 0.0);
+    }
+  }
+  Factor(gram, taps);
+  taps_ = taps;
+  expected_error_ = 0;
+  table_.assign((kPhases + 1) * taps, 0.0F);
+  const double first = 1.0 - static_cast<double>(taps / 2);
+  for (std::size_t phase = 0; phase <= kPhases; ++phase) {
+    const double fraction = static_cast<double>(phase) / kPhases;
+    std::vector<double> right(taps);
+    for (std::size_t i = 0; i < taps; ++i) right[i] = Sinc(b2 * (fraction - first - static_cast<double>(i)));
+    std::vector<double> weights = right;
+    Solve(gram, taps, weights);
+    double explained = 0;
+    for (std::size_t i = 0; i < taps; ++i) {
+      explained += weights[i] * right[i];
+      table_[phase * taps + i] = static_cast<float>(weights[i]);
+    }
+    expected_error_ = std::max(expected_error_, std::sqrt(std::max(0.0, 1 - explained)));
+  }
+  return std::sqrt(2.0) * expected_error_ <= tolerance;  // two axes
+}
+
+void ResampleToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,
+                     const BandlimitedInterpolator& interpolator, ArrayView<float, 2> output,
+                     const ImageGeometry& plain, int threads) {
+  const std::size_t nx = output.shape(1);
+  const InterpolationInput source{input.data(), static_cast<std::int32_t>(input.shape(1)),
+                                  static_cast<std::int32_t>(input.shape(0)), interpolator.Weights(0),
+                                  static_cast<std::int32_t>(interpolator.taps())};
+  const double scale = plain.cell_rad / slant.cell_rad;
+  ParallelFor(threads, output.shape(0), [&](std::size_t y) {
+    std::vector<double> at_x(nx), at_y(nx);
+    const double m = plain.shift_m + (static_cast<double>(y) - static_cast<double>(plain.ny / 2)) * plain.cell_rad;
+    const double centre_x = static_cast<double>(slant.nx / 2), centre_y = static_cast<double>(slant.ny / 2);
+    for (std::size_t x = 0; x < nx; ++x) {
+      const double offset = static_cast<double>(x) - static_cast<double>(plain.nx / 2);
+      const double l = plain.shift_l - offset * plain.cell_rad;
+      const double r2 = l * l + m * m;
+      const double n1 = -r2 / (1.0 + std::sqrt(1.0 - r2));  // NaN beyond the horizon: NaN comes out
+      at_x[x] = centre_x + offset * scale + (slant.shift_l - plain.shift_l - slant.slant_a * n1) / slant.cell_rad;
+      at_y[x] = centre_y + (m + slant.slant_b * n1 - slant.shift_m) / slant.cell_rad;
+    }
+    InterpolateRow(source, at_x.data(), at_y.data(), nx, &output(y, 0));
+  });
+}
+
+}  // namespace contimg::image

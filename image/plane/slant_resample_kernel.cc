@@ -1,0 +1,100 @@
+#include "image/plane/slant_resample_kernel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "image/plane/slant_resample_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "image/plane/slant_resample.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace contimg::image::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// A coordinate split into the first tap and the weights there.
+template <int kTaps>
+HWY_INLINE std::int32_t SplitCoordinate(const float* table, double at, float* weights) {
+  const double whole = std::floor(at);
+  const double phase = (at - whole) * static_cast<double>(BandlimitedInterpolator::kPhases);
+  const auto index = static_cast<std::size_t>(phase);
+  const auto fraction = static_cast<float>(phase - static_cast<double>(index));
+  const float* low = table + index * kTaps;
+  const hn::CappedTag<float, kTaps> d;
+  const auto f = hn::Set(d, fraction);
+  for (std::size_t k = 0; k < kTaps; k += hn::Lanes(d)) {
+    const auto a = hn::LoadU(d, low + k), b = hn::LoadU(d, low + kTaps + k);
+    hn::StoreU(hn::MulAdd(f, hn::Sub(b, a), a), d, weights + k);
+  }
+  return static_cast<std::int32_t>(whole) - kTaps / 2 + 1;
+}
+
+template <int kTaps>
+void Interpolate(const InterpolationInput& in, const double* x, const double* y, std::size_t count, float* output) {
+  const hn::CappedTag<float, kTaps> d;
+  constexpr std::size_t kParts = kTaps / hn::MaxLanes(hn::CappedTag<float, kTaps>());
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!(x[i] >= 0 && y[i] >= 0 && x[i] <= in.nx - 1 && y[i] <= in.ny - 1)) {
+      output[i] = std::numeric_limits<float>::quiet_NaN();
+      continue;
+    }
+    HWY_ALIGN float wx[kTaps];
+    HWY_ALIGN float wy[kTaps];
+    const std::int32_t x0 = SplitCoordinate<kTaps>(in.weights, x[i], wx);
+    const std::int32_t y0 = SplitCoordinate<kTaps>(in.weights, y[i], wy);
+    if (x0 >= 0 && y0 >= 0 && x0 + kTaps <= in.nx && y0 + kTaps <= in.ny) {
+      const float* row = in.pixels + static_cast<std::ptrdiff_t>(y0) * in.nx + x0;
+      hn::VFromD<decltype(d)> sum[kParts];
+      for (auto& part : sum) part = hn::Zero(d);
+      for (std::int32_t j = 0; j < kTaps; ++j, row += in.nx) {
+        const auto w = hn::Set(d, wy[j]);
+        for (std::size_t part = 0; part < kParts; ++part) {
+          sum[part] = hn::MulAdd(w, hn::LoadU(d, row + part * hn::Lanes(d)), sum[part]);
+        }
+      }
+      auto total = hn::Zero(d);
+      for (std::size_t part = 0; part < kParts; ++part) {
+        total = hn::MulAdd(sum[part], hn::Load(d, wx + part * hn::Lanes(d)), total);
+      }
+      output[i] = hn::GetLane(hn::SumOfLanes(d, total));
+    } else {
+      double total = 0;
+      for (std::int32_t j = 0; j < kTaps; ++j) {
+        const std::int32_t row = std::clamp(y0 + j, 0, in.ny - 1);
+        for (std::int32_t k = 0; k < kTaps; ++k) {
+          const std::int32_t column = std::clamp(x0 + k, 0, in.nx - 1);
+          total += static_cast<double>(wy[j]) * wx[k] * in.pixels[static_cast<std::ptrdiff_t>(row) * in.nx + column];
+        }
+      }
+      output[i] = static_cast<float>(total);
+    }
+  }
+}
+
+void InterpolateRowAny(const InterpolationInput& in, const double* x, const double* y, std::size_t count,
+                       float* output) {
+  if (in.taps == 8) {
+    Interpolate<8>(in, x, y, count, output);
+  } else {
+    Interpolate<16>(in, x, y, count, output);
+  }
+}
+
+}  // namespace contimg::image::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace contimg::image {
+
+HWY_EXPORT(InterpolateRowAny);
+
+void InterpolateRow(const InterpolationInput& input, const double* x, const double* y, std::size_t count,
+                    float* output) {
+  HWY_DYNAMIC_DISPATCH(InterpolateRowAny)(input, x, y, count, output);
+}
+
+}  // namespace contimg::image
+#endif

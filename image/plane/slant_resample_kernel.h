@@ -1,0 +1,20 @@
+// The inner loop of resampling, SIMD with run-time dispatch. Private to image/plane/slant_resample.cc.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace contimg::image {
+
+struct InterpolationInput {
+  const float* pixels;  // [ny][nx]
+  std::int32_t nx, ny;
+  const float* weights;  // [BandlimitedInterpolator::kPhases + 1][taps]
+  std::int32_t taps;     // 8 or 16
+};
+
+// output[i] = the input at (x[i], y[i]); NaN outside [0, nx−1] × [0, ny−1] or where a coordinate is NaN.
+void InterpolateRow(const InterpolationInput& input, const double* x, const double* y, std::size_t count,
+                    float* output);
+
+}  // namespace contimg::image

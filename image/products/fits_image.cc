@@ -1,0 +1,358 @@
+#include "image/products/fits_image.h"
+
+#include <fitsio.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+
+#include "config/error.h"
+#include "config/parallel.h"
+#include "config/time.h"
+#include "config/units.h"
+
+namespace contimg::image {
+namespace {
+
+constexpr std::size_t kBlock = 2880;  // bytes of a FITS block
+constexpr std::size_t kCard = 80;
+
+// cfitsio's status as an Error.
+void Check(int status, ErrorKind kind, const std::filesystem::path& path, const char* doing) {
+  if (status == 0) return;
+  char text[FLEN_STATUS] = "";
+  const int error_number = errno;
+  fits_get_errstatus(status, text);
+  fits_clear_errmsg();
+  // cfitsio drops what the system said, but leaves it in errno.
+  const bool wrote = status == WRITE_ERROR || status == FILE_NOT_CREATED || status == FILE_NOT_CLOSED;
+  if (wrote && (error_number == ENOSPC || error_number == EDQUOT || error_number == EROFS || error_number == EACCES)) {
+    throw SystemError("image", path.string(), doing, error_number);
+  }
+  throw Error(kind, "image", path.string(), std::string(doing) + ": " + text);
+}
+
+class FitsFile {
+ public:
+  FitsFile() = default;
+  FitsFile(const FitsFile&) = delete;
+  FitsFile& operator=(const FitsFile&) = delete;
+  ~FitsFile() {
+    int status = 0;
+    if (file != nullptr) fits_close_file(file, &status);
+  }
+  fitsfile* file = nullptr;
+};
+
+// Writes keywords; remembers the first error.
+class CardWriter {
+ public:
+  CardWriter(fitsfile* file, int& status) : file_(file), status_(status) {}
+  void Text(const char* key, const std::string& value, const char* comment) {
+    if (!value.empty()) fits_update_key_longstr(file_, key, value.c_str(), comment, &status_);
+  }
+  void Number(const char* key, double value, const char* comment) {
+    fits_update_key_dbl(file_, key, value, -15, comment, &status_);
+  }
+  void History(const std::string& line) { fits_write_history(file_, Printable(line).c_str(), &status_); }
+
+ private:
+  // FITS headers hold ASCII 32…126 only.
+  static std::string Printable(std::string text) {
+    for (char& c : text) {
+      if (c < 32 || c > 126) c = '?';
+    }
+    return text;
+  }
+  fitsfile* file_;
+  int& status_;
+};
+
+void WriteAxes(CardWriter& cards, const FitsHeader& header, int n_axes) {
+  const ImageGeometry& g = header.geometry;
+  const double cell_deg = Angle::Radians(g.cell_rad).deg();
+  cards.Text("CTYPE1", "RA---SIN", "right ascension, orthographic projection");
+  cards.Number("CRPIX1", static_cast<double>(g.nx / 2) + 1 + g.shift_l / g.cell_rad, "reference pixel");
+  cards.Number("CRVAL1", WrapPositive(Angle::Radians(header.centre.ra_rad)).deg(), "[deg] phase centre");
+  cards.Number("CDELT1", -cell_deg, "[deg] pixel");
+  cards.Text("CUNIT1", "deg", "");
+  cards.Text("CTYPE2", "DEC--SIN", "declination, orthographic projection");
+  cards.Number("CRPIX2", static_cast<double>(g.ny / 2) + 1 - g.shift_m / g.cell_rad, "reference pixel");
+  cards.Number("CRVAL2", Angle::Radians(header.centre.dec_rad).deg(), "[deg] phase centre");
+  cards.Number("CDELT2", cell_deg, "[deg] pixel");
+  cards.Text("CUNIT2", "deg", "");
+  if (n_axes == 4) {
+    cards.Text("CTYPE3", "FREQ", "frequency, middle of the band");
+    cards.Number("CRPIX3", 1, "");
+    cards.Number("CRVAL3", header.frequency_hz, "[Hz]");
+    cards.Number("CDELT3", header.bandwidth_hz, "[Hz] bandwidth");
+    cards.Text("CUNIT3", "Hz", "");
+    cards.Text("CTYPE4", "STOKES", "1 = I");
+    cards.Number("CRPIX4", 1, "");
+    cards.Number("CRVAL4", 1, "");
+    cards.Number("CDELT4", 1, "");
+  }
+  cards.Text("RADESYS", "ICRS", "celestial frame");
+  cards.Number("LONPOLE", 180, "[deg]");
+  cards.Number("LATPOLE", Angle::Radians(header.centre.dec_rad).deg(), "[deg]");
+  cards.Text("SPECSYS", "TOPOCENT", "frequencies as observed");
+  cards.Number("RESTFRQ", header.frequency_hz, "[Hz]");
+}
+
+void WriteKeywords(CardWriter& cards, const FitsHeader& header, int n_axes) {
+  WriteAxes(cards, header, n_axes);
+  cards.Text("BTYPE", header.type, "");
+  cards.Text("BUNIT", header.unit, "");
+  if (header.beam) {
+    cards.Number("BMAJ", Angle::Radians(header.beam->major_rad).deg(), "[deg] beam, full width at half maximum");
+    cards.Number("BMIN", Angle::Radians(header.beam->minor_rad).deg(), "[deg]");
+    cards.Number("BPA", Angle::Radians(header.beam->angle_rad).deg(), "[deg] position angle, north through east");
+  }
+  cards.Text("TIMESYS", "UTC", "time scale of the dates below");
+  if (header.end_mjd_s > 0) {
+    const UtcTime start = UtcTime::FromMjdSeconds(header.start_mjd_s), end = UtcTime::FromMjdSeconds(header.end_mjd_s);
+    cards.Text("DATE-OBS", start.Iso8601(3), "start of the first integration");
+    cards.Text("DATE-END", end.Iso8601(3), "end of the last integration");
+    cards.Number("MJD-OBS", start.mjd(), "[d] start");
+    cards.Number("MJD-BEG", start.mjd(), "[d] start");
+    cards.Number("MJD-AVG", (start.mjd() + end.mjd()) / 2, "[d] middle");
+    cards.Number("MJD-END", end.mjd(), "[d] end");
+    cards.Number("TELAPSE", end - start, "[s] from start to end");
+  }
+  if (header.pointing) {
+    cards.Number("OBSRA", WrapPositive(Angle::Radians(header.pointing->ra_rad)).deg(),
+                 "[deg] pointing, mid-time, ICRS");
+    cards.Number("OBSDEC", Angle::Radians(header.pointing->dec_rad).deg(), "[deg]");
+  }
+  cards.Text("TELESCOP", header.telescope, "");
+  cards.Text("INSTRUME", header.instrument, "");
+  cards.Text("OBJECT", header.object, "");
+  cards.Text("ORIGIN", "contimg", "");
+  cards.Text("CREATOR", header.software, "program that wrote this file");
+  cards.Text("SETTHASH", header.settings_hash, "hash of the settings");
+  for (std::size_t i = 0; i < header.calibration.size(); ++i) {
+    const std::string n = std::to_string(i + 1);
+    cards.Text(("CALTAB" + n).c_str(), header.calibration[i].name, "calibration table applied");
+    cards.Text(("CALDAT" + n).c_str(), header.calibration[i].date, "its start of validity");
+  }
+  for (const std::string& line : header.history) cards.History(line);
+}
+
+// A card with an integer value in fixed format.
+std::string IntegerCard(const char* key, std::size_t value, const char* comment) {
+  char card[kCard + 1];
+  std::snprintf(card, sizeof card, "%-8s= %20zu / %-47s", key, value, comment);
+  return card;
+}
+
+// The header as FITS blocks. cfitsio builds it in memory around a one-pixel image; the true axis lengths are put in
+// afterwards, so that no image-sized memory is needed.
+std::string HeaderBlocks(const FitsHeader& header, const std::filesystem::path& path) {
+  int status = 0;
+  FitsFile fits;
+  fits_create_file(&fits.file, "mem://", &status);
+  long lengths[4] = {1, 1, 1, 1};
+  fits_create_img(fits.file, FLOAT_IMG, 4, lengths, &status);
+  CardWriter cards(fits.file, status);
+  WriteKeywords(cards, header, 4);
+  char* text = nullptr;
+  int n_cards = 0;
+  fits_hdr2str(fits.file, 0, nullptr, 0, &text, &n_cards, &status);
+  Check(status, ErrorKind::kIo, path, "cannot make the FITS header");
+  std::string result(text, static_cast<std::size_t>(n_cards) * kCard);
+  fits_free_memory(text, &status);
+  for (std::size_t at = 0; at < result.size(); at += kCard) {
+    if (result.compare(at, 9, "NAXIS1  =") == 0) {
+      result.replace(at, kCard, IntegerCard("NAXIS1", header.geometry.nx, "length of RA axis").substr(0, kCard));
+    } else if (result.compare(at, 9, "NAXIS2  =") == 0) {
+      result.replace(at, kCard, IntegerCard("NAXIS2", header.geometry.ny, "length of DEC axis").substr(0, kCard));
+    }
+  }
+  result.resize((result.size() + kBlock - 1) / kBlock * kBlock, ' ');
+  return result;
+}
+
+std::uint32_t BigEndian(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return __builtin_bswap32(bits);
+}
+
+void WritePlain(Os& os, const std::filesystem::path& path, ArrayView<const float, 2> image, const FitsHeader& header,
+                int threads) {
+  static_assert(std::endian::native == std::endian::little);
+  const std::string blocks = HeaderBlocks(header, path);
+  const std::size_t data_bytes = image.size() * sizeof(float);
+  const std::unique_ptr<OsFile> file = os.Create(path);
+  file->Resize(blocks.size() + (data_bytes + kBlock - 1) / kBlock * kBlock);
+  file->WriteAt(blocks.data(), blocks.size(), 0);
+  constexpr std::size_t kChunk = std::size_t{1} << 18;  // values: 1 MB stays in the cache
+  ParallelFor(threads, (image.size() + kChunk - 1) / kChunk, [&](std::size_t chunk) {
+    const std::size_t begin = chunk * kChunk, count = std::min(kChunk, image.size() - begin);
+    std::vector<std::uint32_t> swapped(count);
+    const float* from = image.data() + begin;
+    for (std::size_t i = 0; i < count; ++i) swapped[i] = BigEndian(from[i]);
+    file->WriteAt(swapped.data(), count * sizeof(float), blocks.size() + begin * sizeof(float));
+  });
+  file->Close();
+}
+
+void WriteRice(const std::filesystem::path& path, ArrayView<const float, 2> image, const FitsHeader& header) {
+  int status = 0;
+  FitsFile fits;
+  fits_create_diskfile(&fits.file, path.c_str(), &status);
+  fits_set_compression_type(fits.file, RICE_1, &status);
+  fits_set_quantize_level(fits.file, 16, &status);
+  fits_set_quantize_method(fits.file, SUBTRACTIVE_DITHER_2, &status);  // exact zeros stay zeros
+  // cfitsio compresses up to three axes only.
+  long lengths[2] = {static_cast<long>(header.geometry.nx), static_cast<long>(header.geometry.ny)};
+  fits_create_img(fits.file, FLOAT_IMG, 2, lengths, &status);
+  CardWriter cards(fits.file, status);
+  WriteKeywords(cards, header, 2);
+  long first[2] = {1, 1};
+  // cfitsio marks blanks by a value, not by NaN.
+  float blank = -9.0e35F;
+  std::vector<float> values(image.begin(), image.end());
+  const bool has_blanks = std::any_of(values.begin(), values.end(), [](float v) { return std::isnan(v); });
+  std::replace_if(
+      values.begin(), values.end(), [](float v) { return std::isnan(v); }, blank);
+  fits_write_pixnull(fits.file, TFLOAT, first, static_cast<LONGLONG>(values.size()), values.data(),
+                     has_blanks ? &blank : nullptr, &status);
+  Check(status, ErrorKind::kIo, path, "cannot write the compressed image");
+  fits_close_file(fits.file, &status);
+  fits.file = nullptr;
+  Check(status, ErrorKind::kIo, path, "cannot close the compressed image");
+}
+
+class CardReader {
+ public:
+  explicit CardReader(fitsfile* file) : file_(file) {}
+  double Number(const char* key, double otherwise) {
+    double value = 0;
+    int status = 0;
+    fits_read_key(file_, TDOUBLE, key, &value, nullptr, &status);
+    if (status != 0) fits_clear_errmsg();
+    return status == 0 ? value : otherwise;
+  }
+  std::string Text(const char* key) {
+    char* value = nullptr;
+    int status = 0;
+    fits_read_key_longstr(file_, key, &value, nullptr, &status);
+    std::string result;
+    if (status == 0 && value != nullptr) result = value;
+    if (status != 0) fits_clear_errmsg();
+    int ignored = 0;
+    if (value != nullptr) fits_free_memory(value, &ignored);
+    return result;
+  }
+
+ private:
+  fitsfile* file_;
+};
+
+FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const long* lengths) {
+  CardReader cards(file);
+  const std::string x_type = cards.Text("CTYPE1"), y_type = cards.Text("CTYPE2");
+  if (x_type != "RA---SIN" || y_type != "DEC--SIN") {
+    throw Error(ErrorKind::kBadInput, "image", path.string(),
+                "expected axes RA---SIN and DEC--SIN, found '" + x_type + "' and '" + y_type + "'");
+  }
+  FitsHeader header;
+  ImageGeometry& g = header.geometry;
+  const double dx = cards.Number("CDELT1", 0), dy = cards.Number("CDELT2", 0);
+  if (!(dx < 0 && std::abs(dx + dy) < 1e-9 * dy)) {
+    throw Error(ErrorKind::kBadInput, "image", path.string(),
+                "expected square pixels with right ascension to the left");
+  }
+  g.nx = static_cast<std::size_t>(lengths[0]);
+  g.ny = static_cast<std::size_t>(lengths[1]);
+  g.cell_rad = Angle::Degrees(dy).rad();
+  g.shift_l = (cards.Number("CRPIX1", 0) - 1 - static_cast<double>(g.nx / 2)) * g.cell_rad;
+  g.shift_m = -(cards.Number("CRPIX2", 0) - 1 - static_cast<double>(g.ny / 2)) * g.cell_rad;
+  header.centre = {Angle::Degrees(cards.Number("CRVAL1", 0)).rad(), Angle::Degrees(cards.Number("CRVAL2", 0)).rad()};
+  header.unit = cards.Text("BUNIT");
+  header.type = cards.Text("BTYPE");
+  const double major = cards.Number("BMAJ", 0);
+  if (major > 0) {
+    header.beam = GaussianBeam{Angle::Degrees(major).rad(), Angle::Degrees(cards.Number("BMIN", major)).rad(),
+                               Angle::Degrees(cards.Number("BPA", 0)).rad()};
+  }
+  header.frequency_hz = cards.Number("CRVAL3", cards.Number("RESTFRQ", 0));
+  header.bandwidth_hz = cards.Number("CDELT3", 0);
+  header.start_mjd_s = cards.Number("MJD-BEG", cards.Number("MJD-OBS", 0)) * kSecondsPerDay;
+  header.end_mjd_s = cards.Number("MJD-END", 0) * kSecondsPerDay;
+  const double ra = cards.Number("OBSRA", NAN), dec = cards.Number("OBSDEC", NAN);
+  if (!std::isnan(ra) && !std::isnan(dec))
+    header.pointing = PhaseCentre{Angle::Degrees(ra).rad(), Angle::Degrees(dec).rad()};
+  header.telescope = cards.Text("TELESCOP");
+  header.instrument = cards.Text("INSTRUME");
+  header.object = cards.Text("OBJECT");
+  header.software = cards.Text("CREATOR");
+  header.settings_hash = cards.Text("SETTHASH");
+  for (int i = 1;; ++i) {
+    const std::string n = std::to_string(i), name = cards.Text(("CALTAB" + n).c_str());
+    if (name.empty()) break;
+    header.calibration.push_back({name, cards.Text(("CALDAT" + n).c_str())});
+  }
+  int n_cards = 0, status = 0;
+  fits_get_hdrspace(file, &n_cards, nullptr, &status);
+  for (int i = 1; i <= n_cards && status == 0; ++i) {
+    char card[FLEN_CARD] = "";
+    fits_read_record(file, i, card, &status);
+    if (std::strncmp(card, "HISTORY ", 8) == 0) header.history.emplace_back(card + 8);
+  }
+  return header;
+}
+
+}  // namespace
+
+void WriteFitsImage(Os& os, const std::filesystem::path& path, ArrayView<const float, 2> image,
+                    const FitsHeader& header, const FitsOptions& options) {
+  if (image.shape(1) != header.geometry.nx || image.shape(0) != header.geometry.ny) {
+    throw Error(ErrorKind::kBug, "image", path.string(), "the header's geometry is not the image's shape");
+  }
+  if (options.rice) {
+    WriteRice(path, image, header);
+  } else {
+    WritePlain(os, path, image, header, options.threads);
+  }
+}
+
+FitsImage ReadFitsImage(const std::filesystem::path& path) {
+  int status = 0;
+  FitsFile fits;
+  fits_open_diskfile(&fits.file, path.c_str(), READONLY, &status);
+  Check(status, std::filesystem::exists(path) ? ErrorKind::kBadInput : ErrorKind::kIo, path,
+        "cannot open the FITS image");
+  int n_axes = 0;
+  fits_get_img_dim(fits.file, &n_axes, &status);
+  if (status == 0 && n_axes == 0) {  // a compressed image is the first extension
+    fits_movabs_hdu(fits.file, 2, nullptr, &status);
+    fits_get_img_dim(fits.file, &n_axes, &status);
+  }
+  Check(status, ErrorKind::kBadInput, path, "cannot find an image");
+  if (n_axes < 2 || n_axes > 4) {
+    throw Error(ErrorKind::kBadInput, "image", path.string(),
+                "expected an image of 2 to 4 axes, found " + std::to_string(n_axes));
+  }
+  long lengths[4] = {1, 1, 1, 1};
+  fits_get_img_size(fits.file, n_axes, lengths, &status);
+  Check(status, ErrorKind::kBadInput, path, "cannot read the size of the image");
+  FitsImage result;
+  result.header = ReadHeader(fits.file, path, lengths);
+  const std::size_t count = result.header.geometry.nx * result.header.geometry.ny;
+  result.pixels = Buffer<float>(count);
+  long first[4] = {1, 1, 1, 1};
+  float null_value = std::numeric_limits<float>::quiet_NaN();
+  int any_null = 0;  // cfitsio writes to it whenever it meets a NaN
+  fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(count), &null_value, result.pixels.data(), &any_null,
+                &status);
+  Check(status, ErrorKind::kBadInput, path, "cannot read the pixels");
+  return result;
+}
+
+}  // namespace contimg::image

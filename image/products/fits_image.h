@@ -1,0 +1,66 @@
+// FITS images: writing the products and reading images back. The home of cfitsio.
+//
+// Layout as WSClean writes it: float32, axes RA, DEC, FREQ, STOKES (the last two of length 1), projection SIN about the
+// phase centre at pixel (nx/2 + 1, ny/2 + 1), right ascension falling with x. docs/formats/fits_images.md lists the
+// keywords.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/array_view.h"
+#include "config/buffer.h"
+#include "config/os.h"
+#include "image/plane/beam_fit.h"
+#include "image/plane/image_geometry.h"
+#include "ingest/visibility_block.h"
+
+namespace contimg::image {
+
+// A calibration table that went into the data.
+struct CalibrationUsed {
+  std::string name;
+  std::string date;  // valid from, ISO 8601
+};
+
+struct FitsHeader {
+  ImageGeometry geometry;  // plain: its slant is ignored; a shift moves the reference pixel
+  PhaseCentre centre;      // ICRS
+  std::string unit;        // BUNIT: "Jy/beam", "Jy/pixel"; empty: dimensionless
+  std::string type;        // BTYPE: "Intensity", "Beam"…
+  std::optional<GaussianBeam> beam;
+  double frequency_hz = 0;  // of the middle of the band
+  double bandwidth_hz = 0;
+  double start_mjd_s = 0;  // UTC
+  double end_mjd_s = 0;
+  std::optional<PhaseCentre> pointing;  // OBSRA, OBSDEC: where the dishes pointed, mid-observation
+  std::string telescope, instrument, object;
+  std::vector<CalibrationUsed> calibration;
+  std::string software;  // "contimg 0.1.0"
+  std::string settings_hash;
+  std::vector<std::string> history;
+};
+
+struct FitsOptions {
+  bool rice = false;  // tile-compressed with quantised, dithered values (noise/16 steps); lossy; RA and DEC axes only
+  int threads = 1;
+};
+
+// Writes a complete FITS file to `path`, which must not exist (write to a staged name, then Publish). Not synced.
+// Throws Error{kIo}.
+void WriteFitsImage(Os& os, const std::filesystem::path& path, ArrayView<const float, 2> image,
+                    const FitsHeader& header, const FitsOptions& options);
+
+struct FitsImage {
+  FitsHeader header;  // geometry, centre, unit, type, beam, frequency, times, telescope, object, history
+  Buffer<float> pixels;
+  ArrayView<const float, 2> view() const { return {pixels.data(), {header.geometry.ny, header.geometry.nx}}; }
+};
+
+// Reads the first plane of a FITS image in SIN projection (plain or .fz). Throws Error{kIo} when it cannot be opened
+// and Error{kBadInput} when it is no such image.
+FitsImage ReadFitsImage(const std::filesystem::path& path);
+
+}  // namespace contimg::image

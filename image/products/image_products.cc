@@ -1,0 +1,110 @@
+#include "image/products/image_products.h"
+
+#include <utility>
+
+#include "config/error.h"
+#include "image/products/casacore/casacore_image.h"
+
+namespace contimg::image {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kStage = "image";
+
+fs::path FolderOf(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+
+}  // namespace
+
+StagedProducts::StagedProducts(ProductPlan plan, Os& os) : plan_(std::move(plan)), os_(os) {
+  if (plan_.prefix.filename().empty()) {
+    throw Error(ErrorKind::kUsage, kStage, plan_.prefix.string(), "expected a prefix that ends in a name");
+  }
+  if (plan_.qa_prefix.empty()) plan_.qa_prefix = plan_.prefix;
+  for (const fs::path& target : {plan_.prefix, plan_.qa_prefix}) os_.CreateDirectories(FolderOf(target));
+  // Beside the products, so that publishing is a rename.
+  folder_ = UnfinishedSibling(plan_.prefix);
+  os_.RemoveAll(folder_);
+  os_.CreateDirectories(folder_);
+}
+
+StagedProducts::~StagedProducts() {
+  for (std::future<void>& sync : syncs_) {
+    if (sync.valid()) sync.wait();
+  }
+  try {
+    os_.RemoveAll(folder_);
+  } catch (const Error&) {  // the sweep at start removes what is left
+  }
+}
+
+std::string StagedProducts::FitsSuffix(const std::string& kind) const {
+  return kind + (plan_.compress ? ".fits.fz" : ".fits");
+}
+
+void StagedProducts::Expect(const std::string& suffix, const fs::path& prefix) {
+  const fs::path final_path = prefix.string() + "." + suffix;
+  if (!plan_.overwrite && fs::exists(final_path)) {
+    throw Error(ErrorKind::kUsage, kStage, final_path.string(), "the product exists already");
+  }
+  expected_.push_back({suffix, final_path});
+}
+
+void StagedProducts::ExpectImage(const std::string& kind) {
+  if (plan_.fits) Expect(FitsSuffix(kind), plan_.prefix);
+  if (plan_.casacore) Expect(kind, plan_.prefix);
+}
+
+void StagedProducts::ExpectQuality(const std::string& suffix) { Expect(suffix, plan_.qa_prefix); }
+
+void StagedProducts::WriteImage(const std::string& kind, ArrayView<const float, 2> image, const FitsHeader& header) {
+  if (plan_.fits) {
+    WriteFitsImage(os_, Path(FitsSuffix(kind)), image, header, {.rice = plan_.compress, .threads = plan_.threads});
+    SyncInBackground(Path(FitsSuffix(kind)));
+  }
+  if (plan_.casacore) WriteCasacoreImage(Path(kind), image, header);
+}
+
+void StagedProducts::WriteText(const std::string& suffix, const std::string& text) {
+  const std::unique_ptr<OsFile> file = os_.Create(Path(suffix));
+  file->WriteAt(text.data(), text.size(), 0);
+  file->Close();
+}
+
+void StagedProducts::SyncInBackground(const fs::path& path) {
+  if (plan_.durable) syncs_.push_back(std::async(std::launch::async, [this, path] { os_.SyncFile(path); }));
+}
+
+std::vector<fs::path> StagedProducts::Publish() {
+  for (std::future<void>& sync : syncs_) sync.get();
+  std::vector<fs::path> published;
+  std::vector<bool> exchanged;
+  try {
+    for (const auto& [suffix, final_path] : expected_) {
+      const fs::path staged = Path(suffix);
+      const bool replaces = plan_.overwrite && fs::exists(final_path);
+      if (replaces && SameFileSystem(folder_, FolderOf(final_path))) {
+        if (plan_.durable) SyncTree(os_, staged);
+        os_.Exchange(staged, final_path);  // the old one goes with the hidden folder
+        if (plan_.durable) os_.SyncDirectory(FolderOf(final_path));
+      } else {
+        if (replaces) os_.RemoveAll(final_path);
+        contimg::Publish(os_, staged, final_path, {.durable = plan_.durable});
+      }
+      published.push_back(final_path);
+      exchanged.push_back(replaces);
+    }
+  } catch (const Error&) {
+    for (std::size_t i = published.size(); i-- > 0;) {
+      const fs::path staged = Path(expected_[i].suffix);
+      if (exchanged[i] && fs::exists(staged)) {
+        os_.Exchange(staged, published[i]);
+      } else if (!exchanged[i]) {
+        os_.RemoveAll(published[i]);
+      }
+    }
+    throw;
+  }
+  return published;
+}
+
+}  // namespace contimg::image

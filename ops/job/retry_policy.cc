@@ -1,0 +1,38 @@
+#include "ops/job/retry_policy.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace contimg::ops {
+namespace {
+
+int AllowedAttempts(ErrorKind kind, const RetryRules& rules) {
+  switch (kind) {
+    case ErrorKind::kUsage:
+    case ErrorKind::kBadInput:
+    case ErrorKind::kIncomplete:
+    case ErrorKind::kCancelled:
+      return 1;
+    case ErrorKind::kIo:
+    case ErrorKind::kBusy:
+    case ErrorKind::kResource:
+      return rules.transient_attempts;
+    case ErrorKind::kNumeric:
+    case ErrorKind::kTimeout:
+    case ErrorKind::kCrash:
+    case ErrorKind::kBug:
+      return rules.suspect_attempts;
+  }
+  return 1;
+}
+
+}  // namespace
+
+std::optional<double> RetryDelay(ErrorKind kind, int attempts, const RetryRules& rules, double random) {
+  if (attempts >= AllowedAttempts(kind, rules)) return std::nullopt;
+  const double doubled = rules.first_delay_s * std::exp2(std::clamp(attempts - 1, 0, 30));
+  const double spread = 1 + rules.jitter * (2 * random - 1);
+  return std::min(doubled, rules.longest_delay_s) * spread;
+}
+
+}  // namespace contimg::ops

@@ -1,0 +1,397 @@
+#include "ops/records/health.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "config/text.h"
+#include "config/time.h"
+#include "ops/base/shell_word.h"
+#include "ops/base/words.h"
+
+namespace contimg::ops {
+namespace {
+
+using nlohmann::ordered_json;
+
+// From so many on, one accident has become a pattern.
+constexpr std::int64_t kRepeats = 3;
+constexpr double kSlowS = 1800;         // a group waits for a worker
+constexpr double kExpiresSoonS = 3600;  // the last table of a kind
+constexpr double kBusyLongS = 10;       // the queue cannot be written
+
+struct CodeWord {
+  HealthCode code;
+  const char* word;
+};
+constexpr std::array<CodeWord, 28> kCodes{{
+    {HealthCode::kTreeMissing, "tree_missing"},
+    {HealthCode::kTreeForeign, "tree_foreign"},
+    {HealthCode::kTreeReadOnly, "tree_read_only"},
+    {HealthCode::kDiskFull, "disk_full"},
+    {HealthCode::kStagingFull, "staging_full"},
+    {HealthCode::kStateFull, "state_full"},
+    {HealthCode::kDatabaseDamaged, "database_damaged"},
+    {HealthCode::kDatabaseBusy, "database_busy"},
+    {HealthCode::kIncomingMissing, "incoming_missing"},
+    {HealthCode::kNamesUnknown, "names_unknown"},
+    {HealthCode::kFilesQuarantined, "files_quarantined"},
+    {HealthCode::kFilesUnreadable, "files_unreadable"},
+    {HealthCode::kGroupsFailing, "groups_failing"},
+    {HealthCode::kGroupsDead, "groups_dead"},
+    {HealthCode::kGroupsHeld, "groups_held"},
+    {HealthCode::kWorkersKilled, "workers_killed"},
+    {HealthCode::kCalibrationDamaged, "calibration_damaged"},
+    {HealthCode::kCalibrationMissing, "calibration_missing"},
+    {HealthCode::kCalibrationFailed, "calibration_failed"},
+    {HealthCode::kCalibrationExpiring, "calibration_expiring"},
+    {HealthCode::kAntennasWithoutSky, "antennas_without_sky"},
+    {HealthCode::kBehindSky, "behind_sky"},
+    {HealthCode::kNoData, "no_data"},
+    {HealthCode::kProductsMissing, "products_missing"},
+    {HealthCode::kProductsUnknown, "products_unknown"},
+    {HealthCode::kClockStepped, "clock_stepped"},
+    {HealthCode::kLoopFailing, "loop_failing"},
+    {HealthCode::kListeningOpenly, "listening_openly"},
+}};
+
+std::string Span(double s) {
+  if (s < 120) return fmt::format("{:.0f} s", s);
+  if (s < 7200) return fmt::format("{:.0f} min", s / 60);
+  if (s < 172800) return fmt::format("{:.1f} h", s / 3600);
+  return fmt::format("{:.1f} days", s / 86400);
+}
+
+std::string At(double unix_s) { return UtcTime::FromUnix(unix_s).Iso8601() + "Z"; }
+
+// A requeue helps when what was wrong may have passed; the same bytes give the same answer.
+std::string CureOfDead(const HealthFacts::Groups& dead) {
+  if (!dead.newest_kind) return "contimg queue requeue --state dead";
+  if (*dead.newest_kind == ErrorKind::kIncomplete) return "";
+  if (*dead.newest_kind == ErrorKind::kBadInput) return "contimg queue show " + dead.newest;
+  return fmt::format("contimg queue requeue --state dead --error-kind {}", ToString(*dead.newest_kind));
+}
+
+class Judge {
+ public:
+  explicit Judge(const HealthFacts& facts) : facts_(facts) {}
+
+  std::vector<HealthFinding> All() {
+    Trees();
+    Disks();
+    Database();
+    Incoming();
+    Groups();
+    Calibration();
+    Machine();
+    const auto rank = [](const HealthFinding& finding) {
+      const auto& all = AllHealthCodes();
+      return std::pair(finding.severity != HealthSeverity::kRed,
+                       std::find(all.begin(), all.end(), finding.code) - all.begin());
+    };
+    std::stable_sort(findings_.begin(), findings_.end(),
+                     [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+    return std::move(findings_);
+  }
+
+ private:
+  void Add(bool red, HealthCode code, std::string sentence, std::string cure = "", double since = 0) {
+    findings_.push_back(
+        {red ? HealthSeverity::kRed : HealthSeverity::kAmber, code, std::move(sentence), std::move(cure), since});
+  }
+
+  void Trees() {
+    for (const HealthFacts::Tree& tree : facts_.trees) {
+      if (tree.state == HealthFacts::Tree::State::kWell) continue;
+      const HealthCode code = tree.state == HealthFacts::Tree::State::kForeign    ? HealthCode::kTreeForeign
+                              : tree.state == HealthFacts::Tree::State::kReadOnly ? HealthCode::kTreeReadOnly
+                                                                                  : HealthCode::kTreeMissing;
+      Add(true, code,
+          fmt::format("the {} directory {} {}; no new work starts until it is right", tree.name, tree.path,
+                      tree.finding),
+          tree.cure);
+    }
+  }
+
+  void Disks() {
+    for (const HealthFacts::Disk& disk : facts_.disks) {
+      if (disk.level == HealthFacts::Disk::Level::kGood) continue;
+      const HealthCode code = disk.name == "staging" ? HealthCode::kStagingFull
+                              : disk.name == "state" ? HealthCode::kStateFull
+                                                     : HealthCode::kDiskFull;
+      Add(disk.level == HealthFacts::Disk::Level::kCritical, code, disk.sentence);
+    }
+  }
+
+  void Database() {
+    if (facts_.database_trouble.empty()) return;
+    const bool damaged = facts_.database_trouble_kind == ErrorKind::kBadInput;
+    const double stands_s = facts_.database_trouble_since > 0 ? facts_.now - facts_.database_trouble_since : 0;
+    std::string sentence =
+        fmt::format("the queue cannot be {}: {}", damaged ? "used" : "written", facts_.database_trouble);
+    if (facts_.n_writes_waiting > 0) {
+      sentence += fmt::format("; {} wait", Counted(static_cast<std::int64_t>(facts_.n_writes_waiting), "change"));
+    }
+    // What another program locks for a moment is amber; nothing is lost while it waits.
+    const bool red = facts_.database_trouble_kind != ErrorKind::kBusy || stands_s >= kBusyLongS;
+    Add(red, damaged ? HealthCode::kDatabaseDamaged : HealthCode::kDatabaseBusy, std::move(sentence), "",
+        facts_.database_trouble_since);
+  }
+
+  void Incoming() {
+    if (!facts_.incoming_trouble.empty()) {
+      Add(true, HealthCode::kIncomingMissing,
+          fmt::format("the incoming directory {} {}; no data come in", facts_.incoming, facts_.incoming_trouble), "",
+          facts_.incoming_lost_at);
+    }
+    if (facts_.n_unknown_names > 0) {
+      const auto n = static_cast<std::int64_t>(facts_.n_unknown_names);
+      Add(n >= facts_.subbands_per_group, HealthCode::kNamesUnknown,
+          fmt::format("{} in {} with a name that is not recognised ({}): expected names like "
+                      "2025-10-13T13:28:03_sb00.hdf5",
+                      Counted(n, "file"), facts_.incoming, facts_.unknown_name_example));
+    }
+    const HealthFacts::Quarantine& q = facts_.quarantine;
+    if (q.n_files > 0) {
+      Add(static_cast<std::int64_t>(q.n_last_hour) >= kRepeats, HealthCode::kFilesQuarantined,
+          fmt::format(
+              "{} in quarantine since {}, {} within the last hour; the newest, {}: {}; move it back to try again "
+              "or remove it",
+              Counted(static_cast<std::int64_t>(q.n_files), "file"), At(q.oldest_at), q.n_last_hour, q.newest,
+              q.newest_reason),
+          q.newest.empty() ? "" : fmt::format("mv {} {}", ShellWord(q.newest), ShellWord(facts_.incoming + "/")),
+          q.oldest_at);
+    }
+    if (facts_.n_unreadable > 0) {
+      Add(false, HealthCode::kFilesUnreadable,
+          fmt::format("{} cannot be read yet and will be tried again ({})",
+                      Counted(static_cast<std::int64_t>(facts_.n_unreadable), "file"), facts_.unreadable_example));
+    }
+    if (facts_.no_data_after_s > 0 && facts_.last_file_at > 0 &&
+        facts_.now - facts_.last_file_at > facts_.no_data_after_s) {
+      Add(false, HealthCode::kNoData,
+          fmt::format("no file has come in for {} (the last one at {})", Span(facts_.now - facts_.last_file_at),
+                      At(facts_.last_file_at)),
+          "", facts_.last_file_at);
+    }
+  }
+
+  void Groups() {
+    const HealthFacts::Groups &failing = facts_.failing, &dead = facts_.dead, &held = facts_.held;
+    if (failing.n > 0) {
+      std::string sentence = fmt::format(
+          "{} failed and {} tried again, {}: the newest, {}: {}", Counted(failing.n, "group"),
+          failing.n == 1 ? "is" : "are",
+          failing.most_attempts == 1 ? "once so far" : fmt::format("up to {} attempts so far", failing.most_attempts),
+          failing.newest, failing.newest_cause);
+      if (failing.next_attempt_at > facts_.now) {
+        sentence += fmt::format("; next in {}", Span(failing.next_attempt_at - facts_.now));
+      }
+      Add(failing.n >= kRepeats || failing.most_attempts >= kRepeats, HealthCode::kGroupsFailing, std::move(sentence),
+          "", failing.since);
+    }
+    if (dead.n > 0) {
+      Add(dead.n_in_a_row >= kRepeats, HealthCode::kGroupsDead,
+          fmt::format("{} given up{}; the newest, {}: {}", Counted(dead.n, "group"),
+                      dead.n_in_a_row >= kRepeats
+                          ? fmt::format(", the last {} to end one after the other", dead.n_in_a_row)
+                          : "",
+                      dead.newest, dead.newest_cause),
+          CureOfDead(dead), dead.since);
+    }
+    if (held.n > 0) {
+      Add(false, HealthCode::kGroupsHeld,
+          fmt::format("{} held for a decision; the newest, {}: {}", Counted(held.n, "group"), held.newest,
+                      held.newest_cause),
+          "contimg queue release " + held.newest, held.since);
+    }
+    if (facts_.longest_wait_s > kSlowS) {
+      Add(false, HealthCode::kBehindSky,
+          fmt::format("{} for a worker, the longest for {}: work falls behind the sky",
+                      facts_.n_waiting == 1 ? "1 group waits" : fmt::format("{} groups wait", facts_.n_waiting),
+                      Span(facts_.longest_wait_s)));
+    }
+  }
+
+  void Calibration() {
+    const HealthFacts::Calibration& cal = facts_.calibration;
+    if (cal.n_damaged > 0) {
+      Add(cal.n_waiting_groups > 0, HealthCode::kCalibrationDamaged,
+          fmt::format(
+              "{} damaged: {}",
+              cal.n_damaged == 1 ? "1 calibration table is" : fmt::format("{} calibration tables are", cal.n_damaged),
+              cal.damaged),
+          cal.damaged_cure);
+    }
+    if (!cal.missing.empty()) {
+      Add(cal.n_waiting_groups >= kRepeats, HealthCode::kCalibrationMissing, cal.missing, "contimg cal gaps");
+    }
+    if (cal.n_waiting_groups > 0) {
+      Add(cal.n_waiting_groups >= kRepeats, HealthCode::kCalibrationMissing,
+          fmt::format("{} for calibration{}",
+                      cal.n_waiting_groups == 1 ? "1 group waits" : fmt::format("{} groups wait", cal.n_waiting_groups),
+                      cal.waiting_reason.empty() ? "" : ": " + cal.waiting_reason),
+          "contimg queue list --state awaiting_calibration");
+    }
+    if (cal.n_failed_solves > 0) {
+      Add(cal.n_failed_solves >= kRepeats, HealthCode::kCalibrationFailed,
+          fmt::format("the last {} of calibration failed, {}",
+                      cal.n_failed_solves == 1 ? "solve" : fmt::format("{} solves", cal.n_failed_solves),
+                      cal.failed_solve),
+          "", cal.failed_solve_at);
+    }
+    if (cal.missing.empty() && cal.expires_in_s >= 0 && cal.expires_in_s < kExpiresSoonS) {
+      Add(false, HealthCode::kCalibrationExpiring,
+          fmt::format("the last {} table serves for {} more", cal.expiring, Span(cal.expires_in_s)));
+    }
+  }
+
+  void Machine() {
+    if (facts_.killed.n_last_hour > 0) {
+      Add(facts_.killed.n_last_hour >= kRepeats, HealthCode::kWorkersKilled,
+          fmt::format("{} died within the last hour; the newest: {}", Counted(facts_.killed.n_last_hour, "worker"),
+                      facts_.killed.newest),
+          "", facts_.killed.newest_at);
+    }
+    if (facts_.n_antennas_without_sky > 0) {
+      Add(false, HealthCode::kAntennasWithoutSky,
+          fmt::format("{} without sky signal: {}", Counted(facts_.n_antennas_without_sky, "antenna"),
+                      facts_.antennas_without_sky));
+    }
+    if (facts_.n_products_missing > 0) {
+      Add(false, HealthCode::kProductsMissing,
+          fmt::format("{} recorded and missing on disk", Counted(facts_.n_products_missing, "product")),
+          "contimg products list --status missing");
+    }
+    if (facts_.n_products_unknown > 0) {
+      Add(false, HealthCode::kProductsUnknown,
+          fmt::format("{} on disk of no known group (named in the log)",
+                      Counted(facts_.n_products_unknown, "product")));
+    }
+    if (facts_.clock_step_s != 0) {
+      Add(false, HealthCode::kClockStepped,
+          facts_.clock_step_s < 0
+              ? fmt::format("the system's clock has stepped back by {}{}", Span(-facts_.clock_step_s),
+                            facts_.clock_still_behind ? "; records go on at a steady pace until it has caught up" : "")
+              : fmt::format("the system's clock has stepped forward by {}", Span(facts_.clock_step_s)),
+          "", facts_.clock_stepped_at);
+    }
+    if (facts_.n_loop_errors > 0) {
+      Add(facts_.n_loop_errors >= kRepeats, HealthCode::kLoopFailing,
+          fmt::format("{} in the service's own loop within the last hour; the newest: {}",
+                      Counted(facts_.n_loop_errors, "failure"), facts_.loop_error),
+          "", facts_.loop_error_at);
+    }
+    if (!facts_.listens_openly.empty()) {
+      Add(false, HealthCode::kListeningOpenly,
+          fmt::format("pages and API answer on every address of this machine ({}) without authentication: anyone who "
+                      "reaches it can read them",
+                      facts_.listens_openly));
+    }
+  }
+
+  const HealthFacts& facts_;
+  std::vector<HealthFinding> findings_;
+};
+
+}  // namespace
+
+std::string_view ToString(HealthSeverity severity) { return severity == HealthSeverity::kRed ? "red" : "amber"; }
+
+std::string_view ToString(HealthCode code) {
+  for (const CodeWord& each : kCodes) {
+    if (each.code == code) return each.word;
+  }
+  return "unknown";
+}
+
+const std::vector<HealthCode>& AllHealthCodes() {
+  static const std::vector<HealthCode> all = [] {
+    std::vector<HealthCode> codes;
+    for (const CodeWord& each : kCodes) codes.push_back(each.code);
+    return codes;
+  }();
+  return all;
+}
+
+std::vector<HealthFinding> JudgeHealth(const HealthFacts& facts) { return Judge(facts).All(); }
+
+HealthVerdict Summarise(const HealthFacts& facts, const std::vector<HealthFinding>& findings) {
+  HealthVerdict verdict;
+  if (!findings.empty()) verdict.severity = findings.front().severity;
+  if (facts.stopping) {
+    verdict = {false, "it is stopping", "Stopping", verdict.severity};
+  } else if (verdict.severity == HealthSeverity::kRed) {
+    verdict = {false, findings.front().sentence, "Not working", verdict.severity};
+  } else if (!facts.caught_up) {
+    verdict.ready = false;
+    verdict.words = "Catching up";
+    verdict.why_not = fmt::format("{} of the incoming directory {} still to be looked into",
+                                  Counted(static_cast<std::int64_t>(facts.n_pending_files), "file"),
+                                  facts.n_pending_files == 1 ? "is" : "are");
+  } else if (!findings.empty()) {
+    verdict.words = "Needs a look";
+  }
+  return verdict;
+}
+
+std::vector<HealthMemory::Change> HealthMemory::Remember(std::vector<HealthFinding>& findings, double now) {
+  std::vector<Change> changes;
+  std::map<HealthCode, HealthFinding> standing;
+  for (HealthFinding& finding : findings) {
+    const auto before = standing_.find(finding.code);
+    if (finding.since == 0) finding.since = before == standing_.end() ? now : before->second.since;
+    // Of several findings of one code the first is the worst.
+    if (!standing.emplace(finding.code, finding).second) continue;
+    if (before == standing_.end() || before->second.severity != finding.severity) changes.push_back({finding, false});
+  }
+  for (const auto& [code, finding] : standing_) {
+    if (standing.count(code) == 0) changes.push_back({finding, true});
+  }
+  standing_ = std::move(standing);
+  return changes;
+}
+
+ordered_json ToJson(const std::vector<HealthFinding>& findings) {
+  ordered_json all = ordered_json::array();
+  for (const HealthFinding& finding : findings) {
+    all.push_back({{"severity", ToString(finding.severity)},
+                   {"code", ToString(finding.code)},
+                   {"sentence", finding.sentence},
+                   {"cure", finding.cure},
+                   {"since", finding.since > 0 ? ordered_json(At(finding.since)) : ordered_json()}});
+  }
+  return all;
+}
+
+std::vector<HealthFinding> FindingsOf(const ordered_json& status) {
+  std::vector<HealthFinding> findings;
+  const auto all = status.find("health");
+  if (all == status.end() || !all->is_array()) return findings;
+  for (const ordered_json& each : *all) {
+    try {
+      HealthFinding finding;
+      const std::string word = each.at("code").get<std::string>();
+      const auto code = std::find_if(kCodes.begin(), kCodes.end(), [&](const CodeWord& c) { return word == c.word; });
+      if (code == kCodes.end()) continue;
+      finding.code = code->code;
+      finding.severity =
+          each.at("severity").get<std::string>() == "red" ? HealthSeverity::kRed : HealthSeverity::kAmber;
+      finding.sentence = each.at("sentence").get<std::string>();
+      finding.cure = each.at("cure").get<std::string>();
+      if (each.at("since").is_string()) {
+        std::string since = each.at("since").get<std::string>();
+        if (!since.empty() && since.back() == 'Z') since.pop_back();
+        finding.since = UtcTime::FromIso8601(since).unix_s();
+      }
+      findings.push_back(std::move(finding));
+    } catch (const std::exception&) {
+      // Of another version: what can be read is shown.
+    }
+  }
+  return findings;
+}
+
+}  // namespace contimg::ops

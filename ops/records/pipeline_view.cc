@@ -1,0 +1,132 @@
+#include "ops/records/pipeline_view.h"
+
+#include <utility>
+
+namespace contimg::ops {
+namespace {
+
+// Opens a database for reading when it exists.
+template <class Store>
+Store* OpenOnce(std::unique_ptr<Store>& store, const std::filesystem::path& path) {
+  if (!store && std::filesystem::exists(path)) {
+    state::DatabaseOptions options;
+    options.read_only = true;
+    options.busy_timeout_s = 2;
+    store = std::make_unique<Store>(path, options);
+  }
+  return store.get();
+}
+
+}  // namespace
+
+PipelineView::PipelineView(ProductPaths paths)
+    : paths_(std::move(paths)),
+      status_(std::make_shared<const nlohmann::ordered_json>(nlohmann::ordered_json::object())) {}
+
+void PipelineView::SetStatus(nlohmann::ordered_json status, double now) {
+  auto fresh = std::make_shared<const nlohmann::ordered_json>(std::move(status));
+  const std::lock_guard lock(mutex_);
+  status_ = std::move(fresh);
+  now_ = now;
+}
+
+std::shared_ptr<const nlohmann::ordered_json> PipelineView::Status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+double PipelineView::Now() const {
+  const std::lock_guard lock(mutex_);
+  return now_;
+}
+
+state::GroupStore* PipelineView::GroupsDb() { return OpenOnce(groups_, paths_.Database(StateDatabase::kIngest)); }
+state::ProductStore* PipelineView::ProductsDb() {
+  return OpenOnce(products_, paths_.Database(StateDatabase::kProducts));
+}
+state::CalTableStore* PipelineView::TablesDb() {
+  return OpenOnce(tables_, paths_.Database(StateDatabase::kCalRegistry));
+}
+
+std::vector<state::GroupRow> PipelineView::Groups(const state::GroupQuery& query) {
+  auto* db = GroupsDb();
+  return db ? db->List(query) : std::vector<state::GroupRow>();
+}
+
+std::optional<state::GroupRow> PipelineView::FindGroup(const std::string& id) {
+  auto* db = GroupsDb();
+  return db ? db->Find(id) : std::nullopt;
+}
+
+std::int64_t PipelineView::CountGroups(const state::GroupQuery& query) {
+  auto* db = GroupsDb();
+  return db ? db->Count(query) : 0;
+}
+
+std::vector<state::GroupMark> PipelineView::Marks(const std::string& id_from, const std::string& id_before, int limit) {
+  auto* db = GroupsDb();
+  return db ? state::GroupMarks(*db, id_from, id_before, limit) : std::vector<state::GroupMark>();
+}
+
+std::vector<state::GroupBin> PipelineView::Bins(const std::string& id_from, const std::string& id_before,
+                                                int id_characters) {
+  auto* db = GroupsDb();
+  return db ? state::GroupBins(*db, id_from, id_before, id_characters) : std::vector<state::GroupBin>();
+}
+
+std::vector<state::SubbandFileRow> PipelineView::Files(const std::string& group) {
+  auto* db = GroupsDb();
+  return db ? db->Files(group) : std::vector<state::SubbandFileRow>();
+}
+
+std::vector<state::EventRow> PipelineView::Events(const std::string& group, int limit) {
+  auto* db = GroupsDb();
+  return db ? db->Events(group, limit) : std::vector<state::EventRow>();
+}
+
+std::vector<state::ProductRow> PipelineView::Products(const state::ProductQuery& query) {
+  auto* db = ProductsDb();
+  return db ? db->List(query) : std::vector<state::ProductRow>();
+}
+
+std::optional<state::ProductRow> PipelineView::FindProduct(std::int64_t id) {
+  auto* db = ProductsDb();
+  return db ? db->Find(id) : std::nullopt;
+}
+
+std::vector<state::AncestorRow> PipelineView::Ancestors(std::int64_t product) {
+  auto* db = ProductsDb();
+  return db ? db->Ancestors(product) : std::vector<state::AncestorRow>();
+}
+
+std::vector<state::ProductRow> PipelineView::Children(std::int64_t product) {
+  auto* db = ProductsDb();
+  return db ? db->Children(product) : std::vector<state::ProductRow>();
+}
+
+std::vector<state::JobRow> PipelineView::Jobs(const std::string& group) {
+  auto* db = ProductsDb();
+  return db ? db->JobsOf(group) : std::vector<state::JobRow>();
+}
+
+std::vector<state::CalTableRow> PipelineView::Tables(const state::CalTableQuery& query) {
+  auto* db = TablesDb();
+  return db ? db->List(query) : std::vector<state::CalTableRow>();
+}
+
+std::optional<state::CalTableRow> PipelineView::FindTable(std::int64_t id) {
+  auto* db = TablesDb();
+  return db ? db->Find(id) : std::nullopt;
+}
+
+std::vector<state::CalChoiceRow> PipelineView::Choices(const std::string& group) {
+  auto* db = TablesDb();
+  return db ? db->Choices(group) : std::vector<state::CalChoiceRow>();
+}
+
+std::optional<GroupObservation> PipelineView::Observation(const std::string& group) {
+  auto* db = TablesDb();
+  return db ? db->Observation(group) : std::nullopt;
+}
+
+}  // namespace contimg::ops

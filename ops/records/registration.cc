@@ -1,0 +1,271 @@
+#include "ops/records/registration.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "calibrate/apply.h"
+#include "calibrate/casacore/calibration_table.h"
+#include "config/error.h"
+#include "config/units.h"
+
+namespace contimg::ops {
+
+namespace {
+
+namespace fs = std::filesystem;
+using calibrate::SolutionKind;
+using calibrate::SolutionSet;
+
+// Flagged share of each antenna's solutions per spectral window; antennas without any solution are left out.
+nlohmann::json FlagFractions(const SolutionSet& s) {
+  nlohmann::json out = nlohmann::json::object();
+  for (std::size_t a = 0; a < s.antennas.size(); ++a) {
+    nlohmann::json per_window = nlohmann::json::array();
+    bool any = false;
+    std::size_t first = 0;
+    for (const calibrate::SolutionWindow& window : s.windows) {
+      const std::size_t n = s.kind == SolutionKind::kBandpass ? window.frequency_hz.size() : 1;
+      std::size_t flagged = 0, total = 0;
+      for (std::size_t t = 0; t < s.intervals.size(); ++t) {
+        for (std::size_t c = first; c < first + n; ++c) {
+          for (std::size_t r = 0; r < s.n_receptors; ++r, ++total) flagged += s.usable(s.Index(t, a, c, r)) ? 0 : 1;
+        }
+      }
+      any = any || flagged < total;
+      per_window.push_back(total > 0 ? static_cast<double>(flagged) / static_cast<double>(total) : 1.0);
+      first += n;
+    }
+    if (any) out[s.antennas[a].name] = per_window;
+  }
+  return out;
+}
+
+nlohmann::json QualityJson(const calibrate::SolutionQuality& q, const SolutionSet& s) {
+  return {{"median_snr", q.median_snr},
+          {"phase_scatter_deg", q.phase_scatter_deg},
+          {"median_amplitude", q.median_amplitude},
+          {"amplitude_ratio", q.amplitude_ratio},
+          {"reduced_chi_square", q.reduced_chi_square},
+          {"residual_fraction", q.residual_fraction},
+          {"effective_flags", q.flags.effective_fraction},
+          {"raw_flags", q.flags.raw_fraction},
+          {"dead_receptors", q.flags.dead_receptors},
+          {"dead_antennas", q.flags.dead_antennas},
+          {"outlier_antennas", q.outlier_antennas},
+          {"declination_deg", Angle::Radians(s.field_dec_rad).deg()}};
+}
+
+}  // namespace
+
+SolutionKind KindOf(const std::string& word) {
+  for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
+    if (word == ToString(kind)) return kind;
+  }
+  throw Error(ErrorKind::kBadInput, "calibrate", word, "is no kind of calibration table");
+}
+
+calibrate::TableRecord RecordOf(const state::CalTableRow& row, TableConditions& conditions) {
+  calibrate::TableRecord record;
+  record.id = row.id;
+  record.kind = KindOf(row.kind);
+  record.valid_from_mjd = row.valid_from_mjd;
+  record.valid_to_mjd = row.valid_to_mjd;
+  record.refant = row.refant;
+  record.rests_on = row.rests_on;
+  if (row.status == "active") {
+    switch (conditions.Of(row)) {
+      case TableCondition::kIntact:
+        record.status = calibrate::TableStatus::kActive;
+        break;
+      case TableCondition::kMissing:
+        record.status = calibrate::TableStatus::kMissing;
+        break;
+      case TableCondition::kChanged:
+        record.status = calibrate::TableStatus::kChanged;
+        break;
+    }
+  } else if (row.status == "retired") {
+    record.status = calibrate::TableStatus::kRetired;
+  } else if (row.status == "failed") {
+    record.status = calibrate::TableStatus::kFailed;
+  } else {
+    throw Error(ErrorKind::kBadInput, "calibrate", row.path, "has the unknown status '" + row.status + "'");
+  }
+  const auto quality = nlohmann::json::parse(row.quality_json, nullptr, false);
+  if (quality.is_object()) record.declination_deg = quality.value("declination_deg", 0.0);
+  return record;
+}
+
+calibrate::ChoiceRule RuleOf(const CalibrateSettings& settings) {
+  calibrate::ChoiceRule rule;
+  rule.backward_s = settings.backward_s;
+  rule.nearest_limit_s = settings.nearest_limit_h * 3600;
+  rule.max_declination_offset_deg = settings.max_declination_offset_deg;
+  rule.policy = settings.policy == "nearest"        ? calibrate::MissingPolicy::kNearest
+                : settings.policy == "uncalibrated" ? calibrate::MissingPolicy::kUncalibrated
+                                                    : calibrate::MissingPolicy::kWait;
+  return rule;
+}
+
+ChosenTables ChooseFromRegistry(state::CalTableStore& store, double time_mjd, double declination_deg,
+                                const CalibrateSettings& settings) {
+  const calibrate::ChoiceRule rule = RuleOf(settings);
+  const double margin_s =
+      std::max(rule.backward_s, rule.policy == calibrate::MissingPolicy::kNearest ? rule.nearest_limit_s : 0.0);
+  ChosenTables out;
+  std::vector<calibrate::TableRecord> records;
+  TableConditions conditions;
+  for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
+    // A second more than the rule can use: what just misses is shown with its reason.
+    for (state::CalTableRow& row : store.Near(ToString(kind), time_mjd, (margin_s + 1) / 86400)) {
+      records.push_back(RecordOf(row, conditions));
+      out.considered.push_back(std::move(row));
+    }
+  }
+  out.choice = ChooseTables(time_mjd, declination_deg, records, rule);
+  return out;
+}
+
+std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mjd, double to_mjd,
+                                     std::optional<double> declination_deg, const CalibrateSettings& settings) {
+  calibrate::ChoiceRule rule = RuleOf(settings);
+  rule.policy = calibrate::MissingPolicy::kWait;
+  if (!declination_deg) rule.max_declination_offset_deg = 0;
+  const double backward = rule.backward_s / 86400;
+  state::CalTableQuery query;
+  query.status = "active";
+  query.from_mjd = from_mjd;
+  query.before_mjd = to_mjd + backward;
+  std::vector<calibrate::TableRecord> records;
+  // What serves changes at these times and nowhere else.
+  std::vector<double> edges{from_mjd, to_mjd};
+  TableConditions conditions(TableConditions::Depth::kSuspicion);  // a year holds thousands
+  for (const state::CalTableRow& row : store.List(query)) {
+    records.push_back(RecordOf(row, conditions));
+    for (const double edge : {row.valid_from_mjd - backward, row.valid_from_mjd, row.valid_to_mjd}) {
+      if (edge > from_mjd && edge < to_mjd) edges.push_back(edge);
+    }
+  }
+  std::sort(edges.begin(), edges.end());
+
+  std::vector<CalibrationGap> bandpass, gain;
+  const auto extend = [](std::vector<CalibrationGap>& gaps, const char* kind, double from, double to) {
+    if (!gaps.empty() && gaps.back().to_mjd == from) {
+      gaps.back().to_mjd = to;
+    } else {
+      gaps.push_back({kind, from, to});
+    }
+  };
+  for (std::size_t i = 0; i + 1 < edges.size(); ++i) {
+    const double begin = edges[i], end = edges[i + 1];
+    if (end - begin < 1e-8) {  // a millisecond is rounding, not a gap; one that has begun goes on through it
+      for (auto* gaps : {&bandpass, &gain}) {
+        if (!gaps->empty() && gaps->back().to_mjd == begin) gaps->back().to_mjd = end;
+      }
+      continue;
+    }
+    const calibrate::Choice choice = ChooseTables(0.5 * (begin + end), declination_deg.value_or(0), records, rule);
+    if (!choice.bandpass) extend(bandpass, "BP", begin, end);
+    if (!choice.gain) extend(gain, "G", begin, end);
+  }
+  bandpass.insert(bandpass.end(), gain.begin(), gain.end());
+  return bandpass;
+}
+
+Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,
+                           const CalibrateSettings& settings, double now_unix_s) {
+  const SolutionSet solutions = calibrate::ReadCalibrationTable(request.path);
+  if (solutions.polarisation_independent) {
+    throw Error(ErrorKind::kBadInput, "calibrate", request.path.string(),
+                "is a T Jones table: the pipeline takes K, B and G alone; apply it by hand with contimg apply");
+  }
+  if (calibrate::MeansAllWindows(solutions, solutions.windows_described)) {
+    throw Error(ErrorKind::kBadInput, "calibrate", request.path.string(),
+                fmt::format("has solutions in 1 of {} spectral windows: solve each window, or apply it by hand with "
+                            "contimg apply --combined-spw",
+                            solutions.windows_described));
+  }
+  const std::string kind(ToString(solutions.kind));
+  const std::string interval =
+      !request.interval.empty() ? request.interval : (solutions.kind == SolutionKind::kGain ? "1h" : "24h");
+  if (interval != "24h" && interval != "1h") {
+    throw Error(ErrorKind::kUsage, "calibrate", interval, "is no interval class: 24h or 1h");
+  }
+  const auto& first = solutions.intervals.front();
+  const auto& last = solutions.intervals.back();
+  const double start = first.time_mjd_s - 0.5 * first.length_s, stop = last.time_mjd_s + 0.5 * last.length_s;
+
+  state::CalTableRow row;
+  row.path = fs::absolute(request.path).lexically_normal().string();
+  row.kind = kind;
+  row.interval = interval;
+  row.valid_from_mjd = 0.5 * (start + stop) / 86400;
+  // A gain lives as long as gains do, whichever solve made it.
+  const double hours = solutions.kind == SolutionKind::kGain ? settings.gain_validity_h : settings.bandpass_validity_h;
+  row.valid_to_mjd = row.valid_from_mjd + hours / 24;
+  row.source_group = request.source_group;
+  row.model = !request.model.empty() ? request.model : solutions.field_name;
+  if (solutions.reference_antenna >= 0) {
+    row.refant = solutions.antennas[static_cast<std::size_t>(solutions.reference_antenna)].name;
+  }
+
+  row.checksum = TableChecksum(request.path);
+  if (!request.checksum.empty() && request.checksum != row.checksum) {
+    throw Error(ErrorKind::kBadInput, "calibrate", row.path,
+                fmt::format("was written with the checksum {} and has {}", request.checksum, row.checksum));
+  }
+  row.rests_on = request.rests_on;
+  const auto known = store.FindByPath(row.path);
+  if (known && known->checksum == row.checksum && known->kind == kind) {
+    Registration out{known->id, known->status, {}};
+    if (!known->reason.empty()) out.failures.push_back(known->reason);
+    return out;
+  }
+
+  // The last accepted table of the kind, for comparison; one that cannot be read any more is not worth failing over.
+  std::optional<SolutionSet> previous;
+  state::CalTableQuery query;
+  query.kind = kind;
+  query.status = "active";
+  query.before_mjd = row.valid_from_mjd;
+  const auto earlier = store.List(query);
+  if (!earlier.empty()) {
+    try {
+      previous = calibrate::ReadCalibrationTable(earlier.back().path);
+    } catch (const Error&) {
+      previous.reset();
+    }
+  }
+  const auto quality = calibrate::MeasureQuality(solutions, previous ? &*previous : nullptr, request.reduced_chi_square,
+                                                 request.residual_fraction);
+  const auto verdict = request.verdict
+                           ? *request.verdict
+                           : calibrate::JudgeQuality(solutions.kind, quality, request.antennas_with_data, {});
+  Registration out;
+  out.failures = verdict.failures;
+  out.status = verdict.accepted ? "active" : "failed";
+  row.status = out.status;
+  if (!verdict.accepted) row.reason = verdict.failures.empty() ? "failed its quality gate" : verdict.failures.front();
+  nlohmann::json figures = QualityJson(quality, solutions);
+  if (request.scale_change > 0) figures["scale_change"] = request.scale_change;
+  row.quality_json = figures.dump();
+  row.flag_fractions_json = FlagFractions(solutions).dump();
+  store.database().Write([&] {
+    if (known && request.verdict) store.Supersede(known->id, now_unix_s);
+    out.id = store.Register(row, now_unix_s);
+    const auto back = store.Find(out.id);
+    if (!back || back->path != row.path || back->kind != kind || back->valid_from_mjd != row.valid_from_mjd ||
+        back->checksum != row.checksum || back->rests_on != row.rests_on || TableChecksum(back->path) != row.checksum) {
+      throw Error(ErrorKind::kBug, "calibrate", row.path, "was not read back from the registry as it was written");
+    }
+  });
+  return out;
+}
+
+}  // namespace contimg::ops

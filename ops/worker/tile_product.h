@@ -1,0 +1,64 @@
+// The Measurement Set of a job, written by a thread of its own while the job goes on with the tile.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "config/run_context.h"
+#include "convert/convert_stage.h"
+#include "convert/staged_measurement_set.h"
+#include "ingest/visibility_block.h"
+#include "ops/job/job.h"
+
+namespace contimg::ops {
+
+class TileProduct {
+ public:
+  // A set that the job makes from its inputs; `report` is what reading them gave. Or, `from_inputs` false, one that
+  // exists and whose columns change.
+  TileProduct(const Job& job, bool from_inputs, convert::ConvertReport report, const RunContext& context);
+  // Waits for the thread; an unfinished set is removed.
+  ~TileProduct();
+  TileProduct(const TileProduct&) = delete;
+  TileProduct& operator=(const TileProduct&) = delete;
+
+  // Puts DATA away before the block is corrected in place. `history`: what has been done to the block and is going to
+  // be. Without it, Start does it.
+  void KeepData(const VisibilityBlock& block, bool corrected, const std::vector<std::string>& history);
+  // Writes all else and publishes, in the background. The block must not change until Finish has returned.
+  void Start(const VisibilityBlock& block, const std::vector<std::string>& history);
+  bool started() const { return started_; }
+  // Waits; throws what the writing threw.
+  void Finish();
+
+  // After Finish.
+  const convert::ConvertReport& report() const { return report_; }
+  const std::string& checksum() const { return checksum_; }
+  std::uint64_t bytes() const { return bytes_; }
+  double checksum_s() const { return checksum_s_; }
+
+ private:
+  void Write(const VisibilityBlock& block, const std::vector<std::string>& history);
+
+  const Job& job_;
+  const bool from_inputs_;
+  convert::ConvertReport report_;
+  std::unique_ptr<Reporter> reporter_;
+  RunContext context_;
+  convert::ConvertOptions options_;
+  std::unique_ptr<convert::StagedMeasurementSet> staged_;
+  bool corrected_ = false, started_ = false;
+  std::string checksum_;
+  std::uint64_t bytes_ = 0;
+  double checksum_s_ = 0;
+  std::exception_ptr error_;
+  std::thread thread_;
+};
+
+// What the stage "convert" is told.
+convert::ConvertOptions ConvertOptionsOf(const Job& job);
+
+}  // namespace contimg::ops

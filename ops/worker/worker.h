@@ -1,0 +1,22 @@
+// Runs one job in this process.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "config/run_context.h"
+#include "ops/job/job.h"
+
+namespace contimg::ops {
+
+// Runs the job's stages in order. Errors of a stage end up in the report; nothing is thrown for them.
+JobReport RunJob(const Job& job, const RunContext& context);
+
+// The instruction sets of this processor that results depend on in their last bits: "sse4.2 avx2 fma".
+std::string InstructionSet();
+
+// The worker process: reads the job file, sends progress to stdout as JSON lines, leaves report.json beside the job
+// file. SIGTERM asks for an early end (reported as cancelled). Returns the exit status (config/error.h).
+int RunWorker(const std::filesystem::path& job_file, Os& os);
+
+}  // namespace contimg::ops
