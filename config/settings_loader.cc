@@ -58,7 +58,7 @@ class Loader {
       throw Error(ErrorKind::kUsage, kStage, path.string(), "the configuration file is missing or not a file");
     }
     try {
-      root = toml::parse_file(path.string());
+      root = toml::parse(RealOs().ReadFile(path), path.string());
     } catch (const toml::parse_error& error) {
       throw Error(ErrorKind::kUsage, kStage, fmt::format("{} line {}", path.string(), error.source().begin.line),
                   fmt::format("is not valid TOML: {}", error.description()));

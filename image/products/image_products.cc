@@ -43,7 +43,7 @@ std::string StagedProducts::FitsSuffix(const std::string& kind) const {
 
 void StagedProducts::Expect(const std::string& suffix, const fs::path& prefix) {
   const fs::path final_path = prefix.string() + "." + suffix;
-  if (!plan_.overwrite && fs::exists(final_path)) {
+  if (!plan_.overwrite && Exists(final_path, os_)) {
     throw Error(ErrorKind::kUsage, kStage, final_path.string(), "the product exists already");
   }
   expected_.push_back({suffix, final_path});
@@ -81,7 +81,7 @@ std::vector<fs::path> StagedProducts::Publish() {
   try {
     for (const auto& [suffix, final_path] : expected_) {
       const fs::path staged = Path(suffix);
-      const bool replaces = plan_.overwrite && fs::exists(final_path);
+      const bool replaces = plan_.overwrite && Exists(final_path, os_);
       if (replaces && SameFileSystem(folder_, FolderOf(final_path))) {
         if (plan_.durable) SyncTree(os_, staged);
         os_.Exchange(staged, final_path);  // the old one goes with the hidden folder

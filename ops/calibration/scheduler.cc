@@ -80,6 +80,7 @@ CalibrationScheduler::CalibrationScheduler(ProductPaths paths, Os& os, Metrics& 
       settings_(settings),
       store_(paths_.Database(StateDatabase::kCalRegistry), RegistryOptions()),
       forecaster_(settings),
+      conditions_(TableConditions::Depth::kContent, os_),
       alerts_(store_, metrics_, conditions_) {}
 
 void CalibrationScheduler::Apply(const Settings& settings) {

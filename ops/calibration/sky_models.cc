@@ -9,6 +9,7 @@
 
 #include "calibrate/catalogue.h"
 #include "config/error.h"
+#include "config/os.h"
 #include "config/product_paths.h"
 #include "config/units.h"
 
@@ -102,7 +103,7 @@ std::vector<SkySource> CatalogueSources(const std::string& catalogue, state::Sou
                                         const CalibrateSettings& settings) {
   const Angle ra = Angle::Radians(view.ra_rad), dec = Angle::Radians(view.dec_rad);
   std::vector<SkySource> sources;
-  if (std::filesystem::is_regular_file(catalogue)) {
+  if (IsFile(catalogue)) {
     for (const auto& row : calibrate::ReadCatalogue(catalogue, calibrate::CatalogueFormat::kCsv).sources) {
       SkySource source = FromRow({0, "", row.name, row.ra_deg, row.dec_deg, row.flux_jy, row.flux_error_jy,
                                   row.spectral_index, row.major_arcsec, row.minor_arcsec, row.position_angle_deg},
@@ -177,7 +178,7 @@ std::unique_ptr<state::SourceStore> OpenSourcesIfAny(const Settings& settings) {
   const DirectoryRoots roots = Roots(settings);
   if (roots.state.empty()) return nullptr;
   const auto path = ProductPaths(roots).Database(StateDatabase::kMasterSources);
-  if (!std::filesystem::exists(path)) return nullptr;
+  if (!Exists(path)) return nullptr;
   return std::make_unique<state::SourceStore>(path);
 }
 

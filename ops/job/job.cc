@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <fstream>
 #include <iterator>
 #include <tuple>
 
@@ -279,10 +277,8 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
   });
 }
 
-json ReadJsonFile(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw SystemError("job", path.string(), "cannot open", errno);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+json ReadJsonFile(const std::filesystem::path& path, Os& os) {
+  const std::string text = os.ReadFile(path);
   return Guard(path.string(), [&] { return json::parse(text); });
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "config/settings.h"
 #include "ops/job/tree_marker.h"
 
@@ -128,7 +129,7 @@ nlohmann::json SettingsJson(const Settings& settings);
 Settings ParseSettings(const nlohmann::json& json, const std::string& subject);
 
 // Reads a JSON file; Error{kIo} when it cannot be read, Error{kBadInput} when it is not JSON.
-nlohmann::json ReadJsonFile(const std::filesystem::path& path);
+nlohmann::json ReadJsonFile(const std::filesystem::path& path, Os& os = RealOs());
 
 // Names inside a job's folder.
 std::filesystem::path JobFile(const std::filesystem::path& folder);     // job.json

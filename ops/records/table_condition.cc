@@ -1,14 +1,11 @@
 #include "ops/records/table_condition.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <fstream>
-#include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "config/error.h"
@@ -36,15 +33,10 @@ class Fnv1a {
 };
 
 // Every file of the table but its lock, which changes whenever somebody opens the table.
-std::vector<fs::path> FilesOf(const fs::path& table) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (auto entry = fs::recursive_directory_iterator(table, error);
-       !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    if (entry->is_regular_file(error) && entry->path().filename() != "table.lock") files.push_back(entry->path());
-  }
-  if (error) throw Error(ErrorKind::kIo, "calibrate", table.string(), "cannot be listed: " + error.message());
-  std::sort(files.begin(), files.end());
+std::vector<fs::path> FilesOf(const fs::path& table, Os& os) {
+  std::vector<fs::path> files = FilesBelow(table, os);
+  files.erase(std::remove_if(files.begin(), files.end(), [](const auto& f) { return f.filename() == "table.lock"; }),
+              files.end());
   return files;
 }
 
@@ -52,19 +44,16 @@ struct Signature {
   std::uint64_t value = 0;
   double youngest_unix_s = 0;
 };
-Signature SignatureOf(const fs::path& table) {
+Signature SignatureOf(const fs::path& table, Os& os) {
   Signature out;
   Fnv1a hash;
-  for (const fs::path& file : FilesOf(table)) {
-    struct stat info {};
-    if (::stat(file.c_str(), &info) != 0) throw SystemError("calibrate", file.string(), "cannot look at", errno);
+  for (const fs::path& file : FilesOf(table, os)) {
+    const FileStatus status = os.Status(file);
     hash.Add(file.c_str(), std::strlen(file.c_str()));
-    hash.AddNumber(info.st_size);
-    hash.AddNumber(info.st_ino);
-    hash.AddNumber(info.st_mtim.tv_sec);
-    hash.AddNumber(info.st_mtim.tv_nsec);
-    out.youngest_unix_s = std::max(out.youngest_unix_s, static_cast<double>(info.st_mtim.tv_sec) +
-                                                            1e-9 * static_cast<double>(info.st_mtim.tv_nsec));
+    hash.AddNumber(status.size);
+    hash.AddNumber(status.inode);
+    hash.AddNumber(status.mtime_ns);
+    out.youngest_unix_s = std::max(out.youngest_unix_s, 1e-9 * static_cast<double>(status.mtime_ns));
   }
   out.value = hash.value();
   return out;
@@ -72,10 +61,10 @@ Signature SignatureOf(const fs::path& table) {
 
 }  // namespace
 
-std::string TableChecksum(const fs::path& table) {
+std::string TableChecksum(const fs::path& table, Os& os) {
   Fnv1a hash;
   std::array<char, 65536> buffer;
-  for (const fs::path& file : FilesOf(table)) {
+  for (const fs::path& file : FilesOf(table, os)) {
     const std::string name = file.lexically_relative(table).string();
     hash.Add(name.c_str(), name.size() + 1);
     std::ifstream in(file, std::ios::binary);
@@ -88,17 +77,19 @@ std::string TableChecksum(const fs::path& table) {
 }
 
 TableCondition TableConditions::Of(const state::CalTableRow& row) {
-  std::error_code error;
-  if (!fs::exists(row.path, error)) return TableCondition::kMissing;
-  if (row.checksum.empty()) return TableCondition::kIntact;
   try {
-    const Signature signature = SignatureOf(row.path);
+    if (!Exists(row.path, os_)) return TableCondition::kMissing;
+    if (row.checksum.empty()) return TableCondition::kIntact;
+    const Signature signature = SignatureOf(row.path, os_);
     if (depth_ == Depth::kSuspicion && signature.youngest_unix_s <= row.registered_at) return TableCondition::kIntact;
-    const auto [seen, is_new] = seen_.try_emplace(row.path + "\n" + row.checksum);
-    if (is_new || seen->second.signature != signature.value) {
-      seen->second.signature = signature.value;
-      seen->second.condition =
-          TableChecksum(row.path) == row.checksum ? TableCondition::kIntact : TableCondition::kChanged;
+    const std::string key = row.path + "\n" + row.checksum;
+    auto seen = seen_.find(key);
+    if (seen == seen_.end() || seen->second.signature != signature.value) {
+      // Remembered only when the content could be read.
+      const bool same = TableChecksum(row.path, os_) == row.checksum;
+      seen =
+          seen_.insert_or_assign(key, Seen{signature.value, same ? TableCondition::kIntact : TableCondition::kChanged})
+              .first;
     }
     return seen->second.condition;
   } catch (const Error&) {

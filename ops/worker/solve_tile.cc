@@ -89,7 +89,7 @@ calibrate::SolveParams ParamsOf(const Job& job, bool field_model) {
 
 // A table that went away or changed since it was chosen is no fault of the group (kIo): the next attempt gets another.
 SolutionSet ReadJobTable(const JobTable& table) {
-  if (!fs::exists(table.path)) {
+  if (!Exists(table.path)) {
     throw Error(ErrorKind::kIo, "apply", table.path.string(), "this calibration table is not there any more");
   }
   if (!table.checksum.empty()) {
