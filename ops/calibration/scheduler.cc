@@ -26,7 +26,7 @@ using state::GroupRow;
 using state::GroupState;
 
 constexpr double kDayS = 86400;
-constexpr double kBusyTimeoutS = 1;    // then the caller tries again later
+constexpr double kBusyTimeoutS = 0.2;  // then the caller tries again later
 constexpr double kLookS = 60;          // waiting groups are looked at this often even when nothing has changed
 constexpr double kForgetS = 600;       // catalogues may have been imported
 constexpr double kLookBudgetS = 0.05;  // of one Tick
@@ -321,6 +321,10 @@ void CalibrationScheduler::PlanJob(const GroupRow& row, bool flagged, const fs::
       fmt::format("calibration: {}{}: {}", ToString(plan.action),
                   plan.action == PlanAction::kSolve ? fmt::format(" ({})", ToString(plan.scope)) : "", plan.reason));
   forecasts_.erase(row.id);
+}
+
+void CalibrationScheduler::RequireWritable() {
+  store_.database().Write([] {});
 }
 
 std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const JobReport& report, double now) {

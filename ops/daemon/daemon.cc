@@ -152,7 +152,7 @@ Daemon::Daemon(const DaemonOptions& options)
       lock_(paths_.roots().state),
       trees_(options.settings, OsOr(options.os)),
       store_(paths_.Database(StateDatabase::kIngest), QueueOptions()),
-      writes_(store_, metrics_),
+      writes_(store_, metrics_, clock_),
       background_(io_),
       calibration_(paths_, os_, metrics_, options.settings),
       ingest_(
