@@ -101,6 +101,11 @@ constexpr std::tuple kCalibrationFields{JsonField{"kind", &JobCalibration::kind}
                                         JsonField{"antennas_with_data", &JobCalibration::antennas_with_data},
                                         JsonField{"scale_change", &JobCalibration::scale_change},
                                         JsonField{"figures", &JobCalibration::figures}};
+constexpr std::tuple kTableFactsFields{
+    JsonField{"kind", &TableFacts::kind},        JsonField{"mid_mjd", &TableFacts::mid_mjd},
+    JsonField{"field", &TableFacts::field},      JsonField{"reference_antenna", &TableFacts::reference_antenna},
+    JsonField{"quality", &TableFacts::quality},  JsonField{"flag_fractions", &TableFacts::flag_fractions},
+    JsonField{"checksum", &TableFacts::checksum}};
 constexpr std::tuple kStageFields{JsonField{"name", &StageReport::name}, JsonField{"seconds", &StageReport::seconds},
                                   JsonField{"cpu_s", &StageReport::cpu_s},
                                   JsonField{"peak_memory_bytes", &StageReport::peak_memory_bytes},
@@ -121,6 +126,24 @@ std::vector<Record> ParseRecords(const json& value, const Fields& fields) {
   std::vector<Record> records;
   for (const json& each : value) records.push_back(FieldsFromJson<Record>(each, fields));
   return records;
+}
+
+json CalibrationJson(const std::vector<JobCalibration>& calibration) {
+  json value = RecordsJson(calibration, kCalibrationFields);
+  for (std::size_t i = 0; i < calibration.size(); ++i) {
+    if (!calibration[i].table.kind.empty()) value[i]["table"] = FieldsToJson(calibration[i].table, kTableFactsFields);
+  }
+  return value;
+}
+
+// Reports of earlier versions say nothing of the table itself.
+std::vector<JobCalibration> ParseCalibration(const json& value) {
+  auto calibration = ParseRecords<JobCalibration>(value, kCalibrationFields);
+  for (std::size_t i = 0; i < calibration.size(); ++i) {
+    if (!value[i].contains("table")) continue;
+    calibration[i].table = FieldsFromJson<TableFacts>(value[i].at("table"), kTableFactsFields);
+  }
+  return calibration;
 }
 
 }  // namespace
@@ -226,7 +249,7 @@ json ToJson(const JobReport& report) {
                 {"observation", report.observation ? FieldsToJson(*report.observation, kObservationFields) : json()},
                 {"stages", RecordsJson(report.stages, kStageFields)},
                 {"products", products},
-                {"calibration", RecordsJson(report.calibration, kCalibrationFields)},
+                {"calibration", CalibrationJson(report.calibration)},
                 {"applied", PathsJson(report.applied)},
                 {"quality", report.quality},
                 {"warnings", report.warnings},
@@ -261,7 +284,7 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
       report.products.push_back({product.at("kind"), product.at("path").get<std::string>(), product.at("bytes"),
                                  product.at("checksum"), ParsePaths(product.at("parents"))});
     }
-    report.calibration = ParseRecords<JobCalibration>(value.at("calibration"), kCalibrationFields);
+    report.calibration = ParseCalibration(value.at("calibration"));
     report.applied = ParsePaths(value.at("applied"));
     report.quality = value.at("quality");
     report.warnings = value.at("warnings").get<std::vector<std::string>>();

@@ -14,6 +14,7 @@
 #include "config/error.h"
 #include "config/os.h"
 #include "config/settings.h"
+#include "ops/job/table_facts.h"
 #include "ops/job/tree_marker.h"
 
 namespace contimg::ops {
@@ -92,6 +93,7 @@ struct JobCalibration {
   std::size_t antennas_with_data = 0;
   double scale_change = 0;  // array-mean amplitude of an hourly G against the anchor, as found; 0: no anchor
   nlohmann::json figures = nlohmann::json::object();
+  TableFacts table;  // read back from the disk
 };
 
 // Where and when the data are; what a record of the group needs. Known once the tile is read.
