@@ -93,13 +93,17 @@ std::vector<fs::path> StagedProducts::Publish() {
       published.push_back(final_path);
       exchanged.push_back(replaces);
     }
-  } catch (const Error&) {
+  } catch (...) {
+    // As many as can be are taken back; the first failure is the one to tell.
     for (std::size_t i = published.size(); i-- > 0;) {
-      const fs::path staged = Path(expected_[i].suffix);
-      if (exchanged[i] && fs::exists(staged)) {
-        os_.Exchange(staged, published[i]);
-      } else if (!exchanged[i]) {
-        os_.RemoveAll(published[i]);
+      try {
+        const fs::path staged = Path(expected_[i].suffix);
+        if (exchanged[i] && Exists(staged, os_)) {
+          os_.Exchange(staged, published[i]);
+        } else if (!exchanged[i]) {
+          os_.RemoveAll(published[i]);
+        }
+      } catch (const std::exception&) {
       }
     }
     throw;
