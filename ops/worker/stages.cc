@@ -9,6 +9,7 @@
 #include "calibrate/casacore/calibration_table.h"
 #include "calibrate/flag_tile.h"
 #include "config/os.h"
+#include "config/unfinished.h"
 #include "config/parallel.h"
 #include "config/product_paths.h"
 #include "config/time.h"
@@ -42,11 +43,6 @@ void Observe(const VisibilityBlock& block, JobState& state) {
   o.ra_deg = WrapPositive(Angle::Radians(block.phase_centre.ra_rad)).deg();
   o.dec_deg = Angle::Radians(block.phase_centre.dec_rad).deg();
   state.report.observation = o;
-}
-
-std::string MeasurementSetKind(const Job& job) {
-  const auto name = ParseProductName(job.measurement_set);
-  return name && name->kind == ProductName::Kind::kCalibratorMs ? "calibrator_ms" : "science_ms";
 }
 
 calibrate::SolutionKind KindOf(const JobTable& table) {
@@ -157,7 +153,7 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, json
   state.block = std::move(tile.block);
   Observe(*state.block, state);
   for (const fs::path& input : job.inputs) {
-    state.report.products.push_back({"uvh5", input, ProductBytes(input), "", {}});
+    state.report.products.push_back({ProductKind::kUvh5, input, ProductBytes(input), "", {}});
   }
   // A message about staging must not appear twice.
   tile.report.warnings.clear();
@@ -235,7 +231,7 @@ void RunSolve(const Job& job, const RunContext& context, JobState& state, json& 
     std::vector<fs::path> parents = {job.measurement_set};
     for (const JobTable& table : job.solve->apply) parents.push_back(table.path);
     for (const JobTable& table : solved.tables) {
-      state.report.products.push_back({"caltable", table.path, ProductBytes(table.path), table.checksum, parents});
+      state.report.products.push_back({ProductKind::kCalTable, table.path, ProductBytes(table.path), table.checksum, parents});
     }
     state.report.calibration = std::move(solved.reports);
     if (solved.accepted) {
@@ -316,21 +312,6 @@ void RunApply(const Job& job, const RunContext& context, JobState& state, json& 
 
 // ---- image ----
 
-std::string ProductKind(const fs::path& path) {
-  const auto name = ParseProductName(path);
-  if (name && name->kind == ProductName::Kind::kImage) return std::string(ToString(name->image_kind));
-  const std::string file = path.filename().string();
-  const auto ends = [&](std::string_view end) {
-    return file.size() >= end.size() && file.compare(file.size() - end.size(), end.size(), end) == 0;
-  };
-  if (ends(".qa.png")) return "qa_picture";
-  if (ends(".metrics.json")) return "qa_metrics";
-  for (const char* kind : {"image.pbcor", "image", "residual", "model", "psf", "pb", "smear", "dirty"}) {
-    if (ends(fmt::format(".{}.fits", kind)) || ends(fmt::format(".{}.fits.fz", kind))) return kind;
-  }
-  return "image_other";
-}
-
 void RunImageStage(const Job& job, const RunContext& context, JobState& state, json& figures) {
   if (!job.settings.image.enabled) {
     figures["enabled"] = false;
@@ -361,7 +342,7 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
     request.orientation = convert::EarthOrientationTable::Load(request.telescope.earth_orientation_file);
   }
   for (const fs::path& folder : {job.image_prefix.parent_path(), job.qa_prefix.parent_path()}) {
-    if (fs::is_directory(folder)) convert::SweepUnfinished(folder, OsOr(context.os));  // of attempts that were killed
+    if (fs::is_directory(folder)) SweepUnfinished(folder, OsOr(context.os));  // of attempts that were killed
   }
   const image::ImageReport report = image::RunImage(*state.block, request, context);
 
@@ -369,15 +350,15 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
   parents.insert(parents.end(), state.report.applied.begin(), state.report.applied.end());
   std::vector<JobProduct> products(report.products.size());
   ParallelFor(context.threads, products.size(), [&](std::size_t i) {
-    const fs::path& path = report.products[i];
-    products[i] = {ProductKind(path), path, ProductBytes(path), ProductChecksum(path), parents};
+    const auto& [kind, path] = report.products[i];
+    products[i] = {kind, path, ProductBytes(path), ProductChecksum(path), parents};
   });
   fs::path restored;
   for (const JobProduct& product : products) {
-    if (product.kind == "image") restored = product.path;
+    if (product.kind == ProductKind::kImage) restored = product.path;
   }
   for (JobProduct& product : products) {
-    if (product.kind.rfind("qa_", 0) == 0 && !restored.empty()) product.parents = {restored};
+    if (!IsImage(product.kind) && !restored.empty()) product.parents = {restored};
     state.report.products.push_back(std::move(product));
   }
   state.report.quality = image::ToJson(report);
@@ -426,7 +407,7 @@ void StartWriting(const Job& job, const RunContext& context, JobState& state) {
 }
 
 void FinishWriting(const Job& job, JobState& state, json& figures) {
-  JobProduct product{MeasurementSetKind(job), job.measurement_set, 0, "", job.inputs};
+  JobProduct product{MeasurementSetKind(job.measurement_set), job.measurement_set, 0, "", job.inputs};
   if (state.product && state.product->started()) {
     state.product->Finish();
     const convert::ConvertReport& report = state.product->report();
@@ -445,7 +426,7 @@ void FinishWriting(const Job& job, JobState& state, json& figures) {
   }
   // Before what was made from it.
   auto& products = state.report.products;
-  const auto at = std::find_if(products.begin(), products.end(), [](const JobProduct& p) { return p.kind != "uvh5"; });
+  const auto at = std::find_if(products.begin(), products.end(), [](const JobProduct& p) { return p.kind != ProductKind::kUvh5; });
   products.insert(at, std::move(product));
 }
 
