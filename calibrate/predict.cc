@@ -121,6 +121,12 @@ std::vector<ApparentSource> ApparentSources(const VisibilityBlock& block, const 
   return Apparent(block, sources, options).sources;
 }
 
+double Prediction::ApparentJy() const {
+  double sum = 0;
+  for (const ApparentSource& source : sources) sum += source.mean_flux_jy;
+  return sum;
+}
+
 Prediction Predict(const VisibilityBlock& block, const std::vector<SkySource>& sources, const PredictOptions& options,
                    int threads) {
   const Geometry geometry = Apparent(block, sources, options);

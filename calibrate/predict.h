@@ -60,6 +60,7 @@ struct Prediction {
   std::array<std::size_t, 3> shape{};
   std::vector<ApparentSource> sources;
   ArrayView<const Visibility, 3> view() const { return {model.data(), shape}; }
+  double ApparentJy() const;  // of all sources
 };
 
 // Predicts `sources` for a phased block. Throws Error{kBadInput} when the block is not phased, and when the beam has

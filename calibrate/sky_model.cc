@@ -42,6 +42,8 @@ double SkySource::FluxJy(double frequency_hz) const {
   return std::pow(10.0, log_flux);
 }
 
+bool IsSameSource(const SkyDirection& a, const SkyDirection& b) { return Separation(a, b).arcsec() <= 60; }
+
 const std::vector<FluxStandard>& PerleyButler2017() {
   // Coefficients and ranges: Perley & Butler 2017, as distributed with CASA (PerleyButler2017Coeffs of 2017-07-25).
   // Positions: the NRAO VLA calibrator list and the NASA Extragalactic Database.

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "config/units.h"
+
 namespace contimg::calibrate {
 
 struct SkySource {
@@ -22,6 +24,11 @@ struct SkySource {
 
   double FluxJy(double frequency_hz) const;
 };
+inline SkyDirection DirectionOf(const SkySource& source) {
+  return {Angle::Radians(source.ra_rad), Angle::Radians(source.dec_rad)};
+}
+// Catalogue entries within an arcminute of each other are taken for one source.
+bool IsSameSource(const SkyDirection& a, const SkyDirection& b);
 
 // One source of the Perley & Butler 2017 flux scale (ApJS 230, 7, tables 6 and 7), epoch 2017.
 struct FluxStandard {

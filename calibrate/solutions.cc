@@ -65,6 +65,13 @@ std::string_view ToString(SolutionKind kind) {
   return "";
 }
 
+std::optional<SolutionKind> ParseSolutionKind(std::string_view word) {
+  for (const SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
+    if (word == ToString(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
 std::size_t SolutionSet::n_channels() const {
   std::size_t n = 0;
   for (const SolutionWindow& window : windows) n += window.frequency_hz.size();
@@ -112,6 +119,43 @@ FlagSummary SummariseFlags(const SolutionSet& s) {
     summary.effective_fraction = static_cast<double>(flagged_living) / static_cast<double>(living * per_receptor);
   }
   return summary;
+}
+
+std::vector<AntennaFlags> FlagsByAntenna(const SolutionSet& s) {
+  const auto share = [](std::size_t flagged, std::size_t total) {
+    return total > 0 ? static_cast<double>(flagged) / static_cast<double>(total) : 1.0;
+  };
+  std::vector<AntennaFlags> list;
+  for (std::size_t a = 0; a < s.antennas.size(); ++a) {
+    AntennaFlags& flags = list.emplace_back();
+    flags.antenna = s.antennas[a].name;
+    std::vector<std::size_t> by_receptor(s.n_receptors, 0);
+    std::size_t first = 0;
+    for (const SolutionWindow& window : s.windows) {
+      const std::size_t n = s.kind == SolutionKind::kBandpass ? window.frequency_hz.size() : 1;
+      std::size_t flagged = 0;
+      for (std::size_t t = 0; t < s.intervals.size(); ++t) {
+        for (std::size_t c = first; c < first + n; ++c) {
+          for (std::size_t r = 0; r < s.n_receptors; ++r) {
+            if (s.usable(s.Index(t, a, c, r))) continue;
+            ++flagged;
+            ++by_receptor[r];
+          }
+        }
+      }
+      flags.by_window.push_back(share(flagged, s.intervals.size() * n * s.n_receptors));
+      first += n;
+    }
+    for (const std::size_t flagged : by_receptor) {
+      flags.by_receptor.push_back(share(flagged, s.intervals.size() * s.n_cells()));
+    }
+  }
+  return list;
+}
+
+double MiddleOf(const SolutionSet& s) {
+  const SolutionInterval &first = s.intervals.front(), &last = s.intervals.back();
+  return 0.5 * ((first.time_mjd_s - 0.5 * first.length_s) + (last.time_mjd_s + 0.5 * last.length_s));
 }
 
 void Rereference(SolutionSet& s, int antenna) {

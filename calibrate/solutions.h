@@ -12,6 +12,7 @@
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,9 @@ enum class SolutionKind { kDelay, kBandpass, kGain };  // K, B, G Jones
 
 // "K", "BP", "G": the spelling of the command line and the registry.
 std::string_view ToString(SolutionKind kind);
+
+// The kind of that word; nothing for another one.
+std::optional<SolutionKind> ParseSolutionKind(std::string_view word);
 
 // One spectral window of the data that were solved.
 struct SolutionWindow {
@@ -108,6 +112,16 @@ struct FlagSummary {
   double effective_fraction = 1;  // of the values of living receptors; 1 when none lives
 };
 FlagSummary SummariseFlags(const SolutionSet& solutions);
+
+// Flagged shares of the solutions of one antenna of the table; 1 where it has no data.
+struct AntennaFlags {
+  std::string antenna;
+  std::vector<double> by_window, by_receptor;
+};
+std::vector<AntennaFlags> FlagsByAntenna(const SolutionSet& solutions);  // in the order of `antennas`
+
+// Middle of the solved stretch, MJD seconds UTC.
+double MiddleOf(const SolutionSet& solutions);
 
 // Multiplies every solution of an interval, cell and receptor by the phase that makes `antenna`'s value real and
 // positive. Where that antenna is flagged the phase comes from the nearest cell or interval that was referenced,

@@ -80,8 +80,8 @@ void SyncTree(Os& os, const std::filesystem::path& path);
 void CopyTree(Os& os, const std::filesystem::path& from, const std::filesystem::path& to);
 
 // Gives the finished file or directory `staged` its final name: on one file system sync (when `durable`) and rename;
-// across file systems copy to an unfinished name beside `final_path` (config/unfinished.h), sync, rename, then remove `staged`. The final
-// name never holds a partial product. Throws Error{kUsage} when `final_path` exists.
+// across file systems copy to an unfinished name beside `final_path` (config/unfinished.h), sync, rename, then remove
+// `staged`. The final name never holds a partial product. Throws Error{kUsage} when `final_path` exists.
 struct PublishOptions {
   bool durable = true;  // sync before the rename and sync the directory after it
 };

@@ -131,11 +131,10 @@ std::optional<ProductName> ParseAfterUnderscore(std::string_view rest, ProductNa
 
 // What may follow "<timestamp>.".
 std::optional<ProductName> ParseAfterDot(std::string_view rest, ProductName name) {
-  constexpr std::array<std::pair<std::string_view, ProductKind>, 4> kPlain{
-      {{"ms", ProductKind::kScienceMs},
-       {"log", ProductKind::kFailedLog},
-       {kPictureSuffix, ProductKind::kQaPicture},
-       {kMetricsSuffix, ProductKind::kQaMetrics}}};
+  constexpr std::array<std::pair<std::string_view, ProductKind>, 4> kPlain{{{"ms", ProductKind::kScienceMs},
+                                                                            {"log", ProductKind::kFailedLog},
+                                                                            {kPictureSuffix, ProductKind::kQaPicture},
+                                                                            {kMetricsSuffix, ProductKind::kQaMetrics}}};
   for (const auto& [extension, kind] : kPlain) {
     if (rest != extension) continue;
     name.kind = kind;
@@ -178,7 +177,8 @@ std::string ProductSuffix(ProductKind kind, ImageFormat format, int band) {
     throw Error(ErrorKind::kBug, kStage, std::string(ToString(kind)), fmt::format("names no image (band {})", band));
   }
   // The words of the kinds are those of the names, but for the bands, which are numbered.
-  const std::string word = kind == ProductKind::kBand ? fmt::format("band{:02}.image", band) : std::string(ToString(kind));
+  const std::string word =
+      kind == ProductKind::kBand ? fmt::format("band{:02}.image", band) : std::string(ToString(kind));
   return word + std::string(FormatSuffix(format));
 }
 

@@ -4,15 +4,16 @@
 //   <output>/calibrators/YYYY-MM-DD/  <timestamp>_24h.ms .kcal .bpcal .gpcal    <timestamp>_1h.ms .gpcal
 //   <output>/science/YYYY-MM-DD/      <timestamp>.ms
 //   <output>/failed/YYYY-MM-DD/       <timestamp>.ms <timestamp>.log
-//   <images>/single/YYYY-MM-DD/       <timestamp>.image.pbcor .image .residual .model .psf .pb .smear .dirty, with spectra
+//   <images>/single/YYYY-MM-DD/       <timestamp>.image.pbcor .image .residual .model .psf .pb .smear .dirty, with
+//   spectra
 //                                     .alpha .alpha.error .band00.image …
 //   <images>/mosaics/                 <start>_<end>_<dec>.image
 //   <images>/qa/YYYY-MM-DD/           <timestamp>.qa.png <timestamp>.metrics.json
 //   <staging>/<timestamp>/            the group's own directory in memory
 //   <state>/                          ingest.sqlite3 cal_registry.sqlite3 products.sqlite3 master_sources.sqlite3
 //
-// FITS images carry ".fits" behind the names above, compressed ones ".fits.fz". <timestamp> is ISO 8601 UTC to the second ("2025-10-13T13:28:03")
-// and is also the id of its group.
+// FITS images carry ".fits" behind the names above, compressed ones ".fits.fz". <timestamp> is ISO 8601 UTC to the
+// second ("2025-10-13T13:28:03") and is also the id of its group.
 #pragma once
 
 #include <filesystem>
@@ -101,12 +102,12 @@ std::optional<IncomingName> ParseIncomingName(const std::filesystem::path& path)
 struct ProductName {
   ProductKind kind = ProductKind::kScienceMs;  // a group's partial one has the same name: the directory tells
   std::string timestamp;
-  std::string end;                                // of a mosaic: the start is its timestamp
-  double dec_deg = 0;                             // of a mosaic
-  CalInterval interval = CalInterval::k24Hours;   // of kCalibratorMs, kCalTable
-  CalKind cal_kind = CalKind::kDelay;             // of kCalTable
-  ImageFormat format = ImageFormat::kFits;        // of images and mosaics
-  int band = 0;                                   // of kBand
+  std::string end;                               // of a mosaic: the start is its timestamp
+  double dec_deg = 0;                            // of a mosaic
+  CalInterval interval = CalInterval::k24Hours;  // of kCalibratorMs, kCalTable
+  CalKind cal_kind = CalKind::kDelay;            // of kCalTable
+  ImageFormat format = ImageFormat::kFits;       // of images and mosaics
+  int band = 0;                                  // of kBand
 };
 // Of finished products: nothing for the hidden names under which they are made.
 std::optional<ProductName> ParseProductName(const std::filesystem::path& path);

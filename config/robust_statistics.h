@@ -11,8 +11,8 @@ namespace contimg {
 // Standard deviations of a normal distribution per median absolute deviation: 1 / Φ⁻¹(3/4).
 constexpr double kSigmaPerMad = 1.482602218505602;
 
-// The middle one of `values` (of an even number the upper of the two), which are reordered; `none` when there are none. No value may
-// be NaN.
+// The middle one of `values` (of an even number the upper of the two), which are reordered; `none` when there are none.
+// No value may be NaN.
 template <typename T>
 T TakeMedian(std::vector<T>& values, T none = T{}) {
   if (values.empty()) return none;

@@ -34,9 +34,7 @@ void NoteSubbands(const VisibilityBlock& block, int expected, ConvertReport& rep
 }  // namespace
 
 LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& options, const RunContext& context) {
-  const auto orientation = options.earth_orientation_file.empty()
-                               ? EarthOrientationTable()
-                               : EarthOrientationTable::Load(options.earth_orientation_file);
+  const auto orientation = EarthOrientationTable::LoadIfSet(options.earth_orientation_file);
   LoadedTile tile;
   ConvertReport& report = tile.report;
   Stopwatch watch;

@@ -35,6 +35,10 @@ class EarthOrientationTable {
   // Reads the IERS "finals2000A" format (columns as in readme.finals2000A, Bulletin A values). Throws
   // Error{kBadInput} for another format and Error{kIo} when the file cannot be read.
   static EarthOrientationTable Load(const std::filesystem::path& path);
+  // The same; an empty path is an empty table.
+  static EarthOrientationTable LoadIfSet(const std::filesystem::path& path) {
+    return path.empty() ? EarthOrientationTable() : Load(path);
+  }
 
   bool empty() const { return mjd_.empty(); }
   // The first and last moment of a table that is not empty.

@@ -128,7 +128,7 @@ struct Database::Impl {
       CheckIdentity();
       if (!options.read_only) {
         UseWriteAheadLog();
-        db->exec(schema.full_sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+        db->exec("PRAGMA synchronous = FULL");
         if (version < Newest()) Migrate();
       }
       db->exec("PRAGMA foreign_keys = ON");
@@ -274,11 +274,30 @@ struct Database::Impl {
     }
   }
 
-  void InTransaction(const char* begin, const std::function<void()>& body) {
-    if (depth > 0) {
-      body();
-      return;
+  // A part of the transaction that is under way, undone by itself when it throws.
+  void InSavepoint(const std::function<void()>& body) {
+    const auto run = [&](const char* sql) { Guard(path, [&] { db->exec(sql); }); };
+    if (sqlite3_get_autocommit(db->getHandle()) != 0) {
+      throw Error(ErrorKind::kIo, kStage, path.string(), "the transaction was given up after an earlier error");
     }
+    run("SAVEPOINT part");
+    ++depth;
+    try {
+      Guard(path, body);
+      run("RELEASE part");
+    } catch (...) {
+      --depth;
+      // After some errors (disk full, I/O) SQLite has rolled back everything by itself.
+      if (sqlite3_get_autocommit(db->getHandle()) == 0) {
+        sqlite3_exec(db->getHandle(), "ROLLBACK TO part; RELEASE part", nullptr, nullptr, nullptr);
+      }
+      throw;
+    }
+    --depth;
+  }
+
+  void InTransaction(const char* begin, const std::function<void()>& body) {
+    if (depth > 0) return InSavepoint(body);
     Guard(path, [&] { db->exec(begin); });
     ++depth;
     try {
@@ -326,7 +345,10 @@ SQLite::Statement& Database::Prepared(std::string_view sql) {
 }
 
 void Database::Write(const std::function<void()>& body) { impl_->InTransaction("BEGIN IMMEDIATE", body); }
-void Database::Read(const std::function<void()>& body) { impl_->InTransaction("BEGIN", body); }
+void Database::Read(const std::function<void()>& body) {
+  if (impl_->depth > 0) return body();
+  impl_->InTransaction("BEGIN", body);
+}
 
 void Database::BackUp(const fs::path& target) {
   Guard(impl_->path, [&] {

@@ -1,9 +1,8 @@
 // One SQLite database: opened, checked, migrated; SQLite's errors become contimg::Error. The only way to a database.
 //
-// Opening sets: WAL journal, foreign keys on, busy timeout, synchronous = NORMAL or FULL, and migrates the schema.
-// NORMAL in WAL mode cannot corrupt the file and loses at most the last commits on a power cut (never on a crash of the
-// process); FULL syncs each commit. The queue (ingest) is FULL: a lost transition would do work twice; the other three
-// can be rebuilt from the tree and are NORMAL.
+// Opening sets: WAL journal, foreign keys on, busy timeout, synchronous = FULL, and migrates the schema. FULL syncs
+// each commit: what one database says was committed may rest on what another committed before (a group is done when its
+// products and tables are on record), so no power cut may take the earlier one back. A tile costs a handful of commits.
 //
 //   found on disk                          what happens
 //   no file                                created with the newest schema; for reading: Error{kIo}, nothing is made
@@ -39,7 +38,6 @@ namespace contimg::state {
 struct Schema {
   std::string_view name;                     // "ingest"
   std::uint32_t application_id;              // marks the file as ours and of this kind
-  bool full_sync = false;                    // synchronous = FULL instead of NORMAL
   std::vector<std::string_view> migrations;  // SQL, several statements each
 };
 
@@ -72,8 +70,9 @@ class Database {
   // A prepared statement, reset and without bindings, kept for the next call with the same text (a string literal).
   SQLite::Statement& Prepared(std::string_view sql);
 
-  // Runs `body` in BEGIN IMMEDIATE … COMMIT; any exception rolls back and is rethrown, SQLite's as Error. Nested calls
-  // join the outer transaction.
+  // Runs `body` in BEGIN IMMEDIATE … COMMIT; any exception rolls back and is rethrown, SQLite's as Error. A nested call
+  // is a part of the outer transaction that is undone by itself: whoever catches its exception goes on as if it had not
+  // been called.
   void Write(const std::function<void()>& body);
   // Runs `body` in a read transaction: one consistent view.
   void Read(const std::function<void()>& body);

@@ -255,7 +255,7 @@ struct GroupStore::Impl {
   }
 
   std::vector<std::string> Reclaim(std::string_view sql, std::string_view key, double due, std::string_view actor,
-                                   std::string_view why, double now) {
+                                   std::string_view why, double now, const std::set<std::string>& kept) {
     std::vector<std::string> ids;
     db.Write([&] {
       std::vector<GroupRow> rows;
@@ -265,6 +265,7 @@ struct GroupStore::Impl {
         while (query.Next()) rows.push_back(ReadGroup(query));
       }
       for (GroupRow& row : rows) {
+        if (kept.count(row.id) != 0) continue;
         TransitionDetails details;
         details.actor = std::string(actor);
         details.detail = fmt::format("{}, lease of {}", why, row.lease_owner);
@@ -538,17 +539,19 @@ void GroupStore::SetExecutor(std::string_view id, std::string_view executor, std
   });
 }
 
-std::vector<std::string> GroupStore::ReclaimExpired(std::string_view actor, double now) {
+std::vector<std::string> GroupStore::ReclaimExpired(std::string_view actor, double now,
+                                                    const std::set<std::string>& kept) {
   return impl_->Reclaim("SELECT " CONTIMG_GROUP_COLUMNS
                         " FROM groups WHERE state = 'running' AND ?1 = '' AND lease_expires_at <= ?2 ORDER BY id",
-                        "", now, actor, "lease expired", now);
+                        "", now, actor, "lease expired", now, kept);
 }
 
-std::vector<std::string> GroupStore::ReclaimOwned(std::string_view owner_prefix, std::string_view actor, double now) {
+std::vector<std::string> GroupStore::ReclaimOwned(std::string_view owner_prefix, std::string_view actor, double now,
+                                                  const std::set<std::string>& kept) {
   return impl_->Reclaim("SELECT " CONTIMG_GROUP_COLUMNS
                         " FROM groups WHERE state = 'running' AND substr(lease_owner, 1, length(?1)) = ?1 AND "
                         "?2 >= 0 ORDER BY id",
-                        owner_prefix, 0, actor, "owner is gone", now);
+                        owner_prefix, 0, actor, "owner is gone", now, kept);
 }
 
 std::vector<std::string> GroupStore::PullIn(double latest, std::string_view actor, double now) {

@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -200,11 +201,13 @@ class GroupStore {
   // Progress of a running group; no event. False as for Heartbeat.
   bool SetProgress(std::string_view id, std::string_view owner, std::string_view stage, double progress, double now);
   void SetExecutor(std::string_view id, std::string_view executor, std::string_view executor_id, double now);
-  // Running groups whose lease has run out become ready again, with events; returns their ids.
-  std::vector<std::string> ReclaimExpired(std::string_view actor, double now);
+  // Running groups whose lease has run out become ready again, with events; returns their ids. `kept`: those of which
+  // the caller knows better than their lease.
+  std::vector<std::string> ReclaimExpired(std::string_view actor, double now, const std::set<std::string>& kept = {});
   // The same for every lease whose owner begins with `owner_prefix`, expired or not: what a daemon that starts takes
   // back from its dead predecessor.
-  std::vector<std::string> ReclaimOwned(std::string_view owner_prefix, std::string_view actor, double now);
+  std::vector<std::string> ReclaimOwned(std::string_view owner_prefix, std::string_view actor, double now,
+                                        const std::set<std::string>& kept = {});
   // Groups that are not due before `latest` become due now, with a note in the trail; returns their ids. `latest` is
   // later than any retry can be: only a clock that has been set back since can have put them there.
   std::vector<std::string> PullIn(double latest, std::string_view actor, double now);

@@ -20,8 +20,8 @@
 
 #include "config/error.h"
 #include "config/os.h"
-#include "config/unfinished.h"
 #include "config/time.h"
+#include "config/unfinished.h"
 #include "convert/casacore/casacore_lock.h"
 
 namespace contimg::calibrate {

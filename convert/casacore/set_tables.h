@@ -3,6 +3,7 @@
 #pragma once
 
 #include <casacore/casa/Arrays/Vector.h>
+#include <casacore/casa/Utilities/ValType.h>
 #include <casacore/tables/Tables/ArrayColumn.h>
 #include <casacore/tables/Tables/ScalarColumn.h>
 #include <casacore/tables/Tables/Table.h>
@@ -40,13 +41,13 @@ class SetTables {
   // A scalar column of MAIN. Throws Error{kBadInput} when it is absent or has another type.
   template <typename T>
   casacore::Vector<T> Scalars(const std::string& column) const {
-    if (!HasScalars(column, casacore::whatType(static_cast<T*>(nullptr)))) throw Lacks(column);
+    if (!HasScalars(column, casacore::ValType::getType(static_cast<T*>(nullptr)))) throw Lacks(column);
     return casacore::ScalarColumn<T>(main_, column).getColumn();
   }
   // An array column of MAIN, likewise.
   template <typename T>
   casacore::ArrayColumn<T> Arrays(const std::string& column) const {
-    if (!HasArrays(column, casacore::whatType(static_cast<T*>(nullptr)))) throw Lacks(column);
+    if (!HasArrays(column, casacore::ValType::getType(static_cast<T*>(nullptr)))) throw Lacks(column);
     return casacore::ArrayColumn<T>(main_, column);
   }
   // "has no column X, which is needed"

@@ -21,8 +21,8 @@
 #include <utility>
 
 #include "config/os.h"
-#include "config/unfinished.h"
 #include "config/time.h"
+#include "config/unfinished.h"
 #include "convert/casacore/casacore_lock.h"
 #include "convert/casacore/row_map.h"
 #include "convert/casacore/tile_rows.h"
@@ -306,8 +306,7 @@ void UpdateMeasurementSet(const fs::path& path, const MeasurementSetSelection& s
       }
       touched = TouchedFiles(ms, TouchedColumns(changes));
       std::uint64_t needed = BytesToCopy(clean, touched) + (1u << 20);
-      const std::uint64_t samples =
-          block.vis.size() / std::max<std::size_t>(1, block.n_times() * block.n_baselines());
+      const std::uint64_t samples = block.vis.size() / std::max<std::size_t>(1, block.n_times() * block.n_baselines());
       for (const auto& [column, values] : wanted) {
         if (values == nullptr || ms.tableDesc().isColumn(column)) continue;
         needed += ms.nrow() * samples / block.windows.size() * sizeof(Visibility);

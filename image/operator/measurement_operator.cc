@@ -30,10 +30,9 @@ double ErrorShare(double accuracy) { return accuracy / 3; }
 void CheckMemory(std::size_t needed, std::size_t limit, const ImageGeometry& geometry) {
   const MemoryRoom room = limit > 0 ? MemoryRoom{limit, "beside the images"} : AvailableMemory();
   if (needed <= room.bytes) return;
-  throw Error(
-      ErrorKind::kResource, "image", "",
-      fmt::format("imaging {} x {} pixels needs {} of memory and only {} are available {}", geometry.nx, geometry.ny,
-                  BytesInWords(needed), BytesInWords(room.bytes), room.bound));
+  throw Error(ErrorKind::kResource, "image", "",
+              fmt::format("imaging {} x {} pixels needs {} of memory and only {} are available {}", geometry.nx,
+                          geometry.ny, BytesInWords(needed), BytesInWords(room.bytes), room.bound));
 }
 
 void CheckBlock(const VisibilityBlock& block, const OperatorSettings& settings) {

@@ -1,5 +1,7 @@
 #include "ops/api/api.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <string>
@@ -184,8 +186,8 @@ HttpResponse ApiProducts(const HttpRequest& request, PipelineView& view) {
   query.kind = request.Parameter("kind");
   query.group_id = request.Parameter("group");
   query.status = request.Parameter("status");
-  query.from_mjd = Mjdrequest.Parameter("from");
-  query.before_mjd = Mjdrequest.Parameter("before");
+  query.from_mjd = MjdParameter(request, "from");
+  query.before_mjd = MjdParameter(request, "before");
   query.limit = LimitOf(request, kRowsUnlessAsked, kMostRows);
   return Answer({{"products", ArrayOf(view.Products(query))}});
 }
@@ -213,9 +215,9 @@ HttpResponse ApiCalibration(const HttpRequest& request, PipelineView& view) {
   state::CalTableQuery query;
   query.kind = request.Parameter("kind");
   query.status = request.Parameter("status");
-  query.from_mjd = Mjdrequest.Parameter("from");
-  query.before_mjd = Mjdrequest.Parameter("before");
-  query.covering_mjd = Mjdrequest.Parameter("at");
+  query.from_mjd = MjdParameter(request, "from");
+  query.before_mjd = MjdParameter(request, "before");
+  query.covering_mjd = MjdParameter(request, "at");
   query.limit = LimitOf(request, kMostRows, kMostRows);
   return Answer({{"tables", ArrayOf(view.Tables(query))}});
 }

@@ -26,6 +26,10 @@ struct Child {
   int output = -1;  // its stdout
 };
 
+// The longest line that is taken from a child's output. What children say is short; one that damaged input or a fault
+// makes write without end must not fill the daemon's memory.
+inline constexpr std::size_t kLongestChildLine = 1 << 16;
+
 // fork + exec. The child gets default signal handling, no descriptors but 0–2, no core dumps, and SIGKILL when the
 // calling thread ends. Throws Error{kResource or kIo}; a program that cannot be executed ends with status 127 and a
 // sentence in its error file.

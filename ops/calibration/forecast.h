@@ -1,7 +1,6 @@
-// What a solve on a tile can be expected to give: the sources in the beam against the noise, before any data are read.
+// Forecasts of solves (calibrate/solve_forecast.h) on the sky of the source database.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,28 +9,13 @@
 #include <vector>
 
 #include "calibrate/sky_model.h"
+#include "calibrate/solve_forecast.h"
+#include "config/group_observation.h"
 #include "config/settings.h"
 #include "ops/calibration/planner.h"
-#include "state/cal_table_store.h"
 #include "state/source_store.h"
 
 namespace contimg::ops {
-
-// Standard error of a real component of one visibility (or gain of a 1 Jy source on one baseline), Jy.
-double VisibilityNoiseJy(double sefd_jy, double bandwidth_hz, double duration_s);
-
-// Power of the beam on a source, averaged over the tile and the band (telescope.beam).
-double MeanBeam(const GroupObservation& tile, const calibrate::SkySource& source, const TelescopeSettings& telescope);
-
-// Pure. `field`: the catalogue's sources about the tile (none: no catalogue); `calibrators`: sources that are modelled
-// alone when they dominate, that is exceed everything else in the beam (in quadrature) three times. No source at all:
-// nothing.
-std::optional<SolveForecast> ForecastSolve(const GroupObservation& tile, const std::vector<calibrate::SkySource>& field,
-                                           const std::vector<calibrate::SkySource>& calibrators,
-                                           const Settings& settings);
-
-// The same tile later in the drift: the sky has moved on at sidereal rate, all else is the same.
-GroupObservation Drifted(const GroupObservation& tile, double seconds);
 
 // Forecasts out of the source database, opened when first needed and again when it appears. Belongs to one thread.
 class Forecaster {
@@ -56,7 +40,7 @@ class Forecaster {
 
  private:
   state::SourceStore* Store();
-  std::string FieldCatalogue();  // the name of the imported NVSS, or of the only catalogue; empty: none
+  std::string Catalogue();  // FieldCatalogue of the database; empty: none
 
   Settings settings_;
   std::unique_ptr<state::SourceStore> store_;

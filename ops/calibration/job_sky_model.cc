@@ -2,9 +2,9 @@
 
 #include <cmath>
 #include <optional>
-#include <string_view>
 #include <vector>
 
+#include "calibrate/field_model.h"
 #include "config/source_list.h"
 #include "config/units.h"
 
@@ -31,10 +31,9 @@ std::string SkyModelCsv(Forecaster& forecaster, const GroupObservation& observat
   };
   // The calibrator stands for the catalogue's entry at its place.
   std::optional<calibrate::SkySource> calibrator;
-  constexpr std::string_view kPrefix = "calibrator:";
-  if (model.compare(0, kPrefix.size(), kPrefix) == 0) {
+  if (const auto name = calibrate::CalibratorOf(model)) {
     for (const auto& each : forecaster.Calibrators(observation)) {
-      if (each.name == model.substr(kPrefix.size())) calibrator = each;
+      if (each.name == *name) calibrator = each;
     }
   }
   if (calibrator) {
@@ -44,11 +43,8 @@ std::string SkyModelCsv(Forecaster& forecaster, const GroupObservation& observat
         std::log(high / low) / std::log(1.5 / 1.3), 0);
   }
   for (const auto& source : forecaster.Rows(observation, kSkyRadiusDeg, kSkyMinFluxJy)) {
-    if (calibrator) {
-      const Angle away = Separation({Angle::Radians(calibrator->ra_rad), Angle::Radians(calibrator->dec_rad)},
-                                    {Angle::Degrees(source.ra_deg), Angle::Degrees(source.dec_deg)});
-      if (away.arcsec() < 60) continue;
-    }
+    const SkyDirection place{Angle::Degrees(source.ra_deg), Angle::Degrees(source.dec_deg)};
+    if (calibrator && calibrate::IsSameSource(calibrate::DirectionOf(*calibrator), place)) continue;
     add(source.name, source.ra_deg, source.dec_deg, source.flux_jy,
         source.spectral_index.value_or(default_spectral_index), source.major_arcsec);
   }

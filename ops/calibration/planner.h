@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "calibrate/choice.h"
+#include "calibrate/solve_forecast.h"
 
 namespace contimg::ops {
 
@@ -17,14 +18,7 @@ namespace contimg::ops {
 enum class SolveScope { kDay, kHour };
 std::string_view ToString(SolveScope scope);  // "24h", "1h"
 
-// What a solve on a group can be expected to give.
-struct SolveForecast {
-  std::string model;        // "calibrator:3C286" or "field"
-  double signal_jy = 0;     // apparent flux that counts: of the calibrator, or the sources' in quadrature
-  double bandpass_snr = 0;  // of one antenna, receptor and channel over the whole tile
-  double gain_snr = 0;      // of one antenna and receptor over the whole tile and band
-  double transit_s = 0;     // a calibrator's distance from its transit at the middle of the tile
-};
+using calibrate::SolveForecast;
 
 // A tile that could be solved instead: in the queue, or one that is yet to come.
 struct SolveCandidate {

@@ -26,7 +26,7 @@ using state::GroupRow;
 using state::GroupState;
 
 constexpr double kDayS = 86400;
-constexpr double kBusyTimeoutS = 1;    // then the caller tries again later
+constexpr double kBusyTimeoutS = 0.2;  // then the caller tries again later
 constexpr double kLookS = 60;          // waiting groups are looked at this often even when nothing has changed
 constexpr double kForgetS = 600;       // catalogues may have been imported
 constexpr double kLookBudgetS = 0.05;  // of one Tick
@@ -68,8 +68,6 @@ std::string ReasonOf(const calibrate::Choice& choice, std::int64_t id) {
 
 // A failure that lies in the data or the model: the same solve on the same group fails again.
 bool LiesInTheData(ErrorKind kind) { return kind == ErrorKind::kNumeric || kind == ErrorKind::kBadInput; }
-
-bool WillPass(const Error& error) { return error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kResource; }
 
 }  // namespace
 
@@ -322,6 +320,10 @@ void CalibrationScheduler::PlanJob(const GroupRow& row, bool flagged, const fs::
   forecasts_.erase(row.id);
 }
 
+void CalibrationScheduler::RequireWritable() {
+  store_.database().Write([] {});
+}
+
 std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const JobReport& report, double now) {
   std::vector<state::SolveRow> running;
   for (const state::SolveRow& solve : store_.SolvesOf(row.id)) {
@@ -385,7 +387,7 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
       }
     });
   } catch (const Error& error) {
-    if (WillPass(error)) throw;
+    if (MayPass(error.kind())) throw;
     Log(LogLevel::kError, row.id, fmt::format("its calibration tables cannot be registered: {}", error.what()));
     end("failed", fmt::format("cannot be registered: {}", error.what()));
     return error;

@@ -43,6 +43,9 @@ class CalibrationScheduler {
   // `folder`). `flagged`: an earlier job has left its flagged Measurement Set. The decision is recorded.
   void PlanJob(const state::GroupRow& row, bool flagged, const std::filesystem::path& folder, Job& job, double now);
 
+  // Error{kBusy, kIo…} while the registry cannot be written: PlanJob would fail.
+  void RequireWritable();
+
   // A worker has succeeded: its tables are read back and registered, all or none, the solve gets its outcome, and what
   // was applied is recorded. Repeating it changes nothing. Returns what is wrong with a table that cannot be
   // registered: the group's attempt has then failed.

@@ -115,9 +115,7 @@ void Image(const ImageArgs& args) {
   effective.telescope = request.telescope;
   request.settings_hash = SettingsHash(effective);
   request.history = {"from " + std::filesystem::path(args.measurement_set).filename().string()};
-  if (!request.telescope.earth_orientation_file.empty()) {
-    request.orientation = convert::EarthOrientationTable::Load(request.telescope.earth_orientation_file);
-  }
+  request.orientation = convert::EarthOrientationTable::LoadIfSet(request.telescope.earth_orientation_file);
 
   const auto reporter = MakeConsoleReporter();
   RunContext context;

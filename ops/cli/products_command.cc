@@ -323,10 +323,13 @@ void Reproduce(const ProductsArgs& args) {
     const std::string difference = CompareProducts(original->path, again.path);
     ++n_compared;
     n_equal += difference.empty() ? 1 : 0;
-    out["products"].push_back(
-        {{"kind", ToString(again.kind)}, {"path", original->path}, {"equal", difference.empty()}, {"difference", difference}});
+    out["products"].push_back({{"kind", ToString(again.kind)},
+                               {"path", original->path},
+                               {"equal", difference.empty()},
+                               {"difference", difference}});
     if (!args.json) {
-      fmt::print("{:<12} {}: {}\n", ToString(again.kind), original->path, difference.empty() ? "equal bit for bit" : difference);
+      fmt::print("{:<12} {}: {}\n", ToString(again.kind), original->path,
+                 difference.empty() ? "equal bit for bit" : difference);
     }
   }
   out["equal"] = n_equal == n_compared && n_compared > 0;

@@ -149,7 +149,7 @@ Daemon::Daemon(const DaemonOptions& options)
       lock_(paths_.roots().state),
       trees_(options.settings, OsOr(options.os)),
       store_(paths_.Database(StateDatabase::kIngest), QueueOptions()),
-      writes_(store_, metrics_),
+      writes_(store_, metrics_, clock_),
       calibration_(paths_, os_, metrics_, options.settings),
       ingest_(IngestContext{io_, store_, writes_, metrics_, clock_, os_, paths_, options.program, options.watcher,
                             [this](const std::string& group, const GroupObservation& seen) {

@@ -8,7 +8,7 @@
 #include <set>
 #include <utility>
 
-#include "config/parallel.h"
+#include "config/machine.h"
 #include "config/time.h"
 #include "ops/base/log.h"
 #include "ops/daemon/failed_log.h"
@@ -205,6 +205,7 @@ void Dispatcher::StartNext() {
   while (!stopping_ && executor_->n_running() < static_cast<std::size_t>(settings_.executor.jobs)) {
     std::optional<GroupRow> row;
     try {
+      context_.calibration.RequireWritable();  // a plan that cannot be written down would cost an attempt
       row = context_.store.AcquireNext(
           context_.owner, settings_.queue.order == "oldest" ? state::QueueOrder::kOldest : state::QueueOrder::kNewest,
           settings_.queue.lease_s, context_.clock.Unix());
@@ -310,64 +311,105 @@ void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const J
     if (!job.sky_model.empty()) record.sky_model = ReadTextFile(job.sky_model);
     if (!products_) {
       state::DatabaseOptions options;
-      options.busy_timeout_s = 1;  // the loop must not stand still; the write queue tries again
+      options.busy_timeout_s = context_.products_timeout_s;
       products_ = std::make_unique<state::ProductStore>(context_.paths.Database(StateDatabase::kProducts), options);
     }
     RecordProducts(*products_, job, report, record);
   } catch (const Error& error) {
-    // What may pass is tried again together with the group's transition.
-    if (error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kResource) {
-      throw;
-    }
+    // What may pass is tried again, and the group is done when it has.
+    if (MayPass(error.kind())) throw;
     Log(LogLevel::kError, row.id, fmt::format("its products are not recorded: {}", error.what()));
   }
 }
 
+// The records that a group's end rests on come first, each in its own database; then the group's state.
 void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, const JobOutcome& outcome) {
+  struct Recording {
+    bool ours = false;
+    std::optional<Error> refusal;  // of a table: the attempt has failed
+    std::optional<state::EventRow> sky;
+    std::string lost;  // what became of the group meanwhile, when the result is not recorded
+  };
   const double now = context_.clock.Unix();
-  context_.writes.Add(
-      row.id + ": done",
-      [this, row, report, outcome, now, rules = MakeRetryRules(settings_)](GroupStore& store) {
-        if (!StillOurs(store, row)) return;
-        if (const auto error = context_.calibration.Record(row, report, now)) {
-          state::TransitionDetails details;
-          details.actor = kActor;
-          details.error_kind = error->kind();
-          details.error = details.detail = error->what();
-          details.next_attempt_at = now + rules.first_delay_s;
-          store.Transition(row.id, GroupState::kFailed, details, now);
-          return;
-        }
-        RecordJob(row, report, outcome);  // a group must not be done without its products' rows
-        for (const JobProduct& product : report.products) {
-          if (product.kind == ProductKind::kUvh5) continue;  // in the record of files already
-          state::EventRow event;
-          event.at = now;
-          event.group_id = row.id;
-          event.kind = "product";
-          event.actor = kActor;
-          event.detail = fmt::format("{} {}", ToString(product.kind), product.path.string());
-          store.AddEvent(event);
-        }
-        if (const auto event = sky_.EventOf(row.id, report, now)) store.AddEvent(*event);
-        sky_.Saw(row.id, report);
-        state::TransitionDetails details;
-        details.actor = kActor;
-        details.detail = fmt::format("attempt {}", row.attempts);
-        details.timings_json = Timings(report);
-        store.Transition(row.id, state::ParseGroupState(report.next_state), details, now);
-        if (const std::string change = ChangedWhileAtWork(store, row.id); !change.empty()) {
-          store.Mark(row.id, change + " while the group was at work", kActor, now);
-        }
-      },
-      [this, id = row.id] {
-        try {
-          context_.os.RemoveAll(context_.paths.Jobs(id));
-          context_.os.RemoveAll(context_.paths.FailedLog(id));  // of an earlier, unlucky life
-        } catch (const Error& error) {
-          Log(LogLevel::kWarning, id, fmt::format("its job folder stays: {}", error.what()));
-        }
-      });
+  auto recording = std::make_shared<Recording>();
+  unrecorded_.insert(row.id);
+  QueuedWrite queued;
+  queued.what = row.id + ": done";
+  queued.prepare = [this, row, report, outcome, now, recording] {
+    recording->ours = StillOurs(context_.store, row);
+    if (!recording->ours) return;
+    recording->refusal = context_.calibration.Record(row, report, now);
+    if (recording->refusal) return;
+    RecordJob(row, report, outcome);
+    recording->sky = sky_.EventOf(row.id, report, now);
+    sky_.Saw(row.id, report);
+  };
+  queued.write = [row, report, now, recording, rules = MakeRetryRules(settings_)](GroupStore& store) {
+    recording->lost.clear();
+    if (!recording->ours || !StillOurs(store, row)) {
+      const auto found = store.Find(row.id);
+      recording->lost = !found                                 ? "is not in the queue any more"
+                        : found->state == GroupState::kRunning ? "has begun anew"
+                                                               : fmt::format("is {}", ToString(found->state));
+      state::EventRow event;
+      event.at = now;
+      event.group_id = row.id;
+      event.kind = "note";
+      event.actor = kActor;
+      event.detail =
+          fmt::format("attempt {} had succeeded; not recorded, for the group {}", row.attempts, recording->lost);
+      store.AddEvent(event);
+      return;
+    }
+    state::TransitionDetails details;
+    details.actor = kActor;
+    if (recording->refusal) {
+      details.error_kind = recording->refusal->kind();
+      details.error = details.detail = recording->refusal->what();
+      details.next_attempt_at = now + rules.first_delay_s;
+      store.Transition(row.id, GroupState::kFailed, details, now);
+      return;
+    }
+    for (const JobProduct& product : report.products) {
+      if (product.kind == ProductKind::kUvh5) continue;  // in the record of files already
+      state::EventRow event;
+      event.at = now;
+      event.group_id = row.id;
+      event.kind = "product";
+      event.actor = kActor;
+      event.detail = fmt::format("{} {}", ToString(product.kind), product.path.string());
+      store.AddEvent(event);
+    }
+    if (recording->sky) store.AddEvent(*recording->sky);
+    details.detail = fmt::format("attempt {}", row.attempts);
+    details.timings_json = Timings(report);
+    store.Transition(row.id, state::ParseGroupState(report.next_state), details, now);
+    if (const std::string change = ChangedWhileAtWork(store, row.id); !change.empty()) {
+      store.Mark(row.id, change + " while the group was at work", kActor, now);
+    }
+  };
+  queued.after = [this, id = row.id, recording] {
+    unrecorded_.erase(id);
+    if (!recording->lost.empty()) {
+      // Its folder may be another attempt's by now.
+      return Log(LogLevel::kWarning, id,
+                 fmt::format("its worker had succeeded; that is not recorded, for the group {}", recording->lost));
+    }
+    try {
+      context_.os.RemoveAll(context_.paths.Jobs(id));
+      context_.os.RemoveAll(context_.paths.FailedLog(id));  // of an earlier, unlucky life
+    } catch (const Error& error) {
+      Log(LogLevel::kWarning, id, fmt::format("its job folder stays: {}", error.what()));
+    }
+  };
+  queued.refused = [this, row](const std::string& why) {
+    JobOutcome outcome;
+    outcome.group = row.id;
+    outcome.message = "its worker had succeeded, and that cannot be recorded: " + why;
+    Log(LogLevel::kError, row.id, outcome.message);
+    RecordFailure(row, outcome, {});
+  };
+  context_.writes.Add(std::move(queued));
 }
 
 void Dispatcher::RecordFailure(const GroupRow& row, const JobOutcome& outcome, const std::vector<std::string>& inputs) {
@@ -376,58 +418,78 @@ void Dispatcher::RecordFailure(const GroupRow& row, const JobOutcome& outcome, c
   const RetryRules rules = MakeRetryRules(settings_);
   const bool handed_back = stopping_ && outcome.kind == ErrorKind::kCancelled;
   // What became of it is known only when the transaction has run.
-  auto record = std::make_shared<std::optional<FailedRecord>>();
-  context_.writes.Add(
-      row.id + ": failed",
-      [=, this](GroupStore& store) {
-        record->reset();
-        if (!StillOurs(store, row)) return;
-        context_.calibration.AttemptFailed(row.id, outcome.last_stage == "solve" ? outcome.kind : ErrorKind::kCancelled,
-                                           outcome.message, now);
-        state::TransitionDetails details;
-        details.actor = kActor;
-        if (handed_back) {
-          details.detail = "handed back: the daemon stops";
-          store.Transition(row.id, GroupState::kReady, details, now);
-          return;
-        }
-        details.error_kind = outcome.kind;
-        details.error = outcome.message;
-        const int failures = CountFailures(store, row.id) + 1;
-        if (const auto delay = RetryDelay(outcome.kind, failures, rules, random)) {
-          details.next_attempt_at = now + *delay;
-          details.detail = fmt::format("{} (attempt {}, again in {:.0f} s)", outcome.message, row.attempts, *delay);
-          store.Transition(row.id, GroupState::kFailed, details, now);
-          return;
-        }
-        details.detail = fmt::format("{} (attempt {}, given up)", outcome.message, row.attempts);
-        store.Transition(row.id, GroupState::kDead, details, now);
-        FailedRecord failed;
-        failed.group = row.id;
-        failed.attempts = row.attempts;
-        failed.kind = outcome.kind;
-        failed.message = outcome.message;
-        failed.stage = outcome.last_stage;
-        failed.exit_status = outcome.exit_status;
-        failed.signal = outcome.signal;
-        failed.wall_s = outcome.wall_s;
-        failed.cpu_s = outcome.user_s + outcome.system_s;
-        failed.peak_memory_bytes = outcome.peak_memory_bytes;
-        failed.inputs = inputs;
-        failed.command = outcome.command;
-        failed.last_output = outcome.last_output;
-        *record = std::move(failed);
-      },
-      [this, record, outcome, handed_back] {
-        if (handed_back) return Log(LogLevel::kInfo, outcome.group, "handed back");
-        if (!*record) {
-          context_.metrics.JobRetried(ToString(outcome.kind));
-          return Log(LogLevel::kWarning, outcome.group,
-                     fmt::format("failed, to be tried again: {} ({})", outcome.message, ToString(outcome.kind)));
-        }
-        Log(LogLevel::kError, outcome.group, fmt::format("given up: {} ({})", outcome.message, ToString(outcome.kind)));
-        WriteFailedLog(context_.os, context_.paths.FailedLog(outcome.group), **record);
-      });
+  struct Recording {
+    bool lost = false;
+    std::optional<FailedRecord> given_up;
+  };
+  auto recording = std::make_shared<Recording>();
+  unrecorded_.insert(row.id);
+  QueuedWrite queued;
+  queued.what = row.id + ": failed";
+  queued.prepare = [this, row, outcome, now] {
+    if (!StillOurs(context_.store, row)) return;
+    context_.calibration.AttemptFailed(row.id, outcome.last_stage == "solve" ? outcome.kind : ErrorKind::kCancelled,
+                                       outcome.message, now);
+  };
+  queued.write = [=](GroupStore& store) {
+    *recording = {};
+    recording->lost = !StillOurs(store, row);
+    if (recording->lost) return;
+    state::TransitionDetails details;
+    details.actor = kActor;
+    if (handed_back) {
+      details.detail = "handed back: the daemon stops";
+      store.Transition(row.id, GroupState::kReady, details, now);
+      return;
+    }
+    details.error_kind = outcome.kind;
+    details.error = outcome.message;
+    const int failures = CountFailures(store, row.id) + 1;
+    if (const auto delay = RetryDelay(outcome.kind, failures, rules, random)) {
+      details.next_attempt_at = now + *delay;
+      details.detail = fmt::format("{} (attempt {}, again in {:.0f} s)", outcome.message, row.attempts, *delay);
+      store.Transition(row.id, GroupState::kFailed, details, now);
+      return;
+    }
+    details.detail = fmt::format("{} (attempt {}, given up)", outcome.message, row.attempts);
+    store.Transition(row.id, GroupState::kDead, details, now);
+    FailedRecord failed;
+    failed.group = row.id;
+    failed.attempts = row.attempts;
+    failed.kind = outcome.kind;
+    failed.message = outcome.message;
+    failed.stage = outcome.last_stage;
+    failed.exit_status = outcome.exit_status;
+    failed.signal = outcome.signal;
+    failed.wall_s = outcome.wall_s;
+    failed.cpu_s = outcome.user_s + outcome.system_s;
+    failed.peak_memory_bytes = outcome.peak_memory_bytes;
+    failed.inputs = inputs;
+    failed.command = outcome.command;
+    failed.last_output = outcome.last_output;
+    recording->given_up = std::move(failed);
+  };
+  queued.after = [this, recording, outcome, handed_back] {
+    unrecorded_.erase(outcome.group);
+    if (recording->lost) {
+      return Log(LogLevel::kInfo, outcome.group,
+                 fmt::format("had failed before it was taken away: {} ({})", outcome.message, ToString(outcome.kind)));
+    }
+    if (handed_back) return Log(LogLevel::kInfo, outcome.group, "handed back");
+    if (!recording->given_up) {
+      context_.metrics.JobRetried(ToString(outcome.kind));
+      return Log(LogLevel::kWarning, outcome.group,
+                 fmt::format("failed, to be tried again: {} ({})", outcome.message, ToString(outcome.kind)));
+    }
+    Log(LogLevel::kError, outcome.group, fmt::format("given up: {} ({})", outcome.message, ToString(outcome.kind)));
+    WriteFailedLog(context_.os, context_.paths.FailedLog(outcome.group), *recording->given_up);
+  };
+  // Then its lease runs out, and it is taken back.
+  queued.refused = [this, id = row.id](const std::string& why) {
+    unrecorded_.erase(id);
+    Log(LogLevel::kError, id, "its failure cannot be recorded: " + why);
+  };
+  context_.writes.Add(std::move(queued));
 }
 
 void Dispatcher::KeepLeases() {
@@ -469,26 +531,50 @@ void Dispatcher::ReleaseWaiting() {
   });
 }
 
+// What this daemon is at work on, or has yet to write down, is never taken back, however long its database was busy and
+// wherever the clock went: whether its worker lives is known here better than by a time in a row.
+void Dispatcher::TakeBackExpired() {
+  std::set<std::string> kept = unrecorded_;
+  for (const auto& [id, active] : active_) kept.insert(id);
+  for (const std::string& id : context_.store.ReclaimExpired(kActor, context_.clock.Unix(), kept)) {
+    Log(LogLevel::kWarning, id, "its runner has been silent for too long; taken back");
+  }
+}
+
+// Each look by itself: one database that is busy does not keep the others waiting.
+void Dispatcher::LookAtRunning(double steady) {
+  const auto attempt = [this](const char* what, const auto& look) {
+    try {
+      look();
+    } catch (const Error& error) {
+      context_.metrics.DatabaseFailed();
+      LogNowAndThen(LogLevel::kWarning, fmt::format("{} now: {}", what, error.what()));
+    }
+  };
+  executor_->Tick();
+  // What waits for the queue is tried with the next flush; asking for more would only wait once more for the same lock.
+  if (!context_.writes.settled()) return;
+  attempt("leases cannot be renewed", [&] { KeepLeases(); });
+  if (steady >= next_reclaim_) {
+    attempt("leases cannot be looked through", [&] {
+      TakeBackExpired();
+      next_reclaim_ = steady + settings_.queue.lease_s;
+    });
+  }
+  if (!stopping_) attempt("waiting groups cannot be looked at", [&] { ReleaseWaiting(); });
+}
+
 void Dispatcher::Tick(bool may_start) {
   const double steady = context_.clock.Steady();
   if (steady >= next_look_) {
     next_look_ = steady + kLookS;
-    executor_->Tick();
-    try {
-      if (context_.writes.empty()) KeepLeases();
-      if (context_.writes.empty() && !stopping_) ReleaseWaiting();
-      if (steady >= next_reclaim_) {
-        next_reclaim_ = steady + settings_.queue.lease_s;
-        for (const std::string& id : context_.store.ReclaimExpired(kActor, context_.clock.Unix())) {
-          Log(LogLevel::kWarning, id, "its runner has been silent for too long; taken back");
-        }
-      }
-    } catch (const Error& error) {
-      context_.metrics.DatabaseFailed();
-      LogNowAndThen(LogLevel::kWarning, fmt::format("leases cannot be renewed now: {}", error.what()));
+    if (recovering_) {
+      FinishRecovery();
+    } else {
+      LookAtRunning(steady);
     }
   }
-  if (!context_.writes.Flush() || !may_start) return;
+  if (recovering_ || !context_.writes.Flush() || !may_start) return;
   // Something is due when something changed; the operator's changes and due retries are found once a second.
   if (context_.writes.n_committed() == seen_commits_ && steady < next_start_) return;
   StartNext();
@@ -506,7 +592,6 @@ void Dispatcher::StopAll() {
 void Dispatcher::Recover() {
   GroupStore& store = context_.store;
   sky_.Restore(store);
-  const double now = context_.clock.Unix();
   state::GroupQuery running;
   running.states = {GroupState::kRunning};
   for (const GroupRow& row : store.List(running)) {
@@ -523,17 +608,31 @@ void Dispatcher::Recover() {
       Log(LogLevel::kWarning, row.id, fmt::format("its report is of no use: {}", error.what()));
     }
   }
-  if (!context_.writes.Flush()) {
-    throw Error(ErrorKind::kBusy, "daemon", "ingest.sqlite3",
-                "the queue cannot be written: " + context_.writes.trouble());
+  recovering_ = true;
+  FinishRecovery();
+}
+
+void Dispatcher::FinishRecovery() {
+  GroupStore& store = context_.store;
+  const double now = context_.clock.Unix();
+  if (!context_.writes.Flush()) return;
+  try {
+    // What its worker had finished and still waits for another database stays as it is.
+    for (const std::string& id : store.ReclaimOwned(kOwnerName, kActor, now, unrecorded_)) {
+      Log(LogLevel::kInfo, id, "ready again: the daemon that ran it has ended");
+    }
+    for (const std::string& id : store.PullIn(now + 2 * settings_.queue.backoff_limit_s, kActor, now)) {
+      Log(LogLevel::kWarning, id, "its next attempt lay in a far future (the clock has been set back): due now");
+    }
+    context_.calibration.AbandonLost(store, now);
+    recovering_ = false;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kBusy && error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kResource) {
+      throw;
+    }
+    context_.metrics.DatabaseFailed();
+    LogNowAndThen(LogLevel::kWarning, fmt::format("work cannot be taken up yet: {}", error.what()));
   }
-  for (const std::string& id : store.ReclaimOwned(kOwnerName, kActor, now)) {
-    Log(LogLevel::kInfo, id, "ready again: the daemon that ran it has ended");
-  }
-  for (const std::string& id : store.PullIn(now + 2 * settings_.queue.backoff_limit_s, kActor, now)) {
-    Log(LogLevel::kWarning, id, "its next attempt lay in a far future (the clock has been set back): due now");
-  }
-  context_.calibration.AbandonLost(store, now);
 }
 
 }  // namespace contimg::ops

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct DispatchContext {
   CalibrationScheduler& calibration;
   std::string owner;         // of leases: "contimg-stream <host> <pid>"
   ExpectedTrees trees = {};  // of the jobs
+  // How long products.sqlite3 is waited for within one turn of the loop; what it holds up is tried again.
+  double products_timeout_s = 0.1;
 };
 
 class Dispatcher {
@@ -41,7 +44,8 @@ class Dispatcher {
   Executor::Events Events();
 
   // At the start, before anything else runs: ends workers of a daemon that was killed, takes over what they still
-  // finished, and makes everything else ready again. Throws Error when the database cannot be used.
+  // finished, and makes everything else ready again. Throws Error when the queue cannot be read; where it cannot be
+  // written yet, Tick goes on with it, and nothing is started before.
   void Recover();
   // Called about ten times a second.
   void Tick(bool may_start);
@@ -70,6 +74,9 @@ class Dispatcher {
     bool changed = false;
     bool lost = false;  // the operator took it away
   };
+  void FinishRecovery();
+  void LookAtRunning(double steady);
+  void TakeBackExpired();
   void StartNext();
   void StartJob(const state::GroupRow& row);
   void PutBack(const state::GroupRow& row, Active& former);
@@ -88,6 +95,9 @@ class Dispatcher {
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<state::ProductStore> products_;  // opened when first needed
   std::map<std::string, Active> active_;
+  // Groups whose workers have ended and whose end is not on record yet.
+  std::set<std::string> unrecorded_;
+  bool recovering_ = false;
   SkyWatch sky_;
   double next_look_ = 0, next_heartbeat_ = 0, next_reclaim_ = 0, next_start_ = 0;
   std::uint64_t seen_commits_ = 0;

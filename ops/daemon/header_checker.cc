@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
@@ -14,6 +15,7 @@ namespace contimg::ops {
 namespace {
 
 constexpr double kIdleLimitS = 30;
+constexpr double kLimitS = 60;      // for one file
 constexpr std::size_t kAhead = 16;  // files named to the process before their turn: its answers then come in a stream
 
 }  // namespace
@@ -65,22 +67,24 @@ void HeaderChecker::Write(const std::shared_ptr<Process>& process) {
 }
 
 void HeaderChecker::ReadLine(const std::shared_ptr<Process>& process) {
-  boost::asio::async_read_until(process->output, process->buffer, '\n',
-                                [this, process](const boost::system::error_code& error, std::size_t) {
-                                  if (process_ != process) return;  // given up meanwhile
-                                  if (error) {
-                                    EndProcess(ErrorKind::kCrash, "the process that reads headers died of this file");
-                                    return;
-                                  }
-                                  std::istream stream(&process->buffer);
-                                  std::string line;
-                                  std::getline(stream, line);
-                                  ReadLine(process);
-                                  auto result = ParseCheckResult(line);
-                                  if (n_sent_ > 0 && result && result->path == queue_.front()) {
-                                    Answer(std::move(*result));
-                                  }
-                                });
+  boost::asio::async_read_until(
+      process->output, process->buffer, '\n', [this, process](const boost::system::error_code& error, std::size_t) {
+        if (process_ != process) return;  // given up meanwhile
+        if (error) {
+          const bool endless = error == boost::asio::error::not_found;
+          EndProcess(ErrorKind::kCrash, endless ? "the process that reads headers wrote without end about this file"
+                                                : "the process that reads headers died of this file");
+          return;
+        }
+        std::istream stream(&process->buffer);
+        std::string line;
+        std::getline(stream, line);
+        ReadLine(process);
+        auto result = ParseCheckResult(line);
+        if (n_sent_ > 0 && result && result->path == queue_.front()) {
+          Answer(std::move(*result));
+        }
+      });
 }
 
 void HeaderChecker::Answer(CheckResult result) {
@@ -110,8 +114,8 @@ void HeaderChecker::Tick() {
       uncollected_.end());
   const double elapsed = std::chrono::duration<double>(Clock::now() - since_).count();
   const bool busy = n_sent_ > 0;
-  if (busy && elapsed > limit_s_) {
-    EndProcess(ErrorKind::kTimeout, fmt::format("its header could not be read within {:.0f} s", limit_s_));
+  if (busy && elapsed > kLimitS) {
+    EndProcess(ErrorKind::kTimeout, fmt::format("its header could not be read within {:.0f} s", kLimitS));
   } else if (!busy && process_ && elapsed > kIdleLimitS) {
     EndProcess(ErrorKind::kCancelled, "");
   }

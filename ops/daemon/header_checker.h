@@ -30,7 +30,6 @@ class HeaderChecker {
   std::size_t n_waiting() const { return queue_.size(); }
   // Called about once a second: ends a hanging or idle process.
   void Tick();
-  void SetLimit(double seconds) { limit_s_ = seconds; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -38,7 +37,7 @@ class HeaderChecker {
     explicit Process(boost::asio::io_context& io) : input(io), output(io) {}
     Child child;
     boost::asio::posix::stream_descriptor input, output;
-    boost::asio::streambuf buffer;
+    boost::asio::streambuf buffer{kLongestChildLine};
     std::string unsent, sending;  // lines for its input
   };
   void SendNext();
@@ -54,7 +53,6 @@ class HeaderChecker {
   std::size_t n_sent_ = 0;
   std::shared_ptr<Process> process_;
   Clock::time_point since_{};  // with the first one, or idle, since
-  double limit_s_ = 60;
   std::vector<pid_t> uncollected_;
 };
 

@@ -596,7 +596,7 @@ void IngestService::Tick() {
     for (const Decision& decision : assembler_.Advance(now)) CarryOut(decision);
   }
   context_.writes.Flush();
-  if (now >= next_follow_ && context_.writes.empty()) {
+  if (now >= next_follow_ && context_.writes.settled()) {
     next_follow_ = now + kFollowOperatorS;
     const auto mark = context_.store.database().Changes();
     if (!(mark == followed_)) FollowOperator();

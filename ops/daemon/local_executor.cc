@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <cstdio>
@@ -19,8 +20,6 @@ namespace {
 double Seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
 std::string Gigabytes(std::uint64_t bytes) { return fmt::format("{:.2f} GB", static_cast<double>(bytes) * 1e-9); }
-
-constexpr std::size_t kLongestLine = 1 << 20;  // of a worker's stdout
 
 }  // namespace
 
@@ -58,21 +57,25 @@ std::string LocalExecutor::Start(const JobRequest& request) {
 }
 
 void LocalExecutor::ReadLines(const std::shared_ptr<RunningProcess>& job) {
-  boost::asio::async_read_until(job->output, job->buffer, '\n',
-                                [this, job](const boost::system::error_code& error, std::size_t) {
-                                  std::istream stream(&job->buffer);
-                                  if (error || job->buffer.size() > kLongestLine) {
-                                    job->output_closed = true;
-                                    boost::system::error_code ignored;
-                                    job->output.close(ignored);
-                                    Collect();
-                                    return;
-                                  }
-                                  std::string line;
-                                  std::getline(stream, line);
-                                  TakeLine(*job, line);
-                                  ReadLines(job);
-                                });
+  boost::asio::async_read_until(
+      job->output, job->buffer, '\n', [this, job](const boost::system::error_code& error, std::size_t) {
+        std::istream stream(&job->buffer);
+        if (error == boost::asio::error::not_found) {
+          Terminate(*job, ErrorKind::kBug,
+                    fmt::format("the worker wrote a line of more than {} bytes", kLongestChildLine));
+        }
+        if (error) {
+          job->output_closed = true;
+          boost::system::error_code ignored;
+          job->output.close(ignored);
+          Collect();
+          return;
+        }
+        std::string line;
+        std::getline(stream, line);
+        TakeLine(*job, line);
+        ReadLines(job);
+      });
 }
 
 void LocalExecutor::TakeLine(RunningProcess& job, const std::string& line) {

@@ -41,7 +41,7 @@ class LocalExecutor final : public Executor {
     JobRequest request;
     Child child;
     boost::asio::posix::stream_descriptor output;
-    boost::asio::streambuf buffer;
+    boost::asio::streambuf buffer{kLongestChildLine};
     Clock::time_point started, stage_started, last_sign;
     std::string stage;
     double fraction = 0;

@@ -262,8 +262,9 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
     }
     report.stages = ParseRecords<StageReport>(value.at("stages"), kStageFields);
     for (const json& product : value.at("products")) {
-      report.products.push_back({ParseProductKind(product.at("kind").get<std::string>()), product.at("path").get<std::string>(), product.at("bytes"),
-                                 product.at("checksum"), ParsePaths(product.at("parents"))});
+      report.products.push_back({ParseProductKind(product.at("kind").get<std::string>()),
+                                 product.at("path").get<std::string>(), product.at("bytes"), product.at("checksum"),
+                                 ParsePaths(product.at("parents"))});
     }
     report.calibration = ParseRecords<JobCalibration>(value.at("calibration"), kCalibrationFields);
     report.applied = ParsePaths(value.at("applied"));

@@ -23,7 +23,7 @@ struct JobTable {
   std::int64_t id = 0;  // in the registry; 0: not registered
   std::string kind;     // "K", "BP", "G"
   std::filesystem::path path;
-  std::string checksum;  // TableChecksum of ops/records/registration.h; empty: not checked
+  std::string checksum;  // ops/base/table_checksum.h; empty: not checked
 };
 
 // What the stage "solve" is to solve.

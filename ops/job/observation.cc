@@ -98,14 +98,4 @@ GroupObservation ParseObservation(const nlohmann::json& json) {
   return FieldsFromJson<GroupObservation>(json, kFields);
 }
 
-double LongerThan(const GroupObservation& row, double length_m) {
-  const auto& deciles = row.baseline_deciles_m;
-  if (deciles.size() < 2 || length_m <= deciles.front()) return 1;
-  if (length_m >= deciles.back()) return 0;
-  const auto upper = std::upper_bound(deciles.begin(), deciles.end(), length_m);
-  const double low = *(upper - 1), high = *upper;
-  const double place = static_cast<double>(upper - 1 - deciles.begin()) + (length_m - low) / (high - low);
-  return 1 - place / static_cast<double>(deciles.size() - 1);
-}
-
 }  // namespace contimg::ops

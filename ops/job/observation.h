@@ -18,7 +18,4 @@ void Widen(GroupObservation& row, const GroupObservation& other);
 nlohmann::json ToJson(const GroupObservation& row);
 GroupObservation ParseObservation(const nlohmann::json& json);
 
-// Part of the baselines that are longer than `length_m`.
-double LongerThan(const GroupObservation& row, double length_m);
-
 }  // namespace contimg::ops

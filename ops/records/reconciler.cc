@@ -263,7 +263,8 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
         found.parents.push_back(paths_.ScienceMs(group->id).string());
       }
     }
-    Note(found.row.group_id, fmt::format("{} {} was there without a record and has one now", found.row.kind, found.row.path),
+    Note(found.row.group_id,
+         fmt::format("{} {} was there without a record and has one now", found.row.kind, found.row.path),
          LogLevel::kInfo, now);
     all.push_back(std::move(found));
   }

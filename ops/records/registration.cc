@@ -12,7 +12,9 @@
 #include "calibrate/apply.h"
 #include "calibrate/casacore/calibration_table.h"
 #include "config/error.h"
+#include "config/time.h"
 #include "config/units.h"
+#include "ops/base/table_checksum.h"
 
 namespace contimg::ops {
 
@@ -25,23 +27,9 @@ using calibrate::SolutionSet;
 // Flagged share of each antenna's solutions per spectral window; antennas without any solution are left out.
 nlohmann::json FlagFractions(const SolutionSet& s) {
   nlohmann::json out = nlohmann::json::object();
-  for (std::size_t a = 0; a < s.antennas.size(); ++a) {
-    nlohmann::json per_window = nlohmann::json::array();
-    bool any = false;
-    std::size_t first = 0;
-    for (const calibrate::SolutionWindow& window : s.windows) {
-      const std::size_t n = s.kind == SolutionKind::kBandpass ? window.frequency_hz.size() : 1;
-      std::size_t flagged = 0, total = 0;
-      for (std::size_t t = 0; t < s.intervals.size(); ++t) {
-        for (std::size_t c = first; c < first + n; ++c) {
-          for (std::size_t r = 0; r < s.n_receptors; ++r, ++total) flagged += s.usable(s.Index(t, a, c, r)) ? 0 : 1;
-        }
-      }
-      any = any || flagged < total;
-      per_window.push_back(total > 0 ? static_cast<double>(flagged) / static_cast<double>(total) : 1.0);
-      first += n;
-    }
-    if (any) out[s.antennas[a].name] = per_window;
+  for (const calibrate::AntennaFlags& flags : calibrate::FlagsByAntenna(s)) {
+    const auto& shares = flags.by_window;
+    if (std::any_of(shares.begin(), shares.end(), [](double share) { return share < 1; })) out[flags.antenna] = shares;
   }
   return out;
 }
@@ -64,9 +52,7 @@ nlohmann::json QualityJson(const calibrate::SolutionQuality& q, const SolutionSe
 }  // namespace
 
 SolutionKind KindOf(const std::string& word) {
-  for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
-    if (word == ToString(kind)) return kind;
-  }
+  if (const auto kind = calibrate::ParseSolutionKind(word)) return *kind;
   throw Error(ErrorKind::kBadInput, "calibrate", word, "is no kind of calibration table");
 }
 
@@ -197,15 +183,12 @@ Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& r
   if (interval != "24h" && interval != "1h") {
     throw Error(ErrorKind::kUsage, "calibrate", interval, "is no interval class: 24h or 1h");
   }
-  const auto& first = solutions.intervals.front();
-  const auto& last = solutions.intervals.back();
-  const double start = first.time_mjd_s - 0.5 * first.length_s, stop = last.time_mjd_s + 0.5 * last.length_s;
 
   state::CalTableRow row;
   row.path = fs::absolute(request.path).lexically_normal().string();
   row.kind = kind;
   row.interval = interval;
-  row.valid_from_mjd = 0.5 * (start + stop) / 86400;
+  row.valid_from_mjd = calibrate::MiddleOf(solutions) / kSecondsPerDay;
   // A gain lives as long as gains do, whichever solve made it.
   const double hours = solutions.kind == SolutionKind::kGain ? settings.gain_validity_h : settings.bandpass_validity_h;
   row.valid_to_mjd = row.valid_from_mjd + hours / 24;
@@ -222,7 +205,7 @@ Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& r
   }
   row.rests_on = request.rests_on;
   const auto known = store.FindByPath(row.path);
-  if (known && known->checksum == row.checksum && known->kind == kind) {
+  if (known && known->kind == kind && HasTableChecksum(row.path, known->checksum)) {
     Registration out{known->id, known->status, {}};
     if (!known->reason.empty()) out.failures.push_back(known->reason);
     return out;

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <string>
 
@@ -36,8 +35,5 @@ class TableConditions {
   Depth depth_;
   std::map<std::string, Seen> seen_;  // by path and checksum
 };
-
-// FNV-1a over the names and contents of a table's files, as 16 hexadecimal digits. Error{kIo} when one cannot be read.
-std::string TableChecksum(const std::filesystem::path& table);
 
 }  // namespace contimg::ops

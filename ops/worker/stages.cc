@@ -5,14 +5,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "calibrate/apply.h"
-#include "calibrate/casacore/calibration_table.h"
 #include "calibrate/flag_tile.h"
 #include "config/os.h"
-#include "config/unfinished.h"
 #include "config/parallel.h"
 #include "config/product_paths.h"
 #include "config/time.h"
+#include "config/unfinished.h"
 #include "config/units.h"
 #include "convert/convert_stage.h"
 #include "convert/measurement_set_reader.h"
@@ -21,7 +19,7 @@
 #include "ops/base/checksum.h"
 #include "ops/base/version.h"
 #include "ops/job/sky_figures.h"
-#include "ops/worker/solve_tile.h"
+#include "ops/worker/calibration_stages.h"
 
 namespace contimg::ops {
 namespace {
@@ -29,8 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr const char* kFlagged = "flagged: ";          // beginnings of HISTORY lines that later jobs look for
-constexpr const char* kCalibrated = "calibrated by ";  // and the signature
+constexpr const char* kFlagged = "flagged: ";  // beginning of a HISTORY line that later jobs look for
 
 bool Has(const Job& job, std::string_view stage) {
   return std::find(job.stages.begin(), job.stages.end(), stage) != job.stages.end();
@@ -43,41 +40,6 @@ void Observe(const VisibilityBlock& block, JobState& state) {
   o.ra_deg = WrapPositive(Angle::Radians(block.phase_centre.ra_rad)).deg();
   o.dec_deg = Angle::Radians(block.phase_centre.dec_rad).deg();
   state.report.observation = o;
-}
-
-calibrate::SolutionKind KindOf(const JobTable& table) {
-  return table.kind == "K"    ? calibrate::SolutionKind::kDelay
-         : table.kind == "BP" ? calibrate::SolutionKind::kBandpass
-                              : calibrate::SolutionKind::kGain;
-}
-
-// Identifies a calibration: the tables' contents and how they are applied.
-std::string Signature(const Job& job, const std::vector<JobTable>& tables) {
-  std::vector<std::string> lines;
-  for (const JobTable& table : tables) {
-    const bool linear =
-        calibrate::InterpolationOf(KindOf(table), job.settings.calibrate) == calibrate::Interpolation::kLinear;
-    lines.push_back(fmt::format("{} {} {}", table.kind, linear ? "linear" : "nearest",
-                                table.checksum.empty() ? table.path.string() : table.checksum));
-  }
-  std::sort(lines.begin(), lines.end());
-  Xxh64 hash;
-  for (const std::string& line : lines) hash.Add(line.data(), line.size() + 1);
-  return fmt::format("{:016x}", hash.Digest());
-}
-
-// What is said in HISTORY and in images about tables applied.
-std::vector<std::string> ApplyHistory(const Job& job, const JobState& state) {
-  std::vector<calibrate::AppliedTable> applied;
-  for (const JobTable& table : state.tables) {
-    const calibrate::SolutionKind kind = KindOf(table);
-    applied.push_back({kind, calibrate::InterpolationOf(kind, job.settings.calibrate), table.path.string()});
-  }
-  calibrate::ApplyParams params;
-  params.scale_weights = state.scale_weights;
-  std::vector<std::string> lines = calibrate::ApplyHistory(applied, params);
-  lines.push_back(kCalibrated + Signature(job, state.tables));
-  return lines;
 }
 
 bool AnyBeginsWith(const std::vector<std::string>& lines, const std::string& beginning) {
@@ -160,27 +122,22 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, json
   state.product = std::make_unique<TileProduct>(job, true, std::move(tile.report), context);
 }
 
-// For jobs without the stage convert: the tile as the Measurement Set holds it.
+}  // namespace
+
 void NeedTile(const Job& job, const RunContext& context, JobState& state) {
   if (state.block) return;
   HoldSet(job, context, state);
   const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(job.measurement_set);
   state.same_calibration = info.has_corrected && !Has(job, "flag") && !Has(job, "solve") && !job.tables.empty() &&
-                           AnyBeginsWith(info.history, kCalibrated + Signature(job, job.tables));
+                           AnyBeginsWith(info.history, CalibrationSignature(job, job.tables));
   // Without the stage apply what is imaged is the best there is.
   const bool wants_corrected =
       state.same_calibration || (info.has_corrected && job.stages == std::vector<std::string>{"image"});
   state.block =
       convert::ReadMeasurementSet(job.measurement_set, {wants_corrected ? "CORRECTED_DATA" : "DATA", -1, {}}, context);
   state.block->group_id = job.group;
-  if (info.has_corrected && Has(job, "apply") && !state.same_calibration) {
-    // Weights and flags on the disk are those of an earlier apply. Whether other programs scale weights, nobody knows.
-    state.scale_weights = calibrate::WeightsCarryGains(info.history);
-    if (state.scale_weights) {
-      const auto earlier = convert::ReadMeasurementSet(job.measurement_set, {"CORRECTED_DATA", -1, {}}, context);
-      calibrate::UndoApply(*state.block, *earlier, context.threads);
-      state.earlier_apply_undone = true;
-    }
+  if (Has(job, "apply") && !state.same_calibration) {
+    state.earlier_apply = calibrate::TakeBackEarlierApply(*state.block, job.measurement_set, info, context);
   }
   for (const std::string& line : info.history) {
     const bool flagging = line.rfind(kFlagged, 0) == 0 || !calibrate::NamesWithoutSky({line}).empty();
@@ -188,6 +145,8 @@ void NeedTile(const Job& job, const RunContext& context, JobState& state) {
   }
   Observe(*state.block, state);
 }
+
+namespace {
 
 // ---- flag ----
 
@@ -219,97 +178,6 @@ void RunFlag(const Job& job, const RunContext& context, JobState& state, json& f
   state.changed = true;
 }
 
-// ---- solve ----
-
-void RunSolve(const Job& job, const RunContext& context, JobState& state, json& figures) {
-  NeedTile(job, context, state);
-  if (!job.solve) throw Error(ErrorKind::kBadInput, "solve", job.group, "the job does not say what to solve");
-  try {
-    SolvedTables solved = SolveTile(job, *state.block, context);
-    figures = {{"predict_s", solved.predict_s}, {"solve_s", solved.solve_s}, {"write_s", solved.write_s}};
-    figures["accepted"] = solved.accepted;
-    std::vector<fs::path> parents = {job.measurement_set};
-    for (const JobTable& table : job.solve->apply) parents.push_back(table.path);
-    for (const JobTable& table : solved.tables) {
-      state.report.products.push_back({ProductKind::kCalTable, table.path, ProductBytes(table.path), table.checksum, parents});
-    }
-    state.report.calibration = std::move(solved.reports);
-    if (solved.accepted) {
-      state.tables = job.solve->apply;
-      state.tables.insert(state.tables.end(), solved.tables.begin(), solved.tables.end());
-    }
-  } catch (const Error& error) {
-    // A tile without a usable solution is served by older tables, or waits; it has not failed.
-    if (error.kind() != ErrorKind::kNumeric && error.kind() != ErrorKind::kBadInput) throw;
-    context.reporter->Warn("solve", error.what());
-    state.report.warnings.push_back(error.what());
-    figures["accepted"] = false;
-    for (const std::string& kind : job.solve->kinds) {
-      JobCalibration report;
-      report.kind = kind;
-      report.interval = job.solve->interval;
-      report.model = job.solve->model;
-      report.failures = {error.what()};
-      state.report.calibration.push_back(report);
-    }
-  }
-}
-
-// ---- apply ----
-
-void RunApply(const Job& job, const RunContext& context, JobState& state, json& figures) {
-  if (state.tables.empty()) state.tables = job.tables;
-  if (state.tables.empty()) {
-    state.waiting = true;
-    if (state.earlier_apply_undone && state.changed) {
-      // The flags in memory are not those that belong to the CORRECTED_DATA that stay.
-      state.changed = false;
-      state.report.warnings.push_back("no tables to apply: " + job.measurement_set.filename().string() +
-                                      " stays as it was calibrated before, with its flags");
-      context.reporter->Warn("apply", state.report.warnings.back());
-    }
-    state.report.next_state = "awaiting_calibration";
-    figures["waiting"] = true;
-    return;
-  }
-  NeedTile(job, context, state);
-  for (const JobTable& table : state.tables) state.report.applied.push_back(table.path);
-  figures["tables"] = json::array();
-  for (const JobTable& table : state.tables) figures["tables"].push_back(table.path.string());
-  if (state.same_calibration) {
-    for (std::string& line : ApplyHistory(job, state)) state.earlier_history.push_back(std::move(line));
-    figures["taken"] = true;
-    return;
-  }
-  std::vector<calibrate::SolutionSet> sets;
-  for (const JobTable& table : state.tables) sets.push_back(ReadJobTable(table));
-  std::vector<calibrate::ApplyTable> tables;
-  for (std::size_t i = 0; i < sets.size(); ++i) {
-    tables.push_back(
-        {&sets[i], calibrate::InterpolationOf(sets[i].kind, job.settings.calibrate), state.tables[i].path.string()});
-  }
-  for (std::string& line : ApplyHistory(job, state)) state.history.push_back(std::move(line));
-  calibrate::ApplyChecks checks;
-  checks.max_declination_offset_deg = job.settings.calibrate.max_declination_offset_deg;
-  calibrate::CheckTables(*state.block, tables, checks);
-  const calibrate::GainCube gains = calibrate::EvaluateGains(*state.block, tables);
-  context.CheckCancelled("apply");
-  context.reporter->Progress("apply", 0.3);
-
-  if (!state.product) {
-    state.product = std::make_unique<TileProduct>(job, false, convert::ConvertReport{}, context);
-  }
-  state.product->KeepData(*state.block, true, state.history);
-  context.reporter->Progress("apply", 0.7);
-  calibrate::ApplyParams params;
-  params.scale_weights = state.scale_weights;
-  const calibrate::ApplyReport report = calibrate::ApplyGains(*state.block, gains, params, context.threads);
-  state.changed = true;
-  figures["samples"] = report.samples;
-  figures["flagged_before"] = report.flagged_before;
-  figures["flagged_by_calibration"] = report.flagged_by_calibration;
-}
-
 // ---- image ----
 
 void RunImageStage(const Job& job, const RunContext& context, JobState& state, json& figures) {
@@ -338,9 +206,7 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
     const auto name = ParseProductName(table);
     request.calibration.push_back({table.filename().string(), name ? name->timestamp : ""});
   }
-  if (!request.telescope.earth_orientation_file.empty()) {
-    request.orientation = convert::EarthOrientationTable::Load(request.telescope.earth_orientation_file);
-  }
+  request.orientation = convert::EarthOrientationTable::LoadIfSet(request.telescope.earth_orientation_file);
   for (const fs::path& folder : {job.image_prefix.parent_path(), job.qa_prefix.parent_path()}) {
     if (fs::is_directory(folder)) SweepUnfinished(folder, OsOr(context.os));  // of attempts that were killed
   }
@@ -426,7 +292,8 @@ void FinishWriting(const Job& job, JobState& state, json& figures) {
   }
   // Before what was made from it.
   auto& products = state.report.products;
-  const auto at = std::find_if(products.begin(), products.end(), [](const JobProduct& p) { return p.kind != ProductKind::kUvh5; });
+  const auto at =
+      std::find_if(products.begin(), products.end(), [](const JobProduct& p) { return p.kind != ProductKind::kUvh5; });
   products.insert(at, std::move(product));
 }
 

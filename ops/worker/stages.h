@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "calibrate/apply_stage.h"
 #include "config/run_context.h"
 #include "convert/measurement_set_lock.h"
 #include "ingest/visibility_block.h"
@@ -21,8 +22,7 @@ struct JobState {
   std::optional<convert::MeasurementSetLock> lock;  // on the set that is found, when the job changes it
   std::unique_ptr<VisibilityBlock> block;           // null before the first stage
   bool taken = false;                               // the Measurement Set was found whole: nothing is to be done to it
-  bool earlier_apply_undone = false;                // the set read was calibrated; weights and flags are as before that
-  bool scale_weights = true;                        // false: the set was calibrated by a program that left its weights
+  calibrate::EarlierApply earlier_apply;            // of the set read; weights and flags are as before it
   bool same_calibration = false;             // these very tables were applied to it: the block holds CORRECTED_DATA
   bool changed = false;                      // the set that was read is to be written back
   bool waiting = false;                      // for calibration: the data are done, no image is made
@@ -40,6 +40,9 @@ struct Stage {
   // Fills `figures` with what is worth keeping. Throws Error.
   void (*run)(const Job& job, const RunContext& context, JobState& state, nlohmann::json& figures);
 };
+
+// For jobs without the stage convert: the tile as the Measurement Set holds it, unless a stage before has read it.
+void NeedTile(const Job& job, const RunContext& context, JobState& state);
 
 // All of them.
 const std::vector<Stage>& Stages();

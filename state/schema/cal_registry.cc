@@ -92,7 +92,7 @@ CREATE TABLE decisions (
 }  // namespace
 
 const Schema& CalRegistrySchema() {
-  static const Schema schema{"cal_registry", 0x63696372, false, {kVersion1, kVersion2}};
+  static const Schema schema{"cal_registry", 0x63696372, {kVersion1, kVersion2}};
   return schema;
 }
 

@@ -81,7 +81,7 @@ CREATE INDEX groups_marked ON groups (id) WHERE state = 'done' AND error <> '';
 }  // namespace
 
 const Schema& IngestSchema() {
-  static const Schema schema{"ingest", 0x63696e67, true, {kVersion1, kVersion2}};
+  static const Schema schema{"ingest", 0x63696e67, {kVersion1, kVersion2}};
   return schema;
 }
 

@@ -78,7 +78,7 @@ CREATE INDEX candidates_by_status ON candidates (status, score);
 }  // namespace
 
 const Schema& MasterSourcesSchema() {
-  static const Schema schema{"master_sources", 0x63696d73, false, {kVersion1}};
+  static const Schema schema{"master_sources", 0x63696d73, {kVersion1}};
   return schema;
 }
 

@@ -71,7 +71,7 @@ CREATE INDEX products_by_start ON products (start_mjd, id);
 }  // namespace
 
 const Schema& ProductsSchema() {
-  static const Schema schema{"products", 0x63697064, false, {kVersion1, kVersion2, kVersion3}};
+  static const Schema schema{"products", 0x63697064, {kVersion1, kVersion2, kVersion3}};
   return schema;
 }
 

@@ -1,6 +1,5 @@
 #include "config/machine.h"
 
-#include <sched.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/wait.h>

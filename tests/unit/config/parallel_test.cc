@@ -30,6 +30,5 @@ TEST(ParallelFor, PassesOnTheFirstErrorAndStopsHandingOut) {
   EXPECT_THROW(ParallelFor(4, 1000, fourth_fails), std::runtime_error);
 }
 
-
 }  // namespace
 }  // namespace contimg

@@ -60,7 +60,7 @@ TEST_F(UnfinishedTest, WhatALivingOwnerMakesStays) {
 }
 
 TEST_F(UnfinishedTest, WhatNobodyOwnsIsSwept) {
-  fs::create_directories(root_ / ".x.ms.part-999999999");                        // of an earlier version
+  fs::create_directories(root_ / ".x.ms.part-999999999");                         // of an earlier version
   fs::create_directories(root_ / (".y.ms.part-" + std::to_string(::getppid())));  // a number says nothing
   std::ofstream(root_ / ".z.part-7.lock") << "";
   fs::create_directories(root_ / "z.ms");

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "config/error.h"
-#include "image/image_plan.h"
+#include "ingest/channel_slice.h"
 #include "tests/unit/image/random_tile.h"
 
 namespace contimg::image {

@@ -19,6 +19,8 @@
 
 #include "ops/metrics/metrics.h"
 #include "state/group_store.h"
+#include "state/product_store.h"
+#include "state/source_store.h"
 #include "tests/faulty_os.h"
 #include "tests/unit/ops/work_folders.h"
 
@@ -94,19 +96,20 @@ class FakeExecutor final : public Executor {
 struct Life {
   Life(const ProductPaths& paths, Os& os, const Settings& settings, std::function<double()> steady,
        std::function<double()> system)
-      : store(paths.Database(StateDatabase::kIngest)),
-        writes(store, metrics),
+      : store(paths.Database(StateDatabase::kIngest), {.busy_timeout_s = 0.02}),
         clock(std::move(steady), std::move(system)),
+        writes(store, metrics, clock),
         calibration(paths, os, metrics, settings),
-        dispatcher({store, writes, metrics, clock, os, paths, calibration, "contimg-stream test 1"}, settings) {
+        dispatcher({store, writes, metrics, clock, os, paths, calibration, "contimg-stream test 1", {}, 0.02},
+                   settings) {
     auto made = std::make_unique<FakeExecutor>(dispatcher.Events());
     executor = made.get();
     dispatcher.SetExecutor(std::move(made));
   }
   state::GroupStore store;
   Metrics metrics;
-  WriteQueue writes;
   DaemonClock clock;
+  WriteQueue writes;
   CalibrationScheduler calibration;
   Dispatcher dispatcher;
   FakeExecutor* executor = nullptr;
@@ -149,6 +152,15 @@ class DispatcherTest : public ::testing::Test {
     details.actor = "watcher";
     store.Transition(id, GroupState::kReady, details, system_);
   }
+
+  // Nobody else can write to a database while this exists.
+  struct Lock {
+    explicit Lock(const fs::path& path) : database(path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE) {
+      database.exec("BEGIN IMMEDIATE");
+    }
+    ~Lock() { database.exec("ROLLBACK"); }
+    SQLite::Database database;
+  };
 
   void Pass(Life& life, double seconds) {
     for (double passed = 0; passed < seconds; passed += 1) {
@@ -358,6 +370,154 @@ TEST_F(DispatcherTest, AFullStateDiskDelaysRecordsAndLosesNone) {
   EXPECT_TRUE(life->writes.empty());
   EXPECT_EQ(Row().state, GroupState::kDone);
   EXPECT_EQ(life->store.Events(kGroup).size(), 2000u + 6u);  // file, three transitions, product, done
+}
+
+// --- a database that somebody else holds for longer than a lease
+// -------------------------------------------------------
+constexpr const char* kOther = "2025-10-13T13:33:12";
+
+class BusyDatabase : public DispatcherTest, public ::testing::WithParamInterface<StateDatabase> {};
+
+TEST_P(BusyDatabase, CostsNoWorkAndNoLease) {
+  AddReadyGroup();
+  AddReadyGroup(kOther);
+  auto life = Begin();
+  Pass(*life, 2);
+  ASSERT_EQ(life->executor->n_running(), 2u);
+  state::ProductStore(paths_->Database(StateDatabase::kProducts));
+  state::SourceStore(paths_->Database(StateDatabase::kMasterSources));
+  {
+    const Lock lock(paths_->Database(GetParam()));
+    life->executor->Succeed(kGroup);
+    for (double passed = 0; passed < 2.5 * settings_.queue.lease_s; passed += 50) {
+      steady_ += 50;
+      system_ += 50;
+      life->dispatcher.Tick(true);
+    }
+    const bool holds_up = GetParam() != StateDatabase::kMasterSources;
+    EXPECT_EQ(!life->writes.empty(), holds_up);
+    EXPECT_EQ(Row().state, holds_up ? GroupState::kRunning : GroupState::kDone);
+    EXPECT_EQ(Row(kOther).state, GroupState::kRunning);
+    if (GetParam() != StateDatabase::kIngest) {
+      EXPECT_GT(Row(kOther).lease_expires_at, system_) << "its lease is not kept";
+      EXPECT_TRUE(life->writes.settled());
+    }
+  }
+  Pass(*life, 3);
+  EXPECT_EQ(Trail(), (std::vector<std::string>{"collecting", "ready", "running", "done"}));
+  EXPECT_FALSE(fs::exists(paths_->Jobs(kGroup)));
+  EXPECT_EQ(state::ProductStore(paths_->Database(StateDatabase::kProducts)).JobsOf(kGroup).size(), 1u);
+  EXPECT_TRUE(life->executor->stopped_.empty());
+  life->executor->Succeed(kOther);
+  Pass(*life, 2);
+  EXPECT_EQ(Trail(kOther), (std::vector<std::string>{"collecting", "ready", "running", "done"}));
+  EXPECT_EQ(life->executor->n_started_, 2);
+}
+
+TEST_P(BusyDatabase, AtTheStartIsWaitedFor) {
+  AddReadyGroup();
+  AddReadyGroup(kOther);
+  {
+    auto life = Begin();
+    Pass(*life, 2);
+    FakeExecutor::WriteReport(paths_->Jobs(kGroup));
+  }  // died with both at work, one of them with its report
+  state::ProductStore(paths_->Database(StateDatabase::kProducts));
+  state::SourceStore(paths_->Database(StateDatabase::kMasterSources));
+  std::unique_ptr<Life> life;
+  {
+    const Lock lock(paths_->Database(GetParam()));
+    life = Begin();
+    Pass(*life, 3);
+  }
+  Pass(*life, 3);
+  EXPECT_EQ(Row().state, GroupState::kDone);
+  EXPECT_EQ(CountDone(), 1);
+  EXPECT_EQ(Row(kOther).state, GroupState::kRunning);
+  EXPECT_EQ(life->executor->n_started_, 1);
+}
+
+TEST_P(BusyDatabase, BeforeAJobCostsNoAttempt) {
+  auto life = Begin();
+  state::ProductStore(paths_->Database(StateDatabase::kProducts));
+  state::SourceStore(paths_->Database(StateDatabase::kMasterSources));
+  AddReadyGroup();
+  {
+    const Lock lock(paths_->Database(GetParam()));
+    Pass(*life, 3);
+  }
+  Pass(*life, 3);
+  EXPECT_EQ(Trail(), (std::vector<std::string>{"collecting", "ready", "running"}));
+  EXPECT_EQ(Row().attempts, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(EachAlone, BusyDatabase,
+                         ::testing::Values(StateDatabase::kIngest, StateDatabase::kCalRegistry,
+                                           StateDatabase::kProducts, StateDatabase::kMasterSources));
+
+TEST_F(DispatcherTest, StepsOfTheClockTakeNoRunningJobAway) {
+  for (const double step : {600.0, 86400.0, -600.0, -86400.0}) {
+    for (int phase = 0; phase < 120; phase += 15) {  // of the look for expired leases
+      SCOPED_TRACE(step + phase);
+      ForgetEverything();
+      AddReadyGroup();
+      auto life = Begin();
+      Pass(*life, 1 + phase);
+      system_ += step;
+      steady_ += 1;
+      life->dispatcher.Tick(true);
+      Pass(*life, 130);
+      EXPECT_TRUE(life->executor->stopped_.empty());
+      life->executor->Succeed(kGroup);
+      Pass(*life, 2);
+      EXPECT_EQ(Trail(), (std::vector<std::string>{"collecting", "ready", "running", "done"}));
+    }
+  }
+}
+
+TEST_F(DispatcherTest, ALeaseThatNobodyHereHoldsIsTakenBack) {
+  AddReadyGroup();
+  auto life = Begin();
+  state::GroupStore(paths_->Database(StateDatabase::kIngest))
+      .Acquire(kGroup, "another runner", settings_.queue.lease_s, system_);
+  Pass(*life, settings_.queue.lease_s - 20);
+  EXPECT_EQ(life->executor->n_started_, 0);
+  Pass(*life, 2 * settings_.queue.lease_s);
+  EXPECT_EQ(life->executor->n_started_, 1);
+}
+
+TEST_F(DispatcherTest, ASuccessThatComesTooLateIsOnRecord) {
+  AddReadyGroup();
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  {
+    state::GroupStore operators(paths_->Database(StateDatabase::kIngest));
+    state::TransitionDetails details;
+    details.actor = "operator";
+    operators.Transition(kGroup, GroupState::kHeld, details, system_);
+  }
+  life->executor->Succeed(kGroup);
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(Row().state, GroupState::kHeld);
+  const auto events = life->store.Events(kGroup);
+  EXPECT_EQ(events.back().kind, "note");
+  EXPECT_EQ(events.back().detail, "attempt 1 had succeeded; not recorded, for the group is held");
+  EXPECT_TRUE(fs::exists(paths_->Jobs(kGroup))) << "the folder may be a later attempt's";
+}
+
+TEST_F(DispatcherTest, ASuccessThatCannotBeRecordedIsAFailureAndLeavesNothingHalf) {
+  AddReadyGroup();
+  auto life = Begin();
+  life->store.database().handle().exec(
+      "CREATE TRIGGER no_done BEFORE UPDATE ON groups WHEN NEW.state = 'done' BEGIN SELECT RAISE(ABORT, 'no'); END");
+  life->dispatcher.Tick(true);
+  life->executor->Succeed(kGroup);
+  Pass(*life, 1);
+  EXPECT_EQ(Row().state, GroupState::kFailed);
+  EXPECT_EQ(Row().error_kind, ErrorKind::kBug);
+  EXPECT_NE(Row().error.find("its worker had succeeded, and that cannot be recorded"), std::string::npos);
+  for (const state::EventRow& event : life->store.Events(kGroup)) EXPECT_NE(event.kind, "product");
+  EXPECT_TRUE(fs::exists(ReportFile(paths_->Jobs(kGroup)))) << "what the worker said must stay";
 }
 
 // --- the daemon dies at each of its steps ---------------------------------------------------------------------------

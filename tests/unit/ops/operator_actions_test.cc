@@ -109,6 +109,17 @@ TEST_F(OperatorActions, ReleaseTakesTheFileThatWasKept) {
   }
 }
 
+// As `contimg queue requeue --all` asks for them: many in one transaction, and one that is refused does not stop it.
+TEST_F(OperatorActions, ARefusedRequeueLeavesTheGroupAsItWas) {
+  const GroupRow row = Group(GroupState::kDead, {File(0, "/in/a", "late"), File(1, "/in/b", "present")});
+  gone = {"/in/a"};
+  const std::size_t n_events = store.Events(row.id).size();
+  store.database().Write([&] { EXPECT_THROW(RequeueGroup(store, row, request, settings), Error); });
+  EXPECT_EQ(store.Files(row.id)[0].status, "late");
+  EXPECT_EQ(Now().subbands_present, 1);
+  EXPECT_EQ(store.Events(row.id).size(), n_events);
+}
+
 TEST_F(OperatorActions, ReleaseOfTooFewSubbandsCollectsAgain) {
   const GroupRow row = Group(GroupState::kHeld, {File(0, "/in/a", "present")});
   ReleaseGroup(store, row, request, settings);

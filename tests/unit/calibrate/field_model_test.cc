@@ -1,4 +1,4 @@
-#include "ops/calibration/sky_models.h"
+#include "calibrate/field_model.h"
 
 #include <gtest/gtest.h>
 
@@ -7,11 +7,11 @@
 
 #include "config/units.h"
 
-namespace contimg::ops {
+namespace contimg::calibrate {
 namespace {
 
-calibrate::SkySource At(const std::string& name, double ra_deg, double dec_deg, double flux_jy) {
-  calibrate::SkySource source;
+SkySource At(const std::string& name, double ra_deg, double dec_deg, double flux_jy) {
+  SkySource source;
   source.name = name;
   source.ra_rad = Angle::Degrees(ra_deg).rad();
   source.dec_rad = Angle::Degrees(dec_deg).rad();
@@ -43,10 +43,10 @@ convert::TileBeam Beam(const VisibilityBlock& block, const char* mode) {
 
 TEST(CalibratorField, IsTheCalibratorAndWhatStandsAroundIt) {
   const VisibilityBlock block = Field();
-  const calibrate::SkySource calibrator = At("3C1", 40, 30, 10);
-  const std::vector<calibrate::SkySource> catalogue{At("itself", 40.005, 30, 9.7), At("near", 40.5, 30.2, 0.3),
-                                                    At("far", 41.8, 30, 0.4), At("faint", 40.1, 29.9, 0.06)};
-  calibrate::PredictOptions options;
+  const SkySource calibrator = At("3C1", 40, 30, 10);
+  const std::vector<SkySource> catalogue{At("itself", 40.005, 30, 9.7), At("near", 40.5, 30.2, 0.3),
+                                         At("far", 41.8, 30, 0.4), At("faint", 40.1, 29.9, 0.06)};
+  PredictOptions options;
   options.beam = Beam(block, "tracking");
   CalibrateSettings settings;
   const auto names = [&] {
@@ -62,4 +62,4 @@ TEST(CalibratorField, IsTheCalibratorAndWhatStandsAroundIt) {
 }
 
 }  // namespace
-}  // namespace contimg::ops
+}  // namespace contimg::calibrate

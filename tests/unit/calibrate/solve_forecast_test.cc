@@ -1,18 +1,14 @@
-#include "ops/calibration/forecast.h"
+#include "calibrate/solve_forecast.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "config/telescope.h"
 #include "config/units.h"
-#include "ops/job/observation.h"
 
-namespace contimg::ops {
+namespace contimg::calibrate {
 namespace {
-
-using calibrate::SkySource;
 
 // A full tile of the DSA-110 at declination 16.
 GroupObservation Tile() {
@@ -111,24 +107,11 @@ TEST(Forecast, TheSkyComesBackAfterASiderealDay) {
   EXPECT_NEAR(Drifted(Tile(), 3600 * 12).ra_deg, 20.4928, 1e-3);  // across 0
 }
 
-TEST(Observation, SurvivesItsWayThroughTheCheckingProcess) {
-  auto tile = Tile();
-  tile.longitude_deg = -118.28;
-  tile.integration_s = 12.885;
-  const auto back = ParseObservation(nlohmann::json::parse(ToJson(tile).dump()));
-  EXPECT_EQ(ToJson(back), ToJson(tile));
-  auto other = tile;
-  other.low_hz = 1.2e9;
-  Widen(tile, other);
-  EXPECT_EQ(tile.low_hz, 1.2e9);
-  EXPECT_EQ(tile.subbands, 32);
-}
-
-TEST(Observation, CountsLongBaselines) {
+TEST(Forecast, CountsLongBaselines) {
   EXPECT_EQ(LongerThan(Tile(), 0), 1);
   EXPECT_EQ(LongerThan(Tile(), 5000), 0);
   EXPECT_NEAR(LongerThan(Tile(), 300), 0.5, 1e-12);
 }
 
 }  // namespace
-}  // namespace contimg::ops
+}  // namespace contimg::calibrate
