@@ -80,18 +80,12 @@ void SyncTree(Os& os, const std::filesystem::path& path);
 void CopyTree(Os& os, const std::filesystem::path& from, const std::filesystem::path& to);
 
 // Gives the finished file or directory `staged` its final name: on one file system sync (when `durable`) and rename;
-// across file systems copy to the unfinished sibling of `final_path`, sync, rename, then remove `staged`. The final
-// name never holds a partial product. Throws Error{kUsage} when `final_path` exists.
+// across file systems copy to an unfinished name beside `final_path` (config/unfinished.h), sync, rename, then remove
+// `staged`. The final name never holds a partial product. Throws Error{kUsage} when `final_path` exists.
 struct PublishOptions {
   bool durable = true;  // sync before the rename and sync the directory after it
 };
 void Publish(Os& os, const std::filesystem::path& staged, const std::filesystem::path& final_path,
              const PublishOptions& options = {});
-
-// The hidden name beside `path` ('.<name>.part-<pid>') under which this process makes what is to become `path`. A slash
-// at the end of `path` does not count.
-std::filesystem::path UnfinishedSibling(const std::filesystem::path& path);
-// True for such names, whichever process made them. The sweep at start removes those whose process is gone.
-bool IsUnfinishedName(const std::filesystem::path& path);
 
 }  // namespace contimg

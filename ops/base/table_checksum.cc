@@ -1,21 +1,15 @@
 #include "ops/base/table_checksum.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <array>
-#include <cstdint>
-#include <fstream>
 #include <system_error>
 
+#include "config/checksum.h"
 #include "config/error.h"
+#include "ops/base/checksum.h"
 
 namespace contimg::ops {
-namespace {
 
 namespace fs = std::filesystem;
-
-}  // namespace
 
 std::vector<fs::path> TableFiles(const fs::path& table) {
   std::vector<fs::path> files;
@@ -29,22 +23,17 @@ std::vector<fs::path> TableFiles(const fs::path& table) {
   return files;
 }
 
-std::string TableChecksum(const fs::path& table) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  const auto add = [&](const char* bytes, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) hash = (hash ^ static_cast<unsigned char>(bytes[i])) * 1099511628211ULL;
-  };
-  std::array<char, 65536> buffer;
+std::string TableChecksum(const fs::path& table) { return ProductChecksum(table); }
+
+bool HasTableChecksum(const fs::path& table, const std::string& recorded) {
+  if (TableChecksum(table) == recorded) return true;
+  Fnv1a hash;  // names and contents, one after the other
   for (const fs::path& file : TableFiles(table)) {
     const std::string name = file.lexically_relative(table).string();
-    add(name.c_str(), name.size() + 1);
-    std::ifstream in(file, std::ios::binary);
-    while (in.read(buffer.data(), buffer.size()) || in.gcount() > 0) {
-      add(buffer.data(), static_cast<std::size_t>(in.gcount()));
-    }
-    if (!in.eof()) throw Error(ErrorKind::kIo, "calibrate", file.string(), "cannot be read");
+    hash.Add(name.c_str(), name.size() + 1);
+    ReadInPieces(file, "calibrate", [&](const void* data, std::size_t n) { hash.Add(data, n); });
   }
-  return fmt::format("{:016x}", hash);
+  return hash.Hex() == recorded;
 }
 
 }  // namespace contimg::ops

@@ -193,7 +193,7 @@ void Daemon::Sweep() {
     for (const fs::path& folder : {paths_.ScienceMs(stamp).parent_path(), paths_.FailedMs(stamp).parent_path()}) {
       try {
         std::error_code ignored;
-        if (fs::is_directory(folder, ignored)) n += convert::SweepUnfinished(folder, os_);
+        if (fs::is_directory(folder, ignored)) n += SweepUnfinished(folder, os_);
       } catch (const std::exception& error) {
         Log(LogLevel::kWarning, "", fmt::format("unfinished products cannot be swept: {}", error.what()));
       }

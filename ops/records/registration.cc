@@ -205,7 +205,7 @@ Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& r
   }
   row.rests_on = request.rests_on;
   const auto known = store.FindByPath(row.path);
-  if (known && known->checksum == row.checksum && known->kind == kind) {
+  if (known && known->kind == kind && HasTableChecksum(row.path, known->checksum)) {
     Registration out{known->id, known->status, {}};
     if (!known->reason.empty()) out.failures.push_back(known->reason);
     return out;

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "config/checksum.h"
 #include "config/error.h"
-#include "ops/base/checksum.h"
 #include "ops/base/table_checksum.h"
 
 namespace contimg::ops {
@@ -23,15 +23,14 @@ struct Signature {
 Signature SignatureOf(const fs::path& table) {
   Signature out;
   Xxh64 hash;
-  const auto add = [&](const auto& number) { hash.Add(&number, sizeof number); };
   for (const fs::path& file : TableFiles(table)) {
     struct stat info {};
     if (::stat(file.c_str(), &info) != 0) throw SystemError("calibrate", file.string(), "cannot look at", errno);
     hash.Add(file.c_str(), std::strlen(file.c_str()));
-    add(info.st_size);
-    add(info.st_ino);
-    add(info.st_mtim.tv_sec);
-    add(info.st_mtim.tv_nsec);
+    hash.AddNumber(info.st_size);
+    hash.AddNumber(info.st_ino);
+    hash.AddNumber(info.st_mtim.tv_sec);
+    hash.AddNumber(info.st_mtim.tv_nsec);
     out.youngest_unix_s = std::max(out.youngest_unix_s, static_cast<double>(info.st_mtim.tv_sec) +
                                                             1e-9 * static_cast<double>(info.st_mtim.tv_nsec));
   }
@@ -52,7 +51,7 @@ TableCondition TableConditions::Of(const state::CalTableRow& row) {
     if (is_new || seen->second.signature != signature.value) {
       seen->second.signature = signature.value;
       seen->second.condition =
-          TableChecksum(row.path) == row.checksum ? TableCondition::kIntact : TableCondition::kChanged;
+          HasTableChecksum(row.path, row.checksum) ? TableCondition::kIntact : TableCondition::kChanged;
     }
     return seen->second.condition;
   } catch (const Error&) {

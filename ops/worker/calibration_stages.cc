@@ -11,6 +11,7 @@
 #include "calibrate/apply_stage.h"
 #include "calibrate/casacore/calibration_table.h"
 #include "calibrate/solve_stage.h"
+#include "config/checksum.h"
 #include "ops/base/checksum.h"
 #include "ops/base/table_checksum.h"
 #include "ops/base/version.h"
@@ -33,13 +34,10 @@ calibrate::LoadedTable Load(const JobTable& table) {
   if (!fs::exists(table.path, error)) {
     throw Error(ErrorKind::kIo, "apply", table.path.string(), "this calibration table is not there any more");
   }
-  if (!table.checksum.empty()) {
-    const std::string found = TableChecksum(table.path);
-    if (found != table.checksum) {
-      throw Error(
-          ErrorKind::kIo, "apply", table.path.string(),
-          fmt::format("was changed since it was registered: expected checksum {} and found {}", table.checksum, found));
-    }
+  if (!table.checksum.empty() && !HasTableChecksum(table.path, table.checksum)) {
+    throw Error(ErrorKind::kIo, "apply", table.path.string(),
+                fmt::format("was changed since it was registered: expected checksum {} and found {}", table.checksum,
+                            TableChecksum(table.path)));
   }
   return {table.path, calibrate::ReadCalibrationTable(table.path)};
 }
@@ -103,7 +101,8 @@ void Report(const calibrate::SolveStageReport& solved, const Job& job, const Run
   std::vector<JobTable> made;
   for (const calibrate::SolvedTable& table : solved.tables) {
     made.push_back({0, std::string(ToString(table.kind)), table.path, TableChecksum(table.path)});
-    state.report.products.push_back({"caltable", table.path, ProductBytes(table.path), made.back().checksum, parents});
+    state.report.products.push_back(
+        {ProductKind::kCalTable, table.path, ProductBytes(table.path), made.back().checksum, parents});
     state.report.calibration.push_back(CalibrationOf(table, solved, job.solve->interval));
     for (const std::string& failure : table.verdict.failures) {
       context.reporter->Warn("solve", fmt::format("{} of {} is refused: {}", made.back().kind, solved.model, failure));
@@ -154,7 +153,7 @@ std::string CalibrationSignature(const Job& job, const std::vector<JobTable>& ta
   std::sort(lines.begin(), lines.end());
   Xxh64 hash;
   for (const std::string& line : lines) hash.Add(line.data(), line.size() + 1);
-  return fmt::format("calibrated by {:016x}", hash.Digest());
+  return "calibrated by " + hash.Hex();
 }
 
 void RunSolve(const Job& job, const RunContext& context, JobState& state, json& figures) {
