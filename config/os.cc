@@ -17,7 +17,9 @@
 #include <utility>
 #include <vector>
 
+#include "config/descriptor.h"
 #include "config/error.h"
+#include "config/unfinished.h"
 
 namespace contimg {
 namespace {
@@ -28,8 +30,6 @@ constexpr const char* kStage = "files";
 [[noreturn]] void Fail(const fs::path& path, std::string_view doing, int error_number) {
   throw SystemError(kStage, path.string(), doing, error_number);
 }
-
-constexpr std::string_view kUnfinishedMark = ".part-";
 
 class RealFile final : public OsFile {
  public:
@@ -74,16 +74,6 @@ class RealFile final : public OsFile {
  private:
   fs::path path_;
   int fd_;
-};
-
-struct Descriptor {
-  explicit Descriptor(int number) : fd(number) {}
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  const int fd;
 };
 
 // The kernel copies where it can (and shares blocks where the file system can), else a buffer does.
@@ -138,15 +128,16 @@ class RealOperatingSystem final : public Os {
   void Exchange(const Path& a, const Path& b) override {
     if (::syscall(SYS_renameat2, AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return;
     if (errno != EINVAL && errno != ENOSYS) Fail(b, "cannot exchange with " + a.string(), errno);
-    const Path aside = UnfinishedSibling(Path(b.string() + ".old"));
-    Rename(b, aside);
+    Unfinished aside(Path(b.string() + ".old"), *this);
+    aside.Keep();  // the only copy of b for a while
+    Rename(b, aside.path());
     try {
       Rename(a, b);
     } catch (...) {
-      ::rename(aside.c_str(), b.c_str());
+      ::rename(aside.path().c_str(), b.c_str());
       throw;
     }
-    Rename(aside, a);
+    Rename(aside.path(), a);
   }
   void HardLink(const Path& from, const Path& to) override {
     if (::link(from.c_str(), to.c_str()) != 0) Fail(to, "cannot link", errno);
@@ -155,11 +146,11 @@ class RealOperatingSystem final : public Os {
     // Not by std::filesystem: it says "Input/output error" when the disk is full.
     const Descriptor in(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat info {};
-    if (in.fd < 0 || ::fstat(in.fd, &info) != 0) Fail(from, "cannot read", errno);
+    if (!in.open() || ::fstat(in.get(), &info) != 0) Fail(from, "cannot read", errno);
     const Descriptor out(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, info.st_mode & 0777));
-    if (out.fd < 0) Fail(to, "cannot create", errno);
-    if (::fchmod(out.fd, info.st_mode & 07777) != 0) Fail(to, "cannot set the permissions", errno);
-    CopyBytes(in.fd, from, out.fd, to, static_cast<std::uint64_t>(info.st_size));
+    if (!out.open()) Fail(to, "cannot create", errno);
+    if (::fchmod(out.get(), info.st_mode & 07777) != 0) Fail(to, "cannot set the permissions", errno);
+    CopyBytes(in.get(), from, out.get(), to, static_cast<std::uint64_t>(info.st_size));
   }
   void RemoveAll(const Path& path) override {
     std::error_code error;
@@ -219,12 +210,9 @@ class RealOperatingSystem final : public Os {
     return std::make_unique<RealFile>(path, fd);
   }
   void SyncPath(const Path& path, int flags) {
-    const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
-    if (fd < 0) Fail(path, "cannot open to sync", errno);
-    const int status = ::fsync(fd);
-    const int error_number = errno;
-    ::close(fd);
-    if (status != 0 && error_number != EINVAL && error_number != EROFS) Fail(path, "cannot sync", error_number);
+    const Descriptor file(::open(path.c_str(), flags | O_CLOEXEC));
+    if (!file.open()) Fail(path, "cannot open to sync", errno);
+    if (::fsync(file.get()) != 0 && errno != EINVAL && errno != EROFS) Fail(path, "cannot sync", errno);
   }
 };
 
@@ -308,19 +296,12 @@ void CheckRoom(Os& os, const fs::path& folder, std::uint64_t bytes, const std::s
 }
 
 void WriteFileAtomically(Os& os, const fs::path& path, std::string_view text) {
-  const fs::path part = UnfinishedSibling(path);
-  os.RemoveAll(part);
-  try {
-    const auto file = os.Create(part);
-    file->WriteAt(text.data(), text.size(), 0);
-    file->Sync();
-    file->Close();
-    os.Rename(part, path);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(part, ignored);
-    throw;
-  }
+  const Unfinished part(path, os);
+  const auto file = os.Create(part.path());
+  file->WriteAt(text.data(), text.size(), 0);
+  file->Sync();
+  file->Close();
+  os.Rename(part.path(), path);
   os.SyncDirectory(path.parent_path().empty() ? "." : path.parent_path());
 }
 
@@ -344,32 +325,13 @@ void Publish(Os& os, const fs::path& staged, const fs::path& final_path, const P
     if (options.durable) SyncTree(os, staged);
     os.RenameNew(staged, final_path);
   } else {
-    const fs::path part = UnfinishedSibling(final_path);
-    os.RemoveAll(part);
-    try {
-      CopyTree(os, staged, part);
-      if (options.durable) SyncTree(os, part);
-      os.RenameNew(part, final_path);
-    } catch (...) {
-      std::error_code ignored;
-      fs::remove_all(part, ignored);
-      throw;
-    }
+    const Unfinished part(final_path, os);
+    CopyTree(os, staged, part.path());
+    if (options.durable) SyncTree(os, part.path());
+    os.RenameNew(part.path(), final_path);
     os.RemoveAll(staged);
   }
   if (options.durable) os.SyncDirectory(parent);
-}
-
-fs::path UnfinishedSibling(const fs::path& path) {
-  const fs::path clean = path.has_filename() ? path : path.parent_path();
-  // With a folder always: casacore takes the dot of a bare ".name" for one and makes "name".
-  const fs::path folder = clean.has_parent_path() ? clean.parent_path() : fs::path(".");
-  return folder / fmt::format(".{}{}{}", clean.filename().string(), kUnfinishedMark, ::getpid());
-}
-
-bool IsUnfinishedName(const fs::path& path) {
-  const std::string name = path.filename().string();
-  return !name.empty() && name.front() == '.' && name.find(kUnfinishedMark) != std::string::npos;
 }
 
 }  // namespace contimg

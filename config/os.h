@@ -2,8 +2,8 @@
 // any of them, anywhere, without special mounts or privileges.
 //
 // Everything that publishes a product, moves an input, measures free space or asks what is on a disk goes through Os.
-// Failures are thrown as Error (SystemError's kinds) with the path as subject, never as another type. Thread-safe as the
-// system calls are.
+// Failures are thrown as Error (SystemError's kinds) with the path as subject, never as another type. Thread-safe as
+// the system calls are.
 #pragma once
 
 #include <cstddef>
@@ -76,8 +76,8 @@ inline Os& OsOr(Os* os) { return os != nullptr ? *os : RealOs(); }
 // Helpers made of the calls above.
 
 bool Exists(const std::filesystem::path& path, Os& os = RealOs());
-bool IsDirectory(const std::filesystem::path& path, Os& os = RealOs());  // false when there is nothing
-bool IsFile(const std::filesystem::path& path, Os& os = RealOs());       // likewise
+bool IsDirectory(const std::filesystem::path& path, Os& os = RealOs());        // false when there is nothing
+bool IsFile(const std::filesystem::path& path, Os& os = RealOs());             // likewise
 std::uint64_t FileSize(const std::filesystem::path& path, Os& os = RealOs());  // Error{kIo} unless it is a file
 // The files (no directories) in a directory and all below it, sorted. Linked files count, linked directories do not.
 std::vector<std::filesystem::path> FilesBelow(const std::filesystem::path& directory, Os& os = RealOs());
@@ -100,18 +100,12 @@ void SyncTree(Os& os, const std::filesystem::path& path);
 void CopyTree(Os& os, const std::filesystem::path& from, const std::filesystem::path& to);
 
 // Gives the finished file or directory `staged` its final name: on one file system sync (when `durable`) and rename;
-// across file systems copy to the unfinished sibling of `final_path`, sync, rename, then remove `staged`. The final
-// name never holds a partial product. Throws Error{kUsage} when `final_path` exists.
+// across file systems copy to an unfinished name beside `final_path` (config/unfinished.h), sync, rename, then remove
+// `staged`. The final name never holds a partial product. Throws Error{kUsage} when `final_path` exists.
 struct PublishOptions {
   bool durable = true;  // sync before the rename and sync the directory after it
 };
 void Publish(Os& os, const std::filesystem::path& staged, const std::filesystem::path& final_path,
              const PublishOptions& options = {});
-
-// The hidden name beside `path` ('.<name>.part-<pid>') under which this process makes what is to become `path`. A slash
-// at the end of `path` does not count.
-std::filesystem::path UnfinishedSibling(const std::filesystem::path& path);
-// True for such names, whichever process made them. The sweep at start removes those whose process is gone.
-bool IsUnfinishedName(const std::filesystem::path& path);
 
 }  // namespace contimg

@@ -4,11 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 
 #include "config/os.h"
+#include "config/stopwatch.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/phase.h"
@@ -18,20 +18,6 @@ namespace contimg::convert {
 namespace {
 
 namespace fs = std::filesystem;
-
-class Stopwatch {
- public:
-  // Seconds since construction or the last call.
-  double Lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-    return seconds;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 void NoteSubbands(const VisibilityBlock& block, int expected, ConvertReport& report) {
   std::set<int> present;

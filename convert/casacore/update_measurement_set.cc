@@ -22,6 +22,7 @@
 
 #include "config/os.h"
 #include "config/time.h"
+#include "config/unfinished.h"
 #include "convert/casacore/casacore_lock.h"
 #include "convert/casacore/row_map.h"
 #include "convert/casacore/tile_rows.h"
@@ -287,62 +288,55 @@ void UpdateMeasurementSet(const fs::path& path, const MeasurementSetSelection& s
   Os& os = OsOr(context.os);
   const fs::path clean = path.has_filename() ? path : path.parent_path();
   const fs::path parent = clean.has_parent_path() ? clean.parent_path() : fs::path(".");
-  const fs::path sibling = UnfinishedSibling(clean);
   CheckUnchanged(clean, block.set_stamp);
   const std::string stamp = SetStamp(clean);
-  try {
-    internal::WithCasacore(ErrorKind::kIo, path.string(), [&] {
-      std::set<std::string> touched;
-      {
-        const internal::SetTables set(clean);
-        const Table& ms = set.main();
-        const std::vector<std::pair<const char*, const Visibility*>> wanted{{"CORRECTED_DATA", changes.corrected},
-                                                                            {"MODEL_DATA", changes.model}};
-        for (const auto& [column, values] : wanted) {
-          if (values != nullptr && !changes.replace && ms.tableDesc().isColumn(column)) {
-            throw Error(ErrorKind::kUsage, "convert", path.string(),
-                        std::string("has a column ") + column + " already; --replace overwrites it");
-          }
+  const Unfinished unfinished(clean, os);
+  const fs::path& sibling = unfinished.path();
+  internal::WithCasacore(ErrorKind::kIo, path.string(), [&] {
+    std::set<std::string> touched;
+    {
+      const internal::SetTables set(clean);
+      const Table& ms = set.main();
+      const std::vector<std::pair<const char*, const Visibility*>> wanted{{"CORRECTED_DATA", changes.corrected},
+                                                                          {"MODEL_DATA", changes.model}};
+      for (const auto& [column, values] : wanted) {
+        if (values != nullptr && !changes.replace && ms.tableDesc().isColumn(column)) {
+          throw Error(ErrorKind::kUsage, "convert", path.string(),
+                      std::string("has a column ") + column + " already; --replace overwrites it");
         }
-        touched = TouchedFiles(ms, TouchedColumns(changes));
-        std::uint64_t needed = BytesToCopy(clean, touched) + (1u << 20);
-        const std::uint64_t samples =
-            block.vis.size() / std::max<std::size_t>(1, block.n_times() * block.n_baselines());
-        for (const auto& [column, values] : wanted) {
-          if (values == nullptr || ms.tableDesc().isColumn(column)) continue;
-          needed += ms.nrow() * samples / block.windows.size() * sizeof(Visibility);
-        }
-        CheckRoom(os, parent, needed, "convert", path.string());
       }
-      os.RemoveAll(sibling);
-      LinkTree(os, clean, sibling, touched);
-      Table ms(sibling.string(), casacore::TableLock(casacore::TableLock::PermanentLocking), Table::Update,
-               casacore::TSMOption(casacore::TSMOption::Cache));
-      const internal::SelectedAxes axes = internal::ReadAxes(internal::SetTables(ms, path.string()), selection);
-      const std::vector<internal::RowRun> runs = axes.rows.Runs(kRowsAtOnce);
-      if (axes.block->shape() != block.shape()) {
-        throw Error(ErrorKind::kBug, "convert", path.string(), "the tile to write back has other axes than the set");
+      touched = TouchedFiles(ms, TouchedColumns(changes));
+      std::uint64_t needed = BytesToCopy(clean, touched) + (1u << 20);
+      const std::uint64_t samples = block.vis.size() / std::max<std::size_t>(1, block.n_times() * block.n_baselines());
+      for (const auto& [column, values] : wanted) {
+        if (values == nullptr || ms.tableDesc().isColumn(column)) continue;
+        needed += ms.nrow() * samples / block.windows.size() * sizeof(Visibility);
       }
-      if (changes.flags) WriteFlags(ms, axes.rows, runs, block);
-      if (changes.weight != nullptr) WriteWeights(ms, changes.weight, axes.rows, runs, block);
-      if (changes.corrected != nullptr) {
-        WriteVisibilities(ms, "CORRECTED_DATA", changes.corrected, axes.rows, runs, block, changes.replace,
-                          path.string());
-      }
-      if (changes.model != nullptr) {
-        WriteVisibilities(ms, "MODEL_DATA", changes.model, axes.rows, runs, block, changes.replace, path.string());
-      }
-      AddHistory(ms, changes);
-      ms.flush();
-    });
-    SyncTree(os, sibling);
-    CheckUnchanged(clean, stamp);
-    os.Exchange(sibling, clean);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(sibling, ignored);
-    throw;
-  }
+      CheckRoom(os, parent, needed, "convert", path.string());
+    }
+    LinkTree(os, clean, sibling, touched);
+    Table ms(sibling.string(), casacore::TableLock(casacore::TableLock::PermanentLocking), Table::Update,
+             casacore::TSMOption(casacore::TSMOption::Cache));
+    const internal::SelectedAxes axes = internal::ReadAxes(internal::SetTables(ms, path.string()), selection);
+    const std::vector<internal::RowRun> runs = axes.rows.Runs(kRowsAtOnce);
+    if (axes.block->shape() != block.shape()) {
+      throw Error(ErrorKind::kBug, "convert", path.string(), "the tile to write back has other axes than the set");
+    }
+    if (changes.flags) WriteFlags(ms, axes.rows, runs, block);
+    if (changes.weight != nullptr) WriteWeights(ms, changes.weight, axes.rows, runs, block);
+    if (changes.corrected != nullptr) {
+      WriteVisibilities(ms, "CORRECTED_DATA", changes.corrected, axes.rows, runs, block, changes.replace,
+                        path.string());
+    }
+    if (changes.model != nullptr) {
+      WriteVisibilities(ms, "MODEL_DATA", changes.model, axes.rows, runs, block, changes.replace, path.string());
+    }
+    AddHistory(ms, changes);
+    ms.flush();
+  });
+  SyncTree(os, sibling);
+  CheckUnchanged(clean, stamp);
+  os.Exchange(sibling, clean);
   os.SyncDirectory(parent);
   os.RemoveAll(sibling);  // the old set
 }

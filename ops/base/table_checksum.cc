@@ -1,20 +1,14 @@
 #include "ops/base/table_checksum.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <array>
-#include <cstdint>
-#include <fstream>
 
+#include "config/checksum.h"
 #include "config/error.h"
+#include "ops/base/checksum.h"
 
 namespace contimg::ops {
-namespace {
 
 namespace fs = std::filesystem;
-
-}  // namespace
 
 std::vector<fs::path> TableFiles(const fs::path& table, Os& os) {
   std::vector<fs::path> files = FilesBelow(table, os);
@@ -23,22 +17,17 @@ std::vector<fs::path> TableFiles(const fs::path& table, Os& os) {
   return files;
 }
 
-std::string TableChecksum(const fs::path& table, Os& os) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  const auto add = [&](const char* bytes, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) hash = (hash ^ static_cast<unsigned char>(bytes[i])) * 1099511628211ULL;
-  };
-  std::array<char, 65536> buffer;
+std::string TableChecksum(const fs::path& table, Os& os) { return ProductChecksum(table, 1, os); }
+
+bool HasTableChecksum(const fs::path& table, const std::string& recorded, Os& os) {
+  if (TableChecksum(table, os) == recorded) return true;
+  Fnv1a hash;  // names and contents, one after the other
   for (const fs::path& file : TableFiles(table, os)) {
     const std::string name = file.lexically_relative(table).string();
-    add(name.c_str(), name.size() + 1);
-    std::ifstream in(file, std::ios::binary);
-    while (in.read(buffer.data(), buffer.size()) || in.gcount() > 0) {
-      add(buffer.data(), static_cast<std::size_t>(in.gcount()));
-    }
-    if (!in.eof()) throw Error(ErrorKind::kIo, "calibrate", file.string(), "cannot be read");
+    hash.Add(name.c_str(), name.size() + 1);
+    ReadInPieces(file, "calibrate", [&](const void* data, std::size_t n) { hash.Add(data, n); });
   }
-  return fmt::format("{:016x}", hash);
+  return hash.Hex() == recorded;
 }
 
 }  // namespace contimg::ops

@@ -69,8 +69,6 @@ std::string ReasonOf(const calibrate::Choice& choice, std::int64_t id) {
 // A failure that lies in the data or the model: the same solve on the same group fails again.
 bool LiesInTheData(ErrorKind kind) { return kind == ErrorKind::kNumeric || kind == ErrorKind::kBadInput; }
 
-bool WillPass(const Error& error) { return error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kResource; }
-
 }  // namespace
 
 CalibrationScheduler::CalibrationScheduler(ProductPaths paths, Os& os, Metrics& metrics, const Settings& settings)
@@ -393,7 +391,7 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
       }
     });
   } catch (const Error& error) {
-    if (WillPass(error)) throw;
+    if (MayPass(error.kind())) throw;
     Log(LogLevel::kError, row.id, fmt::format("its calibration tables cannot be registered: {}", error.what()));
     end("failed", fmt::format("cannot be registered: {}", error.what()));
     return error;

@@ -11,12 +11,14 @@
 
 #include "calibrate/casacore/calibration_table.h"
 #include "calibrate/choice.h"
+#include "config/os.h"
 #include "config/product_paths.h"
 #include "config/telescope.h"
 #include "config/text.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/measurement_set_reader.h"
+#include "ops/base/table_checksum.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/records/registration.h"
@@ -176,6 +178,10 @@ void Register(const CalArgs& args) {
   RegisterRequest request;
   request.path = args.what;
   request.facts = FactsOf(args.what, solutions, quality);
+  const auto known = store.FindByPath(Absolute(args.what).string());
+  if (known && HasTableChecksum(args.what, known->checksum)) {
+    request.facts.checksum = known->checksum;  // an earlier version hashed otherwise
+  }
   request.verdict = calibrate::JudgeQuality(solutions.kind, quality, 0, {});
   request.interval = args.interval;
   request.source_group = args.group;

@@ -205,7 +205,7 @@ void Daemon::Sweep() {
     for (const fs::path& root : {paths_.roots().staging, paths_.roots().tmp / "staging"}) {
       attempt(convert::SweepStaging, root);
     }
-    for (const fs::path& folder : folders) attempt(convert::SweepUnfinished, folder);
+    for (const fs::path& folder : folders) attempt(SweepUnfinished, folder);
   };
   background_.Run(sweep, [this, n](const std::exception_ptr&) {
     sweeping_ = false;

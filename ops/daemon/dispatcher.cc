@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "config/parallel.h"
+#include "config/machine.h"
 #include "config/time.h"
 #include "ops/base/log.h"
 #include "ops/daemon/failed_log.h"
@@ -149,6 +149,7 @@ Job Dispatcher::MakeJob(const GroupRow& row, bool flagged) {
   const auto jobs = std::max<std::int64_t>(1, settings_.executor.jobs);
   job.threads = settings_.executor.threads > 0 ? static_cast<int>(settings_.executor.threads)
                                                : std::max(1, AvailableProcessors() / static_cast<int>(jobs));
+  job.memory_bytes = static_cast<std::uint64_t>(settings_.executor.memory_bytes);
   job.measurement_set = context_.paths.ScienceMs(row.id);
   job.staging_root = context_.paths.roots().staging;
   job.fallback_root = context_.paths.roots().tmp / "staging";
@@ -310,9 +311,7 @@ void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const J
     RecordProducts(*products_, job, report, record);
   } catch (const Error& error) {
     // What may pass is tried again, and the group is done when it has.
-    if (error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kResource) {
-      throw;
-    }
+    if (MayPass(error.kind())) throw;
     Log(LogLevel::kError, row.id, fmt::format("its products are not recorded: {}", error.what()));
   }
 }
@@ -366,13 +365,13 @@ void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, con
       return;
     }
     for (const JobProduct& product : report.products) {
-      if (product.kind == "uvh5") continue;  // in the record of files already
+      if (product.kind == ProductKind::kUvh5) continue;  // in the record of files already
       state::EventRow event;
       event.at = now;
       event.group_id = row.id;
       event.kind = "product";
       event.actor = kActor;
-      event.detail = fmt::format("{} {}", product.kind, product.path.string());
+      event.detail = fmt::format("{} {}", ToString(product.kind), product.path.string());
       store.AddEvent(event);
     }
     if (recording->sky) store.AddEvent(*recording->sky);

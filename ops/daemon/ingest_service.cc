@@ -345,9 +345,8 @@ void IngestService::Process(const CheckResult& result) {
   const auto former = context_.store.FindFile(file.path.string());
   if (assembler_.Find(file.axis) == nullptr) RestoreNeighbours(file);
   const SubbandFile* twin = assembler_.Twin(file);
-  const bool alike = twin != nullptr && twin->size == file.size && twin->fingerprint == file.fingerprint;
-  bool same = alike;
-  if (alike && twin->path != file.path) {
+  bool same = twin != nullptr && twin->size == file.size;
+  if (same && (twin->path != file.path || twin->fingerprint != file.fingerprint)) {
     const auto verdict = compared_.find(PairOf(*twin, file));
     if (verdict == compared_.end()) return CompareAside(*twin, result);
     same = verdict->second;
@@ -366,12 +365,15 @@ void IngestService::Process(const CheckResult& result) {
   if (counted && former->group_id != ids_.at(decisions.front().group)) Withdraw(*former);
 }
 
-// Whether two files of the same size and fingerprint hold the same bytes takes a look at all of them. The arrived one
-// is processed when that is known; until then it counts as not seen yet.
+// Whether two files of the same size hold the same bytes takes a look at all of them. The arrived one is processed when
+// that is known; until then it counts as not seen yet. (A record's fingerprint may be one of an earlier version's.)
 void IngestService::CompareAside(const SubbandFile& known, const CheckResult& arrived) {
   const auto same = std::make_shared<bool>(false);
   context_.background.Run(
-      [same, a = known.path, b = arrived.path] { *same = SameBytes(a, b); },
+      [same, known, file = *arrived.file] {
+        *same = (known.fingerprint == file.fingerprint || HasFingerprint(file.path, known.fingerprint)) &&
+                (known.path == file.path || SameBytes(known.path, file.path));
+      },
       [this, same, pair = PairOf(known, *arrived.file), arrived](const std::exception_ptr& failure) {
         try {
           if (failure) std::rethrow_exception(failure);

@@ -184,6 +184,7 @@ json ToJson(const Job& job) {
           {"inputs", PathsJson(job.inputs)},
           {"expected_subbands", job.expected_subbands},
           {"threads", job.threads},
+          {"memory_bytes", job.memory_bytes},
           {"measurement_set", job.measurement_set.string()},
           {"staging_root", job.staging_root.string()},
           {"fallback_root", job.fallback_root.string()},
@@ -208,6 +209,7 @@ Job ParseJob(const json& value, const std::string& subject) {
     job.inputs = ParsePaths(value.at("inputs"));
     job.expected_subbands = value.at("expected_subbands");
     job.threads = value.at("threads");
+    job.memory_bytes = value.value("memory_bytes", std::uint64_t{0});  // jobs of before have none
     job.measurement_set = value.at("measurement_set").get<std::string>();
     job.staging_root = value.at("staging_root").get<std::string>();
     job.fallback_root = value.at("fallback_root").get<std::string>();
@@ -230,7 +232,7 @@ Job ParseJob(const json& value, const std::string& subject) {
 json ToJson(const JobReport& report) {
   json products = json::array();
   for (const JobProduct& product : report.products) {
-    products.push_back({{"kind", product.kind},
+    products.push_back({{"kind", ToString(product.kind)},
                         {"path", product.path.string()},
                         {"bytes", product.bytes},
                         {"checksum", product.checksum},
@@ -281,8 +283,9 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
     }
     report.stages = ParseRecords<StageReport>(value.at("stages"), kStageFields);
     for (const json& product : value.at("products")) {
-      report.products.push_back({product.at("kind"), product.at("path").get<std::string>(), product.at("bytes"),
-                                 product.at("checksum"), ParsePaths(product.at("parents"))});
+      report.products.push_back({ParseProductKind(product.at("kind").get<std::string>()),
+                                 product.at("path").get<std::string>(), product.at("bytes"), product.at("checksum"),
+                                 ParsePaths(product.at("parents"))});
     }
     report.calibration = ParseCalibration(value.at("calibration"));
     report.applied = ParsePaths(value.at("applied"));

@@ -13,6 +13,7 @@
 
 #include "config/error.h"
 #include "config/os.h"
+#include "config/product_kind.h"
 #include "config/settings.h"
 #include "ops/job/table_facts.h"
 #include "ops/job/tree_marker.h"
@@ -46,6 +47,7 @@ struct Job {
   std::vector<std::filesystem::path> inputs;  // subband files
   int expected_subbands = 16;
   int threads = 1;
+  std::uint64_t memory_bytes = 0;         // that the worker may hold: it refuses in words what needs more; 0: no limit
   std::filesystem::path measurement_set;  // the final name
   std::filesystem::path staging_root;
   std::filesystem::path fallback_root;
@@ -63,9 +65,7 @@ struct Job {
 };
 
 struct JobProduct {
-  // "uvh5", "science_ms", "calibrator_ms", "caltable", "image.pbcor", "image", "residual", "model", "psf", "pb",
-  // "smear", "dirty", "qa_picture", "qa_metrics"
-  std::string kind;
+  ProductKind kind = ProductKind::kScienceMs;
   std::filesystem::path path;
   std::uint64_t bytes = 0;
   std::string checksum;                        // ops/base/checksum.h; of a caltable: its TableChecksum

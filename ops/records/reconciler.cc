@@ -14,33 +14,10 @@ namespace fs = std::filesystem;
 using state::GroupState;
 
 constexpr const char* kActor = "reconciler";
-constexpr const char* kInputKind = "uvh5";
+const std::string kInputKind(ToString(ProductKind::kUvh5));
 constexpr int kPage = 500;
 constexpr std::size_t kAdoptAtOnce = 20;
 constexpr int kLongestLog = 20;  // sentences of one round in the log; the trails have all
-
-// The kind under which a product of this name is recorded (ops/job/job.h); empty: none of ours.
-std::string KindOf(const ProductName& name, bool calibrator) {
-  using Kind = ProductName::Kind;
-  switch (name.kind) {
-    case Kind::kScienceMs:
-      return calibrator ? "calibrator_ms" : "science_ms";
-    case Kind::kCalibratorMs:
-      return "calibrator_ms";
-    case Kind::kCalTable:
-      return "caltable";
-    case Kind::kImage:
-      return std::string(ToString(name.image_kind));
-    case Kind::kMosaic:
-      return "mosaic";
-    case Kind::kQaPicture:
-      return "qa_picture";
-    case Kind::kQaMetrics:
-      return "qa_metrics";
-    default:
-      return "";
-  }
-}
 
 std::int64_t BytesOf(const fs::path& path, Os& os) {
   if (!IsDirectory(path, os)) return static_cast<std::int64_t>(FileSize(path, os));
@@ -259,10 +236,11 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
     const auto name = contimg::ParseProductName(path);
     if (!name) continue;
     const bool calibrator = path.parent_path().parent_path() == paths_.roots().output / "calibrators";
-    const std::string kind = KindOf(*name, calibrator);
-    if (kind.empty()) continue;
+    ProductKind kind = name->kind;
+    if (kind == ProductKind::kFailedLog) continue;
+    if (kind == ProductKind::kScienceMs && calibrator) kind = ProductKind::kCalibratorMs;
     const auto group = groups_.Find(name->timestamp);
-    if (!group && kind != "mosaic") {
+    if (!group && kind != ProductKind::kMosaic) {
       ++figures_.n_strange;
       LogSome(LogLevel::kWarning, name->timestamp,
               fmt::format("{} is in no record and of no known group; it is left alone", path.string()));
@@ -271,22 +249,23 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
     if (group && !AtRest(group->state)) continue;
     if (!Exists(path, os_)) continue;  // gone since it was listed
     Found found;
-    found.row.kind = kind;
+    found.row.kind = ToString(kind);
     found.row.path = path.string();
     found.row.size_bytes = BytesOf(path, os_);
     if (group) {
       found.row.group_id = group->id;
       found.row.start_mjd = group->data_start_mjd;
       found.row.end_mjd = group->data_end_mjd;
-      if (kind == "science_ms") {
+      if (kind == ProductKind::kScienceMs) {
         for (const state::SubbandFileRow& file : groups_.Files(group->id)) {
           if (file.status == "present") found.parents.push_back(file.path);
         }
-      } else if (name->kind != ProductName::Kind::kCalTable) {
+      } else if (kind != ProductKind::kCalTable) {
         found.parents.push_back(paths_.ScienceMs(group->id).string());
       }
     }
-    Note(found.row.group_id, fmt::format("{} {} was there without a record and has one now", kind, found.row.path),
+    Note(found.row.group_id,
+         fmt::format("{} {} was there without a record and has one now", found.row.kind, found.row.path),
          LogLevel::kInfo, now);
     all.push_back(std::move(found));
   }
@@ -329,7 +308,7 @@ void Reconciler::StepGroups(double now) {
     const fs::path path = paths_.ScienceMs(group.id);
     if (OnDisk(path) || HasProducts(group.id)) continue;
     state::ProductRow row;
-    row.kind = "science_ms";
+    row.kind = ToString(ProductKind::kScienceMs);
     row.path = path.string();
     row.group_id = group.id;
     row.start_mjd = group.data_start_mjd;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "config/checksum.h"
 #include "config/error.h"
-#include "ops/base/checksum.h"
 #include "ops/base/table_checksum.h"
 
 namespace contimg::ops {
@@ -19,13 +19,12 @@ struct Signature {
 Signature SignatureOf(const fs::path& table, Os& os) {
   Signature out;
   Xxh64 hash;
-  const auto add = [&](const auto& number) { hash.Add(&number, sizeof number); };
   for (const fs::path& file : TableFiles(table, os)) {
     const FileStatus status = os.Status(file);
     hash.Add(file.c_str(), std::strlen(file.c_str()));
-    add(status.size);
-    add(status.inode);
-    add(status.mtime_ns);
+    hash.AddNumber(status.size);
+    hash.AddNumber(status.inode);
+    hash.AddNumber(status.mtime_ns);
     out.youngest_unix_s = std::max(out.youngest_unix_s, 1e-9 * static_cast<double>(status.mtime_ns));
   }
   out.value = hash.Digest();
@@ -44,7 +43,7 @@ TableCondition TableConditions::Of(const state::CalTableRow& row) {
     auto seen = seen_.find(key);
     if (seen == seen_.end() || seen->second.signature != signature.value) {
       // Remembered only when the content could be read.
-      const bool same = TableChecksum(row.path, os_) == row.checksum;
+      const bool same = HasTableChecksum(row.path, row.checksum, os_);
       const Seen now{signature.value, same ? TableCondition::kIntact : TableCondition::kChanged};
       seen = seen_.insert_or_assign(key, now).first;
     }

@@ -11,6 +11,7 @@
 #include "calibrate/apply_stage.h"
 #include "calibrate/casacore/calibration_table.h"
 #include "calibrate/solve_stage.h"
+#include "config/checksum.h"
 #include "config/os.h"
 #include "ops/base/checksum.h"
 #include "ops/base/table_checksum.h"
@@ -34,13 +35,10 @@ calibrate::LoadedTable Load(const JobTable& table) {
   if (!Exists(table.path)) {
     throw Error(ErrorKind::kIo, "apply", table.path.string(), "this calibration table is not there any more");
   }
-  if (!table.checksum.empty()) {
-    const std::string found = TableChecksum(table.path);
-    if (found != table.checksum) {
-      throw Error(
-          ErrorKind::kIo, "apply", table.path.string(),
-          fmt::format("was changed since it was registered: expected checksum {} and found {}", table.checksum, found));
-    }
+  if (!table.checksum.empty() && !HasTableChecksum(table.path, table.checksum)) {
+    throw Error(ErrorKind::kIo, "apply", table.path.string(),
+                fmt::format("was changed since it was registered: expected checksum {} and found {}", table.checksum,
+                            TableChecksum(table.path)));
   }
   return {table.path, calibrate::ReadCalibrationTable(table.path)};
 }
@@ -119,7 +117,8 @@ void Report(const calibrate::SolveStageReport& solved, const Job& job, const Run
   for (const calibrate::SolvedTable& table : solved.tables) {
     TableFacts facts = ReadBack(table);
     made.push_back({0, facts.kind, table.path, facts.checksum});
-    state.report.products.push_back({"caltable", table.path, ProductBytes(table.path), made.back().checksum, parents});
+    state.report.products.push_back(
+        {ProductKind::kCalTable, table.path, ProductBytes(table.path), made.back().checksum, parents});
     state.report.calibration.push_back(CalibrationOf(table, solved, job.solve->interval));
     state.report.calibration.back().table = std::move(facts);
     for (const std::string& failure : table.verdict.failures) {
@@ -171,7 +170,7 @@ std::string CalibrationSignature(const Job& job, const std::vector<JobTable>& ta
   std::sort(lines.begin(), lines.end());
   Xxh64 hash;
   for (const std::string& line : lines) hash.Add(line.data(), line.size() + 1);
-  return fmt::format("calibrated by {:016x}", hash.Digest());
+  return "calibrated by " + hash.Hex();
 }
 
 void RunSolve(const Job& job, const RunContext& context, JobState& state, json& figures) {

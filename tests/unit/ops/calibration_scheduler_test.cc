@@ -492,7 +492,7 @@ TEST_F(CalibrationSchedulerTest, RefusesATableThatChangedSinceItWasMade) {
   const auto first = Group(0);
   JobReport report = Solve(Plan(first));
   for (const JobCalibration& made : report.calibration) {
-    report.products.push_back({"caltable", made.path, 1, made.kind == "BP" ? "0123456789abcdef" : "", {}});
+    report.products.push_back({ProductKind::kCalTable, made.path, 1, made.kind == "BP" ? "0123456789abcdef" : "", {}});
   }
   ASSERT_TRUE(scheduler_->Record(first, report, now_));
   state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
