@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "config/os.h"
 #include "config/time.h"
 
 namespace contimg::state {
@@ -39,7 +40,7 @@ std::function<void(const std::string&)>& MigrationNotice() {
 // `path` as a URI that tells SQLite the file does not change while it is open.
 std::string ImmutableUri(const fs::path& path) {
   std::string uri = "file:";
-  for (const char c : fs::absolute(path).string()) {
+  for (const char c : Absolute(path).string()) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
                        c == '-' || c == '_' || c == '.';
     uri += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
@@ -246,7 +247,7 @@ struct Database::Impl {
   }
 
   void CopyTo(SQLite::Database& source, const fs::path& target) {
-    if (fs::exists(target)) throw Error(ErrorKind::kUsage, kStage, target.string(), "exists already");
+    if (Exists(target)) throw Error(ErrorKind::kUsage, kStage, target.string(), "exists already");
     try {
       Guard(target, [&] {
         SQLite::Database copy(target.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);

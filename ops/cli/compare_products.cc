@@ -11,7 +11,7 @@
 
 #include "calibrate/casacore/calibration_table.h"
 #include "config/error.h"
-#include "config/parallel.h"
+#include "config/machine.h"
 #include "convert/measurement_set_reader.h"
 
 namespace contimg::ops {

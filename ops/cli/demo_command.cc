@@ -431,7 +431,7 @@ void Demo(const DemoArgs& args) {
   for (const TileResult& tile : tiles) fmt::print("picture: {}\n", tile.picture.string());
   const std::string exports = ShellWord((folder / "environment").string());
   fmt::print("where an image comes from:\n  (. {}; {} products lineage {})\n", exports, ShellWord(self.string()),
-             ShellWord(paths.Image(tiles.back().group, ImageKind::kImage).string()));
+             ShellWord(paths.Image(tiles.back().group, ProductKind::kImage).string()));
   if (args.keep) {
     daemon.reset();
     LeaveDaemon(stream, folder);

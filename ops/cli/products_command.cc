@@ -1,5 +1,6 @@
 // `contimg products`: what was made, of what, and whether it can be made again.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -295,6 +296,7 @@ void Reproduce(const ProductsArgs& args) {
   }
   RunContext context;
   context.threads = job.threads;
+  context.memory_bytes = job.memory_bytes;
   context.reporter = reporter.get();
   const JobReport report = RunJob(job, context);
   if (!report.ok) {
@@ -306,11 +308,14 @@ void Reproduce(const ProductsArgs& args) {
   json out = {{"job", recorded->id}, {"folder", args.keep ? folder.string() : ""}, {"products", json::array()}};
   std::size_t n_equal = 0, n_compared = 0;
   for (const JobProduct& again : report.products) {
-    if (again.kind == "uvh5" || again.kind == "qa_metrics" || again.kind == "qa_picture") continue;
+    if (again.kind == ProductKind::kUvh5 || again.kind == ProductKind::kQaMetrics ||
+        again.kind == ProductKind::kQaPicture) {
+      continue;
+    }
     std::optional<ProductRow> original;
     state::ProductQuery query;
     query.group_id = row.group_id;
-    query.kind = again.kind;
+    query.kind = ToString(again.kind);
     for (const ProductRow& each : OpenStore().List(query)) {  // anew: the job took its time
       if (fs::path(each.path).filename() == again.path.filename() && each.job_id == row.job_id) original = each;
     }
@@ -318,10 +323,13 @@ void Reproduce(const ProductsArgs& args) {
     const std::string difference = CompareProducts(original->path, again.path);
     ++n_compared;
     n_equal += difference.empty() ? 1 : 0;
-    out["products"].push_back(
-        {{"kind", again.kind}, {"path", original->path}, {"equal", difference.empty()}, {"difference", difference}});
+    out["products"].push_back({{"kind", ToString(again.kind)},
+                               {"path", original->path},
+                               {"equal", difference.empty()},
+                               {"difference", difference}});
     if (!args.json) {
-      fmt::print("{:<12} {}: {}\n", again.kind, original->path, difference.empty() ? "equal bit for bit" : difference);
+      fmt::print("{:<12} {}: {}\n", ToString(again.kind), original->path,
+                 difference.empty() ? "equal bit for bit" : difference);
     }
   }
   out["equal"] = n_equal == n_compared && n_compared > 0;
@@ -348,10 +356,9 @@ void AddProductsCommand(CLI::App& app) {
   const auto add_json = [&](CLI::App* sub) { sub->add_flag("--json", args->json, "print JSON"); };
 
   CLI::App* list = command->add_subcommand("list", "recorded products, newest data first");
-  list->add_option(
-      "--kind", args->kind,
-      "uvh5, science_ms, caltable, image, image.pbcor, residual, model, psf, pb, smear, dirty, qa_picture, "
-      "qa_metrics");
+  std::vector<std::string> kinds;
+  for (const ProductKind kind : AllProductKinds()) kinds.emplace_back(ToString(kind));
+  list->add_option("--kind", args->kind, fmt::format("{}", fmt::join(kinds, ", ")))->check(CLI::IsMember(kinds));
   list->add_option("--group", args->group, "of one group")->type_name("ID");
   list->add_option("--status", args->status, "present, archived, removed or missing");
   list->add_option("--from", args->from,

@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "config/error.h"
-#include "config/parallel.h"
+#include "config/machine.h"
 #include "config/quantity.h"
 #include "config/sky_text.h"
 #include "config/units.h"

@@ -304,7 +304,7 @@ void DrawPictures(PipelineView& view, Html& html) {
       "<section class=\"images\" aria-labelledby=\"images\"><div class=\"head\"><h2 id=\"images\">Latest "
       "images</h2></div>");
   state::ProductQuery query;
-  query.kind = "qa_picture";
+  query.kind = ToString(ProductKind::kQaPicture);
   query.limit = static_cast<int>(kPicturesShown);
   const std::vector<state::ProductRow> pictures = view.Products(query);
   if (pictures.empty()) {

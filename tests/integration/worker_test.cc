@@ -100,7 +100,7 @@ class WorkerTest : public ::testing::Test {
   }
   static fs::path ProductOf(const JobReport& report, const std::string& kind) {
     for (const JobProduct& product : report.products) {
-      if (product.kind == kind) return product.path;
+      if (ToString(product.kind) == kind) return product.path;
     }
     return {};
   }
@@ -111,7 +111,7 @@ class WorkerTest : public ::testing::Test {
   static std::vector<JobTable> TablesOf(const JobReport& report) {
     std::vector<JobTable> tables;
     for (const JobProduct& product : report.products) {
-      if (product.kind != "caltable") continue;
+      if (product.kind != ProductKind::kCalTable) continue;
       const std::string extension = product.path.extension();
       tables.push_back({0,
                         extension == ".kcal"    ? "K"
@@ -159,8 +159,8 @@ TEST_F(WorkerTest, SolvesCalibratesAndImagesInOneGo) {
   EXPECT_EQ(names, (std::vector<std::string>{"convert", "flag", "solve", "apply", "image", "write"}));
   for (const JobProduct& product : report.products) {
     EXPECT_GT(product.bytes, 0u) << product.path;
-    EXPECT_EQ(product.checksum.empty(), product.kind == "uvh5") << product.path;
-    EXPECT_EQ(product.parents.empty(), product.kind == "uvh5") << product.path;
+    EXPECT_EQ(product.checksum.empty(), product.kind == ProductKind::kUvh5) << product.path;
+    EXPECT_EQ(product.parents.empty(), product.kind == ProductKind::kUvh5) << product.path;
   }
 }
 

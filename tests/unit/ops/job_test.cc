@@ -49,7 +49,7 @@ TEST(JobReport, SurvivesTheWayThroughItsFile) {
   report.error_kind = ErrorKind::kNumeric;
   report.error_message = "no";
   report.stages.push_back({"convert", 1.5, 2.5, 1000, {{"rows", 3}}});
-  report.products.push_back({"science_ms", "/x.ms", 17, "0123", {"/a", "/b"}});
+  report.products.push_back({ProductKind::kScienceMs, "/x.ms", 17, "0123", {"/a", "/b"}});
   report.observation = JobObservation{60000.1, 60000.2, 12.5, -3};
   JobCalibration table;
   table.kind = "G";
