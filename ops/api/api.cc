@@ -69,6 +69,26 @@ ordered_json ToJson(const state::GroupRow& row) {
           {"timings_s", Parsed(row.timings_json)}};
 }
 
+ordered_json ToJson(const state::TaskRow& row) {
+  return {{"id", row.id},
+          {"kind", row.kind},
+          {"state", ToString(row.state)},
+          {"priority", row.priority},
+          {"attempts", row.attempts},
+          {"next_attempt_at", Time(row.next_attempt_at)},
+          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
+          {"error", TextOrNull(row.error)},
+          {"created_at", Time(row.created_at)},
+          {"updated_at", Time(row.updated_at)},
+          {"started_at", Time(row.started_at)},
+          {"finished_at", Time(row.finished_at)},
+          {"executor", TextOrNull(row.executor)},
+          {"executor_id", TextOrNull(row.executor_id)},
+          {"stage", TextOrNull(row.stage)},
+          {"progress", row.progress},
+          {"timings_s", Parsed(row.timings_json)}};
+}
+
 ordered_json ToJson(const state::ProductRow& row) {
   return {{"id", row.id},
           {"kind", row.kind},
@@ -179,6 +199,16 @@ HttpResponse ApiGroup(const HttpRequest& request, PipelineView& view) {
                                {"detail", event.detail}});
   }
   return Answer(value);
+}
+
+HttpResponse ApiTasks(const HttpRequest& request, PipelineView& view) {
+  state::TaskQuery query;
+  query.kind = request.Parameter("kind");
+  if (const std::string state = request.Parameter("state"); !state.empty()) {
+    query.states.push_back(state::ParseGroupState(state));
+  }
+  query.limit = LimitOf(request, kRowsUnlessAsked, kMostRows);
+  return Answer({{"tasks", ArrayOf(view.Tasks(query))}});
 }
 
 HttpResponse ApiProducts(const HttpRequest& request, PipelineView& view) {
