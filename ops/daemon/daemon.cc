@@ -48,7 +48,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr auto kTick = std::chrono::milliseconds(100);
-constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcileS = 86400, kTasksS = 60;
+constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcileS = 86400, kTasksS = 5;
 constexpr double kReconcileStepS = 0.01;  // of each tick
 constexpr double kReconcilePauseS = 30, kMissingLookS = 5;
 constexpr double kDatabaseTimeoutS = 1;  // then the write waits in its queue and the loop goes on

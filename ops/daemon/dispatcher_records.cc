@@ -175,11 +175,11 @@ void Dispatcher::RecordSuccess(const Work& work, const JobReport& report, const 
     }
   };
   queued.refused = [this, work](const std::string& why) {
-    JobOutcome outcome;
-    outcome.job = work.job;
-    outcome.message = "its worker had succeeded, and that cannot be recorded: " + why;
-    Log(LogLevel::kError, work.row.id, outcome.message);
-    RecordFailure(work, outcome, {});
+    JobOutcome unrecorded;
+    unrecorded.job = work.job;
+    unrecorded.message = "its worker had succeeded, and that cannot be recorded: " + why;
+    Log(LogLevel::kError, work.row.id, unrecorded.message);
+    RecordFailure(work, unrecorded, {});
   };
   context_.writes.Add(std::move(queued));
 }
