@@ -10,6 +10,7 @@
 #include "calibrate/flag_aoflagger.h"
 #include "calibrate/flag_tile.h"
 #include "config/error.h"
+#include "config/os.h"
 #include "config/product_paths.h"
 #include "convert/frames.h"
 #include "image/image_plan.h"
@@ -115,8 +116,8 @@ class Checker {
     const fs::path sources = ProductPaths(Roots(s_)).Database(StateDatabase::kMasterSources);
     bool known = false;
     try {
-      known = fs::exists(sources) &&
-              !state::SourceStore(sources, state::DatabaseOptions::ForOneLook()).Catalogues().empty();
+      known =
+          Exists(sources) && !state::SourceStore(sources, state::DatabaseOptions::ForOneLook()).Catalogues().empty();
     } catch (const std::exception& error) {
       found_.warnings.push_back(error.what());
       return;
