@@ -25,6 +25,7 @@
 #include "calibrate/sky_model.h"
 #include "config/error.h"
 #include "config/product_paths.h"
+#include "config/robust_statistics.h"
 #include "config/text.h"
 #include "config/units.h"
 #include "image/plane/sky_coordinates.h"
@@ -150,18 +151,12 @@ struct TileResult {
   fs::path picture;
 };
 
-double Median(std::vector<double> values) {
-  if (values.empty()) return NAN;
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
-
 // Peaks of the restored image near the simulated sources above 20 times the noise, against truth.
 void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& tile) {
   const nlohmann::json truth = nlohmann::json::parse(std::ifstream(truth_file));
-  const image::FitsImage picture = image::ReadFitsImage(prefix.string() + ".image.fits");
-  const image::FitsImage smear = image::ReadFitsImage(prefix.string() + ".smear.fits");
-  const image::FitsImage pb = image::ReadFitsImage(prefix.string() + ".pb.fits");
+  const image::FitsImage picture = image::ReadFitsImage(prefix.string() + "." + ProductSuffix(ProductKind::kImage));
+  const image::FitsImage smear = image::ReadFitsImage(prefix.string() + "." + ProductSuffix(ProductKind::kSmear));
+  const image::FitsImage pb = image::ReadFitsImage(prefix.string() + "." + ProductSuffix(ProductKind::kPb));
   const image::ImageGeometry& geometry = picture.header.geometry;
   const image::GaussianBeam beam = picture.header.beam.value();
   const double beam_px = std::sqrt(beam.major_rad * beam.minor_rad) / geometry.cell_rad;
@@ -196,8 +191,8 @@ void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& til
     ratios.push_back(peak / expected);
     offsets.push_back(std::hypot(found.x - at.x, found.y - at.y) / beam_px);
   }
-  tile.median_ratio = Median(ratios);
-  tile.median_offset_beam = Median(offsets);
+  tile.median_ratio = Median(ratios, std::nan(""));
+  tile.median_offset_beam = Median(offsets, std::nan(""));
 }
 
 // Waits until every group has come to an end; prints a line when the picture changes.

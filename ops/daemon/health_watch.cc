@@ -14,6 +14,7 @@
 #include <memory>
 #include <string_view>
 
+#include "config/time.h"
 #include "ingest/file_watcher.h"
 #include "ops/base/log.h"
 #include "ops/http/http_server.h"
@@ -24,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kLookS = 2, kHourS = 3600;
+constexpr double kLookS = 2, kHourS = kSecondsPerHour;
 
 double SystemSeconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
