@@ -124,7 +124,7 @@ void CheckNoTables(const SolveRequest& request) {
   for (const SolutionKind kind : request.kinds) {
     const fs::path path = TablePath(request, kind);
     std::error_code ignored;
-    if (fs::exists(path, ignored)) throw Error(ErrorKind::kUsage, kStage, path.string(), "exists already");
+    if (Exists(path)) throw Error(ErrorKind::kUsage, kStage, path.string(), "exists already");
   }
 }
 

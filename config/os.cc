@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -163,6 +164,44 @@ class RealOperatingSystem final : public Os {
     if (::statvfs(path.c_str(), &info) != 0) Fail(path, "cannot read free space", errno);
     return {std::uint64_t{info.f_bavail} * info.f_frsize, std::uint64_t{info.f_blocks} * info.f_frsize};
   }
+  FileStatus Status(const Path& path) override {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR) return {};
+      Fail(path, "cannot be looked at", errno);
+    }
+    FileStatus status;
+    status.type = S_ISREG(info.st_mode)   ? FileStatus::Type::kFile
+                  : S_ISDIR(info.st_mode) ? FileStatus::Type::kDirectory
+                                          : FileStatus::Type::kOther;
+    status.size = static_cast<std::uint64_t>(info.st_size);
+    status.mtime_ns = std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+    status.device = info.st_dev;
+    status.inode = info.st_ino;
+    return status;
+  }
+  std::vector<Path> List(const Path& directory) override {
+    std::vector<Path> entries;
+    std::error_code error;
+    for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+      entries.push_back(at->path());
+    }
+    if (error) Fail(directory, "cannot list", error.value());
+    return entries;
+  }
+  std::string ReadFile(const Path& path) override {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.fd < 0) Fail(path, "cannot open", errno);
+    std::string text;
+    std::array<char, 16384> buffer;
+    for (;;) {
+      const ssize_t n = ::read(file.fd, buffer.data(), buffer.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) Fail(path, "cannot read", errno);
+      if (n == 0) return text;
+      text.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+  }
 
  private:
   std::unique_ptr<OsFile> Open(const Path& path, int flags, const char* doing) {
@@ -184,36 +223,67 @@ Os& RealOs() {
   return os;
 }
 
-bool Exists(const fs::path& path) {
-  std::error_code error;
-  const bool exists = fs::exists(path, error);
-  if (error) Fail(path, "cannot be looked at", error.value());
-  return exists;
+bool Exists(const fs::path& path, Os& os) { return os.Status(path).type != FileStatus::Type::kNone; }
+bool IsDirectory(const fs::path& path, Os& os) { return os.Status(path).type == FileStatus::Type::kDirectory; }
+bool IsFile(const fs::path& path, Os& os) { return os.Status(path).type == FileStatus::Type::kFile; }
+
+std::uint64_t FileSize(const fs::path& path, Os& os) {
+  const FileStatus status = os.Status(path);
+  if (status.type == FileStatus::Type::kFile) return status.size;
+  throw Error(ErrorKind::kIo, kStage, path.string(),
+              status.type == FileStatus::Type::kNone ? "is not there" : "is not a file");
 }
 
-bool IsDirectory(const fs::path& path) {
-  std::error_code error;
-  const bool is_directory = fs::is_directory(path, error);
-  if (error && error != std::errc::no_such_file_or_directory) Fail(path, "cannot be looked at", error.value());
-  return is_directory;
+namespace {
+
+bool IsLink(const fs::path& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
 }
 
-std::vector<fs::path> Entries(const fs::path& directory) {
-  std::vector<fs::path> entries;
+}  // namespace
+
+std::vector<fs::path> FilesBelow(const fs::path& directory, Os& os) {
+  std::vector<fs::path> files;
+  const std::function<void(const fs::path&)> walk = [&](const fs::path& at) {
+    for (fs::path& entry : os.List(at)) {
+      switch (os.Status(entry).type) {
+        case FileStatus::Type::kDirectory:
+          if (!IsLink(entry)) walk(entry);
+          break;
+        case FileStatus::Type::kFile:
+          files.push_back(std::move(entry));
+          break;
+        default:
+          break;
+      }
+    }
+  };
+  walk(directory);
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+bool IsTaken(const fs::path& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) == 0) return true;
+  if (errno != ENOENT && errno != ENOTDIR) Fail(path, "cannot be looked at", errno);
+  return false;
+}
+
+fs::path Absolute(const fs::path& path) {
   std::error_code error;
-  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-    entries.push_back(at->path());
+  const fs::path absolute = fs::absolute(path, error);
+  if (error) Fail(path, "cannot be told from the root", error.value());
+  return absolute.lexically_normal();
+}
+
+bool SameFileSystem(const fs::path& a, const fs::path& b, Os& os) {
+  const FileStatus status_a = os.Status(a), status_b = os.Status(b);
+  for (const auto& [path, status] : {std::pair(a, status_a), std::pair(b, status_b)}) {
+    if (status.type == FileStatus::Type::kNone) Fail(path, "cannot read", ENOENT);
   }
-  if (error) Fail(directory, "cannot list", error.value());
-  return entries;
-}
-
-bool SameFileSystem(const fs::path& a, const fs::path& b) {
-  struct stat info_a {
-  }, info_b{};
-  if (::stat(a.c_str(), &info_a) != 0) Fail(a, "cannot read", errno);
-  if (::stat(b.c_str(), &info_b) != 0) Fail(b, "cannot read", errno);
-  return info_a.st_dev == info_b.st_dev;
+  return status_a.device == status_b.device;
 }
 
 void CheckRoom(Os& os, const fs::path& folder, std::uint64_t bytes, const std::string& stage,
@@ -236,22 +306,22 @@ void WriteFileAtomically(Os& os, const fs::path& path, std::string_view text) {
 }
 
 void SyncTree(Os& os, const fs::path& path) {
-  if (!IsDirectory(path)) return os.SyncFile(path);
-  for (const fs::path& entry : Entries(path)) SyncTree(os, entry);
+  if (!IsDirectory(path, os)) return os.SyncFile(path);
+  for (const fs::path& entry : os.List(path)) SyncTree(os, entry);
   os.SyncDirectory(path);
 }
 
 void CopyTree(Os& os, const fs::path& from, const fs::path& to) {
-  if (!IsDirectory(from)) return os.CopyFile(from, to);
+  if (!IsDirectory(from, os)) return os.CopyFile(from, to);
   os.CreateDirectories(to);
-  for (const fs::path& entry : Entries(from)) CopyTree(os, entry, to / entry.filename());
+  for (const fs::path& entry : os.List(from)) CopyTree(os, entry, to / entry.filename());
 }
 
 void Publish(Os& os, const fs::path& staged, const fs::path& final_path, const PublishOptions& options) {
   const fs::path parent = final_path.parent_path().empty() ? fs::path(".") : final_path.parent_path();
-  if (Exists(final_path)) throw Error(ErrorKind::kUsage, kStage, final_path.string(), "exists already");
+  if (Exists(final_path, os)) throw Error(ErrorKind::kUsage, kStage, final_path.string(), "exists already");
   os.CreateDirectories(parent);
-  if (SameFileSystem(staged, parent)) {
+  if (SameFileSystem(staged, parent, os)) {
     if (options.durable) SyncTree(os, staged);
     os.RenameNew(staged, final_path);
   } else {

@@ -95,8 +95,7 @@ Unfinished::Unfinished(const fs::path& final_path, Os& os) {
       throw Error(ErrorKind::kBusy, "files", final_path.string(), "is being made by too many processes");
     }
   }
-  std::error_code ignored;
-  if (fs::exists(fs::symlink_status(path_, ignored))) os.RemoveAll(path_);  // of an owner that is gone
+  if (IsTaken(path_)) os.RemoveAll(path_);  // of an owner that is gone
 }
 
 Unfinished::~Unfinished() {
@@ -110,19 +109,17 @@ bool IsUnfinishedName(const fs::path& path) {
 }
 
 int SweepUnfinished(const fs::path& directory, Os& os) {
-  std::error_code error;
+  if (!IsDirectory(directory, os)) return 0;
   std::set<fs::path> parts;
-  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-    if (!IsUnfinishedName(at->path())) continue;
-    const bool lock = at->path().extension() == kLock;
-    parts.insert(lock ? at->path().parent_path() / at->path().stem() : at->path());
+  for (const fs::path& entry : os.List(directory)) {
+    if (!IsUnfinishedName(entry)) continue;
+    parts.insert(entry.extension() == kLock ? entry.parent_path() / entry.stem() : entry);
   }
   int swept = 0;
   for (const fs::path& part : parts) {
     const OwnerLock lock(LockOf(part));
     if (lock.answer() != OwnerLock::Answer::kOurs) continue;
-    std::error_code ignored;
-    if (!fs::exists(fs::symlink_status(part, ignored))) continue;
+    if (!IsTaken(part)) continue;
     os.RemoveAll(part);
     ++swept;
   }

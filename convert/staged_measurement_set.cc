@@ -126,12 +126,12 @@ StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, bool co
                                            const RunContext& context, ConvertReport& report)
     : options_(options), os_(OsOr(context.os)) {
   const Stopwatch watch;
-  if (fs::exists(fs::symlink_status(options.output))) {
+  if (IsTaken(options.output)) {
     throw Error(ErrorKind::kUsage, "convert", options.output.string(),
                 "exists already; choose another name or remove it");
   }
   parent_ = options.output.has_parent_path() ? options.output.parent_path() : fs::path(".");
-  made_parent_ = !fs::exists(parent_);
+  made_parent_ = !Exists(parent_, os_);
   os_.CreateDirectories(parent_);
   SweepUnfinished(parent_, os_);
 
@@ -145,7 +145,7 @@ StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, bool co
     report.warnings.push_back(warning);
   }
   root_ = choice.root;
-  root_was_there_ = fs::exists(root_);
+  root_was_there_ = Exists(root_, os_);
   try {
     SweepStaging(root_, os_);
     staging_ = std::make_unique<StagingArea>(root_, block.group_id, os_);
@@ -207,9 +207,7 @@ void StagedMeasurementSet::Finish(const VisibilityBlock& block, const Visibility
     fs::remove_all(options_.output, ignored);
     throw;
   }
-  for (const auto& entry : fs::recursive_directory_iterator(options_.output)) {
-    if (entry.is_regular_file()) report.output_bytes += entry.file_size();
-  }
+  for (const fs::path& file : FilesBelow(options_.output, os_)) report.output_bytes += FileSize(file, os_);
   report.verify_s = watch.Lap();
 }
 

@@ -49,18 +49,17 @@ StagingArea::~StagingArea() {
 }
 
 int SweepStaging(const fs::path& root, Os& os) {
-  std::error_code error;
+  if (!IsDirectory(root, os)) return 0;
   std::set<std::string> names;  // of folders, and of locks whose folder is gone
-  for (fs::directory_iterator at(root, error), end; !error && at != end; at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    std::error_code ignored;
-    if (name.front() != '.' && at->is_directory(ignored)) names.insert(name);
-    if (name.front() == '.' && at->path().extension() == ".lock") names.insert(at->path().stem().string().substr(1));
+  for (const fs::path& entry : os.List(root)) {
+    const std::string name = entry.filename().string();
+    if (name.front() != '.' && IsDirectory(entry, os)) names.insert(name);
+    if (name.front() == '.' && entry.extension() == ".lock") names.insert(entry.stem().string().substr(1));
   }
   int swept = 0;
   for (const std::string& name : names) {
     const OwnerLock lock(LockPath(root, name));
-    if (lock.answer() != OwnerLock::Answer::kOurs || !IsDirectory(root / name)) continue;
+    if (lock.answer() != OwnerLock::Answer::kOurs || !IsDirectory(root / name, os)) continue;
     os.RemoveAll(root / name);
     ++swept;
   }

@@ -92,6 +92,14 @@ bool FileIntake::Unreadable(const std::string& name, const FileVersion& version,
   return true;
 }
 
+void FileIntake::Later(const std::string& name, double due) {
+  const auto at = pending_.find(name);
+  if (at == pending_.end()) return;
+  at->second.in_hand = false;
+  at->second.finished_again = false;
+  Schedule(name, at->second, due);
+}
+
 void FileIntake::Gone(const std::string& name) {
   accepted_.erase(name);
   const auto at = pending_.find(name);

@@ -55,6 +55,8 @@ class FileIntake {
   // aside and calls Gone); true: it will come up again.
   bool Unreadable(const std::string& name, const FileVersion& version, double now);
   void Gone(const std::string& name);  // no such file any more
+  // It could not be looked into, for a reason that is not the file's: it comes up again at `due`.
+  void Later(const std::string& name, double due);
 
   bool Knows(const std::string& name) const { return accepted_.count(name) != 0 || pending_.count(name) != 0; }
   // Files accepted before a restart.

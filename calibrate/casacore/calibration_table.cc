@@ -262,7 +262,7 @@ void WriteTable(const SolutionSet& s, const std::string& path) {
 }  // namespace
 
 void WriteCalibrationTable(const SolutionSet& solutions, const std::filesystem::path& path) {
-  if (std::filesystem::exists(path)) {
+  if (Exists(path)) {
     throw Error(ErrorKind::kUsage, "calibrate", path.string(), "exists already");
   }
   Os& os = RealOs();

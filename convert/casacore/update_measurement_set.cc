@@ -70,11 +70,12 @@ bool IsShared(const std::string& file, const std::set<std::string>& touched) {
 // Bytes of the files that LinkTree copies.
 std::uint64_t BytesToCopy(const fs::path& from, const std::set<std::string>& touched) {
   std::uint64_t bytes = 0;
-  for (const auto& entry : fs::directory_iterator(from)) {
-    if (entry.is_directory()) {
-      bytes += BytesToCopy(entry.path(), {});
-    } else if (!IsShared(entry.path().filename().string(), touched)) {
-      bytes += entry.file_size();
+  for (const fs::path& entry : RealOs().List(from)) {
+    const FileStatus status = RealOs().Status(entry);
+    if (status.type == FileStatus::Type::kDirectory) {
+      bytes += BytesToCopy(entry, {});
+    } else if (!IsShared(entry.filename().string(), touched)) {
+      bytes += status.size;
     }
   }
   return bytes;
@@ -83,16 +84,16 @@ std::uint64_t BytesToCopy(const fs::path& from, const std::set<std::string>& tou
 // A sibling that shares the bulk (tile) files it does not change and copies the rest.
 void LinkTree(Os& os, const fs::path& from, const fs::path& to, const std::set<std::string>& touched) {
   os.CreateDirectories(to);
-  for (const auto& entry : fs::directory_iterator(from)) {
-    const fs::path target = to / entry.path().filename();
-    if (entry.is_directory()) {
-      LinkTree(os, entry.path(), target, {});
+  for (const fs::path& entry : os.List(from)) {
+    const fs::path target = to / entry.filename();
+    if (IsDirectory(entry, os)) {
+      LinkTree(os, entry, target, {});
       continue;
     }
-    if (IsShared(entry.path().filename().string(), touched)) {
-      os.HardLink(entry.path(), target);
+    if (IsShared(entry.filename().string(), touched)) {
+      os.HardLink(entry, target);
     } else {
-      os.CopyFile(entry.path(), target);
+      os.CopyFile(entry, target);
     }
   }
 }
@@ -251,7 +252,7 @@ void WriteWeights(Table& ms, const float* weight, const internal::RowMap& rows,
 // A set may lack the table; what contimg did to the data must stand somewhere, and later commands look for it.
 casacore::MSHistory HistoryOf(Table& ms) {
   const bool known = ms.keywordSet().isDefined("HISTORY");
-  if (known && fs::exists(fs::path(std::string(ms.keywordSet().tableAttributes("HISTORY").name())) / "table.dat")) {
+  if (known && Exists(fs::path(std::string(ms.keywordSet().tableAttributes("HISTORY").name())) / "table.dat")) {
     return casacore::MSHistory(ms.keywordSet().asTable("HISTORY"));
   }
   casacore::SetupNewTable setup(ms.tableName() + "/HISTORY", casacore::MSHistory::requiredTableDesc(), Table::New);

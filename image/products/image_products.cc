@@ -41,7 +41,7 @@ std::vector<ImageFormat> StagedProducts::Formats() const {
 
 void StagedProducts::Expect(ProductKind kind, const std::string& suffix, const fs::path& prefix) {
   const fs::path final_path = prefix.string() + "." + suffix;
-  if (!plan_.overwrite && Exists(final_path)) {
+  if (!plan_.overwrite && Exists(final_path, os_)) {
     throw Error(ErrorKind::kUsage, kStage, final_path.string(), "the product exists already");
   }
   expected_.push_back({kind, suffix, final_path});
@@ -81,8 +81,8 @@ std::vector<ImageProduct> StagedProducts::Publish() {
   try {
     for (const auto& [kind, suffix, final_path] : expected_) {
       const fs::path staged = Path(suffix);
-      const bool replaces = plan_.overwrite && fs::exists(final_path);
-      if (replaces && SameFileSystem(folder_->path(), FolderOf(final_path))) {
+      const bool replaces = plan_.overwrite && Exists(final_path, os_);
+      if (replaces && SameFileSystem(folder_->path(), FolderOf(final_path), os_)) {
         if (plan_.durable) SyncTree(os_, staged);
         os_.Exchange(staged, final_path);  // the old one goes with the hidden folder
         if (plan_.durable) os_.SyncDirectory(FolderOf(final_path));
@@ -93,13 +93,17 @@ std::vector<ImageProduct> StagedProducts::Publish() {
       published.push_back({kind, final_path});
       exchanged.push_back(replaces);
     }
-  } catch (const Error&) {
+  } catch (...) {
+    // As many as can be are taken back; the first failure is the one to tell.
     for (std::size_t i = published.size(); i-- > 0;) {
-      const fs::path staged = Path(expected_[i].suffix);
-      if (exchanged[i] && fs::exists(staged)) {
-        os_.Exchange(staged, published[i].path);
-      } else if (!exchanged[i]) {
-        os_.RemoveAll(published[i].path);
+      try {
+        const fs::path staged = Path(expected_[i].suffix);
+        if (exchanged[i] && Exists(staged, os_)) {
+          os_.Exchange(staged, published[i].path);
+        } else if (!exchanged[i]) {
+          os_.RemoveAll(published[i].path);
+        }
+      } catch (const std::exception&) {
       }
     }
     throw;

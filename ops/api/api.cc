@@ -9,6 +9,7 @@
 #include "config/product_paths.h"
 #include "config/time.h"
 #include "ops/api/group_query.h"
+#include "ops/records/cure.h"
 #include "ops/records/row_json.h"
 
 namespace contimg::ops {

@@ -7,6 +7,7 @@
 
 #include "config/checksum.h"
 #include "config/error.h"
+#include "config/os.h"
 #include "config/parallel.h"
 
 namespace contimg::ops {
@@ -22,13 +23,11 @@ std::string FileChecksum(const fs::path& path) {
 
 }  // namespace
 
-std::string ProductChecksum(const fs::path& path, int threads) {
-  if (!fs::is_directory(path)) return FileChecksum(path);
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::recursive_directory_iterator(path)) {
-    if (entry.is_regular_file() && entry.path().filename() != "table.lock") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
+std::string ProductChecksum(const fs::path& path, int threads, Os& os) {
+  if (!IsDirectory(path, os)) return FileChecksum(path);
+  std::vector<fs::path> files = FilesBelow(path, os);
+  files.erase(std::remove_if(files.begin(), files.end(), [](const auto& f) { return f.filename() == "table.lock"; }),
+              files.end());
   std::vector<std::string> lines(files.size());
   ParallelFor(threads, files.size(), [&](std::size_t i) {
     lines[i] = fmt::format("{}  {}\n", FileChecksum(files[i]), files[i].lexically_relative(path).string());
@@ -39,11 +38,9 @@ std::string ProductChecksum(const fs::path& path, int threads) {
 }
 
 std::uint64_t ProductBytes(const fs::path& path) {
-  if (!fs::is_directory(path)) return fs::file_size(path);
+  if (!IsDirectory(path)) return FileSize(path);
   std::uint64_t bytes = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(path)) {
-    if (entry.is_regular_file()) bytes += entry.file_size();
-  }
+  for (const fs::path& file : FilesBelow(path)) bytes += FileSize(file);
   return bytes;
 }
 

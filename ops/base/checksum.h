@@ -5,11 +5,13 @@
 #include <filesystem>
 #include <string>
 
+#include "config/os.h"
+
 namespace contimg::ops {
 
 // 16 hexadecimal digits. Of a file: its content. Of a directory: the sorted lines "<checksum>  <relative name>\n" of
 // the files in it, without casacore's table.lock, which changes whenever somebody opens a table. Throws Error{kIo}.
-std::string ProductChecksum(const std::filesystem::path& path, int threads = 1);
+std::string ProductChecksum(const std::filesystem::path& path, int threads = 1, Os& os = RealOs());
 
 // Bytes of the files at or below `path`.
 std::uint64_t ProductBytes(const std::filesystem::path& path);

@@ -77,6 +77,7 @@ CalibrationScheduler::CalibrationScheduler(ProductPaths paths, Os& os, Metrics& 
       settings_(settings),
       store_(paths_.Database(StateDatabase::kCalRegistry), RegistryOptions()),
       forecaster_(settings),
+      conditions_(TableConditions::Depth::kContent, os_),
       alerts_(store_, metrics_, conditions_) {}
 
 void CalibrationScheduler::Apply(const Settings& settings) {
@@ -335,15 +336,22 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
   std::string trouble;
   bool all_accepted = true;
   try {
-    store_.database().Write([&] {
-      // What the solve held fixed is in the job; what it made, one on the other, in the report.
-      std::vector<std::int64_t> rests_on;
-      if (!report.calibration.empty()) {
-        const fs::path path = JobFile(paths_.Jobs(row.id));
-        if (const Job job = ParseJob(ReadJsonFile(path), path.string()); job.solve) {
-          for (const JobTable& table : job.solve->apply) rests_on.push_back(table.id);
-        }
+    // Files are read before anything is locked. What the solve held fixed is in the job; what it made, one on the
+    // other, in the report.
+    std::vector<std::int64_t> fixed;
+    if (!report.calibration.empty()) {
+      const fs::path path = JobFile(paths_.Jobs(row.id));
+      if (const Job job = ParseJob(ReadJsonFile(path, os_), path.string()); job.solve) {
+        for (const JobTable& table : job.solve->apply) fixed.push_back(table.id);
       }
+    }
+    for (const JobCalibration& made : report.calibration) {
+      if (!made.path.empty()) RequireUnchanged(made.path, made.table, os_);
+    }
+    store_.database().Write([&] {
+      std::vector<std::int64_t> rests_on = fixed;
+      trouble.clear();
+      all_accepted = true;
       for (const JobCalibration& made : report.calibration) {
         if (!made.accepted) {
           all_accepted = false;
@@ -353,18 +361,14 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
         if (made.path.empty()) continue;  // no solution at all: there is no table
         RegisterRequest request;
         request.path = made.path;
+        request.facts = made.table;
+        request.verdict = calibrate::QualityVerdict{made.accepted, made.failures};
         request.interval = made.interval;
         request.source_group = row.id;
         request.model = made.model;
-        request.reduced_chi_square = made.reduced_chi_square;
-        request.residual_fraction = made.residual_fraction;
-        request.antennas_with_data = made.antennas_with_data;
-        request.verdict = calibrate::QualityVerdict{made.accepted, made.failures};
         request.scale_change = made.scale_change;
         request.rests_on = rests_on;
-        for (const JobProduct& product : report.products) {
-          if (product.path == made.path) request.checksum = product.checksum;
-        }
+        request.supersede = true;
         const Registration done = RegisterTable(store_, request, settings_.calibrate, now);
         rests_on.push_back(done.id);
       }

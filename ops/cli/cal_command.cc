@@ -9,17 +9,21 @@
 #include <string>
 #include <vector>
 
+#include "calibrate/casacore/calibration_table.h"
 #include "calibrate/choice.h"
+#include "config/os.h"
 #include "config/product_paths.h"
 #include "config/telescope.h"
 #include "config/text.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/measurement_set_reader.h"
+#include "ops/base/table_checksum.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/records/registration.h"
 #include "ops/records/row_json.h"
+#include "ops/worker/measure_table.h"
 #include "state/cal_table_store.h"
 
 namespace contimg::ops {
@@ -125,11 +129,34 @@ void Show(const CalArgs& args) {
              condition == TableCondition::kIntact ? "its files are as registered" : TableConditions::Words(condition));
 }
 
+// The last accepted table of the kind, for comparison; one that cannot be read any more is not worth failing over.
+std::optional<calibrate::SolutionSet> LastActive(CalTableStore& store, const calibrate::SolutionSet& solutions) {
+  state::CalTableQuery query;
+  query.kind = ToString(solutions.kind);
+  query.status = "active";
+  query.before_mjd = calibrate::MiddleOf(solutions) / kSecondsPerDay;
+  const auto earlier = store.List(query);
+  try {
+    if (!earlier.empty()) return calibrate::ReadCalibrationTable(earlier.back().path);
+  } catch (const Error&) {
+  }
+  return std::nullopt;
+}
+
 void Register(const CalArgs& args) {
   const LoadedSettings settings = CurrentSettings();
   CalTableStore store(RegistryPath(settings));
+  const calibrate::SolutionSet solutions = calibrate::ReadCalibrationTable(args.what);
+  const auto previous = LastActive(store, solutions);
+  const auto quality = calibrate::MeasureQuality(solutions, previous ? &*previous : nullptr, 0, 0);
   RegisterRequest request;
   request.path = args.what;
+  request.facts = FactsOf(args.what, solutions, quality);
+  const auto known = store.FindByPath(Absolute(args.what).string());
+  if (known && HasTableChecksum(args.what, known->checksum)) {
+    request.facts.checksum = known->checksum;  // an earlier version hashed otherwise
+  }
+  request.verdict = calibrate::JudgeQuality(solutions.kind, quality, 0, {});
   request.interval = args.interval;
   request.source_group = args.group;
   request.model = args.model;

@@ -4,7 +4,6 @@
 
 #include "config/error.h"
 #include "ops/calibration/sky_models.h"
-#include "ops/cli/program_options.h"
 
 namespace contimg::ops {
 

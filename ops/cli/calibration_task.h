@@ -9,6 +9,7 @@
 #include "calibrate/field_model.h"
 #include "config/run_context.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
 
 namespace contimg::ops {

@@ -260,7 +260,9 @@ void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_s
   }
 }
 
-OperatorRequest RequestOf(const QueueArgs& args) { return {kActor, args.reason, UtcTime::Now().unix_s(), FileIsThere}; }
+OperatorRequest RequestOf(const QueueArgs& args) {
+  return {kActor, args.reason, UtcTime::Now().unix_s(), [](const auto& path) { return FileIsThere(path); }};
+}
 
 void AddSelection(CLI::App* command, const std::shared_ptr<QueueArgs>& args) {
   command->add_option("--state", args->states,

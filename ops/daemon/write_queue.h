@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "config/error.h"
-#include "ops/daemon/clock.h"
+#include "ops/base/clock.h"
 #include "ops/metrics/metrics.h"
 #include "state/group_store.h"
 

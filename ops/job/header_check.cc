@@ -58,14 +58,17 @@ bool HasFingerprint(const std::filesystem::path& path, const std::string& record
 }
 
 bool SameBytes(const std::filesystem::path& a, const std::filesystem::path& b) {
-  const Descriptor file_a = OpenToRead(a), file_b = OpenToRead(b);
-  if (file_a.get() < 0 || file_b.get() < 0) return false;
+  const Descriptor file_a = OpenToRead(a);
+  if (!file_a.open()) throw SystemError("ingest", a.string(), "cannot open", errno);
+  const Descriptor file_b = OpenToRead(b);
+  if (!file_b.open()) throw SystemError("ingest", b.string(), "cannot open", errno);
   std::vector<char> buffer_a(1 << 20), buffer_b(1 << 20);
   for (off_t offset = 0;;) {
     const ssize_t n = ::pread(file_a.get(), buffer_a.data(), buffer_a.size(), offset);
+    if (n < 0) throw SystemError("ingest", a.string(), "cannot read", errno);
     const ssize_t m = ::pread(file_b.get(), buffer_b.data(), buffer_b.size(), offset);
-    if (n < 0 || n != m || std::memcmp(buffer_a.data(), buffer_b.data(), static_cast<std::size_t>(n)) != 0)
-      return false;
+    if (m < 0) throw SystemError("ingest", b.string(), "cannot read", errno);
+    if (n != m || std::memcmp(buffer_a.data(), buffer_b.data(), static_cast<std::size_t>(n)) != 0) return false;
     if (n == 0) return true;
     offset += n;
   }

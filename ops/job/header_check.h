@@ -35,7 +35,7 @@ std::optional<CheckResult> ParseCheckResult(const std::string& line);
 std::string Fingerprint(const std::filesystem::path& path);
 // Whether that is `recorded`, by this version or an earlier one (which hashed otherwise). Throws Error{kIo}.
 bool HasFingerprint(const std::filesystem::path& path, const std::string& recorded);
-// Exact comparison; false when either cannot be read.
+// Exact comparison. Throws Error{kIo} when either cannot be read.
 bool SameBytes(const std::filesystem::path& a, const std::filesystem::path& b);
 
 }  // namespace contimg::ops

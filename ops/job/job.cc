@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <fstream>
 #include <iterator>
 #include <tuple>
 
@@ -103,6 +101,11 @@ constexpr std::tuple kCalibrationFields{JsonField{"kind", &JobCalibration::kind}
                                         JsonField{"antennas_with_data", &JobCalibration::antennas_with_data},
                                         JsonField{"scale_change", &JobCalibration::scale_change},
                                         JsonField{"figures", &JobCalibration::figures}};
+constexpr std::tuple kTableFactsFields{
+    JsonField{"kind", &TableFacts::kind},        JsonField{"mid_mjd", &TableFacts::mid_mjd},
+    JsonField{"field", &TableFacts::field},      JsonField{"reference_antenna", &TableFacts::reference_antenna},
+    JsonField{"quality", &TableFacts::quality},  JsonField{"flag_fractions", &TableFacts::flag_fractions},
+    JsonField{"checksum", &TableFacts::checksum}};
 constexpr std::tuple kStageFields{JsonField{"name", &StageReport::name}, JsonField{"seconds", &StageReport::seconds},
                                   JsonField{"cpu_s", &StageReport::cpu_s},
                                   JsonField{"peak_memory_bytes", &StageReport::peak_memory_bytes},
@@ -123,6 +126,24 @@ std::vector<Record> ParseRecords(const json& value, const Fields& fields) {
   std::vector<Record> records;
   for (const json& each : value) records.push_back(FieldsFromJson<Record>(each, fields));
   return records;
+}
+
+json CalibrationJson(const std::vector<JobCalibration>& calibration) {
+  json value = RecordsJson(calibration, kCalibrationFields);
+  for (std::size_t i = 0; i < calibration.size(); ++i) {
+    if (!calibration[i].table.kind.empty()) value[i]["table"] = FieldsToJson(calibration[i].table, kTableFactsFields);
+  }
+  return value;
+}
+
+// Reports of earlier versions say nothing of the table itself.
+std::vector<JobCalibration> ParseCalibration(const json& value) {
+  auto calibration = ParseRecords<JobCalibration>(value, kCalibrationFields);
+  for (std::size_t i = 0; i < calibration.size(); ++i) {
+    if (!value[i].contains("table")) continue;
+    calibration[i].table = FieldsFromJson<TableFacts>(value[i].at("table"), kTableFactsFields);
+  }
+  return calibration;
 }
 
 }  // namespace
@@ -230,7 +251,7 @@ json ToJson(const JobReport& report) {
                 {"observation", report.observation ? FieldsToJson(*report.observation, kObservationFields) : json()},
                 {"stages", RecordsJson(report.stages, kStageFields)},
                 {"products", products},
-                {"calibration", RecordsJson(report.calibration, kCalibrationFields)},
+                {"calibration", CalibrationJson(report.calibration)},
                 {"applied", PathsJson(report.applied)},
                 {"quality", report.quality},
                 {"warnings", report.warnings},
@@ -266,7 +287,7 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
                                  product.at("path").get<std::string>(), product.at("bytes"), product.at("checksum"),
                                  ParsePaths(product.at("parents"))});
     }
-    report.calibration = ParseRecords<JobCalibration>(value.at("calibration"), kCalibrationFields);
+    report.calibration = ParseCalibration(value.at("calibration"));
     report.applied = ParsePaths(value.at("applied"));
     report.quality = value.at("quality");
     report.warnings = value.at("warnings").get<std::vector<std::string>>();
@@ -282,10 +303,8 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
   });
 }
 
-json ReadJsonFile(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw SystemError("job", path.string(), "cannot open", errno);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+json ReadJsonFile(const std::filesystem::path& path, Os& os) {
+  const std::string text = os.ReadFile(path);
   return Guard(path.string(), [&] { return json::parse(text); });
 }
 

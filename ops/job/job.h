@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "config/product_kind.h"
 #include "config/settings.h"
+#include "ops/job/table_facts.h"
 #include "ops/job/tree_marker.h"
 
 namespace contimg::ops {
@@ -91,6 +93,7 @@ struct JobCalibration {
   std::size_t antennas_with_data = 0;
   double scale_change = 0;  // array-mean amplitude of an hourly G against the anchor, as found; 0: no anchor
   nlohmann::json figures = nlohmann::json::object();
+  TableFacts table;  // read back from the disk
 };
 
 // Where and when the data are; what a record of the group needs. Known once the tile is read.
@@ -128,7 +131,7 @@ nlohmann::json SettingsJson(const Settings& settings);
 Settings ParseSettings(const nlohmann::json& json, const std::string& subject);
 
 // Reads a JSON file; Error{kIo} when it cannot be read, Error{kBadInput} when it is not JSON.
-nlohmann::json ReadJsonFile(const std::filesystem::path& path);
+nlohmann::json ReadJsonFile(const std::filesystem::path& path, Os& os = RealOs());
 
 // Names inside a job's folder.
 std::filesystem::path JobFile(const std::filesystem::path& folder);     // job.json

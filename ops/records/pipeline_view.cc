@@ -2,13 +2,15 @@
 
 #include <utility>
 
+#include "config/os.h"
+
 namespace contimg::ops {
 namespace {
 
 // Opens a database for reading when it exists.
 template <class Store>
 Store* OpenOnce(std::unique_ptr<Store>& store, const std::filesystem::path& path) {
-  if (!store && std::filesystem::exists(path)) {
+  if (!store && Exists(path)) {
     state::DatabaseOptions options;
     options.read_only = true;
     options.busy_timeout_s = 2;

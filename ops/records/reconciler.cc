@@ -19,13 +19,10 @@ constexpr int kPage = 500;
 constexpr std::size_t kAdoptAtOnce = 20;
 constexpr int kLongestLog = 20;  // sentences of one round in the log; the trails have all
 
-std::int64_t BytesOf(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) return static_cast<std::int64_t>(fs::file_size(path, ignored));
+std::int64_t BytesOf(const fs::path& path, Os& os) {
+  if (!IsDirectory(path, os)) return static_cast<std::int64_t>(FileSize(path, os));
   std::int64_t bytes = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(path, ignored)) {
-    if (entry.is_regular_file(ignored)) bytes += static_cast<std::int64_t>(entry.file_size(ignored));
-  }
+  for (const fs::path& file : FilesBelow(path, os)) bytes += static_cast<std::int64_t>(FileSize(file, os));
   return bytes;
 }
 
@@ -35,17 +32,18 @@ bool AtRest(GroupState state) {
          state == GroupState::kCancelled;
 }
 
-void AppendDays(const fs::path& root, std::vector<fs::path>& directories) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(root, ignored)) {
-    if (entry.is_directory(ignored) && entry.path().extension() != ".ms") directories.push_back(entry.path());
+void AppendDays(const fs::path& root, Os& os, std::vector<fs::path>& directories) {
+  if (!IsDirectory(root, os)) return;
+  for (const fs::path& entry : os.List(root)) {
+    if (entry.extension() != ".ms" && IsDirectory(entry, os)) directories.push_back(entry);
   }
 }
 
 }  // namespace
 
-Reconciler::Reconciler(ProductPaths paths, state::GroupStore& groups)
+Reconciler::Reconciler(ProductPaths paths, state::GroupStore& groups, Os& os)
     : paths_(std::move(paths)),
+      os_(os),
       groups_(groups),
       products_(paths_.Database(StateDatabase::kProducts), state::DatabaseOptions{.busy_timeout_s = 1}) {}
 
@@ -107,12 +105,13 @@ bool Reconciler::OnDisk(const fs::path& path) {
   if (path.parent_path() != listed_ || listed_.empty()) {
     names_.clear();
     listed_ = path.parent_path();
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(listed_, error)) names_.insert(entry.path().filename().string());
-    // A directory that is there and cannot be read says nothing about its files.
-    if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory) {
+    try {
+      if (IsDirectory(listed_, os_)) {
+        for (const fs::path& entry : os_.List(listed_)) names_.insert(entry.filename().string());
+      }
+    } catch (...) {  // a directory that is there and cannot be read says nothing about its files
       listed_.clear();
-      throw Error(ErrorKind::kIo, "daemon", path.parent_path().string(), "cannot be listed: " + error.message());
+      throw;
     }
   }
   return names_.count(path.filename().string()) != 0;
@@ -187,10 +186,10 @@ void Reconciler::StepRecords(double now) {
   if (!page.empty()) after_ = page.back().path;
   if (page.size() == kPage) return;
   directories_.clear();
-  AppendDays(paths_.roots().output / "science", directories_);
-  AppendDays(paths_.roots().output / "calibrators", directories_);
-  AppendDays(paths_.roots().images / "single", directories_);
-  AppendDays(paths_.roots().images / "qa", directories_);
+  AppendDays(paths_.roots().output / "science", os_, directories_);
+  AppendDays(paths_.roots().output / "calibrators", os_, directories_);
+  AppendDays(paths_.roots().images / "single", os_, directories_);
+  AppendDays(paths_.roots().images / "qa", os_, directories_);
   directories_.push_back(paths_.roots().images / "mosaics");
   listed_.clear();
   phase_ = Phase::kDirectories;
@@ -217,10 +216,11 @@ void Reconciler::StepDirectories(double now) {
     if (page.size() < kPage) break;
     after = page.back().path;
   }
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
-    ++figures_.n_entries;
-    if (recorded.count(entry.path().string()) == 0) unrecorded_.push_back(entry.path());
+  if (IsDirectory(directory, os_)) {
+    for (const fs::path& entry : os_.List(directory)) {
+      ++figures_.n_entries;
+      if (recorded.count(entry.string()) == 0) unrecorded_.push_back(entry);
+    }
   }
   directories_.pop_back();
 }
@@ -247,10 +247,11 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
       continue;
     }
     if (group && !AtRest(group->state)) continue;
+    if (!Exists(path, os_)) continue;  // gone since it was listed
     Found found;
     found.row.kind = ToString(kind);
     found.row.path = path.string();
-    found.row.size_bytes = BytesOf(path);
+    found.row.size_bytes = BytesOf(path, os_);
     if (group) {
       found.row.group_id = group->id;
       found.row.start_mjd = group->data_start_mjd;

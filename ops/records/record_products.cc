@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "config/os.h"
 #include "config/product_paths.h"
 #include "ops/base/checksum.h"
 
@@ -108,8 +109,7 @@ std::int64_t RecordProducts(state::ProductStore& store, const Job& job, const Jo
           if (table.path == path) product.checksum = table.checksum;
         }
       }
-      std::error_code missing;
-      if (std::filesystem::exists(path, missing)) product.size_bytes = static_cast<std::int64_t>(ProductBytes(path));
+      if (Exists(path)) product.size_bytes = static_cast<std::int64_t>(ProductBytes(path));
       return store.Save(product, report.finished_at);
     };
     for (const JobProduct& each : report.products) {

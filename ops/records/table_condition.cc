@@ -1,11 +1,7 @@
 #include "ops/records/table_condition.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <system_error>
 
 #include "config/checksum.h"
 #include "config/error.h"
@@ -20,19 +16,16 @@ struct Signature {
   std::uint64_t value = 0;
   double youngest_unix_s = 0;
 };
-Signature SignatureOf(const fs::path& table) {
+Signature SignatureOf(const fs::path& table, Os& os) {
   Signature out;
   Xxh64 hash;
-  for (const fs::path& file : TableFiles(table)) {
-    struct stat info {};
-    if (::stat(file.c_str(), &info) != 0) throw SystemError("calibrate", file.string(), "cannot look at", errno);
+  for (const fs::path& file : TableFiles(table, os)) {
+    const FileStatus status = os.Status(file);
     hash.Add(file.c_str(), std::strlen(file.c_str()));
-    hash.AddNumber(info.st_size);
-    hash.AddNumber(info.st_ino);
-    hash.AddNumber(info.st_mtim.tv_sec);
-    hash.AddNumber(info.st_mtim.tv_nsec);
-    out.youngest_unix_s = std::max(out.youngest_unix_s, static_cast<double>(info.st_mtim.tv_sec) +
-                                                            1e-9 * static_cast<double>(info.st_mtim.tv_nsec));
+    hash.AddNumber(status.size);
+    hash.AddNumber(status.inode);
+    hash.AddNumber(status.mtime_ns);
+    out.youngest_unix_s = std::max(out.youngest_unix_s, 1e-9 * static_cast<double>(status.mtime_ns));
   }
   out.value = hash.Digest();
   return out;
@@ -41,17 +34,18 @@ Signature SignatureOf(const fs::path& table) {
 }  // namespace
 
 TableCondition TableConditions::Of(const state::CalTableRow& row) {
-  std::error_code error;
-  if (!fs::exists(row.path, error)) return TableCondition::kMissing;
-  if (row.checksum.empty()) return TableCondition::kIntact;
   try {
-    const Signature signature = SignatureOf(row.path);
+    if (!Exists(row.path, os_)) return TableCondition::kMissing;
+    if (row.checksum.empty()) return TableCondition::kIntact;
+    const Signature signature = SignatureOf(row.path, os_);
     if (depth_ == Depth::kSuspicion && signature.youngest_unix_s <= row.registered_at) return TableCondition::kIntact;
-    const auto [seen, is_new] = seen_.try_emplace(row.path + "\n" + row.checksum);
-    if (is_new || seen->second.signature != signature.value) {
-      seen->second.signature = signature.value;
-      seen->second.condition =
-          HasTableChecksum(row.path, row.checksum) ? TableCondition::kIntact : TableCondition::kChanged;
+    const std::string key = row.path + "\n" + row.checksum;
+    auto seen = seen_.find(key);
+    if (seen == seen_.end() || seen->second.signature != signature.value) {
+      // Remembered only when the content could be read.
+      const bool same = HasTableChecksum(row.path, row.checksum, os_);
+      const Seen now{signature.value, same ? TableCondition::kIntact : TableCondition::kChanged};
+      seen = seen_.insert_or_assign(key, now).first;
     }
     return seen->second.condition;
   } catch (const Error&) {

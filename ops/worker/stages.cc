@@ -75,7 +75,7 @@ void HoldSet(const Job& job, const RunContext& context, JobState& state) {
 
 void RunConvert(const Job& job, const RunContext& context, JobState& state, json& figures) {
   HoldSet(job, context, state);
-  if (fs::exists(job.measurement_set) && !job.replace_existing) {
+  if (Exists(job.measurement_set, OsOr(context.os)) && !job.replace_existing) {
     if (!job.take_existing) {
       throw Error(ErrorKind::kUsage, "convert", job.measurement_set.string(),
                   "exists already; choose another name or remove it");
@@ -208,7 +208,7 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
   }
   request.orientation = convert::EarthOrientationTable::LoadIfSet(request.telescope.earth_orientation_file);
   for (const fs::path& folder : {job.image_prefix.parent_path(), job.qa_prefix.parent_path()}) {
-    if (fs::is_directory(folder)) SweepUnfinished(folder, OsOr(context.os));  // of attempts that were killed
+    SweepUnfinished(folder, OsOr(context.os));  // of attempts that were killed
   }
   const image::ImageReport report = image::RunImage(*state.block, request, context);
 
@@ -285,7 +285,7 @@ void FinishWriting(const Job& job, JobState& state, json& figures) {
     product.bytes = state.product->bytes();
     product.checksum = state.product->checksum();
   } else {
-    if (!fs::exists(job.measurement_set)) return;
+    if (!Exists(job.measurement_set)) return;
     figures["taken"] = true;
     product.bytes = ProductBytes(job.measurement_set);
     product.checksum = ProductChecksum(job.measurement_set);

@@ -50,7 +50,7 @@ TileProduct::TileProduct(const Job& job, bool from_inputs, convert::ConvertRepor
       context_(context),
       options_(ConvertOptionsOf(job)) {
   context_.reporter = reporter_.get();
-  if (from_inputs_ && fs::exists(job.measurement_set)) {
+  if (from_inputs_ && Exists(job.measurement_set, OsOr(context.os))) {
     // Made beside the old one, then swapped.
     beside_.emplace(job.measurement_set, OsOr(context.os));
     options_.output = beside_->path();

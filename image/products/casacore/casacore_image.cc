@@ -29,6 +29,7 @@
 #include <string>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/casacore/casacore_lock.h"
@@ -221,7 +222,7 @@ bool IsCasacoreImage(const fs::path& path) {
 }
 
 FitsImage ReadCasacoreImage(const fs::path& path) {
-  if (!fs::exists(path)) throw Error(ErrorKind::kIo, "image", path.string(), "cannot open the image: there is none");
+  if (!Exists(path)) throw Error(ErrorKind::kIo, "image", path.string(), "cannot open the image: there is none");
   return WithCasacore(ErrorKind::kBadInput, path.string(), [&] {
     const cc::PagedImage<cc::Float> paged(path.string());
     FitsImage result;
