@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "calibrate/casacore/calibration_table.h"
+#include "calibrate/publish_tables.h"
 #include "config/error.h"
 #include "config/os.h"
 #include "config/stopwatch.h"
@@ -100,30 +100,12 @@ SolvedTable Judge(const SolutionSet& set, const KindReport& solve, std::size_t a
   return table;
 }
 
-// The tables in place of older ones of their names, or none.
-void Write(const std::vector<SolutionSet>& solutions, const std::vector<SolvedTable>& tables,
-           const SolveRequest& request, Os& os) {
-  if (request.prefix.has_parent_path()) os.CreateDirectories(request.prefix.parent_path());
-  std::size_t written = 0;
-  try {
-    for (; written < solutions.size(); ++written) {
-      if (request.replace) os.RemoveAll(tables[written].path);
-      WriteCalibrationTable(solutions[written], tables[written].path);
-    }
-  } catch (...) {
-    std::error_code ignored;  // the first failure is the one to tell
-    for (std::size_t i = 0; i < written; ++i) fs::remove_all(tables[i].path, ignored);
-    throw;
-  }
-}
-
 }  // namespace
 
 void CheckNoTables(const SolveRequest& request) {
   if (request.replace) return;
   for (const SolutionKind kind : request.kinds) {
     const fs::path path = TablePath(request, kind);
-    std::error_code ignored;
     if (Exists(path)) throw Error(ErrorKind::kUsage, kStage, path.string(), "exists already");
   }
 }
@@ -167,7 +149,11 @@ SolveStageReport SolveTile(const VisibilityBlock& block, const SolveRequest& req
     table.path = TablePath(request, set.kind);
     table.scale_change = scale_change;
   }
-  Write(result.solutions, report.tables, request, OsOr(context.os));
+  Os& os = OsOr(context.os);
+  if (request.prefix.has_parent_path()) os.CreateDirectories(request.prefix.parent_path());
+  std::vector<fs::path> paths;
+  for (const SolvedTable& table : report.tables) paths.push_back(table.path);
+  PublishTables(result.solutions, paths, request.replace, os);
   report.accepted = !report.tables.empty() && std::all_of(report.tables.begin(), report.tables.end(),
                                                           [](const auto& table) { return table.verdict.accepted; });
   report.write_s = watch.Lap();

@@ -1,8 +1,10 @@
 #include "image/products/image_products.h"
 
+#include <memory>
 #include <utility>
 
 #include "config/error.h"
+#include "config/unfinished.h"
 #include "image/products/casacore/casacore_image.h"
 
 namespace contimg::image {
@@ -77,32 +79,29 @@ void StagedProducts::SyncInBackground(const fs::path& path) {
 std::vector<ImageProduct> StagedProducts::Publish() {
   for (std::future<void>& sync : syncs_) sync.get();
   std::vector<ImageProduct> published;
-  std::vector<bool> exchanged;
+  std::vector<fs::path> older;                      // where the one that had the name is now; empty: there was none
+  std::vector<std::unique_ptr<Unfinished>> beside;  // on other disks than the hidden folder
   try {
     for (const auto& [kind, suffix, final_path] : expected_) {
-      const fs::path staged = Path(suffix);
-      const bool replaces = plan_.overwrite && Exists(final_path, os_);
-      if (replaces && SameFileSystem(folder_->path(), FolderOf(final_path), os_)) {
-        if (plan_.durable) SyncTree(os_, staged);
-        os_.Exchange(staged, final_path);  // the old one goes with the hidden folder
-        if (plan_.durable) os_.SyncDirectory(FolderOf(final_path));
-      } else {
-        if (replaces) os_.RemoveAll(final_path);
-        contimg::Publish(os_, staged, final_path, {.durable = plan_.durable});
+      fs::path made = Path(suffix);
+      if (!SameFileSystem(folder_->path(), FolderOf(final_path), os_)) {
+        beside.push_back(std::make_unique<Unfinished>(final_path, os_));
+        contimg::Publish(os_, made, beside.back()->path(), {.durable = plan_.durable});
+        made = beside.back()->path();
+      } else if (plan_.durable) {
+        SyncTree(os_, made);
       }
+      const bool replaces = plan_.overwrite && Exists(final_path, os_);
+      replaces ? os_.Exchange(made, final_path) : os_.RenameNew(made, final_path);
       published.push_back({kind, final_path});
-      exchanged.push_back(replaces);
+      older.push_back(replaces ? made : fs::path());
+      if (plan_.durable) os_.SyncDirectory(FolderOf(final_path));
     }
   } catch (...) {
     // As many as can be are taken back; the first failure is the one to tell.
     for (std::size_t i = published.size(); i-- > 0;) {
       try {
-        const fs::path staged = Path(expected_[i].suffix);
-        if (exchanged[i] && Exists(staged, os_)) {
-          os_.Exchange(staged, published[i].path);
-        } else if (!exchanged[i]) {
-          os_.RemoveAll(published[i].path);
-        }
+        older[i].empty() ? os_.RemoveAll(published[i].path) : os_.Exchange(older[i], published[i].path);
       } catch (const std::exception&) {
       }
     }

@@ -72,7 +72,7 @@ class FaultyCalls:
 @contextlib.contextmanager
 def held(database):
     """Nobody else writes to the database meanwhile: an open write transaction of another program."""
-    connection = sqlite3.connect(database, timeout=30, isolation_level=None)
+    connection = sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=30, isolation_level=None)
     try:
         connection.execute("BEGIN IMMEDIATE")
         yield
