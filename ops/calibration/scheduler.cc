@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 
+#include "config/stopwatch.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "ops/base/log.h"
@@ -449,7 +449,7 @@ void CalibrationScheduler::Tick(state::GroupStore& groups, double now,
     alerts_.Update(Rules().choice, now);
     seen_revision_ = store_.Revision();
   }
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   while (!to_look_at_.empty()) {
     const std::string id = to_look_at_.back();
     to_look_at_.pop_back();
@@ -470,7 +470,7 @@ void CalibrationScheduler::Tick(state::GroupStore& groups, double now,
       }
       seen_revision_ = store_.Revision();
     }
-    if (std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() > kLookBudgetS) break;
+    if (watch.Seconds() > kLookBudgetS) break;
   }
 }
 
