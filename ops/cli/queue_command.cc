@@ -22,6 +22,7 @@
 #include "ops/records/cure.h"
 #include "ops/records/input_review.h"
 #include "ops/records/operator_actions.h"
+#include "ops/records/row_json.h"
 #include "state/group_store.h"
 #include "state/task_store.h"
 
@@ -97,6 +98,7 @@ state::GroupQuery MakeQuery(const QueueArgs& args) {
   return query;
 }
 
+<<<<<<< HEAD
 // The tasks of the same selection; nothing where it asks for what only groups have.
 std::vector<TaskRow> SelectTasks(TaskStore& tasks, const QueueArgs& args, const state::GroupQuery& groups) {
   if (args.late) return {};
@@ -131,6 +133,8 @@ ordered_json ToJson(const GroupRow& row) {
           {"updated_at", row.updated_at > 0 ? ordered_json(TimeOrDash(row.updated_at)) : ordered_json()}};
 }
 
+=======
+>>>>>>> 6c2f4d5cccb9b80f8f373f48762622190a1fc064
 std::string Dump(const ordered_json& value) {
   return value.dump(2, ' ', false, ordered_json::error_handler_t::replace);
 }
@@ -191,7 +195,7 @@ std::string NextStep(const Row& row) {
 void PrintGroup(const ordered_json& group) {
   const auto text = [&](const char* key) { return group[key].is_string() ? group[key].get<std::string>() : ""; };
   const auto line = [](const char* key, const std::string& value) {
-    if (!value.empty() && value != "-") fmt::print("  {:<10} {}\n", key, Printable(value));
+    if (!value.empty()) fmt::print("  {:<10} {}\n", key, Printable(value));
   };
   const int attempts = group["attempts"].get<int>();
   fmt::print("{}  {}, {}\n", text("id"), text("state"), Counted(attempts, "attempt"));
@@ -200,6 +204,7 @@ void PrintGroup(const ordered_json& group) {
   }
   line("next", text("next"));
   if (group.contains("log")) line("log", text("log"));
+<<<<<<< HEAD
   if (group["subbands_expected"].is_number())
     line("subbands",
          fmt::format("{} of {}{}", group["subbands_present"].get<int>(), group["subbands_expected"].get<int>(),
@@ -208,11 +213,18 @@ void PrintGroup(const ordered_json& group) {
     line("data", text("data_start") == "-" ? "" : text("data_start") + " to " + text("data_end"));
   line("asked for", group.contains("created_at") ? text("created_at") : "");
   line("first file", group.contains("first_file_at") ? text("first_file_at") : "");
+=======
+  line("subbands",
+       fmt::format("{} of {}{}", group["subbands_present"].get<int>(), group["subbands_expected"].get<int>(),
+                   text("lacking").empty() ? "" : ", without " + text("lacking")));
+  line("data", text("data_start").empty() ? "" : text("data_start") + " to " + text("data_end"));
+  line("first file", text("first_file_at"));
+>>>>>>> 6c2f4d5cccb9b80f8f373f48762622190a1fc064
   line("started", text("started_at"));
   line("finished", text("finished_at"));
   if (text("state") == "running") {
     line("at work",
-         fmt::format("{}, {:.0f} %, {}", text("stage"), 100 * group["progress"].get<double>(), text("executor")));
+         fmt::format("{}, {:.0f} %, {}", text("stage"), 100 * group["progress"].get<double>(), text("executor_id")));
   }
   if (group["priority"] != 0) line("priority", group["priority"].dump());
   std::string timings;
@@ -223,17 +235,17 @@ void PrintGroup(const ordered_json& group) {
     }
   }
   line("took", timings);
-  if (group.contains("files")) {
+  if (!group["files"].empty()) {
     fmt::print("files\n");
     for (const auto& file : group["files"]) {
       fmt::print("  sb{:02d} {:<9} {}\n", file["subband"].get<int>(), file["status"].get<std::string>(),
                  Printable(file["path"].get<std::string>()));
     }
   }
-  if (group.contains("events")) {
+  if (!group["events"].empty()) {
     fmt::print("events\n");
     for (const auto& event : group["events"]) {
-      const auto field = [&](const char* key) { return event[key].get<std::string>(); };
+      const auto field = [&](const char* key) { return event[key].is_string() ? event[key].get<std::string>() : ""; };
       const std::string change = field("to").empty()     ? field("kind")
                                  : field("from").empty() ? field("to")
                                                          : field("from") + " -> " + field("to");
@@ -286,6 +298,7 @@ void Show(const QueueArgs& args) {
       continue;
     }
     const auto row = store.Find(id);
+<<<<<<< HEAD
     if (!row) throw NoSuchWork(id);
     ordered_json value = ToJson(*row);
     value["lacking"] = Lacking(store.Files(id), row->subbands_expected);
@@ -303,6 +316,16 @@ void Show(const QueueArgs& args) {
                                 {"seen_at", TimeOrDash(file.seen_at)}});
     }
     AddEvents(store, id, args.events, value);
+=======
+    if (!row) throw NoSuchGroup(id);
+    const auto files = store.Files(id);
+    ordered_json value = RowJson(*row);
+    value["lacking"] = TextOrNull(Lacking(files, row->subbands_expected));
+    value["next"] = TextOrNull(NextStep(*row));
+    if (row->state == GroupState::kDead) value["log"] = paths.FailedLog(id).string();
+    value["files"] = RowsJson(files);
+    value["events"] = RowsJson(store.Events(id, args.events));
+>>>>>>> 6c2f4d5cccb9b80f8f373f48762622190a1fc064
     all.push_back(std::move(value));
   }
   if (args.json) {
@@ -358,9 +381,15 @@ void ForSelected(const QueueArgs& args, const Action& action) {
             continue;
           }
           const auto row = store.Find(ids[i]);
+<<<<<<< HEAD
           if (!row) throw NoSuchWork(ids[i]);
           action.on_group(store, *row);
           changed.push_back(ToJson(*store.Find(ids[i])));
+=======
+          if (!row) throw NoSuchGroup(ids[i]);
+          act(store, *row);
+          changed.push_back(RowJson(*store.Find(ids[i])));
+>>>>>>> 6c2f4d5cccb9b80f8f373f48762622190a1fc064
         } catch (const Error& error) {
           if (error.kind() != ErrorKind::kUsage || ids.size() == 1) throw;
           ++n_refused;

@@ -278,7 +278,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   if (outcome.ok) last_success_at_ = now;
   const bool died = !outcome.ok && outcome.kind != ErrorKind::kCancelled &&
                     (outcome.signal != 0 || outcome.kind == ErrorKind::kCrash || outcome.kind == ErrorKind::kTimeout);
-  constexpr double kRememberedS = 3600;
+  constexpr double kRememberedS = kSecondsPerHour;
   while (!deaths_.empty() && deaths_.front().at < now - kRememberedS) deaths_.pop_front();
   if (died && !active.lost) deaths_.push_back({now, fmt::format("{}: {}", row, outcome.message)});
   const std::string stage = outcome.last_stage.empty() ? "start" : outcome.last_stage;
@@ -305,8 +305,100 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
     } catch (const Error&) {
       // The log then lists no inputs.
     }
+<<<<<<< HEAD
   }
   RecordFailure(active.work, outcome, inputs);
+=======
+  };
+  queued.refused = [this, row](const std::string& why) {
+    JobOutcome failed;
+    failed.group = row.id;
+    failed.message = "its worker had succeeded, and that cannot be recorded: " + why;
+    Log(LogLevel::kError, row.id, failed.message);
+    RecordFailure(row, failed, {});
+  };
+  context_.writes.Add(std::move(queued));
+}
+
+void Dispatcher::RecordFailure(const GroupRow& row, const JobOutcome& outcome, const std::vector<std::string>& inputs) {
+  const double now = context_.clock.Unix();
+  const double random = std::uniform_real_distribution<>(0, 1)(random_);
+  const RetryRules rules = MakeRetryRules(settings_);
+  const bool handed_back = stopping_ && outcome.kind == ErrorKind::kCancelled;
+  // What became of it is known only when the transaction has run.
+  struct Recording {
+    bool lost = false;
+    std::optional<FailedRecord> given_up;
+  };
+  auto recording = std::make_shared<Recording>();
+  unrecorded_.insert(row.id);
+  QueuedWrite queued;
+  queued.what = row.id + ": failed";
+  queued.prepare = [this, row, outcome, now] {
+    if (!StillOurs(context_.store, row)) return;
+    context_.calibration.AttemptFailed(row.id, outcome.last_stage == "solve" ? outcome.kind : ErrorKind::kCancelled,
+                                       outcome.message, now);
+  };
+  queued.write = [=](GroupStore& store) {
+    *recording = {};
+    recording->lost = !StillOurs(store, row);
+    if (recording->lost) return;
+    state::TransitionDetails details;
+    details.actor = kActor;
+    if (handed_back) {
+      details.detail = "handed back: the daemon stops";
+      store.Transition(row.id, GroupState::kReady, details, now);
+      return;
+    }
+    details.error_kind = outcome.kind;
+    details.error = outcome.message;
+    const int failures = CountFailures(store, row.id) + 1;
+    if (const auto delay = RetryDelay(outcome.kind, failures, rules, random)) {
+      details.next_attempt_at = now + *delay;
+      details.detail = fmt::format("{} (attempt {}, again in {:.0f} s)", outcome.message, row.attempts, *delay);
+      store.Transition(row.id, GroupState::kFailed, details, now);
+      return;
+    }
+    details.detail = fmt::format("{} (attempt {}, given up)", outcome.message, row.attempts);
+    store.Transition(row.id, GroupState::kDead, details, now);
+    FailedRecord failed;
+    failed.group = row.id;
+    failed.attempts = row.attempts;
+    failed.kind = outcome.kind;
+    failed.message = outcome.message;
+    failed.stage = outcome.last_stage;
+    failed.exit_status = outcome.exit_status;
+    failed.signal = outcome.signal;
+    failed.wall_s = outcome.wall_s;
+    failed.cpu_s = outcome.user_s + outcome.system_s;
+    failed.peak_memory_bytes = outcome.peak_memory_bytes;
+    failed.inputs = inputs;
+    failed.command = outcome.command;
+    failed.last_output = outcome.last_output;
+    recording->given_up = std::move(failed);
+  };
+  queued.after = [this, recording, outcome, handed_back] {
+    unrecorded_.erase(outcome.group);
+    if (recording->lost) {
+      return Log(LogLevel::kInfo, outcome.group,
+                 fmt::format("had failed before it was taken away: {} ({})", outcome.message, ToString(outcome.kind)));
+    }
+    if (handed_back) return Log(LogLevel::kInfo, outcome.group, "handed back");
+    if (!recording->given_up) {
+      context_.metrics.JobRetried(ToString(outcome.kind));
+      return Log(LogLevel::kWarning, outcome.group,
+                 fmt::format("failed, to be tried again: {} ({})", outcome.message, ToString(outcome.kind)));
+    }
+    Log(LogLevel::kError, outcome.group, fmt::format("given up: {} ({})", outcome.message, ToString(outcome.kind)));
+    WriteFailedLog(context_.os, context_.paths.FailedLog(outcome.group), *recording->given_up);
+  };
+  // Then its lease runs out, and it is taken back.
+  queued.refused = [this, id = row.id](const std::string& why) {
+    unrecorded_.erase(id);
+    Log(LogLevel::kError, id, "its failure cannot be recorded: " + why);
+  };
+  context_.writes.Add(std::move(queued));
+>>>>>>> 6c2f4d5cccb9b80f8f373f48762622190a1fc064
 }
 
 void Dispatcher::KeepLeases() {
