@@ -32,116 +32,6 @@ std::optional<double> MjdParameter(const HttpRequest& request, const char* name)
   return UtcTime::FromPerson(name, text).mjd();
 }
 
-<<<<<<< HEAD
-ordered_json ToJson(const state::GroupRow& row) {
-  return {{"id", row.id},
-          {"state", ToString(row.state)},
-          {"priority", row.priority},
-          {"attempts", row.attempts},
-          {"next_attempt_at", Time(row.next_attempt_at)},
-          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
-          {"error", TextOrNull(row.error)},
-          {"subbands_present", row.subbands_present},
-          {"subbands_expected", row.subbands_expected},
-          {"data_start", TimeOfMjd(row.data_start_mjd)},
-          {"data_end", TimeOfMjd(row.data_end_mjd)},
-          {"first_file_at", Time(row.first_file_at)},
-          {"created_at", Time(row.created_at)},
-          {"updated_at", Time(row.updated_at)},
-          {"started_at", Time(row.started_at)},
-          {"finished_at", Time(row.finished_at)},
-          {"executor", TextOrNull(row.executor)},
-          {"executor_id", TextOrNull(row.executor_id)},
-          {"stage", TextOrNull(row.stage)},
-          {"progress", row.progress},
-          {"timings_s", Parsed(row.timings_json)}};
-}
-
-ordered_json ToJson(const state::TaskRow& row) {
-  return {{"id", row.id},
-          {"kind", row.kind},
-          {"state", ToString(row.state)},
-          {"priority", row.priority},
-          {"attempts", row.attempts},
-          {"next_attempt_at", Time(row.next_attempt_at)},
-          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
-          {"error", TextOrNull(row.error)},
-          {"created_at", Time(row.created_at)},
-          {"updated_at", Time(row.updated_at)},
-          {"started_at", Time(row.started_at)},
-          {"finished_at", Time(row.finished_at)},
-          {"executor", TextOrNull(row.executor)},
-          {"executor_id", TextOrNull(row.executor_id)},
-          {"stage", TextOrNull(row.stage)},
-          {"progress", row.progress},
-          {"timings_s", Parsed(row.timings_json)}};
-}
-
-ordered_json ToJson(const state::ProductRow& row) {
-  return {{"id", row.id},
-          {"kind", row.kind},
-          {"path", row.path},
-          {"group", TextOrNull(row.group_id)},
-          {"start", TimeOfMjd(row.start_mjd)},
-          {"end", TimeOfMjd(row.end_mjd)},
-          {"ra_deg", ValueOrNull(row.ra_deg)},
-          {"dec_deg", ValueOrNull(row.dec_deg)},
-          {"size_bytes", row.size_bytes},
-          {"checksum", TextOrNull(row.checksum)},
-          {"grade", TextOrNull(row.qa_grade)},
-          {"qa", Parsed(row.qa_json)},
-          {"status", row.status},
-          {"archive_path", TextOrNull(row.archive_path)},
-          {"job", ValueOrNull(row.job_id)},
-          {"created_at", Time(row.created_at)},
-          {"updated_at", Time(row.updated_at)}};
-}
-
-ordered_json ToJson(const state::JobRow& row) {
-  return {{"id", row.id},
-          {"group", row.group_id},
-          {"kind", row.kind},
-          {"settings_hash", row.settings_hash},
-          {"settings", Parsed(row.settings_json)},
-          {"version", row.program_version},
-          {"host", row.host},
-          {"command", row.command},
-          {"started_at", Time(row.started_at)},
-          {"finished_at", Time(row.finished_at)},
-          {"outcome", TextOrNull(row.outcome)},
-          {"error", TextOrNull(row.error)},
-          {"peak_memory_bytes", row.peak_memory_bytes},
-          {"timings", Parsed(row.timings_json)},
-          {"report", Parsed(row.report_json)}};
-}
-
-ordered_json ToJson(const state::CalTableRow& row) {
-  return {{"id", row.id},
-          {"kind", row.kind},
-          {"interval", row.interval},
-          {"path", row.path},
-          {"valid_from", TimeOfMjd(row.valid_from_mjd)},
-          {"valid_to", TimeOfMjd(row.valid_to_mjd)},
-          {"source_group", TextOrNull(row.source_group)},
-          {"model", TextOrNull(row.model)},
-          {"refant", TextOrNull(row.refant)},
-          {"status", row.status},
-          {"reason", TextOrNull(row.reason)},
-          {"quality", Parsed(row.quality_json)},
-          {"flag_fractions", Parsed(row.flag_fractions_json)},
-          {"checksum", TextOrNull(row.checksum)},
-          {"registered_at", Time(row.registered_at)}};
-}
-
-template <class Rows>
-ordered_json ArrayOf(const Rows& rows) {
-  ordered_json array = ordered_json::array();
-  for (const auto& row : rows) array.push_back(ToJson(row));
-  return array;
-}
-
-=======
->>>>>>> 6c2f4d5cccb9b80f8f373f48762622190a1fc064
 }  // namespace
 
 HttpResponse ApiGroups(const HttpRequest& request, PipelineView& view) {
@@ -177,7 +67,7 @@ HttpResponse ApiTasks(const HttpRequest& request, PipelineView& view) {
     query.states.push_back(state::ParseGroupState(state));
   }
   query.limit = LimitOf(request, kRowsUnlessAsked, kMostRows);
-  return Answer({{"tasks", ArrayOf(view.Tasks(query))}});
+  return Answer({{"tasks", RowsJson(view.Tasks(query))}});
 }
 
 HttpResponse ApiProducts(const HttpRequest& request, PipelineView& view) {

@@ -98,7 +98,6 @@ state::GroupQuery MakeQuery(const QueueArgs& args) {
   return query;
 }
 
-<<<<<<< HEAD
 // The tasks of the same selection; nothing where it asks for what only groups have.
 std::vector<TaskRow> SelectTasks(TaskStore& tasks, const QueueArgs& args, const state::GroupQuery& groups) {
   if (args.late) return {};
@@ -111,30 +110,6 @@ std::vector<TaskRow> SelectTasks(TaskStore& tasks, const QueueArgs& args, const 
   return tasks.List(query);
 }
 
-ordered_json ToJson(const TaskRow& row) {
-  return {{"id", row.id},
-          {"state", ToString(row.state)},
-          {"attempts", row.attempts},
-          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
-          {"error", row.error.empty() ? ordered_json() : ordered_json(row.error)},
-          {"subbands_present", nullptr},
-          {"subbands_expected", nullptr},
-          {"updated_at", row.updated_at > 0 ? ordered_json(TimeOrDash(row.updated_at)) : ordered_json()}};
-}
-
-ordered_json ToJson(const GroupRow& row) {
-  return {{"id", row.id},
-          {"state", ToString(row.state)},
-          {"attempts", row.attempts},
-          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
-          {"error", row.error.empty() ? ordered_json() : ordered_json(row.error)},
-          {"subbands_present", row.subbands_present},
-          {"subbands_expected", row.subbands_expected},
-          {"updated_at", row.updated_at > 0 ? ordered_json(TimeOrDash(row.updated_at)) : ordered_json()}};
-}
-
-=======
->>>>>>> 6c2f4d5cccb9b80f8f373f48762622190a1fc064
 std::string Dump(const ordered_json& value) {
   return value.dump(2, ' ', false, ordered_json::error_handler_t::replace);
 }
@@ -204,22 +179,15 @@ void PrintGroup(const ordered_json& group) {
   }
   line("next", text("next"));
   if (group.contains("log")) line("log", text("log"));
-<<<<<<< HEAD
-  if (group["subbands_expected"].is_number())
+  if (group.contains("subbands_expected")) {
     line("subbands",
          fmt::format("{} of {}{}", group["subbands_present"].get<int>(), group["subbands_expected"].get<int>(),
                      text("lacking").empty() ? "" : ", without " + text("lacking")));
-  if (group.contains("data_start"))
-    line("data", text("data_start") == "-" ? "" : text("data_start") + " to " + text("data_end"));
-  line("asked for", group.contains("created_at") ? text("created_at") : "");
-  line("first file", group.contains("first_file_at") ? text("first_file_at") : "");
-=======
-  line("subbands",
-       fmt::format("{} of {}{}", group["subbands_present"].get<int>(), group["subbands_expected"].get<int>(),
-                   text("lacking").empty() ? "" : ", without " + text("lacking")));
-  line("data", text("data_start").empty() ? "" : text("data_start") + " to " + text("data_end"));
-  line("first file", text("first_file_at"));
->>>>>>> 6c2f4d5cccb9b80f8f373f48762622190a1fc064
+    line("data", text("data_start").empty() ? "" : text("data_start") + " to " + text("data_end"));
+    line("first file", text("first_file_at"));
+  } else {
+    line("asked for", text("created_at"));
+  }
   line("started", text("started_at"));
   line("finished", text("finished_at"));
   if (text("state") == "running") {
@@ -254,28 +222,6 @@ void PrintGroup(const ordered_json& group) {
   }
 }
 
-void AddAttempt(const state::WorkRow& row, ordered_json& value) {
-  value["priority"] = row.priority;
-  value["next_attempt_at"] = TimeOrDash(row.next_attempt_at);
-  value["started_at"] = TimeOrDash(row.started_at);
-  value["finished_at"] = TimeOrDash(row.finished_at);
-  value["executor"] = row.executor_id;
-  value["stage"] = row.stage;
-  value["progress"] = row.progress;
-  value["timings_s"] = ordered_json::parse(row.timings_json, nullptr, false);
-}
-
-void AddEvents(state::WorkTable& table, const std::string& id, int limit, ordered_json& value) {
-  for (const auto& event : table.Events(id, limit)) {
-    value["events"].push_back({{"at", UtcTime::FromUnix(event.at).Stamp(3)},
-                               {"kind", event.kind},
-                               {"from", event.from_state},
-                               {"to", event.to_state},
-                               {"actor", event.actor},
-                               {"detail", event.detail}});
-  }
-}
-
 void Show(const QueueArgs& args) {
   const LoadedSettings settings = CurrentSettings();
   GroupStore store = OpenToRead(settings);
@@ -286,38 +232,18 @@ void Show(const QueueArgs& args) {
     if (TaskStore::IsTaskId(id)) {
       const auto task = tasks.Find(id);
       if (!task) throw NoSuchWork(id);
-      ordered_json value = ToJson(*task);
-      value["next"] = NextStep(*task);
-      value["created_at"] = TimeOrDash(task->created_at);
-      AddAttempt(*task, value);
+      ordered_json value = RowJson(*task);
+      value["next"] = TextOrNull(NextStep(*task));
       if (task->state == GroupState::kDead) {
         value["log"] = OutputFile(paths.TaskJob(task->kind, task->subject)).string();
       }
-      AddEvents(tasks, id, args.events, value);
+      value["files"] = ordered_json::array();
+      value["events"] = RowsJson(tasks.Events(id, args.events));
       all.push_back(std::move(value));
       continue;
     }
     const auto row = store.Find(id);
-<<<<<<< HEAD
     if (!row) throw NoSuchWork(id);
-    ordered_json value = ToJson(*row);
-    value["lacking"] = Lacking(store.Files(id), row->subbands_expected);
-    value["next"] = NextStep(*row);
-    value["data_start"] = row->data_start_mjd > 0 ? UtcTime::FromMjd(row->data_start_mjd).Stamp(3) : "-";
-    value["data_end"] = row->data_end_mjd > 0 ? UtcTime::FromMjd(row->data_end_mjd).Stamp(3) : "-";
-    value["first_file_at"] = TimeOrDash(row->first_file_at);
-    AddAttempt(*row, value);
-    if (row->state == GroupState::kDead) value["log"] = paths.FailedLog(id).string();
-    for (const auto& file : store.Files(id)) {
-      value["files"].push_back({{"subband", file.subband},
-                                {"path", file.path},
-                                {"size", file.size_bytes},
-                                {"status", file.status},
-                                {"seen_at", TimeOrDash(file.seen_at)}});
-    }
-    AddEvents(store, id, args.events, value);
-=======
-    if (!row) throw NoSuchGroup(id);
     const auto files = store.Files(id);
     ordered_json value = RowJson(*row);
     value["lacking"] = TextOrNull(Lacking(files, row->subbands_expected));
@@ -325,7 +251,6 @@ void Show(const QueueArgs& args) {
     if (row->state == GroupState::kDead) value["log"] = paths.FailedLog(id).string();
     value["files"] = RowsJson(files);
     value["events"] = RowsJson(store.Events(id, args.events));
->>>>>>> 6c2f4d5cccb9b80f8f373f48762622190a1fc064
     all.push_back(std::move(value));
   }
   if (args.json) {
@@ -376,20 +301,14 @@ void ForSelected(const QueueArgs& args, const Action& action) {
             const auto task = tasks.Find(ids[i]);
             if (!task) throw NoSuchWork(ids[i]);
             action.on_task(tasks, *task);
-            changed.push_back(ToJson(*tasks.Find(ids[i])));
+            changed.push_back(RowJson(*tasks.Find(ids[i])));
             ++n_tasks;
             continue;
           }
           const auto row = store.Find(ids[i]);
-<<<<<<< HEAD
           if (!row) throw NoSuchWork(ids[i]);
           action.on_group(store, *row);
-          changed.push_back(ToJson(*store.Find(ids[i])));
-=======
-          if (!row) throw NoSuchGroup(ids[i]);
-          act(store, *row);
           changed.push_back(RowJson(*store.Find(ids[i])));
->>>>>>> 6c2f4d5cccb9b80f8f373f48762622190a1fc064
         } catch (const Error& error) {
           if (error.kind() != ErrorKind::kUsage || ids.size() == 1) throw;
           ++n_refused;
