@@ -60,9 +60,9 @@ class LineReporter final : public Reporter {
   // A line that cannot be written (a full disk) is no reason to end the work.
   void Print(const ProgressLine& line) const {
     const std::string text = FormatProgressLine(line) + "\n";
-    if (fd_ >= 0) (void)!::write(fd_, text.data(), text.size());
     fmt::print("{}", text);
     std::fflush(stdout);
+    if (fd_ >= 0) (void)!::write(fd_, text.data(), text.size());
   }
   int fd_;
   std::mutex mutex_;
