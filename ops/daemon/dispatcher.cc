@@ -460,9 +460,7 @@ void Dispatcher::FinishRecovery() {
     context_.calibration.AbandonLost(store, now);
     recovering_ = false;
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kBusy && error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kResource) {
-      throw;
-    }
+    if (!MayPass(error.kind())) throw;
     context_.metrics.DatabaseFailed();
     LogNowAndThen(LogLevel::kWarning, fmt::format("work cannot be taken up yet: {}", error.what()));
   }
