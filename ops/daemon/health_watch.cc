@@ -13,6 +13,7 @@
 #include <memory>
 #include <string_view>
 
+#include "config/time.h"
 #include "ingest/file_watcher.h"
 #include "ops/base/log.h"
 #include "ops/http/http_server.h"
@@ -23,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kLookS = 2, kHourS = 3600;
+constexpr double kLookS = 2, kHourS = kSecondsPerHour;
 constexpr const char* kReasonEnding = ".reason";
 
 double SystemSeconds() {
