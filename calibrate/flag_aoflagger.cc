@@ -12,6 +12,7 @@
 #include "calibrate/aoflagger/plugin.h"
 #include "calibrate/flag_rfi_plan.h"
 #include "config/error.h"
+#include "config/os.h"
 #include "config/parallel.h"
 
 namespace contimg::calibrate {
@@ -37,7 +38,7 @@ Library Load() {
   const std::array<std::filesystem::path, 2> places{here / "libcontimg_aoflagger.so",
                                                     here.parent_path() / "lib/contimg/libcontimg_aoflagger.so"};
   for (const auto& place : places) {
-    if (!std::filesystem::exists(place)) continue;
+    if (!Exists(place)) continue;
     void* object = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (object == nullptr) {
       library.error = dlerror();

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -10,14 +9,11 @@
 #include "calibrate/flag_residual.h"
 #include "calibrate/flag_tile.h"
 #include "config/buffer.h"
+#include "config/stopwatch.h"
 #include "convert/measurement_set_lock.h"
 
 namespace contimg::calibrate {
 namespace {
-
-double Seconds(std::chrono::steady_clock::time_point since) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
-}
 
 // Stokes I of MODEL_DATA, [time][baseline][channel]: the mean of the parallel hands.
 Buffer<Visibility> ReadModel(const std::filesystem::path& path, convert::MeasurementSetSelection selection,
@@ -54,7 +50,7 @@ FlagReport FlagResiduals(VisibilityBlock& block, const Buffer<Visibility>& model
 FlagStageReport FlagMeasurementSet(const std::filesystem::path& path, const FlagStageOptions& options,
                                    const FlagSettings& settings, const RunContext& context) {
   FlagStageReport report;
-  auto start = std::chrono::steady_clock::now();
+  Stopwatch watch;
   convert::MeasurementSetSelection selection = options.selection;
   if (selection.column.empty()) selection.column = options.residuals ? "CORRECTED_DATA" : "DATA";
   std::optional<convert::MeasurementSetLock> lock;
@@ -62,19 +58,17 @@ FlagStageReport FlagMeasurementSet(const std::filesystem::path& path, const Flag
   Buffer<Visibility> model;
   if (options.residuals && convert::DescribeMeasurementSet(path).has_model) model = ReadModel(path, selection, context);
   const std::unique_ptr<VisibilityBlock> block = convert::ReadMeasurementSet(path, selection, context);
-  report.read_s = Seconds(start);
+  report.read_s = watch.Lap();
   context.CheckCancelled("flag");
 
-  start = std::chrono::steady_clock::now();
   report.flags = options.residuals ? FlagResiduals(*block, model, settings, context.threads)
                                    : FlagTile(*block, settings, context.threads);
   report.antennas = block->antennas.names;
   report.column = selection.column;
-  report.flag_s = Seconds(start);
+  report.flag_s = watch.Lap();
   context.CheckCancelled("flag");
   if (options.dry_run) return report;
 
-  start = std::chrono::steady_clock::now();
   convert::MeasurementSetChanges changes;
   changes.flags = true;
   changes.application = "contimg flag";
@@ -85,7 +79,7 @@ FlagStageReport FlagMeasurementSet(const std::filesystem::path& path, const Flag
   const std::string lost = LostSkyHistory(report.flags.sky.names);
   if (!lost.empty()) changes.history.push_back(lost);
   convert::UpdateMeasurementSet(path, selection, *block, changes, context);
-  report.write_s = Seconds(start);
+  report.write_s = watch.Lap();
   return report;
 }
 

@@ -16,20 +16,21 @@ struct KindFacts {
   ErrorKind kind;
   std::string_view word;
   int exit_status;
+  Retry retry;
 };
 
 constexpr std::array<KindFacts, 11> kKinds{{
-    {ErrorKind::kUsage, "usage", 2},
-    {ErrorKind::kBadInput, "bad_input", 3},
-    {ErrorKind::kIncomplete, "incomplete", 3},
-    {ErrorKind::kIo, "io", 1},
-    {ErrorKind::kBusy, "busy", 1},
-    {ErrorKind::kResource, "resource", 1},
-    {ErrorKind::kNumeric, "numeric", 1},
-    {ErrorKind::kTimeout, "timeout", 1},
-    {ErrorKind::kCrash, "crash", 1},
-    {ErrorKind::kBug, "bug", 1},
-    {ErrorKind::kCancelled, "cancelled", 1},
+    {ErrorKind::kUsage, "usage", 2, Retry::kNever},
+    {ErrorKind::kBadInput, "bad_input", 3, Retry::kNever},
+    {ErrorKind::kIncomplete, "incomplete", 3, Retry::kNever},
+    {ErrorKind::kIo, "io", 1, Retry::kBackoff},
+    {ErrorKind::kBusy, "busy", 1, Retry::kBackoff},
+    {ErrorKind::kResource, "resource", 1, Retry::kBackoff},
+    {ErrorKind::kNumeric, "numeric", 1, Retry::kTwice},
+    {ErrorKind::kTimeout, "timeout", 1, Retry::kTwice},
+    {ErrorKind::kCrash, "crash", 1, Retry::kTwice},
+    {ErrorKind::kBug, "bug", 1, Retry::kTwice},
+    {ErrorKind::kCancelled, "cancelled", 1, Retry::kNever},
 }};
 
 // Free bytes of the file system on which `path` is or was to be; nothing when it cannot be told.
@@ -79,6 +80,13 @@ ErrorKind ParseErrorKind(std::string_view word) {
     if (facts.word == word) return facts.kind;
   }
   throw Error(ErrorKind::kBadInput, "config", std::string(word), "is not an error kind");
+}
+
+Retry RetryOf(ErrorKind kind) {
+  for (const KindFacts& facts : kKinds) {
+    if (facts.kind == kind) return facts.retry;
+  }
+  return Retry::kNever;
 }
 
 int ExitStatus(ErrorKind kind) {

@@ -45,6 +45,12 @@ enum class ErrorKind {
 std::string_view ToString(ErrorKind kind);
 // The inverse of ToString; throws Error{kBadInput} for an unknown word.
 ErrorKind ParseErrorKind(std::string_view word);
+// What the queue then does: the table's third column.
+enum class Retry { kNever, kTwice, kBackoff };
+Retry RetryOf(ErrorKind kind);
+// Whether it may pass without anybody doing anything (io, busy, resource). What fails so is kept and tried again,
+// whether a job, a record or a decision.
+inline bool MayPass(ErrorKind kind) { return RetryOf(kind) == Retry::kBackoff; }
 // Exit status of a program that ends with this error: 1, 2 or 3 as in the table above.
 int ExitStatus(ErrorKind kind);
 

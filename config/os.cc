@@ -12,11 +12,14 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "config/descriptor.h"
 #include "config/error.h"
+#include "config/unfinished.h"
 
 namespace contimg {
 namespace {
@@ -27,8 +30,6 @@ constexpr const char* kStage = "files";
 [[noreturn]] void Fail(const fs::path& path, std::string_view doing, int error_number) {
   throw SystemError(kStage, path.string(), doing, error_number);
 }
-
-constexpr std::string_view kUnfinishedMark = ".part-";
 
 class RealFile final : public OsFile {
  public:
@@ -73,16 +74,6 @@ class RealFile final : public OsFile {
  private:
   fs::path path_;
   int fd_;
-};
-
-struct Descriptor {
-  explicit Descriptor(int number) : fd(number) {}
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  const int fd;
 };
 
 // The kernel copies where it can (and shares blocks where the file system can), else a buffer does.
@@ -137,15 +128,16 @@ class RealOperatingSystem final : public Os {
   void Exchange(const Path& a, const Path& b) override {
     if (::syscall(SYS_renameat2, AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return;
     if (errno != EINVAL && errno != ENOSYS) Fail(b, "cannot exchange with " + a.string(), errno);
-    const Path aside = UnfinishedSibling(Path(b.string() + ".old"));
-    Rename(b, aside);
+    Unfinished aside(Path(b.string() + ".old"), *this);
+    aside.Keep();  // the only copy of b for a while
+    Rename(b, aside.path());
     try {
       Rename(a, b);
     } catch (...) {
-      ::rename(aside.c_str(), b.c_str());
+      ::rename(aside.path().c_str(), b.c_str());
       throw;
     }
-    Rename(aside, a);
+    Rename(aside.path(), a);
   }
   void HardLink(const Path& from, const Path& to) override {
     if (::link(from.c_str(), to.c_str()) != 0) Fail(to, "cannot link", errno);
@@ -154,11 +146,11 @@ class RealOperatingSystem final : public Os {
     // Not by std::filesystem: it says "Input/output error" when the disk is full.
     const Descriptor in(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat info {};
-    if (in.fd < 0 || ::fstat(in.fd, &info) != 0) Fail(from, "cannot read", errno);
+    if (!in.open() || ::fstat(in.get(), &info) != 0) Fail(from, "cannot read", errno);
     const Descriptor out(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, info.st_mode & 0777));
-    if (out.fd < 0) Fail(to, "cannot create", errno);
-    if (::fchmod(out.fd, info.st_mode & 07777) != 0) Fail(to, "cannot set the permissions", errno);
-    CopyBytes(in.fd, from, out.fd, to, static_cast<std::uint64_t>(info.st_size));
+    if (!out.open()) Fail(to, "cannot create", errno);
+    if (::fchmod(out.get(), info.st_mode & 07777) != 0) Fail(to, "cannot set the permissions", errno);
+    CopyBytes(in.get(), from, out.get(), to, static_cast<std::uint64_t>(info.st_size));
   }
   void RemoveAll(const Path& path) override {
     std::error_code error;
@@ -172,6 +164,44 @@ class RealOperatingSystem final : public Os {
     if (::statvfs(path.c_str(), &info) != 0) Fail(path, "cannot read free space", errno);
     return {std::uint64_t{info.f_bavail} * info.f_frsize, std::uint64_t{info.f_blocks} * info.f_frsize};
   }
+  FileStatus Status(const Path& path) override {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR) return {};
+      Fail(path, "cannot be looked at", errno);
+    }
+    FileStatus status;
+    status.type = S_ISREG(info.st_mode)   ? FileStatus::Type::kFile
+                  : S_ISDIR(info.st_mode) ? FileStatus::Type::kDirectory
+                                          : FileStatus::Type::kOther;
+    status.size = static_cast<std::uint64_t>(info.st_size);
+    status.mtime_ns = std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+    status.device = info.st_dev;
+    status.inode = info.st_ino;
+    return status;
+  }
+  std::vector<Path> List(const Path& directory) override {
+    std::vector<Path> entries;
+    std::error_code error;
+    for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+      entries.push_back(at->path());
+    }
+    if (error) Fail(directory, "cannot list", error.value());
+    return entries;
+  }
+  std::string ReadFile(const Path& path) override {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.fd < 0) Fail(path, "cannot open", errno);
+    std::string text;
+    std::array<char, 16384> buffer;
+    for (;;) {
+      const ssize_t n = ::read(file.fd, buffer.data(), buffer.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) Fail(path, "cannot read", errno);
+      if (n == 0) return text;
+      text.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+  }
 
  private:
   std::unique_ptr<OsFile> Open(const Path& path, int flags, const char* doing) {
@@ -180,12 +210,9 @@ class RealOperatingSystem final : public Os {
     return std::make_unique<RealFile>(path, fd);
   }
   void SyncPath(const Path& path, int flags) {
-    const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
-    if (fd < 0) Fail(path, "cannot open to sync", errno);
-    const int status = ::fsync(fd);
-    const int error_number = errno;
-    ::close(fd);
-    if (status != 0 && error_number != EINVAL && error_number != EROFS) Fail(path, "cannot sync", error_number);
+    const Descriptor file(::open(path.c_str(), flags | O_CLOEXEC));
+    if (!file.open()) Fail(path, "cannot open to sync", errno);
+    if (::fsync(file.get()) != 0 && errno != EINVAL && errno != EROFS) Fail(path, "cannot sync", errno);
   }
 };
 
@@ -196,36 +223,67 @@ Os& RealOs() {
   return os;
 }
 
-bool Exists(const fs::path& path) {
-  std::error_code error;
-  const bool exists = fs::exists(path, error);
-  if (error) Fail(path, "cannot be looked at", error.value());
-  return exists;
+bool Exists(const fs::path& path, Os& os) { return os.Status(path).type != FileStatus::Type::kNone; }
+bool IsDirectory(const fs::path& path, Os& os) { return os.Status(path).type == FileStatus::Type::kDirectory; }
+bool IsFile(const fs::path& path, Os& os) { return os.Status(path).type == FileStatus::Type::kFile; }
+
+std::uint64_t FileSize(const fs::path& path, Os& os) {
+  const FileStatus status = os.Status(path);
+  if (status.type == FileStatus::Type::kFile) return status.size;
+  throw Error(ErrorKind::kIo, kStage, path.string(),
+              status.type == FileStatus::Type::kNone ? "is not there" : "is not a file");
 }
 
-bool IsDirectory(const fs::path& path) {
-  std::error_code error;
-  const bool is_directory = fs::is_directory(path, error);
-  if (error && error != std::errc::no_such_file_or_directory) Fail(path, "cannot be looked at", error.value());
-  return is_directory;
+namespace {
+
+bool IsLink(const fs::path& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
 }
 
-std::vector<fs::path> Entries(const fs::path& directory) {
-  std::vector<fs::path> entries;
+}  // namespace
+
+std::vector<fs::path> FilesBelow(const fs::path& directory, Os& os) {
+  std::vector<fs::path> files;
+  const std::function<void(const fs::path&)> walk = [&](const fs::path& at) {
+    for (fs::path& entry : os.List(at)) {
+      switch (os.Status(entry).type) {
+        case FileStatus::Type::kDirectory:
+          if (!IsLink(entry)) walk(entry);
+          break;
+        case FileStatus::Type::kFile:
+          files.push_back(std::move(entry));
+          break;
+        default:
+          break;
+      }
+    }
+  };
+  walk(directory);
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+bool IsTaken(const fs::path& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) == 0) return true;
+  if (errno != ENOENT && errno != ENOTDIR) Fail(path, "cannot be looked at", errno);
+  return false;
+}
+
+fs::path Absolute(const fs::path& path) {
   std::error_code error;
-  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-    entries.push_back(at->path());
+  const fs::path absolute = fs::absolute(path, error);
+  if (error) Fail(path, "cannot be told from the root", error.value());
+  return absolute.lexically_normal();
+}
+
+bool SameFileSystem(const fs::path& a, const fs::path& b, Os& os) {
+  const FileStatus status_a = os.Status(a), status_b = os.Status(b);
+  for (const auto& [path, status] : {std::pair(a, status_a), std::pair(b, status_b)}) {
+    if (status.type == FileStatus::Type::kNone) Fail(path, "cannot read", ENOENT);
   }
-  if (error) Fail(directory, "cannot list", error.value());
-  return entries;
-}
-
-bool SameFileSystem(const fs::path& a, const fs::path& b) {
-  struct stat info_a {
-  }, info_b{};
-  if (::stat(a.c_str(), &info_a) != 0) Fail(a, "cannot read", errno);
-  if (::stat(b.c_str(), &info_b) != 0) Fail(b, "cannot read", errno);
-  return info_a.st_dev == info_b.st_dev;
+  return status_a.device == status_b.device;
 }
 
 void CheckRoom(Os& os, const fs::path& folder, std::uint64_t bytes, const std::string& stage,
@@ -238,68 +296,42 @@ void CheckRoom(Os& os, const fs::path& folder, std::uint64_t bytes, const std::s
 }
 
 void WriteFileAtomically(Os& os, const fs::path& path, std::string_view text) {
-  const fs::path part = UnfinishedSibling(path);
-  os.RemoveAll(part);
-  try {
-    const auto file = os.Create(part);
-    file->WriteAt(text.data(), text.size(), 0);
-    file->Sync();
-    file->Close();
-    os.Rename(part, path);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(part, ignored);
-    throw;
-  }
+  const Unfinished part(path, os);
+  const auto file = os.Create(part.path());
+  file->WriteAt(text.data(), text.size(), 0);
+  file->Sync();
+  file->Close();
+  os.Rename(part.path(), path);
   os.SyncDirectory(path.parent_path().empty() ? "." : path.parent_path());
 }
 
 void SyncTree(Os& os, const fs::path& path) {
-  if (!IsDirectory(path)) return os.SyncFile(path);
-  for (const fs::path& entry : Entries(path)) SyncTree(os, entry);
+  if (!IsDirectory(path, os)) return os.SyncFile(path);
+  for (const fs::path& entry : os.List(path)) SyncTree(os, entry);
   os.SyncDirectory(path);
 }
 
 void CopyTree(Os& os, const fs::path& from, const fs::path& to) {
-  if (!IsDirectory(from)) return os.CopyFile(from, to);
+  if (!IsDirectory(from, os)) return os.CopyFile(from, to);
   os.CreateDirectories(to);
-  for (const fs::path& entry : Entries(from)) CopyTree(os, entry, to / entry.filename());
+  for (const fs::path& entry : os.List(from)) CopyTree(os, entry, to / entry.filename());
 }
 
 void Publish(Os& os, const fs::path& staged, const fs::path& final_path, const PublishOptions& options) {
   const fs::path parent = final_path.parent_path().empty() ? fs::path(".") : final_path.parent_path();
-  if (Exists(final_path)) throw Error(ErrorKind::kUsage, kStage, final_path.string(), "exists already");
+  if (Exists(final_path, os)) throw Error(ErrorKind::kUsage, kStage, final_path.string(), "exists already");
   os.CreateDirectories(parent);
-  if (SameFileSystem(staged, parent)) {
+  if (SameFileSystem(staged, parent, os)) {
     if (options.durable) SyncTree(os, staged);
     os.RenameNew(staged, final_path);
   } else {
-    const fs::path part = UnfinishedSibling(final_path);
-    os.RemoveAll(part);
-    try {
-      CopyTree(os, staged, part);
-      if (options.durable) SyncTree(os, part);
-      os.RenameNew(part, final_path);
-    } catch (...) {
-      std::error_code ignored;
-      fs::remove_all(part, ignored);
-      throw;
-    }
+    const Unfinished part(final_path, os);
+    CopyTree(os, staged, part.path());
+    if (options.durable) SyncTree(os, part.path());
+    os.RenameNew(part.path(), final_path);
     os.RemoveAll(staged);
   }
   if (options.durable) os.SyncDirectory(parent);
-}
-
-fs::path UnfinishedSibling(const fs::path& path) {
-  const fs::path clean = path.has_filename() ? path : path.parent_path();
-  // With a folder always: casacore takes the dot of a bare ".name" for one and makes "name".
-  const fs::path folder = clean.has_parent_path() ? clean.parent_path() : fs::path(".");
-  return folder / fmt::format(".{}{}{}", clean.filename().string(), kUnfinishedMark, ::getpid());
-}
-
-bool IsUnfinishedName(const fs::path& path) {
-  const std::string name = path.filename().string();
-  return !name.empty() && name.front() == '.' && name.find(kUnfinishedMark) != std::string::npos;
 }
 
 }  // namespace contimg

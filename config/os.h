@@ -1,8 +1,9 @@
 // The operating system's file calls behind an interface, so that tests can make any of them fail or stop the process at
 // any of them, anywhere, without special mounts or privileges.
 //
-// Everything that publishes a product, moves an input or measures free space goes through Os. Failures are thrown as
-// Error (SystemError's kinds) with the path as subject. Thread-safe as the system calls are.
+// Everything that publishes a product, moves an input, measures free space or asks what is on a disk goes through Os.
+// Failures are thrown as Error (SystemError's kinds) with the path as subject, never as another type. Thread-safe as
+// the system calls are.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,15 @@ namespace contimg {
 struct DiskSpace {
   std::uint64_t free_bytes = 0;  // available to this user
   std::uint64_t total_bytes = 0;
+};
+
+// What a name stands for, links followed.
+struct FileStatus {
+  enum class Type { kNone, kFile, kDirectory, kOther };
+  Type type = Type::kNone;    // kNone: there is nothing of the name
+  std::uint64_t size = 0;     // bytes, of a file
+  std::int64_t mtime_ns = 0;  // of its content, since 1970
+  std::uint64_t device = 0, inode = 0;
 };
 
 // An open file. Closed on destruction (errors there are dropped: call Close when they matter).
@@ -51,6 +61,11 @@ class Os {
   virtual void SyncFile(const Path& path) = 0;
   virtual void SyncDirectory(const Path& path) = 0;
   virtual DiskSpace Space(const Path& path) = 0;  // of the file system that holds `path`
+
+  // Looks. A name that cannot be looked at (an I/O error, no permission) is an Error, not one that does not exist.
+  virtual FileStatus Status(const Path& path) = 0;
+  virtual std::vector<Path> List(const Path& directory) = 0;  // what is in it, in no order
+  virtual std::string ReadFile(const Path& path) = 0;         // all of it: for small files
 };
 
 // The real one.
@@ -58,16 +73,21 @@ Os& RealOs();
 // `os`, or the real one when null.
 inline Os& OsOr(Os* os) { return os != nullptr ? *os : RealOs(); }
 
-// What std::filesystem says, with failures as Error like those of Os: a name that cannot be looked at (an I/O error, no
-// permission) is not one that does not exist.
-bool Exists(const std::filesystem::path& path);
-bool IsDirectory(const std::filesystem::path& path);  // false when there is nothing
-std::vector<std::filesystem::path> Entries(const std::filesystem::path& directory);
-
 // Helpers made of the calls above.
 
+bool Exists(const std::filesystem::path& path, Os& os = RealOs());
+bool IsDirectory(const std::filesystem::path& path, Os& os = RealOs());        // false when there is nothing
+bool IsFile(const std::filesystem::path& path, Os& os = RealOs());             // likewise
+std::uint64_t FileSize(const std::filesystem::path& path, Os& os = RealOs());  // Error{kIo} unless it is a file
+// The files (no directories) in a directory and all below it, sorted. Linked files count, linked directories do not.
+std::vector<std::filesystem::path> FilesBelow(const std::filesystem::path& directory, Os& os = RealOs());
+// True when something has the name, be it a link to nothing.
+bool IsTaken(const std::filesystem::path& path);
+// From the root, without "." and "..".
+std::filesystem::path Absolute(const std::filesystem::path& path);
+
 // True when both (existing) paths are on one file system, so that rename works between them.
-bool SameFileSystem(const std::filesystem::path& a, const std::filesystem::path& b);
+bool SameFileSystem(const std::filesystem::path& a, const std::filesystem::path& b, Os& os = RealOs());
 // Throws Error{kResource} about `subject` when the file system of `folder` has less than `bytes` free: for what does
 // not survive a disk that fills up under it.
 void CheckRoom(Os& os, const std::filesystem::path& folder, std::uint64_t bytes, const std::string& stage,
@@ -80,18 +100,12 @@ void SyncTree(Os& os, const std::filesystem::path& path);
 void CopyTree(Os& os, const std::filesystem::path& from, const std::filesystem::path& to);
 
 // Gives the finished file or directory `staged` its final name: on one file system sync (when `durable`) and rename;
-// across file systems copy to the unfinished sibling of `final_path`, sync, rename, then remove `staged`. The final
-// name never holds a partial product. Throws Error{kUsage} when `final_path` exists.
+// across file systems copy to an unfinished name beside `final_path` (config/unfinished.h), sync, rename, then remove
+// `staged`. The final name never holds a partial product. Throws Error{kUsage} when `final_path` exists.
 struct PublishOptions {
   bool durable = true;  // sync before the rename and sync the directory after it
 };
 void Publish(Os& os, const std::filesystem::path& staged, const std::filesystem::path& final_path,
              const PublishOptions& options = {});
-
-// The hidden name beside `path` ('.<name>.part-<pid>') under which this process makes what is to become `path`. A slash
-// at the end of `path` does not count.
-std::filesystem::path UnfinishedSibling(const std::filesystem::path& path);
-// True for such names, whichever process made them. The sweep at start removes those whose process is gone.
-bool IsUnfinishedName(const std::filesystem::path& path);
 
 }  // namespace contimg

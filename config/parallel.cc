@@ -1,13 +1,9 @@
 #include "config/parallel.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <fstream>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -39,19 +35,6 @@ void ParallelFor(int threads, std::size_t count, const std::function<void(std::s
     work();
   }
   if (first_error) std::rethrow_exception(first_error);
-}
-
-int AvailableProcessors() {
-  cpu_set_t mask;
-  int n = 1;
-  if (sched_getaffinity(0, sizeof mask, &mask) == 0) n = CPU_COUNT(&mask);
-  std::ifstream quota_file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (quota_file >> quota >> period && quota != "max" && period > 0) {
-    n = std::min(n, static_cast<int>(std::stod(quota) / period + 0.999));
-  }
-  return std::max(n, 1);
 }
 
 }  // namespace contimg

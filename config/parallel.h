@@ -11,7 +11,4 @@ namespace contimg {
 // threads have joined. `threads` < 1 counts as 1. Results must not depend on which thread runs which index.
 void ParallelFor(int threads, std::size_t count, const std::function<void(std::size_t)>& body);
 
-// The processors this process may use (its affinity mask, then the cgroup's CPU quota), at least 1.
-int AvailableProcessors();
-
 }  // namespace contimg

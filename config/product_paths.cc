@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "config/error.h"
-#include "config/os.h"
 #include "config/time.h"
 
 namespace contimg {
@@ -18,19 +17,21 @@ namespace {
 namespace fs = std::filesystem;
 constexpr const char* kStage = "config";
 constexpr std::size_t kTimestampLength = 19;
+constexpr std::string_view kPictureSuffix = "qa.png", kMetricsSuffix = "metrics.json";
 
-constexpr std::array<std::pair<ImageKind, std::string_view>, 8> kImageKinds{{{ImageKind::kPbcor, "image.pbcor"},
-                                                                             {ImageKind::kImage, "image"},
-                                                                             {ImageKind::kResidual, "residual"},
-                                                                             {ImageKind::kModel, "model"},
-                                                                             {ImageKind::kPsf, "psf"},
-                                                                             {ImageKind::kPb, "pb"},
-                                                                             {ImageKind::kSmear, "smear"},
-                                                                             {ImageKind::kDirty, "dirty"}}};
 constexpr std::array<std::pair<CalKind, std::string_view>, 3> kCalExtensions{
     {{CalKind::kDelay, "kcal"}, {CalKind::kBandpass, "bpcal"}, {CalKind::kGain, "gpcal"}}};
 
-std::string_view FormatSuffix(ImageFormat format) { return format == ImageFormat::kFits ? ".fits" : ""; }
+// The longest first: it ends like the next.
+constexpr std::array<std::pair<ImageFormat, std::string_view>, 3> kFormats{
+    {{ImageFormat::kFitsCompressed, ".fits.fz"}, {ImageFormat::kFits, ".fits"}, {ImageFormat::kCasa, ""}}};
+
+std::string_view FormatSuffix(ImageFormat format) {
+  for (const auto& [candidate, suffix] : kFormats) {
+    if (candidate == format) return suffix;
+  }
+  return "";
+}
 
 void RequireTimestamp(std::string_view text) {
   if (!IsTimestamp(text)) {
@@ -80,6 +81,13 @@ std::string SubbandTag(int subband) {
   return fmt::format("sb{:02}", subband);
 }
 
+ImageFormat TakeFormat(std::string_view& text) {
+  for (const auto& [format, suffix] : kFormats) {
+    if (TakeSuffix(text, suffix)) return format;
+  }
+  return ImageFormat::kCasa;
+}
+
 // "+16.1", "-05.0": the only spelling that Mosaic() makes.
 std::optional<double> ParseDec(std::string_view text) {
   if (text.size() != 5 || (text[0] != '+' && text[0] != '-') || text[3] != '.') return std::nullopt;
@@ -98,10 +106,10 @@ std::optional<ProductName> ParseAfterUnderscore(std::string_view rest, ProductNa
     if (!TakePrefix(tail, ToString(interval)) || !TakePrefix(tail, ".")) continue;
     name.interval = interval;
     if (tail == "ms") {
-      name.kind = ProductName::Kind::kCalibratorMs;
+      name.kind = ProductKind::kCalibratorMs;
       return name;
     }
-    name.kind = ProductName::Kind::kCalTable;
+    name.kind = ProductKind::kCalTable;
     for (const auto& [kind, extension] : kCalExtensions) {
       if (tail != extension || (interval == CalInterval::k1Hour && kind != CalKind::kGain)) continue;
       name.cal_kind = kind;
@@ -111,9 +119,9 @@ std::optional<ProductName> ParseAfterUnderscore(std::string_view rest, ProductNa
   }
   const auto end = TakeTimestamp(rest);
   if (!end || *end < name.timestamp || !TakePrefix(rest, "_")) return std::nullopt;
-  name.kind = ProductName::Kind::kMosaic;
+  name.kind = ProductKind::kMosaic;
   name.end = *end;
-  name.format = TakeSuffix(rest, ".fits") ? ImageFormat::kFits : ImageFormat::kCasa;
+  name.format = TakeFormat(rest);
   if (!TakeSuffix(rest, ".image")) return std::nullopt;
   const auto dec = ParseDec(rest);
   if (!dec) return std::nullopt;
@@ -123,24 +131,28 @@ std::optional<ProductName> ParseAfterUnderscore(std::string_view rest, ProductNa
 
 // What may follow "<timestamp>.".
 std::optional<ProductName> ParseAfterDot(std::string_view rest, ProductName name) {
-  using Kind = ProductName::Kind;
-  constexpr std::array<std::pair<std::string_view, Kind>, 4> kPlain{{{"ms", Kind::kScienceMs},
-                                                                     {"log", Kind::kFailedLog},
-                                                                     {"qa.png", Kind::kQaPicture},
-                                                                     {"metrics.json", Kind::kQaMetrics}}};
+  constexpr std::array<std::pair<std::string_view, ProductKind>, 4> kPlain{{{"ms", ProductKind::kScienceMs},
+                                                                            {"log", ProductKind::kFailedLog},
+                                                                            {kPictureSuffix, ProductKind::kQaPicture},
+                                                                            {kMetricsSuffix, ProductKind::kQaMetrics}}};
   for (const auto& [extension, kind] : kPlain) {
     if (rest != extension) continue;
     name.kind = kind;
     return name;
   }
-  name.kind = Kind::kImage;
-  name.format = TakeSuffix(rest, ".fits") ? ImageFormat::kFits : ImageFormat::kCasa;
-  for (const auto& [kind, extension] : kImageKinds) {
-    if (rest != extension) continue;
-    name.image_kind = kind;
+  name.format = TakeFormat(rest);
+  std::string_view band = rest;
+  if (TakePrefix(band, "band") && TakeSuffix(band, ".image")) {
+    const auto number = TwoDigits(band);
+    if (!number) return std::nullopt;
+    name.kind = ProductKind::kBand;
+    name.band = *number;
     return name;
   }
-  return std::nullopt;
+  const auto kind = FindProductKind(rest);
+  if (!kind || !IsImage(*kind) || *kind == ProductKind::kBand) return std::nullopt;
+  name.kind = *kind;
+  return name;
 }
 
 }  // namespace
@@ -151,18 +163,23 @@ std::string_view ToString(CalKind kind) {
   return kind == CalKind::kDelay ? "K" : kind == CalKind::kBandpass ? "BP" : "G";
 }
 
-std::string_view ToString(ImageKind kind) {
-  for (const auto& [candidate, extension] : kImageKinds) {
-    if (candidate == kind) return extension;
-  }
-  return "image";
-}
-
 std::string_view Extension(CalKind kind) {
   for (const auto& [candidate, extension] : kCalExtensions) {
     if (candidate == kind) return extension;
   }
   return "kcal";
+}
+
+std::string ProductSuffix(ProductKind kind, ImageFormat format, int band) {
+  if (kind == ProductKind::kQaPicture) return std::string(kPictureSuffix);
+  if (kind == ProductKind::kQaMetrics) return std::string(kMetricsSuffix);
+  if (!IsImage(kind) || band < 0 || band > 99) {
+    throw Error(ErrorKind::kBug, kStage, std::string(ToString(kind)), fmt::format("names no image (band {})", band));
+  }
+  // The words of the kinds are those of the names, but for the bands, which are numbered.
+  const std::string word =
+      kind == ProductKind::kBand ? fmt::format("band{:02}.image", band) : std::string(ToString(kind));
+  return word + std::string(FormatSuffix(format));
 }
 
 bool IsTimestamp(std::string_view text) {
@@ -222,8 +239,8 @@ fs::path ProductPaths::ImagePrefix(std::string_view timestamp) const {
   return Require(roots_.images, "CONTIMG_IMAGES_DIR") / "single" / DayOf(timestamp) / std::string(timestamp);
 }
 
-fs::path ProductPaths::Image(std::string_view timestamp, ImageKind kind, ImageFormat format) const {
-  return fmt::format("{}.{}{}", ImagePrefix(timestamp).string(), ToString(kind), FormatSuffix(format));
+fs::path ProductPaths::Image(std::string_view timestamp, ProductKind kind, ImageFormat format, int band) const {
+  return fmt::format("{}.{}", ImagePrefix(timestamp).string(), ProductSuffix(kind, format, band));
 }
 
 fs::path ProductPaths::Mosaic(std::string_view start, std::string_view end, double dec_deg, ImageFormat format) const {
@@ -240,12 +257,13 @@ fs::path ProductPaths::Mosaic(std::string_view start, std::string_view end, doub
 }
 
 fs::path ProductPaths::QaPicture(std::string_view timestamp) const {
-  return Require(roots_.images, "CONTIMG_IMAGES_DIR") / "qa" / DayOf(timestamp) / fmt::format("{}.qa.png", timestamp);
+  return Require(roots_.images, "CONTIMG_IMAGES_DIR") / "qa" / DayOf(timestamp) /
+         fmt::format("{}.{}", timestamp, kPictureSuffix);
 }
 
 fs::path ProductPaths::QaMetrics(std::string_view timestamp) const {
   return Require(roots_.images, "CONTIMG_IMAGES_DIR") / "qa" / DayOf(timestamp) /
-         fmt::format("{}.metrics.json", timestamp);
+         fmt::format("{}.{}", timestamp, kMetricsSuffix);
 }
 
 fs::path ProductPaths::Staging(std::string_view timestamp) const {
@@ -253,19 +271,6 @@ fs::path ProductPaths::Staging(std::string_view timestamp) const {
   return Require(roots_.staging, "CONTIMG_STAGING_DIR") / std::string(timestamp);
 }
 
-fs::path ProductPaths::StagedSubband(std::string_view timestamp, int subband) const {
-  return Staging(timestamp) / (SubbandTag(subband) + ".ms");
-}
-
-fs::path ProductPaths::StagedConcat(std::string_view timestamp) const { return Staging(timestamp) / "concat.ms"; }
-
-fs::path ProductPaths::ScratchStaging(std::string_view timestamp) const {
-  RequireTimestamp(timestamp);
-  return Require(roots_.tmp, "CONTIMG_TMP_DIR") / "staging" / std::string(timestamp);
-}
-
-fs::path ProductPaths::Parts() const { return Require(roots_.tmp, "CONTIMG_TMP_DIR") / "parts"; }
-fs::path ProductPaths::Cache() const { return Require(roots_.tmp, "CONTIMG_TMP_DIR") / "cache"; }
 fs::path ProductPaths::Quarantine() const { return Require(roots_.scratch, "CONTIMG_SCRATCH_DIR") / "quarantine"; }
 fs::path ProductPaths::Static(std::string_view what) const {
   return Require(roots_.scratch, "CONTIMG_SCRATCH_DIR") / "static" / what;
@@ -273,7 +278,6 @@ fs::path ProductPaths::Static(std::string_view what) const {
 fs::path ProductPaths::Archive(std::string_view what) const {
   return Require(roots_.scratch, "CONTIMG_SCRATCH_DIR") / "archive" / what;
 }
-fs::path ProductPaths::Curated() const { return Require(roots_.scratch, "CONTIMG_SCRATCH_DIR") / "curated"; }
 
 fs::path ProductPaths::Database(StateDatabase database) const {
   constexpr std::array<const char*, 4> kNames{"ingest.sqlite3", "cal_registry.sqlite3", "products.sqlite3",
@@ -326,29 +330,20 @@ std::optional<IncomingName> ParseIncomingName(const fs::path& path) {
 }
 
 std::optional<ProductName> ParseProductName(const fs::path& path) {
-  ProductName name;
-  if (IsUnfinishedName(path)) {
-    name.kind = ProductName::Kind::kUnfinished;
-    return name;
-  }
   const std::string file = path.filename().string();
   std::string_view rest = file;
-  if (const auto timestamp = TakeTimestamp(rest)) {
-    name.timestamp = *timestamp;
-    if (TakePrefix(rest, "_")) return ParseAfterUnderscore(rest, std::move(name));
-    if (TakePrefix(rest, ".")) return ParseAfterDot(rest, std::move(name));
-    return std::nullopt;
-  }
-  name.timestamp = path.parent_path().filename().string();
-  if (!IsTimestamp(name.timestamp) || !TakeSuffix(rest, ".ms")) return std::nullopt;
-  name.kind = ProductName::Kind::kStagedConcat;
-  if (rest == "concat") return name;
-  name.kind = ProductName::Kind::kStagedSubband;
-  if (!TakePrefix(rest, "sb")) return std::nullopt;
-  const auto subband = TwoDigits(rest);
-  if (!subband) return std::nullopt;
-  name.subband = *subband;
-  return name;
+  ProductName name;
+  const auto timestamp = TakeTimestamp(rest);
+  if (!timestamp) return std::nullopt;
+  name.timestamp = *timestamp;
+  if (TakePrefix(rest, "_")) return ParseAfterUnderscore(rest, std::move(name));
+  if (TakePrefix(rest, ".")) return ParseAfterDot(rest, std::move(name));
+  return std::nullopt;
+}
+
+ProductKind MeasurementSetKind(const fs::path& path) {
+  const auto name = ParseProductName(path);
+  return name && name->kind == ProductKind::kCalibratorMs ? ProductKind::kCalibratorMs : ProductKind::kScienceMs;
 }
 
 }  // namespace contimg

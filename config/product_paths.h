@@ -4,14 +4,16 @@
 //   <output>/calibrators/YYYY-MM-DD/  <timestamp>_24h.ms .kcal .bpcal .gpcal    <timestamp>_1h.ms .gpcal
 //   <output>/science/YYYY-MM-DD/      <timestamp>.ms
 //   <output>/failed/YYYY-MM-DD/       <timestamp>.ms <timestamp>.log
-//   <images>/single/YYYY-MM-DD/       <timestamp>.image.pbcor .image .residual .model .psf .pb .smear .dirty
+//   <images>/single/YYYY-MM-DD/       <timestamp>.image.pbcor .image .residual .model .psf .pb .smear .dirty, with
+//   spectra
+//                                     .alpha .alpha.error .band00.image …
 //   <images>/mosaics/                 <start>_<end>_<dec>.image
 //   <images>/qa/YYYY-MM-DD/           <timestamp>.qa.png <timestamp>.metrics.json
-//   <staging>/<timestamp>/            sb00.ms … sb15.ms concat.ms
+//   <staging>/<timestamp>/            the group's own directory in memory
 //   <state>/                          ingest.sqlite3 cal_registry.sqlite3 products.sqlite3 master_sources.sqlite3
 //
-// FITS images carry ".fits" behind the names above. <timestamp> is ISO 8601 UTC to the second ("2025-10-13T13:28:03")
-// and is also the id of its group.
+// FITS images carry ".fits" behind the names above, compressed ones ".fits.fz". <timestamp> is ISO 8601 UTC to the
+// second ("2025-10-13T13:28:03") and is also the id of its group.
 #pragma once
 
 #include <filesystem>
@@ -19,6 +21,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "config/product_kind.h"
 
 namespace contimg {
 
@@ -36,14 +40,15 @@ struct DirectoryRoots {
 
 enum class CalInterval { k24Hours, k1Hour };
 enum class CalKind { kDelay, kBandpass, kGain };  // .kcal .bpcal .gpcal
-enum class ImageKind { kPbcor, kImage, kResidual, kModel, kPsf, kPb, kSmear, kDirty };
-enum class ImageFormat { kFits, kCasa };
+enum class ImageFormat { kFits, kFitsCompressed, kCasa };
 enum class StateDatabase { kIngest, kCalRegistry, kProducts, kMasterSources };
 
 std::string_view ToString(CalInterval interval);  // "24h", "1h"
 std::string_view ToString(CalKind kind);          // "K", "BP", "G"
-std::string_view ToString(ImageKind kind);        // "image.pbcor", "image", …
 std::string_view Extension(CalKind kind);         // "kcal", "bpcal", "gpcal"
+// What stands behind "PREFIX." in the name of an image, its picture or its figures: "image.pbcor.fits",
+// "band03.image.fits.fz" (`band` counts), "qa.png", "metrics.json". Throws Error{kBug} for other kinds.
+std::string ProductSuffix(ProductKind kind, ImageFormat format = ImageFormat::kFits, int band = 0);
 
 class ProductPaths {
  public:
@@ -61,7 +66,7 @@ class ProductPaths {
   Path CalTablePrefix(std::string_view timestamp, CalInterval interval) const;
   Path FailedMs(std::string_view timestamp) const;
   Path FailedLog(std::string_view timestamp) const;
-  Path Image(std::string_view timestamp, ImageKind kind, ImageFormat format = ImageFormat::kFits) const;
+  Path Image(std::string_view timestamp, ProductKind kind, ImageFormat format = ImageFormat::kFits, int band = 0) const;
   // The images' common prefix, as `contimg image --out` takes it.
   Path ImagePrefix(std::string_view timestamp) const;
   // Start and end of the data in it and the declination of its centre, named to a tenth of a degree ("+16.1").
@@ -69,18 +74,10 @@ class ProductPaths {
               ImageFormat format = ImageFormat::kFits) const;
   Path QaPicture(std::string_view timestamp) const;
   Path QaMetrics(std::string_view timestamp) const;
-  // The group's own directory in memory, its parts and its joined Measurement Set.
   Path Staging(std::string_view timestamp) const;
-  Path StagedSubband(std::string_view timestamp, int subband) const;
-  Path StagedConcat(std::string_view timestamp) const;
-  // Where the same tree goes when memory is too small for it: <tmp>/staging/<timestamp>.
-  Path ScratchStaging(std::string_view timestamp) const;
-  Path Parts() const;                         // <tmp>/parts
-  Path Cache() const;                         // <tmp>/cache
   Path Quarantine() const;                    // <scratch>/quarantine: input files moved aside with a reason
   Path Static(std::string_view what) const;   // beam-model, catalogs, config
   Path Archive(std::string_view what) const;  // ms, images, catalogs
-  Path Curated() const;
   Path Database(StateDatabase database) const;
   Path Jobs(std::string_view timestamp) const;  // <state>/jobs/YYYY-MM-DD/<timestamp>: job.json, report.json, output
   Path StateBackups() const;                    // <state>/backups
@@ -103,30 +100,20 @@ struct IncomingName {
 std::optional<IncomingName> ParseIncomingName(const std::filesystem::path& path);
 
 struct ProductName {
-  enum class Kind {
-    kScienceMs,     // <timestamp>.ms (also a failed group's partial one: the directory tells)
-    kCalibratorMs,  // interval
-    kCalTable,      // interval, cal_kind
-    kFailedLog,
-    kImage,   // image_kind, format
-    kMosaic,  // timestamp = start, end, dec_deg, format
-    kQaPicture,
-    kQaMetrics,
-    kStagedSubband,  // subband; timestamp from the parent directory
-    kStagedConcat,   // timestamp from the parent directory
-    kUnfinished,     // a hidden sibling that a publication left behind (config/os.h); nothing else is set
-  };
-  Kind kind = Kind::kScienceMs;
+  ProductKind kind = ProductKind::kScienceMs;  // a group's partial one has the same name: the directory tells
   std::string timestamp;
-  std::string end;
-  double dec_deg = 0;
-  int subband = 0;
-  CalInterval interval = CalInterval::k24Hours;
-  CalKind cal_kind = CalKind::kDelay;
-  ImageKind image_kind = ImageKind::kImage;
-  ImageFormat format = ImageFormat::kFits;
+  std::string end;                               // of a mosaic: the start is its timestamp
+  double dec_deg = 0;                            // of a mosaic
+  CalInterval interval = CalInterval::k24Hours;  // of kCalibratorMs, kCalTable
+  CalKind cal_kind = CalKind::kDelay;            // of kCalTable
+  ImageFormat format = ImageFormat::kFits;       // of images and mosaics
+  int band = 0;                                  // of kBand
 };
+// Of finished products: nothing for the hidden names under which they are made.
 std::optional<ProductName> ParseProductName(const std::filesystem::path& path);
+
+// Of a Measurement Set, by its name: kCalibratorMs or kScienceMs (any other name too).
+ProductKind MeasurementSetKind(const std::filesystem::path& path);
 
 // True for "2025-10-13T13:28:03" with a date and time that exist.
 bool IsTimestamp(std::string_view text);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,7 @@ struct RunContext {
   Reporter* reporter = &SilentReporter();        // never null
   const std::atomic<bool>* cancelled = nullptr;  // set by another thread to ask for an early end
   Os* os = nullptr;                              // null: the real operating system
+  std::uint64_t memory_bytes = 0;  // that the whole process may hold; 0: what the machine has (config/machine.h)
 
   // Throws Error{kCancelled} once `cancelled` is set; stages call it between pieces of work.
   void CheckCancelled(std::string_view stage) const {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "config/checksum.h"
 #include "config/error.h"
 #include "config/quantity.h"
 
@@ -224,10 +225,12 @@ std::string WithdrawnBecause(std::string_view name) {
   std::string word(name);
   for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   if (word.rfind("contimg_", 0) == 0) word.erase(0, 8);
-  for (const std::string_view section : {"retention"}) {
+  for (const auto& [section, why] :
+       {std::pair<std::string_view, const char*>{"retention", "nothing is removed by age; make room by hand"},
+        {"mosaic", "there are no mosaics"}}) {
     if (word.compare(0, section.size(), section) != 0) continue;
     if (word.size() > section.size() && word[section.size()] != '.' && word[section.size()] != '_') continue;
-    return "is not available yet: nothing is removed by age; make room by hand and take the setting out";
+    return fmt::format("is not available yet: {}; take the setting out", why);
   }
   return "";
 }
@@ -265,15 +268,11 @@ std::vector<std::string> AsOverrides(const Settings& settings) {
 }
 
 std::string SettingsHash(const Settings& settings) {
-  // Fowler–Noll–Vo, 64 bits, variant 1a.
-  std::uint64_t hash = 14695981039346656037ull;
+  Xxh64 hash;
   for (const SettingInfo& info : AllSettings()) {
-    if (info.section == "paths") continue;
-    for (const char c : info.key() + "=" + ToText(settings, info) + "\n") {
-      hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
-    }
+    if (info.section != "paths") hash.Add(info.key() + "=" + ToText(settings, info) + "\n");
   }
-  return fmt::format("{:016x}", hash);
+  return hash.Hex();
 }
 
 DirectoryRoots Roots(const Settings& settings) {

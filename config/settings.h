@@ -79,7 +79,7 @@ void CheckRules(const Settings& settings);
 // All settings as "section.name=value", the form of command-line overrides: a job file carries them to its worker.
 std::vector<std::string> AsOverrides(const Settings& settings);
 // 16 hexadecimal digits that identify every setting except the section "paths" (where a product lies does not change
-// it): FNV-1a over the canonical spelling.
+// it): XXH64 of the canonical spelling.
 std::string SettingsHash(const Settings& settings);
 
 // The directories with their defaults filled in (input_dir = <scratch_dir>/incoming and so on).

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "config/error.h"
+#include "config/os.h"
 
 namespace contimg {
 namespace {
@@ -53,11 +54,11 @@ class Loader {
   void ReadFile(const fs::path& path) {
     loaded_.file = path;
     toml::table root;
-    if (!fs::is_regular_file(path)) {
+    if (!IsFile(path)) {
       throw Error(ErrorKind::kUsage, kStage, path.string(), "the configuration file is missing or not a file");
     }
     try {
-      root = toml::parse_file(path.string());
+      root = toml::parse(RealOs().ReadFile(path), path.string());
     } catch (const toml::parse_error& error) {
       throw Error(ErrorKind::kUsage, kStage, fmt::format("{} line {}", path.string(), error.source().begin.line),
                   fmt::format("is not valid TOML: {}", error.description()));

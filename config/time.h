@@ -10,6 +10,7 @@
 
 namespace contimg {
 
+constexpr double kSecondsPerHour = 3600.0;
 constexpr double kSecondsPerDay = 86400.0;
 constexpr double kMjdOfJd = 2400000.5;
 constexpr double kMjdOfUnixEpoch = 40587.0;

@@ -4,11 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 
 #include "config/os.h"
+#include "config/stopwatch.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/phase.h"
@@ -18,20 +18,6 @@ namespace contimg::convert {
 namespace {
 
 namespace fs = std::filesystem;
-
-class Stopwatch {
- public:
-  // Seconds since construction or the last call.
-  double Lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-    return seconds;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 void NoteSubbands(const VisibilityBlock& block, int expected, ConvertReport& report) {
   std::set<int> present;
@@ -62,7 +48,7 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
   report.group_id = block.group_id;
   report.start_mjd_s = block.time_mjd_s.front() - block.integration_s.front() / 2;
   report.end_mjd_s = block.time_mjd_s.back() + block.integration_s.back() / 2;
-  for (const fs::path& path : inputs) report.input_bytes += fs::file_size(path);
+  for (const fs::path& path : inputs) report.input_bytes += FileSize(path);
   NoteSubbands(block, options.expected_subbands, report);
   if (!report.missing_subbands.empty()) {
     report.warnings.push_back(fmt::format("subbands {} are missing", fmt::join(report.missing_subbands, ", ")));
@@ -103,7 +89,7 @@ void WriteMeasurementSet(const VisibilityBlock& block, const Visibility* correct
 
 ConvertResult ConvertGroup(const std::vector<fs::path>& inputs, const ConvertOptions& options,
                            const RunContext& context) {
-  if (fs::exists(fs::symlink_status(options.output))) {  // before the work, not after it
+  if (IsTaken(options.output)) {  // before the work, not after it
     throw Error(ErrorKind::kUsage, "convert", options.output.string(),
                 "exists already; choose another name or remove it");
   }

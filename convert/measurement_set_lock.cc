@@ -16,7 +16,10 @@
 #include <utility>
 #include <vector>
 
+#include "config/checksum.h"
+#include "config/descriptor.h"
 #include "config/error.h"
+#include "config/stopwatch.h"
 
 namespace contimg::convert {
 namespace {
@@ -63,13 +66,7 @@ int TryLock(const fs::path& set) {
   }
 }
 
-// FNV-1a, 64 bits.
-void Mix(std::uint64_t& hash, const void* data, std::size_t size) {
-  const auto* bytes = static_cast<const unsigned char*>(data);
-  for (std::size_t i = 0; i < size; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3u;
-}
-
-bool MixTree(std::uint64_t& hash, const fs::path& folder) {
+bool AddTree(Xxh64& hash, const fs::path& folder) {
   std::error_code failed;
   std::vector<fs::path> entries;
   for (fs::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed)) {
@@ -81,41 +78,40 @@ bool MixTree(std::uint64_t& hash, const fs::path& folder) {
     struct stat info {};
     if (::stat(entry.c_str(), &info) != 0) return false;
     const std::string name = entry.filename().string();
-    Mix(hash, name.c_str(), name.size() + 1);
-    Mix(hash, &info.st_ino, sizeof info.st_ino);
+    hash.Add(name.c_str(), name.size() + 1);
+    hash.AddNumber(info.st_ino);
     if (S_ISDIR(info.st_mode)) {
-      if (!MixTree(hash, entry)) return false;
+      if (!AddTree(hash, entry)) return false;
       continue;
     }
-    Mix(hash, &info.st_size, sizeof info.st_size);
-    Mix(hash, &info.st_mtim.tv_sec, sizeof info.st_mtim.tv_sec);
-    Mix(hash, &info.st_mtim.tv_nsec, sizeof info.st_mtim.tv_nsec);
+    hash.AddNumber(info.st_size);
+    hash.AddNumber(info.st_mtim.tv_sec);
+    hash.AddNumber(info.st_mtim.tv_nsec);
   }
   return true;
 }
 
 // The process that holds casacore's write lock on the table (the first byte of table.lock); 0 when none does.
 pid_t CasacoreWriter(const fs::path& set) {
-  const int fd = ::open((set / "table.lock").c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
+  const Descriptor lock(::open((set / "table.lock").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!lock.open()) return 0;
   struct flock query {};
   query.l_type = F_RDLCK;  // only a writer stands in a reader's way
   query.l_whence = SEEK_SET;
   query.l_len = 1;
-  const bool held = ::fcntl(fd, F_GETLK, &query) == 0 && query.l_type == F_WRLCK;
-  ::close(fd);
+  const bool held = ::fcntl(lock.get(), F_GETLK, &query) == 0 && query.l_type == F_WRLCK;
   return held ? query.l_pid : 0;
 }
 
 }  // namespace
 
 MeasurementSetLock::MeasurementSetLock(const fs::path& set, const RunContext& context, double wait_s) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   for (bool told = false;;) {
     descriptor_ = TryLock(set);
     if (descriptor_ != -1) return;
     const std::string holder = LockHolder(set);
-    if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() >= wait_s) {
+    if (watch.Seconds() >= wait_s) {
       throw Error(ErrorKind::kBusy, "convert", set.string(),
                   fmt::format("is being changed by {}; try again when that has ended", holder));
     }
@@ -150,11 +146,11 @@ std::string LockHolder(const fs::path& path) {
 
 std::string SetStamp(const fs::path& set) {
   struct stat info {};
-  std::uint64_t hash = 0xcbf29ce484222325u;
+  Xxh64 hash;
   if (::stat(set.c_str(), &info) != 0) return "";
-  Mix(hash, &info.st_dev, sizeof info.st_dev);
-  Mix(hash, &info.st_ino, sizeof info.st_ino);
-  return MixTree(hash, set) ? fmt::format("{:016x}", hash) : "";
+  hash.AddNumber(info.st_dev);
+  hash.AddNumber(info.st_ino);
+  return AddTree(hash, set) ? hash.Hex() : "";
 }
 
 void CheckUnchanged(const fs::path& set, const std::string& stamp) {

@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <set>
 
 #include "config/os.h"
+#include "config/stopwatch.h"
+#include "config/unfinished.h"
 #include "config/units.h"
 #include "convert/bulk_columns.h"
 
@@ -16,10 +17,6 @@ namespace contimg::convert {
 namespace {
 
 namespace fs = std::filesystem;
-
-double Seconds(std::chrono::steady_clock::time_point since) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
-}
 
 // "J1334+5437": the customary name of a sky position.
 std::string PositionName(const PhaseCentre& centre) {
@@ -128,13 +125,13 @@ std::uint64_t MeasurementSetBytes(const VisibilityBlock& block, bool corrected) 
 StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, bool corrected, const ConvertOptions& options,
                                            const RunContext& context, ConvertReport& report)
     : options_(options), os_(OsOr(context.os)) {
-  const auto start = std::chrono::steady_clock::now();
-  if (fs::exists(fs::symlink_status(options.output))) {
+  const Stopwatch watch;
+  if (IsTaken(options.output)) {
     throw Error(ErrorKind::kUsage, "convert", options.output.string(),
                 "exists already; choose another name or remove it");
   }
   parent_ = options.output.has_parent_path() ? options.output.parent_path() : fs::path(".");
-  made_parent_ = !fs::exists(parent_);
+  made_parent_ = !Exists(parent_, os_);
   os_.CreateDirectories(parent_);
   SweepUnfinished(parent_, os_);
 
@@ -148,7 +145,7 @@ StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, bool co
     report.warnings.push_back(warning);
   }
   root_ = choice.root;
-  root_was_there_ = fs::exists(root_);
+  root_was_there_ = Exists(root_, os_);
   try {
     SweepStaging(root_, os_);
     staging_ = std::make_unique<StagingArea>(root_, block.group_id, os_);
@@ -175,7 +172,7 @@ StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, bool co
       checked_samples_.insert(checked_samples_.end(), from, from + block.windows[w].n_channels * block.n_pols());
     }
   }
-  report.write_s = Seconds(start);
+  report.write_s = watch.Seconds();
 }
 
 StagedMeasurementSet::~StagedMeasurementSet() {
@@ -191,19 +188,18 @@ void StagedMeasurementSet::RemoveEmptyFolders() noexcept {
 
 void StagedMeasurementSet::Finish(const VisibilityBlock& block, const Visibility* corrected, const RunContext& context,
                                   ConvertReport& report) {
-  auto start = std::chrono::steady_clock::now();
+  Stopwatch watch;
   WriteBulkColumns(block, corrected, layout_, BulkPart::kRest, context);
-  report.write_s += Seconds(start);
+  report.write_s += watch.Lap();
 
   context.CheckCancelled("convert");
-  start = std::chrono::steady_clock::now();
+  watch.Lap();
   Publish(os_, staged_, options_.output, {options_.durable});
   published_ = true;
   staging_.reset();
-  report.publish_s = Seconds(start);
+  report.publish_s = watch.Lap();
   report.output = options_.output;
 
-  start = std::chrono::steady_clock::now();
   try {
     if (options_.verify) Verify(block, corrected, options_.output, report.n_rows, checked_rows_, checked_samples_);
   } catch (...) {
@@ -211,10 +207,8 @@ void StagedMeasurementSet::Finish(const VisibilityBlock& block, const Visibility
     fs::remove_all(options_.output, ignored);
     throw;
   }
-  for (const auto& entry : fs::recursive_directory_iterator(options_.output)) {
-    if (entry.is_regular_file()) report.output_bytes += entry.file_size();
-  }
-  report.verify_s = Seconds(start);
+  for (const fs::path& file : FilesBelow(options_.output, os_)) report.output_bytes += FileSize(file, os_);
+  report.verify_s = watch.Lap();
 }
 
 }  // namespace contimg::convert

@@ -7,11 +7,11 @@
 #include <string>
 
 #include "config/os.h"
+#include "config/unfinished.h"
 
 namespace contimg::convert {
 
-// A folder <root>/<name>/ that this process owns until destruction. Ownership is a file lock on <root>/.<name>.lock,
-// which the kernel drops with the process, so a dead owner is recognised without guessing from process numbers.
+// A folder <root>/<name>/ that this process owns until destruction, by an OwnerLock on <root>/.<name>.lock.
 class StagingArea {
  public:
   // Makes the folder (and root) empty and takes the lock. Throws Error{kBusy} when another living process owns it.
@@ -24,15 +24,11 @@ class StagingArea {
 
  private:
   std::filesystem::path path_;
-  std::filesystem::path lock_path_;
-  int lock_fd_ = -1;
+  OwnerLock lock_;
 };
 
 // Removes every folder below `root` whose owner is gone. Returns how many. Never throws for a missing root.
 int SweepStaging(const std::filesystem::path& root, Os& os);
-
-// Removes unfinished siblings ('.<name>.part-<pid>', config/os.h) in `directory` whose process is gone.
-int SweepUnfinished(const std::filesystem::path& directory, Os& os);
 
 struct StagingChoice {
   std::filesystem::path root;

@@ -6,8 +6,6 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -21,15 +19,6 @@ namespace contimg::image {
 namespace {
 
 constexpr const char* kStage = "image";
-
-std::size_t AvailableMemory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key;
-  for (std::size_t value = 0; file >> key >> value; file.ignore(256, '\n')) {
-    if (key == "MemAvailable:") return value * 1024;
-  }
-  return std::numeric_limits<std::size_t>::max();
-}
 
 }  // namespace
 
@@ -166,19 +155,20 @@ void CheckCells(const VisibilityBlock& block, const ImageSettings& settings) {
   }
 }
 
-std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings) {
+std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings, const MemoryRoom& room) {
   std::size_t planes = 9;
   if (!settings.scales_px.empty()) planes += 4 + 4 * ParseScales(settings.scales_px).size();
   // Per band a dirty image, a residual, a restored image and a primary beam; two models.
   if (settings.spectral_channels > 1) planes += 2 + 4 * static_cast<std::size_t>(settings.spectral_channels);
-  const std::size_t needed = planes * slant.nx * slant.ny * sizeof(float), available = AvailableMemory();
-  if (needed > available) {
+  const std::size_t needed = planes * slant.nx * slant.ny * sizeof(float);
+  if (needed > room.bytes) {
     throw Error(
         ErrorKind::kResource, kStage, "image.size",
-        fmt::format("{} by {} pixels need {:.1f} GiB for images alone and {:.1f} GiB are available", slant.nx, slant.ny,
-                    static_cast<double>(needed) / 1073741824.0, static_cast<double>(available) / 1073741824.0));
+        fmt::format("{} by {} pixels need {} for images alone and {} are available {}: make the image smaller or give "
+                    "it more memory",
+                    slant.nx, slant.ny, BytesInWords(needed), BytesInWords(room.bytes), room.bound));
   }
-  return available - needed;
+  return std::max<std::size_t>(1, room.bytes - needed);  // 0 would be no limit
 }
 
 }  // namespace contimg::image

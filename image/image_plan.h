@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "config/machine.h"
 #include "config/settings.h"
 #include "image/clean/clean.h"
 #include "image/operator/weighting.h"
@@ -37,7 +38,7 @@ ImageGeometry SlantGeometry(const VisibilityBlock& block, const ImageGeometry& p
 void CheckCells(const VisibilityBlock& block, const ImageSettings& settings);
 
 // Images alive at once besides the operators' memory; throws Error{kResource} with the need and what there is when
-// they do not fit. Returns what is left for the operators.
-std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings);
+// they do not fit into `room`. Returns what is left for the operators.
+std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings, const MemoryRoom& room);
 
 }  // namespace contimg::image

@@ -11,6 +11,7 @@
 #include "image/clean/spectral_index.h"
 #include "image/operator/measurement_operator.h"
 #include "image/plane/beam_fit.h"
+#include "image/products/image_products.h"
 #include "image/quality/image_quality.h"
 
 namespace contimg::image {
@@ -34,7 +35,7 @@ struct BandFigures {
 };
 
 struct ImageReport {
-  std::vector<std::filesystem::path> products;
+  std::vector<ImageProduct> products;
   GaussianBeam beam;
   convert::TileBeam primary_beam;
   CleanReport clean;

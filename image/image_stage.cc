@@ -3,14 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "config/machine.h"
 #include "config/os.h"
 #include "config/parallel.h"
+#include "config/stopwatch.h"
 #include "config/time.h"
 #include "image/clean/clean_masks.h"
 #include "image/clean/image_spectra.h"
@@ -33,19 +34,6 @@ namespace contimg::image {
 namespace {
 
 constexpr const char* kStage = "image";
-
-class Stopwatch {
- public:
-  double Lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - start_).count();
-    start_ = now;
-    return seconds;
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 // The exact residual of one band, with what varies of bright sources.
 class OneBandMajorCycle : public MajorCycle {
@@ -151,15 +139,15 @@ class ImageRun {
     MakeInterpolator();
     Plane scratch(plain_);
     ToPlain(psf_.view(), scratch);
-    Write(staged, "psf", scratch, "Jy/beam", true);
+    Write(staged, ProductKind::kPsf, scratch, "Jy/beam", true);
     if (!psf_only()) {
       plain_psf_core_ = Crop(scratch, 128);
       ToPlain(residual_.view(), scratch);
       dirty_rms_jy_ = Rms(scratch);
-      Write(staged, "dirty", scratch, "Jy/beam", true);
+      Write(staged, ProductKind::kDirty, scratch, "Jy/beam", true);
       MakeBeamMaps(op);
-      Write(staged, "pb", pb_, "");
-      Write(staged, "smear", smear_, "");
+      Write(staged, ProductKind::kPb, pb_, "");
+      Write(staged, ProductKind::kSmear, smear_, "");
     }
     report_.timings.products_s = watch.Lap();
     if (all()) {
@@ -176,7 +164,7 @@ class ImageRun {
     report_.timings.quality_s = watch.Lap();
     report_.timings.total_s = total.Lap();
     report_.antennas_without_sky = request_.antennas_without_sky;
-    staged.WriteText("metrics.json", ToJson(report_).dump(2) + "\n");
+    staged.WriteText(ProductKind::kQaMetrics, ToJson(report_).dump(2) + "\n");
     context_.CheckCancelled(kStage);
     if (request_.predict) PredictInto(op);
     watch.Lap();
@@ -212,25 +200,24 @@ class ImageRun {
   }
 
   void Announce(StagedProducts& staged) const {
-    staged.ExpectImage("psf");
-    staged.ExpectQuality("metrics.json");
+    using Kind = ProductKind;
+    staged.Expect(Kind::kPsf);
+    staged.Expect(Kind::kQaMetrics);
     if (psf_only()) return;
-    staged.ExpectQuality("qa.png");
-    for (const char* kind : {"dirty", "pb", "smear"}) staged.ExpectImage(kind);
+    for (const Kind kind : {Kind::kQaPicture, Kind::kDirty, Kind::kPb, Kind::kSmear}) staged.Expect(kind);
     if (!all()) return;
-    for (const char* kind : {"model", "residual", "image", "image.pbcor"}) staged.ExpectImage(kind);
+    for (const Kind kind : {Kind::kModel, Kind::kResidual, Kind::kImage, Kind::kPbcor}) staged.Expect(kind);
     if (!spectral()) return;
-    for (const char* kind : {"alpha", "alpha.error"}) staged.ExpectImage(kind);
-    for (std::int64_t i = 0; i < settings_.spectral_channels; ++i) staged.ExpectImage(BandName(i));
+    for (const Kind kind : {Kind::kAlpha, Kind::kAlphaError}) staged.Expect(kind);
+    for (int i = 0; i < settings_.spectral_channels; ++i) staged.Expect(Kind::kBand, i);
   }
-  static std::string BandName(std::int64_t i) { return fmt::format("band{:02d}.image", i); }
 
   BandOperators Prepare() {
     slant_ = SlantGeometry(data(), plain_);
     OperatorSettings settings;
     settings.accuracy = settings_.accuracy;
     settings.fit_slant = false;
-    settings.memory_limit_bytes = CheckMemory(slant_, settings_);
+    settings.memory_limit_bytes = CheckMemory(slant_, settings_, AvailableMemory(context_.memory_bytes));
     settings.threads = context_.threads;
     settings.prepare_residual = all() && settings_.max_iterations > 0;
     WeightSettings weights = WeightingOf(settings_);
@@ -355,19 +342,20 @@ class ImageRun {
     }
   }
 
-  void Write(StagedProducts& staged, const std::string& kind, const Plane& plane, const char* unit,
+  void Write(StagedProducts& staged, ProductKind kind, const Plane& plane, const char* unit,
              bool with_beam = false) const {
     FitsHeader header = header_;
     header.unit = unit;
     if (with_beam) header.beam = report_.beam;
-    if (kind == "pb") header.type = "Beam";
-    if (kind == "smear") header.type = "Smearing";
-    if (kind == "alpha") header.type = "Spectral Index";
+    if (kind == ProductKind::kPb) header.type = "Beam";
+    if (kind == ProductKind::kSmear) header.type = "Smearing";
+    if (kind == ProductKind::kAlpha) header.type = "Spectral Index";
     WriteAs(staged, kind, plane, header);
   }
-  void WriteAs(StagedProducts& staged, const std::string& kind, const Plane& plane, const FitsHeader& header) const {
+  void WriteAs(StagedProducts& staged, ProductKind kind, const Plane& plane, const FitsHeader& header,
+               int band = 0) const {
     context_.CheckCancelled(kStage);
-    staged.WriteImage(kind, plane.view(), header);
+    staged.WriteImage(kind, plane.view(), header, band);
   }
 
   void ToPlain(ArrayView<const float, 2> from, Plane& to) const {
@@ -498,16 +486,16 @@ class ImageRun {
     plain_residual_ = Plane(plain_);
     ToPlain(residual_.view(), plain_residual_);
     residual_ = Plane();
-    Write(staged, "residual", plain_residual_, "Jy/beam", true);
+    Write(staged, ProductKind::kResidual, plain_residual_, "Jy/beam", true);
 
     image_ = Copy(plain_residual_);
     AddComponentBeams(One, image_);
-    Write(staged, "image", image_, "Jy/beam", true);
+    Write(staged, ProductKind::kImage, image_, "Jy/beam", true);
 
     std::fill(scratch.pixels.begin(), scratch.pixels.end(), 0.0F);
     DepositPoints(Points(One, 1), scratch.view());
     for (const CleanComponent& c : report_.clean.components) report_.model_flux_jy += c.flux_jy;
-    Write(staged, "model", scratch, "Jy/pixel");
+    Write(staged, ProductKind::kModel, scratch, "Jy/pixel");
 
     const auto limit = static_cast<float>(settings_.pb_limit);
     ParallelFor(context_.threads, plain_.ny, [&](std::size_t y) {
@@ -516,7 +504,7 @@ class ImageRun {
         scratch.pixels[i] = pb >= limit ? image_.pixels[i] / pb : std::numeric_limits<float>::quiet_NaN();
       }
     });
-    Write(staged, "image.pbcor", scratch, "Jy/beam", true);
+    Write(staged, ProductKind::kPbcor, scratch, "Jy/beam", true);
   }
 
   void WriteSpectra(const BandOperators& op, StagedProducts& staged, Plane& scratch) {
@@ -532,7 +520,7 @@ class ImageRun {
       header.beam = report_.beam;
       header.frequency_hz = (band.low_hz + band.high_hz) / 2;
       header.bandwidth_hz = band.high_hz - band.low_hz;
-      WriteAs(staged, BandName(static_cast<std::int64_t>(i)), scratch, header);
+      WriteAs(staged, ProductKind::kBand, scratch, header, static_cast<int>(i));
       response_->BeamMap(FrequenciesOf(band), op.op(i).weight_by_time_channel(), plain_, scratch.view(),
                          context_.threads);
       maker.AddBeam(scratch.view());
@@ -540,15 +528,15 @@ class ImageRun {
     report_.spectra = maker.Finish(data().phase_centre, header_.geometry.cell_rad / plain_.cell_rad);
     Plane flux(plain_), weighted(plain_);
     AddComponentBeams([&](const CleanComponent& c) { return maker.Known(c) ? 1.0 : 0.0; }, flux);
-    const auto write = [&](const char* kind, const std::function<double(const CleanComponent&)>& value) {
+    const auto write = [&](ProductKind kind, const std::function<double(const CleanComponent&)>& value) {
       std::fill(weighted.pixels.begin(), weighted.pixels.end(), 0.0F);
       AddComponentBeams(value, weighted);
       maker.Divide(weighted.view(), flux.view(), static_cast<float>(5 * report_.bands.front().rms_jy), scratch.view(),
                    context_.threads);
       Write(staged, kind, scratch, "", true);
     };
-    write("alpha", [&](const CleanComponent& c) { return maker.Index(c); });
-    write("alpha.error", [&](const CleanComponent& c) { return maker.IndexError(c); });
+    write(ProductKind::kAlpha, [&](const CleanComponent& c) { return maker.Index(c); });
+    write(ProductKind::kAlphaError, [&](const CleanComponent& c) { return maker.IndexError(c); });
   }
 
   void Assess(StagedProducts& staged) {
@@ -581,7 +569,7 @@ class ImageRun {
     picture.tile = &tile_;
     picture.frequency_hz = data().frequency_hz;
     picture.antenna_names = data().antennas.names;
-    WriteQuickLook(staged.Path("qa.png"), picture);
+    WriteQuickLook(staged.Path(ProductKind::kQaPicture), picture);
   }
 
   // The model's visibilities for the whole block: channels outside the bands get the nearest band's model.

@@ -39,11 +39,6 @@ std::optional<std::string> FileIntake::NextDue(double now) {
   return name;
 }
 
-std::optional<double> FileIntake::NextDueTime() const {
-  if (line_.empty()) return std::nullopt;
-  return line_.begin()->first;
-}
-
 bool FileIntake::Settled(const std::string& name, const FileVersion& version, double now) {
   const auto at = pending_.find(name);
   if (at == pending_.end()) return false;
@@ -90,6 +85,14 @@ bool FileIntake::Unreadable(const std::string& name, const FileVersion& version,
   const double last = pending.unreadable_since + rules_.give_up_s;
   Schedule(name, pending, again_at_once ? now : std::min(now + delay, std::max(last, now)));
   return true;
+}
+
+void FileIntake::Later(const std::string& name, double due) {
+  const auto at = pending_.find(name);
+  if (at == pending_.end()) return;
+  at->second.in_hand = false;
+  at->second.finished_again = false;
+  Schedule(name, at->second, due);
 }
 
 void FileIntake::Gone(const std::string& name) {

@@ -44,7 +44,6 @@ class FileIntake {
 
   // The next file to look into, due at or before `now`; it stays out of the line until one of the answers below.
   std::optional<std::string> NextDue(double now);
-  std::optional<double> NextDueTime() const;
 
   // A listed file must have the same version when it comes due, or it waits again; true: read it now.
   bool Settled(const std::string& name, const FileVersion& version, double now);
@@ -55,6 +54,8 @@ class FileIntake {
   // aside and calls Gone); true: it will come up again.
   bool Unreadable(const std::string& name, const FileVersion& version, double now);
   void Gone(const std::string& name);  // no such file any more
+  // It could not be looked into, for a reason that is not the file's: it comes up again at `due`.
+  void Later(const std::string& name, double due);
 
   bool Knows(const std::string& name) const { return accepted_.count(name) != 0 || pending_.count(name) != 0; }
   // Files accepted before a restart.

@@ -151,9 +151,12 @@ std::vector<ListedFile> FileWatcher::List(const std::function<bool(const std::st
   while (const dirent* entry = ::readdir(stream.get())) {
     std::string name(entry->d_name);
     if (!IsSubbandFileName(name) || !wanted(name)) continue;
-    if (auto file = Stat(directory_ / name)) {
-      file->name = std::move(name);
-      files.push_back(std::move(*file));
+    try {
+      if (auto file = Stat(directory_ / name)) {
+        file->name = std::move(name);
+        files.push_back(std::move(*file));
+      }
+    } catch (const Error&) {  // the next listing may see it
     }
     errno = 0;
   }
@@ -162,11 +165,10 @@ std::vector<ListedFile> FileWatcher::List(const std::function<bool(const std::st
   return files;
 }
 
-std::optional<ListedFile> Stat(const std::filesystem::path& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
-  return ListedFile{path.filename().string(), static_cast<std::uint64_t>(info.st_size),
-                    std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
+std::optional<ListedFile> Stat(const std::filesystem::path& path, Os& os) {
+  const FileStatus status = os.Status(path);
+  if (status.type != FileStatus::Type::kFile) return std::nullopt;
+  return ListedFile{path.filename().string(), status.size, status.mtime_ns};
 }
 
 bool IsSubbandFileName(const std::string& name) {

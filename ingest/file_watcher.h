@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "config/os.h"
+
 namespace contimg::ingest {
 
 enum class WatchMode {
@@ -64,7 +66,8 @@ class FileWatcher {
   bool missing() const { return missing_reported_; }
 
   // The regular files whose names IsSubbandFileName accepts and for which `wanted` is true, sorted by name. Throws
-  // Error{kIo} when the directory cannot be read. Entries that vanish meanwhile are left out.
+  // Error{kIo} when the directory cannot be read. Entries that vanish meanwhile, or cannot be looked at now, are left
+  // out.
   std::vector<ListedFile> List(const std::function<bool(const std::string& name)>& wanted) const;
 
   const std::filesystem::path& directory() const { return directory_; }
@@ -82,8 +85,8 @@ class FileWatcher {
   bool polling_reported_ = false;
 };
 
-// Size and modification time of a regular file; nullopt when there is none.
-std::optional<ListedFile> Stat(const std::filesystem::path& path);
+// Size and modification time of a regular file; nullopt when there is none. Throws Error{kIo} when that cannot be told.
+std::optional<ListedFile> Stat(const std::filesystem::path& path, Os& os = RealOs());
 
 // True for YYYY-MM-DDTHH:MM:SS_sbNN.hdf5 and YYYY-MM-DD_HH_MM_SS_sbNN.hdf5, the names of finished subband files.
 // `…_incomplete.hdf5`, rsync's dotted temporaries and everything else are false.

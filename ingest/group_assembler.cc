@@ -71,6 +71,18 @@ AssembledGroup* GroupAssembler::FindMutable(const TimeAxis& axis) {
   return nearest;
 }
 
+SubbandFile* GroupAssembler::TwinIn(AssembledGroup& group, int subband) {
+  if (const auto known = group.subbands.find(subband); known != group.subbands.end()) return &known->second;
+  const auto late =
+      std::find_if(group.late.begin(), group.late.end(), [&](const SubbandFile& f) { return f.subband == subband; });
+  return late != group.late.end() ? &*late : nullptr;
+}
+
+const SubbandFile* GroupAssembler::Twin(const SubbandFile& file) const {
+  AssembledGroup* group = const_cast<GroupAssembler*>(this)->FindMutable(file.axis);
+  return group != nullptr ? TwinIn(*group, file.subband) : nullptr;
+}
+
 const AssembledGroup* GroupAssembler::Find(const TimeAxis& axis) const {
   return const_cast<GroupAssembler*>(this)->FindMutable(axis);
 }
@@ -108,14 +120,7 @@ std::vector<Decision> GroupAssembler::Add(const SubbandFile& file, double now, c
     return decisions;
   }
 
-  const auto known = group->subbands.find(file.subband);
-  SubbandFile* twin = known != group->subbands.end() ? &known->second : nullptr;
-  if (twin == nullptr) {
-    const auto late = std::find_if(group->late.begin(), group->late.end(),
-                                   [&](const SubbandFile& f) { return f.subband == file.subband; });
-    if (late != group->late.end()) twin = &*late;
-  }
-  if (twin != nullptr) {
+  if (SubbandFile* twin = TwinIn(*group, file.subband)) {
     const std::string twin_name = twin->path.filename().string();
     if (same(*twin, file)) {
       return {{DecisionKind::kDuplicate, group->key, file, fmt::format("{} repeats {}", name, twin_name)}};
@@ -172,15 +177,6 @@ std::vector<Decision> GroupAssembler::Advance(double now) {
   }
   ForgetOldest();
   return decisions;
-}
-
-std::optional<double> GroupAssembler::NextDeadline() const {
-  std::optional<double> next;
-  for (const GroupKey key : collecting_) {
-    const double deadline = groups_.at(key).deadline;
-    if (!next || deadline < *next) next = deadline;
-  }
-  return next;
 }
 
 GroupKey GroupAssembler::Restore(AssembledGroup group) {

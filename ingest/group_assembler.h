@@ -98,10 +98,10 @@ class GroupAssembler {
   // holds is a duplicate when nothing changed (seen twice) and replaced when its content did; the group keeps its
   // phase.
   std::vector<Decision> Add(const SubbandFile& file, double now, const SameContent& same);
+  // The file of the same subband and times that is known, if there is one: what Add will compare `file` with.
+  const SubbandFile* Twin(const SubbandFile& file) const;
   // Closes every collecting group whose deadline is not after `now`, oldest observation first.
   std::vector<Decision> Advance(double now);
-  // The earliest deadline of a collecting group.
-  std::optional<double> NextDeadline() const;
 
   // The group whose axis agrees with `axis`, if one is known.
   const AssembledGroup* Find(const TimeAxis& axis) const;
@@ -126,6 +126,7 @@ class GroupAssembler {
 
  private:
   AssembledGroup* FindMutable(const TimeAxis& axis);
+  static SubbandFile* TwinIn(AssembledGroup& group, int subband);
   void SetPhase(AssembledGroup& group, GroupPhase phase);
   std::optional<Decision> CloseIfComplete(AssembledGroup& group);
   std::string Census(const AssembledGroup& group) const;

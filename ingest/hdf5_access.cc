@@ -11,6 +11,7 @@
 #include <limits>
 #include <utility>
 
+#include "config/os.h"
 #include "config/text.h"
 #include "ingest/lzf_filter.h"
 
@@ -173,7 +174,7 @@ std::size_t CheckedCount(const Hdf5Group& group, const std::string& name, const 
     bytes *= static_cast<double>(extent);
     count *= extent;
   }
-  const double file_size = static_cast<double>(std::filesystem::file_size(group.path()));
+  const double file_size = static_cast<double>(FileSize(group.path()));
   if (bytes > kMostCompression * file_size) {
     throw group.Bad(name,
                     fmt::format("has shape {}, more than a file of {:.0f} bytes can hold", ToString(shape), file_size));

@@ -5,6 +5,7 @@
 #include <regex>
 #include <unordered_map>
 
+#include "config/os.h"
 #include "config/time.h"
 #include "ingest/hdf5_access.h"
 #include "ingest/sample_types.h"
@@ -300,7 +301,7 @@ SubbandHeader ReadSubbandHeader(const std::filesystem::path& path) {
     header.subband = SubbandOfName(path);
     header.subband_in_name = header.subband.has_value();
     const H5::H5File file = OpenHdf5(path);
-    header.file_size = std::filesystem::file_size(path);
+    header.file_size = FileSize(path);
     const Hdf5Group group(file, path, "Header");
 
     Shape shape;

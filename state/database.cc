@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "config/os.h"
 #include "config/time.h"
 
 namespace contimg::state {
@@ -39,7 +40,7 @@ std::function<void(const std::string&)>& MigrationNotice() {
 // `path` as a URI that tells SQLite the file does not change while it is open.
 std::string ImmutableUri(const fs::path& path) {
   std::string uri = "file:";
-  for (const char c : fs::absolute(path).string()) {
+  for (const char c : Absolute(path).string()) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
                        c == '-' || c == '_' || c == '.';
     uri += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
@@ -246,7 +247,7 @@ struct Database::Impl {
   }
 
   void CopyTo(SQLite::Database& source, const fs::path& target) {
-    if (fs::exists(target)) throw Error(ErrorKind::kUsage, kStage, target.string(), "exists already");
+    if (Exists(target)) throw Error(ErrorKind::kUsage, kStage, target.string(), "exists already");
     try {
       Guard(target, [&] {
         SQLite::Database copy(target.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
@@ -370,6 +371,19 @@ void Database::Check() {
   if (answer != "ok") {
     throw Error(ErrorKind::kBadInput, kStage, impl_->path.string(), "the database is damaged: " + answer);
   }
+}
+
+void Database::CheckThoroughly() {
+  Guard(impl_->path, [&] {
+    std::string complaint = impl_->db->execAndGet("PRAGMA integrity_check(1)").getString();
+    if (complaint == "ok") {
+      SQLite::Statement references(*impl_->db, "PRAGMA foreign_key_check");
+      if (!references.executeStep()) return;
+      complaint = fmt::format("a row of {} refers to one of {} that is not there", references.getColumn(0).getString(),
+                              references.getColumn(2).getString());
+    }
+    throw Error(ErrorKind::kBadInput, kStage, impl_->path.string(), "the database is damaged: " + complaint);
+  });
 }
 
 }  // namespace contimg::state

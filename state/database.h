@@ -86,6 +86,9 @@ class Database {
   ChangeMark Changes();
   // PRAGMA quick_check; Error{kBadInput} with the first complaint.
   void Check();
+  // Every page, index and reference between rows: integrity_check and foreign_key_check. Error{kBadInput} with the
+  // first complaint. Reads the whole file.
+  void CheckThoroughly();
 
  private:
   struct Impl;

@@ -16,7 +16,7 @@ const std::string kJobColumns =
 const std::string kColumns =
     "p.id, p.kind, p.path, p.group_id, p.start_mjd, p.end_mjd, p.ra_deg, p.dec_deg, p.size_bytes, p.checksum, "
     "p.qa_json, "
-    "p.qa_grade, p.status, p.archive_path, p.job_id, p.created_at, p.updated_at";
+    "p.qa_grade, p.status, p.archive_path, p.job_id, p.created_at, p.updated_at, p.sha256";
 
 JobRow ReadJob(Query& query) {
   JobRow row;
@@ -60,6 +60,7 @@ ProductRow ReadProduct(Query& query) {
   row.job_id = query.OptionalInteger();
   row.created_at = query.Number();
   row.updated_at = query.Number();
+  row.sha256 = query.OptionalText();
   return row;
 }
 
@@ -96,19 +97,6 @@ std::int64_t ProductStore::AddJob(const JobRow& row) {
   return id;
 }
 
-void ProductStore::FinishJob(const JobRow& row) {
-  int changed = 0;
-  db_.Write([&] {
-    Query query(
-        db_,
-        "UPDATE jobs SET finished_at = ?, outcome = ?, error = ?, peak_memory_bytes = ?, timings_json = ? WHERE "
-        "id = ?");
-    changed =
-        query.Bind(row.finished_at, row.outcome, row.error, row.peak_memory_bytes, row.timings_json, row.id).Run();
-  });
-  if (changed == 0) throw Unknown("job", row.id);
-}
-
 std::optional<JobRow> ProductStore::FindJob(std::int64_t id) {
   Query query(db_, "SELECT " + kJobColumns + " FROM jobs WHERE id = ?");
   query.Bind(id);
@@ -130,15 +118,17 @@ std::int64_t ProductStore::Save(const ProductRow& row, double now) {
     Query query(
         db_,
         "INSERT INTO products (kind, path, group_id, start_mjd, end_mjd, ra_deg, dec_deg, size_bytes, checksum, "
-        "qa_json, qa_grade, status, archive_path, job_id, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET kind = excluded.kind, group_id = "
+        "qa_json, qa_grade, status, archive_path, job_id, created_at, updated_at, sha256) VALUES (?, ?, ?, ?, ?, ?, ?, "
+        "?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET kind = excluded.kind, group_id = "
         "excluded.group_id, start_mjd = excluded.start_mjd, end_mjd = excluded.end_mjd, ra_deg = "
         "excluded.ra_deg, dec_deg = excluded.dec_deg, size_bytes = excluded.size_bytes, checksum = "
         "excluded.checksum, qa_json = excluded.qa_json, qa_grade = excluded.qa_grade, status = excluded.status, "
-        "archive_path = excluded.archive_path, job_id = excluded.job_id, updated_at = excluded.updated_at "
-        "RETURNING id");
+        "archive_path = excluded.archive_path, job_id = excluded.job_id, updated_at = excluded.updated_at, "
+        "sha256 = COALESCE(excluded.sha256, CASE WHEN products.checksum = excluded.checksum AND products.checksum <> "
+        "'' "
+        "THEN products.sha256 END) RETURNING id");
     query.Bind(row.kind, row.path, row.group_id, row.start_mjd, row.end_mjd, row.ra_deg, row.dec_deg, row.size_bytes,
-               row.checksum, row.qa_json, row.qa_grade, row.status, row.archive_path, row.job_id, now, now);
+               row.checksum, row.qa_json, row.qa_grade, row.status, row.archive_path, row.job_id, now, now, row.sha256);
     query.Next();
     id = query.Integer();
   });
@@ -150,6 +140,15 @@ void ProductStore::SetStatus(std::int64_t id, std::string_view status, std::stri
   db_.Write([&] {
     Query query(db_, "UPDATE products SET status = ?, archive_path = ?, updated_at = ? WHERE id = ?");
     changed = query.Bind(status, archive_path, now, id).Run();
+  });
+  if (changed == 0) throw Unknown("product", id);
+}
+
+void ProductStore::SetSha256(std::int64_t id, std::string_view sha256, double now) {
+  int changed = 0;
+  db_.Write([&] {
+    Query query(db_, "UPDATE products SET sha256 = ?, updated_at = ? WHERE id = ?");
+    changed = query.Bind(sha256, now, id).Run();
   });
   if (changed == 0) throw Unknown("product", id);
 }

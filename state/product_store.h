@@ -38,7 +38,7 @@ struct JobRow {
 
 struct ProductRow {
   std::int64_t id = 0;  // given by the store
-  std::string kind;     // "uvh5", "ms", "caltable", "image", "mosaic", "qa"…
+  std::string kind;     // a word of config/product_kind.h
   std::string path;
   std::string group_id;
   double start_mjd = 0;  // of the data, MJD days UTC
@@ -46,7 +46,8 @@ struct ProductRow {
   std::optional<double> ra_deg;  // centre, ICRS
   std::optional<double> dec_deg;
   std::int64_t size_bytes = 0;
-  std::string checksum;
+  std::string checksum;               // XXH64
+  std::optional<std::string> sha256;  // 64 hexadecimal digits; nothing: not computed yet
   std::string qa_json = "{}";
   std::string qa_grade;
   std::string status = "present";  // present | archived | removed | missing
@@ -86,15 +87,16 @@ class ProductStore {
   explicit ProductStore(const std::filesystem::path& path, const DatabaseOptions& options = {});
 
   std::int64_t AddJob(const JobRow& row);
-  // Writes the fields from finished_at on. Error{kUsage} for an unknown id.
-  void FinishJob(const JobRow& row);
   std::optional<JobRow> FindJob(std::int64_t id);
   std::vector<JobRow> JobsOf(std::string_view group_id);  // newest first
 
-  // Adds the product, or, when its path is known, replaces everything but its id and created_at. Returns the id.
+  // Adds the product, or, when its path is known, replaces everything but its id and created_at (and its sha256 when
+  // the checksum is still the same). Returns the id.
   std::int64_t Save(const ProductRow& row, double now);
   // Error{kUsage} for an unknown id.
   void SetStatus(std::int64_t id, std::string_view status, std::string_view archive_path, double now);
+  // Of the content that has the recorded checksum. Error{kUsage} for an unknown id.
+  void SetSha256(std::int64_t id, std::string_view sha256, double now);
   std::optional<ProductRow> Find(std::int64_t id);
   std::optional<ProductRow> FindByPath(std::string_view path);
   std::vector<ProductRow> List(const ProductQuery& query);

@@ -1,10 +1,12 @@
 // The real operating system with one fault: the n-th call that changes something fails, or ends the process there.
-// Calls are counted from 1; every call of Os and OsFile that can lose or expose a product counts.
+// Calls are counted from 1; every call of Os and OsFile that can lose or expose a product counts. Calls that only look
+// (status, list, read, space) have a count and a fault of their own: FailReads.
 #pragma once
 
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -33,6 +35,18 @@ class FaultyOs : public Os {
   const std::vector<std::string>& calls() const { return calls_; }
   // The name of the call at which the fault came; empty when it did not come.
   const std::string& fault_at() const { return fault_at_; }
+  // From now on the n-th looking call fails (kAlways: each of them); 0: none does.
+  static constexpr int kAlways = -1;
+  void FailReads(int at, int error_number = EIO) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    read_at_ = at;
+    read_error_ = error_number;
+    n_reads_ = 0;
+    read_fault_at_.clear();
+  }
+  // Looking calls since FailReads, and the one that failed ("status /a/b"; the last one of kAlways).
+  int n_reads() const { return n_reads_; }
+  const std::string& read_fault_at() const { return read_fault_at_; }
   // Instead of the true free space.
   void SetSpace(const DiskSpace& space) { space_ = std::make_unique<DiskSpace>(space); }
 
@@ -73,7 +87,22 @@ class FaultyOs : public Os {
   void SyncDirectory(const Path& path) override {
     Do("sync directory", path, [&] { real_.SyncDirectory(path); });
   }
-  DiskSpace Space(const Path& path) override { return space_ ? *space_ : real_.Space(path); }
+  DiskSpace Space(const Path& path) override {
+    Look("space", path);
+    return space_ ? *space_ : real_.Space(path);
+  }
+  FileStatus Status(const Path& path) override {
+    Look("status", path);
+    return real_.Status(path);
+  }
+  std::vector<Path> List(const Path& directory) override {
+    Look("list", directory);
+    return real_.List(directory);
+  }
+  std::string ReadFile(const Path& path) override {
+    Look("read", path);
+    return real_.ReadFile(path);
+  }
 
  private:
   class File final : public OsFile {
@@ -116,12 +145,21 @@ class FaultyOs : public Os {
     if (here && fault_ == Fault::kKillAfter) ::kill(::getpid(), SIGKILL);
   }
 
+  void Look(const char* what, const Path& path) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (++n_reads_ != read_at_ && read_at_ != kAlways) return;
+    read_fault_at_ = std::string(what) + " " + path.string();
+    throw SystemError("files", path.string(), std::string("cannot ") + what, read_error_);
+  }
+
   Os& real_ = RealOs();
   Fault fault_ = Fault::kNone;
   int at_ = 0;
   int error_number_ = 0;
   std::mutex mutex_;
   int n_calls_ = 0;
+  int read_at_ = 0, read_error_ = 0, n_reads_ = 0;
+  std::string read_fault_at_;
   std::vector<std::string> calls_;
   std::string fault_at_;
   std::unique_ptr<DiskSpace> space_;

@@ -21,6 +21,7 @@
 #include "config/error.h"
 #include "config/os.h"
 #include "config/time.h"
+#include "config/unfinished.h"
 #include "convert/casacore/casacore_lock.h"
 
 namespace contimg::calibrate {
@@ -261,27 +262,21 @@ void WriteTable(const SolutionSet& s, const std::string& path) {
 }  // namespace
 
 void WriteCalibrationTable(const SolutionSet& solutions, const std::filesystem::path& path) {
-  if (std::filesystem::exists(path)) {
+  if (Exists(path)) {
     throw Error(ErrorKind::kUsage, "calibrate", path.string(), "exists already");
   }
-  const std::filesystem::path staged = UnfinishedSibling(path);
   Os& os = RealOs();
-  os.RemoveAll(staged);
+  const Unfinished unfinished(path, os);
+  const std::filesystem::path& staged = unfinished.path();
   // Value, error, SNR and flag of each solution; what the tables take that hold little.
   CheckRoom(os, path.parent_path(), 24 * solutions.size() + (2u << 20), "calibrate", path.string());
   try {
     const std::lock_guard<std::mutex> lock(convert::internal::CasacoreMutex());
     WriteTable(solutions, staged.string());
   } catch (const cc::AipsError& error) {
-    os.RemoveAll(staged);
     throw convert::internal::InOurWords(ErrorKind::kIo, "calibrate", path.string(), error.getMesg());
   }
-  try {
-    Publish(os, staged, path);
-  } catch (...) {
-    os.RemoveAll(staged);
-    throw;
-  }
+  Publish(os, staged, path);
 }
 
 }  // namespace contimg::calibrate

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 
+#include "config/os.h"
 #include "convert/casacore/casacore_lock.h"
 #include "convert/casacore/subtables.h"
 #include "convert/casacore/tile_rows.h"
@@ -153,7 +154,7 @@ MeasurementSetLayout CreateMeasurementSet(const std::filesystem::path& path, con
       }
     }
     for (const Tiled& t : tiled) {
-      if (t.column->file.empty() || !std::filesystem::exists(t.column->file)) {
+      if (t.column->file.empty() || !Exists(t.column->file)) {
         throw Error(ErrorKind::kBug, "convert", path.string(),
                     std::string("casacore made no tile file for column ") + t.name);
       }

@@ -22,6 +22,7 @@
 
 #include "config/os.h"
 #include "config/time.h"
+#include "config/unfinished.h"
 #include "convert/casacore/casacore_lock.h"
 #include "convert/casacore/row_map.h"
 #include "convert/casacore/tile_rows.h"
@@ -69,11 +70,12 @@ bool IsShared(const std::string& file, const std::set<std::string>& touched) {
 // Bytes of the files that LinkTree copies.
 std::uint64_t BytesToCopy(const fs::path& from, const std::set<std::string>& touched) {
   std::uint64_t bytes = 0;
-  for (const auto& entry : fs::directory_iterator(from)) {
-    if (entry.is_directory()) {
-      bytes += BytesToCopy(entry.path(), {});
-    } else if (!IsShared(entry.path().filename().string(), touched)) {
-      bytes += entry.file_size();
+  for (const fs::path& entry : RealOs().List(from)) {
+    const FileStatus status = RealOs().Status(entry);
+    if (status.type == FileStatus::Type::kDirectory) {
+      bytes += BytesToCopy(entry, {});
+    } else if (!IsShared(entry.filename().string(), touched)) {
+      bytes += status.size;
     }
   }
   return bytes;
@@ -82,16 +84,16 @@ std::uint64_t BytesToCopy(const fs::path& from, const std::set<std::string>& tou
 // A sibling that shares the bulk (tile) files it does not change and copies the rest.
 void LinkTree(Os& os, const fs::path& from, const fs::path& to, const std::set<std::string>& touched) {
   os.CreateDirectories(to);
-  for (const auto& entry : fs::directory_iterator(from)) {
-    const fs::path target = to / entry.path().filename();
-    if (entry.is_directory()) {
-      LinkTree(os, entry.path(), target, {});
+  for (const fs::path& entry : os.List(from)) {
+    const fs::path target = to / entry.filename();
+    if (IsDirectory(entry, os)) {
+      LinkTree(os, entry, target, {});
       continue;
     }
-    if (IsShared(entry.path().filename().string(), touched)) {
-      os.HardLink(entry.path(), target);
+    if (IsShared(entry.filename().string(), touched)) {
+      os.HardLink(entry, target);
     } else {
-      os.CopyFile(entry.path(), target);
+      os.CopyFile(entry, target);
     }
   }
 }
@@ -250,7 +252,7 @@ void WriteWeights(Table& ms, const float* weight, const internal::RowMap& rows,
 // A set may lack the table; what contimg did to the data must stand somewhere, and later commands look for it.
 casacore::MSHistory HistoryOf(Table& ms) {
   const bool known = ms.keywordSet().isDefined("HISTORY");
-  if (known && fs::exists(fs::path(std::string(ms.keywordSet().tableAttributes("HISTORY").name())) / "table.dat")) {
+  if (known && Exists(fs::path(std::string(ms.keywordSet().tableAttributes("HISTORY").name())) / "table.dat")) {
     return casacore::MSHistory(ms.keywordSet().asTable("HISTORY"));
   }
   casacore::SetupNewTable setup(ms.tableName() + "/HISTORY", casacore::MSHistory::requiredTableDesc(), Table::New);
@@ -286,62 +288,55 @@ void UpdateMeasurementSet(const fs::path& path, const MeasurementSetSelection& s
   Os& os = OsOr(context.os);
   const fs::path clean = path.has_filename() ? path : path.parent_path();
   const fs::path parent = clean.has_parent_path() ? clean.parent_path() : fs::path(".");
-  const fs::path sibling = UnfinishedSibling(clean);
   CheckUnchanged(clean, block.set_stamp);
   const std::string stamp = SetStamp(clean);
-  try {
-    internal::WithCasacore(ErrorKind::kIo, path.string(), [&] {
-      std::set<std::string> touched;
-      {
-        const internal::SetTables set(clean);
-        const Table& ms = set.main();
-        const std::vector<std::pair<const char*, const Visibility*>> wanted{{"CORRECTED_DATA", changes.corrected},
-                                                                            {"MODEL_DATA", changes.model}};
-        for (const auto& [column, values] : wanted) {
-          if (values != nullptr && !changes.replace && ms.tableDesc().isColumn(column)) {
-            throw Error(ErrorKind::kUsage, "convert", path.string(),
-                        std::string("has a column ") + column + " already; --replace overwrites it");
-          }
+  const Unfinished unfinished(clean, os);
+  const fs::path& sibling = unfinished.path();
+  internal::WithCasacore(ErrorKind::kIo, path.string(), [&] {
+    std::set<std::string> touched;
+    {
+      const internal::SetTables set(clean);
+      const Table& ms = set.main();
+      const std::vector<std::pair<const char*, const Visibility*>> wanted{{"CORRECTED_DATA", changes.corrected},
+                                                                          {"MODEL_DATA", changes.model}};
+      for (const auto& [column, values] : wanted) {
+        if (values != nullptr && !changes.replace && ms.tableDesc().isColumn(column)) {
+          throw Error(ErrorKind::kUsage, "convert", path.string(),
+                      std::string("has a column ") + column + " already; --replace overwrites it");
         }
-        touched = TouchedFiles(ms, TouchedColumns(changes));
-        std::uint64_t needed = BytesToCopy(clean, touched) + (1u << 20);
-        const std::uint64_t samples =
-            block.vis.size() / std::max<std::size_t>(1, block.n_times() * block.n_baselines());
-        for (const auto& [column, values] : wanted) {
-          if (values == nullptr || ms.tableDesc().isColumn(column)) continue;
-          needed += ms.nrow() * samples / block.windows.size() * sizeof(Visibility);
-        }
-        CheckRoom(os, parent, needed, "convert", path.string());
       }
-      os.RemoveAll(sibling);
-      LinkTree(os, clean, sibling, touched);
-      Table ms(sibling.string(), casacore::TableLock(casacore::TableLock::PermanentLocking), Table::Update,
-               casacore::TSMOption(casacore::TSMOption::Cache));
-      const internal::SelectedAxes axes = internal::ReadAxes(internal::SetTables(ms, path.string()), selection);
-      const std::vector<internal::RowRun> runs = axes.rows.Runs(kRowsAtOnce);
-      if (axes.block->shape() != block.shape()) {
-        throw Error(ErrorKind::kBug, "convert", path.string(), "the tile to write back has other axes than the set");
+      touched = TouchedFiles(ms, TouchedColumns(changes));
+      std::uint64_t needed = BytesToCopy(clean, touched) + (1u << 20);
+      const std::uint64_t samples = block.vis.size() / std::max<std::size_t>(1, block.n_times() * block.n_baselines());
+      for (const auto& [column, values] : wanted) {
+        if (values == nullptr || ms.tableDesc().isColumn(column)) continue;
+        needed += ms.nrow() * samples / block.windows.size() * sizeof(Visibility);
       }
-      if (changes.flags) WriteFlags(ms, axes.rows, runs, block);
-      if (changes.weight != nullptr) WriteWeights(ms, changes.weight, axes.rows, runs, block);
-      if (changes.corrected != nullptr) {
-        WriteVisibilities(ms, "CORRECTED_DATA", changes.corrected, axes.rows, runs, block, changes.replace,
-                          path.string());
-      }
-      if (changes.model != nullptr) {
-        WriteVisibilities(ms, "MODEL_DATA", changes.model, axes.rows, runs, block, changes.replace, path.string());
-      }
-      AddHistory(ms, changes);
-      ms.flush();
-    });
-    SyncTree(os, sibling);
-    CheckUnchanged(clean, stamp);
-    os.Exchange(sibling, clean);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(sibling, ignored);
-    throw;
-  }
+      CheckRoom(os, parent, needed, "convert", path.string());
+    }
+    LinkTree(os, clean, sibling, touched);
+    Table ms(sibling.string(), casacore::TableLock(casacore::TableLock::PermanentLocking), Table::Update,
+             casacore::TSMOption(casacore::TSMOption::Cache));
+    const internal::SelectedAxes axes = internal::ReadAxes(internal::SetTables(ms, path.string()), selection);
+    const std::vector<internal::RowRun> runs = axes.rows.Runs(kRowsAtOnce);
+    if (axes.block->shape() != block.shape()) {
+      throw Error(ErrorKind::kBug, "convert", path.string(), "the tile to write back has other axes than the set");
+    }
+    if (changes.flags) WriteFlags(ms, axes.rows, runs, block);
+    if (changes.weight != nullptr) WriteWeights(ms, changes.weight, axes.rows, runs, block);
+    if (changes.corrected != nullptr) {
+      WriteVisibilities(ms, "CORRECTED_DATA", changes.corrected, axes.rows, runs, block, changes.replace,
+                        path.string());
+    }
+    if (changes.model != nullptr) {
+      WriteVisibilities(ms, "MODEL_DATA", changes.model, axes.rows, runs, block, changes.replace, path.string());
+    }
+    AddHistory(ms, changes);
+    ms.flush();
+  });
+  SyncTree(os, sibling);
+  CheckUnchanged(clean, stamp);
+  os.Exchange(sibling, clean);
   os.SyncDirectory(parent);
   os.RemoveAll(sibling);  // the old set
 }

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 
 #include "config/buffer.h"
 #include "config/error.h"
+#include "config/machine.h"
 #include "config/parallel.h"
 #include "image/operator/grid_engine.h"
 #include "image/operator/imaging_weights.h"
@@ -27,31 +27,12 @@ constexpr std::size_t kDistributionBins = 1024;
 // The three sources of error share the request evenly (they add in squares, so the sum stays below it).
 double ErrorShare(double accuracy) { return accuracy / 3; }
 
-// What the kernel says can still be allocated, and what a control group leaves of it.
-std::size_t AvailableMemory() {
-  std::size_t available = SIZE_MAX;
-  std::ifstream meminfo("/proc/meminfo");
-  for (std::string word; meminfo >> word;) {
-    if (word == "MemAvailable:" && meminfo >> available) {
-      available *= 1024;
-      break;
-    }
-  }
-  std::ifstream limit_file("/sys/fs/cgroup/memory.max");
-  std::ifstream used_file("/sys/fs/cgroup/memory.current");
-  std::size_t limit = 0;
-  std::size_t used = 0;
-  if (limit_file >> limit && used_file >> used) available = std::min(available, limit > used ? limit - used : 0);
-  return available;
-}
-
 void CheckMemory(std::size_t needed, std::size_t limit, const ImageGeometry& geometry) {
-  const std::size_t allowed = limit > 0 ? limit : AvailableMemory();
-  if (needed <= allowed) return;
-  throw Error(
-      ErrorKind::kResource, "image", "",
-      fmt::format("imaging {} x {} pixels needs {:.2f} GiB of memory and only {:.2f} GiB are available", geometry.nx,
-                  geometry.ny, static_cast<double>(needed) / (1 << 30), static_cast<double>(allowed) / (1 << 30)));
+  const MemoryRoom room = limit > 0 ? MemoryRoom{limit, "beside the images"} : AvailableMemory();
+  if (needed <= room.bytes) return;
+  throw Error(ErrorKind::kResource, "image", "",
+              fmt::format("imaging {} x {} pixels needs {} of memory and only {} are available {}", geometry.nx,
+                          geometry.ny, BytesInWords(needed), BytesInWords(room.bytes), room.bound));
 }
 
 void CheckBlock(const VisibilityBlock& block, const OperatorSettings& settings) {
@@ -62,7 +43,7 @@ void CheckBlock(const VisibilityBlock& block, const OperatorSettings& settings) 
   if (block.n_times() == 0 || block.n_baselines() == 0 || block.n_channels() == 0) {
     throw Error(ErrorKind::kBadInput, "image", block.group_id, "the data set is empty");
   }
-  if (!(settings.accuracy >= 1e-7 && settings.accuracy <= 0.1)) {
+  if (!(settings.accuracy >= 0.999e-6 && settings.accuracy <= 1.001e-2)) {  // the last bits of powers of ten
     throw Error(ErrorKind::kUsage, "image", "",
                 fmt::format("the accuracy must lie between 1e-6 and 1e-2, not {}", settings.accuracy));
   }

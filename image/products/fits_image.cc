@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "config/parallel.h"
 #include "config/time.h"
 #include "config/units.h"
@@ -326,8 +327,7 @@ FitsImage ReadFitsImage(const std::filesystem::path& path) {
   int status = 0;
   FitsFile fits;
   fits_open_diskfile(&fits.file, path.c_str(), READONLY, &status);
-  Check(status, std::filesystem::exists(path) ? ErrorKind::kBadInput : ErrorKind::kIo, path,
-        "cannot open the FITS image");
+  Check(status, Exists(path) ? ErrorKind::kBadInput : ErrorKind::kIo, path, "cannot open the FITS image");
   int n_axes = 0;
   fits_get_img_dim(fits.file, &n_axes, &status);
   if (status == 0 && n_axes == 0) {  // a compressed image is the first extension

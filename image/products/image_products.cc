@@ -1,8 +1,10 @@
 #include "image/products/image_products.h"
 
+#include <memory>
 #include <utility>
 
 #include "config/error.h"
+#include "config/unfinished.h"
 #include "image/products/casacore/casacore_image.h"
 
 namespace contimg::image {
@@ -22,50 +24,50 @@ StagedProducts::StagedProducts(ProductPlan plan, Os& os) : plan_(std::move(plan)
   if (plan_.qa_prefix.empty()) plan_.qa_prefix = plan_.prefix;
   for (const fs::path& target : {plan_.prefix, plan_.qa_prefix}) os_.CreateDirectories(FolderOf(target));
   // Beside the products, so that publishing is a rename.
-  folder_ = UnfinishedSibling(plan_.prefix);
-  os_.RemoveAll(folder_);
-  os_.CreateDirectories(folder_);
+  folder_.emplace(plan_.prefix, os_);
+  os_.CreateDirectories(folder_->path());
 }
 
 StagedProducts::~StagedProducts() {
   for (std::future<void>& sync : syncs_) {
     if (sync.valid()) sync.wait();
   }
-  try {
-    os_.RemoveAll(folder_);
-  } catch (const Error&) {  // the sweep at start removes what is left
-  }
 }
 
-std::string StagedProducts::FitsSuffix(const std::string& kind) const {
-  return kind + (plan_.compress ? ".fits.fz" : ".fits");
+std::vector<ImageFormat> StagedProducts::Formats() const {
+  std::vector<ImageFormat> formats;
+  if (plan_.fits) formats.push_back(plan_.compress ? ImageFormat::kFitsCompressed : ImageFormat::kFits);
+  if (plan_.casacore) formats.push_back(ImageFormat::kCasa);
+  return formats;
 }
 
-void StagedProducts::Expect(const std::string& suffix, const fs::path& prefix) {
+void StagedProducts::Expect(ProductKind kind, const std::string& suffix, const fs::path& prefix) {
   const fs::path final_path = prefix.string() + "." + suffix;
-  if (!plan_.overwrite && fs::exists(final_path)) {
+  if (!plan_.overwrite && Exists(final_path, os_)) {
     throw Error(ErrorKind::kUsage, kStage, final_path.string(), "the product exists already");
   }
-  expected_.push_back({suffix, final_path});
+  expected_.push_back({kind, suffix, final_path});
 }
 
-void StagedProducts::ExpectImage(const std::string& kind) {
-  if (plan_.fits) Expect(FitsSuffix(kind), plan_.prefix);
-  if (plan_.casacore) Expect(kind, plan_.prefix);
+void StagedProducts::Expect(ProductKind kind, int band) {
+  if (!IsImage(kind)) return Expect(kind, ProductSuffix(kind), plan_.qa_prefix);
+  for (const ImageFormat format : Formats()) Expect(kind, ProductSuffix(kind, format, band), plan_.prefix);
 }
 
-void StagedProducts::ExpectQuality(const std::string& suffix) { Expect(suffix, plan_.qa_prefix); }
-
-void StagedProducts::WriteImage(const std::string& kind, ArrayView<const float, 2> image, const FitsHeader& header) {
-  if (plan_.fits) {
-    WriteFitsImage(os_, Path(FitsSuffix(kind)), image, header, {.rice = plan_.compress, .threads = plan_.threads});
-    SyncInBackground(Path(FitsSuffix(kind)));
+void StagedProducts::WriteImage(ProductKind kind, ArrayView<const float, 2> image, const FitsHeader& header, int band) {
+  for (const ImageFormat format : Formats()) {
+    const fs::path path = Path(ProductSuffix(kind, format, band));
+    if (format == ImageFormat::kCasa) {
+      WriteCasacoreImage(path, image, header);
+    } else {
+      WriteFitsImage(os_, path, image, header, {.rice = plan_.compress, .threads = plan_.threads});
+      SyncInBackground(path);
+    }
   }
-  if (plan_.casacore) WriteCasacoreImage(Path(kind), image, header);
 }
 
-void StagedProducts::WriteText(const std::string& suffix, const std::string& text) {
-  const std::unique_ptr<OsFile> file = os_.Create(Path(suffix));
+void StagedProducts::WriteText(ProductKind kind, const std::string& text) {
+  const std::unique_ptr<OsFile> file = os_.Create(Path(kind));
   file->WriteAt(text.data(), text.size(), 0);
   file->Close();
 }
@@ -74,32 +76,33 @@ void StagedProducts::SyncInBackground(const fs::path& path) {
   if (plan_.durable) syncs_.push_back(std::async(std::launch::async, [this, path] { os_.SyncFile(path); }));
 }
 
-std::vector<fs::path> StagedProducts::Publish() {
+std::vector<ImageProduct> StagedProducts::Publish() {
   for (std::future<void>& sync : syncs_) sync.get();
-  std::vector<fs::path> published;
-  std::vector<bool> exchanged;
+  std::vector<ImageProduct> published;
+  std::vector<fs::path> older;                      // where the one that had the name is now; empty: there was none
+  std::vector<std::unique_ptr<Unfinished>> beside;  // on other disks than the hidden folder
   try {
-    for (const auto& [suffix, final_path] : expected_) {
-      const fs::path staged = Path(suffix);
-      const bool replaces = plan_.overwrite && fs::exists(final_path);
-      if (replaces && SameFileSystem(folder_, FolderOf(final_path))) {
-        if (plan_.durable) SyncTree(os_, staged);
-        os_.Exchange(staged, final_path);  // the old one goes with the hidden folder
-        if (plan_.durable) os_.SyncDirectory(FolderOf(final_path));
-      } else {
-        if (replaces) os_.RemoveAll(final_path);
-        contimg::Publish(os_, staged, final_path, {.durable = plan_.durable});
+    for (const auto& [kind, suffix, final_path] : expected_) {
+      fs::path made = Path(suffix);
+      if (!SameFileSystem(folder_->path(), FolderOf(final_path), os_)) {
+        beside.push_back(std::make_unique<Unfinished>(final_path, os_));
+        contimg::Publish(os_, made, beside.back()->path(), {.durable = plan_.durable});
+        made = beside.back()->path();
+      } else if (plan_.durable) {
+        SyncTree(os_, made);
       }
-      published.push_back(final_path);
-      exchanged.push_back(replaces);
+      const bool replaces = plan_.overwrite && Exists(final_path, os_);
+      replaces ? os_.Exchange(made, final_path) : os_.RenameNew(made, final_path);
+      published.push_back({kind, final_path});
+      older.push_back(replaces ? made : fs::path());
+      if (plan_.durable) os_.SyncDirectory(FolderOf(final_path));
     }
-  } catch (const Error&) {
+  } catch (...) {
+    // As many as can be are taken back; the first failure is the one to tell.
     for (std::size_t i = published.size(); i-- > 0;) {
-      const fs::path staged = Path(expected_[i].suffix);
-      if (exchanged[i] && fs::exists(staged)) {
-        os_.Exchange(staged, published[i]);
-      } else if (!exchanged[i]) {
-        os_.RemoveAll(published[i]);
+      try {
+        older[i].empty() ? os_.RemoveAll(published[i].path) : os_.Exchange(older[i], published[i].path);
+      } catch (const std::exception&) {
       }
     }
     throw;

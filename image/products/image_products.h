@@ -3,14 +3,22 @@
 
 #include <filesystem>
 #include <future>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/array_view.h"
 #include "config/os.h"
+#include "config/product_paths.h"
+#include "config/unfinished.h"
 #include "image/products/fits_image.h"
 
 namespace contimg::image {
+
+struct ImageProduct {
+  ProductKind kind = ProductKind::kImage;
+  std::filesystem::path path;
+};
 
 struct ProductPlan {
   std::filesystem::path prefix;     // PREFIX.image.fits and so on
@@ -33,32 +41,33 @@ class StagedProducts {
   StagedProducts& operator=(const StagedProducts&) = delete;
   ~StagedProducts();
 
-  // Announces products, so that one that exists and may not be replaced ends the run before it costs anything
-  // (Error{kUsage}).
-  void ExpectImage(const std::string& kind);      // "image.pbcor"
-  void ExpectQuality(const std::string& suffix);  // "qa.png"
+  // Announces a product, so that one that exists and may not be replaced ends the run before it costs anything
+  // (Error{kUsage}). An image (`band`: of kBand) or kQaPicture, kQaMetrics.
+  void Expect(ProductKind kind, int band = 0);
 
-  void WriteImage(const std::string& kind, ArrayView<const float, 2> image, const FitsHeader& header);
-  void WriteText(const std::string& suffix, const std::string& text);
+  void WriteImage(ProductKind kind, ArrayView<const float, 2> image, const FitsHeader& header, int band = 0);
+  void WriteText(ProductKind kind, const std::string& text);
   // Where to write a quality product.
-  std::filesystem::path Path(const std::string& suffix) const { return folder_ / suffix; }
+  std::filesystem::path Path(ProductKind kind) const { return Path(ProductSuffix(kind)); }
 
   // Gives all products their names; when one cannot get its own, those before it are taken back.
-  std::vector<std::filesystem::path> Publish();
+  std::vector<ImageProduct> Publish();
 
  private:
-  struct Product {
+  struct Expected {
+    ProductKind kind;
     std::string suffix;
     std::filesystem::path final_path;
   };
-  void Expect(const std::string& suffix, const std::filesystem::path& prefix);
-  std::string FitsSuffix(const std::string& kind) const;
+  void Expect(ProductKind kind, const std::string& suffix, const std::filesystem::path& prefix);
+  std::vector<ImageFormat> Formats() const;
+  std::filesystem::path Path(const std::string& suffix) const { return folder_->path() / suffix; }
   void SyncInBackground(const std::filesystem::path& path);
 
   ProductPlan plan_;
   Os& os_;
-  std::filesystem::path folder_;
-  std::vector<Product> expected_;
+  std::optional<Unfinished> folder_;
+  std::vector<Expected> expected_;
   std::vector<std::future<void>> syncs_;
 };
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "config/telescope.h"
 #include "config/time.h"
 #include "image/plane/lattice_map.h"
@@ -94,7 +95,7 @@ BeamModel BeamModel::FromFile(const std::filesystem::path& path) {
   fits_open_table(&file, path.c_str(), READONLY, &status);
   if (status != 0) {
     fits_clear_errmsg();
-    throw Error(std::filesystem::exists(path) ? ErrorKind::kBadInput : ErrorKind::kIo, "image", path.string(),
+    throw Error(Exists(path) ? ErrorKind::kBadInput : ErrorKind::kIo, "image", path.string(),
                 "cannot open the beam's FITS table");
   }
   BeamModel model;

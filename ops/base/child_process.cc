@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -11,7 +12,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -50,33 +50,40 @@ void CloseFrom3() {
   for (int fd = 3; fd < 1024; ++fd) ::close(fd);
 }
 
-// Runs between fork and exec: system calls only.
-[[noreturn]] void BecomeChild(const ChildOptions& options, char* const* arguments, int input, int output, int error,
-                              pid_t parent) {
+// What the child needs, made before the fork: between fork and exec there are system calls only, for another thread may
+// have held any lock of the C library (that of malloc, that of the locale) at the moment of the fork.
+struct ChildPlan {
+  char* const* arguments;
+  int input, output, error;
+  int nice;
+  std::string oom_score;
+  pid_t parent;
+};
+
+[[noreturn]] void BecomeChild(const ChildPlan& plan) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
+  if (::getppid() != plan.parent) ::_exit(127);  // the parent died before the line above
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::dup2(input, 0);
-  ::dup2(output, 1);
-  if (error >= 0) ::dup2(error, 2);
+  ::dup2(plan.input, 0);
+  ::dup2(plan.output, 1);
+  if (plan.error >= 0) ::dup2(plan.error, 2);
   CloseFrom3();
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
-  if (options.nice != 0) (void)!::nice(options.nice);
+  if (plan.nice != 0) (void)!::nice(plan.nice);
   const int score = ::open("/proc/self/oom_score_adj", O_WRONLY);
   if (score >= 0) {
-    std::array<char, 16> text{};
-    const int n = std::snprintf(text.data(), text.size(), "%d", options.oom_score);
-    (void)!::write(score, text.data(), static_cast<std::size_t>(n));
+    (void)!::write(score, plan.oom_score.data(), plan.oom_score.size());
     ::close(score);
   }
-  ::execv(arguments[0], arguments);
-  const char* why = std::strerror(errno);
-  for (const char* part : {"cannot execute ", static_cast<const char*>(arguments[0]), ": ", why, "\n"}) {
+  ::execv(plan.arguments[0], plan.arguments);
+  const char* why = ::strerrordesc_np(errno);  // unlike strerror it asks neither malloc nor the locale
+  const char* program = plan.arguments[0];
+  for (const char* part : {"cannot execute ", program, ": ", why != nullptr ? why : "unknown error", "\n"}) {
     (void)!::write(2, part, std::strlen(part));
   }
   ::_exit(127);
@@ -108,14 +115,16 @@ Child StartChild(const ChildOptions& options) {
       MakePipe(input);
     } else {
       input[0] = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+      if (input[0] < 0) throw SystemError(kStage, "/dev/null", "cannot open", errno);
     }
   } catch (...) {
     close_all();
     throw;
   }
-  const pid_t parent = ::getpid();
+  const ChildPlan plan{pointers.data(), input[0], output[1], error_fd, options.nice, std::to_string(options.oom_score),
+                       ::getpid()};
   const pid_t pid = ::fork();
-  if (pid == 0) BecomeChild(options, pointers.data(), input[0], output[1], error_fd, parent);
+  if (pid == 0) BecomeChild(plan);
   const int fork_error = errno;
   ::setpgid(pid, pid);  // whichever of the two processes comes first
   for (int fd : {error_fd, output[1], input[0]}) {
@@ -153,6 +162,17 @@ std::optional<ChildEnd> TryWait(pid_t pid) {
   end.system_s = seconds(usage.ru_stime);
   end.peak_memory_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
   return end;
+}
+
+bool EndStrayProcess(pid_t pid, std::uint64_t start_time, double limit_s) {
+  const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));  // before the look: the number cannot be reused
+  if (ProcessStartTime(pid) == start_time) SignalGroup(pid, SIGKILL);
+  pollfd end{fd, POLLIN, 0};
+  if (fd >= 0) {
+    ::poll(&end, 1, static_cast<int>(limit_s * 1000));
+    ::close(fd);
+  }
+  return ProcessStartTime(pid) != start_time;
 }
 
 void SignalGroup(pid_t pid, int signal) {

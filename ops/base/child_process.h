@@ -45,6 +45,10 @@ struct ChildEnd {
 // Collects an ended child; nullopt while it runs.
 std::optional<ChildEnd> TryWait(pid_t pid);
 
+// Kills the process group of a process known by its start time and waits for its end, `limit_s` at most (one that hangs
+// in a system call does not die before that returns). False: it is still there.
+bool EndStrayProcess(pid_t pid, std::uint64_t start_time, double limit_s);
+
 // Sends a signal to the whole process group; no error when it is gone.
 void SignalGroup(pid_t pid, int signal);
 

@@ -1,12 +1,10 @@
 #include "ops/base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
+#include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -19,39 +17,30 @@ namespace contimg::ops {
 namespace {
 
 struct State {
-  std::shared_ptr<spdlog::logger> logger;
-  LogFormat format = LogFormat::kText;
-  bool journal = false;
+  std::atomic<LogLevel> level{LogLevel::kInfo};
+  std::atomic<LogFormat> format{LogFormat::kText};
+  const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
+  std::mutex mutex;  // one line at a time
 };
 
 State& TheLog() {
-  static State state = [] {
-    State made;
-    made.logger = std::make_shared<spdlog::logger>("contimg", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made.logger->set_pattern("%v");
-    made.journal = std::getenv("JOURNAL_STREAM") != nullptr;
-    return made;
-  }();
+  static State state;
   return state;
 }
 
 struct LevelWords {
   std::string_view word;
-  spdlog::level::level_enum level;
   int priority;  // syslog's
 };
 const LevelWords& Words(LogLevel level) {
-  static const LevelWords words[] = {{"debug", spdlog::level::debug, 7},
-                                     {"info", spdlog::level::info, 6},
-                                     {"warn", spdlog::level::warn, 4},
-                                     {"error", spdlog::level::err, 3}};
+  static const LevelWords words[] = {{"debug", 7}, {"info", 6}, {"warn", 4}, {"error", 3}};
   return words[static_cast<int>(level)];
 }
 
 void Write(LogLevel level, std::string_view group, std::string_view message) {
   State& log = TheLog();
   const LevelWords& words = Words(level);
-  if (!log.logger->should_log(words.level)) return;
+  if (level < log.level) return;
   std::string line;
   if (log.format == LogFormat::kJson) {
     nlohmann::ordered_json value;
@@ -65,7 +54,10 @@ void Write(LogLevel level, std::string_view group, std::string_view message) {
     line += fmt::format("{}: {}{}{}", words.word, Printable(group), group.empty() ? "" : ": ", Printable(message));
   }
   if (log.journal) line.insert(0, fmt::format("<{}>", words.priority));
-  log.logger->log(words.level, "{}", line);
+  line += '\n';
+  const std::lock_guard<std::mutex> lock(log.mutex);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  std::fflush(stderr);
 }
 
 }  // namespace
@@ -86,7 +78,7 @@ LogFormat ParseLogFormat(std::string_view word) {
 
 void SetUpLog(LogLevel level, LogFormat format) {
   TheLog().format = format;
-  TheLog().logger->set_level(Words(level).level);
+  TheLog().level = level;
 }
 
 namespace {

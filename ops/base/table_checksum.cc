@@ -1,50 +1,33 @@
 #include "ops/base/table_checksum.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <array>
-#include <cstdint>
-#include <fstream>
-#include <system_error>
 
+#include "config/checksum.h"
 #include "config/error.h"
+#include "ops/base/checksum.h"
 
 namespace contimg::ops {
-namespace {
 
 namespace fs = std::filesystem;
 
-}  // namespace
-
-std::vector<fs::path> TableFiles(const fs::path& table) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (auto entry = fs::recursive_directory_iterator(table, error);
-       !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    if (entry->is_regular_file(error) && entry->path().filename() != "table.lock") files.push_back(entry->path());
-  }
-  if (error) throw Error(ErrorKind::kIo, "calibrate", table.string(), "cannot be listed: " + error.message());
-  std::sort(files.begin(), files.end());
+std::vector<fs::path> TableFiles(const fs::path& table, Os& os) {
+  std::vector<fs::path> files = FilesBelow(table, os);
+  files.erase(std::remove_if(files.begin(), files.end(), [](const auto& f) { return f.filename() == "table.lock"; }),
+              files.end());
   return files;
 }
 
-std::string TableChecksum(const fs::path& table) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  const auto add = [&](const char* bytes, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) hash = (hash ^ static_cast<unsigned char>(bytes[i])) * 1099511628211ULL;
-  };
-  std::array<char, 65536> buffer;
-  for (const fs::path& file : TableFiles(table)) {
+std::string TableChecksum(const fs::path& table, Os& os) { return ProductChecksum(table, 1, os); }
+
+bool HasTableChecksum(const fs::path& table, const std::string& recorded, Os& os) {
+  if (TableChecksum(table, os) == recorded) return true;
+  Fnv1a hash;  // names and contents, one after the other
+  for (const fs::path& file : TableFiles(table, os)) {
     const std::string name = file.lexically_relative(table).string();
-    add(name.c_str(), name.size() + 1);
-    std::ifstream in(file, std::ios::binary);
-    while (in.read(buffer.data(), buffer.size()) || in.gcount() > 0) {
-      add(buffer.data(), static_cast<std::size_t>(in.gcount()));
-    }
-    if (!in.eof()) throw Error(ErrorKind::kIo, "calibrate", file.string(), "cannot be read");
+    hash.Add(name.c_str(), name.size() + 1);
+    ReadInPieces(file, "calibrate", [&](const void* data, std::size_t n) { hash.Add(data, n); });
   }
-  return fmt::format("{:016x}", hash);
+  return hash.Hex() == recorded;
 }
 
 }  // namespace contimg::ops

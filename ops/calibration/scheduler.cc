@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 
+#include "config/stopwatch.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "ops/base/log.h"
@@ -25,7 +25,6 @@ using state::CalTableRow;
 using state::GroupRow;
 using state::GroupState;
 
-constexpr double kDayS = 86400;
 constexpr double kBusyTimeoutS = 0.2;  // then the caller tries again later
 constexpr double kLookS = 60;          // waiting groups are looked at this often even when nothing has changed
 constexpr double kForgetS = 600;       // catalogues may have been imported
@@ -69,8 +68,6 @@ std::string ReasonOf(const calibrate::Choice& choice, std::int64_t id) {
 // A failure that lies in the data or the model: the same solve on the same group fails again.
 bool LiesInTheData(ErrorKind kind) { return kind == ErrorKind::kNumeric || kind == ErrorKind::kBadInput; }
 
-bool WillPass(const Error& error) { return error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kResource; }
-
 }  // namespace
 
 CalibrationScheduler::CalibrationScheduler(ProductPaths paths, Os& os, Metrics& metrics, const Settings& settings)
@@ -80,6 +77,7 @@ CalibrationScheduler::CalibrationScheduler(ProductPaths paths, Os& os, Metrics& 
       settings_(settings),
       store_(paths_.Database(StateDatabase::kCalRegistry), RegistryOptions()),
       forecaster_(settings),
+      conditions_(TableConditions::Depth::kContent, os_),
       alerts_(store_, metrics_, conditions_) {}
 
 void CalibrationScheduler::Apply(const Settings& settings) {
@@ -120,11 +118,11 @@ PlanRules CalibrationScheduler::Rules() const {
   const CalibrateSettings& s = settings_.calibrate;
   PlanRules rules;
   rules.choice = RuleOf(s);
-  rules.bandpass_validity_s = s.bandpass_validity_h * 3600;
-  rules.gain_validity_s = s.gain_validity_h * 3600;
-  rules.renew_lead_s = std::min(s.renew_lead_h * 3600, rules.bandpass_validity_s);
+  rules.bandpass_validity_s = s.bandpass_validity_h * kSecondsPerHour;
+  rules.gain_validity_s = s.gain_validity_h * kSecondsPerHour;
+  rules.renew_lead_s = std::min(s.renew_lead_h * kSecondsPerHour, rules.bandpass_validity_s);
   rules.min_snr = s.min_predicted_snr;
-  rules.wait_limit_s = s.wait_limit_h * 3600;
+  rules.wait_limit_s = s.wait_limit_h * kSecondsPerHour;
   return rules;
 }
 
@@ -165,7 +163,7 @@ CalibrationScheduler::Planned CalibrationScheduler::MakePlan(const GroupRow& row
     if (rules.choice.policy == calibrate::MissingPolicy::kNearest) {
       margin_s = std::max(margin_s, rules.choice.nearest_limit_s);
     }
-    for (CalTableRow& table : store_.Near(ToString(kind), input.time_mjd, (margin_s + 1) / kDayS)) {
+    for (CalTableRow& table : store_.Near(ToString(kind), input.time_mjd, (margin_s + 1) / kSecondsPerDay)) {
       input.tables.push_back(RecordOf(table, conditions_));
       rows.emplace(table.id, std::move(table));
     }
@@ -338,15 +336,22 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
   std::string trouble;
   bool all_accepted = true;
   try {
-    store_.database().Write([&] {
-      // What the solve held fixed is in the job; what it made, one on the other, in the report.
-      std::vector<std::int64_t> rests_on;
-      if (!report.calibration.empty()) {
-        const fs::path path = JobFile(paths_.Jobs(row.id));
-        if (const Job job = ParseJob(ReadJsonFile(path), path.string()); job.solve) {
-          for (const JobTable& table : job.solve->apply) rests_on.push_back(table.id);
-        }
+    // Files are read before anything is locked. What the solve held fixed is in the job; what it made, one on the
+    // other, in the report.
+    std::vector<std::int64_t> fixed;
+    if (!report.calibration.empty()) {
+      const fs::path path = JobFile(paths_.Jobs(row.id));
+      if (const Job job = ParseJob(ReadJsonFile(path, os_), path.string()); job.solve) {
+        for (const JobTable& table : job.solve->apply) fixed.push_back(table.id);
       }
+    }
+    for (const JobCalibration& made : report.calibration) {
+      if (!made.path.empty()) RequireUnchanged(made.path, made.table, os_);
+    }
+    store_.database().Write([&] {
+      std::vector<std::int64_t> rests_on = fixed;
+      trouble.clear();
+      all_accepted = true;
       for (const JobCalibration& made : report.calibration) {
         if (!made.accepted) {
           all_accepted = false;
@@ -356,18 +361,14 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
         if (made.path.empty()) continue;  // no solution at all: there is no table
         RegisterRequest request;
         request.path = made.path;
+        request.facts = made.table;
+        request.verdict = calibrate::QualityVerdict{made.accepted, made.failures};
         request.interval = made.interval;
         request.source_group = row.id;
         request.model = made.model;
-        request.reduced_chi_square = made.reduced_chi_square;
-        request.residual_fraction = made.residual_fraction;
-        request.antennas_with_data = made.antennas_with_data;
-        request.verdict = calibrate::QualityVerdict{made.accepted, made.failures};
         request.scale_change = made.scale_change;
         request.rests_on = rests_on;
-        for (const JobProduct& product : report.products) {
-          if (product.path == made.path) request.checksum = product.checksum;
-        }
+        request.supersede = true;
         const Registration done = RegisterTable(store_, request, settings_.calibrate, now);
         rests_on.push_back(done.id);
       }
@@ -389,7 +390,7 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
       }
     });
   } catch (const Error& error) {
-    if (WillPass(error)) throw;
+    if (MayPass(error.kind())) throw;
     Log(LogLevel::kError, row.id, fmt::format("its calibration tables cannot be registered: {}", error.what()));
     end("failed", fmt::format("cannot be registered: {}", error.what()));
     return error;
@@ -448,7 +449,7 @@ void CalibrationScheduler::Tick(state::GroupStore& groups, double now,
     alerts_.Update(Rules().choice, now);
     seen_revision_ = store_.Revision();
   }
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   while (!to_look_at_.empty()) {
     const std::string id = to_look_at_.back();
     to_look_at_.pop_back();
@@ -469,7 +470,7 @@ void CalibrationScheduler::Tick(state::GroupStore& groups, double now,
       }
       seen_revision_ = store_.Revision();
     }
-    if (std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() > kLookBudgetS) break;
+    if (watch.Seconds() > kLookBudgetS) break;
   }
 }
 

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <system_error>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "config/product_paths.h"
 #include "config/units.h"
 
@@ -66,8 +66,7 @@ std::string FieldCatalogue(state::SourceStore& store) {
 std::vector<calibrate::SkySource> CatalogueSources(const std::string& catalogue, state::SourceStore* store,
                                                    const calibrate::FieldView& view,
                                                    const CalibrateSettings& settings) {
-  std::error_code error;
-  if (std::filesystem::is_regular_file(catalogue, error)) {
+  if (IsFile(catalogue)) {
     return calibrate::FieldSources(std::filesystem::path(catalogue), view, settings);
   }
   std::string name = catalogue;
@@ -93,8 +92,7 @@ std::unique_ptr<state::SourceStore> OpenSourcesIfAny(const Settings& settings) {
   const DirectoryRoots roots = Roots(settings);
   if (roots.state.empty()) return nullptr;
   const auto path = ProductPaths(roots).Database(StateDatabase::kMasterSources);
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return nullptr;
+  if (!Exists(path)) return nullptr;
   return std::make_unique<state::SourceStore>(path);
 }
 

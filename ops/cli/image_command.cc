@@ -68,7 +68,7 @@ std::vector<image::CalibrationUsed> CalibrationOf(const convert::MeasurementSetI
 }
 
 void PrintReport(const image::ImageReport& r) {
-  for (const auto& path : r.products) fmt::print("{}\n", path.string());
+  for (const image::ImageProduct& product : r.products) fmt::print("{}\n", product.path.string());
   const SmallAngleUnit unit = UnitFor(Angle::Radians(r.beam.minor_rad));
   fmt::print("beam {:.2f} x {:.2f} {}, position angle {:.1f} deg\n", unit.Of(Angle::Radians(r.beam.major_rad)),
              unit.Of(Angle::Radians(r.beam.minor_rad)), unit.name, Angle::Radians(r.beam.angle_rad).deg());
@@ -144,7 +144,7 @@ void Image(const ImageArgs& args) {
   }
   if (args.json) {
     nlohmann::json json = image::ToJson(report);
-    for (const auto& path : report.products) json["products"].push_back(path.string());
+    for (const auto& product : report.products) json["products"].push_back(product.path.string());
     fmt::print("{}\n", json.dump(2));
   } else {
     PrintReport(report);

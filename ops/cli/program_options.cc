@@ -9,7 +9,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
-#include "config/parallel.h"
+#include "config/machine.h"
 #include "config/text.h"
 #include "config/time.h"
 

@@ -22,11 +22,13 @@
 
 #include "config/settings_loader.h"
 #include "config/text.h"
+#include "config/time.h"
 #include "convert/frames.h"
 #include "convert/staging.h"
 #include "ops/base/instance_lock.h"
 #include "ops/base/log.h"
 #include "ops/base/version.h"
+#include "ops/daemon/background.h"
 #include "ops/daemon/directory_sizes.h"
 #include "ops/daemon/dispatcher.h"
 #include "ops/daemon/health_watch.h"
@@ -46,7 +48,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr auto kTick = std::chrono::milliseconds(100);
-constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcileS = 86400;
+constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcileS = kSecondsPerDay;
 constexpr double kReconcileStepS = 0.01;  // of each tick
 constexpr double kReconcilePauseS = 30, kMissingLookS = 5;
 constexpr double kDatabaseTimeoutS = 1;  // then the write waits in its queue and the loop goes on
@@ -117,6 +119,7 @@ class Daemon {
   Metrics metrics_;
   state::GroupStore store_;
   WriteQueue writes_;
+  Background background_;
   CalibrationScheduler calibration_;
   IngestService ingest_;
   Dispatcher dispatcher_;
@@ -139,6 +142,7 @@ class Daemon {
          next_reconcile_step_ = 0, next_missing_look_ = 0;
   std::optional<double> stop_by_;
   bool clock_trouble_ = false;
+  bool sweeping_ = false;
   bool tick_posted_ = false;
 };
 
@@ -150,16 +154,17 @@ Daemon::Daemon(const DaemonOptions& options)
       trees_(options.settings, OsOr(options.os)),
       store_(paths_.Database(StateDatabase::kIngest), QueueOptions()),
       writes_(store_, metrics_, clock_),
+      background_(io_),
       calibration_(paths_, os_, metrics_, options.settings),
-      ingest_(IngestContext{io_, store_, writes_, metrics_, clock_, os_, paths_, options.program, options.watcher,
-                            [this](const std::string& group, const GroupObservation& seen) {
-                              calibration_.Observed(group, seen);
-                            }},
-              options.settings),
+      ingest_(
+          IngestContext{
+              io_, store_, writes_, metrics_, clock_, os_, background_, paths_, options.program, options.watcher,
+              [this](const std::string& group, const GroupObservation& seen) { calibration_.Observed(group, seen); }},
+          options.settings),
       dispatcher_(DispatchContext{store_, writes_, metrics_, clock_, os_, paths_, calibration_,
                                   fmt::format("contimg-stream {} {}", HostName(), ::getpid()), trees_.expected()},
                   options.settings),
-      reconciler_(paths_, store_),
+      reconciler_(paths_, store_, os_),
       health_({store_, writes_, ingest_, dispatcher_, calibration_, reconciler_, clock_, trees_, metrics_, os_, paths_},
               options.settings),
       sizes_({{"incoming", paths_.roots().input},
@@ -178,28 +183,35 @@ Daemon::Daemon(const DaemonOptions& options)
       std::make_unique<LocalExecutor>(io_, LocalExecutorOptions{options.program, 5}, dispatcher_.Events()));
 }
 
+// What dead workers have left may be gigabytes.
 void Daemon::Sweep() {
-  int n = 0;
-  for (const fs::path& root : {paths_.roots().staging, paths_.roots().tmp / "staging"}) {
-    try {
-      n += convert::SweepStaging(root, os_);
-    } catch (const std::exception& error) {
-      Log(LogLevel::kWarning, "", fmt::format("staging cannot be swept: {}", error.what()));
-    }
-  }
+  if (std::exchange(sweeping_, true)) return;
+  const auto n = std::make_shared<int>(0);
+  std::vector<fs::path> folders;
   // Unfinished siblings appear only where products do: in the day folders of the last days.
   for (double day = 0; day < 3; day += 1) {
     const std::string stamp = (UtcTime::FromUnix(clock_.Unix()) - day * kSecondsPerDay).Iso8601();
-    for (const fs::path& folder : {paths_.ScienceMs(stamp).parent_path(), paths_.FailedMs(stamp).parent_path()}) {
-      try {
-        std::error_code ignored;
-        if (fs::is_directory(folder, ignored)) n += convert::SweepUnfinished(folder, os_);
-      } catch (const std::exception& error) {
-        Log(LogLevel::kWarning, "", fmt::format("unfinished products cannot be swept: {}", error.what()));
-      }
+    for (const fs::path& product : {paths_.ScienceMs(stamp), paths_.FailedMs(stamp)}) {
+      folders.push_back(product.parent_path());
     }
   }
-  if (n > 0) Log(LogLevel::kInfo, "", fmt::format("{} of dead workers removed", Counted(n, "leftover")));
+  const auto sweep = [this, n, folders] {
+    const auto attempt = [&](const auto& sweeper, const fs::path& folder) {
+      try {
+        *n += sweeper(folder, os_);
+      } catch (const std::exception& error) {
+        LogNowAndThen(LogLevel::kWarning, fmt::format("leftovers cannot be swept: {}", error.what()));
+      }
+    };
+    for (const fs::path& root : {paths_.roots().staging, paths_.roots().tmp / "staging"}) {
+      attempt(convert::SweepStaging, root);
+    }
+    for (const fs::path& folder : folders) attempt(SweepUnfinished, folder);
+  };
+  background_.Run(sweep, [this, n](const std::exception_ptr&) {
+    sweeping_ = false;
+    if (*n > 0) Log(LogLevel::kInfo, "", fmt::format("{} of dead workers removed", Counted(*n, "leftover")));
+  });
 }
 
 // A turn of the loop is over when something in it throws; the service goes on.
@@ -415,7 +427,7 @@ void Daemon::Tick() {
     clock_trouble_ = stepped;
   }
   if (!stop_by_) return;
-  if (dispatcher_.n_running() == 0 && writes_.empty()) io_.stop();
+  if (dispatcher_.n_running() == 0 && writes_.empty() && background_.n_waiting() == 0) io_.stop();
   if (now >= *stop_by_) {
     Log(LogLevel::kWarning, "", "stopping although something is left; the next start takes it up");
     io_.stop();

@@ -1,8 +1,9 @@
 // contimg-stream: the service that watches, groups, queues and dispatches, for months on end.
 //
 // One thread runs everything (an io context): file events, header checks' and workers' output, timers, HTTP. What is
-// slow or dangerous runs in processes of its own (reading HDF5, the work itself). A failing database or disk delays
-// what needs it and is reported; it does not end the service.
+// dangerous runs in processes of its own (reading HDF5 and casacore tables, the work itself), what is slow on a thread
+// of its own (ops/daemon/background.h). A failing database or disk delays what needs it and is reported; it does not
+// end the service. tests/lint/loop_rooms.sh and tests/integration/loop_faults_test.py see to that.
 #pragma once
 
 #include <CLI/CLI.hpp>

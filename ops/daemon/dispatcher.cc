@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <utility>
 
-#include "config/parallel.h"
+#include "config/machine.h"
 #include "config/time.h"
 #include "ops/base/log.h"
 #include "ops/daemon/failed_log.h"
@@ -57,11 +55,6 @@ bool MustBeMadeAnew(GroupStore& store, const std::string& id) {
   return std::any_of(events.begin(), events.end(), [](const state::EventRow& e) {
     return e.kind == "replaced" || (e.kind == "state" && e.to_state == "done");
   });
-}
-
-std::string ReadTextFile(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 // Whether an earlier job has left the group's flagged Measurement Set for its calibration to come: it has waited since
@@ -128,7 +121,8 @@ Executor::Events Dispatcher::Events() {
 // again.
 std::vector<state::SubbandFileRow> Dispatcher::InputsAsTheyAre(const GroupRow& row) {
   std::vector<state::SubbandFileRow> files = context_.store.Files(row.id);
-  const InputReview review = ReviewInputs(files, FileIsThere);
+  const InputReview review =
+      ReviewInputs(files, [this](const fs::path& path) { return FileIsThere(path, context_.os); });
   if (review.changed.empty()) return files;
   const double now = context_.clock.Unix();
   context_.writes.Add(row.id + ": files looked at",
@@ -155,6 +149,7 @@ Job Dispatcher::MakeJob(const GroupRow& row, bool flagged) {
   const auto jobs = std::max<std::int64_t>(1, settings_.executor.jobs);
   job.threads = settings_.executor.threads > 0 ? static_cast<int>(settings_.executor.threads)
                                                : std::max(1, AvailableProcessors() / static_cast<int>(jobs));
+  job.memory_bytes = static_cast<std::uint64_t>(settings_.executor.memory_bytes);
   job.measurement_set = context_.paths.ScienceMs(row.id);
   job.staging_root = context_.paths.roots().staging;
   job.fallback_root = context_.paths.roots().tmp / "staging";
@@ -172,7 +167,7 @@ void Dispatcher::StartJob(const GroupRow& row) {
   const fs::path folder = context_.paths.Jobs(row.id);
   context_.os.RemoveAll(folder);
   context_.os.CreateDirectories(folder);
-  const bool flagged = WasFlagged(context_.store, row.id) && Exists(context_.paths.ScienceMs(row.id));
+  const bool flagged = WasFlagged(context_.store, row.id) && Exists(context_.paths.ScienceMs(row.id), context_.os);
   Job job = MakeJob(row, flagged);
   const int fewest = FewestSubbands(row, settings_.ingest);
   if (!flagged && static_cast<int>(job.inputs.size()) < fewest) {
@@ -268,7 +263,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   if (outcome.ok) last_success_at_ = now;
   const bool died = !outcome.ok && outcome.kind != ErrorKind::kCancelled &&
                     (outcome.signal != 0 || outcome.kind == ErrorKind::kCrash || outcome.kind == ErrorKind::kTimeout);
-  constexpr double kRememberedS = 3600;
+  constexpr double kRememberedS = kSecondsPerHour;
   while (!deaths_.empty() && deaths_.front().at < now - kRememberedS) deaths_.pop_front();
   if (died && !active.lost) deaths_.push_back({now, fmt::format("{}: {}", outcome.group, outcome.message)});
   const std::string stage = outcome.last_stage.empty() ? "start" : outcome.last_stage;
@@ -289,7 +284,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   }
   std::vector<std::string> inputs;
   try {
-    const Job job = ParseJob(ReadJsonFile(JobFile(context_.paths.Jobs(outcome.group))), outcome.group);
+    const Job job = ParseJob(ReadJsonFile(JobFile(context_.paths.Jobs(outcome.group)), context_.os), outcome.group);
     for (const fs::path& input : job.inputs) inputs.push_back(input.string());
   } catch (const Error&) {
     // The log then lists no inputs.
@@ -300,14 +295,14 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
 // Rows of products.sqlite3. A job whose files are gone or damaged has no record; its group is done all the same.
 void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const JobOutcome& outcome) {
   const fs::path file = JobFile(context_.paths.Jobs(row.id));
-  if (!Exists(file)) return;
+  if (!Exists(file, context_.os)) return;
   try {
-    const Job job = ParseJob(ReadJsonFile(file), file.string());
+    const Job job = ParseJob(ReadJsonFile(file, context_.os), file.string());
     JobRecord record;
     record.command = outcome.command;
     record.peak_memory_bytes = outcome.peak_memory_bytes;
     for (const state::SubbandFileRow& each : context_.store.Files(row.id)) record.checksums[each.path] = each.checksum;
-    if (!job.sky_model.empty()) record.sky_model = ReadTextFile(job.sky_model);
+    if (!job.sky_model.empty()) record.sky_model = context_.os.ReadFile(job.sky_model);
     if (!products_) {
       state::DatabaseOptions options;
       options.busy_timeout_s = context_.products_timeout_s;
@@ -316,9 +311,7 @@ void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const J
     RecordProducts(*products_, job, report, record);
   } catch (const Error& error) {
     // What may pass is tried again, and the group is done when it has.
-    if (error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kResource) {
-      throw;
-    }
+    if (MayPass(error.kind())) throw;
     Log(LogLevel::kError, row.id, fmt::format("its products are not recorded: {}", error.what()));
   }
 }
@@ -372,13 +365,13 @@ void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, con
       return;
     }
     for (const JobProduct& product : report.products) {
-      if (product.kind == "uvh5") continue;  // in the record of files already
+      if (product.kind == ProductKind::kUvh5) continue;  // in the record of files already
       state::EventRow event;
       event.at = now;
       event.group_id = row.id;
       event.kind = "product";
       event.actor = kActor;
-      event.detail = fmt::format("{} {}", product.kind, product.path.string());
+      event.detail = fmt::format("{} {}", ToString(product.kind), product.path.string());
       store.AddEvent(event);
     }
     if (recording->sky) store.AddEvent(*recording->sky);
@@ -404,11 +397,11 @@ void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, con
     }
   };
   queued.refused = [this, row](const std::string& why) {
-    JobOutcome outcome;
-    outcome.group = row.id;
-    outcome.message = "its worker had succeeded, and that cannot be recorded: " + why;
-    Log(LogLevel::kError, row.id, outcome.message);
-    RecordFailure(row, outcome, {});
+    JobOutcome failed;
+    failed.group = row.id;
+    failed.message = "its worker had succeeded, and that cannot be recorded: " + why;
+    Log(LogLevel::kError, row.id, failed.message);
+    RecordFailure(row, failed, {});
   };
   context_.writes.Add(std::move(queued));
 }
@@ -600,8 +593,8 @@ void Dispatcher::Recover() {
     executor_->EndStray(row.executor_id);
     const fs::path path = ReportFile(context_.paths.Jobs(row.id));
     try {
-      if (!Exists(path)) continue;
-      const JobReport report = ParseJobReport(ReadJsonFile(path), path.string());
+      if (!Exists(path, context_.os)) continue;
+      const JobReport report = ParseJobReport(ReadJsonFile(path, context_.os), path.string());
       if (!report.ok || report.attempt != row.attempts) continue;
       Log(LogLevel::kInfo, row.id, "its worker had finished before the daemon could record it");
       RecordSuccess(row, report, {});

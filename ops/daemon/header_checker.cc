@@ -93,8 +93,8 @@ void HeaderChecker::Answer(CheckResult result) {
   since_ = Clock::now();
   // Posted, so that a callback that checks further files finds this object in a settled state.
   boost::asio::post(io_, [this, result = std::move(result)] {
+    SendNext();  // first: whoever is told may throw
     done_(result);
-    SendNext();
   });
 }
 

@@ -10,10 +10,10 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <string_view>
 
+#include "config/time.h"
 #include "ingest/file_watcher.h"
 #include "ops/base/log.h"
 #include "ops/http/http_server.h"
@@ -24,7 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kLookS = 2, kHourS = 3600;
+constexpr double kLookS = 2, kHourS = kSecondsPerHour;
+constexpr const char* kReasonEnding = ".reason";
 
 double SystemSeconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -54,36 +55,35 @@ std::string IncomingTrouble(const fs::path& directory) {
   return "";
 }
 
-HealthFacts::Quarantine LookIntoQuarantine(const fs::path& directory, double now) {
-  constexpr std::string_view kEnding = ".reason";
+HealthFacts::Quarantine LookIntoQuarantine(const fs::path& directory, double now, Os& os) {
   HealthFacts::Quarantine found;
   found.directory = directory.string();
-  std::error_code error;
+  if (!IsDirectory(directory, os)) return found;
   double newest_at = 0;
-  fs::path newest_reason;
-  for (fs::directory_iterator day(directory, error), end; !error && day != end; day.increment(error)) {
-    std::error_code inner;
-    for (fs::directory_iterator file(day->path(), inner); !inner && file != end; file.increment(inner)) {
-      const std::string name = file->path().filename().string();
-      if (name.size() <= kEnding.size() || name.compare(name.size() - kEnding.size(), kEnding.size(), kEnding) != 0) {
-        continue;
-      }
-      const fs::path of = day->path() / name.substr(0, name.size() - kEnding.size());
-      struct stat reason {
-      }, data{};
-      // A reason whose file is gone tells of one that has been dealt with.
-      if (::stat(of.c_str(), &data) != 0 || ::stat(file->path().c_str(), &reason) != 0) continue;
-      const auto at = static_cast<double>(reason.st_mtim.tv_sec);
+  for (const fs::path& day : os.List(directory)) {
+    if (!IsDirectory(day, os)) continue;
+    for (const fs::path& file : os.List(day)) {
+      const FileStatus data = os.Status(file);
+      if (data.type != FileStatus::Type::kFile || file.extension() == kReasonEnding || IsUnfinishedName(file)) continue;
+      // When it was moved there is when its reason was written; where none could be, the file's own time is all there
+      // is.
+      const FileStatus reason = os.Status(file.string() + kReasonEnding);
+      const bool told = reason.type == FileStatus::Type::kFile;
+      const double at = std::floor(1e-9 * static_cast<double>(told ? reason.mtime_ns : data.mtime_ns));
       ++found.n_files;
       if (at > now - kHourS) ++found.n_last_hour;
       if (found.oldest_at == 0 || at < found.oldest_at) found.oldest_at = at;
-      if (at < newest_at || (at == newest_at && of.string() < found.newest)) continue;
+      if (at < newest_at || (at == newest_at && file.string() < found.newest)) continue;
       newest_at = at;
-      found.newest = of.string();
-      newest_reason = file->path();
+      found.newest = file.string();
+      found.newest_reason = told ? "" : "no reason could be written beside it";
     }
   }
-  if (std::ifstream file(newest_reason); file) std::getline(file, found.newest_reason);
+  const fs::path reason = found.newest + kReasonEnding;
+  if (!found.newest.empty() && found.newest_reason.empty()) {
+    const std::string text = os.ReadFile(reason);
+    found.newest_reason = text.substr(0, text.find('\n'));
+  }
   return found;
 }
 
@@ -120,7 +120,7 @@ void HealthWatch::LookAtDisks() {
     if (name != "images") sources_.metrics.SetDisk(name, disk.space.free_bytes, disk.space.total_bytes);
   }
   try {
-    quarantine_ = LookIntoQuarantine(sources_.paths.Quarantine(), sources_.clock.Unix());
+    quarantine_ = LookIntoQuarantine(sources_.paths.Quarantine(), sources_.clock.Unix(), sources_.os);
     unknown_names_ = CountUnknownNames(roots.input);
   } catch (const std::exception& error) {
     LogNowAndThen(LogLevel::kWarning, fmt::format("quarantine and incoming cannot be looked at: {}", error.what()));

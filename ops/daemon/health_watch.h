@@ -27,8 +27,8 @@ namespace contimg::ops {
 // --- single looks, for tests
 // Why no files can come from the directory; empty: they can.
 std::string IncomingTrouble(const std::filesystem::path& directory);
-// Files in quarantine, by the reasons that lie beside them. `now` in unix_s.
-HealthFacts::Quarantine LookIntoQuarantine(const std::filesystem::path& directory, double now);
+// Files in quarantine, with the reasons that lie beside them. `now` in unix_s. Throws Error{kIo}.
+HealthFacts::Quarantine LookIntoQuarantine(const std::filesystem::path& directory, double now, Os& os = RealOs());
 // Files that look like data and whose names the pipeline does not know: how many and one of them. What a writer still
 // has open (dotted, "…_incomplete.hdf5") and files of other kinds do not count.
 std::pair<std::size_t, std::string> CountUnknownNames(const std::filesystem::path& directory);

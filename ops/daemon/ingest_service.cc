@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "config/text.h"
+#include "config/time.h"
 #include "ops/base/log.h"
 #include "ops/daemon/failed_log.h"
 
@@ -53,6 +54,11 @@ ingest::WatcherOptions MakeWatcherOptions(const IngestContext& context, const Se
   return options;
 }
 
+// One version of each of two files.
+std::string PairOf(const SubbandFile& a, const SubbandFile& b) {
+  return fmt::format("{} {} {}\n{} {} {}", a.path.string(), a.size, a.mtime_ns, b.path.string(), b.size, b.mtime_ns);
+}
+
 double MtimeSeconds(std::int64_t mtime_ns) { return static_cast<double>(mtime_ns) * 1e-9; }
 
 state::SubbandFileRow MakeFileRow(const std::string& id, const SubbandFile& file, const char* status, double now) {
@@ -79,7 +85,12 @@ fs::path MoveAside(Os& os, const fs::path& from, const fs::path& directory) {
       Publish(os, from, to);
       return to;
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::kUsage || number > 1000) throw;  // usage: the name is taken
+      if (error.kind() == ErrorKind::kUsage && number <= 1000) continue;  // the name is taken
+      // What failed may have come after the move (a sync), or between a copy and the removal of the original.
+      if (error.kind() == ErrorKind::kUsage || !Exists(to, os)) throw;
+      if (!Exists(from, os)) return to;
+      os.RemoveAll(to);
+      throw;
     }
   }
 }
@@ -191,7 +202,7 @@ void IngestService::Withdraw(const state::SubbandFileRow& former) {
 }
 
 void IngestService::RestoreNeighbours(const SubbandFile& file) {
-  constexpr double kReachS = 3600;  // clocks of writers are never that far apart from the data
+  constexpr double kReachS = kSecondsPerHour;  // clocks of writers are never that far apart from the data
   for (const UtcTime centre : {file.stamp, UtcTime::FromMjdSeconds(file.axis.first_mjd_s)}) {
     state::GroupQuery query;
     query.id_from = (centre - kReachS).Iso8601();
@@ -227,8 +238,9 @@ void IngestService::AwaitEvents() {
   events_->async_wait(boost::asio::posix::stream_descriptor::wait_read,
                       [this, of = events_of_](const boost::system::error_code& error) {
                         if (error || of != events_of_) return;
-                        TakeWatchReport(watcher_.Drain());
-                        if (of == events_of_) AwaitEvents();
+                        const ingest::WatchReport report = watcher_.Drain();
+                        if (of == watcher_.descriptor()) AwaitEvents();  // first: what follows may throw
+                        TakeWatchReport(report);
                       });
 }
 
@@ -279,7 +291,13 @@ void IngestService::OfferDueFiles() {
   while (checker_.n_waiting() < kChecksAtOnce) {
     const auto name = intake_.NextDue(now);
     if (!name) return;
-    const auto file = ingest::Stat(watcher_.directory() / *name);
+    std::optional<ingest::ListedFile> file;
+    try {
+      file = ingest::Stat(watcher_.directory() / *name, context_.os);
+    } catch (const Error& error) {
+      LaterBecause(*name, error);
+      continue;
+    }
     if (!file) {
       intake_.Gone(*name);
     } else if (intake_.Settled(*name, {file->size, file->mtime_ns}, now)) {
@@ -300,12 +318,22 @@ void IngestService::ProcessResults() {
   }
 }
 
+// Nothing is known about the file: it is neither gone nor unreadable.
+void IngestService::LaterBecause(const std::string& name, const Error& error) {
+  constexpr double kLaterS = 2;
+  intake_.Later(name, context_.clock.Steady() + kLaterS);
+  LogNowAndThen(LogLevel::kWarning, fmt::format("a file waits: {}", error.what()));
+}
+
 void IngestService::Process(const CheckResult& result) {
   const std::string name = result.path.filename().string();
-  const auto on_disk = ingest::Stat(result.path);
-  if (!on_disk) {
-    return intake_.Gone(name);
+  std::optional<ingest::ListedFile> on_disk;
+  try {
+    on_disk = ingest::Stat(result.path, context_.os);
+  } catch (const Error& error) {
+    return LaterBecause(name, error);
   }
+  if (!on_disk) return intake_.Gone(name);
   if (!result.file) return Unreadable(result, on_disk);
   const SubbandFile& file = *result.file;
   if (file.subband >= settings_.ingest.expected_subbands) {
@@ -317,9 +345,16 @@ void IngestService::Process(const CheckResult& result) {
   }
   const auto former = context_.store.FindFile(file.path.string());
   if (assembler_.Find(file.axis) == nullptr) RestoreNeighbours(file);
-  const auto decisions = assembler_.Add(file, context_.clock.Steady(), [this](const auto& known, const auto& arrived) {
-    return SameContent(known, arrived);
-  });
+  const SubbandFile* twin = assembler_.Twin(file);
+  bool same = twin != nullptr && twin->size == file.size;
+  if (same && (twin->path != file.path || twin->fingerprint != file.fingerprint)) {
+    const auto verdict = compared_.find(PairOf(*twin, file));
+    if (verdict == compared_.end()) return CompareAside(*twin, result);
+    same = verdict->second;
+    compared_.erase(verdict);
+  }
+  const auto decisions =
+      assembler_.Add(file, context_.clock.Steady(), [same](const auto&, const auto&) { return same; });
   intake_.Accepted(name, {file.size, file.mtime_ns});
   last_file_unix_ = context_.clock.Unix();
   for (const Decision& decision : decisions) {
@@ -331,13 +366,33 @@ void IngestService::Process(const CheckResult& result) {
   if (counted && former->group_id != ids_.at(decisions.front().group)) Withdraw(*former);
 }
 
-bool IngestService::SameContent(const SubbandFile& known, const SubbandFile& arrived) const {
-  if (known.size != arrived.size || known.fingerprint != arrived.fingerprint) return false;
-  return known.path == arrived.path || SameBytes(known.path, arrived.path);
+// Whether two files of the same size hold the same bytes takes a look at all of them. The arrived one is processed when
+// that is known; until then it counts as not seen yet. (A record's fingerprint may be one of an earlier version's.)
+void IngestService::CompareAside(const SubbandFile& known, const CheckResult& arrived) {
+  const auto same = std::make_shared<bool>(false);
+  context_.background.Run(
+      [same, known, file = *arrived.file] {
+        *same = (known.fingerprint == file.fingerprint || HasFingerprint(file.path, known.fingerprint)) &&
+                (known.path == file.path || SameBytes(known.path, file.path));
+      },
+      [this, same, pair = PairOf(known, *arrived.file), arrived](const std::exception_ptr& failure) {
+        try {
+          if (failure) std::rethrow_exception(failure);
+        } catch (const Error& error) {
+          return LaterBecause(arrived.path.filename().string(), error);
+        }
+        compared_[pair] = *same;
+        results_.push_back(arrived);
+        ProcessResults();
+      });
 }
 
 void IngestService::Unreadable(const CheckResult& result, const std::optional<ingest::ListedFile>& on_disk) {
   const std::string name = result.path.filename().string();
+  // A machine without memory, descriptors or processes to spare says nothing about the file.
+  if (result.kind == ErrorKind::kResource || result.kind == ErrorKind::kBusy) {
+    return LaterBecause(name, Error(result.kind, "ingest", name, result.message));
+  }
   const ingest::FileVersion version{on_disk->size, on_disk->mtime_ns};
   if (intake_.Unreadable(name, version, context_.clock.Steady())) {
     context_.metrics.FileRetried();
@@ -347,30 +402,49 @@ void IngestService::Unreadable(const CheckResult& result, const std::optional<in
   Quarantine(result.path, fmt::format("{} ({})", result.message, ToString(result.kind)));
 }
 
+// The move may be a copy of hundreds of megabytes to another disk. The intake keeps the file in hand meanwhile.
 void IngestService::Quarantine(const fs::path& path, const std::string& reason) {
-  const std::string name = path.filename().string();
+  struct Moved {
+    fs::path to;
+    std::string unexplained;  // why the reason is not beside it
+  };
+  const auto moved = std::make_shared<Moved>();
   const double now = context_.clock.Unix();
-  try {
-    const fs::path directory = context_.paths.Quarantine() / UtcTime::FromUnix(now).Date();
-    const fs::path moved = MoveAside(context_.os, path, directory);
-    WriteFileAtomically(context_.os, moved.string() + ".reason",
-                        fmt::format("{}\nfrom {}\nat {}Z\n", reason, path.string(), UtcTime::FromUnix(now).Iso8601()));
-    intake_.Gone(name);
-    if (n_listed_ > 0) --n_listed_;
-    context_.metrics.FileRejected("unreadable");
-    Log(LogLevel::kError, "", fmt::format("{}: unreadable, moved to {}: {}", name, moved.string(), reason));
-    state::EventRow event;
-    event.at = now;
-    event.kind = "move";
-    event.actor = kActor;
-    event.detail = fmt::format("{} moved to {}: {}", path.string(), moved.string(), reason);
-    context_.writes.Add(name + ": quarantined", [event](state::GroupStore& store) { store.AddEvent(event); });
-  } catch (const Error& error) {
-    // It stays where it is and comes up again as if it had just been seen.
-    Log(LogLevel::kError, "", fmt::format("{}: cannot be moved to quarantine: {}", name, error.what()));
-    intake_.Gone(name);
-    list_soon_ = false;
-  }
+  const fs::path directory = context_.paths.Quarantine() / UtcTime::FromUnix(now).Date();
+  const std::string text =
+      fmt::format("{}\nfrom {}\nat {}Z\n", reason, path.string(), UtcTime::FromUnix(now).Iso8601());
+  context_.background.Run(
+      [moved, &os = context_.os, path, directory, text] {
+        moved->to = MoveAside(os, path, directory);
+        try {
+          WriteFileAtomically(os, moved->to.string() + ".reason", text);
+        } catch (const Error& error) {
+          moved->unexplained = error.what();
+        }
+      },
+      [this, moved, path, reason, now](const std::exception_ptr& failure) {
+        const std::string name = path.filename().string();
+        intake_.Gone(name);
+        try {
+          if (failure) std::rethrow_exception(failure);
+        } catch (const Error& error) {  // it stays where it is and comes up again as if it had just been seen
+          Log(LogLevel::kError, "", fmt::format("{}: cannot be moved to quarantine: {}", name, error.what()));
+          return;
+        }
+        if (n_listed_ > 0) --n_listed_;
+        context_.metrics.FileRejected("unreadable");
+        Log(LogLevel::kError, "", fmt::format("{}: unreadable, moved to {}: {}", name, moved->to.string(), reason));
+        if (!moved->unexplained.empty()) {
+          Log(LogLevel::kWarning, "",
+              fmt::format("{}: the reason is not beside it: {}", moved->to.string(), moved->unexplained));
+        }
+        state::EventRow event;
+        event.at = now;
+        event.kind = "move";
+        event.actor = kActor;
+        event.detail = fmt::format("{} moved to {}: {}", path.string(), moved->to.string(), reason);
+        context_.writes.Add(name + ": quarantined", [event](state::GroupStore& store) { store.AddEvent(event); });
+      });
 }
 
 std::string IngestService::NewId(UtcTime stamp, GroupKey key) {

@@ -18,6 +18,7 @@
 #include "ingest/file_watcher.h"
 #include "ingest/group_assembler.h"
 #include "ops/base/clock.h"
+#include "ops/daemon/background.h"
 #include "ops/daemon/header_checker.h"
 #include "ops/daemon/write_queue.h"
 #include "state/cal_table_store.h"
@@ -31,6 +32,7 @@ struct IngestContext {
   Metrics& metrics;
   DaemonClock& clock;
   Os& os;
+  Background& background;
   ProductPaths paths;
   std::filesystem::path program;  // the contimg binary, for header checks
   ingest::WatcherOptions watcher;
@@ -67,6 +69,8 @@ class IngestService {
   void OfferDueFiles();
   void ProcessResults();
   void Process(const CheckResult& result);  // Error: not now, try again
+  void CompareAside(const ingest::SubbandFile& known, const CheckResult& arrived);
+  void LaterBecause(const std::string& name, const Error& error);
   void Unreadable(const CheckResult& result, const std::optional<ingest::ListedFile>& now_on_disk);
   void Quarantine(const std::filesystem::path& path, const std::string& reason);
   void CarryOut(const ingest::Decision& decision);
@@ -77,7 +81,6 @@ class IngestService {
   void Forget(ingest::GroupKey key);
   void Withdraw(const state::SubbandFileRow& former);
   std::string NewId(UtcTime stamp, ingest::GroupKey key);
-  bool SameContent(const ingest::SubbandFile& known, const ingest::SubbandFile& arrived) const;
 
   IngestContext context_;
   Settings settings_;
@@ -88,6 +91,7 @@ class IngestService {
   std::unique_ptr<boost::asio::posix::stream_descriptor> events_;  // a duplicate of the watcher's descriptor
   int events_of_ = -1;
   std::deque<CheckResult> results_;
+  std::map<std::string, bool> compared_;  // whether two files hold the same bytes: verdicts not yet used
   std::map<ingest::GroupKey, std::string> ids_;
   std::map<std::string, ingest::GroupKey> keys_;
   double next_check_ = 0, next_list_ = 0, next_follow_ = 0;
@@ -102,7 +106,7 @@ class IngestService {
 };
 
 // Moves a file, across file systems if need be, without ever replacing one: the name gets a number behind it instead.
-// Returns the new path.
+// Returns the new path. After an Error the file is where it was, and nowhere else.
 std::filesystem::path MoveAside(Os& os, const std::filesystem::path& from, const std::filesystem::path& directory);
 
 }  // namespace contimg::ops

@@ -11,8 +11,9 @@
 #include <cstdio>
 #include <fstream>
 #include <istream>
-#include <thread>
 #include <utility>
+
+#include "ops/base/log.h"
 
 namespace contimg::ops {
 namespace {
@@ -37,8 +38,8 @@ LocalExecutor::~LocalExecutor() {
 void LocalExecutor::AwaitChildren() {
   child_signals_.async_wait([this](const boost::system::error_code& error, int) {
     if (error) return;
+    AwaitChildren();  // first: whoever is told of an end may throw
     Collect();
-    AwaitChildren();
   });
 }
 
@@ -168,10 +169,12 @@ JobOutcome LocalExecutor::MakeOutcome(const RunningProcess& job) const {
   outcome.last_stage = job.stage;
   outcome.command = fmt::format("{} worker {}", options_.program.string(), JobFile(job.request.folder).string());
   outcome.last_output = TailOf(OutputFile(job.request.folder), 4096);
+  std::optional<Error> unread;
   try {
     const auto path = ReportFile(job.request.folder);
     if (Exists(path)) outcome.report = ParseJobReport(ReadJsonFile(path), path.string());
-  } catch (const std::exception& error) {
+  } catch (const Error& error) {
+    unread = error;
     outcome.last_output += fmt::format("\n{}", error.what());
   }
 
@@ -190,6 +193,9 @@ JobOutcome LocalExecutor::MakeOutcome(const RunningProcess& job) const {
     outcome.message = outcome.report->error_subject.empty()
                           ? outcome.report->error_message
                           : outcome.report->error_subject + ": " + outcome.report->error_message;
+  } else if (unread && unread->kind() != ErrorKind::kBadInput) {  // the disk's fault, not the worker's
+    outcome.kind = unread->kind();
+    outcome.message = fmt::format("the worker's report cannot be read: {}", unread->what());
   } else {
     outcome.kind = ErrorKind::kCrash;
     outcome.message = fmt::format("the worker ended with status {} without a report", outcome.exit_status);
@@ -210,20 +216,23 @@ void LocalExecutor::EndStray(const std::string& id) {
   int pid = 0;
   unsigned long long start_time = 0;
   if (std::sscanf(id.c_str(), "process %d %llu", &pid, &start_time) != 2 || pid <= 1 || start_time == 0) return;
-  for (int tries = 0; tries < 500 && ProcessStartTime(pid) == start_time; ++tries) {
-    SignalGroup(pid, SIGKILL);
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  constexpr double kLimitS = 5;
+  if (!EndStrayProcess(pid, start_time, kLimitS)) {
+    Log(LogLevel::kWarning, "", fmt::format("process {} of an earlier daemon does not die", pid));
   }
 }
 
 std::string TailOf(const std::filesystem::path& path, std::size_t max_bytes) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return "";
-  const auto size = static_cast<std::size_t>(file.tellg());
+  const std::streamoff end = file.tellg();
+  if (end < 0) return "";
+  const auto size = static_cast<std::size_t>(end);
   const std::size_t length = std::min(size, max_bytes);
   std::string text(length, '\0');
   file.seekg(static_cast<std::streamoff>(size - length));
   file.read(text.data(), static_cast<std::streamsize>(length));
+  text.resize(static_cast<std::size_t>(file.gcount()));
   if (length < size) {
     const std::size_t line_end = text.find('\n');
     if (line_end != std::string::npos) text.erase(0, line_end + 1);

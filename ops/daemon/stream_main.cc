@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "config/settings_loader.h"
 #include "config/text.h"
 #include "config/time.h"
@@ -58,10 +59,11 @@ int RunStream(int argc, char** argv) {
       RequireWorkable(findings, LogFinding);
       return fresh.values;
     };
-    options.program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "contimg";
+    std::error_code error;
+    options.program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "contimg";
     state::SetMigrationNotice([](const std::string& sentence) { Log(LogLevel::kWarning, "", sentence); });
     SetUpLog(ParseLogLevel(options.settings.daemon.log_level), ParseLogFormat(options.settings.daemon.log_format));
-    if (!std::filesystem::exists(options.program)) {
+    if (!Exists(options.program)) {
       throw Error(ErrorKind::kUsage, "daemon", options.program.string(),
                   "expected the contimg program beside contimg-stream and found none");
     }

@@ -76,7 +76,7 @@ Share CountRecorded(state::ProductStore& store, const fs::path& root) {
   query.limit = kListed;
   Share share;
   for (const state::ProductRow& row : store.List(query)) {
-    if (row.kind == "uvh5" || !IsBelow(row.path, root)) continue;
+    if (row.kind == ToString(ProductKind::kUvh5) || !IsBelow(row.path, root)) continue;
     std::error_code error;
     if (fs::exists(row.path, error)) ++share.n_there;
     if (++share.n == kLookedAt) break;

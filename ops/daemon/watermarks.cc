@@ -46,9 +46,8 @@ DiskLimit LimitOf(const LimitRule& rule, std::uint64_t total_bytes) {
 }
 
 // The file system of a directory that need not exist yet.
-fs::path ExistingPart(fs::path path) {
-  std::error_code error;
-  while (!path.empty() && path != path.root_path() && !fs::exists(path, error)) path = path.parent_path();
+fs::path ExistingPart(fs::path path, Os& os) {
+  while (!path.empty() && path != path.root_path() && !Exists(path, os)) path = path.parent_path();
   return path;
 }
 
@@ -99,7 +98,7 @@ DiskReport LookAtDisks(Os& os, const DirectoryRoots& roots, const DiskSettings& 
                          const auto& rule_of) {
     DiskReport::Disk& disk = report.disks[name];
     try {
-      disk.space = os.Space(ExistingPart(path));
+      disk.space = os.Space(ExistingPart(path, os));
       disk.level = level_of(disk.space);
       disk.rule = rule_of(disk.space);
       if (disk.level != DiskLevel::kGood) {
@@ -122,7 +121,8 @@ DiskReport LookAtDisks(Os& os, const DirectoryRoots& roots, const DiskSettings& 
   judge("scratch", "the scratch disk", roots.output, scratch_level, scratch_rule);
   bool images_apart = false;
   try {
-    images_apart = !roots.images.empty() && !SameFileSystem(ExistingPart(roots.images), ExistingPart(roots.output));
+    images_apart =
+        !roots.images.empty() && !SameFileSystem(ExistingPart(roots.images, os), ExistingPart(roots.output, os), os);
   } catch (const std::exception&) {
     images_apart = true;  // what is wrong with it is said below
   }

@@ -15,10 +15,6 @@ namespace {
 constexpr std::size_t kBatch = 500;
 constexpr double kPauseS = 1;  // after a failure, until the next try
 
-bool Passes(const Error& error) {
-  return error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kResource;
-}
-
 }  // namespace
 
 void WriteQueue::Add(QueuedWrite write) { (write.prepare ? unprepared_ : writes_).push_back(std::move(write)); }
@@ -49,7 +45,7 @@ void WriteQueue::Prepare() {
       write.prepare();
     } catch (const Error& error) {
       unprepared_kind_ = error.kind();
-      (Passes(error) ? trouble : refusal) = error.what();
+      (MayPass(error.kind()) ? trouble : refusal) = error.what();
     } catch (const std::bad_alloc&) {
       unprepared_kind_ = ErrorKind::kResource;
       trouble = "memory ran out";
@@ -83,7 +79,7 @@ bool WriteQueue::WriteBatch() {
   // A failure of the queue's database, not of the one write: all is kept and tried again. A damaged file (bad input) is
   // mended or replaced by a person, and what waits for it is recorded then.
   const auto of_the_database = [this](const Error& error) {
-    return Passes(error) ||
+    return MayPass(error.kind()) ||
            (error.kind() == ErrorKind::kBadInput && error.subject() == store_.database().path().string());
   };
   std::string trouble;

@@ -13,6 +13,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "config/checksum.h"
+#include "config/descriptor.h"
 #include "config/product_paths.h"
 #include "ingest/file_watcher.h"
 #include "ingest/uvh5_reader.h"
@@ -23,55 +25,50 @@ namespace {
 
 using nlohmann::json;
 
-class Descriptor {
- public:
-  explicit Descriptor(const std::filesystem::path& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-// FNV-1a, 64 bits.
-std::uint64_t Digest(std::uint64_t hash, const unsigned char* data, std::size_t size) {
-  for (std::size_t i = 0; i < size; ++i) hash = (hash ^ data[i]) * 1099511628211ULL;
-  return hash;
+Descriptor OpenToRead(const std::filesystem::path& path) {
+  return Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
 }
 
-}  // namespace
-
-std::string Fingerprint(const std::filesystem::path& path) {
-  const Descriptor file(path);
-  const off_t size = file.get() < 0 ? -1 : ::lseek(file.get(), 0, SEEK_END);
+template <class Hash>
+std::string FingerprintBy(const std::filesystem::path& path) {
+  const Descriptor file = OpenToRead(path);
+  const off_t size = file.open() ? ::lseek(file.get(), 0, SEEK_END) : -1;
   if (size < 0) throw SystemError("ingest", path.string(), "cannot open", errno);
   constexpr off_t kEnds = 65536, kBlock = 4096, kBlocks = 62;
-  std::uint64_t hash = Digest(14695981039346656037ULL, reinterpret_cast<const unsigned char*>(&size), sizeof size);
+  Hash hash;
+  hash.Add(&size, sizeof size);
   std::vector<unsigned char> buffer(kEnds);
   const auto add = [&](off_t offset, off_t length) {
     const ssize_t n = ::pread(file.get(), buffer.data(), static_cast<std::size_t>(length), offset);
     if (n < 0) throw SystemError("ingest", path.string(), "cannot read", errno);
-    hash = Digest(hash, buffer.data(), static_cast<std::size_t>(n));
+    hash.Add(buffer.data(), static_cast<std::size_t>(n));
   };
   add(0, kEnds);
   add(std::max<off_t>(0, size - kEnds), kEnds);
   for (off_t block = 1; block <= kBlocks; ++block) add(size / (kBlocks + 1) * block, kBlock);
-  return fmt::format("{:016x}", hash);
+  return hash.Hex();
+}
+
+}  // namespace
+
+std::string Fingerprint(const std::filesystem::path& path) { return FingerprintBy<Xxh64>(path); }
+
+bool HasFingerprint(const std::filesystem::path& path, const std::string& recorded) {
+  return Fingerprint(path) == recorded || FingerprintBy<Fnv1a>(path) == recorded;
 }
 
 bool SameBytes(const std::filesystem::path& a, const std::filesystem::path& b) {
-  const Descriptor file_a(a), file_b(b);
-  if (file_a.get() < 0 || file_b.get() < 0) return false;
+  const Descriptor file_a = OpenToRead(a);
+  if (!file_a.open()) throw SystemError("ingest", a.string(), "cannot open", errno);
+  const Descriptor file_b = OpenToRead(b);
+  if (!file_b.open()) throw SystemError("ingest", b.string(), "cannot open", errno);
   std::vector<char> buffer_a(1 << 20), buffer_b(1 << 20);
   for (off_t offset = 0;;) {
     const ssize_t n = ::pread(file_a.get(), buffer_a.data(), buffer_a.size(), offset);
+    if (n < 0) throw SystemError("ingest", a.string(), "cannot read", errno);
     const ssize_t m = ::pread(file_b.get(), buffer_b.data(), buffer_b.size(), offset);
-    if (n < 0 || n != m || std::memcmp(buffer_a.data(), buffer_b.data(), static_cast<std::size_t>(n)) != 0)
-      return false;
+    if (m < 0) throw SystemError("ingest", b.string(), "cannot read", errno);
+    if (n != m || std::memcmp(buffer_a.data(), buffer_b.data(), static_cast<std::size_t>(n)) != 0) return false;
     if (n == 0) return true;
     offset += n;
   }

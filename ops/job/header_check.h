@@ -33,7 +33,9 @@ std::optional<CheckResult> ParseCheckResult(const std::string& line);
 // A digest of size and samples spread over the whole file (first and last 64 KiB, 62 blocks of 4 KiB between): two
 // files of one subband that differ anywhere differ in their noise, so in the samples. Throws Error{kIo}.
 std::string Fingerprint(const std::filesystem::path& path);
-// Exact comparison; false when either cannot be read.
+// Whether that is `recorded`, by this version or an earlier one (which hashed otherwise). Throws Error{kIo}.
+bool HasFingerprint(const std::filesystem::path& path, const std::string& recorded);
+// Exact comparison. Throws Error{kIo} when either cannot be read.
 bool SameBytes(const std::filesystem::path& a, const std::filesystem::path& b);
 
 }  // namespace contimg::ops

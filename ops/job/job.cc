@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <fstream>
 #include <iterator>
 #include <tuple>
 
@@ -103,6 +101,11 @@ constexpr std::tuple kCalibrationFields{JsonField{"kind", &JobCalibration::kind}
                                         JsonField{"antennas_with_data", &JobCalibration::antennas_with_data},
                                         JsonField{"scale_change", &JobCalibration::scale_change},
                                         JsonField{"figures", &JobCalibration::figures}};
+constexpr std::tuple kTableFactsFields{
+    JsonField{"kind", &TableFacts::kind},        JsonField{"mid_mjd", &TableFacts::mid_mjd},
+    JsonField{"field", &TableFacts::field},      JsonField{"reference_antenna", &TableFacts::reference_antenna},
+    JsonField{"quality", &TableFacts::quality},  JsonField{"flag_fractions", &TableFacts::flag_fractions},
+    JsonField{"checksum", &TableFacts::checksum}};
 constexpr std::tuple kStageFields{JsonField{"name", &StageReport::name}, JsonField{"seconds", &StageReport::seconds},
                                   JsonField{"cpu_s", &StageReport::cpu_s},
                                   JsonField{"peak_memory_bytes", &StageReport::peak_memory_bytes},
@@ -123,6 +126,24 @@ std::vector<Record> ParseRecords(const json& value, const Fields& fields) {
   std::vector<Record> records;
   for (const json& each : value) records.push_back(FieldsFromJson<Record>(each, fields));
   return records;
+}
+
+json CalibrationJson(const std::vector<JobCalibration>& calibration) {
+  json value = RecordsJson(calibration, kCalibrationFields);
+  for (std::size_t i = 0; i < calibration.size(); ++i) {
+    if (!calibration[i].table.kind.empty()) value[i]["table"] = FieldsToJson(calibration[i].table, kTableFactsFields);
+  }
+  return value;
+}
+
+// Reports of earlier versions say nothing of the table itself.
+std::vector<JobCalibration> ParseCalibration(const json& value) {
+  auto calibration = ParseRecords<JobCalibration>(value, kCalibrationFields);
+  for (std::size_t i = 0; i < calibration.size(); ++i) {
+    if (!value[i].contains("table")) continue;
+    calibration[i].table = FieldsFromJson<TableFacts>(value[i].at("table"), kTableFactsFields);
+  }
+  return calibration;
 }
 
 }  // namespace
@@ -163,6 +184,7 @@ json ToJson(const Job& job) {
           {"inputs", PathsJson(job.inputs)},
           {"expected_subbands", job.expected_subbands},
           {"threads", job.threads},
+          {"memory_bytes", job.memory_bytes},
           {"measurement_set", job.measurement_set.string()},
           {"staging_root", job.staging_root.string()},
           {"fallback_root", job.fallback_root.string()},
@@ -187,6 +209,7 @@ Job ParseJob(const json& value, const std::string& subject) {
     job.inputs = ParsePaths(value.at("inputs"));
     job.expected_subbands = value.at("expected_subbands");
     job.threads = value.at("threads");
+    job.memory_bytes = value.value("memory_bytes", std::uint64_t{0});  // jobs of before have none
     job.measurement_set = value.at("measurement_set").get<std::string>();
     job.staging_root = value.at("staging_root").get<std::string>();
     job.fallback_root = value.at("fallback_root").get<std::string>();
@@ -209,7 +232,7 @@ Job ParseJob(const json& value, const std::string& subject) {
 json ToJson(const JobReport& report) {
   json products = json::array();
   for (const JobProduct& product : report.products) {
-    products.push_back({{"kind", product.kind},
+    products.push_back({{"kind", ToString(product.kind)},
                         {"path", product.path.string()},
                         {"bytes", product.bytes},
                         {"checksum", product.checksum},
@@ -228,7 +251,7 @@ json ToJson(const JobReport& report) {
                 {"observation", report.observation ? FieldsToJson(*report.observation, kObservationFields) : json()},
                 {"stages", RecordsJson(report.stages, kStageFields)},
                 {"products", products},
-                {"calibration", RecordsJson(report.calibration, kCalibrationFields)},
+                {"calibration", CalibrationJson(report.calibration)},
                 {"applied", PathsJson(report.applied)},
                 {"quality", report.quality},
                 {"warnings", report.warnings},
@@ -260,10 +283,11 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
     }
     report.stages = ParseRecords<StageReport>(value.at("stages"), kStageFields);
     for (const json& product : value.at("products")) {
-      report.products.push_back({product.at("kind"), product.at("path").get<std::string>(), product.at("bytes"),
-                                 product.at("checksum"), ParsePaths(product.at("parents"))});
+      report.products.push_back({ParseProductKind(product.at("kind").get<std::string>()),
+                                 product.at("path").get<std::string>(), product.at("bytes"), product.at("checksum"),
+                                 ParsePaths(product.at("parents"))});
     }
-    report.calibration = ParseRecords<JobCalibration>(value.at("calibration"), kCalibrationFields);
+    report.calibration = ParseCalibration(value.at("calibration"));
     report.applied = ParsePaths(value.at("applied"));
     report.quality = value.at("quality");
     report.warnings = value.at("warnings").get<std::vector<std::string>>();
@@ -279,10 +303,8 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
   });
 }
 
-json ReadJsonFile(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw SystemError("job", path.string(), "cannot open", errno);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+json ReadJsonFile(const std::filesystem::path& path, Os& os) {
+  const std::string text = os.ReadFile(path);
   return Guard(path.string(), [&] { return json::parse(text); });
 }
 

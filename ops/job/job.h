@@ -12,7 +12,10 @@
 #include <vector>
 
 #include "config/error.h"
+#include "config/os.h"
+#include "config/product_kind.h"
 #include "config/settings.h"
+#include "ops/job/table_facts.h"
 #include "ops/job/tree_marker.h"
 
 namespace contimg::ops {
@@ -44,6 +47,7 @@ struct Job {
   std::vector<std::filesystem::path> inputs;  // subband files
   int expected_subbands = 16;
   int threads = 1;
+  std::uint64_t memory_bytes = 0;         // that the worker may hold: it refuses in words what needs more; 0: no limit
   std::filesystem::path measurement_set;  // the final name
   std::filesystem::path staging_root;
   std::filesystem::path fallback_root;
@@ -61,9 +65,7 @@ struct Job {
 };
 
 struct JobProduct {
-  // "uvh5", "science_ms", "calibrator_ms", "caltable", "image.pbcor", "image", "residual", "model", "psf", "pb",
-  // "smear", "dirty", "qa_picture", "qa_metrics"
-  std::string kind;
+  ProductKind kind = ProductKind::kScienceMs;
   std::filesystem::path path;
   std::uint64_t bytes = 0;
   std::string checksum;                        // ops/base/checksum.h; of a caltable: its TableChecksum
@@ -91,6 +93,7 @@ struct JobCalibration {
   std::size_t antennas_with_data = 0;
   double scale_change = 0;  // array-mean amplitude of an hourly G against the anchor, as found; 0: no anchor
   nlohmann::json figures = nlohmann::json::object();
+  TableFacts table;  // read back from the disk
 };
 
 // Where and when the data are; what a record of the group needs. Known once the tile is read.
@@ -128,7 +131,7 @@ nlohmann::json SettingsJson(const Settings& settings);
 Settings ParseSettings(const nlohmann::json& json, const std::string& subject);
 
 // Reads a JSON file; Error{kIo} when it cannot be read, Error{kBadInput} when it is not JSON.
-nlohmann::json ReadJsonFile(const std::filesystem::path& path);
+nlohmann::json ReadJsonFile(const std::filesystem::path& path, Os& os = RealOs());
 
 // Names inside a job's folder.
 std::filesystem::path JobFile(const std::filesystem::path& folder);     // job.json

@@ -7,21 +7,13 @@ namespace contimg::ops {
 namespace {
 
 int AllowedAttempts(ErrorKind kind, const RetryRules& rules) {
-  switch (kind) {
-    case ErrorKind::kUsage:
-    case ErrorKind::kBadInput:
-    case ErrorKind::kIncomplete:
-    case ErrorKind::kCancelled:
+  switch (RetryOf(kind)) {
+    case Retry::kNever:
       return 1;
-    case ErrorKind::kIo:
-    case ErrorKind::kBusy:
-    case ErrorKind::kResource:
-      return rules.transient_attempts;
-    case ErrorKind::kNumeric:
-    case ErrorKind::kTimeout:
-    case ErrorKind::kCrash:
-    case ErrorKind::kBug:
+    case Retry::kTwice:
       return rules.suspect_attempts;
+    case Retry::kBackoff:
+      return rules.transient_attempts;
   }
   return 1;
 }

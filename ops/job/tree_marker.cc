@@ -12,7 +12,9 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "config/descriptor.h"
 #include "config/error.h"
+#include "config/unfinished.h"
 
 namespace contimg::ops {
 namespace {
@@ -21,24 +23,6 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr const char* kStage = "tree";
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(other.Release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  int get() const { return fd_; }
-  int Release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 // A small file whole; nothing when there is none.
 std::optional<std::string> ReadSmallFile(const fs::path& path) {
@@ -170,7 +154,7 @@ void WriteStateIdentity(Os& os, const fs::path& state_directory, const StateIden
 }
 
 void TreeLock::Take(const fs::path& root, const TreeMarker& marker) {
-  const fs::path path = TreeMarkerFile(root), part = UnfinishedSibling(path);
+  const fs::path path = TreeMarkerFile(root);
   // Whoever holds the present one must be gone, unless it is this process. (Somebody who only asks holds it for an
   // instant: IsTreeLocked.)
   Descriptor present;
@@ -185,12 +169,11 @@ void TreeLock::Take(const fs::path& root, const TreeMarker& marker) {
                           {"host", marker.host},
                           {"pid", marker.pid},
                           {"since", marker.since}};
-  WriteMarker(part, json.dump(2) + "\n");
+  const Unfinished part(path);
+  WriteMarker(part.path(), json.dump(2) + "\n");
   Descriptor made;
-  if (OpenLocked(part, made) != LockResult::kLocked || ::rename(part.c_str(), path.c_str()) != 0) {
-    const int error_number = errno;
-    ::unlink(part.c_str());
-    throw SystemError(kStage, path.string(), "cannot lock", error_number);
+  if (OpenLocked(part.path(), made) != LockResult::kLocked || ::rename(part.path().c_str(), path.c_str()) != 0) {
+    throw SystemError(kStage, path.string(), "cannot lock", errno);
   }
   const Descriptor directory(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());

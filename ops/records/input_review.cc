@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <system_error>
 
 #include "config/error.h"
 
@@ -13,17 +12,16 @@ namespace contimg::ops {
 namespace fs = std::filesystem;
 using state::SubbandFileRow;
 
-bool FileIsThere(const fs::path& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (fs::exists(status)) return true;
-  if (status.type() == fs::file_type::not_found) {
-    const fs::file_status directory = fs::status(path.parent_path(), error);
-    if (fs::is_directory(directory)) return false;
+bool FileIsThere(const fs::path& path, Os& os) {
+  std::string why = "it is not there";
+  try {
+    if (Exists(path, os)) return true;
+    if (IsDirectory(path.parent_path(), os)) return false;
+  } catch (const Error& error) {
+    why = error.message();
   }
   throw Error(ErrorKind::kIo, "queue", path.string(),
-              fmt::format("its directory cannot be looked into ({}): is it mounted?",
-                          error ? error.message() : std::string("it is not there")));
+              fmt::format("its directory cannot be looked into ({}): is it mounted?", why));
 }
 
 void RecordReview(state::GroupStore& store, const state::GroupRow& row, const InputReview& review,

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "config/os.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {
@@ -33,6 +34,6 @@ void RecordReview(state::GroupStore& store, const state::GroupRow& row, const In
 
 // False when the directory is there and the file is not. Error{kIo} when the directory cannot be looked into: then
 // nothing is known of the file.
-bool FileIsThere(const std::filesystem::path& path);
+bool FileIsThere(const std::filesystem::path& path, Os& os = RealOs());
 
 }  // namespace contimg::ops

@@ -2,13 +2,15 @@
 
 #include <utility>
 
+#include "config/os.h"
+
 namespace contimg::ops {
 namespace {
 
 // Opens a database for reading when it exists.
 template <class Store>
 Store* OpenOnce(std::unique_ptr<Store>& store, const std::filesystem::path& path) {
-  if (!store && std::filesystem::exists(path)) {
+  if (!store && Exists(path)) {
     state::DatabaseOptions options;
     options.read_only = true;
     options.busy_timeout_s = 2;
@@ -56,11 +58,6 @@ std::vector<state::GroupRow> PipelineView::Groups(const state::GroupQuery& query
 std::optional<state::GroupRow> PipelineView::FindGroup(const std::string& id) {
   auto* db = GroupsDb();
   return db ? db->Find(id) : std::nullopt;
-}
-
-std::int64_t PipelineView::CountGroups(const state::GroupQuery& query) {
-  auto* db = GroupsDb();
-  return db ? db->Count(query) : 0;
 }
 
 std::vector<state::GroupMark> PipelineView::Marks(const std::string& id_from, const std::string& id_before, int limit) {

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <utility>
+
+#include "config/stopwatch.h"
 
 namespace contimg::ops {
 namespace {
@@ -14,41 +15,15 @@ namespace fs = std::filesystem;
 using state::GroupState;
 
 constexpr const char* kActor = "reconciler";
-constexpr const char* kInputKind = "uvh5";
+const std::string kInputKind(ToString(ProductKind::kUvh5));
 constexpr int kPage = 500;
 constexpr std::size_t kAdoptAtOnce = 20;
 constexpr int kLongestLog = 20;  // sentences of one round in the log; the trails have all
 
-// The kind under which a product of this name is recorded (ops/job/job.h); empty: none of ours.
-std::string KindOf(const ProductName& name, bool calibrator) {
-  using Kind = ProductName::Kind;
-  switch (name.kind) {
-    case Kind::kScienceMs:
-      return calibrator ? "calibrator_ms" : "science_ms";
-    case Kind::kCalibratorMs:
-      return "calibrator_ms";
-    case Kind::kCalTable:
-      return "caltable";
-    case Kind::kImage:
-      return std::string(ToString(name.image_kind));
-    case Kind::kMosaic:
-      return "mosaic";
-    case Kind::kQaPicture:
-      return "qa_picture";
-    case Kind::kQaMetrics:
-      return "qa_metrics";
-    default:
-      return "";
-  }
-}
-
-std::int64_t BytesOf(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) return static_cast<std::int64_t>(fs::file_size(path, ignored));
+std::int64_t BytesOf(const fs::path& path, Os& os) {
+  if (!IsDirectory(path, os)) return static_cast<std::int64_t>(FileSize(path, os));
   std::int64_t bytes = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(path, ignored)) {
-    if (entry.is_regular_file(ignored)) bytes += static_cast<std::int64_t>(entry.file_size(ignored));
-  }
+  for (const fs::path& file : FilesBelow(path, os)) bytes += static_cast<std::int64_t>(FileSize(file, os));
   return bytes;
 }
 
@@ -58,17 +33,18 @@ bool AtRest(GroupState state) {
          state == GroupState::kCancelled;
 }
 
-void AppendDays(const fs::path& root, std::vector<fs::path>& directories) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(root, ignored)) {
-    if (entry.is_directory(ignored) && entry.path().extension() != ".ms") directories.push_back(entry.path());
+void AppendDays(const fs::path& root, Os& os, std::vector<fs::path>& directories) {
+  if (!IsDirectory(root, os)) return;
+  for (const fs::path& entry : os.List(root)) {
+    if (entry.extension() != ".ms" && IsDirectory(entry, os)) directories.push_back(entry);
   }
 }
 
 }  // namespace
 
-Reconciler::Reconciler(ProductPaths paths, state::GroupStore& groups)
+Reconciler::Reconciler(ProductPaths paths, state::GroupStore& groups, Os& os)
     : paths_(std::move(paths)),
+      os_(os),
       groups_(groups),
       products_(paths_.Database(StateDatabase::kProducts), state::DatabaseOptions{.busy_timeout_s = 1}) {}
 
@@ -84,7 +60,7 @@ void Reconciler::Begin() {
 
 bool Reconciler::Step(double budget_s, double now) {
   if (!active()) return false;
-  const auto begun = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   do {
     switch (phase_) {
       case Phase::kRecords:
@@ -99,7 +75,7 @@ bool Reconciler::Step(double budget_s, double now) {
       case Phase::kIdle:
         return true;
     }
-  } while (std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count() < budget_s);
+  } while (watch.Seconds() < budget_s);
   return !active();
 }
 
@@ -130,12 +106,13 @@ bool Reconciler::OnDisk(const fs::path& path) {
   if (path.parent_path() != listed_ || listed_.empty()) {
     names_.clear();
     listed_ = path.parent_path();
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(listed_, error)) names_.insert(entry.path().filename().string());
-    // A directory that is there and cannot be read says nothing about its files.
-    if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory) {
+    try {
+      if (IsDirectory(listed_, os_)) {
+        for (const fs::path& entry : os_.List(listed_)) names_.insert(entry.filename().string());
+      }
+    } catch (...) {  // a directory that is there and cannot be read says nothing about its files
       listed_.clear();
-      throw Error(ErrorKind::kIo, "daemon", path.parent_path().string(), "cannot be listed: " + error.message());
+      throw;
     }
   }
   return names_.count(path.filename().string()) != 0;
@@ -210,10 +187,10 @@ void Reconciler::StepRecords(double now) {
   if (!page.empty()) after_ = page.back().path;
   if (page.size() == kPage) return;
   directories_.clear();
-  AppendDays(paths_.roots().output / "science", directories_);
-  AppendDays(paths_.roots().output / "calibrators", directories_);
-  AppendDays(paths_.roots().images / "single", directories_);
-  AppendDays(paths_.roots().images / "qa", directories_);
+  AppendDays(paths_.roots().output / "science", os_, directories_);
+  AppendDays(paths_.roots().output / "calibrators", os_, directories_);
+  AppendDays(paths_.roots().images / "single", os_, directories_);
+  AppendDays(paths_.roots().images / "qa", os_, directories_);
   directories_.push_back(paths_.roots().images / "mosaics");
   listed_.clear();
   phase_ = Phase::kDirectories;
@@ -240,10 +217,11 @@ void Reconciler::StepDirectories(double now) {
     if (page.size() < kPage) break;
     after = page.back().path;
   }
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
-    ++figures_.n_entries;
-    if (recorded.count(entry.path().string()) == 0) unrecorded_.push_back(entry.path());
+  if (IsDirectory(directory, os_)) {
+    for (const fs::path& entry : os_.List(directory)) {
+      ++figures_.n_entries;
+      if (recorded.count(entry.string()) == 0) unrecorded_.push_back(entry);
+    }
   }
   directories_.pop_back();
 }
@@ -259,33 +237,36 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
     const auto name = contimg::ParseProductName(path);
     if (!name) continue;
     const bool calibrator = path.parent_path().parent_path() == paths_.roots().output / "calibrators";
-    const std::string kind = KindOf(*name, calibrator);
-    if (kind.empty()) continue;
+    ProductKind kind = name->kind;
+    if (kind == ProductKind::kFailedLog) continue;
+    if (kind == ProductKind::kScienceMs && calibrator) kind = ProductKind::kCalibratorMs;
     const auto group = groups_.Find(name->timestamp);
-    if (!group && kind != "mosaic") {
+    if (!group && kind != ProductKind::kMosaic) {
       ++figures_.n_strange;
       LogSome(LogLevel::kWarning, name->timestamp,
               fmt::format("{} is in no record and of no known group; it is left alone", path.string()));
       continue;
     }
     if (group && !AtRest(group->state)) continue;
+    if (!Exists(path, os_)) continue;  // gone since it was listed
     Found found;
-    found.row.kind = kind;
+    found.row.kind = ToString(kind);
     found.row.path = path.string();
-    found.row.size_bytes = BytesOf(path);
+    found.row.size_bytes = BytesOf(path, os_);
     if (group) {
       found.row.group_id = group->id;
       found.row.start_mjd = group->data_start_mjd;
       found.row.end_mjd = group->data_end_mjd;
-      if (kind == "science_ms") {
+      if (kind == ProductKind::kScienceMs) {
         for (const state::SubbandFileRow& file : groups_.Files(group->id)) {
           if (file.status == "present") found.parents.push_back(file.path);
         }
-      } else if (name->kind != ProductName::Kind::kCalTable) {
+      } else if (kind != ProductKind::kCalTable) {
         found.parents.push_back(paths_.ScienceMs(group->id).string());
       }
     }
-    Note(found.row.group_id, fmt::format("{} {} was there without a record and has one now", kind, found.row.path),
+    Note(found.row.group_id,
+         fmt::format("{} {} was there without a record and has one now", found.row.kind, found.row.path),
          LogLevel::kInfo, now);
     all.push_back(std::move(found));
   }
@@ -328,7 +309,7 @@ void Reconciler::StepGroups(double now) {
     const fs::path path = paths_.ScienceMs(group.id);
     if (OnDisk(path) || HasProducts(group.id)) continue;
     state::ProductRow row;
-    row.kind = "science_ms";
+    row.kind = ToString(ProductKind::kScienceMs);
     row.path = path.string();
     row.group_id = group.id;
     row.start_mjd = group.data_start_mjd;

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/os.h"
 #include "config/product_paths.h"
 #include "ops/base/log.h"
 #include "state/group_store.h"
@@ -39,7 +40,7 @@ class Reconciler {
   };
 
   // Opens a connection of its own to products.sqlite3; Error as state/database.h says.
-  Reconciler(ProductPaths paths, state::GroupStore& groups);
+  Reconciler(ProductPaths paths, state::GroupStore& groups, Os& os = RealOs());
 
   // Begins a round; a round that is under way is left as it is.
   void Begin();
@@ -70,6 +71,7 @@ class Reconciler {
   void LogSome(LogLevel level, const std::string& group, const std::string& sentence);
 
   ProductPaths paths_;
+  Os& os_;
   state::GroupStore& groups_;
   state::ProductStore products_;
   Phase phase_ = Phase::kIdle;

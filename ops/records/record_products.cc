@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "config/os.h"
+#include "config/product_paths.h"
 #include "ops/base/checksum.h"
 
 namespace contimg::ops {
@@ -62,9 +64,9 @@ std::int64_t RecordProducts(state::ProductStore& store, const Job& job, const Jo
     job_id = store.AddJob(row);
 
     const JobObservation observation = report.observation.value_or(JobObservation{});
-    const auto base = [&](const std::string& kind, const std::filesystem::path& path) {
+    const auto base = [&](ProductKind kind, const std::filesystem::path& path) {
       state::ProductRow product;
-      product.kind = kind;
+      product.kind = ToString(kind);
       product.path = path.string();
       product.group_id = job.group;
       product.start_mjd = observation.start_mjd;
@@ -79,14 +81,14 @@ std::int64_t RecordProducts(state::ProductStore& store, const Job& job, const Jo
       state::ProductRow product = base(each.kind, each.path);
       product.size_bytes = static_cast<std::int64_t>(each.bytes);
       product.checksum = each.checksum;
-      if (each.kind == "uvh5") {
+      if (each.kind == ProductKind::kUvh5) {
         const auto known = record.checksums.find(product.path);
         if (known != record.checksums.end()) product.checksum = known->second;
       } else {
         product.job_id = job_id;
       }
-      if ((each.kind == "image" || each.kind == "image.pbcor" || each.kind == "qa_picture" ||
-           each.kind == "qa_metrics") &&
+      if ((each.kind == ProductKind::kImage || each.kind == ProductKind::kPbcor ||
+           each.kind == ProductKind::kQaPicture || each.kind == ProductKind::kQaMetrics) &&
           report.quality.contains("quality")) {
         product.qa_json = report.quality.dump();
         product.qa_grade = report.quality["quality"].value("grade", std::string());
@@ -96,16 +98,18 @@ std::int64_t RecordProducts(state::ProductStore& store, const Job& job, const Jo
     const auto id_of = [&](const std::filesystem::path& path) {
       if (const auto known = store.FindByPath(path.string())) return known->id;
       // Read by the job and made elsewhere: a table registered by hand, a set of an earlier program.
-      const bool input = path.extension() == ".hdf5", set = path.extension() == ".ms";
-      state::ProductRow product = base(input ? "uvh5" : set ? "science_ms" : "caltable", path);
-      if (product.kind == "caltable") {
+      const bool input = std::find(job.inputs.begin(), job.inputs.end(), path) != job.inputs.end();
+      const ProductKind kind = input                         ? ProductKind::kUvh5
+                               : path == job.measurement_set ? MeasurementSetKind(path)
+                                                             : ProductKind::kCalTable;
+      state::ProductRow product = base(kind, path);
+      if (kind == ProductKind::kCalTable) {
         product.group_id.clear();
         for (const JobTable& table : job.tables) {
           if (table.path == path) product.checksum = table.checksum;
         }
       }
-      std::error_code missing;
-      if (std::filesystem::exists(path, missing)) product.size_bytes = static_cast<std::int64_t>(ProductBytes(path));
+      if (Exists(path)) product.size_bytes = static_cast<std::int64_t>(ProductBytes(path));
       return store.Save(product, report.finished_at);
     };
     for (const JobProduct& each : report.products) {

@@ -3,14 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "calibrate/apply.h"
-#include "calibrate/casacore/calibration_table.h"
 #include "config/error.h"
 #include "config/time.h"
 #include "config/units.h"
@@ -22,32 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using calibrate::SolutionKind;
-using calibrate::SolutionSet;
-
-// Flagged share of each antenna's solutions per spectral window; antennas without any solution are left out.
-nlohmann::json FlagFractions(const SolutionSet& s) {
-  nlohmann::json out = nlohmann::json::object();
-  for (const calibrate::AntennaFlags& flags : calibrate::FlagsByAntenna(s)) {
-    const auto& shares = flags.by_window;
-    if (std::any_of(shares.begin(), shares.end(), [](double share) { return share < 1; })) out[flags.antenna] = shares;
-  }
-  return out;
-}
-
-nlohmann::json QualityJson(const calibrate::SolutionQuality& q, const SolutionSet& s) {
-  return {{"median_snr", q.median_snr},
-          {"phase_scatter_deg", q.phase_scatter_deg},
-          {"median_amplitude", q.median_amplitude},
-          {"amplitude_ratio", q.amplitude_ratio},
-          {"reduced_chi_square", q.reduced_chi_square},
-          {"residual_fraction", q.residual_fraction},
-          {"effective_flags", q.flags.effective_fraction},
-          {"raw_flags", q.flags.raw_fraction},
-          {"dead_receptors", q.flags.dead_receptors},
-          {"dead_antennas", q.flags.dead_antennas},
-          {"outlier_antennas", q.outlier_antennas},
-          {"declination_deg", Angle::Radians(s.field_dec_rad).deg()}};
-}
 
 }  // namespace
 
@@ -109,7 +78,7 @@ ChosenTables ChooseFromRegistry(state::CalTableStore& store, double time_mjd, do
   TableConditions conditions;
   for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
     // A second more than the rule can use: what just misses is shown with its reason.
-    for (state::CalTableRow& row : store.Near(ToString(kind), time_mjd, (margin_s + 1) / 86400)) {
+    for (state::CalTableRow& row : store.Near(ToString(kind), time_mjd, (margin_s + 1) / kSecondsPerDay)) {
       records.push_back(RecordOf(row, conditions));
       out.considered.push_back(std::move(row));
     }
@@ -123,7 +92,7 @@ std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mj
   calibrate::ChoiceRule rule = RuleOf(settings);
   rule.policy = calibrate::MissingPolicy::kWait;
   if (!declination_deg) rule.max_declination_offset_deg = 0;
-  const double backward = rule.backward_s / 86400;
+  const double backward = rule.backward_s / kSecondsPerDay;
   state::CalTableQuery query;
   query.status = "active";
   query.from_mjd = from_mjd;
@@ -164,87 +133,55 @@ std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mj
   return bandpass;
 }
 
+void RequireUnchanged(const fs::path& path, const TableFacts& facts, Os& os) {
+  const std::string found = TableChecksum(path, os);
+  if (found == facts.checksum) return;
+  throw Error(ErrorKind::kIo, "calibrate", path.string(),
+              fmt::format("was written with the checksum {} and has {}", facts.checksum, found));
+}
+
 Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,
                            const CalibrateSettings& settings, double now_unix_s) {
-  const SolutionSet solutions = calibrate::ReadCalibrationTable(request.path);
-  if (solutions.polarisation_independent) {
-    throw Error(ErrorKind::kBadInput, "calibrate", request.path.string(),
-                "is a T Jones table: the pipeline takes K, B and G alone; apply it by hand with contimg apply");
-  }
-  if (calibrate::MeansAllWindows(solutions, solutions.windows_described)) {
-    throw Error(ErrorKind::kBadInput, "calibrate", request.path.string(),
-                fmt::format("has solutions in 1 of {} spectral windows: solve each window, or apply it by hand with "
-                            "contimg apply --combined-spw",
-                            solutions.windows_described));
-  }
-  const std::string kind(ToString(solutions.kind));
-  const std::string interval =
-      !request.interval.empty() ? request.interval : (solutions.kind == SolutionKind::kGain ? "1h" : "24h");
+  const TableFacts& facts = request.facts;
+  const bool gain = KindOf(facts.kind) == SolutionKind::kGain;
+  const std::string interval = !request.interval.empty() ? request.interval : (gain ? "1h" : "24h");
   if (interval != "24h" && interval != "1h") {
     throw Error(ErrorKind::kUsage, "calibrate", interval, "is no interval class: 24h or 1h");
   }
-
   state::CalTableRow row;
-  row.path = fs::absolute(request.path).lexically_normal().string();
-  row.kind = kind;
+  row.path = Absolute(request.path).string();
+  row.kind = facts.kind;
   row.interval = interval;
-  row.valid_from_mjd = calibrate::MiddleOf(solutions) / kSecondsPerDay;
+  row.valid_from_mjd = facts.mid_mjd;
   // A gain lives as long as gains do, whichever solve made it.
-  const double hours = solutions.kind == SolutionKind::kGain ? settings.gain_validity_h : settings.bandpass_validity_h;
-  row.valid_to_mjd = row.valid_from_mjd + hours / 24;
+  row.valid_to_mjd = row.valid_from_mjd + (gain ? settings.gain_validity_h : settings.bandpass_validity_h) / 24;
   row.source_group = request.source_group;
-  row.model = !request.model.empty() ? request.model : solutions.field_name;
-  if (solutions.reference_antenna >= 0) {
-    row.refant = solutions.antennas[static_cast<std::size_t>(solutions.reference_antenna)].name;
-  }
-
-  row.checksum = TableChecksum(request.path);
-  if (!request.checksum.empty() && request.checksum != row.checksum) {
-    throw Error(ErrorKind::kBadInput, "calibrate", row.path,
-                fmt::format("was written with the checksum {} and has {}", request.checksum, row.checksum));
-  }
+  row.model = !request.model.empty() ? request.model : facts.field;
+  row.refant = facts.reference_antenna;
+  row.checksum = facts.checksum;
   row.rests_on = request.rests_on;
   const auto known = store.FindByPath(row.path);
-  if (known && known->checksum == row.checksum && known->kind == kind) {
+  if (known && known->checksum == row.checksum && known->kind == row.kind) {
     Registration out{known->id, known->status, {}};
     if (!known->reason.empty()) out.failures.push_back(known->reason);
     return out;
   }
-
-  // The last accepted table of the kind, for comparison; one that cannot be read any more is not worth failing over.
-  std::optional<SolutionSet> previous;
-  state::CalTableQuery query;
-  query.kind = kind;
-  query.status = "active";
-  query.before_mjd = row.valid_from_mjd;
-  const auto earlier = store.List(query);
-  if (!earlier.empty()) {
-    try {
-      previous = calibrate::ReadCalibrationTable(earlier.back().path);
-    } catch (const Error&) {
-      previous.reset();
-    }
-  }
-  const auto quality = calibrate::MeasureQuality(solutions, previous ? &*previous : nullptr, request.reduced_chi_square,
-                                                 request.residual_fraction);
-  const auto verdict = request.verdict
-                           ? *request.verdict
-                           : calibrate::JudgeQuality(solutions.kind, quality, request.antennas_with_data, {});
+  const calibrate::QualityVerdict& verdict = request.verdict;
   Registration out;
   out.failures = verdict.failures;
   out.status = verdict.accepted ? "active" : "failed";
   row.status = out.status;
   if (!verdict.accepted) row.reason = verdict.failures.empty() ? "failed its quality gate" : verdict.failures.front();
-  nlohmann::json figures = QualityJson(quality, solutions);
+  nlohmann::json figures = facts.quality;
   if (request.scale_change > 0) figures["scale_change"] = request.scale_change;
   row.quality_json = figures.dump();
-  row.flag_fractions_json = FlagFractions(solutions).dump();
+  row.flag_fractions_json = facts.flag_fractions.dump();
   store.database().Write([&] {
-    if (known && request.verdict) store.Supersede(known->id, now_unix_s);
+    if (known && request.supersede) store.Supersede(known->id, now_unix_s);
     out.id = store.Register(row, now_unix_s);
     const auto back = store.Find(out.id);
-    if (!back || back->path != row.path || back->kind != kind || back->valid_from_mjd != row.valid_from_mjd ||
-        back->checksum != row.checksum || back->rests_on != row.rests_on || TableChecksum(back->path) != row.checksum) {
+    if (!back || back->path != row.path || back->kind != row.kind || back->valid_from_mjd != row.valid_from_mjd ||
+        back->checksum != row.checksum || back->rests_on != row.rests_on) {
       throw Error(ErrorKind::kBug, "calibrate", row.path, "was not read back from the registry as it was written");
     }
   });

@@ -9,7 +9,9 @@
 
 #include "calibrate/choice.h"
 #include "calibrate/quality_gate.h"
+#include "config/os.h"
 #include "config/settings.h"
+#include "ops/job/table_facts.h"
 #include "ops/records/table_condition.h"
 #include "state/cal_table_store.h"
 
@@ -17,17 +19,14 @@ namespace contimg::ops {
 
 struct RegisterRequest {
   std::filesystem::path path;
-  std::string interval;      // "24h" or "1h"; empty: 24h for K and BP, 1h for G
-  std::string source_group;  // the group that was solved
-  std::string model;
-  double reduced_chi_square = 0;       // of the solve; 0: not known
-  double residual_fraction = 0;        // likewise (calibrate::KindReport)
-  std::size_t antennas_with_data = 0;  // 0: not known
-  // The verdict of the worker that solved it; nothing: judged here, against the last active table of its kind.
-  std::optional<calibrate::QualityVerdict> verdict;
-  std::vector<std::int64_t> rests_on;  // ids of the tables that were taken out before it was solved
+  TableFacts facts;                    // as measured on it
+  calibrate::QualityVerdict verdict;   // of the quality gate
+  std::string interval;                // "24h" or "1h"; empty: 24h for K and BP, 1h for G
+  std::string source_group;            // the group that was solved
+  std::string model;                   // empty: the table's field
   double scale_change = 0;             // of an hourly G against its anchor, as found; 0: no anchor
-  std::string checksum;                // what its maker wrote; empty: not compared
+  std::vector<std::int64_t> rests_on;  // ids of the tables that were taken out before it was solved
+  bool supersede = false;              // other files under the path of a registered table take its place
 };
 
 struct Registration {
@@ -36,14 +35,17 @@ struct Registration {
   std::vector<std::string> failures;  // why
 };
 
-// Reads the table back from the disk, measures it (against the last active one of its kind), judges it and adds it to
-// the registry, then reads the row back and compares; on any error nothing is registered. The window runs from the
-// middle of the solved tile for calibrate.bandpass_validity_h (K, BP) or gain_validity_h (G).
+// Adds a table to the registry, then reads the row back and compares; on any error nothing is registered. The window
+// runs from the middle of the solved tile for calibrate.bandpass_validity_h (K, BP) or gain_validity_h (G). No file is
+// looked at: that they are those that were measured is for the caller to see (RequireUnchanged).
 //
-// Registering the same files again returns the row there is. Other files under the path of a registered table supersede
-// it when the worker that made them is known (`verdict`), else they are refused.
+// Registering the same files again returns the row there is. Other files under the path of a registered table are
+// refused unless they supersede it.
 Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,
                            const CalibrateSettings& settings, double now_unix_s);
+
+// Throws Error{kIo} when the files at `path` are not those that were measured: somebody has changed them since.
+void RequireUnchanged(const std::filesystem::path& path, const TableFacts& facts, Os& os = RealOs());
 
 // "K", "BP", "G"; throws Error{kBadInput} for another word.
 calibrate::SolutionKind KindOf(const std::string& word);

@@ -1,14 +1,10 @@
 #include "ops/records/table_condition.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <system_error>
 
+#include "config/checksum.h"
 #include "config/error.h"
-#include "ops/base/checksum.h"
 #include "ops/base/table_checksum.h"
 
 namespace contimg::ops {
@@ -20,20 +16,16 @@ struct Signature {
   std::uint64_t value = 0;
   double youngest_unix_s = 0;
 };
-Signature SignatureOf(const fs::path& table) {
+Signature SignatureOf(const fs::path& table, Os& os) {
   Signature out;
   Xxh64 hash;
-  const auto add = [&](const auto& number) { hash.Add(&number, sizeof number); };
-  for (const fs::path& file : TableFiles(table)) {
-    struct stat info {};
-    if (::stat(file.c_str(), &info) != 0) throw SystemError("calibrate", file.string(), "cannot look at", errno);
+  for (const fs::path& file : TableFiles(table, os)) {
+    const FileStatus status = os.Status(file);
     hash.Add(file.c_str(), std::strlen(file.c_str()));
-    add(info.st_size);
-    add(info.st_ino);
-    add(info.st_mtim.tv_sec);
-    add(info.st_mtim.tv_nsec);
-    out.youngest_unix_s = std::max(out.youngest_unix_s, static_cast<double>(info.st_mtim.tv_sec) +
-                                                            1e-9 * static_cast<double>(info.st_mtim.tv_nsec));
+    hash.AddNumber(status.size);
+    hash.AddNumber(status.inode);
+    hash.AddNumber(status.mtime_ns);
+    out.youngest_unix_s = std::max(out.youngest_unix_s, 1e-9 * static_cast<double>(status.mtime_ns));
   }
   out.value = hash.Digest();
   return out;
@@ -42,17 +34,18 @@ Signature SignatureOf(const fs::path& table) {
 }  // namespace
 
 TableCondition TableConditions::Of(const state::CalTableRow& row) {
-  std::error_code error;
-  if (!fs::exists(row.path, error)) return TableCondition::kMissing;
-  if (row.checksum.empty()) return TableCondition::kIntact;
   try {
-    const Signature signature = SignatureOf(row.path);
+    if (!Exists(row.path, os_)) return TableCondition::kMissing;
+    if (row.checksum.empty()) return TableCondition::kIntact;
+    const Signature signature = SignatureOf(row.path, os_);
     if (depth_ == Depth::kSuspicion && signature.youngest_unix_s <= row.registered_at) return TableCondition::kIntact;
-    const auto [seen, is_new] = seen_.try_emplace(row.path + "\n" + row.checksum);
-    if (is_new || seen->second.signature != signature.value) {
-      seen->second.signature = signature.value;
-      seen->second.condition =
-          TableChecksum(row.path) == row.checksum ? TableCondition::kIntact : TableCondition::kChanged;
+    const std::string key = row.path + "\n" + row.checksum;
+    auto seen = seen_.find(key);
+    if (seen == seen_.end() || seen->second.signature != signature.value) {
+      // Remembered only when the content could be read.
+      const bool same = HasTableChecksum(row.path, row.checksum, os_);
+      const Seen now{signature.value, same ? TableCondition::kIntact : TableCondition::kChanged};
+      seen = seen_.insert_or_assign(key, now).first;
     }
     return seen->second.condition;
   } catch (const Error&) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "config/os.h"
 #include "state/cal_table_store.h"
 
 namespace contimg::ops {
@@ -20,9 +21,10 @@ class TableConditions {
     kContent,    // the content is compared with the registry's checksum, once for each state of the files
     kSuspicion,  // only where a file is younger than its registration: for listings of thousands
   };
-  explicit TableConditions(Depth depth = Depth::kContent) : depth_(depth) {}
+  explicit TableConditions(Depth depth = Depth::kContent, Os& os = RealOs()) : depth_(depth), os_(os) {}
 
-  // A table without a checksum counts as intact when it is there. Files that cannot be read are changed. Never throws.
+  // A table without a checksum counts as intact when it is there. Files that cannot be read now are changed until they
+  // can. Never throws.
   TableCondition Of(const state::CalTableRow& row);
   // A clause for people: "its files are missing", "its files have changed since it was registered"; empty when intact.
   static std::string Words(TableCondition condition);
@@ -33,6 +35,7 @@ class TableConditions {
     TableCondition condition = TableCondition::kIntact;
   };
   Depth depth_;
+  Os& os_;
   std::map<std::string, Seen> seen_;  // by path and checksum
 };
 

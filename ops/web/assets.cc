@@ -2,18 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <cstdint>
+#include "config/checksum.h"
 
 namespace contimg::ops {
 namespace {
 
-// FNV-1a.
 std::string Hash(std::string_view a, std::string_view b) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const std::string_view text : {a, b}) {
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  }
-  return fmt::format("{:016x}", hash);
+  Xxh64 hash;
+  hash.Add(a);
+  hash.Add(b);
+  return hash.Hex();
 }
 
 // Shape and colour both tell: a disc, a triangle, a square, a ring.

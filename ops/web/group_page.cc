@@ -188,7 +188,7 @@ void DrawProducts(PipelineView& view, const std::vector<state::ProductRow>& prod
       "<thead><tr><th>kind</th><th>size</th><th>status</th><th>made</th><th>checksum</th><th>path</th></tr></"
       "thead><tbody>\n");
   for (const state::ProductRow& product : products) {
-    if (product.kind == "uvh5") continue;
+    if (product.kind == ToString(ProductKind::kUvh5)) continue;
     const std::string address = product.status == "present" && IsServed(product.path)
                                     ? PictureAddress("/images/", view, product)
                                     : std::string();
@@ -214,7 +214,7 @@ std::string RepeatCommand(PipelineView& view, const GroupRow& row, const state::
   state::ProductQuery query;
   query.group_id = row.id;
   for (const state::ProductRow& product : view.Products(query)) {
-    if (product.job_id == job.id && product.kind == "image")
+    if (product.job_id == job.id && product.kind == ToString(ProductKind::kImage))
       return fmt::format("contimg products reproduce {}", product.id);
   }
   return "";

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <utility>
 
+#include "config/descriptor.h"
 #include "config/error.h"
 #include "image/quality/thumbnail.h"
 
@@ -19,24 +20,6 @@ constexpr std::int64_t kLargestFile = 32'000'000, kLargestImage = 1'000'000'000;
 constexpr int kImagesAtOnce = 2;
 constexpr int kThumbnailSize = 400;
 constexpr std::size_t kThumbnailsKept = 64;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  void Reset(int fd) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() > end.size() && text.substr(text.size() - end.size()) == end;

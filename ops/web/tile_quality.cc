@@ -1,8 +1,6 @@
 #include "ops/web/tile_quality.h"
 
-#include <array>
 #include <cmath>
-#include <string_view>
 
 #include "ops/web/figures.h"
 #include "ops/web/quality_section.h"
@@ -25,10 +23,10 @@ std::optional<double> CatalogueFigure(const nlohmann::json& figures, const char*
 TileQuality QualityOf(const std::vector<state::ProductRow>& products) {
   TileQuality quality;
   // The richest source of figures first.
-  static constexpr std::array<std::string_view, 4> kSources{"qa_metrics", "qa_picture", "image.pbcor", "image"};
-  for (const std::string_view kind : kSources) {
+  for (const ProductKind kind :
+       {ProductKind::kQaMetrics, ProductKind::kQaPicture, ProductKind::kPbcor, ProductKind::kImage}) {
     for (const state::ProductRow& product : products) {
-      if (product.kind != kind) continue;
+      if (product.kind != ToString(kind)) continue;
       if (quality.grade.empty()) quality.grade = product.qa_grade;
       if (!quality.figures.empty()) continue;
       nlohmann::json parsed = nlohmann::json::parse(product.qa_json, nullptr, false);
@@ -36,7 +34,7 @@ TileQuality QualityOf(const std::vector<state::ProductRow>& products) {
     }
   }
   for (const state::ProductRow& product : products) {
-    if (product.kind == "qa_picture" && product.status == "present") quality.picture = product;
+    if (product.kind == ToString(ProductKind::kQaPicture) && product.status == "present") quality.picture = product;
   }
   const nlohmann::json& figures = quality.figures;
   if (quality.grade.empty()) {

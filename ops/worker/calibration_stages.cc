@@ -3,17 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
-#include <system_error>
 #include <utility>
 
 #include "calibrate/apply_stage.h"
 #include "calibrate/casacore/calibration_table.h"
 #include "calibrate/solve_stage.h"
+#include "config/checksum.h"
+#include "config/os.h"
 #include "ops/base/checksum.h"
 #include "ops/base/table_checksum.h"
 #include "ops/base/version.h"
+#include "ops/worker/measure_table.h"
 
 namespace contimg::ops {
 namespace {
@@ -29,17 +32,13 @@ SolutionKind KindOf(const std::string& word) {
 
 // A table that went away or changed since it was chosen is no fault of the group (kIo): the next attempt gets another.
 calibrate::LoadedTable Load(const JobTable& table) {
-  std::error_code error;
-  if (!fs::exists(table.path, error)) {
+  if (!Exists(table.path)) {
     throw Error(ErrorKind::kIo, "apply", table.path.string(), "this calibration table is not there any more");
   }
-  if (!table.checksum.empty()) {
-    const std::string found = TableChecksum(table.path);
-    if (found != table.checksum) {
-      throw Error(
-          ErrorKind::kIo, "apply", table.path.string(),
-          fmt::format("was changed since it was registered: expected checksum {} and found {}", table.checksum, found));
-    }
+  if (!table.checksum.empty() && !HasTableChecksum(table.path, table.checksum)) {
+    throw Error(ErrorKind::kIo, "apply", table.path.string(),
+                fmt::format("was changed since it was registered: expected checksum {} and found {}", table.checksum,
+                            TableChecksum(table.path)));
   }
   return {table.path, calibrate::ReadCalibrationTable(table.path)};
 }
@@ -97,14 +96,31 @@ JobCalibration CalibrationOf(const calibrate::SolvedTable& table, const calibrat
   return out;
 }
 
+// What will serve is what is on the disk.
+TableFacts ReadBack(const calibrate::SolvedTable& made) {
+  const calibrate::SolutionSet back = calibrate::ReadCalibrationTable(made.path);
+  const auto same = [](const calibrate::AntennaFlags& a, const calibrate::AntennaFlags& b) {
+    return a.antenna == b.antenna && a.by_window == b.by_window && a.by_receptor == b.by_receptor;
+  };
+  const auto flags = calibrate::FlagsByAntenna(back);
+  if (back.kind != made.kind || std::abs(calibrate::MiddleOf(back) - made.mid_mjd_s) > 1e-3 ||
+      !std::equal(flags.begin(), flags.end(), made.flags.begin(), made.flags.end(), same)) {
+    throw Error(ErrorKind::kIo, "solve", made.path.string(), "was not read back from the disk as it was written");
+  }
+  return FactsOf(made.path, back, made.quality);
+}
+
 void Report(const calibrate::SolveStageReport& solved, const Job& job, const RunContext& context, JobState& state) {
   std::vector<fs::path> parents = {job.measurement_set};
   for (const JobTable& table : job.solve->apply) parents.push_back(table.path);
   std::vector<JobTable> made;
   for (const calibrate::SolvedTable& table : solved.tables) {
-    made.push_back({0, std::string(ToString(table.kind)), table.path, TableChecksum(table.path)});
-    state.report.products.push_back({"caltable", table.path, ProductBytes(table.path), made.back().checksum, parents});
+    TableFacts facts = ReadBack(table);
+    made.push_back({0, facts.kind, table.path, facts.checksum});
+    state.report.products.push_back(
+        {ProductKind::kCalTable, table.path, ProductBytes(table.path), made.back().checksum, parents});
     state.report.calibration.push_back(CalibrationOf(table, solved, job.solve->interval));
+    state.report.calibration.back().table = std::move(facts);
     for (const std::string& failure : table.verdict.failures) {
       context.reporter->Warn("solve", fmt::format("{} of {} is refused: {}", made.back().kind, solved.model, failure));
     }
@@ -154,7 +170,7 @@ std::string CalibrationSignature(const Job& job, const std::vector<JobTable>& ta
   std::sort(lines.begin(), lines.end());
   Xxh64 hash;
   for (const std::string& line : lines) hash.Add(line.data(), line.size() + 1);
-  return fmt::format("calibrated by {:016x}", hash.Digest());
+  return "calibrated by " + hash.Hex();
 }
 
 void RunSolve(const Job& job, const RunContext& context, JobState& state, json& figures) {

@@ -10,6 +10,7 @@
 #include "config/parallel.h"
 #include "config/product_paths.h"
 #include "config/time.h"
+#include "config/unfinished.h"
 #include "config/units.h"
 #include "convert/convert_stage.h"
 #include "convert/measurement_set_reader.h"
@@ -39,11 +40,6 @@ void Observe(const VisibilityBlock& block, JobState& state) {
   o.ra_deg = WrapPositive(Angle::Radians(block.phase_centre.ra_rad)).deg();
   o.dec_deg = Angle::Radians(block.phase_centre.dec_rad).deg();
   state.report.observation = o;
-}
-
-std::string MeasurementSetKind(const Job& job) {
-  const auto name = ParseProductName(job.measurement_set);
-  return name && name->kind == ProductName::Kind::kCalibratorMs ? "calibrator_ms" : "science_ms";
 }
 
 bool AnyBeginsWith(const std::vector<std::string>& lines, const std::string& beginning) {
@@ -79,7 +75,7 @@ void HoldSet(const Job& job, const RunContext& context, JobState& state) {
 
 void RunConvert(const Job& job, const RunContext& context, JobState& state, json& figures) {
   HoldSet(job, context, state);
-  if (fs::exists(job.measurement_set) && !job.replace_existing) {
+  if (Exists(job.measurement_set, OsOr(context.os)) && !job.replace_existing) {
     if (!job.take_existing) {
       throw Error(ErrorKind::kUsage, "convert", job.measurement_set.string(),
                   "exists already; choose another name or remove it");
@@ -119,7 +115,7 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, json
   state.block = std::move(tile.block);
   Observe(*state.block, state);
   for (const fs::path& input : job.inputs) {
-    state.report.products.push_back({"uvh5", input, ProductBytes(input), "", {}});
+    state.report.products.push_back({ProductKind::kUvh5, input, ProductBytes(input), "", {}});
   }
   // A message about staging must not appear twice.
   tile.report.warnings.clear();
@@ -184,21 +180,6 @@ void RunFlag(const Job& job, const RunContext& context, JobState& state, json& f
 
 // ---- image ----
 
-std::string ProductKind(const fs::path& path) {
-  const auto name = ParseProductName(path);
-  if (name && name->kind == ProductName::Kind::kImage) return std::string(ToString(name->image_kind));
-  const std::string file = path.filename().string();
-  const auto ends = [&](std::string_view end) {
-    return file.size() >= end.size() && file.compare(file.size() - end.size(), end.size(), end) == 0;
-  };
-  if (ends(".qa.png")) return "qa_picture";
-  if (ends(".metrics.json")) return "qa_metrics";
-  for (const char* kind : {"image.pbcor", "image", "residual", "model", "psf", "pb", "smear", "dirty"}) {
-    if (ends(fmt::format(".{}.fits", kind)) || ends(fmt::format(".{}.fits.fz", kind))) return kind;
-  }
-  return "image_other";
-}
-
 void RunImageStage(const Job& job, const RunContext& context, JobState& state, json& figures) {
   if (!job.settings.image.enabled) {
     figures["enabled"] = false;
@@ -227,7 +208,7 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
   }
   request.orientation = convert::EarthOrientationTable::LoadIfSet(request.telescope.earth_orientation_file);
   for (const fs::path& folder : {job.image_prefix.parent_path(), job.qa_prefix.parent_path()}) {
-    if (fs::is_directory(folder)) convert::SweepUnfinished(folder, OsOr(context.os));  // of attempts that were killed
+    SweepUnfinished(folder, OsOr(context.os));  // of attempts that were killed
   }
   const image::ImageReport report = image::RunImage(*state.block, request, context);
 
@@ -235,15 +216,15 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
   parents.insert(parents.end(), state.report.applied.begin(), state.report.applied.end());
   std::vector<JobProduct> products(report.products.size());
   ParallelFor(context.threads, products.size(), [&](std::size_t i) {
-    const fs::path& path = report.products[i];
-    products[i] = {ProductKind(path), path, ProductBytes(path), ProductChecksum(path), parents};
+    const auto& [kind, path] = report.products[i];
+    products[i] = {kind, path, ProductBytes(path), ProductChecksum(path), parents};
   });
   fs::path restored;
   for (const JobProduct& product : products) {
-    if (product.kind == "image") restored = product.path;
+    if (product.kind == ProductKind::kImage) restored = product.path;
   }
   for (JobProduct& product : products) {
-    if (product.kind.rfind("qa_", 0) == 0 && !restored.empty()) product.parents = {restored};
+    if (!IsImage(product.kind) && !restored.empty()) product.parents = {restored};
     state.report.products.push_back(std::move(product));
   }
   state.report.quality = image::ToJson(report);
@@ -292,7 +273,7 @@ void StartWriting(const Job& job, const RunContext& context, JobState& state) {
 }
 
 void FinishWriting(const Job& job, JobState& state, json& figures) {
-  JobProduct product{MeasurementSetKind(job), job.measurement_set, 0, "", job.inputs};
+  JobProduct product{MeasurementSetKind(job.measurement_set), job.measurement_set, 0, "", job.inputs};
   if (state.product && state.product->started()) {
     state.product->Finish();
     const convert::ConvertReport& report = state.product->report();
@@ -304,14 +285,15 @@ void FinishWriting(const Job& job, JobState& state, json& figures) {
     product.bytes = state.product->bytes();
     product.checksum = state.product->checksum();
   } else {
-    if (!fs::exists(job.measurement_set)) return;
+    if (!Exists(job.measurement_set)) return;
     figures["taken"] = true;
     product.bytes = ProductBytes(job.measurement_set);
     product.checksum = ProductChecksum(job.measurement_set);
   }
   // Before what was made from it.
   auto& products = state.report.products;
-  const auto at = std::find_if(products.begin(), products.end(), [](const JobProduct& p) { return p.kind != "uvh5"; });
+  const auto at =
+      std::find_if(products.begin(), products.end(), [](const JobProduct& p) { return p.kind != ProductKind::kUvh5; });
   products.insert(at, std::move(product));
 }
 

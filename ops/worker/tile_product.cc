@@ -1,9 +1,9 @@
 #include "ops/worker/tile_product.h"
 
-#include <chrono>
 #include <utility>
 
 #include "config/os.h"
+#include "config/stopwatch.h"
 #include "convert/measurement_set_reader.h"
 #include "convert/staging.h"
 #include "ops/base/checksum.h"
@@ -50,10 +50,10 @@ TileProduct::TileProduct(const Job& job, bool from_inputs, convert::ConvertRepor
       context_(context),
       options_(ConvertOptionsOf(job)) {
   context_.reporter = reporter_.get();
-  if (from_inputs_ && fs::exists(job.measurement_set)) {
+  if (from_inputs_ && Exists(job.measurement_set, OsOr(context.os))) {
     // Made beside the old one, then swapped.
-    options_.output = UnfinishedSibling(job.measurement_set);
-    OsOr(context.os).RemoveAll(options_.output);
+    beside_.emplace(job.measurement_set, OsOr(context.os));
+    options_.output = beside_->path();
   }
 }
 
@@ -101,15 +101,15 @@ void TileProduct::Write(const VisibilityBlock& block, const std::vector<std::str
     changes.replace = true;
     changes.application = options_.program;
     changes.history = history;
-    const auto start = std::chrono::steady_clock::now();
-    convert::SweepUnfinished(job_.measurement_set.parent_path(), os);  // of attempts that were killed
+    const Stopwatch watch;
+    SweepUnfinished(job_.measurement_set.parent_path(), os);  // of attempts that were killed
     convert::UpdateMeasurementSet(job_.measurement_set, {"DATA", -1, {}}, block, changes, context_);
-    report_.write_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    report_.write_s = watch.Seconds();
   }
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   bytes_ = ProductBytes(job_.measurement_set);
   checksum_ = ProductChecksum(job_.measurement_set);
-  checksum_s_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  checksum_s_ = watch.Seconds();
 }
 
 void TileProduct::Finish() {

@@ -3,11 +3,13 @@
 
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "config/run_context.h"
+#include "config/unfinished.h"
 #include "convert/convert_stage.h"
 #include "convert/staged_measurement_set.h"
 #include "ingest/visibility_block.h"
@@ -48,6 +50,7 @@ class TileProduct {
   convert::ConvertReport report_;
   std::unique_ptr<Reporter> reporter_;
   RunContext context_;
+  std::optional<Unfinished> beside_;  // where a set that replaces another is made
   convert::ConvertOptions options_;
   std::unique_ptr<convert::StagedMeasurementSet> staged_;
   bool corrected_ = false, started_ = false;

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include "config/os.h"
+#include "config/stopwatch.h"
 #include "config/time.h"
 #include "ops/base/last_words.h"
 #include "ops/base/version.h"
@@ -115,12 +115,12 @@ JobReport RunJob(const Job& job, const RunContext& context) {
     context.CheckCancelled(name);
     RequireTrees(job.trees);
     context.reporter->Progress(name, 0);
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     const double cpu = Usage().first;
     StageReport report;
     report.name = name;
     work(report.figures);
-    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    report.seconds = watch.Seconds();
     const auto [cpu_end, memory] = Usage();
     report.cpu_s = cpu_end - cpu;
     report.peak_memory_bytes = memory;
@@ -175,6 +175,7 @@ int RunWorker(const std::filesystem::path& job_file, Os& os) {
   LineReporter reporter;
   RunContext context;
   context.threads = job.threads;
+  context.memory_bytes = job.memory_bytes;
   context.reporter = &reporter;
   context.cancelled = &stop_asked;
   GuardedOs guarded(os, job.trees);

@@ -78,10 +78,42 @@ constexpr std::string_view kVersion2 = R"sql(
 CREATE INDEX groups_marked ON groups (id) WHERE state = 'done' AND error <> '';
 )sql";
 
+// Work that is no group. Its id is "<kind>/<subject>"; its events are in the same trail under that id.
+constexpr std::string_view kVersion3 = R"sql(
+CREATE TABLE tasks (
+  id TEXT NOT NULL PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('ready', 'running', 'done', 'failed', 'dead', 'held', 'cancelled')),
+  priority INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  next_attempt_at REAL NOT NULL,
+  error_kind TEXT,
+  error TEXT NOT NULL,
+  created_at REAL NOT NULL,
+  updated_at REAL NOT NULL,
+  started_at REAL NOT NULL,
+  finished_at REAL NOT NULL,
+  executor TEXT NOT NULL,
+  executor_id TEXT NOT NULL,
+  lease_owner TEXT NOT NULL,
+  lease_expires_at REAL NOT NULL,
+  stage TEXT NOT NULL,
+  progress REAL NOT NULL,
+  timings_json TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (length(kind) > 0),
+  subject TEXT NOT NULL CHECK (length(subject) > 0),
+  CHECK (id = kind || '/' || subject),
+  CHECK ((state = 'running') = (lease_owner <> ''))
+) STRICT;
+CREATE INDEX tasks_by_kind ON tasks (kind, created_at);
+CREATE INDEX tasks_due_newest ON tasks (priority DESC, id DESC, next_attempt_at) WHERE state IN ('ready', 'failed');
+CREATE INDEX tasks_due_oldest ON tasks (priority DESC, id ASC, next_attempt_at) WHERE state IN ('ready', 'failed');
+CREATE INDEX tasks_leases ON tasks (lease_expires_at) WHERE state = 'running';
+)sql";
+
 }  // namespace
 
 const Schema& IngestSchema() {
-  static const Schema schema{"ingest", 0x63696e67, {kVersion1, kVersion2}};
+  static const Schema schema{"ingest", 0x63696e67, {kVersion1, kVersion2, kVersion3}};
   return schema;
 }
 

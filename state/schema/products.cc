@@ -68,10 +68,25 @@ constexpr std::string_view kVersion3 = R"sql(
 CREATE INDEX products_by_start ON products (start_mjd, id);
 )sql";
 
+// SHA-256 besides the checksum, filled by who has the time (archive, release). Images that were recorded under the kind
+// of another (bands as images) or of none get their own.
+constexpr std::string_view kVersion4 = R"sql(
+ALTER TABLE products ADD COLUMN sha256 TEXT CHECK (sha256 IS NULL OR length(sha256) = 64);
+UPDATE products SET kind = 'band.image', qa_json = '{}', qa_grade = ''
+  WHERE kind IN ('image', 'image_other')
+    AND (path GLOB '*.band[0-9][0-9].image' OR path GLOB '*.band[0-9][0-9].image.fits'
+         OR path GLOB '*.band[0-9][0-9].image.fits.fz');
+UPDATE products SET kind = 'alpha'
+  WHERE kind = 'image_other' AND (path GLOB '*.alpha' OR path GLOB '*.alpha.fits' OR path GLOB '*.alpha.fits.fz');
+UPDATE products SET kind = 'alpha.error'
+  WHERE kind = 'image_other'
+    AND (path GLOB '*.alpha.error' OR path GLOB '*.alpha.error.fits' OR path GLOB '*.alpha.error.fits.fz');
+)sql";
+
 }  // namespace
 
 const Schema& ProductsSchema() {
-  static const Schema schema{"products", 0x63697064, {kVersion1, kVersion2, kVersion3}};
+  static const Schema schema{"products", 0x63697064, {kVersion1, kVersion2, kVersion3, kVersion4}};
   return schema;
 }
 

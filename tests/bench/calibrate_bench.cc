@@ -16,7 +16,7 @@
 #include "calibrate/apply.h"
 #include "calibrate/predict.h"
 #include "calibrate/solve.h"
-#include "config/parallel.h"
+#include "config/machine.h"
 #include "config/telescope.h"
 #include "convert/phase.h"
 #include "state/source_store.h"

@@ -14,6 +14,7 @@
 #include "calibrate/flag_residual.h"
 #include "calibrate/flag_rfi.h"
 #include "calibrate/flag_tile.h"
+#include "config/machine.h"
 #include "config/parallel.h"
 #include "tests/oracle/interference.h"
 

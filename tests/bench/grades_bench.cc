@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "config/error.h"
-#include "config/parallel.h"
+#include "config/machine.h"
 #include "image/image_stage.h"
 #include "tests/e2e/graded_tiles.h"
 

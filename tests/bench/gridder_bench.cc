@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "config/machine.h"
 #include "config/parallel.h"
 #include "config/telescope.h"
 #include "image/operator/measurement_operator.h"

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <string>
 
-#include "config/parallel.h"
+#include "config/machine.h"
 #include "convert/measurement_set_reader.h"
 #include "image/image_stage.h"
 

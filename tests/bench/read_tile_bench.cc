@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "config/parallel.h"
+#include "config/machine.h"
 #include "ingest/uvh5_reader.h"
 
 namespace contimg {

@@ -5,11 +5,14 @@ staging empty, and the audit trail without a gap.
 
     tests/e2e/soak.py --bin build/release/bin                       short form (24 groups, 5 kills)
     tests/e2e/soak.py --bin build/release/bin --groups 600 --kills 50
+    tests/e2e/soak.py --bin build/release/bin --chaos               with system calls that fail, databases that are held
+                                                                    by others and a clock that steps (chaos.py)
 
 Exit status 0: all held; 1: something did not (each finding is printed); 2: wrong use.
 """
 import argparse
 import collections
+import contextlib
 import datetime
 import json
 import os
@@ -22,6 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from chaos import Chaos, library
 
 # What may happen to a group, how often, and what must become of it.
 FAULTS = {
@@ -78,6 +83,10 @@ class Soak:
             "CONTIMG_CALIBRATE_POLICY": "uncalibrated",
             "CONTIMG_FLAG_ENABLED": "false",
         })
+        self.chaos = None
+        if args.chaos:
+            (self.root / "state").mkdir(parents=True, exist_ok=True)
+            self.chaos = Chaos(self.root, self.staging, args.seed)
         for name, value in (item.split("=", 1) for item in args.set):
             self.environment[name] = value
 
@@ -180,8 +189,14 @@ class Soak:
 
     # --- the daemon ----------------------------------------------------------------------------------------------
     def start_daemon(self):
-        with open(self.root / "daemon.log", "ab") as log:
-            self.daemon = subprocess.Popen([self.stream], env=self.environment, stdout=log, stderr=log)
+        with self.calm(), open(self.root / "daemon.log", "ab") as log:
+            environment = {**self.environment, **(self.chaos.environment if self.chaos else {})}
+            self.daemon = subprocess.Popen([self.stream], env=environment, stdout=log, stderr=log)
+            if self.chaos:
+                self.chaos.await_start(self.daemon)
+
+    def calm(self):
+        return self.chaos.calm() if self.chaos else contextlib.nullcontext()
 
     def measure(self):
         """The daemon's largest resident memory so far."""
@@ -219,6 +234,8 @@ class Soak:
         self.simulate()
         print(f"{len(self.expected)} groups simulated in {time.time() - begun:.0f} s below {self.root}", flush=True)
         self.start_daemon()
+        if self.chaos:
+            self.chaos.start()
         begun = time.time()
         # Half of the kills while files arrive, half while the queue is worked off.
         n_early = self.args.kills // 2
@@ -248,9 +265,15 @@ class Soak:
                 last_kill = time.time()
             right = sum(1 for stamp, (state, kind, _) in self.expected.items()
                         if states.get(stamp, {}).get("state") == state)
-            if right == len(self.expected) and self.kills >= self.args.kills and not waiting:
+            if self.kills < self.args.kills:
+                continue
+            if self.chaos and self.chaos.is_alive():
+                if self.chaos.every_kind_was_there() and (not waiting or time.time() - begun > self.args.chaos_s):
+                    self.chaos.stop()  # what is left is done in peace
+                continue
+            if right == len(self.expected) and not waiting:
                 break
-            if self.took_still_s(states) > 120 and self.kills >= self.args.kills:
+            if self.took_still_s(states) > 120:
                 break  # nothing moves any more: the judgement says what is wrong
         self.took = time.time() - begun
         self.kill()  # the last start brings records and products into agreement
@@ -292,7 +315,9 @@ class Soak:
         self.judge_trail(states)
         for name in ("corrupt", "truncated"):
             for stamp, (_, _, fault) in self.expected.items():
-                if fault == name and not list((self.root / "scratch" / "quarantine").glob(f"*/{stamp}_sb??.hdf5.reason")):
+                # On a disk that cannot be written the reason may be missing, never the file.
+                ending = "" if self.chaos else ".reason"
+                if fault == name and not list((self.root / "scratch/quarantine").glob(f"*/{stamp}_sb??.hdf5{ending}")):
                     self.find(f"{stamp} ({fault}): its bad file is not in quarantine")
 
     def judge_products(self):
@@ -371,9 +396,15 @@ def main():
     parser.add_argument("--kill-every", type=float, default=8, help="longest time between late kills, seconds")
     parser.add_argument("--limit", type=float, default=3600, help="give up after so many seconds")
     parser.add_argument("--fast", action="store_true", help="without syncs of products")
+    parser.add_argument("--chaos", action="store_true", help="troubles beside the kills: see chaos.py")
+    parser.add_argument("--chaos-s", type=float, default=600, help="end the troubles after so many seconds")
     parser.add_argument("--set", action="append", default=[], metavar="CONTIMG_X=Y", help="environment of the daemon")
     parser.add_argument("--workdir", help="an empty folder; default: a temporary one, removed when all is well")
     args = parser.parse_args()
+    if args.chaos:
+        os.environ.setdefault("CONTIMG_FAULTY_CALLS", str(pathlib.Path(args.bin).resolve().parent / "tests/libfaulty_calls.so"))
+        if library() is None:
+            parser.error(f"--chaos needs {os.environ['CONTIMG_FAULTY_CALLS']}")
     soak = Soak(args)
     print(f"seed {args.seed}", flush=True)
     try:
@@ -383,6 +414,8 @@ def main():
         if soak.daemon and soak.daemon.poll() is None:
             soak.daemon.kill()
     states = collections.Counter(row["state"] for row in soak.states().values())
+    if soak.chaos:
+        print(soak.chaos.words())
     print(f"{len(soak.expected)} groups, {soak.kills} kills, {soak.attempts} attempts in {soak.took:.0f} s: {dict(states)}; "
           f"the daemon held at most {soak.largest_mb:.0f} MB")
     if soak.findings:

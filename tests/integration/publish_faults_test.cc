@@ -82,7 +82,7 @@ class PublishFaultsTest : public ::testing::Test {
     convert::SweepStaging(job.staging_root, RealOs());
     convert::SweepStaging(job.fallback_root, RealOs());
     if (fs::exists(job.measurement_set.parent_path())) {
-      convert::SweepUnfinished(job.measurement_set.parent_path(), RealOs());
+      SweepUnfinished(job.measurement_set.parent_path(), RealOs());
     }
     const JobReport report = Run(job, RealOs());
     ASSERT_TRUE(report.ok) << report.error_message;

@@ -13,12 +13,14 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "calibrate/casacore/calibration_table.h"
 #include "config/os.h"
+#include "config/product_paths.h"
 #include "convert/measurement_set_reader.h"
 #include "image/products/fits_image.h"
 #include "ops/cli/compare_products.h"
@@ -100,7 +102,7 @@ class WorkerTest : public ::testing::Test {
   }
   static fs::path ProductOf(const JobReport& report, const std::string& kind) {
     for (const JobProduct& product : report.products) {
-      if (product.kind == kind) return product.path;
+      if (ToString(product.kind) == kind) return product.path;
     }
     return {};
   }
@@ -111,7 +113,7 @@ class WorkerTest : public ::testing::Test {
   static std::vector<JobTable> TablesOf(const JobReport& report) {
     std::vector<JobTable> tables;
     for (const JobProduct& product : report.products) {
-      if (product.kind != "caltable") continue;
+      if (product.kind != ProductKind::kCalTable) continue;
       const std::string extension = product.path.extension();
       tables.push_back({0,
                         extension == ".kcal"    ? "K"
@@ -159,8 +161,8 @@ TEST_F(WorkerTest, SolvesCalibratesAndImagesInOneGo) {
   EXPECT_EQ(names, (std::vector<std::string>{"convert", "flag", "solve", "apply", "image", "write"}));
   for (const JobProduct& product : report.products) {
     EXPECT_GT(product.bytes, 0u) << product.path;
-    EXPECT_EQ(product.checksum.empty(), product.kind == "uvh5") << product.path;
-    EXPECT_EQ(product.parents.empty(), product.kind == "uvh5") << product.path;
+    EXPECT_EQ(product.checksum.empty(), product.kind == ProductKind::kUvh5) << product.path;
+    EXPECT_EQ(product.parents.empty(), product.kind == ProductKind::kUvh5) << product.path;
   }
 }
 
@@ -326,6 +328,28 @@ TEST_F(WorkerTest, ImagesUncalibratedDataWhenAskedTo) {
   ASSERT_TRUE(none.ok) << none.error_message;
   EXPECT_TRUE(ProductOf(none, "image").empty());
   EXPECT_FALSE(fs::exists(without.image_prefix.parent_path()));
+}
+
+TEST_F(WorkerTest, BandsAndSpectraAreReportedAsWhatTheyAre) {
+  Job job = MakeJob({"convert", "flag", "image"});
+  job.settings.image.spectral_channels = 2;
+  job.settings.image.compress = true;
+  const JobReport report = Run(job);
+  ASSERT_TRUE(report.ok) << report.error_message;
+  std::map<ProductKind, int> count;
+  for (const JobProduct& product : report.products) {
+    ++count[product.kind];
+    if (!IsImage(product.kind)) continue;
+    EXPECT_EQ(ParseProductName(product.path)->kind, product.kind) << product.path;
+  }
+  EXPECT_EQ(count[ProductKind::kImage], 1);
+  EXPECT_EQ(count[ProductKind::kBand], 2);
+  EXPECT_EQ(count[ProductKind::kAlpha], 1);
+  EXPECT_EQ(count[ProductKind::kAlphaError], 1);
+  for (const JobProduct& product : report.products) {
+    if (product.kind != ProductKind::kQaPicture && product.kind != ProductKind::kQaMetrics) continue;
+    EXPECT_EQ(product.parents, std::vector<fs::path>{ProductOf(report, "image")}) << product.path;
+  }
 }
 
 // Killed at calls all over the job: what the next attempt makes is what an undisturbed one makes.

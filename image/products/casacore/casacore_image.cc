@@ -29,6 +29,8 @@
 #include <string>
 
 #include "config/error.h"
+#include "config/os.h"
+#include "config/time.h"
 #include "config/units.h"
 #include "convert/casacore/casacore_lock.h"
 
@@ -104,8 +106,8 @@ cc::TableRecord Miscellaneous(const FitsHeader& header) {
   record.define("SETTHASH", cc::String(header.settings_hash));
   record.define("BTYPE", cc::String(header.type));
   if (header.end_mjd_s > 0) {
-    record.define("MJD-BEG", header.start_mjd_s / 86400);
-    record.define("MJD-END", header.end_mjd_s / 86400);
+    record.define("MJD-BEG", header.start_mjd_s / kSecondsPerDay);
+    record.define("MJD-END", header.end_mjd_s / kSecondsPerDay);
   }
   for (std::size_t i = 0; i < header.calibration.size(); ++i) {
     const std::string n = std::to_string(i + 1);
@@ -165,8 +167,8 @@ FitsHeader HeaderOf(const cc::PagedImage<cc::Float>& image, const fs::path& path
   header.instrument = TextOf(misc, "INSTRUME");
   header.software = TextOf(misc, "CREATOR");
   header.settings_hash = TextOf(misc, "SETTHASH");
-  header.start_mjd_s = NumberOf(misc, "MJD-BEG") * 86400;
-  header.end_mjd_s = NumberOf(misc, "MJD-END") * 86400;
+  header.start_mjd_s = NumberOf(misc, "MJD-BEG") * kSecondsPerDay;
+  header.end_mjd_s = NumberOf(misc, "MJD-END") * kSecondsPerDay;
   for (int i = 1;; ++i) {
     const std::string name = TextOf(misc, ("CALTAB" + std::to_string(i)).c_str());
     if (name.empty()) break;
@@ -220,7 +222,7 @@ bool IsCasacoreImage(const fs::path& path) {
 }
 
 FitsImage ReadCasacoreImage(const fs::path& path) {
-  if (!fs::exists(path)) throw Error(ErrorKind::kIo, "image", path.string(), "cannot open the image: there is none");
+  if (!Exists(path)) throw Error(ErrorKind::kIo, "image", path.string(), "cannot open the image: there is none");
   return WithCasacore(ErrorKind::kBadInput, path.string(), [&] {
     const cc::PagedImage<cc::Float> paged(path.string());
     FitsImage result;

@@ -33,20 +33,6 @@ class OsTest : public ::testing::Test {
   const fs::path root_ = folder_.path();
 };
 
-TEST(UnfinishedSibling, IsHiddenBesideTheFinalNameAndCarriesTheProcess) {
-  const std::string tail = ".part-" + std::to_string(::getpid());
-  EXPECT_EQ(UnfinishedSibling("/a/b.ms"), "/a/.b.ms" + tail);
-  EXPECT_EQ(UnfinishedSibling("/a/b.ms/"), "/a/.b.ms" + tail);
-  EXPECT_EQ(UnfinishedSibling("b.ms"), "./.b.ms" + tail);  // casacore loses the dot of a bare name
-}
-
-TEST(UnfinishedSibling, IsKnownByItsName) {
-  EXPECT_TRUE(IsUnfinishedName(UnfinishedSibling("/a/b.ms")));
-  EXPECT_FALSE(IsUnfinishedName("/a/b.ms"));
-  EXPECT_FALSE(IsUnfinishedName("/a/.hidden"));
-  EXPECT_FALSE(IsUnfinishedName("/a/b.part-12"));
-}
-
 TEST_F(OsTest, WritesAFileWholeOrNotAtAll) {
   Write(root_ / "x", "old");
   WriteFileAtomically(RealOs(), root_ / "x", "new");

@@ -30,7 +30,5 @@ TEST(ParallelFor, PassesOnTheFirstErrorAndStopsHandingOut) {
   EXPECT_THROW(ParallelFor(4, 1000, fourth_fails), std::runtime_error);
 }
 
-TEST(AvailableProcessors, IsAtLeastOne) { EXPECT_GE(AvailableProcessors(), 1); }
-
 }  // namespace
 }  // namespace contimg

@@ -9,7 +9,7 @@
 namespace contimg {
 namespace {
 
-using Kind = ProductName::Kind;
+using Kind = ProductKind;
 const char* const kStamp = "2025-10-13T13:28:03";
 
 ProductPaths Paths() {
@@ -35,8 +35,11 @@ TEST(ProductPaths, MakesEveryNameOfTheTree) {
        "/stage/ms/calibrators/2025-10-13/2025-10-13T13:28:03_1h.gpcal"},
       {p.FailedMs(kStamp), "/stage/ms/failed/2025-10-13/2025-10-13T13:28:03.ms"},
       {p.FailedLog(kStamp), "/stage/ms/failed/2025-10-13/2025-10-13T13:28:03.log"},
-      {p.Image(kStamp, ImageKind::kPbcor), "/stage/images/single/2025-10-13/2025-10-13T13:28:03.image.pbcor.fits"},
-      {p.Image(kStamp, ImageKind::kPsf, ImageFormat::kCasa), "/stage/images/single/2025-10-13/2025-10-13T13:28:03.psf"},
+      {p.Image(kStamp, Kind::kPbcor), "/stage/images/single/2025-10-13/2025-10-13T13:28:03.image.pbcor.fits"},
+      {p.Image(kStamp, Kind::kPsf, ImageFormat::kCasa), "/stage/images/single/2025-10-13/2025-10-13T13:28:03.psf"},
+      {p.Image(kStamp, Kind::kBand, ImageFormat::kFitsCompressed, 1),
+       "/stage/images/single/2025-10-13/2025-10-13T13:28:03.band01.image.fits.fz"},
+      {p.Image(kStamp, Kind::kAlphaError), "/stage/images/single/2025-10-13/2025-10-13T13:28:03.alpha.error.fits"},
       {p.Mosaic(kStamp, "2025-10-13T14:28:03", 16.05, ImageFormat::kCasa),
        "/stage/images/mosaics/2025-10-13T13:28:03_2025-10-13T14:28:03_+16.1.image"},
       {p.Mosaic(kStamp, "2025-10-13T14:28:03", -5),
@@ -45,9 +48,6 @@ TEST(ProductPaths, MakesEveryNameOfTheTree) {
        "/stage/images/mosaics/2025-10-13T13:28:03_2025-10-13T13:28:03_+00.0.image.fits"},
       {p.QaPicture(kStamp), "/stage/images/qa/2025-10-13/2025-10-13T13:28:03.qa.png"},
       {p.QaMetrics(kStamp), "/stage/images/qa/2025-10-13/2025-10-13T13:28:03.metrics.json"},
-      {p.StagedSubband(kStamp, 15), "/dev/shm/contimg/2025-10-13T13:28:03/sb15.ms"},
-      {p.StagedConcat(kStamp), "/dev/shm/contimg/2025-10-13T13:28:03/concat.ms"},
-      {p.ScratchStaging(kStamp), "/stage/tmp/staging/2025-10-13T13:28:03"},
       {p.Database(StateDatabase::kCalRegistry), "/data/state/cal_registry.sqlite3"},
       {p.Static("catalogs"), "/stage/static/catalogs"},
       {p.Archive("ms"), "/stage/archive/ms"},
@@ -74,12 +74,14 @@ TEST(ProductPaths, RefusesWrongArguments) {
 
 TEST(ProductPaths, ParsesWhatItMakes) {
   const ProductPaths p = Paths();
-  for (const ImageFormat format : {ImageFormat::kFits, ImageFormat::kCasa}) {
-    for (int kind = 0; kind <= static_cast<int>(ImageKind::kDirty); ++kind) {
-      const auto name = ParseProductName(p.Image(kStamp, static_cast<ImageKind>(kind), format));
-      ASSERT_TRUE(name);
-      EXPECT_EQ(name->kind, Kind::kImage);
-      EXPECT_EQ(name->image_kind, static_cast<ImageKind>(kind));
+  for (const ImageFormat format : {ImageFormat::kFits, ImageFormat::kFitsCompressed, ImageFormat::kCasa}) {
+    for (const Kind kind : AllProductKinds()) {
+      if (!IsImage(kind)) continue;
+      const int band = kind == Kind::kBand ? 7 : 0;
+      const auto name = ParseProductName(p.Image(kStamp, kind, format, band));
+      ASSERT_TRUE(name) << ToString(kind);
+      EXPECT_EQ(name->kind, kind);
+      EXPECT_EQ(name->band, band);
       EXPECT_EQ(name->format, format);
       EXPECT_EQ(name->timestamp, kStamp);
     }
@@ -101,17 +103,20 @@ TEST(ProductPaths, ParsesWhatItMakes) {
   ASSERT_TRUE(hourly);
   EXPECT_EQ(hourly->kind, Kind::kCalibratorMs);
   EXPECT_EQ(hourly->interval, CalInterval::k1Hour);
-  const auto staged = ParseProductName(p.StagedSubband(kStamp, 3));
-  ASSERT_TRUE(staged);
-  EXPECT_EQ(staged->kind, Kind::kStagedSubband);
-  EXPECT_EQ(staged->subband, 3);
-  EXPECT_EQ(staged->timestamp, kStamp);
-  EXPECT_EQ(ParseProductName(p.StagedConcat(kStamp))->kind, Kind::kStagedConcat);
   EXPECT_EQ(ParseProductName(p.ScienceMs(kStamp))->kind, Kind::kScienceMs);
   EXPECT_EQ(ParseProductName(p.FailedLog(kStamp))->kind, Kind::kFailedLog);
   EXPECT_EQ(ParseProductName(p.QaPicture(kStamp))->kind, Kind::kQaPicture);
   EXPECT_EQ(ParseProductName(p.QaMetrics(kStamp))->kind, Kind::kQaMetrics);
-  EXPECT_EQ(ParseProductName("/x/.2025-10-13T13:28:03.ms.part-12")->kind, Kind::kUnfinished);
+}
+
+TEST(ProductKind, WordsAreReadBack) {
+  for (const Kind kind : AllProductKinds()) EXPECT_EQ(ParseProductKind(ToString(kind)), kind) << ToString(kind);
+  EXPECT_EQ(ToString(Kind::kPbcor), "image.pbcor");
+  EXPECT_FALSE(FindProductKind("image_other"));
+  EXPECT_THROW(ParseProductKind("images"), Error);
+  EXPECT_FALSE(IsImage(Kind::kMosaic));
+  EXPECT_THROW(ProductSuffix(Kind::kScienceMs), Error);
+  EXPECT_THROW(ProductSuffix(Kind::kBand, ImageFormat::kFits, 100), Error);
 }
 
 TEST(ProductPaths, RejectsForeignProductNames) {
@@ -139,6 +144,11 @@ TEST(ProductPaths, RejectsForeignProductNames) {
                            "2025-10-13T13:28:03_2025-10-13T14:28:03_+91.0.image",
                            "2025-10-13T13:28:03_2025-10-13T14:28:03_-00.0.image",
                            "2025-10-13T14:28:03_2025-10-13T13:28:03_+16.1.image",
+                           "2025-10-13T13:28:03.band1.image.fits",
+                           "2025-10-13T13:28:03.band.image.fits",
+                           "2025-10-13T13:28:03.image.fz",
+                           "2025-10-13T13:28:03.uvh5",
+                           ".2025-10-13T13:28:03.ms.part-12",
                            ".hidden.ms"}) {
     EXPECT_FALSE(ParseProductName(name)) << name;
   }

@@ -65,25 +65,6 @@ TEST_F(StagingTest, FolderOfAKilledOwnerIsSwept) {
 
 TEST_F(StagingTest, SweepOfAMissingRootIsNothing) { EXPECT_EQ(SweepStaging(root_ / "absent", RealOs()), 0); }
 
-TEST_F(StagingTest, UnfinishedSiblingsOfDeadProcessesAreSwept) {
-  fs::create_directories(root_ / ".x.ms.part-999999999");
-  fs::create_directories(root_ / (".y.ms.part-" + std::to_string(getppid())));
-  fs::create_directories(root_ / "z.ms");
-  EXPECT_EQ(SweepUnfinished(root_, RealOs()), 1);
-  EXPECT_FALSE(fs::exists(root_ / ".x.ms.part-999999999"));
-  EXPECT_TRUE(fs::exists(root_ / "z.ms"));
-}
-
-TEST_F(StagingTest, UnfinishedSiblingOfAnUncollectedProcessIsSwept) {
-  const pid_t child = fork();
-  if (child == 0) _exit(0);
-  siginfo_t info;
-  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);  // ended, a zombie
-  fs::create_directories(root_ / (".x.ms.part-" + std::to_string(child)));
-  EXPECT_EQ(SweepUnfinished(root_, RealOs()), 1);
-  waitpid(child, nullptr, 0);
-}
-
 TEST_F(StagingTest, FallsBackWhenThereIsNoRoomAndSaysWhy) {
   const StagingChoice fits = ChooseStagingRoot(root_ / "a", root_ / "b", 1 << 20, 0, RealOs());
   EXPECT_EQ(fits.root, root_ / "a");

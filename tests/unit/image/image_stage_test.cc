@@ -7,6 +7,7 @@
 #include <cmath>
 #include <complex>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -172,13 +173,28 @@ TEST_F(ImageStageTest, DirtyOnlyAndPsfOnlyMakeTheirProducts) {
   EXPECT_NEAR(psf.view()(200, 200), 1, 1e-4);
 }
 
+TEST_F(ImageStageTest, AProcessWithLittleMemoryRefusesInWords) {
+  VisibilityBlock block = Tile(0.1);
+  context_.memory_bytes = 1 << 20;
+  try {
+    RunImage(block, request_, context_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kResource);
+    EXPECT_NE(error.message().find("available of one worker (executor.memory_bytes)"), std::string::npos)
+        << error.message();
+  }
+}
+
 TEST_F(ImageStageTest, EveryImagePerBeamNamesItsBeam) {
   VisibilityBlock block = Tile(0.1);
   request_.settings.format = "both";
   request_.settings.spectral_channels = 2;
   const ImageReport report = RunImage(block, request_, context_);
   std::size_t per_beam = 0;
-  for (const std::filesystem::path& path : report.products) {
+  std::map<ProductKind, int> kinds;
+  for (const auto& [kind, path] : report.products) {
+    ++kinds[kind];
     FitsHeader header;
     if (path.extension() == ".fits") {
       header = ReadFitsImage(path).header;
@@ -196,6 +212,11 @@ TEST_F(ImageStageTest, EveryImagePerBeamNamesItsBeam) {
     EXPECT_NEAR(header.beam->major_rad, report.beam.major_rad, 1e-6 * report.beam.major_rad) << path;
   }
   EXPECT_EQ(per_beam, 2 * 7U);  // dirty, psf, residual, image, image.pbcor, two bands
+  for (const ProductKind kind : AllProductKinds()) {
+    if (IsImage(kind)) EXPECT_EQ(kinds[kind], kind == ProductKind::kBand ? 4 : 2) << ToString(kind);
+  }
+  EXPECT_EQ(kinds[ProductKind::kQaPicture], 1);
+  EXPECT_EQ(kinds[ProductKind::kQaMetrics], 1);
 }
 
 TEST_F(ImageStageTest, NothingThatIsNotFiniteIsPublished) {

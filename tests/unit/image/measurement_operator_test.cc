@@ -480,7 +480,7 @@ TEST(MeasurementOperator, RefusesWhatCannotBeImagedWithAClearMessage) {
             std::string::npos);
   OperatorSettings small;
   small.memory_limit_bytes = 1 << 20;
-  EXPECT_NE(MessageOf([&] { make(Geometry(2048, 2048, 10), small); }, ErrorKind::kResource).find("GiB"),
+  EXPECT_NE(MessageOf([&] { make(Geometry(2048, 2048, 10), small); }, ErrorKind::kResource).find("only 1.0 MiB are"),
             std::string::npos);
   for (auto& f : block.flag) f = 1;
   EXPECT_NE(MessageOf([&] { make(good); }, ErrorKind::kBadInput).find("flagged"), std::string::npos);

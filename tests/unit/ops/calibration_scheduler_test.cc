@@ -9,7 +9,10 @@
 #include "calibrate/casacore/calibration_table.h"
 #include "config/time.h"
 #include "config/units.h"
+#include "ops/base/table_checksum.h"
 #include "ops/records/registration.h"
+#include "ops/worker/measure_table.h"
+#include "tests/faulty_os.h"
 #include "tests/unit/state/temporary_database.h"
 
 namespace contimg::ops {
@@ -47,6 +50,11 @@ calibrate::SolutionSet Solutions(SolutionKind kind, double mid_mjd, double dec_d
   }
   if (kind == SolutionKind::kBandpass) s.normalisation.assign(s.antennas.size() * s.n_receptors, 1);
   return s;
+}
+
+TableFacts Measured(const fs::path& path) {
+  const calibrate::SolutionSet solutions = calibrate::ReadCalibrationTable(path);
+  return FactsOf(path, solutions, calibrate::MeasureQuality(solutions, nullptr, 0, 0));
 }
 
 class CalibrationSchedulerTest : public ::testing::Test {
@@ -140,6 +148,7 @@ class CalibrationSchedulerTest : public ::testing::Test {
       made.accepted = accepted || kind != "G";
       if (!made.accepted) made.failures = {"median SNR is 3.0, the limit is 10.0"};
       calibrate::WriteCalibrationTable(Solutions(KindOf(kind), mid, 16, refant), made.path);
+      made.table = Measured(made.path);
       report.calibration.push_back(made);
       if (accepted) report.applied.push_back(made.path);
     }
@@ -354,9 +363,93 @@ TEST_F(CalibrationSchedulerTest, TablesRegisteredByHandReleaseToo) {
     calibrate::WriteCalibrationTable(Solutions(kind, kStart.mjd(), 16, "24"), path);
     RegisterRequest request;
     request.path = path;
+    request.facts = Measured(path);
+    request.verdict.accepted = true;
     EXPECT_EQ(RegisterTable(other, request, settings_.calibrate, now_).status, "active");
   }
   EXPECT_EQ(Released().count(id), 1u);
+}
+
+// An operating system that asks, whenever a directory is listed, whether somebody holds the registry.
+class AskingOs : public testing::FaultyOs {
+ public:
+  explicit AskingOs(fs::path registry) : registry_(std::move(registry)) {}
+  std::vector<Path> List(const Path& directory) override {
+    state::DatabaseOptions at_once;
+    at_once.busy_timeout_s = 0;
+    state::CalTableStore other(registry_, at_once);
+    EXPECT_NO_THROW(other.database().Write([] {})) << directory;
+    ++n_asked_;
+    return FaultyOs::List(directory);
+  }
+  int n_asked_ = 0;
+
+ private:
+  fs::path registry_;
+};
+
+TEST_F(CalibrationSchedulerTest, TheRegistryIsFreeWhileFilesAreRead) {
+  AskingOs os(paths_->Database(StateDatabase::kCalRegistry));
+  scheduler_ = std::make_unique<CalibrationScheduler>(*paths_, os, metrics_, settings_);
+  const auto first = Group(0);
+  const JobReport report = Solve(Plan(first));
+  os.n_asked_ = 0;
+  Finish(first, report);
+  EXPECT_GE(os.n_asked_, 3);  // the checksum of each table
+}
+
+// Whatever is in a table, the daemon does not open it: what crashes casacore costs the worker that met it.
+TEST_F(CalibrationSchedulerTest, NoTableIsOpenedWhenItIsRegistered) {
+  const auto first = Group(0);
+  JobReport report = Solve(Plan(first));
+  for (JobCalibration& made : report.calibration) {
+    for (const auto& entry : fs::directory_iterator(made.path)) std::ofstream(entry.path()) << "no table at all";
+    EXPECT_THROW(calibrate::ReadCalibrationTable(made.path), Error);
+    made.table.checksum = TableChecksum(made.path);
+  }
+  Finish(first, report);
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  EXPECT_EQ(store.List({}).size(), 3u);
+  EXPECT_EQ(Plan(Group(1)).tables.size(), 3u);
+}
+
+TEST_F(CalibrationSchedulerTest, ATableChangedSinceItsWorkerEndedIsNotRegistered) {
+  const auto first = Group(0);
+  const JobReport report = Solve(Plan(first));
+  std::ofstream(report.calibration.at(1).path / "table.info", std::ios::app) << "!";
+  const auto error = scheduler_->Record(first, report, now_);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->kind(), ErrorKind::kIo) << error->what();
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  EXPECT_TRUE(store.List({}).empty());
+  EXPECT_EQ(store.SolvesOf(first.id).at(0).outcome, "failed");
+}
+
+// A disk that cannot be read for a moment says nothing of a table, above all not that it is intact.
+TEST_F(CalibrationSchedulerTest, ATableThatCouldNotBeReadIsLookedAtAgain) {
+  const auto first = Group(0);
+  Finish(first, Solve(Plan(first)));
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  const state::CalTableRow row = store.List({}).at(0);
+  testing::FaultyOs os;
+  for (int n = 1;; ++n) {  // each looking call in turn
+    TableConditions conditions(TableConditions::Depth::kContent, os);
+    os.FailReads(n);
+    const TableCondition condition = conditions.Of(row);
+    if (os.read_fault_at().empty()) break;
+    EXPECT_EQ(condition, TableCondition::kChanged) << os.read_fault_at();
+    os.FailReads(0);
+    EXPECT_EQ(conditions.Of(row), TableCondition::kIntact);
+    ASSERT_LT(n, 1000);
+  }
+  // Its content cannot be read, and it has changed: still so when it can be.
+  TableConditions conditions;
+  const fs::path file = fs::path(row.path) / "table.f0";
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary).put('!');
+  fs::rename(file, file.string() + ".kept");
+  fs::create_symlink("/proc/self/mem", file);  // a regular file that gives EIO
+  EXPECT_EQ(conditions.Of(row), TableCondition::kChanged);
+  EXPECT_EQ(conditions.Of(row), TableCondition::kChanged);
 }
 
 TEST_F(CalibrationSchedulerTest, WaitingHasALimit) {
@@ -399,7 +492,7 @@ TEST_F(CalibrationSchedulerTest, RefusesATableThatChangedSinceItWasMade) {
   const auto first = Group(0);
   JobReport report = Solve(Plan(first));
   for (const JobCalibration& made : report.calibration) {
-    report.products.push_back({"caltable", made.path, 1, made.kind == "BP" ? "0123456789abcdef" : "", {}});
+    report.products.push_back({ProductKind::kCalTable, made.path, 1, made.kind == "BP" ? "0123456789abcdef" : "", {}});
   }
   ASSERT_TRUE(scheduler_->Record(first, report, now_));
   state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));

@@ -60,7 +60,7 @@ class FakeExecutor final : public Executor {
     report.attempt = job.attempt;
     report.ok = true;
     report.stages.push_back({"convert", 1.5, 0, 0, nlohmann::json::object()});
-    report.products.push_back({"science_ms", job.measurement_set, 10, "", {}});
+    report.products.push_back({ProductKind::kScienceMs, job.measurement_set, 10, "", {}});
     WriteFileAtomically(RealOs(), ReportFile(folder), ToJson(report).dump());
   }
   void Succeed(const std::string& group) {

@@ -59,6 +59,17 @@ TEST(LookIntoQuarantine, CountsWhatStillLiesThere) {
   EXPECT_NEAR(found.oldest_at, now - 5 * 3600, 60);
 }
 
+// The disk was too full for the reason: the file is there all the same.
+TEST(LookIntoQuarantine, CountsAFileWithoutItsReason) {
+  const TemporaryFolder place("quarantine");
+  fs::create_directories(place.path() / "2025-10-13");
+  std::ofstream(place.path() / "2025-10-13/a.hdf5") << "x";
+  const HealthFacts::Quarantine found = LookIntoQuarantine(place.path(), UtcTime::Now().unix_s());
+  EXPECT_EQ(found.n_files, 1u);
+  EXPECT_EQ(found.newest, (place.path() / "2025-10-13/a.hdf5").string());
+  EXPECT_FALSE(found.newest_reason.empty());
+}
+
 // docs/operations/health.md has a row for every code, and none for others.
 TEST(HealthDocument, HasEveryCode) {
   std::ifstream file(fs::path(CONTIMG_SOURCE_DIR) / "docs/operations/health.md");

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -148,8 +149,8 @@ TEST_F(ReconcilerTest, RecordsProductsThatNobodyRecordedWithTheirParents) {
   const auto input = Record(paths_.Incoming(kGroup, 0), "uvh5");
   std::ofstream(paths_.Incoming(kGroup, 0)) << "x";
   const fs::path ms = MakeMs();
-  fs::create_directories(paths_.Image(kGroup, ImageKind::kPbcor).parent_path());
-  std::ofstream(paths_.Image(kGroup, ImageKind::kPbcor)) << "SIMPLE";
+  fs::create_directories(paths_.Image(kGroup, ProductKind::kPbcor).parent_path());
+  std::ofstream(paths_.Image(kGroup, ProductKind::kPbcor)) << "SIMPLE";
   EXPECT_EQ(Round().n_adopted, 2);
   const auto row = products_->FindByPath(ms.string());
   ASSERT_TRUE(row);
@@ -160,9 +161,30 @@ TEST_F(ReconcilerTest, RecordsProductsThatNobodyRecordedWithTheirParents) {
   EXPECT_FALSE(row->job_id);
   ASSERT_EQ(products_->Parents(row->id).size(), 1u);
   EXPECT_EQ(products_->Parents(row->id)[0].id, input);
-  EXPECT_EQ(products_->FindByPath(paths_.Image(kGroup, ImageKind::kPbcor).string())->kind, "image.pbcor");
+  EXPECT_EQ(products_->FindByPath(paths_.Image(kGroup, ProductKind::kPbcor).string())->kind, "image.pbcor");
   EXPECT_EQ(CountEvents("has one now"), 2);
   EXPECT_EQ(Round().n_adopted, 0);
+}
+
+TEST_F(ReconcilerTest, RecordsEveryKindOfImageThatNobodyRecorded) {
+  AddGroup(GroupState::kDone);
+  MakeMs();
+  std::map<std::string, std::string> expected;
+  fs::create_directories(paths_.Image(kGroup, ProductKind::kImage).parent_path());
+  for (const ProductKind kind : AllProductKinds()) {
+    if (!IsImage(kind)) continue;
+    for (const ImageFormat format : {ImageFormat::kFits, ImageFormat::kFitsCompressed}) {
+      const fs::path path = paths_.Image(kGroup, kind, format, kind == ProductKind::kBand ? 3 : 0);
+      std::ofstream(path) << "SIMPLE";
+      expected[path.string()] = ToString(kind);
+    }
+  }
+  Round();
+  for (const auto& [path, kind] : expected) {
+    const auto row = products_->FindByPath(path);
+    ASSERT_TRUE(row) << path;
+    EXPECT_EQ(row->kind, kind) << path;
+  }
 }
 
 TEST_F(ReconcilerTest, LeavesWhatAGroupInWorkHasMadeToItsWorker) {

@@ -35,11 +35,12 @@ class RecordProductsTest : public ::testing::Test {
     stage.seconds = 4;
     stage.peak_memory_bytes = 5000;
     report.stages = {stage};
-    report.products = {{"uvh5", "/in/a.hdf5", 10, "", {}},
-                       {"uvh5", "/in/b.hdf5", 11, "", {}},
-                       {"science_ms", "/ms/x.ms", 100, "m", {"/in/a.hdf5", "/in/b.hdf5"}},
-                       {"caltable", "/cal/x.gpcal", 5, "g", {"/ms/x.ms", "/cal/old.bpcal"}},
-                       {"image", "/images/x.image.fits", 7, "i", {"/ms/x.ms", "/cal/x.gpcal", "/cal/old.bpcal"}}};
+    report.products = {
+        {ProductKind::kUvh5, "/in/a.hdf5", 10, "", {}},
+        {ProductKind::kUvh5, "/in/b.hdf5", 11, "", {}},
+        {ProductKind::kScienceMs, "/ms/x.ms", 100, "m", {"/in/a.hdf5", "/in/b.hdf5"}},
+        {ProductKind::kCalTable, "/cal/x.gpcal", 5, "g", {"/ms/x.ms", "/cal/old.bpcal"}},
+        {ProductKind::kImage, "/images/x.image.fits", 7, "i", {"/ms/x.ms", "/cal/x.gpcal", "/cal/old.bpcal"}}};
     report.quality = {{"quality", {{"grade", "A"}}}};
     return report;
   }

@@ -1,7 +1,12 @@
 #include "state/product_store.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include "config/error.h"
+#include "state/schema/schemas.h"
 #include "tests/unit/state/temporary_database.h"
 
 namespace contimg::state {
@@ -107,11 +112,10 @@ TEST(ProductStore, RecordsJobs) {
   job.sky_model = "name,ra_deg\n";
   job.instruction_set = "avx2 fma";
   job.started_at = 10;
-  job.id = store.AddJob(job);
   job.finished_at = 20;
   job.outcome = "done";
   job.peak_memory_bytes = 123;
-  store.FinishJob(job);
+  job.id = store.AddJob(job);
   const auto found = store.FindJob(job.id);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->settings_hash, job.settings_hash);
@@ -127,8 +131,51 @@ TEST(ProductStore, RecordsJobs) {
   product.path = "/other";
   product.job_id = 99;
   EXPECT_THROW(store.Save(product, 1), Error);
-  job.id = 99;
-  EXPECT_THROW(store.FinishJob(job), Error);
+}
+
+TEST(ProductStore, Sha256StaysWithItsContent) {
+  TemporaryDatabase place;
+  ProductStore store(place.path());
+  ProductRow row = Product("image", "/i");
+  row.checksum = "0123456789abcdef";
+  const auto id = store.Save(row, 1);
+  EXPECT_FALSE(store.Find(id)->sha256);
+  const std::string sha(64, 'a');
+  store.SetSha256(id, sha, 2);
+  store.Save(row, 3);  // recorded again as it was
+  EXPECT_EQ(store.Find(id)->sha256, sha);
+  row.checksum = "fedcba9876543210";
+  store.Save(row, 4);
+  EXPECT_FALSE(store.Find(id)->sha256) << "of another content";
+  EXPECT_THROW(store.SetSha256(id, "short", 5), Error);
+  EXPECT_THROW(store.SetSha256(99, sha, 5), Error);
+}
+
+TEST(ProductStore, ImagesOfEarlierVersionsGetTheirOwnKinds) {
+  TemporaryDatabase place;
+  Schema before = ProductsSchema();
+  before.migrations.resize(3);
+  {
+    Database old(place.path(), before);
+    old.handle().exec(R"(INSERT INTO products (kind, path, group_id, start_mjd, end_mjd, size_bytes, checksum, qa_json,
+        qa_grade, status, archive_path, created_at, updated_at)
+        SELECT column1, column2, 'g', 1, 2, 3, '', '{"x": 1}', 'A', 'present', '', 1, 1 FROM (VALUES
+        ('image', '/a/g.image.fits'), ('image', '/a/g.band01.image.fits'), ('image', '/a/g.band00.image.fits.fz'),
+        ('image_other', '/a/g.band02.image'), ('image_other', '/a/g.alpha.fits'),
+        ('image_other', '/a/g.alpha.error.fits.fz'), ('image_other', '/a/strange.fits'), ('psf', '/a/g.psf.fits')))");
+  }
+  ProductStore store(place.path());
+  const auto kind = [&](const char* path) { return store.FindByPath(path)->kind; };
+  EXPECT_EQ(kind("/a/g.image.fits"), "image");
+  EXPECT_EQ(store.FindByPath("/a/g.image.fits")->qa_grade, "A");
+  for (const char* path : {"/a/g.band01.image.fits", "/a/g.band00.image.fits.fz", "/a/g.band02.image"}) {
+    EXPECT_EQ(kind(path), "band.image") << path;
+    EXPECT_EQ(store.FindByPath(path)->qa_grade, "") << path;
+  }
+  EXPECT_EQ(kind("/a/g.alpha.fits"), "alpha");
+  EXPECT_EQ(kind("/a/g.alpha.error.fits.fz"), "alpha.error");
+  EXPECT_EQ(kind("/a/strange.fits"), "image_other");
+  EXPECT_EQ(kind("/a/g.psf.fits"), "psf");
 }
 
 }  // namespace

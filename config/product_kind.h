@@ -1,0 +1,44 @@
+// The kinds of products and the words by which databases, reports, options and the API call them. C++17-clean.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace contimg {
+
+enum class ProductKind {
+  kUvh5,          // a subband file as it arrived
+  kScienceMs,     // Measurement Set of a group
+  kCalibratorMs,  // of a calibrator's observation
+  kCalTable,      // calibration table of any kind
+  kFailedLog,     // what a group that was given up left behind
+  kPbcor,         // image divided by the primary beam
+  kImage,         // restored image, apparent sky
+  kResidual,
+  kModel,
+  kPsf,
+  kPb,     // primary beam
+  kSmear,  // loss by smearing
+  kDirty,
+  kAlpha,       // spectral index
+  kAlphaError,  // its uncertainty
+  kBand,        // restored image of one band
+  kMosaic,
+  kQaPicture,
+  kQaMetrics,
+};
+
+// "uvh5", "science_ms", "calibrator_ms", "caltable", "failed_log", "image.pbcor", "image", "residual", "model", "psf",
+// "pb", "smear", "dirty", "alpha", "alpha.error", "band.image", "mosaic", "qa_picture", "qa_metrics".
+std::string_view ToString(ProductKind kind);
+// The inverse; nothing for any other word.
+std::optional<ProductKind> FindProductKind(std::string_view word);
+// The inverse for what must be one: Error{kBadInput} for any other word.
+ProductKind ParseProductKind(std::string_view word);
+const std::vector<ProductKind>& AllProductKinds();
+
+// An image of one group, with pixels: kPbcor to kBand.
+bool IsImage(ProductKind kind);
+
+}  // namespace contimg
