@@ -191,11 +191,11 @@ class RealOperatingSystem final : public Os {
   }
   std::string ReadFile(const Path& path) override {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.fd < 0) Fail(path, "cannot open", errno);
+    if (!file.open()) Fail(path, "cannot open", errno);
     std::string text;
     std::array<char, 16384> buffer;
     for (;;) {
-      const ssize_t n = ::read(file.fd, buffer.data(), buffer.size());
+      const ssize_t n = ::read(file.get(), buffer.data(), buffer.size());
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) Fail(path, "cannot read", errno);
       if (n == 0) return text;

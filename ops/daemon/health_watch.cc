@@ -13,6 +13,7 @@
 #include <memory>
 #include <string_view>
 
+#include "config/unfinished.h"
 #include "ingest/file_watcher.h"
 #include "ops/base/log.h"
 #include "ops/http/http_server.h"

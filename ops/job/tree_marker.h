@@ -99,6 +99,9 @@ class GuardedOs final : public Os {
   void SyncFile(const Path& path) override { os_.SyncFile(path); }
   void SyncDirectory(const Path& path) override { os_.SyncDirectory(path); }
   DiskSpace Space(const Path& path) override { return os_.Space(path); }
+  FileStatus Status(const Path& path) override { return os_.Status(path); }
+  std::vector<Path> List(const Path& directory) override { return os_.List(directory); }
+  std::string ReadFile(const Path& path) override { return os_.ReadFile(path); }
 
  private:
   void Guard(const Path& path) const;
