@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "calibrate/solutions.h"
+#include "config/time.h"
 
 namespace contimg::calibrate {
 
@@ -38,9 +39,9 @@ enum class MissingPolicy {
 struct ChoiceRule {
   double backward_s = 1800;  // a table also serves observations up to this long before it (0 = off)
   MissingPolicy policy = MissingPolicy::kWait;
-  double nearest_limit_s = 6 * 3600;        // kNearest: largest distance of the observation from the window
-  double max_declination_offset_deg = 2.5;  // tables of another declination strip do not count; 0 = no check
-  bool need_delay = false;                  // K is wanted but not required unless set
+  double nearest_limit_s = 6 * kSecondsPerHour;  // kNearest: largest distance of the observation from the window
+  double max_declination_offset_deg = 2.5;       // tables of another declination strip do not count; 0 = no check
+  bool need_delay = false;                       // K is wanted but not required unless set
 };
 
 enum class ChoiceOutcome { kComplete, kWait, kUncalibrated };

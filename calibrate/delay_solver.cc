@@ -1,5 +1,7 @@
 #include "calibrate/delay_solver.h"
 
+#include <Eigen/Cholesky>
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <complex>
@@ -222,7 +224,9 @@ class ReceptorSolver {
     }
     if (n < 2) return;
     const std::size_t m = 2 * n;
-    std::vector<double> matrix(m * m, 0), rhs(m, 0);
+    const auto size = static_cast<Eigen::Index>(m);
+    Eigen::MatrixXd matrix = Eigen::MatrixXd::Zero(size, size);
+    Eigen::VectorXd rhs = Eigen::VectorXd::Zero(size);
     std::vector<double> signal(alive_.size(), 0), noise(alive_.size(), 0);
     double square = 0, freedom = 0, mean_square = 0, mean_freedom = 1 - static_cast<double>(n);
     for (std::size_t b = 0; b < baselines_.size(); ++b) {
@@ -248,27 +252,31 @@ class ReceptorSolver {
       square -= real * ratio;           // what a baseline's own amplitude and the antennas' phases explain
       mean_square += 2 * i0 * i0 / n0;  // of the average only the imaginary part is left to explain
       mean_freedom += 1;
-      const std::size_t rows[4] = {2 * index[p], 2 * index[p] + 1, 2 * index[q], 2 * index[q] + 1};
+      const auto first = static_cast<Eigen::Index>(2 * index[p]), second = static_cast<Eigen::Index>(2 * index[q]);
+      const Eigen::Index rows[4] = {first, first + 1, second, second + 1};
       const double sign[4] = {1, 1, -1, -1};
       for (int i = 0; i < 4; ++i) {
         rhs[rows[i]] += 2 * ratio * sign[i] * (i % 2 == 0 ? i0 : i1);
         for (int j = 0; j < 4; ++j) {
           const double moment = i % 2 + j % 2 == 0 ? n0 : i % 2 + j % 2 == 1 ? n1 : n2;
-          matrix[rows[i] * m + rows[j]] += 2 * ratio * ratio * sign[i] * sign[j] * moment;
+          matrix(rows[i], rows[j]) += 2 * ratio * ratio * sign[i] * sign[j] * moment;
         }
       }
     }
     // Phases and delays are free by a constant: hold the sums at zero by adding the outer product of ones.
-    double size = 0;
-    for (std::size_t i = 0; i < m; ++i) size = std::max(size, matrix[i * m + i]);
-    if (!(size > 0)) return;
-    const double hold[2] = {matrix[0] / static_cast<double>(n), matrix[m + 1] / static_cast<double>(n)};
-    for (std::size_t i = 0; i < m; ++i) {
-      for (std::size_t j = i % 2; j < m; j += 2) matrix[i * m + j] += hold[i % 2];
-      matrix[i * m + i] += 1e-12 * size;
+    const double largest = matrix.diagonal().maxCoeff();
+    if (!(largest > 0)) return;
+    const double hold[2] = {matrix(0, 0) / static_cast<double>(n), matrix(1, 1) / static_cast<double>(n)};
+    for (Eigen::Index i = 0; i < size; ++i) {
+      for (Eigen::Index j = i % 2; j < size; j += 2) matrix(i, j) += hold[i % 2];
+      matrix(i, i) += 1e-12 * largest;
     }
-    std::vector<double> diagonal;
-    if (!SolveSymmetric(matrix, rhs, m, diagonal)) return;
+    const Eigen::LLT<Eigen::MatrixXd> cholesky(matrix);
+    const Eigen::VectorXd step = cholesky.solve(rhs);
+    if (cholesky.info() != Eigen::Success || !step.allFinite()) return;
+    // (A⁻¹)ᵢᵢ = |L⁻¹ eᵢ|²
+    const Eigen::MatrixXd inverse = cholesky.matrixL().solve(Eigen::MatrixXd::Identity(size, size));
+    const Eigen::VectorXd variance = inverse.colwise().squaredNorm();
     // Residuals above the measured noise (ripples of the band) count as noise, and so do phases of the baselines'
     // averages that no antennas can have made (a wrong model), where they are no chance.
     double excess = freedom > 0 ? std::max(1.0, square / freedom) : 1.0;
@@ -276,48 +284,13 @@ class ReceptorSolver {
     excess = std::sqrt(excess);
     for (std::size_t a = 0; a < alive_.size(); ++a) {
       if (!alive_[a]) continue;
-      phase_[a] += std::clamp(rhs[2 * index[a]], -1.0, 1.0);
-      delay_[a] += 1e-6 * rhs[2 * index[a] + 1];
+      const auto at = static_cast<Eigen::Index>(2 * index[a]);
+      phase_[a] += std::clamp(step[at], -1.0, 1.0);
+      delay_[a] += 1e-6 * step[at + 1];
       Turn(a);
-      error_[a] = 1e-6 * excess * std::sqrt(std::max(0.0, diagonal[2 * index[a] + 1]));
+      error_[a] = 1e-6 * excess * std::sqrt(variance[at + 1]);
       snr_[a] = noise[a] > 0 ? signal[a] * std::sqrt(2 / noise[a]) / excess : 0;
     }
-  }
-
-  // Cholesky; `rhs` becomes the solution, `diagonal` that of the inverse. False when not positive definite.
-  static bool SolveSymmetric(std::vector<double>& a, std::vector<double>& rhs, std::size_t m,
-                             std::vector<double>& diagonal) {
-    for (std::size_t j = 0; j < m; ++j) {
-      for (std::size_t i = j; i < m; ++i) {
-        double sum = a[i * m + j];
-        for (std::size_t k = 0; k < j; ++k) sum -= a[i * m + k] * a[j * m + k];
-        if (i == j) {
-          if (!(sum > 0)) return false;
-          a[j * m + j] = std::sqrt(sum);
-        } else {
-          a[i * m + j] = sum / a[j * m + j];
-        }
-      }
-    }
-    const auto forward = [&](std::vector<double>& x) {
-      for (std::size_t i = 0; i < m; ++i) {
-        for (std::size_t k = 0; k < i; ++k) x[i] -= a[i * m + k] * x[k];
-        x[i] /= a[i * m + i];
-      }
-    };
-    diagonal.assign(m, 0);
-    for (std::size_t i = 0; i < m; ++i) {  // (A⁻¹)ᵢᵢ = |L⁻¹ eᵢ|²
-      std::vector<double> unit(m, 0);
-      unit[i] = 1;
-      forward(unit);
-      for (double v : unit) diagonal[i] += v * v;
-    }
-    forward(rhs);
-    for (std::size_t i = m; i-- > 0;) {
-      for (std::size_t k = i + 1; k < m; ++k) rhs[i] -= a[k * m + i] * rhs[k];
-      rhs[i] /= a[i * m + i];
-    }
-    return true;
   }
 
   bool DropWeak() {

@@ -7,6 +7,7 @@
 
 #include "config/error.h"
 #include "config/parallel.h"
+#include "config/robust_statistics.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "calibrate/flag_residual.cc"
@@ -162,7 +163,7 @@ class Clipper {
       for (float& x : s.good) x = std::abs(x - median);
       const float mad = select(s.good.data(), n, half_rank);
       if (mad == 0) continue;
-      const auto limit = static_cast<float>(median + sigma_ * 1.4826 * mad);
+      const auto limit = static_cast<float>(median + sigma_ * kSigmaPerMad * mad);
       for (std::size_t i = 0; i < nt * nc; ++i) {
         const bool over = s.residual[p * nt * nc + i] > limit && Flag(i / nc, b)[(i % nc) * np + p] == 0;
         s.over[i] |= static_cast<std::uint8_t>(over);

@@ -1,5 +1,7 @@
 #include "calibrate/flag_rfi_lane.h"
 
+#include "config/robust_statistics.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -46,14 +48,6 @@ std::vector<std::size_t> Outliers(const Ranked& ranked, double threshold, bool n
   return found;
 }
 
-// 0 for an empty list.
-float MedianOf(std::vector<float>& values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 }  // namespace
 
 std::vector<std::size_t> TimestepOutliers(const float* rms, std::size_t stride, std::size_t n, double threshold) {
@@ -73,7 +67,7 @@ bool IsRough(const float* spectrum, std::size_t stride, std::size_t n, float noi
   // A typical difference of 1 between two samples is 1/1.128 σ; a second difference has √6 σ and a median of 0.6745 of
   // it.
   constexpr float kMedianBend = 0.6745f * 2.449f / 1.128f;
-  return MedianOf(bends) > 3 * kMedianBend * noise;
+  return TakeMedian(bends) > 3 * kMedianBend * noise;
 }
 
 float FlattenBand(float* amplitude, const PlaneShape& s) {
@@ -85,7 +79,7 @@ float FlattenBand(float* amplitude, const PlaneShape& s) {
       const float a = amplitude[t * s.time_stride + c * s.channel_stride];
       if (a > 0) values.push_back(a);
     }
-    level[c] = MedianOf(values);
+    level[c] = TakeMedian(values);
   }
   std::vector<float> used = level;
   for (std::size_t c = 0; c < s.n_channels; ++c) {
@@ -93,12 +87,12 @@ float FlattenBand(float* amplitude, const PlaneShape& s) {
     for (std::size_t k = c - std::min(c, kNeighbours); k <= std::min(s.n_channels - 1, c + kNeighbours); ++k) {
       if (k != c && level[k] > 0) values.push_back(level[k]);
     }
-    const float around = MedianOf(values);
+    const float around = TakeMedian(values);
     if (around > 0 && level[c] > 3 * around) used[c] = around;
   }
   values.clear();
   std::copy_if(used.begin(), used.end(), std::back_inserter(values), [](float u) { return u > 0; });
-  const float typical = MedianOf(values);
+  const float typical = TakeMedian(values);
   for (std::size_t c = 0; c < s.n_channels; ++c) {
     if (used[c] == 0) continue;
     for (std::size_t t = 0; t < s.n_times; ++t)

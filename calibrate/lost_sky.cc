@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "calibrate/sky_products.h"
+#include "config/robust_statistics.h"
 #include "config/units.h"
 #include "ingest/flag_count.h"
 
@@ -169,10 +170,7 @@ class PowerFit {
     for (const auto& each : x) {
       if (std::abs(each) * first > 0.25 * second) seeing.push_back(std::abs(each));
     }
-    if (seeing.empty()) return 0;
-    const auto middle = seeing.begin() + static_cast<std::ptrdiff_t>(seeing.size() / 2);
-    std::nth_element(seeing.begin(), middle, seeing.end());
-    return *middle;
+    return TakeMedian(seeing);
   }
 
   std::vector<std::complex<double>> x_;  // [antenna], 0 without data

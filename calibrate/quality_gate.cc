@@ -1,5 +1,8 @@
 #include "calibrate/quality_gate.h"
 
+#include "config/robust_statistics.h"
+#include "config/units.h"
+
 #include <algorithm>
 #include <cmath>
 #include <complex>
@@ -9,13 +12,6 @@
 namespace contimg::calibrate {
 
 namespace {
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 // Mean amplitude per [antenna][receptor] over usable values; 0 without any.
 std::vector<double> MeanAmplitudes(const SolutionSet& s) {
@@ -85,7 +81,7 @@ double PhaseScatterDeg(const SolutionSet& s) {
       }
     }
   }
-  return 1.4826 * Median(std::move(deviations)) * 180 / 3.14159265358979323846;
+  return Angle::Radians(kSigmaPerMad * TakeMedian(deviations)).deg();
 }
 
 }  // namespace

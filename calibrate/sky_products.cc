@@ -7,6 +7,7 @@
 
 #include "config/buffer.h"
 #include "config/parallel.h"
+#include "config/robust_statistics.h"
 
 namespace contimg::calibrate {
 namespace {
@@ -111,9 +112,7 @@ void LimitCells(std::vector<CellSums>& rows, std::size_t hand, std::vector<float
     }
   }
   if (powers.empty()) return;
-  const auto middle = powers.begin() + static_cast<std::ptrdiff_t>(powers.size() / 2);
-  std::nth_element(powers.begin(), middle, powers.end());
-  const float limit = kMostPower * *middle;
+  const float limit = kMostPower * TakeMedian(powers);
   for (CellSums& row : rows) {
     for (std::size_t k = 0; k < row.z.size(); ++k) {
       if (!(row.n[k][i] > 0) || !(power(row, k) > limit)) continue;

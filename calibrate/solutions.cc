@@ -1,5 +1,7 @@
 #include "calibrate/solutions.h"
 
+#include "config/robust_statistics.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -52,18 +54,6 @@ void RereferenceDelays(SolutionSet& s, int antenna) {
 }
 
 }  // namespace
-
-std::string_view ToString(SolutionKind kind) {
-  switch (kind) {
-    case SolutionKind::kDelay:
-      return "K";
-    case SolutionKind::kBandpass:
-      return "BP";
-    case SolutionKind::kGain:
-      return "G";
-  }
-  return "";
-}
 
 std::optional<SolutionKind> ParseSolutionKind(std::string_view word) {
   for (const SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
@@ -214,11 +204,7 @@ int ChooseReference(const SolutionSet& s, const std::vector<std::string>& prefer
       }
     }
     count[a] = snrs.size();
-    if (!snrs.empty()) {
-      auto middle = snrs.begin() + static_cast<std::ptrdiff_t>(snrs.size() / 2);
-      std::nth_element(snrs.begin(), middle, snrs.end());
-      median[a] = *middle;
-    }
+    median[a] = TakeMedian(snrs);
   }
   const std::size_t reachable = static_cast<std::size_t>(std::accumulate(any.begin(), any.end(), std::size_t{0}));
   for (const std::string& name : preferred) {

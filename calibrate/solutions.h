@@ -17,12 +17,11 @@
 #include <string_view>
 #include <vector>
 
+#include "config/product_paths.h"
+
 namespace contimg::calibrate {
 
-enum class SolutionKind { kDelay, kBandpass, kGain };  // K, B, G Jones
-
-// "K", "BP", "G": the spelling of the command line and the registry.
-std::string_view ToString(SolutionKind kind);
+using SolutionKind = CalKind;  // K, B, G Jones; its words are config's, as the names of tables are
 
 // The kind of that word; nothing for another one.
 std::optional<SolutionKind> ParseSolutionKind(std::string_view word);

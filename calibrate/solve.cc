@@ -3,21 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "calibrate/delay_solver.h"
 #include "calibrate/gain_solver.h"
 #include "config/error.h"
+#include "config/robust_statistics.h"
+#include "config/stopwatch.h"
 
 namespace contimg::calibrate {
 
 namespace {
 
 using Complex = std::complex<double>;
-using Clock = std::chrono::steady_clock;
-
-double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Times [first, last) of intervals about `length_s` long (< 0: one; 0: each integration).
 std::vector<std::pair<std::size_t, std::size_t>> Intervals(const VisibilityBlock& block, double length_s) {
@@ -227,11 +225,7 @@ class TileSolver {
       if (n != 0) iterations.push_back(std::abs(n));
     }
     report.cells = gains.iterations.size();
-    if (!iterations.empty()) {
-      auto middle = iterations.begin() + static_cast<std::ptrdiff_t>(iterations.size() / 2);
-      std::nth_element(iterations.begin(), middle, iterations.end());
-      report.median_iterations = *middle;
-    }
+    report.median_iterations = TakeMedian(iterations);
     return report;
   }
 
@@ -245,7 +239,7 @@ class TileSolver {
   }
 
   // Refers `set` to its antenna, checks that it holds anything and keeps it.
-  void Keep(SolutionSet set, KindReport report, Clock::time_point start) {
+  void Keep(SolutionSet set, KindReport report, const Stopwatch& watch) {
     CheckModelFits(report);
     const int reference = ChooseReference(set, Preferred());
     if (reference < 0) {
@@ -256,7 +250,7 @@ class TileSolver {
     }
     Rereference(set, reference);
     reference_ = set.antennas[static_cast<std::size_t>(reference)].name;
-    report.seconds = Since(start);
+    report.seconds = watch.Seconds();
     result_.solutions.push_back(std::move(set));
     result_.reports.push_back(report);
     tables_.push_back({&result_.solutions.back(), Interpolation::kNearest, ""});
@@ -276,7 +270,7 @@ class TileSolver {
   }
 
   void SolveDelay() {
-    const auto start = Clock::now();
+    const Stopwatch watch;
     context_.reporter->Info("solve", "K: delays over the whole band");
     StatisticsParams p = NewStatistics(Intervals(block_, -1));
     p.cells = ChannelCells();
@@ -302,7 +296,7 @@ class TileSolver {
     }
     KindReport report;
     report.kind = SolutionKind::kDelay;
-    Keep(std::move(set), report, start);
+    Keep(std::move(set), report, watch);
   }
 
   // Phases of short intervals per window, with their mean over the tile taken out; where there is no solution, none is
@@ -337,7 +331,7 @@ class TileSolver {
   }
 
   void SolveBandpass() {
-    const auto start = Clock::now();
+    const Stopwatch watch;
     context_.reporter->Info("solve", "BP: bandpass per channel");
     std::vector<ApplyTable> prior = tables_;
     SolutionSet phases;
@@ -356,11 +350,11 @@ class TileSolver {
     if (reference >= 0) Rereference(set, reference);
     if (params_.normalise_bandpass) NormaliseBandpass(set);
     FillBandpassGaps(set, params_.fill_gap_channels);
-    Keep(std::move(set), report, start);
+    Keep(std::move(set), report, watch);
   }
 
   void SolveGain() {
-    const auto start = Clock::now();
+    const Stopwatch watch;
     context_.reporter->Info("solve", params_.gain_phase_only ? "G: phases" : "G: amplitudes and phases");
     StatisticsParams p =
         NewStatistics(params_.gain_integrations > 0
@@ -375,7 +369,7 @@ class TileSolver {
       for (std::size_t c = 0; c < cell_of.size(); ++c) cell_of[c] = c;
     }
     const KindReport report = SolveInto(set, tables_, p, cell_of, params_.gain_phase_only);
-    Keep(std::move(set), report, start);
+    Keep(std::move(set), report, watch);
   }
 
   const VisibilityBlock& block_;

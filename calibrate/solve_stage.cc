@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "calibrate/publish_tables.h"
 #include "config/error.h"
 #include "config/os.h"
+#include "config/stopwatch.h"
 
 namespace contimg::calibrate {
 namespace {
@@ -18,15 +18,8 @@ namespace fs = std::filesystem;
 constexpr const char* kStage = "solve";
 constexpr double kCalibratorGainS = 60;
 
-double Lap(std::chrono::steady_clock::time_point& since) {
-  const auto now = std::chrono::steady_clock::now();
-  const double seconds = std::chrono::duration<double>(now - since).count();
-  since = now;
-  return seconds;
-}
-
 fs::path TablePath(const SolveRequest& request, SolutionKind kind) {
-  return request.prefix.string() + std::string(TableSuffix(kind));
+  return fmt::format("{}.{}", request.prefix.string(), Extension(kind));
 }
 
 std::string ReferenceOf(const SolutionSet& set) {
@@ -109,10 +102,6 @@ SolvedTable Judge(const SolutionSet& set, const KindReport& solve, std::size_t a
 
 }  // namespace
 
-std::string_view TableSuffix(SolutionKind kind) {
-  return kind == SolutionKind::kDelay ? ".kcal" : kind == SolutionKind::kBandpass ? ".bpcal" : ".gpcal";
-}
-
 void CheckNoTables(const SolveRequest& request) {
   if (request.replace) return;
   for (const SolutionKind kind : request.kinds) {
@@ -125,7 +114,7 @@ SolveStageReport SolveTile(const VisibilityBlock& block, const SolveRequest& req
                            const RunContext& context) {
   CheckNoTables(request);
   SolveStageReport report;
-  auto lap = std::chrono::steady_clock::now();
+  Stopwatch watch;
   const auto orientation = convert::EarthOrientationTable::LoadIfSet(settings.telescope.earth_orientation_file);
   const PredictOptions options = PredictOptionsOf(settings, block, orientation);
   if (!options.beam.warning.empty()) context.reporter->Warn(kStage, options.beam.warning);
@@ -135,7 +124,7 @@ SolveStageReport SolveTile(const VisibilityBlock& block, const SolveRequest& req
   report.model = model.name;
   report.model_sources = model.sources.size();
   report.model_jy = prediction.ApparentJy();
-  report.predict_s = Lap(lap);
+  report.predict_s = watch.Lap();
   context.CheckCancelled(kStage);
   context.reporter->Progress(kStage, 0.3);
 
@@ -143,7 +132,7 @@ SolveStageReport SolveTile(const VisibilityBlock& block, const SolveRequest& req
   SolveResult result = SolveCalibration(block, prediction.view(), params, context);
   report.uv = result.uv;
   report.antennas_with_data = result.antennas_with_data;
-  report.solve_s = Lap(lap);
+  report.solve_s = watch.Lap();
   context.reporter->Progress(kStage, 0.9);
 
   for (std::size_t i = 0; i < result.solutions.size(); ++i) {
@@ -167,7 +156,7 @@ SolveStageReport SolveTile(const VisibilityBlock& block, const SolveRequest& req
   PublishTables(result.solutions, paths, request.replace, os);
   report.accepted = !report.tables.empty() && std::all_of(report.tables.begin(), report.tables.end(),
                                                           [](const auto& table) { return table.verdict.accepted; });
-  report.write_s = Lap(lap);
+  report.write_s = watch.Lap();
   return report;
 }
 

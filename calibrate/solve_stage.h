@@ -75,9 +75,6 @@ struct SolveStageReport {
   double predict_s = 0, solve_s = 0, write_s = 0;
 };
 
-// ".kcal", ".bpcal", ".gpcal".
-std::string_view TableSuffix(SolutionKind kind);
-
 // Throws Error{kUsage} when tables stand where the request may not replace them; SolveTile asks too.
 void CheckNoTables(const SolveRequest& request);
 

@@ -6,6 +6,7 @@
 
 #include "config/error.h"
 #include "config/parallel.h"
+#include "config/robust_statistics.h"
 #include "config/units.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -134,10 +135,7 @@ struct Sampler {
 
 double MedianOfPositive(std::vector<double> values) {
   std::erase_if(values, [](double v) { return !(v > 0); });
-  if (values.empty()) return 0;
-  auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+  return TakeMedian(values);
 }
 
 }  // namespace

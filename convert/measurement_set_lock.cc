@@ -19,6 +19,7 @@
 #include "config/checksum.h"
 #include "config/descriptor.h"
 #include "config/error.h"
+#include "config/stopwatch.h"
 
 namespace contimg::convert {
 namespace {
@@ -105,12 +106,12 @@ pid_t CasacoreWriter(const fs::path& set) {
 }  // namespace
 
 MeasurementSetLock::MeasurementSetLock(const fs::path& set, const RunContext& context, double wait_s) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   for (bool told = false;;) {
     descriptor_ = TryLock(set);
     if (descriptor_ != -1) return;
     const std::string holder = LockHolder(set);
-    if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() >= wait_s) {
+    if (watch.Seconds() >= wait_s) {
       throw Error(ErrorKind::kBusy, "convert", set.string(),
                   fmt::format("is being changed by {}; try again when that has ended", holder));
     }

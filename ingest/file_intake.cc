@@ -39,11 +39,6 @@ std::optional<std::string> FileIntake::NextDue(double now) {
   return name;
 }
 
-std::optional<double> FileIntake::NextDueTime() const {
-  if (line_.empty()) return std::nullopt;
-  return line_.begin()->first;
-}
-
 bool FileIntake::Settled(const std::string& name, const FileVersion& version, double now) {
   const auto at = pending_.find(name);
   if (at == pending_.end()) return false;

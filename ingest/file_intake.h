@@ -44,7 +44,6 @@ class FileIntake {
 
   // The next file to look into, due at or before `now`; it stays out of the line until one of the answers below.
   std::optional<std::string> NextDue(double now);
-  std::optional<double> NextDueTime() const;
 
   // A listed file must have the same version when it comes due, or it waits again; true: read it now.
   bool Settled(const std::string& name, const FileVersion& version, double now);

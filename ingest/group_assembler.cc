@@ -179,15 +179,6 @@ std::vector<Decision> GroupAssembler::Advance(double now) {
   return decisions;
 }
 
-std::optional<double> GroupAssembler::NextDeadline() const {
-  std::optional<double> next;
-  for (const GroupKey key : collecting_) {
-    const double deadline = groups_.at(key).deadline;
-    if (!next || deadline < *next) next = deadline;
-  }
-  return next;
-}
-
 GroupKey GroupAssembler::Restore(AssembledGroup group) {
   const GroupKey key = next_key_++;
   group.key = key;

@@ -102,8 +102,6 @@ class GroupAssembler {
   const SubbandFile* Twin(const SubbandFile& file) const;
   // Closes every collecting group whose deadline is not after `now`, oldest observation first.
   std::vector<Decision> Advance(double now);
-  // The earliest deadline of a collecting group.
-  std::optional<double> NextDeadline() const;
 
   // The group whose axis agrees with `axis`, if one is known.
   const AssembledGroup* Find(const TimeAxis& axis) const;

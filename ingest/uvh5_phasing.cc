@@ -29,7 +29,7 @@ constexpr double kSameDirectionRad = 1e-6;
 // The phase centre of drift data is on the meridian: 20 arcsec allow for sidereal times of another definition.
 constexpr double kHourAngleRad = 1e-4;
 // Sidereal time from UTC alone leaves out UT1 − UTC (0.9 s) and the equation of the equinoxes (1.2 s): 3 s.
-constexpr double kSiderealTimeRad = 3.0 * 2 * kPi / 86400;
+constexpr double kSiderealTimeRad = 3.0 * 2 * kPi / kSecondsPerDay;
 // The apparent place by precession alone leaves out aberration (20 arcsec) and nutation (17 arcsec): 2 arcmin.
 constexpr double kApparentPlaceRad = 2.0 / 60 * kPi / 180;
 

@@ -1,5 +1,7 @@
 #include "image/clean/spectral_model.h"
 
+#include <Eigen/Cholesky>
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -15,53 +17,28 @@ constexpr double kPriorSlope = 3;
 constexpr double kLeastSnr = 5;  // fainter sources stay flat
 constexpr float kStrong = 0.1F;  // of the strongest pixel within a beam
 
-// Solves the symmetric positive system of `n` unknowns in place (Cholesky) and inverts it.
+// Weighted linear least squares of a few terms.
 class NormalEquations {
  public:
-  explicit NormalEquations(std::size_t n) : n_(n), matrix_(n * n), right_(n) {}
-  void Add(const std::vector<double>& row, double value, double weight) {
-    for (std::size_t i = 0; i < n_; ++i) {
-      for (std::size_t j = 0; j < n_; ++j) matrix_[i * n_ + j] += weight * row[i] * row[j];
-      right_[i] += weight * row[i] * value;
-    }
+  explicit NormalEquations(Eigen::Index n) : matrix_(Eigen::MatrixXd::Zero(n, n)), right_(Eigen::VectorXd::Zero(n)) {}
+  void Add(const Eigen::VectorXd& row, double value, double weight) {
+    matrix_ += weight * row * row.transpose();
+    right_ += weight * value * row;
   }
-  void AddDiagonal(std::size_t i, double weight) { matrix_[i * n_ + i] += weight; }
+  void AddDiagonal(Eigen::Index i, double weight) { matrix_(i, i) += weight; }
 
-  std::vector<double> Solve() const { return Solve(right_); }
+  Eigen::VectorXd Solve() const { return matrix_.llt().solve(right_); }
   // Element (i, i) of the inverse.
-  double Variance(std::size_t i) const {
-    std::vector<double> unit(n_);
-    unit[i] = 1;
-    return Solve(unit)[i];
-  }
+  double Variance(Eigen::Index i) const { return matrix_.llt().solve(Eigen::VectorXd::Unit(matrix_.rows(), i))[i]; }
 
  private:
-  std::vector<double> Solve(std::vector<double> right) const {
-    std::vector<double> factor(n_ * n_);
-    for (std::size_t i = 0; i < n_; ++i) {
-      for (std::size_t j = 0; j <= i; ++j) {
-        double sum = matrix_[i * n_ + j];
-        for (std::size_t k = 0; k < j; ++k) sum -= factor[i * n_ + k] * factor[j * n_ + k];
-        factor[i * n_ + j] = i == j ? std::sqrt(std::max(sum, 1e-300)) : sum / factor[j * n_ + j];
-      }
-    }
-    for (std::size_t i = 0; i < n_; ++i) {
-      for (std::size_t k = 0; k < i; ++k) right[i] -= factor[i * n_ + k] * right[k];
-      right[i] /= factor[i * n_ + i];
-    }
-    for (std::size_t i = n_; i-- > 0;) {
-      for (std::size_t k = i + 1; k < n_; ++k) right[i] -= factor[k * n_ + i] * right[k];
-      right[i] /= factor[i * n_ + i];
-    }
-    return right;
-  }
-  std::size_t n_;
-  std::vector<double> matrix_, right_;
+  Eigen::MatrixXd matrix_;
+  Eigen::VectorXd right_;
 };
 
-std::vector<double> Powers(double x, std::size_t n) {
-  std::vector<double> row(n, 1.0);
-  for (std::size_t k = 1; k < n; ++k) row[k] = row[k - 1] * x;
+Eigen::VectorXd Powers(double x, Eigen::Index n) {
+  Eigen::VectorXd row = Eigen::VectorXd::Ones(n);
+  for (Eigen::Index k = 1; k < n; ++k) row[k] = row[k - 1] * x;
   return row;
 }
 
@@ -104,27 +81,27 @@ SpectrumFit FitSpectrum(const std::vector<double>& x, const std::vector<double>&
                         const std::vector<double>& factor, const std::vector<double>& error, std::size_t n_terms,
                         double prior) {
   const std::size_t n = x.size();
-  n_terms = std::clamp<std::size_t>(n_terms, 1, n);
-  NormalEquations free(n_terms), constrained(n_terms);
+  const auto terms_wanted = static_cast<Eigen::Index>(std::clamp<std::size_t>(n_terms, 1, n));
+  NormalEquations free(terms_wanted), constrained(terms_wanted);
   for (std::size_t c = 0; c < n; ++c) {
-    const std::vector<double> row = Powers(x[c], n_terms);
+    const Eigen::VectorXd row = Powers(x[c], terms_wanted);
     free.Add(row, factor[c], 1 / (error[c] * error[c]));
     constrained.Add(row, factor[c], 1 / (error[c] * error[c]));
   }
   if (prior > 0) {
-    for (std::size_t k = 1; k < n_terms; ++k) constrained.AddDiagonal(k, 1 / (prior * prior));
+    for (Eigen::Index k = 1; k < terms_wanted; ++k) constrained.AddDiagonal(k, 1 / (prior * prior));
   }
-  const std::vector<double> terms = constrained.Solve();
+  const Eigen::VectorXd terms = constrained.Solve();
   SpectrumFit fit;
   double mean = 0;
   for (std::size_t c = 0; c < n; ++c) {
-    const std::vector<double> row = Powers(x[c], n_terms);
-    fit.factor.push_back(std::inner_product(row.begin(), row.end(), terms.begin(), 0.0));
+    const Eigen::VectorXd row = Powers(x[c], terms_wanted);
+    fit.factor.push_back(row.dot(terms));
     mean += weight[c] * fit.factor.back();
   }
   if (!(mean > 0)) return {0, 0, std::vector<double>(n, 1.0)};
   for (double& f : fit.factor) f /= mean;
-  if (n_terms > 1) {
+  if (terms_wanted > 1) {
     fit.slope = terms[1] / terms[0];
     fit.slope_error = std::sqrt(free.Variance(1)) / std::abs(terms[0]);
   }

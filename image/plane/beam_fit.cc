@@ -1,7 +1,8 @@
 #include "image/plane/beam_fit.h"
 
+#include <Eigen/Core>
+#include <Eigen/LU>
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <utility>
@@ -56,62 +57,50 @@ std::vector<CorePixel> CoreAbove(ArrayView<const float, 2> psf, double level, st
   return core;
 }
 
-// exp(−(p x² + q y² + r x y)).
-using Quadratic = std::array<double, 3>;
+// exp(−(p x² + q y² + r x y)) as (p, q, r).
+using Quadratic = Eigen::Vector3d;
 
-bool Solve3(std::array<std::array<double, 4>, 3> m, Quadratic& out) {
-  for (std::size_t i = 0; i < 3; ++i) {
-    std::size_t pivot = i;
-    for (std::size_t k = i + 1; k < 3; ++k) {
-      if (std::abs(m[k][i]) > std::abs(m[pivot][i])) pivot = k;
-    }
-    std::swap(m[i], m[pivot]);
-    if (!(std::abs(m[i][i]) > 1e-300)) return false;
-    for (std::size_t k = 0; k < 3; ++k) {
-      if (k == i) continue;
-      const double f = m[k][i] / m[i][i];
-      for (std::size_t c = i; c < 4; ++c) m[k][c] -= f * m[i][c];
-    }
-  }
-  for (std::size_t i = 0; i < 3; ++i) out[i] = m[i][3] / m[i][i];
-  return true;
+Quadratic BasisAt(const CorePixel& c) { return {c.x * c.x, c.y * c.y, c.x * c.y}; }
+
+// False for a singular matrix: pixels that all lie on a line.
+bool Solve(const Eigen::Matrix3d& matrix, const Eigen::Vector3d& right, Quadratic& out) {
+  out = matrix.partialPivLu().solve(right);
+  return out.allFinite();
 }
 
 // Levenberg-Marquardt from a start made by a linear fit of log(value), weighted by value² besides.
 bool FitQuadratic(const std::vector<CorePixel>& core, Quadratic& shape) {
-  std::array<std::array<double, 4>, 3> linear{};
+  Eigen::Matrix3d matrix = Eigen::Matrix3d::Zero();
+  Eigen::Vector3d right = Eigen::Vector3d::Zero();
   for (const CorePixel& c : core) {
-    const std::array<double, 3> basis{c.x * c.x, c.y * c.y, c.x * c.y};
-    const double weight = c.weight * c.value * c.value, y = -std::log(std::min(c.value, 1.0));
-    for (std::size_t i = 0; i < 3; ++i) {
-      for (std::size_t k = 0; k < 3; ++k) linear[i][k] += weight * basis[i] * basis[k];
-      linear[i][3] += weight * basis[i] * y;
-    }
+    const Quadratic basis = BasisAt(c);
+    const double weight = c.weight * c.value * c.value;
+    matrix += weight * basis * basis.transpose();
+    right += weight * -std::log(std::min(c.value, 1.0)) * basis;
   }
-  if (!Solve3(linear, shape)) return false;
+  if (!Solve(matrix, right, shape)) return false;
   const auto cost_of = [&](const Quadratic& s) {
     double cost = 0;
     for (const CorePixel& c : core) {
-      const double d = c.value - std::exp(-(s[0] * c.x * c.x + s[1] * c.y * c.y + s[2] * c.x * c.y));
+      const double d = c.value - std::exp(-s.dot(BasisAt(c)));
       cost += c.weight * d * d;
     }
     return cost;
   };
   double cost = cost_of(shape), damping = 1e-3;
   for (int step = 0; step < 50; ++step) {
-    std::array<std::array<double, 4>, 3> normal{};
+    matrix.setZero();
+    right.setZero();
     for (const CorePixel& c : core) {
-      const std::array<double, 3> basis{c.x * c.x, c.y * c.y, c.x * c.y};
-      const double model = std::exp(-(shape[0] * basis[0] + shape[1] * basis[1] + shape[2] * basis[2]));
-      for (std::size_t i = 0; i < 3; ++i) {
-        for (std::size_t k = 0; k < 3; ++k) normal[i][k] += c.weight * model * model * basis[i] * basis[k];
-        normal[i][3] -= c.weight * model * basis[i] * (c.value - model);
-      }
+      const Quadratic basis = BasisAt(c);
+      const double model = std::exp(-shape.dot(basis));
+      matrix += c.weight * model * model * basis * basis.transpose();
+      right -= c.weight * model * (c.value - model) * basis;
     }
-    for (std::size_t i = 0; i < 3; ++i) normal[i][i] *= 1 + damping;
-    Quadratic change{};
-    if (!Solve3(normal, change)) return false;
-    const Quadratic next{shape[0] + change[0], shape[1] + change[1], shape[2] + change[2]};
+    matrix.diagonal() *= 1 + damping;
+    Quadratic change;
+    if (!Solve(matrix, right, change)) return false;
+    const Quadratic next = shape + change;
     const double next_cost = cost_of(next);
     if (next_cost <= cost) {
       const bool converged = cost - next_cost <= 1e-12 * cost;
@@ -155,16 +144,12 @@ std::vector<CorePixel> LobeAbove(ArrayView<const float, 2> psf, double level) {
 }
 
 bool FitLobe(const std::vector<CorePixel>& lobe, double cell_rad, GaussianBeam& beam) {
-  Quadratic shape{};
+  Quadratic shape = Quadratic::Zero();
   return lobe.size() >= kFewestPixels && FitQuadratic(lobe, shape) && BeamOfQuadratic(shape, cell_rad, beam) &&
          beam.minor_rad > 0.5 * cell_rad;
 }
 
 }  // namespace
-
-double GaussianBeam::AreaPixels(double cell_rad) const {
-  return kPi / (4 * std::log(2.0)) * major_rad * minor_rad / (cell_rad * cell_rad);
-}
 
 double GaussianBeam::Value(double dl, double dm) const {
   const double along = dl * std::sin(angle_rad) + dm * std::cos(angle_rad);

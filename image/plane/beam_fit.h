@@ -12,8 +12,6 @@ struct GaussianBeam {
   double minor_rad = 0;
   double angle_rad = 0;
 
-  // Solid angle of the beam in pixels: Jy/beam × 1/area = Jy/pixel.
-  double AreaPixels(double cell_rad) const;
   // Value at an offset, l to the east and m to the north (radians).
   double Value(double dl, double dm) const;
 };

@@ -4,17 +4,10 @@
 #include <cmath>
 
 #include "config/parallel.h"
+#include "config/robust_statistics.h"
 
 namespace contimg::image {
 namespace {
-
-// Median of `values`, which are reordered; 0 when there are none.
-double TakeMedian(std::vector<float>& values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 // Convolves rows of length n (stride 1) or columns with the kernel, edges renormalised.
 void SmoothAxis(std::vector<double>& map, std::size_t count, std::size_t n, std::size_t step, std::size_t line_step,
@@ -52,8 +45,7 @@ RobustStatistics ComputeRobustStatistics(ArrayView<const float, 2> image, std::s
   RobustStatistics result;
   result.samples = values.size();
   result.median = TakeMedian(values);
-  for (float& value : values) value = std::abs(value - static_cast<float>(result.median));
-  result.rms = 1.482602218505602 * TakeMedian(values);
+  result.rms = kSigmaPerMad * TakeMad(values, static_cast<float>(result.median));
   return result;
 }
 

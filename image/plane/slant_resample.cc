@@ -1,5 +1,7 @@
 #include "image/plane/slant_resample.h"
 
+#include <Eigen/Cholesky>
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -15,29 +17,6 @@ namespace {
 
 double Sinc(double x) { return x == 0 ? 1.0 : std::sin(kPi * x) / (kPi * x); }
 
-// Cholesky factor of a symmetric positive matrix, in place (lower triangle).
-void Factor(std::vector<double>& m, std::size_t n) {
-  for (std::size_t j = 0; j < n; ++j) {
-    for (std::size_t k = 0; k < j; ++k) m[j * n + j] -= m[j * n + k] * m[j * n + k];
-    m[j * n + j] = std::sqrt(m[j * n + j]);
-    for (std::size_t i = j + 1; i < n; ++i) {
-      for (std::size_t k = 0; k < j; ++k) m[i * n + j] -= m[i * n + k] * m[j * n + k];
-      m[i * n + j] /= m[j * n + j];
-    }
-  }
-}
-
-void Solve(const std::vector<double>& factor, std::size_t n, std::vector<double>& x) {
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t k = 0; k < i; ++k) x[i] -= factor[i * n + k] * x[k];
-    x[i] /= factor[i * n + i];
-  }
-  for (std::size_t i = n; i-- > 0;) {
-    for (std::size_t k = i + 1; k < n; ++k) x[i] -= factor[k * n + i] * x[k];
-    x[i] /= factor[i * n + i];
-  }
-}
-
 }  // namespace
 
 BandlimitedInterpolator::BandlimitedInterpolator(double band, double tolerance) {
@@ -49,29 +28,24 @@ bool BandlimitedInterpolator::Build(double band, std::size_t taps, double tolera
   // The ridge bounds the weights (noise outside the band would grow with them) at an error of its square root.
   constexpr double kRidge = 1e-12;
   const double b2 = 2 * std::min(band, 0.5);
-  std::vector<double> gram(taps * taps);
-  for (std::size_t i = 0; i < taps; ++i) {
-    for (std::size_t j = 0; j < taps; ++j) {
-      gram[i * taps + j] = Sinc(b2 * (static_cast<double>(i) - static_cast<double>(j))) + (i == j ? kRidge : 0.0);
-    }
+  const auto n = static_cast<Eigen::Index>(taps);
+  Eigen::MatrixXd gram(n, n);
+  for (Eigen::Index i = 0; i < n; ++i) {
+    for (Eigen::Index j = 0; j < n; ++j) gram(i, j) = Sinc(b2 * static_cast<double>(i - j)) + (i == j ? kRidge : 0.0);
   }
-  Factor(gram, taps);
+  const Eigen::LLT<Eigen::MatrixXd> cholesky(gram);
   taps_ = taps;
   expected_error_ = 0;
   table_.assign((kPhases + 1) * taps, 0.0F);
   const double first = 1.0 - static_cast<double>(taps / 2);
+  Eigen::VectorXd right(n);
   for (std::size_t phase = 0; phase <= kPhases; ++phase) {
     const double fraction = static_cast<double>(phase) / kPhases;
-    std::vector<double> right(taps);
-    for (std::size_t i = 0; i < taps; ++i) right[i] = Sinc(b2 * (fraction - first - static_cast<double>(i)));
-    std::vector<double> weights = right;
-    Solve(gram, taps, weights);
-    double explained = 0;
-    for (std::size_t i = 0; i < taps; ++i) {
-      explained += weights[i] * right[i];
-      table_[phase * taps + i] = static_cast<float>(weights[i]);
-    }
-    expected_error_ = std::max(expected_error_, std::sqrt(std::max(0.0, 1 - explained)));
+    for (Eigen::Index i = 0; i < n; ++i) right[i] = Sinc(b2 * (fraction - first - static_cast<double>(i)));
+    const Eigen::VectorXd weights = cholesky.solve(right);
+    for (Eigen::Index i = 0; i < n; ++i)
+      table_[phase * taps + static_cast<std::size_t>(i)] = static_cast<float>(weights[i]);
+    expected_error_ = std::max(expected_error_, std::sqrt(std::max(0.0, 1 - weights.dot(right))));
   }
   return std::sqrt(2.0) * expected_error_ <= tolerance;  // two axes
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "config/robust_statistics.h"
 #include "config/settings.h"
 #include "image/plane/sky_coordinates.h"
 
@@ -13,13 +14,6 @@ namespace {
 
 // A local rms of more than so many times the thermal noise does not excuse a source that was not found.
 constexpr double kHonestNoise = 3;
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 // |mean| of the residual around the brightest pixel when that mean is negative: the bowl that missing short baselines
 // leave.
@@ -147,10 +141,8 @@ CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std
     north.push_back(match.offset_north_rad);
     result.matches.push_back(match);
   }
-  result.flux_ratio_median = Median(ratio);
-  std::vector<double> deviation;
-  for (double r : ratio) deviation.push_back(std::abs(r - result.flux_ratio_median));
-  result.flux_ratio_scatter = 1.4826 * Median(deviation);
+  result.flux_ratio_median = TakeMedian(ratio);
+  result.flux_ratio_scatter = kSigmaPerMad * TakeMad(ratio, result.flux_ratio_median);
   result.offset_median_rad = Median(offset);
   result.offset_east_median_rad = Median(east);
   result.offset_north_median_rad = Median(north);

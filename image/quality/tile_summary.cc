@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "config/parallel.h"
+#include "config/robust_statistics.h"
 #include "config/units.h"
 
 namespace contimg::image {
@@ -22,13 +23,6 @@ std::vector<std::size_t> ParallelHands(const VisibilityBlock& block) {
     if (IsParallelHand(block.polarisations[p])) hands.push_back(p);
   }
   return hands;
-}
-
-double TakeMedian(std::vector<float>& values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return static_cast<double>(*middle);
 }
 
 // The samples that are imaged: cross-correlations within the limits, unflagged, with weight.
@@ -93,7 +87,7 @@ void MeasureNoise(const VisibilityBlock& block, const UsedSamples& used, const s
   }
   const auto consider = [&](std::vector<float>& differences, const char* name) {
     if (differences.size() < kFewest) return;
-    const double noise = 1.4826 * TakeMedian(differences);
+    const double noise = kSigmaPerMad * TakeMedian(differences);
     // Exactly 0: copies of one another, which say nothing.
     if (!(noise > 0) || !std::isfinite(noise)) return;
     if (summary.noise_of_unit_weight > 0 && noise >= summary.noise_of_unit_weight) return;

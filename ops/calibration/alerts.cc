@@ -29,7 +29,7 @@ void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double 
   kinds_.clear();
   std::vector<std::string> missing, damaged;
   // Of the last two days of data: what is processed may be older than today.
-  const double today = now / kSecondsPerDay + 40587;
+  const double today = UtcTime::FromUnix(now).mjd();
   recent_ = store_.Solves(std::min(today, latest_ ? latest_->mid_mjd : today) - 2, 1e9);
   if (latest_) {
     calibrate::ChoiceRule rule = choice_rule;
@@ -119,7 +119,9 @@ HealthFacts::Calibration CalibrationAlerts::Facts() const {
 nlohmann::ordered_json CalibrationAlerts::Status() const {
   nlohmann::ordered_json out;
   for (const auto& [kind, each] : kinds_) {
-    out["tables"][kind] = {{"hours_left", each.left_s / 3600}, {"age_hours", each.age_s / 3600}, {"table", each.table}};
+    out["tables"][kind] = {{"hours_left", each.left_s / kSecondsPerHour},
+                           {"age_hours", each.age_s / kSecondsPerHour},
+                           {"table", each.table}};
   }
   out["missing"] = missing_;
   out["damaged"] = damaged_;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/time.h"
+
 namespace contimg::ops {
 
 namespace {
@@ -15,7 +17,6 @@ using calibrate::SolutionKind;
 using calibrate::TableRecord;
 using calibrate::TableStatus;
 
-constexpr double kDayS = 86400;
 constexpr double kGoodEnough = 0.9;  // of the best SNR to come
 constexpr double kTilesLeft = 2;
 
@@ -24,7 +25,7 @@ bool SameStrip(double a, double b, const calibrate::ChoiceRule& rule) {
 }
 
 std::string Hours(double seconds) {
-  return seconds < 5400 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
+  return seconds < 5400 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / kSecondsPerHour);
 }
 
 // The strip's tables of one kind that count, and how long they serve from a time on.
@@ -45,7 +46,7 @@ struct Coverage {
       record.kind = kind;
       record.valid_from_mjd = solve.time_mjd;
       const double validity = kind == SolutionKind::kGain ? rules.gain_validity_s : rules.bandpass_validity_s;
-      record.valid_to_mjd = solve.time_mjd + validity / kDayS;
+      record.valid_to_mjd = solve.time_mjd + validity / kSecondsPerDay;
       active.push_back(record);
     }
     for (const TableRecord& record : active) {
@@ -58,7 +59,7 @@ struct Coverage {
     double served = calibrate::CoveredForSeconds(time_mjd, kind, active);
     if (served > 0) return served;
     for (const TableRecord& record : active) {
-      const double ahead = (record.valid_from_mjd - time_mjd) * kDayS;
+      const double ahead = (record.valid_from_mjd - time_mjd) * kSecondsPerDay;
       if (ahead > 0 && ahead <= backward_s + 1e-6) {
         served = std::max(served, ahead + calibrate::CoveredForSeconds(record.valid_from_mjd, kind, active));
       }
@@ -74,7 +75,7 @@ const PendingSolve* WillServe(const PlanInput& input, const PlanRules& rules, bo
   for (const PendingSolve& solve : input.pending) {
     if (need_bandpass && solve.scope != SolveScope::kDay) continue;
     if (!SameStrip(solve.declination_deg, *input.declination_deg, rules.choice)) continue;
-    const double after = (input.time_mjd - solve.time_mjd) * kDayS;
+    const double after = (input.time_mjd - solve.time_mjd) * kSecondsPerDay;
     if (after >= -rules.choice.backward_s && after < rules.gain_validity_s) return &solve;
   }
   return nullptr;
@@ -145,7 +146,7 @@ Decision DecideSolve(const PlanInput& input, const PlanRules& rules, bool has_ba
     if (bandpass_left < rules.renew_lead_s) {
       double best = 0;
       for (const SolveCandidate& other : input.others) {
-        const double ahead = (other.time_mjd - input.time_mjd) * kDayS;
+        const double ahead = (other.time_mjd - input.time_mjd) * kSecondsPerDay;
         if (ahead >= 0 && ahead < bandpass_left) best = std::max(best, other.bandpass_snr);
       }
       if (forecast.bandpass_snr >= kGoodEnough * best) {

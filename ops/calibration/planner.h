@@ -11,6 +11,7 @@
 
 #include "calibrate/choice.h"
 #include "calibrate/solve_forecast.h"
+#include "config/time.h"
 
 namespace contimg::ops {
 
@@ -44,12 +45,13 @@ struct PastSolve {
 
 struct PlanRules {
   calibrate::ChoiceRule choice;
-  double bandpass_validity_s = 86400;
-  double gain_validity_s = 3600;
-  double renew_lead_s = 6 * 3600;  // the day's solve is repeated on the best tile this long before it runs out
-  double min_snr = 15;             // predicted, for a solve
-  double wait_limit_s = 86400;     // of a group without tables; 0: for ever
-  int failures_until_day = 2;      // hourly solves that fail in a row until everything is solved anew
+  double bandpass_validity_s = kSecondsPerDay;
+  double gain_validity_s = kSecondsPerHour;
+  double renew_lead_s =
+      6 * kSecondsPerHour;               // the day's solve is repeated on the best tile this long before it runs out
+  double min_snr = 15;                   // predicted, for a solve
+  double wait_limit_s = kSecondsPerDay;  // of a group without tables; 0: for ever
+  int failures_until_day = 2;            // hourly solves that fail in a row until everything is solved anew
 };
 
 struct PlanInput {

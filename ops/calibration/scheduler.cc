@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 
+#include "config/stopwatch.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "ops/base/log.h"
@@ -25,7 +25,6 @@ using state::CalTableRow;
 using state::GroupRow;
 using state::GroupState;
 
-constexpr double kDayS = 86400;
 constexpr double kBusyTimeoutS = 0.2;  // then the caller tries again later
 constexpr double kLookS = 60;          // waiting groups are looked at this often even when nothing has changed
 constexpr double kForgetS = 600;       // catalogues may have been imported
@@ -119,11 +118,11 @@ PlanRules CalibrationScheduler::Rules() const {
   const CalibrateSettings& s = settings_.calibrate;
   PlanRules rules;
   rules.choice = RuleOf(s);
-  rules.bandpass_validity_s = s.bandpass_validity_h * 3600;
-  rules.gain_validity_s = s.gain_validity_h * 3600;
-  rules.renew_lead_s = std::min(s.renew_lead_h * 3600, rules.bandpass_validity_s);
+  rules.bandpass_validity_s = s.bandpass_validity_h * kSecondsPerHour;
+  rules.gain_validity_s = s.gain_validity_h * kSecondsPerHour;
+  rules.renew_lead_s = std::min(s.renew_lead_h * kSecondsPerHour, rules.bandpass_validity_s);
   rules.min_snr = s.min_predicted_snr;
-  rules.wait_limit_s = s.wait_limit_h * 3600;
+  rules.wait_limit_s = s.wait_limit_h * kSecondsPerHour;
   return rules;
 }
 
@@ -164,7 +163,7 @@ CalibrationScheduler::Planned CalibrationScheduler::MakePlan(const GroupRow& row
     if (rules.choice.policy == calibrate::MissingPolicy::kNearest) {
       margin_s = std::max(margin_s, rules.choice.nearest_limit_s);
     }
-    for (CalTableRow& table : store_.Near(ToString(kind), input.time_mjd, (margin_s + 1) / kDayS)) {
+    for (CalTableRow& table : store_.Near(ToString(kind), input.time_mjd, (margin_s + 1) / kSecondsPerDay)) {
       input.tables.push_back(RecordOf(table, conditions_));
       rows.emplace(table.id, std::move(table));
     }
@@ -450,7 +449,7 @@ void CalibrationScheduler::Tick(state::GroupStore& groups, double now,
     alerts_.Update(Rules().choice, now);
     seen_revision_ = store_.Revision();
   }
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   while (!to_look_at_.empty()) {
     const std::string id = to_look_at_.back();
     to_look_at_.pop_back();
@@ -471,7 +470,7 @@ void CalibrationScheduler::Tick(state::GroupStore& groups, double now,
       }
       seen_revision_ = store_.Revision();
     }
-    if (std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() > kLookBudgetS) break;
+    if (watch.Seconds() > kLookBudgetS) break;
   }
 }
 

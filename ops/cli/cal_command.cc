@@ -22,6 +22,7 @@
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/records/registration.h"
+#include "ops/records/row_json.h"
 #include "ops/worker/measure_table.h"
 #include "state/cal_table_store.h"
 
@@ -29,6 +30,7 @@ namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::ordered_json;
 using state::CalTableRow;
 using state::CalTableStore;
 
@@ -50,38 +52,10 @@ std::string UnixStamp(double unix_s) { return UtcTime::FromUnix(unix_s).Stamp();
 
 double Mjd(const char* option, const std::string& text) { return UtcTime::FromPerson(option, text).mjd(); }
 
-nlohmann::json ToJson(const CalTableRow& row) {
-  return {{"id", row.id},
-          {"path", row.path},
-          {"kind", row.kind},
-          {"interval", row.interval},
-          {"valid_from", Iso(row.valid_from_mjd)},
-          {"valid_to", Iso(row.valid_to_mjd)},
-          {"valid_from_mjd", row.valid_from_mjd},
-          {"valid_to_mjd", row.valid_to_mjd},
-          {"source_group", row.source_group},
-          {"model", row.model},
-          {"refant", row.refant},
-          {"rests_on", row.rests_on},
-          {"status", row.status},
-          {"reason", row.reason},
-          {"damage", Damage(row)},
-          {"quality", nlohmann::json::parse(row.quality_json, nullptr, false)},
-          {"flag_fractions", nlohmann::json::parse(row.flag_fractions_json, nullptr, false)},
-          {"checksum", row.checksum}};
-}
-
-nlohmann::json ToJson(const state::SolveRow& row) {
-  return {{"id", row.id},
-          {"group", row.group_id},
-          {"interval", row.interval},
-          {"model", row.model},
-          {"predicted_snr", row.predicted_snr},
-          {"reason", row.reason},
-          {"outcome", row.outcome},
-          {"detail", row.detail},
-          {"started_at", UnixStamp(row.started_at)},
-          {"finished_at", row.finished_at > 0 ? nlohmann::json(UnixStamp(row.finished_at)) : nlohmann::json()}};
+ordered_json ToJson(const CalTableRow& row) {
+  ordered_json out = RowJson(row);
+  out["damage"] = TextOrNull(Damage(row));
+  return out;
 }
 
 void PrintLine(const CalTableRow& row) {
@@ -120,9 +94,9 @@ void List(const CalArgs& args) {
   if (!args.to.empty()) query.before_mjd = Mjd("--to", args.to);
   const auto rows = OpenToRead(CurrentSettings()).List(query);
   if (args.json) {
-    nlohmann::json out = nlohmann::json::array();
+    ordered_json out = ordered_json::array();
     for (const CalTableRow& row : rows) {
-      nlohmann::json each = ToJson(row);
+      ordered_json each = ToJson(row);
       each.erase("flag_fractions");
       out.push_back(std::move(each));
     }
@@ -139,7 +113,7 @@ void List(const CalArgs& args) {
 void Show(const CalArgs& args) {
   CalTableStore store = OpenToRead(CurrentSettings());
   const CalTableRow row = FindRow(store, args.what);
-  nlohmann::json out = ToJson(row);
+  ordered_json out = ToJson(row);
   out["used_by"] = store.GroupsUsing(row.id);
   const TableCondition condition = TableConditions().Of(row);
   out["intact"] = condition == TableCondition::kIntact;
@@ -232,10 +206,11 @@ Observation Observe(const CalArgs& args, const LoadedSettings& settings, CalTabl
     const fs::path ms = ProductPaths(Roots(settings.values)).ScienceMs(args.what);
     if (fs::exists(ms)) {
       const auto info = convert::DescribeMeasurementSet(ms);
-      out.mjd = 0.5 * (info.start_mjd_s + info.end_mjd_s) / 86400;
+      out.mjd = 0.5 * (info.start_mjd_s + info.end_mjd_s) / kSecondsPerDay;
       if (!info.fields.empty()) out.declination_deg = Angle::Radians(info.fields.front().centre.dec_rad).deg();
     } else {
-      out.mjd = UtcTime::FromIso8601(args.what).mjd() + 0.5 * kDsa110IntegrationsPerFile * kDsa110IntegrationS / 86400;
+      out.mjd = UtcTime::FromIso8601(args.what).mjd() +
+                0.5 * kDsa110IntegrationsPerFile * kDsa110IntegrationS / kSecondsPerDay;
     }
   }
   if (args.declination) out.declination_deg = args.declination;
@@ -256,7 +231,7 @@ void Why(const CalArgs& args) {
   const auto decision = store.Decision(args.what);
   const auto solves = store.SolvesOf(args.what);
   if (args.json) {
-    nlohmann::json tables = nlohmann::json::array(), past = nlohmann::json::array();
+    ordered_json tables = ordered_json::array();
     for (std::size_t i = 0; i < chosen.considered.size(); ++i) {
       const auto& verdict = chosen.choice.verdicts[i];
       tables.push_back({{"id", verdict.id},
@@ -265,27 +240,18 @@ void Why(const CalArgs& args) {
                         {"chosen", verdict.chosen},
                         {"reason", verdict.reason}});
     }
-    for (const auto& row : recorded) {
-      past.push_back({{"kind", row.kind},
-                      {"table", row.table_id ? nlohmann::json(*row.table_id) : nlohmann::json()},
-                      {"reason", row.reason},
-                      {"at", UnixStamp(row.chosen_at)}});
-    }
-    nlohmann::json solved = nlohmann::json::array();
-    for (const auto& solve : solves) solved.push_back(ToJson(solve));
-    const nlohmann::json out{
-        {"time", Iso(observation.mjd)},
-        {"declination_deg",
-         observation.declination_deg ? nlohmann::json(*observation.declination_deg) : nlohmann::json()},
-        {"decision", decision ? nlohmann::json{{"action", decision->action},
-                                               {"reason", decision->reason},
-                                               {"at", UnixStamp(decision->decided_at)}}
-                              : nlohmann::json()},
-        {"solves", solved},
+    const ordered_json out{
+        {"time", TimeOfMjdJson(observation.mjd)},
+        {"declination_deg", observation.declination_deg ? ordered_json(*observation.declination_deg) : ordered_json()},
+        {"decision", decision ? ordered_json{{"action", decision->action},
+                                             {"reason", decision->reason},
+                                             {"decided_at", TimeJson(decision->decided_at)}}
+                              : ordered_json()},
+        {"solves", RowsJson(solves)},
         {"outcome", outcome},
         {"borrowed", chosen.choice.borrowed},
         {"tables", tables},
-        {"recorded", past}};
+        {"recorded", RowsJson(recorded)}};
     fmt::print("{}\n", out.dump(2));
     return;
   }

@@ -13,6 +13,7 @@
 #include "config/error.h"
 #include "config/machine.h"
 #include "convert/measurement_set_reader.h"
+#include "image/products/casacore/casacore_image.h"
 
 namespace contimg::ops {
 namespace {
@@ -105,11 +106,23 @@ std::string CompareMeasurementSets(const fs::path& a, const fs::path& b) {
   return "";
 }
 
+std::string CompareCasacoreImages(const fs::path& a, const fs::path& b) {
+  const image::FitsImage x = image::ReadCasacoreImage(a), y = image::ReadCasacoreImage(b);
+  const image::FitsHeader &p = x.header, &q = y.header;
+  if (p.geometry.nx != q.geometry.nx || p.geometry.ny != q.geometry.ny || p.geometry.cell_rad != q.geometry.cell_rad ||
+      p.centre.ra_rad != q.centre.ra_rad || p.centre.dec_rad != q.centre.dec_rad || p.frequency_hz != q.frequency_hz ||
+      p.unit != q.unit) {
+    return "axes differ";
+  }
+  return SameBytes(x.pixels.data(), y.pixels.data(), x.pixels.size()) ? "" : "pixels differ";
+}
+
 }  // namespace
 
 std::string CompareProducts(const fs::path& a, const fs::path& b) {
   const std::string name = a.filename().string();
   if (name.find(".fits") != std::string::npos) return CompareFits(a, b);
+  if (image::IsCasacoreImage(a)) return CompareCasacoreImages(a, b);
   if (fs::is_directory(a)) return a.extension() == ".ms" ? CompareMeasurementSets(a, b) : CompareTables(a, b);
   return ReadAll(a) == ReadAll(b) ? "" : "contents differ";
 }

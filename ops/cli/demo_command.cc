@@ -25,6 +25,8 @@
 #include "calibrate/sky_model.h"
 #include "config/error.h"
 #include "config/product_paths.h"
+#include "config/robust_statistics.h"
+#include "config/stopwatch.h"
 #include "config/text.h"
 #include "config/units.h"
 #include "image/plane/sky_coordinates.h"
@@ -43,15 +45,12 @@ namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 struct DemoArgs {
   std::string folder = "contimg-demo";
   int tiles = 4;
   bool full = false, keep = false;
 };
-
-double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // A program of ours with its messages in a file; throws Error{kBug} quoting the file's end when it fails.
 class Step {
@@ -150,18 +149,12 @@ struct TileResult {
   fs::path picture;
 };
 
-double Median(std::vector<double> values) {
-  if (values.empty()) return NAN;
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
-
 // Peaks of the restored image near the simulated sources above 20 times the noise, against truth.
 void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& tile) {
   const nlohmann::json truth = nlohmann::json::parse(std::ifstream(truth_file));
-  const image::FitsImage picture = image::ReadFitsImage(prefix.string() + ".image.fits");
-  const image::FitsImage smear = image::ReadFitsImage(prefix.string() + ".smear.fits");
-  const image::FitsImage pb = image::ReadFitsImage(prefix.string() + ".pb.fits");
+  const image::FitsImage picture = image::ReadFitsImage(prefix.string() + "." + ProductSuffix(ProductKind::kImage));
+  const image::FitsImage smear = image::ReadFitsImage(prefix.string() + "." + ProductSuffix(ProductKind::kSmear));
+  const image::FitsImage pb = image::ReadFitsImage(prefix.string() + "." + ProductSuffix(ProductKind::kPb));
   const image::ImageGeometry& geometry = picture.header.geometry;
   const image::GaussianBeam beam = picture.header.beam.value();
   const double beam_px = std::sqrt(beam.major_rad * beam.minor_rad) / geometry.cell_rad;
@@ -196,13 +189,13 @@ void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& til
     ratios.push_back(peak / expected);
     offsets.push_back(std::hypot(found.x - at.x, found.y - at.y) / beam_px);
   }
-  tile.median_ratio = Median(ratios);
-  tile.median_offset_beam = Median(offsets);
+  tile.median_ratio = Median(ratios, std::nan(""));
+  tile.median_offset_beam = Median(offsets, std::nan(""));
 }
 
 // Waits until every group has come to an end; prints a line when the picture changes.
 void WaitForGroups(const fs::path& database, std::size_t expected, double limit_s, Step& daemon) {
-  const auto start = Clock::now();
+  const Stopwatch watch;
   std::string shown;
   for (;;) {
     if (!daemon.Running()) daemon.Fail();
@@ -223,7 +216,7 @@ void WaitForGroups(const fs::path& database, std::size_t expected, double limit_
     shown = line;
     if (!dead.empty()) throw Error(ErrorKind::kBug, "demo", database.string(), "a tile was given up: " + dead);
     if (done == expected) return;
-    if (SecondsSince(start) > limit_s) {
+    if (watch.Seconds() > limit_s) {
       throw Error(ErrorKind::kTimeout, "demo", database.string(),
                   fmt::format("{} of {} tiles are not done after {:.0f} s; see `contimg queue list` and daemon.log",
                               expected - done, expected, limit_s));
@@ -370,7 +363,7 @@ void Demo(const DemoArgs& args) {
   fs::create_directories(incoming);
   const calibrate::FluxStandard& calibrator = *calibrate::FindFluxStandard(kCalibrator);
 
-  const auto start = Clock::now();
+  const Stopwatch watch;
   fmt::print("contimg demo: {} of five minutes each, in {}\n", Counted(args.tiles, "tile"), folder.string());
   fmt::print("   {}\n", args.keep ? "its daemon and status page stay when it ends (--keep)"
                                   : "its status page goes when it ends; --keep leaves it running");
@@ -407,7 +400,7 @@ void Demo(const DemoArgs& args) {
   WaitForGroups(paths.Database(StateDatabase::kIngest), static_cast<std::size_t>(args.tiles),
                 (args.full ? 240 : 120) * (args.tiles + 1), *daemon);
   simulator.Finish();
-  const double done_s = SecondsSince(start);
+  const double done_s = watch.Seconds();
 
   std::vector<TileResult> tiles;
   std::vector<fs::path> truths;
@@ -427,7 +420,7 @@ void Demo(const DemoArgs& args) {
   fmt::print(
       "\nsources: simulated ones above 20 times the noise; flux ratio and offset: medians\nagainst truth × beam × "
       "smearing\n{:.0f} s until all tiles were done, {:.0f} s in all\n",
-      done_s, SecondsSince(start));
+      done_s, watch.Seconds());
   for (const TileResult& tile : tiles) fmt::print("picture: {}\n", tile.picture.string());
   const std::string exports = ShellWord((folder / "environment").string());
   fmt::print("where an image comes from:\n  (. {}; {} products lineage {})\n", exports, ShellWord(self.string()),

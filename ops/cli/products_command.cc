@@ -23,6 +23,7 @@
 #include "ops/cli/compare_products.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
+#include "ops/records/row_json.h"
 #include "ops/worker/worker.h"
 #include "state/product_store.h"
 
@@ -31,6 +32,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using nlohmann::ordered_json;
 using state::JobRow;
 using state::ProductRow;
 using state::ProductStore;
@@ -66,39 +68,8 @@ json Parsed(const std::string& text) {
 std::string Iso(double mjd) { return mjd > 0 ? UtcTime::FromMjd(mjd).Stamp() : ""; }
 std::string UnixStamp(double unix_s) { return UtcTime::FromUnix(unix_s).Stamp(); }
 
-json ToJson(const ProductRow& row) {
-  json out = {{"id", row.id},
-              {"kind", row.kind},
-              {"path", row.path},
-              {"group", row.group_id},
-              {"start", Iso(row.start_mjd)},
-              {"end", Iso(row.end_mjd)},
-              {"ra_deg", row.ra_deg ? json(*row.ra_deg) : json()},
-              {"dec_deg", row.dec_deg ? json(*row.dec_deg) : json()},
-              {"bytes", row.size_bytes},
-              {"checksum", row.checksum},
-              {"grade", row.qa_grade},
-              {"status", row.status},
-              {"archive_path", row.archive_path},
-              {"job", row.job_id ? json(*row.job_id) : json()},
-              {"recorded", UnixStamp(row.created_at)}};
-  return out;
-}
-
-json ToJson(const JobRow& row) {
-  return {{"id", row.id},
-          {"group", row.group_id},
-          {"stages", row.kind},
-          {"program_version", row.program_version},
-          {"host", row.host},
-          {"instruction_set", row.instruction_set},
-          {"settings_hash", row.settings_hash},
-          {"settings", Parsed(row.settings_json)},
-          {"started", UnixStamp(row.started_at)},
-          {"seconds", row.finished_at - row.started_at},
-          {"outcome", row.outcome},
-          {"peak_memory_bytes", row.peak_memory_bytes},
-          {"timings", Parsed(row.timings_json)}};
+void PrintJson(const ordered_json& value) {
+  fmt::print("{}\n", value.dump(2, ' ', false, ordered_json::error_handler_t::replace));
 }
 
 std::string Size(std::int64_t bytes) {
@@ -118,9 +89,7 @@ void List(const ProductsArgs& args) {
   query.limit = args.all ? 0 : args.limit;
   const auto rows = OpenStore().List(query);
   if (args.json) {
-    json out = json::array();
-    for (const ProductRow& row : rows) out.push_back(ToJson(row));
-    fmt::print("{}\n", out.dump(2));
+    PrintJson(RowsJson(rows));
     return;
   }
   for (const ProductRow& row : rows) {
@@ -136,15 +105,14 @@ void Show(const ProductsArgs& args) {
   ProductStore store = OpenStore();
   const ProductRow row = FindRow(store, args.what);
   const auto job = row.job_id ? store.FindJob(*row.job_id) : std::nullopt;
-  json out = ToJson(row);
-  out["quality"] = Parsed(row.qa_json);
-  out["job"] = job ? ToJson(*job) : json();
-  for (const char* key : {"parents", "children"}) out[key] = json::array();
-  for (const ProductRow& each : store.Parents(row.id)) out["parents"].push_back(each.path);
-  for (const ProductRow& each : store.Children(row.id)) out["children"].push_back(each.path);
+  const auto parents = store.Parents(row.id), children = store.Children(row.id);
   if (args.json) {
-    fmt::print("{}\n", out.dump(2));
-    return;
+    ordered_json out = RowJson(row);
+    out["made_by"] = job ? RowJson(*job) : ordered_json();
+    for (const char* key : {"parents", "children"}) out[key] = ordered_json::array();
+    for (const ProductRow& each : parents) out["parents"].push_back(each.id);
+    for (const ProductRow& each : children) out["children"].push_back(each.id);
+    return PrintJson(out);
   }
   fmt::print("{} {}  {}\n", row.kind, row.id, Printable(row.path));
   fmt::print("  group     {}, {} to {}\n", row.group_id, Iso(row.start_mjd), Iso(row.end_mjd));
@@ -161,8 +129,8 @@ void Show(const ProductsArgs& args) {
     }
   }
   fmt::print("  made from {}, {} made from it (`contimg products lineage {}`)\n",
-             Counted(static_cast<std::int64_t>(out["parents"].size()), "product"),
-             Counted(static_cast<std::int64_t>(out["children"].size()), "product"), row.id);
+             Counted(static_cast<std::int64_t>(parents.size()), "product"),
+             Counted(static_cast<std::int64_t>(children.size()), "product"), row.id);
 }
 
 // ---- lineage ----
@@ -188,17 +156,17 @@ class Lineage {
     }
   }
 
-  json Tree(const ProductRow& row) {
-    json out = ToJson(row);
-    out["parents"] = json::array();
+  ordered_json Tree(const ProductRow& row) {
+    ordered_json out = RowJson(row);
+    out["parents"] = ordered_json::array();
     if (row.job_id) jobs_.insert(*row.job_id);
     for (const ProductRow& parent : store_.Parents(row.id)) out["parents"].push_back(Tree(parent));
     return out;
   }
-  json Jobs() {
-    json out = json::object();
+  ordered_json Jobs() {
+    ordered_json out = ordered_json::object();
     for (const std::int64_t id : jobs_) {
-      if (const auto job = store_.FindJob(id)) out[std::to_string(id)] = ToJson(*job);
+      if (const auto job = store_.FindJob(id)) out[std::to_string(id)] = RowJson(*job);
     }
     return out;
   }
@@ -213,8 +181,8 @@ void ShowLineage(const ProductsArgs& args) {
   const ProductRow row = FindRow(store, args.what);
   Lineage lineage(store);
   if (args.json) {
-    const json tree = lineage.Tree(row);
-    fmt::print("{}\n", json{{"product", tree}, {"jobs", lineage.Jobs()}}.dump(2));
+    const ordered_json tree = lineage.Tree(row);  // first: it finds the jobs
+    PrintJson({{"product", tree}, {"jobs", lineage.Jobs()}});
   } else {
     lineage.Print(row, "", "");
   }

@@ -21,6 +21,7 @@
 #include "ops/records/cure.h"
 #include "ops/records/input_review.h"
 #include "ops/records/operator_actions.h"
+#include "ops/records/row_json.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {
@@ -91,17 +92,6 @@ state::GroupQuery MakeQuery(const QueueArgs& args) {
   return query;
 }
 
-ordered_json ToJson(const GroupRow& row) {
-  return {{"id", row.id},
-          {"state", ToString(row.state)},
-          {"attempts", row.attempts},
-          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
-          {"error", row.error.empty() ? ordered_json() : ordered_json(row.error)},
-          {"subbands_present", row.subbands_present},
-          {"subbands_expected", row.subbands_expected},
-          {"updated_at", row.updated_at > 0 ? ordered_json(TimeOrDash(row.updated_at)) : ordered_json()}};
-}
-
 std::string Dump(const ordered_json& value) {
   return value.dump(2, ' ', false, ordered_json::error_handler_t::replace);
 }
@@ -147,7 +137,7 @@ std::string NextStep(const GroupRow& row) {
 void PrintGroup(const ordered_json& group) {
   const auto text = [&](const char* key) { return group[key].is_string() ? group[key].get<std::string>() : ""; };
   const auto line = [](const char* key, const std::string& value) {
-    if (!value.empty() && value != "-") fmt::print("  {:<10} {}\n", key, Printable(value));
+    if (!value.empty()) fmt::print("  {:<10} {}\n", key, Printable(value));
   };
   const int attempts = group["attempts"].get<int>();
   fmt::print("{}  {}, {}\n", text("id"), text("state"), Counted(attempts, "attempt"));
@@ -159,13 +149,13 @@ void PrintGroup(const ordered_json& group) {
   line("subbands",
        fmt::format("{} of {}{}", group["subbands_present"].get<int>(), group["subbands_expected"].get<int>(),
                    text("lacking").empty() ? "" : ", without " + text("lacking")));
-  line("data", text("data_start") == "-" ? "" : text("data_start") + " to " + text("data_end"));
+  line("data", text("data_start").empty() ? "" : text("data_start") + " to " + text("data_end"));
   line("first file", text("first_file_at"));
   line("started", text("started_at"));
   line("finished", text("finished_at"));
   if (text("state") == "running") {
     line("at work",
-         fmt::format("{}, {:.0f} %, {}", text("stage"), 100 * group["progress"].get<double>(), text("executor")));
+         fmt::format("{}, {:.0f} %, {}", text("stage"), 100 * group["progress"].get<double>(), text("executor_id")));
   }
   if (group["priority"] != 0) line("priority", group["priority"].dump());
   std::string timings;
@@ -176,17 +166,17 @@ void PrintGroup(const ordered_json& group) {
     }
   }
   line("took", timings);
-  if (group.contains("files")) {
+  if (!group["files"].empty()) {
     fmt::print("files\n");
     for (const auto& file : group["files"]) {
       fmt::print("  sb{:02d} {:<9} {}\n", file["subband"].get<int>(), file["status"].get<std::string>(),
                  Printable(file["path"].get<std::string>()));
     }
   }
-  if (group.contains("events")) {
+  if (!group["events"].empty()) {
     fmt::print("events\n");
     for (const auto& event : group["events"]) {
-      const auto field = [&](const char* key) { return event[key].get<std::string>(); };
+      const auto field = [&](const char* key) { return event[key].is_string() ? event[key].get<std::string>() : ""; };
       const std::string change = field("to").empty()     ? field("kind")
                                  : field("from").empty() ? field("to")
                                                          : field("from") + " -> " + field("to");
@@ -203,36 +193,13 @@ void Show(const QueueArgs& args) {
   for (const std::string& id : args.ids) {
     const auto row = store.Find(id);
     if (!row) throw NoSuchGroup(id);
-    ordered_json value = ToJson(*row);
-    value["lacking"] = Lacking(store.Files(id), row->subbands_expected);
-    value["next"] = NextStep(*row);
-    value["priority"] = row->priority;
-    value["next_attempt_at"] = TimeOrDash(row->next_attempt_at);
-    value["data_start"] = row->data_start_mjd > 0 ? UtcTime::FromMjd(row->data_start_mjd).Stamp(3) : "-";
-    value["data_end"] = row->data_end_mjd > 0 ? UtcTime::FromMjd(row->data_end_mjd).Stamp(3) : "-";
-    value["first_file_at"] = TimeOrDash(row->first_file_at);
-    value["started_at"] = TimeOrDash(row->started_at);
-    value["finished_at"] = TimeOrDash(row->finished_at);
-    value["executor"] = row->executor_id;
-    value["stage"] = row->stage;
-    value["progress"] = row->progress;
-    value["timings_s"] = ordered_json::parse(row->timings_json, nullptr, false);
+    const auto files = store.Files(id);
+    ordered_json value = RowJson(*row);
+    value["lacking"] = TextOrNull(Lacking(files, row->subbands_expected));
+    value["next"] = TextOrNull(NextStep(*row));
     if (row->state == GroupState::kDead) value["log"] = paths.FailedLog(id).string();
-    for (const auto& file : store.Files(id)) {
-      value["files"].push_back({{"subband", file.subband},
-                                {"path", file.path},
-                                {"size", file.size_bytes},
-                                {"status", file.status},
-                                {"seen_at", TimeOrDash(file.seen_at)}});
-    }
-    for (const auto& event : store.Events(id, args.events)) {
-      value["events"].push_back({{"at", UtcTime::FromUnix(event.at).Stamp(3)},
-                                 {"kind", event.kind},
-                                 {"from", event.from_state},
-                                 {"to", event.to_state},
-                                 {"actor", event.actor},
-                                 {"detail", event.detail}});
-    }
+    value["files"] = RowsJson(files);
+    value["events"] = RowsJson(store.Events(id, args.events));
     all.push_back(std::move(value));
   }
   if (args.json) {
@@ -271,7 +238,7 @@ void ForSelected(const QueueArgs& args, const std::vector<GroupState>& default_s
           const auto row = store.Find(ids[i]);
           if (!row) throw NoSuchGroup(ids[i]);
           act(store, *row);
-          changed.push_back(ToJson(*store.Find(ids[i])));
+          changed.push_back(RowJson(*store.Find(ids[i])));
         } catch (const Error& error) {
           if (error.kind() != ErrorKind::kUsage || ids.size() == 1) throw;
           ++n_refused;

@@ -104,9 +104,8 @@ void QueueListing::AddJson(const state::GroupLine& line) {
   append_number(line.subbands_expected);
   Append(",\"updated_at\":");
   if (line.updated_at > 0) {
-    Append("\"");
-    AppendTime(line.updated_at);
-    Append("\"}");
+    AppendQuoted(UtcTime::FromUnix(line.updated_at).Stamp(3));
+    Append("}");
   } else {
     Append("null}");
   }

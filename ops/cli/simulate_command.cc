@@ -23,6 +23,7 @@
 #include "config/machine.h"
 #include "config/quantity.h"
 #include "config/sky_text.h"
+#include "config/time.h"
 #include "config/units.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/setting_options.h"
@@ -281,7 +282,8 @@ void Simulate(const SimulateOptions& o) {
   spec.app_dec_rad = std::isnan(o.dec_deg) ? transit_dec : o.dec_deg * kPi / 180;
 
   const int tiles =
-      o.hours > 0 ? std::max(1, static_cast<int>(std::ceil(o.hours * 3600 / sim::GroupSeconds(spec) - 1e-9))) : o.tiles;
+      o.hours > 0 ? std::max(1, static_cast<int>(std::ceil(o.hours * kSecondsPerHour / sim::GroupSeconds(spec) - 1e-9)))
+                  : o.tiles;
   const UtcTime first_start = spec.start;
   sim::GroupSpec last = spec;
   last.start = first_start + (tiles - 1) * sim::GroupSeconds(spec);

@@ -146,8 +146,8 @@ ordered_json Collect() {
 std::string Duration(double s) {
   if (s < 120) return fmt::format("{:.0f} s", s);
   if (s < 7200) return fmt::format("{:.0f} min", s / 60);
-  if (s < 172800) return fmt::format("{:.1f} h", s / 3600);
-  return fmt::format("{:.1f} days", s / 86400);
+  if (s < 2 * kSecondsPerDay) return fmt::format("{:.1f} h", s / kSecondsPerHour);
+  return fmt::format("{:.1f} days", s / kSecondsPerDay);
 }
 
 std::string Gigabytes(const ordered_json& disk) {

@@ -22,6 +22,7 @@
 
 #include "config/settings_loader.h"
 #include "config/text.h"
+#include "config/time.h"
 #include "config/unfinished.h"
 #include "convert/frames.h"
 #include "convert/staging.h"
@@ -48,7 +49,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr auto kTick = std::chrono::milliseconds(100);
-constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcileS = 86400;
+constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcileS = kSecondsPerDay;
 constexpr double kReconcileStepS = 0.01;  // of each tick
 constexpr double kReconcilePauseS = 30, kMissingLookS = 5;
 constexpr double kDatabaseTimeoutS = 1;  // then the write waits in its queue and the loop goes on

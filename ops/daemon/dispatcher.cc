@@ -263,7 +263,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   if (outcome.ok) last_success_at_ = now;
   const bool died = !outcome.ok && outcome.kind != ErrorKind::kCancelled &&
                     (outcome.signal != 0 || outcome.kind == ErrorKind::kCrash || outcome.kind == ErrorKind::kTimeout);
-  constexpr double kRememberedS = 3600;
+  constexpr double kRememberedS = kSecondsPerHour;
   while (!deaths_.empty() && deaths_.front().at < now - kRememberedS) deaths_.pop_front();
   if (died && !active.lost) deaths_.push_back({now, fmt::format("{}: {}", outcome.group, outcome.message)});
   const std::string stage = outcome.last_stage.empty() ? "start" : outcome.last_stage;
@@ -397,11 +397,11 @@ void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, con
     }
   };
   queued.refused = [this, row](const std::string& why) {
-    JobOutcome outcome;
-    outcome.group = row.id;
-    outcome.message = "its worker had succeeded, and that cannot be recorded: " + why;
-    Log(LogLevel::kError, row.id, outcome.message);
-    RecordFailure(row, outcome, {});
+    JobOutcome failed;
+    failed.group = row.id;
+    failed.message = "its worker had succeeded, and that cannot be recorded: " + why;
+    Log(LogLevel::kError, row.id, failed.message);
+    RecordFailure(row, failed, {});
   };
   context_.writes.Add(std::move(queued));
 }

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string_view>
 
+#include "config/time.h"
 #include "config/unfinished.h"
 #include "ingest/file_watcher.h"
 #include "ops/base/log.h"
@@ -24,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kLookS = 2, kHourS = 3600;
+constexpr double kLookS = 2, kHourS = kSecondsPerHour;
 constexpr const char* kReasonEnding = ".reason";
 
 double SystemSeconds() {

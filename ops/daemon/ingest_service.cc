@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "config/text.h"
+#include "config/time.h"
 #include "ops/base/log.h"
 #include "ops/daemon/failed_log.h"
 
@@ -201,7 +202,7 @@ void IngestService::Withdraw(const state::SubbandFileRow& former) {
 }
 
 void IngestService::RestoreNeighbours(const SubbandFile& file) {
-  constexpr double kReachS = 3600;  // clocks of writers are never that far apart from the data
+  constexpr double kReachS = kSecondsPerHour;  // clocks of writers are never that far apart from the data
   for (const UtcTime centre : {file.stamp, UtcTime::FromMjdSeconds(file.axis.first_mjd_s)}) {
     state::GroupQuery query;
     query.id_from = (centre - kReachS).Iso8601();

@@ -10,6 +10,7 @@
 #include "calibrate/flag_aoflagger.h"
 #include "calibrate/flag_tile.h"
 #include "config/error.h"
+#include "config/machine.h"
 #include "config/os.h"
 #include "config/product_paths.h"
 #include "convert/frames.h"
@@ -134,7 +135,10 @@ class Checker {
     const ImageSettings& image = s_.image;
     try {
       image::CheckImageSettings(image);
-      Try("image.size", [&] { image::CheckMemory(image::PlainGeometry(image), image); });
+      MemoryRoom room = AvailableMemory();
+      const auto limit = static_cast<std::uint64_t>(s_.executor.memory_bytes);
+      if (limit > 0 && limit < room.bytes) room = {limit, "for one worker (executor.memory_bytes)"};
+      Try("image.size", [&] { image::CheckMemory(image::PlainGeometry(image), image, room); });
     } catch (const Error& error) {
       // Files are read below, which says more.
       const SettingInfo* named = FindSetting(error.subject());

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "config/robust_statistics.h"
 #include "config/units.h"
 #include "convert/frames.h"
 #include "ops/base/json_fields.h"
@@ -30,13 +31,6 @@ constexpr std::tuple kFields{JsonField{"mid_mjd", &Row::mid_mjd},
                              JsonField{"low_hz", &Row::low_hz},
                              JsonField{"high_hz", &Row::high_hz},
                              JsonField{"subbands", &Row::subbands}};
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 // Shortest, deciles and longest of the cross-correlations' baselines, metres.
 std::vector<double> BaselineDeciles(const ingest::SubbandHeader& header) {

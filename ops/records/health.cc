@@ -18,9 +18,9 @@ using nlohmann::ordered_json;
 
 // From so many on, one accident has become a pattern.
 constexpr std::int64_t kRepeats = 3;
-constexpr double kSlowS = 1800;         // a group waits for a worker
-constexpr double kExpiresSoonS = 3600;  // the last table of a kind
-constexpr double kBusyLongS = 10;       // the queue cannot be written
+constexpr double kSlowS = 1800;                    // a group waits for a worker
+constexpr double kExpiresSoonS = kSecondsPerHour;  // the last table of a kind
+constexpr double kBusyLongS = 10;                  // the queue cannot be written
 
 struct CodeWord {
   HealthCode code;
@@ -60,8 +60,8 @@ constexpr std::array<CodeWord, 28> kCodes{{
 std::string Span(double s) {
   if (s < 120) return fmt::format("{:.0f} s", s);
   if (s < 7200) return fmt::format("{:.0f} min", s / 60);
-  if (s < 172800) return fmt::format("{:.1f} h", s / 3600);
-  return fmt::format("{:.1f} days", s / 86400);
+  if (s < 2 * kSecondsPerDay) return fmt::format("{:.1f} h", s / kSecondsPerHour);
+  return fmt::format("{:.1f} days", s / kSecondsPerDay);
 }
 
 std::string At(double unix_s) { return UtcTime::FromUnix(unix_s).Iso8601() + "Z"; }

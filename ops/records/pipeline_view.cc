@@ -60,11 +60,6 @@ std::optional<state::GroupRow> PipelineView::FindGroup(const std::string& id) {
   return db ? db->Find(id) : std::nullopt;
 }
 
-std::int64_t PipelineView::CountGroups(const state::GroupQuery& query) {
-  auto* db = GroupsDb();
-  return db ? db->Count(query) : 0;
-}
-
 std::vector<state::GroupMark> PipelineView::Marks(const std::string& id_from, const std::string& id_before, int limit) {
   auto* db = GroupsDb();
   return db ? state::GroupMarks(*db, id_from, id_before, limit) : std::vector<state::GroupMark>();

@@ -35,7 +35,6 @@ class PipelineView {
   // --- groups
   std::vector<state::GroupRow> Groups(const state::GroupQuery& query);
   std::optional<state::GroupRow> FindGroup(const std::string& id);
-  std::int64_t CountGroups(const state::GroupQuery& query);
   std::vector<state::GroupMark> Marks(const std::string& id_from, const std::string& id_before, int limit);
   std::vector<state::GroupBin> Bins(const std::string& id_from, const std::string& id_before, int id_characters);
   std::vector<state::SubbandFileRow> Files(const std::string& group);

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <utility>
+
+#include "config/stopwatch.h"
 
 namespace contimg::ops {
 namespace {
@@ -59,7 +60,7 @@ void Reconciler::Begin() {
 
 bool Reconciler::Step(double budget_s, double now) {
   if (!active()) return false;
-  const auto begun = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   do {
     switch (phase_) {
       case Phase::kRecords:
@@ -74,7 +75,7 @@ bool Reconciler::Step(double budget_s, double now) {
       case Phase::kIdle:
         return true;
     }
-  } while (std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count() < budget_s);
+  } while (watch.Seconds() < budget_s);
   return !active();
 }
 

@@ -78,7 +78,7 @@ ChosenTables ChooseFromRegistry(state::CalTableStore& store, double time_mjd, do
   TableConditions conditions;
   for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
     // A second more than the rule can use: what just misses is shown with its reason.
-    for (state::CalTableRow& row : store.Near(ToString(kind), time_mjd, (margin_s + 1) / 86400)) {
+    for (state::CalTableRow& row : store.Near(ToString(kind), time_mjd, (margin_s + 1) / kSecondsPerDay)) {
       records.push_back(RecordOf(row, conditions));
       out.considered.push_back(std::move(row));
     }
@@ -92,7 +92,7 @@ std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mj
   calibrate::ChoiceRule rule = RuleOf(settings);
   rule.policy = calibrate::MissingPolicy::kWait;
   if (!declination_deg) rule.max_declination_offset_deg = 0;
-  const double backward = rule.backward_s / 86400;
+  const double backward = rule.backward_s / kSecondsPerDay;
   state::CalTableQuery query;
   query.status = "active";
   query.from_mjd = from_mjd;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/time.h"
 #include "ops/base/words.h"
 
 namespace contimg::ops {
@@ -29,7 +30,7 @@ std::string With(double value, const char* unit) { return Figure(value) + unit; 
 const std::vector<Unit>& Units() {
   static const std::vector<Unit> units{
       {"_jy", Flux},
-      {"_mjd_s", [](double v) { return StampOfMjd(v / 86400); }},
+      {"_mjd_s", [](double v) { return StampOfMjd(v / kSecondsPerDay); }},
       {"_mjd", StampOfMjd},
       {"_bytes", Bytes},
       {"_s", [](double v) { return v < 100 ? With(v, " s") : Duration(v); }},

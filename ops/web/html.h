@@ -71,12 +71,6 @@ class Html {
     AddGuarded(markup, Guard(args)...);  // checked against the guarded types above
     return *this;
   }
-  // A literal without braces to interpret (scripts, styles).
-  template <std::size_t N>
-  Html& Literal(const char (&markup)[N]) {
-    text_.append(markup, N - 1);
-    return *this;
-  }
   Html& Append(const Html& other) {
     text_ += other.text_;
     return *this;

@@ -163,8 +163,4 @@ Html CureHtml(const Cure& cure) {
 
 double StartOfId(std::string_view id) { return IsTimestamp(id) ? UtcTime::FromIso8601(id).unix_s() : 0; }
 
-double DataStart(const state::GroupRow& row) {
-  return row.data_start_mjd > 0 ? UtcTime::FromMjd(row.data_start_mjd).unix_s() : StartOfId(row.id);
-}
-
 }  // namespace contimg::ops

@@ -55,8 +55,7 @@ Html CommandLine(const std::string& command);     // a shell command to copy
 
 // What an operator does about a group, with the commands to copy; nothing where nothing needs doing.
 Html CureHtml(const Cure& cure);
-// Start of the data in unix_s: of the integrations when known, else the stamp of the id; 0 when that is none either.
-double DataStart(const state::GroupRow& row);
+// Unix_s of the stamp that an id is; 0 when it is none.
 double StartOfId(std::string_view id);
 
 }  // namespace contimg::ops

@@ -10,6 +10,7 @@
 
 #include "calibrate/sky_model.h"
 #include "config/product_paths.h"
+#include "config/robust_statistics.h"
 #include "config/time.h"
 #include "ops/base/shell_word.h"
 #include "ops/base/words.h"
@@ -177,7 +178,7 @@ std::vector<LaneBar> CountBars(const std::vector<state::GroupBin>& bins, const L
 
 void DrawSpanLinks(const Span& chosen, const TimeAxis& axis, bool fixed_end, Html& html) {
   html.Add("<nav class=\"spans\" aria-label=\"Time range\">");
-  const double span_s = chosen.hours * 3600;
+  const double span_s = chosen.hours * kSecondsPerHour;
   const auto stamp = [&](double at) { return UtcTime::FromUnix(at).Iso8601(); };
   // Steps of a whole span; another span keeps the end of the axis.
   html.Add("<a href=\"/?span={}&amp;end={}\" aria-label=\"earlier\">‹</a>", chosen.word,
@@ -204,9 +205,7 @@ std::string ThroughputSentence(const std::vector<state::GroupMark>& marks) {
     }
   }
   if (seconds.empty()) return "";
-  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
-  std::nth_element(seconds.begin(), middle, seconds.end());
-  return fmt::format("a tile takes {} (median of {})", Duration(*middle),
+  return fmt::format("a tile takes {} (median of {})", Duration(Median(seconds)),
                      Count(static_cast<std::int64_t>(seconds.size())));
 }
 
@@ -382,7 +381,7 @@ void DrawDisks(const ordered_json& status, Html& html) {
     html.Add(
         "<table class=\"rows\"><thead><tr><th>directory</th><th>size</th><th>growth a day</th></tr></thead><tbody>");
     for (const auto& [name, size] : found->items()) {
-      const double growth = FigureAt(size, {"growth_bytes_per_s"}).value_or(0) * 86400;
+      const double growth = FigureAt(size, {"growth_bytes_per_s"}).value_or(0) * kSecondsPerDay;
       const auto bytes = FigureAt(size, {"bytes"});
       html.Add("<tr><td>{}</td><td>{}</td><td>{}</td></tr>", name,
                bytes ? Bytes(*bytes) : std::string("being measured"),

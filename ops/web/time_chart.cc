@@ -104,7 +104,7 @@ std::string AxisCaption(const TimeAxis& axis) {
 }
 
 TimeAxis ChooseAxis(double hours, double newest_data, double now) {
-  const double span = hours * 3600;
+  const double span = hours * kSecondsPerHour;
   TimeAxis axis;
   const bool recent = newest_data <= 0 || (newest_data > now - span && newest_data < now + span);
   axis.to = (recent ? std::max(now, newest_data) : newest_data) + 0.08 * span;

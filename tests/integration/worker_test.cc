@@ -13,12 +13,14 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "calibrate/casacore/calibration_table.h"
 #include "config/os.h"
+#include "config/product_paths.h"
 #include "convert/measurement_set_reader.h"
 #include "image/products/fits_image.h"
 #include "ops/cli/compare_products.h"
@@ -326,6 +328,28 @@ TEST_F(WorkerTest, ImagesUncalibratedDataWhenAskedTo) {
   ASSERT_TRUE(none.ok) << none.error_message;
   EXPECT_TRUE(ProductOf(none, "image").empty());
   EXPECT_FALSE(fs::exists(without.image_prefix.parent_path()));
+}
+
+TEST_F(WorkerTest, BandsAndSpectraAreReportedAsWhatTheyAre) {
+  Job job = MakeJob({"convert", "flag", "image"});
+  job.settings.image.spectral_channels = 2;
+  job.settings.image.compress = true;
+  const JobReport report = Run(job);
+  ASSERT_TRUE(report.ok) << report.error_message;
+  std::map<ProductKind, int> count;
+  for (const JobProduct& product : report.products) {
+    ++count[product.kind];
+    if (!IsImage(product.kind)) continue;
+    EXPECT_EQ(ParseProductName(product.path)->kind, product.kind) << product.path;
+  }
+  EXPECT_EQ(count[ProductKind::kImage], 1);
+  EXPECT_EQ(count[ProductKind::kBand], 2);
+  EXPECT_EQ(count[ProductKind::kAlpha], 1);
+  EXPECT_EQ(count[ProductKind::kAlphaError], 1);
+  for (const JobProduct& product : report.products) {
+    if (product.kind != ProductKind::kQaPicture && product.kind != ProductKind::kQaMetrics) continue;
+    EXPECT_EQ(product.parents, std::vector<fs::path>{ProductOf(report, "image")}) << product.path;
+  }
 }
 
 // Killed at calls all over the job: what the next attempt makes is what an undisturbed one makes.

@@ -1,5 +1,5 @@
-// A library to preload into the daemon (LD_PRELOAD): system calls on paths below certain folders fail at random, and the
-// clocks of every program that carries it are shifted. For tests only; the product does not know it.
+// A library to preload into the daemon (LD_PRELOAD): system calls on paths below certain folders fail at random, and
+// the clocks of every program that carries it are shifted. For tests only; the product does not know it.
 //
 //   CONTIMG_FAULTS        a file of sizeof(Control) bytes, mapped: what fails now, written by the test as it goes
 //   CONTIMG_FAULTS_BELOW  folders, separated by colons: calls on other paths never fail
@@ -54,7 +54,13 @@ Function Real(Function& kept, const char* name) {
   return kept;
 }
 // The next library's function of the same name and type.
-#define REAL(name) Real([]() -> decltype(&::name)& { static decltype(&::name) kept = nullptr; return kept; }(), #name)
+#define REAL(name)                               \
+  Real(                                          \
+      []() -> decltype(&::name)& {               \
+        static decltype(&::name) kept = nullptr; \
+        return kept;                             \
+      }(),                                       \
+      #name)
 
 __attribute__((constructor)) void Begin() {
   const char* file = std::getenv("CONTIMG_FAULTS");
@@ -124,19 +130,19 @@ Kind OpenKind(int flags) { return (flags & O_CREAT) != 0 ? kCreate : kOpen; }
 }  // namespace
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
-#define MODE_OF(flags)                                   \
-  mode_t mode = 0;                                       \
-  if (((flags) & O_CREAT) != 0 || ((flags) & O_TMPFILE) == O_TMPFILE) { \
-    va_list list;                                        \
-    va_start(list, flags);                               \
-    mode = va_arg(list, mode_t);                         \
-    va_end(list);                                        \
+#define MODE_OF(flags)                                              \
+  mode_t mode = 0;                                                  \
+  if (((flags)&O_CREAT) != 0 || ((flags)&O_TMPFILE) == O_TMPFILE) { \
+    va_list list;                                                   \
+    va_start(list, flags);                                          \
+    mode = va_arg(list, mode_t);                                    \
+    va_end(list);                                                   \
   }
 
 // ---- looks ----
-#define STAT(name, type)                                             \
-  EXPORT int name(const char* path, struct type* info) noexcept {    \
-    return FailsAt(kStat, path) ? -1 : REAL(name)(path, info);       \
+#define STAT(name, type)                                          \
+  EXPORT int name(const char* path, struct type* info) noexcept { \
+    return FailsAt(kStat, path) ? -1 : REAL(name)(path, info);    \
   }
 STAT(stat, stat)
 STAT(stat64, stat64)
@@ -206,12 +212,8 @@ EXPORT ssize_t pread64(int fd, void* to, size_t n, off64_t at) {
 EXPORT ssize_t __read_chk(int fd, void* to, size_t n, size_t) { return read(fd, to, n); }
 EXPORT ssize_t __pread_chk(int fd, void* to, size_t n, off_t at, size_t) { return pread(fd, to, n, at); }
 EXPORT ssize_t __pread64_chk(int fd, void* to, size_t n, off64_t at, size_t) { return pread64(fd, to, n, at); }
-EXPORT ssize_t readv(int fd, const struct iovec* to, int n) {
-  return FailsOn(kRead, fd) ? -1 : REAL(readv)(fd, to, n);
-}
-EXPORT ssize_t write(int fd, const void* from, size_t n) {
-  return FailsOn(kWrite, fd) ? -1 : REAL(write)(fd, from, n);
-}
+EXPORT ssize_t readv(int fd, const struct iovec* to, int n) { return FailsOn(kRead, fd) ? -1 : REAL(readv)(fd, to, n); }
+EXPORT ssize_t write(int fd, const void* from, size_t n) { return FailsOn(kWrite, fd) ? -1 : REAL(write)(fd, from, n); }
 EXPORT ssize_t pwrite(int fd, const void* from, size_t n, off_t at) {
   return FailsOn(kWrite, fd) ? -1 : REAL(pwrite)(fd, from, n, at);
 }

@@ -30,6 +30,7 @@
 
 #include "config/error.h"
 #include "config/os.h"
+#include "config/time.h"
 #include "config/units.h"
 #include "convert/casacore/casacore_lock.h"
 
@@ -105,8 +106,8 @@ cc::TableRecord Miscellaneous(const FitsHeader& header) {
   record.define("SETTHASH", cc::String(header.settings_hash));
   record.define("BTYPE", cc::String(header.type));
   if (header.end_mjd_s > 0) {
-    record.define("MJD-BEG", header.start_mjd_s / 86400);
-    record.define("MJD-END", header.end_mjd_s / 86400);
+    record.define("MJD-BEG", header.start_mjd_s / kSecondsPerDay);
+    record.define("MJD-END", header.end_mjd_s / kSecondsPerDay);
   }
   for (std::size_t i = 0; i < header.calibration.size(); ++i) {
     const std::string n = std::to_string(i + 1);
@@ -166,8 +167,8 @@ FitsHeader HeaderOf(const cc::PagedImage<cc::Float>& image, const fs::path& path
   header.instrument = TextOf(misc, "INSTRUME");
   header.software = TextOf(misc, "CREATOR");
   header.settings_hash = TextOf(misc, "SETTHASH");
-  header.start_mjd_s = NumberOf(misc, "MJD-BEG") * 86400;
-  header.end_mjd_s = NumberOf(misc, "MJD-END") * 86400;
+  header.start_mjd_s = NumberOf(misc, "MJD-BEG") * kSecondsPerDay;
+  header.end_mjd_s = NumberOf(misc, "MJD-END") * kSecondsPerDay;
   for (int i = 1;; ++i) {
     const std::string name = TextOf(misc, ("CALTAB" + std::to_string(i)).c_str());
     if (name.empty()) break;

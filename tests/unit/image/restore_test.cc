@@ -76,7 +76,9 @@ TEST(PointsOfComponents, ScalesKeepFluxAndShape) {
     ASSERT_NEAR(fine[i], coarse[i], 1e-3 * peak);
     sum += fine[i];
   }
-  EXPECT_NEAR(sum / beam.AreaPixels(plain.cell_rad), 3.0, 1e-4);
+  const double beam_px =
+      kPi / (4 * std::log(2.0)) * beam.major_rad * beam.minor_rad / (plain.cell_rad * plain.cell_rad);
+  EXPECT_NEAR(sum / beam_px, 3.0, 1e-4);
 }
 
 TEST(DepositPoints, KeepsFluxAndCentroid) {

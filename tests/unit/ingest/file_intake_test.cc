@@ -44,10 +44,7 @@ TEST(FileIntake, RetriesWithGrowingDelayAndGivesUpWhenUnchanged) {
   double now = 0;
   std::vector<double> tries;
   for (;;) {
-    const auto next = intake.NextDueTime();
-    ASSERT_TRUE(next);
-    now = *next;
-    ASSERT_EQ(intake.NextDue(now), "a");
+    for (; intake.NextDue(now) != "a"; ++now) ASSERT_LT(now, 1000);
     tries.push_back(now);
     if (!intake.Unreadable("a", kSmall, now)) break;
     ASSERT_LT(tries.size(), 100u);
@@ -60,8 +57,7 @@ TEST(FileIntake, KeepsTryingAFileThatChanges) {
   intake.Finished("a", 0);
   double now = 0;
   for (std::uint64_t size = 0; size < 200; ++size) {
-    now = *intake.NextDueTime();
-    ASSERT_EQ(intake.NextDue(now), "a");
+    for (; intake.NextDue(now) != "a"; ++now) ASSERT_LT(now, 1e6);
     ASSERT_TRUE(intake.Unreadable("a", {size, 0}, now));
   }
 }
@@ -111,7 +107,7 @@ TEST(FileIntake, ForgetsAFileThatIsGone) {
   ASSERT_EQ(intake.NextDue(0), "a");
   intake.Gone("a");
   EXPECT_FALSE(intake.Knows("a"));
-  EXPECT_FALSE(intake.NextDueTime());
+  EXPECT_FALSE(intake.NextDue(1e9));
 }
 
 }  // namespace

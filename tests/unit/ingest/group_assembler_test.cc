@@ -191,16 +191,6 @@ TEST(GroupAssembler, HeldGroupsDoNotCrowdOutClosedOnes) {
   EXPECT_NE(assembler.Find(MakeFile(9, 0).axis), nullptr);
 }
 
-TEST(GroupAssembler, NextDeadlineIsTheEarliestOfTheCollectingGroups) {
-  GroupAssembler assembler({.expected_subbands = 2, .deadline_s = 10});
-  EXPECT_FALSE(assembler.NextDeadline());
-  assembler.Add(MakeFile(0, 0), 5, SameSize);
-  assembler.Add(MakeFile(1, 0), 3, SameSize);
-  EXPECT_EQ(assembler.NextDeadline(), 13);
-  assembler.Add(MakeFile(1, 1), 6, SameSize);
-  EXPECT_EQ(assembler.NextDeadline(), 15);
-}
-
 // Arrivals in any order, with repeats, skewed stamps and losses: what becomes of each tile depends only on which
 // subbands exist, never on the order.
 TEST(GroupAssembler, OutcomeDoesNotDependOnTheOrderOfArrival) {

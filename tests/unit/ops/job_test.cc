@@ -15,6 +15,7 @@ TEST(Job, SurvivesTheWayThroughItsFile) {
   job.inputs = {"/in/a b.hdf5", "/in/ü.hdf5"};
   job.measurement_set = "/out/x.ms";
   job.take_existing = true;
+  job.memory_bytes = 3'000'000'000;
   job.settings.convert.durable = false;
   job.settings.image.cell_arcsec = 2.5;
   job.tables.push_back({3, "BP", "/cal/x.bpcal", "0123"});
@@ -26,9 +27,17 @@ TEST(Job, SurvivesTheWayThroughItsFile) {
   job.solve = solve;
   const Job back = ParseJob(nlohmann::json::parse(ToJson(job).dump()), "test");
   EXPECT_EQ(ToJson(back), ToJson(job));
+  EXPECT_EQ(back.memory_bytes, 3'000'000'000u);
   EXPECT_FALSE(back.settings.convert.durable);
   EXPECT_EQ(back.settings.image.cell_arcsec, 2.5);
   EXPECT_EQ(SettingsHash(back.settings), SettingsHash(job.settings));
+}
+
+TEST(Job, ReadsJobsOfEarlierVersions) {
+  nlohmann::json value = ToJson(Job());
+  value.erase("memory_bytes");
+  value["settings"]["mosaic"] = {{"threads", "0"}};  // a setting that did nothing
+  EXPECT_EQ(ParseJob(value, "test").memory_bytes, 0u);
 }
 
 TEST(Job, RefusesMissingFieldsAndOtherVersions) {

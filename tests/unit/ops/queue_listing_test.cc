@@ -39,7 +39,7 @@ TEST(QueueListing, WritesOneJsonArrayThatAnyParserReads) {
                                      {"error", nullptr},
                                      {"subbands_present", 16},
                                      {"subbands_expected", 16},
-                                     {"updated_at", "2025-10-13T13:28:03Z"}}));
+                                     {"updated_at", "2025-10-13T13:28:03.000Z"}}));
   EXPECT_EQ(json[1]["error_kind"], "io");
   EXPECT_TRUE(json[1]["updated_at"].is_null());
   const std::string error = json[1]["error"];
@@ -52,7 +52,7 @@ TEST(QueueListing, TimesAreThoseOfUtcTime) {
   for (const double unix_s : {0.6, 86399.4, 86399.6, 951782399.7, 1760362083.49, 1760362083.51, 4102444800.0}) {
     const auto json = nlohmann::json::parse(
         Written(QueueListing::Form::kJson, {{"2025-10-13T13:28:03", "done", "", "", 1, 16, 16, unix_s}}));
-    EXPECT_EQ(json[0]["updated_at"], UtcTime::FromUnix(unix_s).Iso8601() + "Z") << unix_s;
+    EXPECT_EQ(json[0]["updated_at"], UtcTime::FromUnix(unix_s).Stamp(3)) << unix_s;
   }
 }
 

@@ -1,0 +1,148 @@
+#include "ops/records/row_json.h"
+
+#include <optional>
+
+#include "config/time.h"
+
+namespace contimg::ops {
+namespace {
+
+using nlohmann::ordered_json;
+
+template <class T>
+ordered_json ValueOrNull(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json();
+}
+
+}  // namespace
+
+ordered_json TimeJson(double unix_s) {
+  return unix_s > 0 && unix_s < 2e11 ? ordered_json(UtcTime::FromUnix(unix_s).Stamp(3)) : ordered_json();
+}
+
+ordered_json TimeOfMjdJson(double mjd) { return mjd > 0 ? TimeJson(UtcTime::FromMjd(mjd).unix_s()) : ordered_json(); }
+
+ordered_json TextOrNull(const std::string& text) { return text.empty() ? ordered_json() : ordered_json(text); }
+
+ordered_json ParsedColumn(const std::string& text) {
+  ordered_json value = ordered_json::parse(text, nullptr, false);
+  return value.is_discarded() ? ordered_json(text) : value;
+}
+
+ordered_json RowJson(const state::GroupRow& row) {
+  return {{"id", row.id},
+          {"state", ToString(row.state)},
+          {"priority", row.priority},
+          {"attempts", row.attempts},
+          {"next_attempt_at", TimeJson(row.next_attempt_at)},
+          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
+          {"error", TextOrNull(row.error)},
+          {"subbands_present", row.subbands_present},
+          {"subbands_expected", row.subbands_expected},
+          {"data_start", TimeOfMjdJson(row.data_start_mjd)},
+          {"data_end", TimeOfMjdJson(row.data_end_mjd)},
+          {"first_file_at", TimeJson(row.first_file_at)},
+          {"created_at", TimeJson(row.created_at)},
+          {"updated_at", TimeJson(row.updated_at)},
+          {"started_at", TimeJson(row.started_at)},
+          {"finished_at", TimeJson(row.finished_at)},
+          {"executor", TextOrNull(row.executor)},
+          {"executor_id", TextOrNull(row.executor_id)},
+          {"stage", TextOrNull(row.stage)},
+          {"progress", row.progress},
+          {"timings_s", ParsedColumn(row.timings_json)}};
+}
+
+ordered_json RowJson(const state::ProductRow& row) {
+  return {{"id", row.id},
+          {"kind", row.kind},
+          {"path", row.path},
+          {"group", TextOrNull(row.group_id)},
+          {"start", TimeOfMjdJson(row.start_mjd)},
+          {"end", TimeOfMjdJson(row.end_mjd)},
+          {"ra_deg", ValueOrNull(row.ra_deg)},
+          {"dec_deg", ValueOrNull(row.dec_deg)},
+          {"size_bytes", row.size_bytes},
+          {"checksum", TextOrNull(row.checksum)},
+          {"sha256", ValueOrNull(row.sha256)},
+          {"grade", TextOrNull(row.qa_grade)},
+          {"qa", ParsedColumn(row.qa_json)},
+          {"status", row.status},
+          {"archive_path", TextOrNull(row.archive_path)},
+          {"job", ValueOrNull(row.job_id)},
+          {"created_at", TimeJson(row.created_at)},
+          {"updated_at", TimeJson(row.updated_at)}};
+}
+
+ordered_json RowJson(const state::JobRow& row) {
+  return {{"id", row.id},
+          {"group", row.group_id},
+          {"kind", row.kind},
+          {"settings_hash", row.settings_hash},
+          {"settings", ParsedColumn(row.settings_json)},
+          {"version", row.program_version},
+          {"host", row.host},
+          {"instruction_set", TextOrNull(row.instruction_set)},
+          {"command", row.command},
+          {"started_at", TimeJson(row.started_at)},
+          {"finished_at", TimeJson(row.finished_at)},
+          {"outcome", TextOrNull(row.outcome)},
+          {"error", TextOrNull(row.error)},
+          {"peak_memory_bytes", row.peak_memory_bytes},
+          {"timings", ParsedColumn(row.timings_json)},
+          {"report", ParsedColumn(row.report_json)}};
+}
+
+ordered_json RowJson(const state::CalTableRow& row) {
+  return {{"id", row.id},
+          {"kind", row.kind},
+          {"interval", row.interval},
+          {"path", row.path},
+          {"valid_from", TimeOfMjdJson(row.valid_from_mjd)},
+          {"valid_to", TimeOfMjdJson(row.valid_to_mjd)},
+          {"source_group", TextOrNull(row.source_group)},
+          {"model", TextOrNull(row.model)},
+          {"refant", TextOrNull(row.refant)},
+          {"rests_on", row.rests_on},
+          {"status", row.status},
+          {"reason", TextOrNull(row.reason)},
+          {"quality", ParsedColumn(row.quality_json)},
+          {"flag_fractions", ParsedColumn(row.flag_fractions_json)},
+          {"checksum", TextOrNull(row.checksum)},
+          {"registered_at", TimeJson(row.registered_at)}};
+}
+
+ordered_json RowJson(const state::SubbandFileRow& row) {
+  return {{"subband", row.subband},
+          {"path", row.path},
+          {"size_bytes", row.size_bytes},
+          {"status", row.status},
+          {"seen_at", TimeJson(row.seen_at)}};
+}
+
+ordered_json RowJson(const state::EventRow& row) {
+  return {{"at", TimeJson(row.at)},         {"kind", row.kind},   {"from", TextOrNull(row.from_state)},
+          {"to", TextOrNull(row.to_state)}, {"actor", row.actor}, {"detail", row.detail}};
+}
+
+ordered_json RowJson(const state::ChoiceRow& row) {
+  return {{"kind", row.kind},
+          {"table", ValueOrNull(row.table_id)},
+          {"reason", row.reason},
+          {"chosen_at", TimeJson(row.chosen_at)}};
+}
+
+ordered_json RowJson(const state::SolveRow& row) {
+  return {{"id", row.id},
+          {"group", row.group_id},
+          {"interval", row.interval},
+          {"model", row.model},
+          {"predicted_snr", row.predicted_snr},
+          {"reason", row.reason},
+          {"outcome", row.outcome},
+          {"detail", TextOrNull(row.detail)},
+          {"started_at", TimeJson(row.started_at)},
+          {"finished_at", TimeJson(row.finished_at)}};
+}
+
+}  // namespace contimg::ops
