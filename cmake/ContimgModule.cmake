@@ -57,15 +57,15 @@ function(contimg_add_program name source)
   target_compile_options(${name} PRIVATE ${CONTIMG_LIGHT_OPTIONS})
 endfunction()
 
-# All *_test.cc of a folder become one GoogleTest program, registered with CTest case by case.
+# All *_test.cc of a folder become one GoogleTest program, registered with CTest suite by suite.
 function(contimg_add_tests target dir)
   cmake_parse_arguments(ARG "" "LABEL" "LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cc)
   if(NOT sources)
     return()
   endif()
-  add_executable(${target} ${sources})
-  target_link_libraries(${target} PRIVATE ${ARG_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+  add_executable(${target} ${sources} ${PROJECT_SOURCE_DIR}/tests/test_main.cc)
+  target_link_libraries(${target} PRIVATE ${ARG_LIBS} GTest::gtest GTest::gmock)
   if(ARG_LABEL STREQUAL unit)
     add_dependencies(unit_tests ${target})
     if(NOT target STREQUAL "unit_ops")
@@ -76,6 +76,11 @@ function(contimg_add_tests target dir)
   target_precompile_headers(${target} PRIVATE <gtest/gtest.h> <gmock/gmock.h> <fmt/format.h> <filesystem> <fstream>)
   target_compile_definitions(${target} PRIVATE CONTIMG_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     CONTIMG_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
-  gtest_discover_tests(${target} TEST_PREFIX ${ARG_LABEL}. DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES
-    PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 600)
+  file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${target}_suites.cmake CONTENT
+"set(program \"$<TARGET_FILE:${target}>\")
+set(name ${target})
+set(label ${ARG_LABEL})
+include(\"${PROJECT_SOURCE_DIR}/cmake/DiscoverSuites.cmake\")
+")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_CURRENT_BINARY_DIR}/${target}_suites.cmake)
 endfunction()

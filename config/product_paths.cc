@@ -289,6 +289,10 @@ fs::path ProductPaths::Jobs(std::string_view timestamp) const {
   return Require(roots_.state, "CONTIMG_STATE_DIR") / "jobs" / DayOf(timestamp) / std::string(timestamp);
 }
 
+fs::path ProductPaths::TaskJob(std::string_view kind, std::string_view subject) const {
+  return Require(roots_.state, "CONTIMG_STATE_DIR") / "jobs" / kind / subject;
+}
+
 fs::path ProductPaths::StateBackups() const { return Require(roots_.state, "CONTIMG_STATE_DIR") / "backups"; }
 
 std::vector<fs::path> ProductPaths::StandingDirectories() const {

@@ -80,7 +80,8 @@ class ProductPaths {
   Path Archive(std::string_view what) const;  // ms, images, catalogs
   Path Database(StateDatabase database) const;
   Path Jobs(std::string_view timestamp) const;  // <state>/jobs/YYYY-MM-DD/<timestamp>: job.json, report.json, output
-  Path StateBackups() const;                    // <state>/backups
+  Path TaskJob(std::string_view kind, std::string_view subject) const;  // <state>/jobs/<kind>/<subject>: the same
+  Path StateBackups() const;                                            // <state>/backups
 
   // Every directory of the tree that should exist before work starts; roots that are not configured are left out.
   std::vector<Path> StandingDirectories() const;

@@ -78,6 +78,26 @@ std::optional<TaskRow> TaskStore::Newest(std::string_view kind) {
   return std::move(rows.front());
 }
 
+std::vector<TaskRow> TaskStore::Troubled() {
+  Query query(database(), "SELECT " CONTIMG_TASK_COLUMNS
+                          " FROM tasks AS t WHERE state IN ('failed', 'dead', 'held') AND created_at >= coalesce("
+                          "(SELECT max(created_at) FROM tasks WHERE kind = t.kind AND state = 'done'), 0) "
+                          "ORDER BY created_at DESC, id DESC");
+  std::vector<TaskRow> rows;
+  while (query.Next()) rows.push_back(ReadTask(query));
+  return rows;
+}
+
+std::map<std::string, double> TaskStore::LastDone() {
+  std::map<std::string, double> last;
+  Query query(database(), "SELECT kind, max(finished_at) FROM tasks WHERE state = 'done' GROUP BY kind");
+  while (query.Next()) {
+    const std::string kind = query.Text();
+    last[kind] = query.Number();
+  }
+  return last;
+}
+
 std::map<std::string, std::map<WorkState, std::int64_t>> TaskStore::Counts() {
   std::map<std::string, std::map<WorkState, std::int64_t>> counts;
   Query query(database(), "SELECT kind, state, count(*) FROM tasks GROUP BY kind, state");

@@ -44,6 +44,10 @@ class TaskStore : public WorkTable {
   std::optional<TaskRow> Find(std::string_view id);
   std::vector<TaskRow> List(const TaskQuery& query);
   std::optional<TaskRow> Newest(std::string_view kind);  // by creation
+  // Failed, given up or held, and none of the kind was done since; newest first.
+  std::vector<TaskRow> Troubled();
+  // kind → when the newest one was done (unix_s).
+  std::map<std::string, double> LastDone();
   // kind → state → number; only what there is.
   std::map<std::string, std::map<WorkState, std::int64_t>> Counts();
 };

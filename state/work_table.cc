@@ -308,4 +308,10 @@ std::vector<EventRow> WorkTable::Events(std::string_view id, int limit) {
   return rows;
 }
 
+std::optional<double> WorkTable::FirstEventAt() {
+  Query query(database(), "SELECT at FROM events ORDER BY id LIMIT 1");
+  if (!query.Next()) return std::nullopt;
+  return query.Number();
+}
+
 }  // namespace contimg::state

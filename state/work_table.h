@@ -121,6 +121,7 @@ class WorkTable {
   // Events of one group or task (or all there are when `id` is empty), oldest first; at most `limit` of the newest when
   // limit > 0.
   std::vector<EventRow> Events(std::string_view id, int limit = 0);
+  std::optional<double> FirstEventAt();  // of all there are
 
  protected:
   // `table`: "groups"; `noun`: "group". The first opens (creating and migrating as needed) the database at `path`, the

@@ -60,6 +60,16 @@ HttpResponse ApiGroup(const HttpRequest& request, PipelineView& view) {
   return Answer(value);
 }
 
+HttpResponse ApiTasks(const HttpRequest& request, PipelineView& view) {
+  state::TaskQuery query;
+  query.kind = request.Parameter("kind");
+  if (const std::string state = request.Parameter("state"); !state.empty()) {
+    query.states.push_back(state::ParseGroupState(state));
+  }
+  query.limit = LimitOf(request, kRowsUnlessAsked, kMostRows);
+  return Answer({{"tasks", RowsJson(view.Tasks(query))}});
+}
+
 HttpResponse ApiProducts(const HttpRequest& request, PipelineView& view) {
   state::ProductQuery query;
   query.kind = request.Parameter("kind");

@@ -110,7 +110,12 @@ Child StartChild(const ChildOptions& options) {
     }
   };
   try {
-    MakePipe(output);
+    if (options.standard_output) {
+      MakePipe(output);
+    } else {
+      output[1] = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+      if (output[1] < 0) throw SystemError(kStage, "/dev/null", "cannot open", errno);
+    }
     if (options.standard_input) {
       MakePipe(input);
     } else {
@@ -131,11 +136,11 @@ Child StartChild(const ChildOptions& options) {
     if (fd >= 0) ::close(fd);
   }
   if (pid < 0) {
-    ::close(output[0]);
+    if (output[0] >= 0) ::close(output[0]);
     if (input[1] >= 0) ::close(input[1]);
     throw Error(ErrorKind::kResource, kStage, arguments[0], std::string("cannot fork: ") + std::strerror(fork_error));
   }
-  ::fcntl(output[0], F_SETFL, O_NONBLOCK);
+  if (output[0] >= 0) ::fcntl(output[0], F_SETFL, O_NONBLOCK);
   if (input[1] >= 0) ::fcntl(input[1], F_SETFL, O_NONBLOCK);
   return {pid, input[1], output[0]};
 }

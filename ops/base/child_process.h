@@ -15,6 +15,7 @@ struct ChildOptions {
   std::vector<std::string> arguments;  // the first one is the program's path
   std::filesystem::path error_file;    // stderr is appended there; empty: shared with this process
   bool standard_input = false;         // a pipe to write to; otherwise /dev/null
+  bool standard_output = true;         // a pipe to read from; otherwise /dev/null
   int nice = 0;                        // added to this process's own
   int oom_score = 500;                 // the kernel's out-of-memory killer should take workers before the daemon
 };
@@ -23,7 +24,7 @@ struct ChildOptions {
 struct Child {
   pid_t pid = -1;   // also its process group
   int input = -1;   // its stdin, when asked for
-  int output = -1;  // its stdout
+  int output = -1;  // its stdout, likewise
 };
 
 // The longest line that is taken from a child's output. What children say is short; one that damaged input or a fault

@@ -16,6 +16,7 @@ void AddCommands(CLI::App& app) {
   AddProductsCommand(app);
   AddGenerateCommand(app);
   AddQueueCommand(app);
+  AddBackupCommand(app);
   AddScratchCommand(app);
   AddSimulateCommand(app);
   AddSolveCommand(app);

@@ -23,6 +23,7 @@ void AddPredictCommand(CLI::App& app);
 void AddProductsCommand(CLI::App& app);
 void AddGenerateCommand(CLI::App& app);
 void AddQueueCommand(CLI::App& app);
+void AddBackupCommand(CLI::App& app);
 void AddScratchCommand(CLI::App& app);
 void AddSimulateCommand(CLI::App& app);
 void AddSolveCommand(CLI::App& app);

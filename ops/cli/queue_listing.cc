@@ -26,8 +26,8 @@ bool IsPlain(std::string_view text) {  // the same in JSON
 
 QueueListing::QueueListing(Form form, std::FILE* out) : form_(form), out_(out) {
   if (form_ == Form::kTable) {
-    fmt::format_to(std::back_inserter(buffer_), "{:<20} {:<20} {:>8} {:>8}  {:<21} {}\n", "group", "state", "subbands",
-                   "attempts", "updated", "error");
+    fmt::format_to(std::back_inserter(buffer_), "{:<20} {:<20} {:>8} {:>8}  {:<21} {}\n", "group or task", "state",
+                   "subbands", "attempts", "updated", "error");
   }
 }
 
@@ -52,11 +52,16 @@ void QueueListing::AddRow(const state::GroupLine& line) {
     Append({text.data(), text.size()});
   };
   left(line.id, 21);
+  if (line.id.size() >= 21) buffer_.push_back(' ');
   left(line.state, 21);
-  right(line.subbands_present, 5);
-  buffer_.push_back('/');
-  const fmt::format_int expected(line.subbands_expected);
-  left({expected.data(), expected.size()}, 2);
+  if (line.subbands_expected > 0) {
+    right(line.subbands_present, 5);
+    buffer_.push_back('/');
+    const fmt::format_int expected(line.subbands_expected);
+    left({expected.data(), expected.size()}, 2);
+  } else {  // a task
+    Append("       -");
+  }
   right(line.attempts, 9);
   Append("  ");
   AppendTime(line.updated_at);
@@ -80,6 +85,7 @@ void QueueListing::AddJson(const state::GroupLine& line) {
     const fmt::format_int text(number);
     Append({text.data(), text.size()});
   };
+  const bool is_task = line.subbands_expected <= 0;
   Append(n_added_ == 0 ? "[\n{\"id\":" : ",\n{\"id\":");
   AppendQuoted(line.id);
   Append(",\"state\":");
@@ -99,9 +105,9 @@ void QueueListing::AddJson(const state::GroupLine& line) {
     AppendQuoted(line.error);
   }
   Append(",\"subbands_present\":");
-  append_number(line.subbands_present);
+  is_task ? Append("null") : append_number(line.subbands_present);
   Append(",\"subbands_expected\":");
-  append_number(line.subbands_expected);
+  is_task ? Append("null") : append_number(line.subbands_expected);
   Append(",\"updated_at\":");
   if (line.updated_at > 0) {
     AppendQuoted(UtcTime::FromUnix(line.updated_at).Stamp(3));

@@ -155,6 +155,11 @@ std::string Gigabytes(const ordered_json& disk) {
                      disk["total_bytes"].get<double>() * 1e-9);
 }
 
+// Groups by their ids, as everywhere; other work by its job's.
+std::string JobName(const ordered_json& job) {
+  return (job["group"].is_string() ? job["group"] : job["job"]).get<std::string>();
+}
+
 std::string Screen(const ordered_json& s) {
   std::string text;
   std::string verdict = s.value("verdict", "");
@@ -179,6 +184,18 @@ std::string Screen(const ordered_json& s) {
     if (count.get<std::int64_t>() > 0) text += fmt::format(" {} {} ", count.get<std::int64_t>(), state);
   }
   text += "\n";
+  if (s.contains("tasks") && !s["tasks"].empty()) {
+    text += "tasks\n";
+    for (const auto& [kind, states] : s["tasks"].items()) {
+      text += fmt::format("  {} ", kind);
+      for (const auto& [state, count] : states.items())
+        text += fmt::format(" {} {} ", count.get<std::int64_t>(), state);
+      if (s.contains("last_done") && s["last_done"].contains(kind)) {
+        text += fmt::format(" (last done {})", s["last_done"][kind].get<std::string>());
+      }
+      text += "\n";
+    }
+  }
   if (s.value("late_subbands", 0) > 0) {
     text += fmt::format("  {} late subbands not used yet (contimg queue list --late, contimg queue requeue --late)\n",
                         s["late_subbands"].get<std::int64_t>());
@@ -191,8 +208,8 @@ std::string Screen(const ordered_json& s) {
     text += fmt::format("at work\n{}", s["jobs"].empty() ? "  nothing\n" : "");
     for (const auto& job : s["jobs"]) {
       text +=
-          fmt::format("  {}  {:<10} {:3.0f} %  {:>8}  {:.2f} GB  {}\n", job["group"].get<std::string>(),
-                      job["stage"].get<std::string>(), 100 * job["fraction"].get<double>(), Duration(job["running_s"]),
+          fmt::format("  {}  {:<10} {:3.0f} %  {:>8}  {:.2f} GB  {}\n", JobName(job), job["stage"].get<std::string>(),
+                      100 * job["fraction"].get<double>(), Duration(job["running_s"]),
                       job["memory_bytes"].get<double>() * 1e-9, job["where"].get<std::string>());
     }
   }

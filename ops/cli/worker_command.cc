@@ -7,6 +7,8 @@
 #include "config/os.h"
 #include "ops/cli/commands.h"
 #include "ops/job/header_check.h"
+#include "ops/job/task_job.h"
+#include "ops/upkeep/task_kinds.h"
 #include "ops/worker/worker.h"
 
 namespace contimg::ops {
@@ -25,7 +27,10 @@ void AddWorkerCommand(CLI::App& app) {
     if (!args->check_files && args->job.empty()) {
       throw Error(ErrorKind::kUsage, "worker", "", "expected a job file");
     }
-    const int status = args->check_files ? RunHeaderCheck() : RunWorker(args->job, RealOs());
+    const auto run = [&] {
+      return IsTaskJob(ReadJsonFile(args->job)) ? RunTaskWorker(args->job, RealOs()) : RunWorker(args->job, RealOs());
+    };
+    const int status = args->check_files ? RunHeaderCheck() : run();
     // The report says everything; nothing is left to do, and freeing a tile of gigabytes page by page takes time.
     std::fflush(nullptr);
     std::_Exit(status);

@@ -40,6 +40,7 @@
 #include "ops/http/http_server.h"
 #include "ops/http/work_thread.h"
 #include "ops/records/reconciler.h"
+#include "ops/upkeep/task_kinds.h"
 #include "ops/web/web.h"
 
 namespace contimg::ops {
@@ -49,7 +50,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr auto kTick = std::chrono::milliseconds(100);
-constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcileS = kSecondsPerDay;
+constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcileS = kSecondsPerDay, kTasksS = 5;
 constexpr double kReconcileStepS = 0.01;  // of each tick
 constexpr double kReconcilePauseS = 30, kMissingLookS = 5;
 constexpr double kDatabaseTimeoutS = 1;  // then the write waits in its queue and the loop goes on
@@ -102,6 +103,7 @@ class Daemon {
   void Sweep();
   void Reconcile();
   void Summarise();
+  void AskForTasks();
   void TickSoon();
   void UpdateGauges();
   void AddRoutes();
@@ -119,6 +121,7 @@ class Daemon {
   DaemonClock clock_;
   Metrics metrics_;
   state::GroupStore store_;
+  state::TaskStore tasks_;
   WriteQueue writes_;
   Background background_;
   CalibrationScheduler calibration_;
@@ -136,10 +139,12 @@ class Daemon {
   state::GroupSummary summary_;
   state::Database::ChangeMark summarised_;
   std::int64_t n_late_files_ = 0;
+  std::map<std::string, std::map<state::WorkState, std::int64_t>> task_counts_;
+  std::map<std::string, double> tasks_done_at_;
   std::optional<state::GroupRow> oldest_waiting_;
   std::size_t n_slow_answers_ = 0;
   double started_, started_unix_;
-  double next_summary_ = 0, next_disk_ = 0, next_sweep_ = 0, next_alive_ = 0, next_reconcile_ = 0,
+  double next_summary_ = 0, next_tasks_ = 0, next_disk_ = 0, next_sweep_ = 0, next_alive_ = 0, next_reconcile_ = 0,
          next_reconcile_step_ = 0, next_missing_look_ = 0;
   std::optional<double> stop_by_;
   bool clock_trouble_ = false;
@@ -154,6 +159,7 @@ Daemon::Daemon(const DaemonOptions& options)
       lock_(paths_.roots().state),
       trees_(options.settings, OsOr(options.os)),
       store_(paths_.Database(StateDatabase::kIngest), QueueOptions()),
+      tasks_(store_.database()),
       writes_(store_, metrics_, clock_),
       background_(io_),
       calibration_(paths_, os_, metrics_, options.settings),
@@ -180,8 +186,8 @@ Daemon::Daemon(const DaemonOptions& options)
       started_(clock_.Steady()),
       started_unix_(clock_.Unix()) {
   os_.Expect(trees_.expected());
-  dispatcher_.SetExecutor(
-      std::make_unique<LocalExecutor>(io_, LocalExecutorOptions{options.program, 5}, dispatcher_.Events()));
+  dispatcher_.SetExecutor(std::make_unique<LocalExecutor>(io_, LocalExecutorOptions{options.program, 5},
+                                                          options.settings, dispatcher_.Events()));
 }
 
 // What dead workers have left may be gigabytes.
@@ -265,13 +271,22 @@ ordered_json Daemon::Status() {
   ordered_json groups = ordered_json::object();
   for (const auto& [state, count] : summary_.counts) groups[std::string(ToString(state))] = count;
   status["groups"] = groups;
+  ordered_json tasks = ordered_json::object();
+  for (const auto& [kind, states] : task_counts_) {
+    for (const auto& [state, count] : states) tasks[kind][std::string(ToString(state))] = count;
+  }
+  status["tasks"] = tasks;
+  ordered_json maintenance = ordered_json::object();
+  for (const auto& [kind, at] : tasks_done_at_) maintenance[kind] = UtcTime::FromUnix(at).Stamp();
+  status["last_done"] = maintenance;
   status["oldest_unprocessed"] =
       summary_.oldest_unprocessed.empty()
           ? ordered_json()
           : ordered_json{{"id", summary_.oldest_unprocessed}, {"age_s", now - summary_.oldest_unprocessed_since}};
   ordered_json jobs = ordered_json::array();
   for (const RunningJob& job : dispatcher_.Running()) {
-    jobs.push_back({{"group", job.group},
+    jobs.push_back({{"job", job.job.text()},
+                    {"group", job.job.is_group() ? ordered_json(job.job.subject) : ordered_json()},
                     {"stage", job.stage},
                     {"fraction", job.fraction},
                     {"running_s", job.running_s},
@@ -304,6 +319,15 @@ void Daemon::UpdateGauges() {
   std::map<std::string, std::int64_t> groups;
   for (const auto& [state, count] : summary_.counts) groups[std::string(ToString(state))] = count;
   metrics_.SetGroups(groups);
+  for (const TaskKind& kind : TaskKinds()) {
+    const auto& counts = task_counts_[std::string(kind.name)];
+    for (const state::WorkState state : state::AllGroupStates()) {
+      if (state == state::WorkState::kCollecting || state == state::WorkState::kAwaitingCalibration) continue;
+      const auto found = counts.find(state);
+      metrics_.SetTasks(kind.name, ToString(state), found == counts.end() ? 0 : found->second);
+    }
+    metrics_.SetMaintenanceDone(kind.name, tasks_done_at_[std::string(kind.name)]);
+  }
   const double due = oldest_waiting_ ? std::max(oldest_waiting_->next_attempt_at, oldest_waiting_->first_file_at) : now;
   metrics_.SetOldestDispatchable(std::max(0.0, now - due));
   metrics_.SetProducts(reconciler_.n_missing(), reconciler_.figures().n_strange);
@@ -411,6 +435,10 @@ void Daemon::Tick() {
   });
   Survive([&] {
     if (!stop_by_) ingest_.Tick();
+    if (!stop_by_ && now >= next_tasks_) {
+      next_tasks_ = now + kTasksS;
+      AskForTasks();
+    }
     dispatcher_.Tick(!stop_by_ && health_.may_start());
     if (now >= next_summary_) {
       next_summary_ = now + kSummaryS;
@@ -442,6 +470,8 @@ void Daemon::Summarise() {
   summarised_ = mark;
   summary_ = store_.Summary();
   n_late_files_ = store_.CountFiles("late");
+  task_counts_ = tasks_.Counts();
+  tasks_done_at_ = tasks_.LastDone();
   const auto first = [this](std::vector<state::GroupState> states, bool newest) -> std::optional<state::GroupRow> {
     state::GroupQuery query;
     query.states = std::move(states);
@@ -478,6 +508,14 @@ void Daemon::Reconcile() {
     next_reconcile_step_ = now + kReconcilePauseS;
     LogNowAndThen(LogLevel::kWarning, fmt::format("records and products cannot be compared now: {}", error.what()));
   }
+}
+
+void Daemon::AskForTasks() {
+  const double now = clock_.Unix();
+  writes_.Add("tasks that are due", [settings = options_.settings, now](state::GroupStore& store) {
+    state::TaskStore tasks(store.database());
+    CreateDueTasks(tasks, settings, now);
+  });
 }
 
 // A group that became ready, or a worker that ended, does not wait for the next tick.

@@ -6,15 +6,13 @@
 #include <set>
 #include <utility>
 
-#include "config/machine.h"
 #include "config/time.h"
 #include "ops/base/log.h"
-#include "ops/daemon/failed_log.h"
 #include "ops/daemon/settings_check.h"
-#include "ops/job/retry_policy.h"
+#include "ops/job/task_job.h"
 #include "ops/records/input_review.h"
 #include "ops/records/operator_actions.h"
-#include "ops/records/record_products.h"
+#include "ops/upkeep/task_kinds.h"
 
 namespace contimg::ops {
 namespace {
@@ -27,26 +25,6 @@ using state::GroupStore;
 constexpr const char* kActor = "runner";
 constexpr const char* kOwnerName = "contimg-stream";
 constexpr double kLookS = 1;  // how often the state of running groups is compared with the database
-
-RetryRules MakeRetryRules(const Settings& settings) {
-  RetryRules rules;
-  rules.first_delay_s = settings.queue.backoff_first_s;
-  rules.longest_delay_s = settings.queue.backoff_limit_s;
-  rules.transient_attempts = static_cast<int>(settings.queue.max_attempts);
-  return rules;
-}
-
-// Attempts that failed since the operator last asked for a fresh start. Attempts that ended because the daemon did are
-// not the group's fault and do not count.
-int CountFailures(GroupStore& store, const std::string& id) {
-  int failures = 0;
-  for (const state::EventRow& event : store.Events(id)) {
-    if (event.kind != "state") continue;
-    if (event.to_state == "failed" || event.to_state == "dead") ++failures;
-    if (event.to_state == "done" || (event.actor == "operator" && event.to_state == "ready")) failures = 0;
-  }
-  return failures;
-}
 
 // Whether products of the group that exist were made of something else, or may have been: it was done once, or its
 // input has changed.
@@ -70,44 +48,39 @@ bool WasFlagged(GroupStore& store, const std::string& id) {
   return flagged;
 }
 
-// What became of the group's input since its present attempt began; empty: nothing.
-std::string ChangedWhileAtWork(GroupStore& store, const std::string& id) {
-  std::string change;
-  for (const state::EventRow& event : store.Events(id)) {
-    if (event.to_state == "running") change.clear();
-    if (event.kind == "replaced") change = event.detail;
-  }
-  return change;
-}
-
-std::string Timings(const JobReport& report) {
-  nlohmann::json timings = nlohmann::json::object();
-  for (const StageReport& stage : report.stages) timings[stage.name] = stage.seconds;
-  return timings.dump();
-}
-
-// A record of this attempt must not overwrite what somebody else decided meanwhile.
-bool StillOurs(GroupStore& store, const GroupRow& attempt) {
-  const auto row = store.Find(attempt.id);
-  return row && row->state == GroupState::kRunning && row->lease_owner == attempt.lease_owner &&
-         row->attempts == attempt.attempts;
-}
-
 }  // namespace
 
 Dispatcher::Dispatcher(const DispatchContext& context, const Settings& settings)
-    : context_(context), settings_(settings), sky_(context.metrics) {}
+    : context_(context), tasks_(context.store.database()), settings_(settings), sky_(context.metrics) {}
+
+std::filesystem::path Dispatcher::FolderOf(const JobId& job) const {
+  return job.is_group() ? context_.paths.Jobs(job.subject) : context_.paths.TaskJob(job.kind, job.subject);
+}
+
+// A record of this attempt must not overwrite what somebody else decided meanwhile.
+bool Dispatcher::StillOurs(const Work& work) {
+  const auto row = TableOf(work.job).FindWork(work.row.id);
+  return row && row->state == GroupState::kRunning && row->lease_owner == work.row.lease_owner &&
+         row->attempts == work.row.attempts;
+}
+
+std::size_t Dispatcher::CountRunning(bool groups) const {
+  const auto running = executor_->Running();
+  return static_cast<std::size_t>(std::count_if(running.begin(), running.end(),
+                                                [&](const RunningJob& job) { return job.job.is_group() == groups; }));
+}
 
 Executor::Events Dispatcher::Events() {
   Executor::Events events;
-  events.progress = [this](const std::string& group, const ProgressLine& line) {
+  events.progress = [this](const JobId& job, const ProgressLine& line) {
+    const std::string row = job.row_id();
     if (line.kind == ProgressLine::Kind::kWarning) {
       context_.metrics.WorkerWarned();
-      Log(LogLevel::kWarning, group, fmt::format("{}: {}", line.stage, line.message));
+      Log(LogLevel::kWarning, row, fmt::format("{}: {}", line.stage, line.message));
     } else if (line.kind == ProgressLine::Kind::kInfo) {
-      Log(LogLevel::kInfo, group, fmt::format("{}: {}", line.stage, line.message));
+      Log(LogLevel::kInfo, row, fmt::format("{}: {}", line.stage, line.message));
     }
-    const auto at = active_.find(group);
+    const auto at = active_.find(job.text());
     if (at == active_.end() || line.kind != ProgressLine::Kind::kProgress) return;
     at->second.stage = line.stage;
     at->second.fraction = line.fraction;
@@ -146,10 +119,9 @@ Job Dispatcher::MakeJob(const GroupRow& row, bool flagged) {
     if (file.status == "present" && subbands.insert(file.subband).second) job.inputs.emplace_back(file.path);
   }
   job.expected_subbands = row.subbands_expected;
-  const auto jobs = std::max<std::int64_t>(1, settings_.executor.jobs);
-  job.threads = settings_.executor.threads > 0 ? static_cast<int>(settings_.executor.threads)
-                                               : std::max(1, AvailableProcessors() / static_cast<int>(jobs));
-  job.memory_bytes = static_cast<std::uint64_t>(settings_.executor.memory_bytes);
+  const JobResources resources = executor_->Resources();
+  job.threads = resources.threads;
+  job.memory_bytes = resources.memory_bytes;
   job.measurement_set = context_.paths.ScienceMs(row.id);
   job.staging_root = context_.paths.roots().staging;
   job.fallback_root = context_.paths.roots().tmp / "staging";
@@ -163,10 +135,7 @@ Job Dispatcher::MakeJob(const GroupRow& row, bool flagged) {
   return job;
 }
 
-void Dispatcher::StartJob(const GroupRow& row) {
-  const fs::path folder = context_.paths.Jobs(row.id);
-  context_.os.RemoveAll(folder);
-  context_.os.CreateDirectories(folder);
+void Dispatcher::StartGroup(const GroupRow& row, const fs::path& folder, JobRequest& request) {
   const bool flagged = WasFlagged(context_.store, row.id) && Exists(context_.paths.ScienceMs(row.id), context_.os);
   Job job = MakeJob(row, flagged);
   const int fewest = FewestSubbands(row, settings_.ingest);
@@ -177,84 +146,130 @@ void Dispatcher::StartJob(const GroupRow& row) {
   }
   context_.calibration.PlanJob(row, flagged, folder, job, context_.clock.Unix());
   WriteFileAtomically(context_.os, JobFile(folder), ToJson(job).dump(2) + "\n");
-  JobRequest request;
-  request.group = row.id;
-  request.folder = folder;
-  request.limits.job_s = settings_.executor.job_limit_s;
   for (const std::string& stage : job.stages) request.limits.stage_s[stage] = settings_.executor.stage_limit_s;
   request.limits.stage_s["write"] = settings_.executor.stage_limit_s;
-  request.limits.grace_s = settings_.executor.kill_after_s;
-  request.limits.memory_bytes = static_cast<std::uint64_t>(settings_.executor.memory_bytes);
-  const std::string id = executor_->Start(request);
-  const double now = context_.clock.Unix();
-  active_[row.id].row = row;
-  context_.writes.Add(row.id + ": executor", [group = row.id, kind = settings_.executor.kind, id, now](GroupStore& s) {
-    s.SetExecutor(group, kind, id, now);
-  });
-  context_.metrics.GroupWaited(std::max(0.0, now - std::max(row.next_attempt_at, row.first_file_at)));
-  Log(LogLevel::kInfo, row.id, fmt::format("attempt {} started as {}", row.attempts, id));
 }
 
-void Dispatcher::StartNext() {
-  while (!stopping_ && executor_->n_running() < static_cast<std::size_t>(settings_.executor.jobs)) {
-    std::optional<GroupRow> row;
-    try {
-      context_.calibration.RequireWritable();  // a plan that cannot be written down would cost an attempt
-      row = context_.store.AcquireNext(
-          context_.owner, settings_.queue.order == "oldest" ? state::QueueOrder::kOldest : state::QueueOrder::kNewest,
-          settings_.queue.lease_s, context_.clock.Unix());
-    } catch (const Error& error) {
-      context_.metrics.DatabaseFailed();
-      LogNowAndThen(LogLevel::kWarning, fmt::format("no group can be taken: {}", error.what()));
-      return;
-    }
-    if (!row) return;
-    if (const auto former = active_.find(row->id); former != active_.end()) {
-      PutBack(*row, former->second);
-      return;
-    }
-    try {
-      StartJob(*row);
-    } catch (const Error& error) {
-      JobOutcome outcome;
-      outcome.group = row->id;
-      outcome.kind = error.kind();
-      outcome.message = error.kind() == ErrorKind::kIncomplete
-                            ? error.message()
-                            : fmt::format("the worker cannot be started: {}", error.what());
-      RecordFailure(*row, outcome, {});
-      return;
-    } catch (const std::exception& error) {
-      JobOutcome outcome;
-      outcome.group = row->id;
-      outcome.kind = ErrorKind::kIo;
-      outcome.message = fmt::format("the worker cannot be started: {}", error.what());
-      RecordFailure(*row, outcome, {});
-      return;
+void Dispatcher::StartTask(const Work& work, const fs::path& folder, JobRequest& request) {
+  const TaskKind& kind = FindTaskKind(work.job.kind);
+  const auto row = tasks_.Find(work.row.id);
+  if (!row) throw Error(ErrorKind::kUsage, "daemon", work.row.id, "no such task");
+  const JobResources resources = executor_->Resources();
+  const TaskJob job{work.job,          work.row.attempts,
+                    resources.threads, resources.memory_bytes,
+                    context_.trees,    kind.describe(*row, settings_, context_.paths)};
+  WriteFileAtomically(context_.os, JobFile(folder), ToJson(job).dump(2) + "\n");
+  request.limits.stage_s[std::string(kind.stages)] = settings_.executor.job_limit_s;
+}
+
+bool Dispatcher::StartWork(const Work& work) {
+  JobRequest request;
+  request.job = work.job;
+  request.name = work.job.AttemptName(work.row.attempts);
+  request.folder = FolderOf(work.job);
+  request.limits.job_s = settings_.executor.job_limit_s;
+  request.limits.grace_s = settings_.executor.kill_after_s;
+  JobOutcome outcome;
+  outcome.job = work.job;
+  try {
+    request.limits.memory_bytes = executor_->Resources().memory_bytes;
+    context_.os.RemoveAll(request.folder);
+    context_.os.CreateDirectories(request.folder);
+    work.group ? StartGroup(*work.group, request.folder, request) : StartTask(work, request.folder, request);
+  } catch (const Error& error) {
+    outcome.kind = error.kind();
+    outcome.message = error.kind() == ErrorKind::kIncomplete
+                          ? error.message()
+                          : fmt::format("the worker cannot be started: {}", error.what());
+  } catch (const std::exception& error) {
+    outcome.kind = ErrorKind::kIo;
+    outcome.message = fmt::format("the worker cannot be started: {}", error.what());
+  }
+  if (!outcome.message.empty()) {
+    RecordFailure(work, outcome, {});
+    return false;
+  }
+  const double now = context_.clock.Unix();
+  active_[work.job.text()].work = work;
+  context_.writes.Add(work.row.id + ": executor", [this, work, name = request.name, now](GroupStore&) {
+    TableOf(work.job).SetExecutor(work.row.id, executor_->kind(), name, now);
+  });
+  if (work.group) {
+    context_.metrics.GroupWaited(std::max(0.0, now - std::max(work.row.next_attempt_at, work.group->first_file_at)));
+  }
+  Log(LogLevel::kInfo, work.row.id, fmt::format("attempt {} started as {}", work.row.attempts, request.name));
+  executor_->Start(request);
+  return true;
+}
+
+std::optional<Dispatcher::Work> Dispatcher::TakeNext(bool group) {
+  const double now = context_.clock.Unix(), lease_s = settings_.queue.lease_s;
+  Work work;
+  if (group) {
+    context_.calibration.RequireWritable();  // a plan that cannot be written down would cost an attempt
+    work.group = context_.store.AcquireNext(
+        context_.owner, settings_.queue.order == "oldest" ? state::QueueOrder::kOldest : state::QueueOrder::kNewest,
+        lease_s, now);
+    if (!work.group) return std::nullopt;
+    work.row = *work.group;
+    work.job = JobId::OfGroup(work.row.id);
+  } else {
+    const auto row = tasks_.TakeNext(context_.owner, state::QueueOrder::kOldest, lease_s, now);
+    if (!row) return std::nullopt;
+    work.row = *row;
+    work.job = JobId::Parse(row->id);
+  }
+  return work;
+}
+
+// Groups on the places of executor.jobs; beside them one task at a time, so that neither keeps the other waiting. Tasks
+// go on where a full disk stops the imaging: what they do may be what helps.
+void Dispatcher::StartNext(bool groups_too) {
+  constexpr std::size_t kTasks = 1;
+  for (const bool group : {true, false}) {
+    if (group && !groups_too) continue;
+    const std::size_t places = group ? static_cast<std::size_t>(settings_.executor.jobs) : kTasks;
+    while (!stopping_ && CountRunning(group) < places) {
+      std::optional<Work> work;
+      try {
+        work = TakeNext(group);
+      } catch (const Error& error) {
+        context_.metrics.DatabaseFailed();
+        LogNowAndThen(LogLevel::kWarning,
+                      fmt::format("no {} can be taken: {}", group ? "group" : "task", error.what()));
+        break;
+      }
+      if (!work) break;
+      if (const auto former = active_.find(work->job.text()); former != active_.end()) {
+        PutBack(*work, former->second);
+        break;
+      }
+      if (!StartWork(*work)) break;
     }
   }
 }
 
-// The operator took the group away and gave it back before its worker had ended: never two workers on one group.
-void Dispatcher::PutBack(const GroupRow& row, Active& former) {
+// The operator took it away and gave it back before its worker had ended: never two workers on one piece of work.
+void Dispatcher::PutBack(const Work& work, Active& former) {
   constexpr double kAgainS = 2;
   former.lost = true;
-  executor_->Stop(row.id, ErrorKind::kCancelled, "cancelled by the operator");
+  executor_->Stop(work.job, ErrorKind::kCancelled, "cancelled by the operator");
   const double now = context_.clock.Unix();
-  context_.writes.Add(row.id + ": put back", [row, now](GroupStore& store) {
-    if (!StillOurs(store, row)) return;
+  context_.writes.Add(work.row.id + ": put back", [this, work, now](GroupStore&) {
+    if (!StillOurs(work)) return;
     state::TransitionDetails details;
     details.actor = kActor;
     details.detail = "its former worker has not ended yet";
     details.next_attempt_at = now + kAgainS;
-    store.Transition(row.id, GroupState::kReady, details, now);
+    TableOf(work.job).Transition(work.row.id, GroupState::kReady, details, now);
   });
 }
 
 void Dispatcher::Finished(const JobOutcome& outcome) {
   context_.writes.Hurry();
-  const auto at = active_.find(outcome.group);
+  const auto at = active_.find(outcome.job.text());
   if (at == active_.end()) return;
+  const std::string row = outcome.job.row_id();
   const Active active = at->second;
   active_.erase(at);
   Metrics& metrics = context_.metrics;
@@ -265,244 +280,52 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
                     (outcome.signal != 0 || outcome.kind == ErrorKind::kCrash || outcome.kind == ErrorKind::kTimeout);
   constexpr double kRememberedS = kSecondsPerHour;
   while (!deaths_.empty() && deaths_.front().at < now - kRememberedS) deaths_.pop_front();
-  if (died && !active.lost) deaths_.push_back({now, fmt::format("{}: {}", outcome.group, outcome.message)});
+  if (died && !active.lost) deaths_.push_back({now, fmt::format("{}: {}", row, outcome.message)});
   const std::string stage = outcome.last_stage.empty() ? "start" : outcome.last_stage;
   metrics.JobFinished(stage, outcome.ok ? std::string_view("ok") : ToString(outcome.kind));
   if (outcome.report) {
     for (const StageReport& report : outcome.report->stages) metrics.StageTook(report.name, report.seconds);
   }
   if (outcome.ok && !active.lost) {
-    Log(LogLevel::kInfo, outcome.group,
+    Log(LogLevel::kInfo, row,
         fmt::format("{} after {:.1f} s ({:.1f} s of processor time, {:.2f} GB)", outcome.report->next_state,
                     outcome.wall_s, outcome.user_s + outcome.system_s,
                     static_cast<double>(outcome.peak_memory_bytes) * 1e-9));
-    return RecordSuccess(active.row, *outcome.report, outcome);
+    return RecordSuccess(active.work, *outcome.report, outcome);
   }
   if (active.lost) {
-    Log(LogLevel::kInfo, outcome.group, "its worker has ended at the operator's request");
+    Log(LogLevel::kInfo, row, "its worker has ended at the operator's request");
     return;
   }
   std::vector<std::string> inputs;
-  try {
-    const Job job = ParseJob(ReadJsonFile(JobFile(context_.paths.Jobs(outcome.group)), context_.os), outcome.group);
-    for (const fs::path& input : job.inputs) inputs.push_back(input.string());
-  } catch (const Error&) {
-    // The log then lists no inputs.
-  }
-  RecordFailure(active.row, outcome, inputs);
-}
-
-// Rows of products.sqlite3. A job whose files are gone or damaged has no record; its group is done all the same.
-void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const JobOutcome& outcome) {
-  const fs::path file = JobFile(context_.paths.Jobs(row.id));
-  if (!Exists(file, context_.os)) return;
-  try {
-    const Job job = ParseJob(ReadJsonFile(file, context_.os), file.string());
-    JobRecord record;
-    record.command = outcome.command;
-    record.peak_memory_bytes = outcome.peak_memory_bytes;
-    for (const state::SubbandFileRow& each : context_.store.Files(row.id)) record.checksums[each.path] = each.checksum;
-    if (!job.sky_model.empty() && Exists(job.sky_model, context_.os)) {
-      record.sky_model = context_.os.ReadFile(job.sky_model);
-    }
-    if (!products_) {
-      state::DatabaseOptions options;
-      options.busy_timeout_s = context_.products_timeout_s;
-      products_ = std::make_unique<state::ProductStore>(context_.paths.Database(StateDatabase::kProducts), options);
-    }
-    RecordProducts(*products_, job, report, record);
-  } catch (const Error& error) {
-    // What may pass is tried again, and the group is done when it has.
-    if (MayPass(error.kind())) throw;
-    Log(LogLevel::kError, row.id, fmt::format("its products are not recorded: {}", error.what()));
-  }
-}
-
-// The records that a group's end rests on come first, each in its own database; then the group's state.
-void Dispatcher::RecordSuccess(const GroupRow& row, const JobReport& report, const JobOutcome& outcome) {
-  struct Recording {
-    bool ours = false;
-    std::optional<Error> refusal;  // of a table: the attempt has failed
-    std::optional<state::EventRow> sky;
-    std::string lost;  // what became of the group meanwhile, when the result is not recorded
-  };
-  const double now = context_.clock.Unix();
-  auto recording = std::make_shared<Recording>();
-  unrecorded_.insert(row.id);
-  QueuedWrite queued;
-  queued.what = row.id + ": done";
-  queued.prepare = [this, row, report, outcome, now, recording] {
-    recording->ours = StillOurs(context_.store, row);
-    if (!recording->ours) return;
-    recording->refusal = context_.calibration.Record(row, report, now);
-    if (recording->refusal) return;
-    RecordJob(row, report, outcome);
-    recording->sky = sky_.EventOf(row.id, report, now);
-    sky_.Saw(row.id, report);
-  };
-  queued.write = [row, report, now, recording, rules = MakeRetryRules(settings_)](GroupStore& store) {
-    recording->lost.clear();
-    if (!recording->ours || !StillOurs(store, row)) {
-      const auto found = store.Find(row.id);
-      recording->lost = !found                                 ? "is not in the queue any more"
-                        : found->state == GroupState::kRunning ? "has begun anew"
-                                                               : fmt::format("is {}", ToString(found->state));
-      state::EventRow event;
-      event.at = now;
-      event.group_id = row.id;
-      event.kind = "note";
-      event.actor = kActor;
-      event.detail =
-          fmt::format("attempt {} had succeeded; not recorded, for the group {}", row.attempts, recording->lost);
-      store.AddEvent(event);
-      return;
-    }
-    state::TransitionDetails details;
-    details.actor = kActor;
-    if (recording->refusal) {
-      details.error_kind = recording->refusal->kind();
-      details.error = details.detail = recording->refusal->what();
-      details.next_attempt_at = now + rules.first_delay_s;
-      store.Transition(row.id, GroupState::kFailed, details, now);
-      return;
-    }
-    for (const JobProduct& product : report.products) {
-      if (product.kind == ProductKind::kUvh5) continue;  // in the record of files already
-      state::EventRow event;
-      event.at = now;
-      event.group_id = row.id;
-      event.kind = "product";
-      event.actor = kActor;
-      event.detail = fmt::format("{} {}", ToString(product.kind), product.path.string());
-      store.AddEvent(event);
-    }
-    if (recording->sky) store.AddEvent(*recording->sky);
-    details.detail = fmt::format("attempt {}", row.attempts);
-    details.timings_json = Timings(report);
-    store.Transition(row.id, state::ParseGroupState(report.next_state), details, now);
-    if (const std::string change = ChangedWhileAtWork(store, row.id); !change.empty()) {
-      store.Mark(row.id, change + " while the group was at work", kActor, now);
-    }
-  };
-  queued.after = [this, id = row.id, recording] {
-    unrecorded_.erase(id);
-    if (!recording->lost.empty()) {
-      // Its folder may be another attempt's by now.
-      return Log(LogLevel::kWarning, id,
-                 fmt::format("its worker had succeeded; that is not recorded, for the group {}", recording->lost));
-    }
+  if (outcome.job.is_group()) {
     try {
-      context_.os.RemoveAll(context_.paths.Jobs(id));
-      context_.os.RemoveAll(context_.paths.FailedLog(id));  // of an earlier, unlucky life
-    } catch (const Error& error) {
-      Log(LogLevel::kWarning, id, fmt::format("its job folder stays: {}", error.what()));
+      const Job job = ParseJob(ReadJsonFile(JobFile(FolderOf(outcome.job)), context_.os), row);
+      for (const fs::path& input : job.inputs) inputs.push_back(input.string());
+    } catch (const Error&) {
+      // The log then lists no inputs.
     }
-  };
-  queued.refused = [this, row](const std::string& why) {
-    JobOutcome failed;
-    failed.group = row.id;
-    failed.message = "its worker had succeeded, and that cannot be recorded: " + why;
-    Log(LogLevel::kError, row.id, failed.message);
-    RecordFailure(row, failed, {});
-  };
-  context_.writes.Add(std::move(queued));
-}
-
-void Dispatcher::RecordFailure(const GroupRow& row, const JobOutcome& outcome, const std::vector<std::string>& inputs) {
-  const double now = context_.clock.Unix();
-  const double random = std::uniform_real_distribution<>(0, 1)(random_);
-  const RetryRules rules = MakeRetryRules(settings_);
-  const bool handed_back = stopping_ && outcome.kind == ErrorKind::kCancelled;
-  // What became of it is known only when the transaction has run.
-  struct Recording {
-    bool lost = false;
-    std::optional<FailedRecord> given_up;
-  };
-  auto recording = std::make_shared<Recording>();
-  unrecorded_.insert(row.id);
-  QueuedWrite queued;
-  queued.what = row.id + ": failed";
-  queued.prepare = [this, row, outcome, now] {
-    if (!StillOurs(context_.store, row)) return;
-    context_.calibration.AttemptFailed(row.id, outcome.last_stage == "solve" ? outcome.kind : ErrorKind::kCancelled,
-                                       outcome.message, now);
-  };
-  queued.write = [=](GroupStore& store) {
-    *recording = {};
-    recording->lost = !StillOurs(store, row);
-    if (recording->lost) return;
-    state::TransitionDetails details;
-    details.actor = kActor;
-    if (handed_back) {
-      details.detail = "handed back: the daemon stops";
-      store.Transition(row.id, GroupState::kReady, details, now);
-      return;
-    }
-    details.error_kind = outcome.kind;
-    details.error = outcome.message;
-    const int failures = CountFailures(store, row.id) + 1;
-    if (const auto delay = RetryDelay(outcome.kind, failures, rules, random)) {
-      details.next_attempt_at = now + *delay;
-      details.detail = fmt::format("{} (attempt {}, again in {:.0f} s)", outcome.message, row.attempts, *delay);
-      store.Transition(row.id, GroupState::kFailed, details, now);
-      return;
-    }
-    details.detail = fmt::format("{} (attempt {}, given up)", outcome.message, row.attempts);
-    store.Transition(row.id, GroupState::kDead, details, now);
-    FailedRecord failed;
-    failed.group = row.id;
-    failed.attempts = row.attempts;
-    failed.kind = outcome.kind;
-    failed.message = outcome.message;
-    failed.stage = outcome.last_stage;
-    failed.exit_status = outcome.exit_status;
-    failed.signal = outcome.signal;
-    failed.wall_s = outcome.wall_s;
-    failed.cpu_s = outcome.user_s + outcome.system_s;
-    failed.peak_memory_bytes = outcome.peak_memory_bytes;
-    failed.inputs = inputs;
-    failed.command = outcome.command;
-    failed.last_output = outcome.last_output;
-    recording->given_up = std::move(failed);
-  };
-  queued.after = [this, recording, outcome, handed_back] {
-    unrecorded_.erase(outcome.group);
-    if (recording->lost) {
-      return Log(LogLevel::kInfo, outcome.group,
-                 fmt::format("had failed before it was taken away: {} ({})", outcome.message, ToString(outcome.kind)));
-    }
-    if (handed_back) return Log(LogLevel::kInfo, outcome.group, "handed back");
-    if (!recording->given_up) {
-      context_.metrics.JobRetried(ToString(outcome.kind));
-      return Log(LogLevel::kWarning, outcome.group,
-                 fmt::format("failed, to be tried again: {} ({})", outcome.message, ToString(outcome.kind)));
-    }
-    Log(LogLevel::kError, outcome.group, fmt::format("given up: {} ({})", outcome.message, ToString(outcome.kind)));
-    WriteFailedLog(context_.os, context_.paths.FailedLog(outcome.group), *recording->given_up);
-  };
-  // Then its lease runs out, and it is taken back.
-  queued.refused = [this, id = row.id](const std::string& why) {
-    unrecorded_.erase(id);
-    Log(LogLevel::kError, id, "its failure cannot be recorded: " + why);
-  };
-  context_.writes.Add(std::move(queued));
+  }
+  RecordFailure(active.work, outcome, inputs);
 }
 
 void Dispatcher::KeepLeases() {
   const double steady = context_.clock.Steady(), now = context_.clock.Unix();
   const bool heartbeat = steady >= next_heartbeat_;
   if (heartbeat) next_heartbeat_ = steady + std::min(settings_.queue.heartbeat_s, settings_.queue.lease_s / 3);
-  for (auto& [id, active] : active_) {
+  for (auto& [job, active] : active_) {
     if (active.lost) continue;
-    bool ours = StillOurs(context_.store, active.row);
-    if (ours && heartbeat) ours = context_.store.Heartbeat(id, context_.owner, settings_.queue.lease_s, now);
+    const std::string& id = active.work.row.id;
+    state::WorkTable& table = TableOf(active.work.job);
+    bool ours = StillOurs(active.work);
+    if (ours && heartbeat) ours = table.Heartbeat(id, context_.owner, settings_.queue.lease_s, now);
     if (ours && std::exchange(active.changed, false)) {
-      ours = context_.store.SetProgress(id, context_.owner, active.stage, active.fraction, now);
+      ours = table.SetProgress(id, context_.owner, active.stage, active.fraction, now);
     }
     if (!ours) {
       active.lost = true;
       Log(LogLevel::kInfo, id, "taken away by the operator; its worker is asked to end");
-      executor_->Stop(id, ErrorKind::kCancelled, "cancelled by the operator");
+      executor_->Stop(active.work.job, ErrorKind::kCancelled, "cancelled by the operator");
     }
   }
 }
@@ -531,9 +354,12 @@ void Dispatcher::ReleaseWaiting() {
 // wherever the clock went: whether its worker lives is known here better than by a time in a row.
 void Dispatcher::TakeBackExpired() {
   std::set<std::string> kept = unrecorded_;
-  for (const auto& [id, active] : active_) kept.insert(id);
-  for (const std::string& id : context_.store.ReclaimExpired(kActor, context_.clock.Unix(), kept)) {
-    Log(LogLevel::kWarning, id, "its runner has been silent for too long; taken back");
+  for (const auto& [job, active] : active_) kept.insert(active.work.row.id);
+  for (state::WorkTable* table :
+       {static_cast<state::WorkTable*>(&context_.store), static_cast<state::WorkTable*>(&tasks_)}) {
+    for (const std::string& id : table->ReclaimExpired(kActor, context_.clock.Unix(), kept)) {
+      Log(LogLevel::kWarning, id, "its runner has been silent for too long; taken back");
+    }
   }
 }
 
@@ -570,10 +396,10 @@ void Dispatcher::Tick(bool may_start) {
       LookAtRunning(steady);
     }
   }
-  if (recovering_ || !context_.writes.Flush() || !may_start) return;
+  if (recovering_ || !context_.writes.Flush() || stopping_) return;
   // Something is due when something changed; the operator's changes and due retries are found once a second.
   if (context_.writes.n_committed() == seen_commits_ && steady < next_start_) return;
-  StartNext();
+  StartNext(may_start);
   seen_commits_ = context_.writes.n_committed();
   next_start_ = steady + kLookS;
 }
@@ -581,27 +407,36 @@ void Dispatcher::Tick(bool may_start) {
 void Dispatcher::StopAll() {
   stopping_ = true;
   for (const RunningJob& job : executor_->Running()) {
-    executor_->Stop(job.group, ErrorKind::kCancelled, "the daemon stops");
+    executor_->Stop(job.job, ErrorKind::kCancelled, "the daemon stops");
   }
 }
 
 void Dispatcher::Recover() {
   GroupStore& store = context_.store;
   sky_.Restore(store);
-  state::GroupQuery running;
-  running.states = {GroupState::kRunning};
-  for (const GroupRow& row : store.List(running)) {
-    if (row.lease_owner.rfind(kOwnerName, 0) != 0) continue;
-    executor_->EndStray(row.executor_id);
-    const fs::path path = ReportFile(context_.paths.Jobs(row.id));
+  std::vector<Work> interrupted;
+  for (const state::WorkRow& row : store.Running(kOwnerName)) {
+    if (auto group = store.Find(row.id)) interrupted.push_back({JobId::OfGroup(row.id), row, std::move(group)});
+  }
+  for (const state::WorkRow& row : tasks_.Running(kOwnerName)) {
+    interrupted.push_back({JobId::Parse(row.id), row, std::nullopt});
+  }
+  std::vector<JobRequest> strays;
+  for (const Work& work : interrupted) {
+    strays.push_back({work.job, work.job.AttemptName(work.row.attempts), FolderOf(work.job), {}});
+  }
+  executor_->EndStrays(strays);
+  for (const Work& work : interrupted) {
+    const std::string& id = work.row.id;
+    const fs::path path = ReportFile(FolderOf(work.job));
     try {
       if (!Exists(path, context_.os)) continue;
       const JobReport report = ParseJobReport(ReadJsonFile(path, context_.os), path.string());
-      if (!report.ok || report.attempt != row.attempts) continue;
-      Log(LogLevel::kInfo, row.id, "its worker had finished before the daemon could record it");
-      RecordSuccess(row, report, {});
+      if (!report.ok || report.attempt != work.row.attempts) continue;
+      Log(LogLevel::kInfo, id, "its worker had finished before the daemon could record it");
+      RecordSuccess(work, report, {});
     } catch (const Error& error) {
-      Log(LogLevel::kWarning, row.id, fmt::format("its report is of no use: {}", error.what()));
+      Log(LogLevel::kWarning, id, fmt::format("its report is of no use: {}", error.what()));
     }
   }
   recovering_ = true;
@@ -614,18 +449,18 @@ void Dispatcher::FinishRecovery() {
   if (!context_.writes.Flush()) return;
   try {
     // What its worker had finished and still waits for another database stays as it is.
-    for (const std::string& id : store.ReclaimOwned(kOwnerName, kActor, now, unrecorded_)) {
-      Log(LogLevel::kInfo, id, "ready again: the daemon that ran it has ended");
-    }
-    for (const std::string& id : store.PullIn(now + 2 * settings_.queue.backoff_limit_s, kActor, now)) {
-      Log(LogLevel::kWarning, id, "its next attempt lay in a far future (the clock has been set back): due now");
+    for (state::WorkTable* table : {static_cast<state::WorkTable*>(&store), static_cast<state::WorkTable*>(&tasks_)}) {
+      for (const std::string& id : table->ReclaimOwned(kOwnerName, kActor, now, unrecorded_)) {
+        Log(LogLevel::kInfo, id, "ready again: the daemon that ran it has ended");
+      }
+      for (const std::string& id : table->PullIn(now + 2 * settings_.queue.backoff_limit_s, kActor, now)) {
+        Log(LogLevel::kWarning, id, "its next attempt lay in a far future (the clock has been set back): due now");
+      }
     }
     context_.calibration.AbandonLost(store, now);
     recovering_ = false;
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kBusy && error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kResource) {
-      throw;
-    }
+    if (!MayPass(error.kind())) throw;
     context_.metrics.DatabaseFailed();
     LogNowAndThen(LogLevel::kWarning, fmt::format("work cannot be taken up yet: {}", error.what()));
   }

@@ -1,4 +1,5 @@
-// The second half of the daemon: takes ready groups from the database, has them worked on, records what became of them.
+// The second half of the daemon: takes ready groups and tasks from the database, has them worked on, records what
+// became of them.
 #pragma once
 
 #include <deque>
@@ -18,6 +19,7 @@
 #include "ops/daemon/write_queue.h"
 #include "ops/job/executor.h"
 #include "state/product_store.h"
+#include "state/task_store.h"
 
 namespace contimg::ops {
 
@@ -47,11 +49,14 @@ class Dispatcher {
   // finished, and makes everything else ready again. Throws Error when the queue cannot be read; where it cannot be
   // written yet, Tick goes on with it, and nothing is started before.
   void Recover();
-  // Called about ten times a second.
+  // Called about ten times a second. `may_start`: work on groups may begin.
   void Tick(bool may_start);
-  void Apply(const Settings& settings) { settings_ = settings; }
+  void Apply(const Settings& settings) {
+    settings_ = settings;
+    executor_->Apply(settings);
+  }
 
-  // Asks all workers to end; their groups become ready again. Done when n_running() is 0.
+  // Asks all workers to end; their groups and tasks become ready again. Done when n_running() is 0.
   void StopAll();
   std::size_t n_running() const { return executor_->n_running(); }
   std::vector<RunningJob> Running() const { return executor_->Running(); }
@@ -67,23 +72,40 @@ class Dispatcher {
   double last_success_at() const { return last_success_at_; }
 
  private:
+  // What a worker was started for.
+  struct Work {
+    JobId job;
+    state::WorkRow row;                    // as it was taken
+    std::optional<state::GroupRow> group;  // when it is one
+  };
   struct Active {
-    state::GroupRow row;
+    Work work;
     std::string stage;
     double fraction = 0;
     bool changed = false;
     bool lost = false;  // the operator took it away
   };
+  state::WorkTable& TableOf(const JobId& job) {
+    return job.is_group() ? static_cast<state::WorkTable&>(context_.store) : tasks_;
+  }
+  std::filesystem::path FolderOf(const JobId& job) const;
+  bool StillOurs(const Work& work);
+  std::size_t CountRunning(bool groups) const;
+
   void FinishRecovery();
   void LookAtRunning(double steady);
   void TakeBackExpired();
-  void StartNext();
-  void StartJob(const state::GroupRow& row);
-  void PutBack(const state::GroupRow& row, Active& former);
+  void StartNext(bool groups_too);
+  std::optional<Work> TakeNext(bool group);
+  bool StartWork(const Work& work);  // false: it could not be, and nothing else should be tried now
+  void StartGroup(const state::GroupRow& row, const std::filesystem::path& folder, JobRequest& request);
+  void StartTask(const Work& work, const std::filesystem::path& folder, JobRequest& request);
+  void PutBack(const Work& work, Active& former);
   void Finished(const JobOutcome& outcome);
-  void RecordSuccess(const state::GroupRow& row, const JobReport& report, const JobOutcome& outcome);
+  void RecordSuccess(const Work& work, const JobReport& report, const JobOutcome& outcome);
+  void RecordGroup(const Work& work, const JobReport& report, state::TransitionDetails& details, double now);
   void RecordJob(const state::GroupRow& row, const JobReport& report, const JobOutcome& outcome);
-  void RecordFailure(const state::GroupRow& row, const JobOutcome& outcome, const std::vector<std::string>& inputs);
+  void RecordFailure(const Work& work, const JobOutcome& outcome, const std::vector<std::string>& inputs);
   void KeepLeases();
   void ReleaseWaiting();
   std::vector<state::SubbandFileRow> InputsAsTheyAre(const state::GroupRow& row);
@@ -91,11 +113,12 @@ class Dispatcher {
   Job MakeJob(const state::GroupRow& row, bool flagged);
 
   DispatchContext context_;
+  state::TaskStore tasks_;
   Settings settings_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<state::ProductStore> products_;  // opened when first needed
-  std::map<std::string, Active> active_;
-  // Groups whose workers have ended and whose end is not on record yet.
+  std::map<std::string, Active> active_;           // by the job's id
+  // Rows of work whose workers have ended and whose end is not on record yet.
   std::set<std::string> unrecorded_;
   bool recovering_ = false;
   SkyWatch sky_;

@@ -18,7 +18,9 @@
 #include "ingest/file_watcher.h"
 #include "ops/base/log.h"
 #include "ops/http/http_server.h"
+#include "ops/records/cure.h"
 #include "state/group_health.h"
+#include "state/task_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -160,6 +162,15 @@ void HealthWatch::LookAtQueue() {
   failing_.since = 0;
   dead_ = FactsOf(state::DeadGroups(sources_.store));
   held_ = FactsOf(state::HeldGroups(sources_.store));
+  tasks_.clear();
+  for (const state::TaskRow& row : state::TaskStore(sources_.store.database()).Troubled()) {
+    const Cure cure = CureOf(row);
+    HealthFacts::Task task{row.id,         std::string(ToString(row.state)),
+                           row.error,      cure.commands.empty() ? "" : cure.commands.back(),
+                           row.updated_at, row.attempts};
+    if (row.error_kind) task.cause = fmt::format("{}: {}", ToString(*row.error_kind), row.error);
+    tasks_.push_back(std::move(task));
+  }
   last_done_at_ = std::max(last_done_at_, sources_.dispatcher.last_success_at());
   if (dead_.n > 0) dead_.n_in_a_row = state::CountDeadSince(sources_.store, last_done_at_);
 }
@@ -204,6 +215,7 @@ HealthFacts HealthWatch::Facts() {
   facts.failing = failing_;
   facts.dead = dead_;
   facts.held = held_;
+  facts.tasks = tasks_;
   if (!sources_.writes.trouble().empty()) {
     facts.database_trouble = sources_.writes.trouble();
     facts.database_trouble_kind = sources_.writes.trouble_kind();

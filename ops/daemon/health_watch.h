@@ -85,6 +85,7 @@ class HealthWatch {
   double incoming_lost_at_ = 0;
   double next_look_ = 0;
   HealthFacts::Groups failing_, dead_, held_;
+  std::vector<HealthFacts::Task> tasks_;
   double last_done_at_ = 0;
   struct Failure {
     std::string words;

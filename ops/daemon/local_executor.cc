@@ -5,14 +5,11 @@
 #include <string.h>
 
 #include <algorithm>
-#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/read_until.hpp>
-#include <cstdio>
 #include <fstream>
-#include <istream>
 #include <utility>
 
+#include "config/machine.h"
 #include "ops/base/log.h"
 
 namespace contimg::ops {
@@ -20,19 +17,36 @@ namespace {
 
 double Seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
+// "<pid> <start time>" of the worker, in its job's folder.
+std::filesystem::path ProcessFile(const std::filesystem::path& folder) { return folder / "process"; }
+
 std::string Gigabytes(std::uint64_t bytes) { return fmt::format("{:.2f} GB", static_cast<double>(bytes) * 1e-9); }
 
 }  // namespace
 
-LocalExecutor::LocalExecutor(boost::asio::io_context& io, LocalExecutorOptions options, Events events)
-    : io_(io), options_(std::move(options)), events_(std::move(events)), child_signals_(io, SIGCHLD) {
+LocalExecutor::LocalExecutor(boost::asio::io_context& io, LocalExecutorOptions options, const Settings& settings,
+                             Events events)
+    : io_(io),
+      options_(std::move(options)),
+      settings_(settings.executor),
+      events_(std::move(events)),
+      child_signals_(io, SIGCHLD) {
   AwaitChildren();
 }
 
 LocalExecutor::~LocalExecutor() {
-  for (const auto& [group, job] : jobs_) {
-    if (!job->end) SignalGroup(job->child.pid, SIGKILL);
+  for (const auto& [id, job] : jobs_) {
+    if (job->child && !job->end) SignalGroup(job->child->pid, SIGKILL);
   }
+}
+
+JobResources LocalExecutor::Resources() const {
+  JobResources resources;
+  const int jobs = static_cast<int>(std::max<std::int64_t>(1, settings_.jobs));
+  resources.threads =
+      settings_.threads > 0 ? static_cast<int>(settings_.threads) : std::max(1, AvailableProcessors() / jobs);
+  resources.memory_bytes = static_cast<std::uint64_t>(settings_.memory_bytes);
+  return resources;
 }
 
 void LocalExecutor::AwaitChildren() {
@@ -43,52 +57,53 @@ void LocalExecutor::AwaitChildren() {
   });
 }
 
-std::string LocalExecutor::Start(const JobRequest& request) {
-  auto job = std::make_shared<RunningProcess>(io_, request);
-  ChildOptions options;
-  options.arguments = {options_.program.string(), "worker", JobFile(request.folder).string()};
-  options.error_file = OutputFile(request.folder);
-  options.nice = options_.nice;
-  job->child = StartChild(options);
-  job->output.assign(job->child.output);
+void LocalExecutor::Start(const JobRequest& request) {
+  auto job = std::make_shared<RunningProcess>(request);
   job->started = job->stage_started = job->last_sign = Clock::now();
-  jobs_[request.group] = job;
-  ReadLines(job);
-  return fmt::format("process {} {}", job->child.pid, ProcessStartTime(job->child.pid));
+  jobs_[request.job.text()] = job;
+  boost::asio::post(io_, [this, job] { StartProcess(job); });
 }
 
-void LocalExecutor::ReadLines(const std::shared_ptr<RunningProcess>& job) {
-  boost::asio::async_read_until(
-      job->output, job->buffer, '\n', [this, job](const boost::system::error_code& error, std::size_t) {
-        std::istream stream(&job->buffer);
-        if (error == boost::asio::error::not_found) {
-          Terminate(*job, ErrorKind::kBug,
-                    fmt::format("the worker wrote a line of more than {} bytes", kLongestChildLine));
-        }
-        if (error) {
-          job->output_closed = true;
-          boost::system::error_code ignored;
-          job->output.close(ignored);
-          Collect();
-          return;
-        }
-        std::string line;
-        std::getline(stream, line);
-        TakeLine(*job, line);
-        ReadLines(job);
-      });
-}
-
-void LocalExecutor::TakeLine(RunningProcess& job, const std::string& line) {
-  const auto progress = ParseProgressLine(line);
-  if (!progress) return;
-  job.last_sign = Clock::now();
-  if (progress->kind == ProgressLine::Kind::kProgress) {
-    if (job.stage != progress->stage) job.stage_started = job.last_sign;
-    job.stage = progress->stage;
-    job.fraction = progress->fraction;
+void LocalExecutor::StartProcess(const std::shared_ptr<RunningProcess>& job) {
+  if (job->stopped) return NotStarted(*job, job->stopped->first, job->stopped->second);
+  try {
+    ChildOptions options;
+    options.arguments = {options_.program.string(), "worker", JobFile(job->request.folder).string()};
+    options.error_file = OutputFile(job->request.folder);
+    options.standard_output = false;  // its progress is in a file
+    options.nice = options_.nice;
+    job->child = StartChild(options);
+  } catch (const Error& error) {
+    return NotStarted(*job, error.kind(), fmt::format("the worker cannot be started: {}", error.what()));
   }
-  if (events_.progress) events_.progress(job.request.group, *progress);
+  // For the next daemon, should this one be killed in such a way that the kernel does not end its children.
+  std::ofstream(ProcessFile(job->request.folder))
+      << job->child->pid << ' ' << ProcessStartTime(job->child->pid) << '\n';
+}
+
+void LocalExecutor::NotStarted(const RunningProcess& job, ErrorKind kind, const std::string& message) {
+  JobOutcome outcome;
+  outcome.job = job.request.job;
+  outcome.kind = kind;
+  outcome.message = message;
+  jobs_.erase(job.request.job.text());
+  events_.finished(outcome);
+}
+
+void LocalExecutor::ReadProgress(RunningProcess& job) {
+  for (const ProgressLine& line : job.progress.Read()) {
+    job.last_sign = Clock::now();
+    if (line.kind == ProgressLine::Kind::kProgress) {
+      if (job.stage != line.stage) job.stage_started = job.last_sign;
+      job.stage = line.stage;
+      job.fraction = line.fraction;
+    }
+    if (events_.progress) events_.progress(job.request.job, line);
+  }
+  if (job.progress.endless()) {
+    Terminate(job, ErrorKind::kBug,
+              fmt::format("the worker wrote a line of more than {} bytes", ProgressReader::kLongestLine));
+  }
 }
 
 void LocalExecutor::Terminate(RunningProcess& job, ErrorKind kind, const std::string& message) {
@@ -96,26 +111,27 @@ void LocalExecutor::Terminate(RunningProcess& job, ErrorKind kind, const std::st
   job.stopped = {kind, message};
   job.kill_at = Clock::now() +
                 std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(job.request.limits.grace_s));
-  SignalGroup(job.child.pid, SIGTERM);
+  if (job.child) SignalGroup(job.child->pid, SIGTERM);
 }
 
-void LocalExecutor::Stop(const std::string& group, ErrorKind kind, const std::string& message) {
-  const auto at = jobs_.find(group);
+void LocalExecutor::Stop(const JobId& id, ErrorKind kind, const std::string& message) {
+  const auto at = jobs_.find(id.text());
   if (at != jobs_.end()) Terminate(*at->second, kind, message);
 }
 
 void LocalExecutor::Tick() {
   const auto now = Clock::now();
-  for (const auto& [group, job] : jobs_) {
-    if (job->end) continue;
+  for (const auto& [id, job] : jobs_) {
+    if (!job->child || job->end) continue;
     const JobLimits& limits = job->request.limits;
-    job->memory = GroupMemoryBytes(job->child.pid);
+    ReadProgress(*job);
+    job->memory = GroupMemoryBytes(job->child->pid);
     job->peak_memory = std::max(job->peak_memory, job->memory);
     if (limits.memory_bytes > 0 && job->memory > limits.memory_bytes) {
       Terminate(*job, ErrorKind::kResource,
                 fmt::format("the worker held {} of memory and may use {}", Gigabytes(job->memory),
                             Gigabytes(limits.memory_bytes)));
-      SignalGroup(job->child.pid, SIGKILL);  // there is no time to be polite
+      SignalGroup(job->child->pid, SIGKILL);  // there is no time to be polite
     }
     const double running = Seconds(now - job->started), in_stage = Seconds(now - job->stage_started);
     const auto stage_limit = limits.stage_s.find(job->stage);
@@ -129,7 +145,7 @@ void LocalExecutor::Tick() {
     }
     if (job->stopped && !job->killed && now >= job->kill_at) {
       job->killed = true;
-      SignalGroup(job->child.pid, SIGKILL);
+      SignalGroup(job->child->pid, SIGKILL);
     }
   }
   Collect();
@@ -139,12 +155,12 @@ void LocalExecutor::Collect() {
   std::vector<std::shared_ptr<RunningProcess>> finished;
   for (auto at = jobs_.begin(); at != jobs_.end();) {
     RunningProcess& job = *at->second;
-    if (!job.end) {
-      job.end = TryWait(job.child.pid);
-      if (job.end) SignalGroup(job.child.pid, SIGKILL);  // whatever it may have left behind
+    if (job.child && !job.end) {
+      job.end = TryWait(job.child->pid);
+      if (job.end) SignalGroup(job.child->pid, SIGKILL);  // whatever it may have left behind
     }
-    // Its last lines may still be in the pipe.
-    if (job.end && job.output_closed) {
+    if (job.end) {
+      ReadProgress(job);  // its last lines
       finished.push_back(at->second);
       at = jobs_.erase(at);
     } else {
@@ -159,7 +175,7 @@ void LocalExecutor::Collect() {
 
 JobOutcome LocalExecutor::MakeOutcome(const RunningProcess& job) const {
   JobOutcome outcome;
-  outcome.group = job.request.group;
+  outcome.job = job.request.job;
   outcome.exit_status = job.end->exit_status;
   outcome.signal = job.end->signal;
   outcome.wall_s = Seconds(Clock::now() - job.started);
@@ -205,20 +221,28 @@ JobOutcome LocalExecutor::MakeOutcome(const RunningProcess& job) const {
 
 std::vector<RunningJob> LocalExecutor::Running() const {
   std::vector<RunningJob> running;
-  for (const auto& [group, job] : jobs_) {
-    running.push_back({group, job->stage, job->fraction, Seconds(Clock::now() - job->started),
-                       fmt::format("process {}", job->child.pid), job->memory});
+  for (const auto& [id, job] : jobs_) {
+    running.push_back({job->request.job, job->stage, job->fraction, Seconds(Clock::now() - job->started),
+                       job->child ? fmt::format("process {}", job->child->pid) : "", job->memory});
   }
   return running;
 }
 
-void LocalExecutor::EndStray(const std::string& id) {
-  int pid = 0;
-  unsigned long long start_time = 0;
-  if (std::sscanf(id.c_str(), "process %d %llu", &pid, &start_time) != 2 || pid <= 1 || start_time == 0) return;
+void LocalExecutor::EndStrays(const std::vector<JobRequest>& jobs) {
+  std::vector<std::pair<pid_t, std::uint64_t>> strays;
+  for (const JobRequest& job : jobs) {
+    pid_t pid = 0;
+    std::uint64_t start_time = 0;
+    std::ifstream(ProcessFile(job.folder)) >> pid >> start_time;
+    if (pid <= 1 || start_time == 0) continue;
+    if (ProcessStartTime(pid) == start_time) SignalGroup(pid, SIGKILL);
+    strays.emplace_back(pid, start_time);
+  }
   constexpr double kLimitS = 5;
-  if (!EndStrayProcess(pid, start_time, kLimitS)) {
-    Log(LogLevel::kWarning, "", fmt::format("process {} of an earlier daemon does not die", pid));
+  for (const auto& [pid, start_time] : strays) {
+    if (!EndStrayProcess(pid, start_time, kLimitS)) {
+      Log(LogLevel::kWarning, "", fmt::format("process {} of an earlier daemon does not die", pid));
+    }
   }
 }
 

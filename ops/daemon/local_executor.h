@@ -2,16 +2,17 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/streambuf.hpp>
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "ops/base/child_process.h"
 #include "ops/job/executor.h"
+#include "ops/job/progress_file.h"
 
 namespace contimg::ops {
 
@@ -23,37 +24,41 @@ struct LocalExecutorOptions {
 class LocalExecutor final : public Executor {
  public:
   // Runs on `io`; all calls and events on its thread.
-  LocalExecutor(boost::asio::io_context& io, LocalExecutorOptions options, Events events);
+  LocalExecutor(boost::asio::io_context& io, LocalExecutorOptions options, const Settings& settings, Events events);
   // Kills what still runs.
   ~LocalExecutor() override;
 
-  std::string Start(const JobRequest& request) override;
-  void Stop(const std::string& group, ErrorKind kind, const std::string& message) override;
+  std::string_view kind() const override { return "local"; }
+  // An equal part of this machine's processors for each of executor.jobs, unless the settings say otherwise.
+  JobResources Resources() const override;
+  void Apply(const Settings& settings) override { settings_ = settings.executor; }
+
+  void Start(const JobRequest& request) override;
+  void Stop(const JobId& job, ErrorKind kind, const std::string& message) override;
   void Tick() override;
   std::vector<RunningJob> Running() const override;
   std::size_t n_running() const override { return jobs_.size(); }
-  void EndStray(const std::string& id) override;
+  void EndStrays(const std::vector<JobRequest>& jobs) override;
 
  private:
   using Clock = std::chrono::steady_clock;
   struct RunningProcess {
-    RunningProcess(boost::asio::io_context& io, JobRequest r) : request(std::move(r)), output(io) {}
+    explicit RunningProcess(JobRequest r) : request(std::move(r)), progress(ProgressFile(request.folder)) {}
     JobRequest request;
-    Child child;
-    boost::asio::posix::stream_descriptor output;
-    boost::asio::streambuf buffer{kLongestChildLine};
+    std::optional<Child> child;  // nothing until it has been started
+    ProgressReader progress;
     Clock::time_point started, stage_started, last_sign;
     std::string stage;
     double fraction = 0;
     std::uint64_t memory = 0, peak_memory = 0;
-    std::optional<std::pair<ErrorKind, std::string>> stopped;  // why TERM was sent
+    std::optional<std::pair<ErrorKind, std::string>> stopped;  // why it is asked to end
     Clock::time_point kill_at{};
     bool killed = false;
     std::optional<ChildEnd> end;
-    bool output_closed = false;
   };
-  void ReadLines(const std::shared_ptr<RunningProcess>& job);
-  void TakeLine(RunningProcess& job, const std::string& line);
+  void StartProcess(const std::shared_ptr<RunningProcess>& job);
+  void NotStarted(const RunningProcess& job, ErrorKind kind, const std::string& message);
+  void ReadProgress(RunningProcess& job);
   void AwaitChildren();
   void Collect();
   void Terminate(RunningProcess& job, ErrorKind kind, const std::string& message);
@@ -61,9 +66,10 @@ class LocalExecutor final : public Executor {
 
   boost::asio::io_context& io_;
   LocalExecutorOptions options_;
+  ExecutorSettings settings_;
   Events events_;
   boost::asio::signal_set child_signals_;
-  std::map<std::string, std::shared_ptr<RunningProcess>> jobs_;  // by group
+  std::map<std::string, std::shared_ptr<RunningProcess>> jobs_;  // by the job's id
 };
 
 // The last `max_bytes` of a file, from the start of a line; empty when there is none.

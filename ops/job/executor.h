@@ -8,10 +8,12 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/error.h"
 #include "ops/job/job.h"
+#include "ops/job/job_id.h"
 
 namespace contimg::ops {
 
@@ -24,14 +26,21 @@ struct JobLimits {
 };
 
 struct JobRequest {
-  std::string group;
-  std::filesystem::path folder;  // holds job.json; receives report.json and output.log
+  JobId job;
+  std::string name;  // of this attempt, JobId::AttemptName: known before the start, and to whoever comes later
+  std::filesystem::path folder;  // holds job.json; receives progress.jsonl, report.json and output.log
   JobLimits limits;
+};
+
+// What one job may use where it will run: goes into its job.json.
+struct JobResources {
+  int threads = 1;
+  std::uint64_t memory_bytes = 0;  // resident; 0: no limit
 };
 
 // How a job ended.
 struct JobOutcome {
-  std::string group;
+  JobId job;
   std::optional<JobReport> report;   // what the worker could still say
   bool ok = false;                   // the report says so and nothing contradicts it
   ErrorKind kind = ErrorKind::kBug;  // when not ok
@@ -46,7 +55,7 @@ struct JobOutcome {
 };
 
 struct RunningJob {
-  std::string group;
+  JobId job;
   std::string stage;
   double fraction = 0;
   double running_s = 0;
@@ -57,21 +66,28 @@ struct RunningJob {
 class Executor {
  public:
   struct Events {
-    std::function<void(const std::string& group, const ProgressLine& line)> progress;
+    std::function<void(const JobId& job, const ProgressLine& line)> progress;
     std::function<void(const JobOutcome& outcome)> finished;  // once per job; never from inside Start or Stop
   };
   virtual ~Executor() = default;
 
-  // Starts a job; throws Error when it cannot even be started. Returns an id for the records ("process 1234 567890").
-  virtual std::string Start(const JobRequest& request) = 0;
+  // "local": for the records.
+  virtual std::string_view kind() const = 0;
+  // For the next job; follows the settings.
+  virtual JobResources Resources() const = 0;
+  virtual void Apply(const Settings& settings) = 0;
+
+  // Takes a job on and returns at once, without waiting for anything outside of this process: the job counts as running
+  // from now on. That it could not be started is told by `finished`, as every other end.
+  virtual void Start(const JobRequest& request) = 0;
   // Ends a job before its time: TERM, and KILL when it does not obey. `finished` follows with this kind and message.
-  virtual void Stop(const std::string& group, ErrorKind kind, const std::string& message) = 0;
-  // Called about once a second: limits, silent deaths.
+  virtual void Stop(const JobId& job, ErrorKind kind, const std::string& message) = 0;
+  // Called about once a second: progress, limits, silent deaths.
   virtual void Tick() = 0;
   virtual std::vector<RunningJob> Running() const = 0;
   virtual std::size_t n_running() const = 0;
-  // Makes sure that a job recorded by an earlier daemon under `id` is not running any more (waits for its death).
-  virtual void EndStray(const std::string& id) = 0;
+  // Makes sure that none of these jobs of an earlier daemon is running any more: asks all of them to end, then waits.
+  virtual void EndStrays(const std::vector<JobRequest>& jobs) = 0;
 };
 
 }  // namespace contimg::ops

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "ops/base/json_fields.h"
+#include "ops/job/job_id.h"
 
 namespace contimg::ops {
 namespace {
@@ -178,6 +179,7 @@ Settings ParseSettings(const json& value, const std::string& subject) {
 
 json ToJson(const Job& job) {
   return {{"version", kVersion},
+          {"job", JobId::OfGroup(job.group).text()},
           {"group", job.group},
           {"attempt", job.attempt},
           {"stages", job.stages},
@@ -239,6 +241,7 @@ json ToJson(const JobReport& report) {
                         {"parents", PathsJson(product.parents)}});
   }
   json value = {{"version", kVersion},
+                {"job", report.job},
                 {"group", report.group},
                 {"attempt", report.attempt},
                 {"ok", report.ok},
@@ -270,6 +273,7 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
     CheckVersion(value, subject);
     JobReport report;
     report.group = value.at("group");
+    report.job = value.value("job", JobId::OfGroup(report.group).text());  // reports of before have none
     report.attempt = value.at("attempt");
     report.ok = value.at("ok");
     report.started_at = value.at("started_at");

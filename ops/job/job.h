@@ -1,4 +1,5 @@
-// One group job on paper: what a worker process gets (job.json) and what it leaves (report.json, progress lines).
+// One job on paper: what a worker process gets (job.json) and what it leaves (report.json, progress lines). Those of
+// groups here, those of tasks in ops/job/task_job.h.
 //
 // The job file holds everything the work needs, so that a worker reads no settings and no database and the same job
 // can be repeated by hand: `contimg worker job.json`. docs/formats/job.md describes the fields.
@@ -103,7 +104,8 @@ struct JobObservation {
 };
 
 struct JobReport {
-  std::string group;
+  std::string job;    // "group/2025-10-13T13:28:03"
+  std::string group;  // its subject; empty for a task
   int attempt = 1;
   bool ok = false;
   std::optional<ErrorKind> error_kind;  // when not ok
@@ -138,7 +140,7 @@ std::filesystem::path JobFile(const std::filesystem::path& folder);     // job.j
 std::filesystem::path ReportFile(const std::filesystem::path& folder);  // report.json
 std::filesystem::path OutputFile(const std::filesystem::path& folder);  // output.log: the worker's stderr
 
-// One line of a worker's stdout.
+// One line of a worker's progress.jsonl, and of its stdout.
 struct ProgressLine {
   enum class Kind { kProgress, kWarning, kInfo } kind = Kind::kProgress;
   std::string stage;

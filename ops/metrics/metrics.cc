@@ -79,6 +79,9 @@ struct Metrics::Families {
       AddHistogram(registry, "contimg_queue_wait_seconds", "Time from ready to started.").Add({}, kWaitSeconds);
 
   Family<Gauge>& groups = AddGauge(registry, "contimg_groups", "Groups in the database by state.");
+  Family<Gauge>& tasks = AddGauge(registry, "contimg_tasks", "Tasks in the database by kind and state.");
+  Family<Gauge>& maintenance_done =
+      AddGauge(registry, "contimg_maintenance_last_success_timestamp_seconds", "When one was last done; 0: never.");
   Gauge& oldest = AddGauge(registry, "contimg_oldest_unprocessed_group_age_seconds",
                            "Age of the oldest group that waits or runs, since its first file was seen; 0: none.")
                       .Add({});
@@ -192,6 +195,12 @@ void Metrics::GroupWaited(double seconds) { families_->queue_seconds.Observe(sec
 
 void Metrics::SetGroups(const std::map<std::string, std::int64_t>& by_state) {
   for (const auto& [state, count] : by_state) families_->groups.Add({{"state", state}}).Set(static_cast<double>(count));
+}
+void Metrics::SetTasks(std::string_view kind, std::string_view state, std::int64_t n) {
+  families_->tasks.Add({{"kind", std::string(kind)}, {"state", std::string(state)}}).Set(static_cast<double>(n));
+}
+void Metrics::SetMaintenanceDone(std::string_view kind, double unix_s) {
+  families_->maintenance_done.Add({{"kind", std::string(kind)}}).Set(unix_s);
 }
 void Metrics::SetOldestUnprocessed(double age_s) { families_->oldest.Set(age_s); }
 void Metrics::SetOldestDispatchable(double age_s) { families_->queue_lag.Set(age_s); }

@@ -39,7 +39,9 @@ class Metrics {
 
   // Gauges.
   void SetGroups(const std::map<std::string, std::int64_t>& by_state);
-  void SetOldestUnprocessed(double age_s);  // 0: none
+  void SetTasks(std::string_view kind, std::string_view state, std::int64_t n);
+  void SetMaintenanceDone(std::string_view kind, double unix_s);  // last success; 0: never
+  void SetOldestUnprocessed(double age_s);                        // 0: none
   void SetSinceLastFile(double seconds);
   void SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes);
   void SetIncoming(std::size_t files, std::size_t pending, std::size_t retrying);

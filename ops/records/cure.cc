@@ -73,6 +73,23 @@ Cure Make(const GroupRow& row, const std::string& selection, const std::string& 
 
 }  // namespace
 
+Cure CureOf(const state::TaskRow& row) {
+  const std::string id = ShellWord(row.id);
+  switch (row.state) {
+    case GroupState::kFailed:
+      return {"It is tried again by itself; at once:", {"contimg queue requeue " + id}};
+    case GroupState::kDead:
+      // What fails for good in a task lies in the machine or in the settings, which a person mends.
+      return {"When its cause is mended, try again:", {"contimg queue show " + id, "contimg queue requeue " + id}};
+    case GroupState::kCancelled:
+      return {"To take it up again:", {"contimg queue requeue " + id}};
+    case GroupState::kHeld:
+      return {"To let it go on:", {"contimg queue release " + id}};
+    default:
+      return {};
+  }
+}
+
 Cure CureOf(const GroupRow& row) {
   const std::string id = ShellWord(row.id);
   return Make(row, id, id);

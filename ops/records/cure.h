@@ -11,6 +11,7 @@
 
 #include "config/error.h"
 #include "state/group_store.h"
+#include "state/task_store.h"
 
 namespace contimg::ops {
 
@@ -19,8 +20,9 @@ struct Cure {
   std::vector<std::string> commands;  // that work when pasted, in this order; may be empty
 };
 
-// For one group.
+// For one group, for one task.
 Cure CureOf(const state::GroupRow& row);
+Cure CureOf(const state::TaskRow& row);
 // For all groups of a state that share a kind of error (nothing: none is recorded). `example`: the newest of them.
 Cure CureOfMany(const state::GroupRow& example);
 

@@ -42,6 +42,7 @@ constexpr std::array<CodeWord, 28> kCodes{{
     {HealthCode::kGroupsFailing, "groups_failing"},
     {HealthCode::kGroupsDead, "groups_dead"},
     {HealthCode::kGroupsHeld, "groups_held"},
+    {HealthCode::kTasksFailing, "tasks_failing"},
     {HealthCode::kWorkersKilled, "workers_killed"},
     {HealthCode::kCalibrationDamaged, "calibration_damaged"},
     {HealthCode::kCalibrationMissing, "calibration_missing"},
@@ -206,6 +207,21 @@ class Judge {
           fmt::format("{} held for a decision; the newest, {}: {}", Counted(held.n, "group"), held.newest,
                       held.newest_cause),
           "contimg queue release " + held.newest, held.since);
+    }
+    if (!facts_.tasks.empty()) {
+      const HealthFacts::Task& newest = facts_.tasks.front();
+      const auto n_dead = std::count_if(facts_.tasks.begin(), facts_.tasks.end(),
+                                        [](const HealthFacts::Task& task) { return task.state == "dead"; });
+      std::string what = newest.state == "dead"
+                             ? fmt::format("was given up after {}", Counted(newest.attempts, "attempt"))
+                         : newest.state == "held" ? "is held"
+                                                  : "failed and is tried again";
+      if (!newest.cause.empty()) what += ": " + newest.cause;
+      if (facts_.tasks.size() > 1) {
+        what += fmt::format("; {} before it", Counted(static_cast<std::int64_t>(facts_.tasks.size()) - 1, "other"));
+      }
+      Add(n_dead >= kRepeats, HealthCode::kTasksFailing, fmt::format("{} {}", newest.id, what), newest.cure,
+          newest.since);
     }
     if (facts_.longest_wait_s > kSlowS) {
       Add(false, HealthCode::kBehindSky,

@@ -37,6 +37,7 @@ enum class HealthCode {
   kGroupsFailing,        // "groups_failing": failed and to be tried again
   kGroupsDead,           // "groups_dead": given up
   kGroupsHeld,           // "groups_held"
+  kTasksFailing,         // "tasks_failing": work that is no group, a backup for one: failed, given up or held
   kCalibrationMissing,   // "calibration_missing": no valid table, or groups wait for one
   kCalibrationExpiring,  // "calibration_expiring"
   kCalibrationDamaged,   // "calibration_damaged": a registered table has changed on disk
@@ -119,6 +120,13 @@ struct HealthFacts {
     double next_attempt_at = 0;
   };
   Groups failing, dead, held;
+  struct Task {
+    std::string id, state;  // "failed", "dead", "held"
+    std::string cause, cure;
+    double since = 0;
+    int attempts = 0;
+  };
+  std::vector<Task> tasks;       // that need a look, newest first
   std::string database_trouble;  // why the queue cannot be read or written now; empty: it can
   std::optional<ErrorKind> database_trouble_kind;
   double database_trouble_since = 0;

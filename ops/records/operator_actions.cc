@@ -13,8 +13,8 @@ using state::GroupRow;
 using state::GroupState;
 using state::GroupStore;
 
-void Move(GroupStore& store, const GroupRow& row, GroupState to, const char* verb, const OperatorRequest& request,
-          bool reset_attempts = false) {
+void Move(state::WorkTable& store, const state::WorkRow& row, GroupState to, const char* verb,
+          const OperatorRequest& request, bool reset_attempts = false) {
   if (row.state == to) return;  // asked for twice
   state::TransitionDetails details;
   details.actor = request.actor;
@@ -24,7 +24,7 @@ void Move(GroupStore& store, const GroupRow& row, GroupState to, const char* ver
   store.Transition(row.id, to, details, request.now);
 }
 
-Error Refusal(const GroupRow& row, const std::string& message) {
+Error Refusal(const state::WorkRow& row, const std::string& message) {
   return Error(ErrorKind::kUsage, "queue", row.id, message);
 }
 
@@ -75,12 +75,22 @@ void ReleaseGroup(GroupStore& store, const GroupRow& row, const OperatorRequest&
   });
 }
 
-void HoldGroup(GroupStore& store, const GroupRow& row, const OperatorRequest& request) {
-  Move(store, row, GroupState::kHeld, "hold", request);
+void RequeueTask(state::TaskStore& store, const state::TaskRow& row, const OperatorRequest& request) {
+  if (row.state == GroupState::kRunning) throw Refusal(row, "is running; cancel it first");
+  Move(store, row, GroupState::kReady, "requeue", request, true);
 }
 
-void CancelGroup(GroupStore& store, const GroupRow& row, const OperatorRequest& request) {
-  Move(store, row, GroupState::kCancelled, "cancel", request);
+void ReleaseTask(state::TaskStore& store, const state::TaskRow& row, const OperatorRequest& request) {
+  if (row.state != GroupState::kHeld) throw Refusal(row, "is not held");
+  Move(store, row, GroupState::kReady, "release", request);
+}
+
+void Hold(state::WorkTable& table, const state::WorkRow& row, const OperatorRequest& request) {
+  Move(table, row, GroupState::kHeld, "hold", request);
+}
+
+void Cancel(state::WorkTable& table, const state::WorkRow& row, const OperatorRequest& request) {
+  Move(table, row, GroupState::kCancelled, "cancel", request);
 }
 
 }  // namespace contimg::ops

@@ -1,7 +1,7 @@
-// What a person may do about a group and what else each action changes: the rules behind `contimg queue`, and behind
-// whatever else acts on a person's word.
+// What a person may do about a group or a task and what else each action changes: the rules behind `contimg queue`, and
+// behind whatever else acts on a person's word.
 //
-// Each action is one transaction with its events. Error{kUsage}, one sentence, when the group cannot be acted upon so;
+// Each action is one transaction with its events. Error{kUsage}, one sentence, when it cannot be acted upon so;
 // Error{kIo} when its input directory cannot be looked into.
 #pragma once
 
@@ -11,6 +11,7 @@
 
 #include "config/settings.h"
 #include "state/group_store.h"
+#include "state/task_store.h"
 
 namespace contimg::ops {
 
@@ -30,8 +31,12 @@ void RequeueGroup(state::GroupStore& store, const state::GroupRow& row, const Op
 // at again; refused while two files of one subband claim its place.
 void ReleaseGroup(state::GroupStore& store, const state::GroupRow& row, const OperatorRequest& request,
                   const IngestSettings& settings);
-void HoldGroup(state::GroupStore& store, const state::GroupRow& row, const OperatorRequest& request);
-void CancelGroup(state::GroupStore& store, const state::GroupRow& row, const OperatorRequest& request);
+// The same for a task, which has no files to look at.
+void RequeueTask(state::TaskStore& store, const state::TaskRow& row, const OperatorRequest& request);
+void ReleaseTask(state::TaskStore& store, const state::TaskRow& row, const OperatorRequest& request);
+// Of either kind.
+void Hold(state::WorkTable& table, const state::WorkRow& row, const OperatorRequest& request);
+void Cancel(state::WorkTable& table, const state::WorkRow& row, const OperatorRequest& request);
 
 // The fewest subbands that a job of this group may run with.
 int FewestSubbands(const state::GroupRow& row, const IngestSettings& settings);

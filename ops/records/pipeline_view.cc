@@ -81,6 +81,16 @@ std::vector<state::EventRow> PipelineView::Events(const std::string& group, int 
   return db ? db->Events(group, limit) : std::vector<state::EventRow>();
 }
 
+std::vector<state::TaskRow> PipelineView::Tasks(const state::TaskQuery& query) {
+  auto* db = GroupsDb();
+  return db ? state::TaskStore(db->database()).List(query) : std::vector<state::TaskRow>();
+}
+
+std::vector<state::TaskRow> PipelineView::TroubledTasks() {
+  auto* db = GroupsDb();
+  return db ? state::TaskStore(db->database()).Troubled() : std::vector<state::TaskRow>();
+}
+
 std::vector<state::ProductRow> PipelineView::Products(const state::ProductQuery& query) {
   auto* db = ProductsDb();
   return db ? db->List(query) : std::vector<state::ProductRow>();

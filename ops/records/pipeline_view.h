@@ -19,6 +19,7 @@
 #include "state/group_store.h"
 #include "state/group_timeline.h"
 #include "state/product_store.h"
+#include "state/task_store.h"
 
 namespace contimg::ops {
 
@@ -39,6 +40,10 @@ class PipelineView {
   std::vector<state::GroupBin> Bins(const std::string& id_from, const std::string& id_before, int id_characters);
   std::vector<state::SubbandFileRow> Files(const std::string& group);
   std::vector<state::EventRow> Events(const std::string& group, int limit);
+
+  // --- tasks
+  std::vector<state::TaskRow> Tasks(const state::TaskQuery& query);
+  std::vector<state::TaskRow> TroubledTasks();  // TaskStore::Troubled
 
   // --- products
   std::vector<state::ProductRow> Products(const state::ProductQuery& query);

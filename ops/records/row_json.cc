@@ -53,6 +53,27 @@ ordered_json RowJson(const state::GroupRow& row) {
           {"timings_s", ParsedColumn(row.timings_json)}};
 }
 
+ordered_json RowJson(const state::TaskRow& row) {
+  return {{"id", row.id},
+          {"kind", row.kind},
+          {"subject", row.subject},
+          {"state", ToString(row.state)},
+          {"priority", row.priority},
+          {"attempts", row.attempts},
+          {"next_attempt_at", TimeJson(row.next_attempt_at)},
+          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
+          {"error", TextOrNull(row.error)},
+          {"created_at", TimeJson(row.created_at)},
+          {"updated_at", TimeJson(row.updated_at)},
+          {"started_at", TimeJson(row.started_at)},
+          {"finished_at", TimeJson(row.finished_at)},
+          {"executor", TextOrNull(row.executor)},
+          {"executor_id", TextOrNull(row.executor_id)},
+          {"stage", TextOrNull(row.stage)},
+          {"progress", row.progress},
+          {"timings_s", ParsedColumn(row.timings_json)}};
+}
+
 ordered_json RowJson(const state::ProductRow& row) {
   return {{"id", row.id},
           {"kind", row.kind},

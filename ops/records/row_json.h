@@ -10,6 +10,7 @@
 #include "state/cal_table_store.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
+#include "state/task_store.h"
 
 namespace contimg::ops {
 
@@ -20,6 +21,7 @@ nlohmann::ordered_json TextOrNull(const std::string& text);
 nlohmann::ordered_json ParsedColumn(const std::string& text);
 
 nlohmann::ordered_json RowJson(const state::GroupRow& row);
+nlohmann::ordered_json RowJson(const state::TaskRow& row);
 nlohmann::ordered_json RowJson(const state::SubbandFileRow& row);
 nlohmann::ordered_json RowJson(const state::EventRow& row);
 nlohmann::ordered_json RowJson(const state::ProductRow& row);

@@ -51,6 +51,19 @@ void DrawCause(const SharedCause& cause, double now, Html& html) {
   html.Add("</small>{}</li>\n", CureHtml(n > 1 ? CureOfMany(newest) : CureOf(newest)));
 }
 
+void DrawTasks(const std::vector<state::TaskRow>& tasks, double now, Html& html) {
+  html.Add("<h3>{}</h3>\n<ul>\n",
+           Count(static_cast<std::int64_t>(tasks.size())) + (tasks.size() == 1 ? " task" : " tasks"));
+  for (std::size_t i = 0; i < std::min(tasks.size(), kCausesShown); ++i) {
+    const state::TaskRow& task = tasks[i];
+    html.Add("<li><p>{}", StateBadge(task.state));
+    if (task.error_kind) html.Add("<span class=\"kind\">{}</span> ", ToString(*task.error_kind));
+    html.Add("<b>{}</b> {}</p><small>{}, {}</small>{}</li>\n", task.id, task.error, Counted(task.attempts, "attempt"),
+             Ago(now - task.updated_at), CureHtml(CureOf(task)));
+  }
+  html.Add("</ul>");
+}
+
 }  // namespace
 
 std::vector<SharedCause> ByCause(const std::vector<GroupRow>& groups) {
@@ -87,6 +100,10 @@ void DrawNeedsAHand(PipelineView& view, const nlohmann::ordered_json& status, Ht
     if (causes.size() > kCausesShown || total > kLookedAt) {
       html.Add("<p><a href=\"/groups?state={}\">all {}</a></p>", ToString(state), Count(total));
     }
+  }
+  if (const std::vector<state::TaskRow> tasks = view.TroubledTasks(); !tasks.empty()) {
+    any = true;
+    DrawTasks(tasks, view.Now(), html);
   }
   if (!any) html.Add("<p class=\"empty\">Nothing failed, nothing is held.</p>");
   html.Add("</section>\n");

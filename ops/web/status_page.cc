@@ -349,15 +349,17 @@ void DrawRunning(const ordered_json& status, Html& html) {
     return;
   }
   for (const json job : *jobs) {
-    const std::string group = WordAt(job, {"group"}).value_or("?");
+    const auto group = WordAt(job, {"group"});
+    const std::string name = group ? *group : WordAt(job, {"job"}).value_or("?");
     const double fraction = std::clamp(FigureAt(job, {"fraction"}).value_or(0), 0.0, 1.0);
     const std::string stage = WordAt(job, {"stage"}).value_or("");
     html.Add(
         "<div class=\"job\">{}<span>{}</span><progress max=\"1\" value=\"{:.3f}\" aria-label=\"progress of {}\">{:.0f} "
         "%"
         "</progress><small>{}, {}</small></div>\n",
-        GroupLink(group), stage.empty() ? "starting" : stage, fraction, group, 100 * fraction,
-        Duration(FigureAt(job, {"running_s"}).value_or(0)), Bytes(FigureAt(job, {"memory_bytes"}).value_or(0)));
+        group ? GroupLink(name) : MakeHtml("<b>{}</b>", name), stage.empty() ? "starting" : stage, fraction, name,
+        100 * fraction, Duration(FigureAt(job, {"running_s"}).value_or(0)),
+        Bytes(FigureAt(job, {"memory_bytes"}).value_or(0)));
   }
   html.Add("</section>\n");
 }

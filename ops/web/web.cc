@@ -23,6 +23,7 @@ void Web::AddRoutes(HttpRouter& router) {
   add("/groups/*", "The page of one group.", GroupPage);
   add("/api/v1/groups", "Groups, newest first.", ApiGroups);
   add("/api/v1/groups/*", "One group with its files, products, jobs, calibration and events.", ApiGroup);
+  add("/api/v1/tasks", "Tasks (backups), newest first.", ApiTasks);
   add("/api/v1/products", "Products, newest first.", ApiProducts);
   add("/api/v1/products/*", "One product with its lineage.", ApiProduct);
   add("/api/v1/calibration", "Calibration tables.", ApiCalibration);

@@ -15,8 +15,7 @@ JobReport RunJob(const Job& job, const RunContext& context);
 // The instruction sets of this processor that results depend on in their last bits: "sse4.2 avx2 fma".
 std::string InstructionSet();
 
-// The worker process: reads the job file, sends progress to stdout as JSON lines, leaves report.json beside the job
-// file. SIGTERM asks for an early end (reported as cancelled). Returns the exit status (config/error.h).
+// The worker process for a group's job: see RunWorkerProcess (ops/job/worker_process.h).
 int RunWorker(const std::filesystem::path& job_file, Os& os);
 
 }  // namespace contimg::ops

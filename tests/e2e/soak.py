@@ -53,6 +53,7 @@ class Soak:
         self.stream = str(pathlib.Path(args.bin).resolve() / "contimg-stream")
         self.daemon = None
         self.kills = 0
+        self.killed_backups = self.held_backups = 0
         self.largest_mb = 0
         self.findings = []
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONTIMG_")}
@@ -82,6 +83,9 @@ class Soak:
             "CONTIMG_IMAGE_ENABLED": "false",
             "CONTIMG_CALIBRATE_POLICY": "uncalibrated",
             "CONTIMG_FLAG_ENABLED": "false",
+            # Backups all the time, of which few are kept.
+            "CONTIMG_BACKUP_EVERY_H": "0.002",
+            "CONTIMG_BACKUP_KEEP_DAYS": "0.0005",
         })
         self.chaos = None
         if args.chaos:
@@ -214,7 +218,15 @@ class Soak:
             self.find(f"the daemon ended by itself with status {status}")
             self.start_daemon()
 
+    def backups_being_made(self):
+        return list((self.root / "state" / "backups").glob(".*.part-*/*.sqlite3"))
+
     def kill(self):
+        if self.random.random() < 0.4:  # in the middle of a backup, if one comes
+            limit = time.time() + 12
+            while time.time() < limit and not self.backups_being_made() and self.daemon.poll() is None:
+                time.sleep(0.002)
+            self.killed_backups += bool(self.backups_being_made())
         self.daemon.send_signal(signal.SIGKILL)
         self.daemon.wait()
         self.kills += 1
@@ -224,7 +236,19 @@ class Soak:
         done = self.run("queue", "list", "--json")
         if done.returncode != 0:
             return {}
-        return {row["id"]: row for row in json.loads(done.stdout)}
+        return {row["id"]: row for row in json.loads(done.stdout) if "/" not in row["id"]}
+
+    def tasks(self):
+        done = self.run("queue", "list", "--json")
+        return {row["id"]: row for row in json.loads(done.stdout or "[]") if "/" in row["id"]}
+
+    def hold_a_backup(self):
+        """An operator holds one that waits or runs, looks at it, and lets it go."""
+        for name, row in self.tasks().items():
+            if row["state"] in ("ready", "running", "failed") and self.run("queue", "hold", name).returncode == 0:
+                time.sleep(self.random.random() * 2)
+                if self.run("queue", "release", name).returncode == 0:
+                    self.held_backups += 1
 
     # --- the run -------------------------------------------------------------------------------------------------
     def go(self):
@@ -261,6 +285,7 @@ class Soak:
                     self.deliver(item[0], item[1])
                     waiting.remove(item)
             if self.kills < self.args.kills and time.time() - last_kill > self.args.kill_every * self.random.random():
+                self.hold_a_backup()
                 self.kill()
                 last_kill = time.time()
             right = sum(1 for stamp, (state, kind, _) in self.expected.items()
@@ -313,6 +338,7 @@ class Soak:
                           f"{row['error']}")
         self.judge_products()
         self.judge_trail(states)
+        self.judge_backups()
         for name in ("corrupt", "truncated"):
             for stamp, (_, _, fault) in self.expected.items():
                 # On a disk that cannot be written the reason may be missing, never the file.
@@ -366,24 +392,48 @@ class Soak:
             if recorded[stamp] != 1:
                 self.find(f"{stamp}: {recorded[stamp]} records of its Measurement Set")
 
+    def judge_backups(self):
+        """Every folder with the name of a backup is whole; none is left over; tasks were done and none was given up."""
+        folder = self.root / "state" / "backups"
+        for name in sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")):
+            done = self.run("backup", "verify", name)
+            if done.returncode != 0:
+                self.find(f"backup {name}: {done.stderr.strip()}")
+        made = self.run("backup")  # sweeps what a kill has left
+        if made.returncode != 0:
+            self.find(f"contimg backup: {made.stderr.strip()}")
+        for left in folder.glob(".*"):
+            self.find(f"{left}: unfinished and left behind")
+        tasks = self.tasks()
+        self.backups = collections.Counter(row["state"] for row in tasks.values())
+        if self.backups["done"] == 0:
+            self.find(f"no backup was made: {dict(self.backups)}")
+        for name, row in tasks.items():
+            if row["state"] not in ("done", "ready"):  # ready: handed back at the end
+                self.find(f"{name}: {row['state']} {row['error_kind']}: {row['error']}")
+            self.judge_one_trail(name, row["state"])
+
     def judge_trail(self, states):
+        self.attempts = sum(self.judge_one_trail(stamp, states.get(stamp, {}).get("state")) for stamp in self.expected)
+
+    def judge_one_trail(self, name, state):
+        """Without a gap, done at most once, and ending where the row is. Returns the number of attempts."""
         database = sqlite3.connect(f"file:{self.root}/state/ingest.sqlite3?mode=ro", uri=True)
-        self.attempts = 0
-        for stamp in self.expected:
-            before, n_done = None, 0
-            for kind, source, target in database.execute(
-                    "SELECT kind, from_state, to_state FROM events WHERE group_id = ? ORDER BY id", (stamp,)):
-                if kind != "state":
-                    continue
-                if before is not None and source != before:
-                    self.find(f"{stamp}: the trail jumps from {before} to {source} -> {target}")
-                before = target
-                n_done += target == "done"
-                self.attempts += target == "running"
-            if stamp in states and before != states[stamp]["state"]:
-                self.find(f"{stamp}: the trail ends in {before}, the group is {states[stamp]['state']}")
-            if n_done > 1:
-                self.find(f"{stamp}: done {n_done} times")
+        before, n_done, n_attempts = None, 0, 0
+        for kind, source, target in database.execute(
+                "SELECT kind, from_state, to_state FROM events WHERE group_id = ? ORDER BY id", (name,)):
+            if kind != "state":
+                continue
+            if before is not None and source != before:
+                self.find(f"{name}: the trail jumps from {before} to {source} -> {target}")
+            before = target
+            n_done += target == "done"
+            n_attempts += target == "running"
+        if state and before != state:
+            self.find(f"{name}: the trail ends in {before}, the row is {state}")
+        if n_done > 1:
+            self.find(f"{name}: done {n_done} times")
+        return n_attempts
 
 
 def main():
@@ -417,7 +467,8 @@ def main():
     if soak.chaos:
         print(soak.chaos.words())
     print(f"{len(soak.expected)} groups, {soak.kills} kills, {soak.attempts} attempts in {soak.took:.0f} s: {dict(states)}; "
-          f"the daemon held at most {soak.largest_mb:.0f} MB")
+          f"the daemon held at most {soak.largest_mb:.0f} MB; backups {dict(soak.backups)}, {soak.killed_backups} kills "
+          f"within one, {soak.held_backups} held and released")
     if soak.findings:
         print(f"{len(soak.findings)} findings; everything is kept in {soak.root}")
         return 1

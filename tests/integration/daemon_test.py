@@ -21,7 +21,7 @@ import urllib.parse
 import urllib.error
 import urllib.request
 
-from daemon_under_test import BIN, DaemonUnderTest, simulate, wait_for
+from daemon_under_test import BIN, DaemonUnderTest, ended, simulate, wait_for
 
 
 class DaemonTest(DaemonUnderTest, unittest.TestCase):
@@ -224,7 +224,7 @@ class DaemonTest(DaemonUnderTest, unittest.TestCase):
         pid = int(wait_for(lambda: (self.root / "pids").exists() and (self.root / "pids").read_text().split())[0])
         process.kill()
         process.wait()
-        wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 10)
+        wait_for(lambda: ended(pid), 10)
         (self.root / "go").touch()
         self.start()
         wait_for(lambda: self.state(self.stamps[0]) == "done")

@@ -35,6 +35,14 @@ def simulate(folder, *words):
     return sorted({path.name.split("_sb")[0] for path in folder.glob("*.hdf5")})
 
 
+def ended(pid):
+    """No such process, or one that is dead and waits for a parent to say so (PID 1 of a container may never do)."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 class DaemonUnderTest:
     """Used alone or as a second base of a TestCase: begin() in setUp, end() in tearDown."""
 

@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 import unittest
 
-from daemon_under_test import SOURCE, DaemonUnderTest, simulate, wait_for
+from daemon_under_test import SOURCE, DaemonUnderTest, ended, simulate, wait_for
 
 RA, DEC = 210.0, 16.1
 # The first tile calibrates the others; each of them is disturbed at another point of its job.
@@ -136,7 +136,7 @@ class KillStagesTest(DaemonUnderTest, unittest.TestCase):
             pid = self.stop_in(point, stamp)
             daemon.kill()
             daemon.wait()
-            wait_for(lambda pid=pid: not pathlib.Path(f"/proc/{pid}").exists(), 10, what="the worker dies with it")
+            wait_for(lambda pid=pid: ended(pid), 10, what="the worker dies with it")
             (self.pause / "plan").unlink()
             kills += 1
             daemon = self.start()

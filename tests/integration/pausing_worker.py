@@ -7,7 +7,7 @@ The folder PAUSE_FOLDER holds a file `plan` with the name of a stage, or "ended"
 daemon knows. There the worker is stopped, what it said so far goes to the daemon, and a file `paused` names its process.
 Without a plan nothing is stopped.
 
-The worker's progress comes through a pipe of one slot: it cannot say two things before the first is taken, so it is
+The worker's words come through a pipe of one slot, besides the file of its progress: it cannot say two things before the first is taken, so it is
 still inside the stage when its beginning has been seen.
 """
 import ctypes
@@ -57,10 +57,11 @@ def main():
         line = os.read(reading, 4096)
         if not line:
             break
-        sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
         said = json.loads(line)
         if plan and said.get("stage") == plan and "fraction" in said:
+            # It says a thing here before it writes it down for the daemon: that is done in its stead.
+            with open(pathlib.Path(sys.argv[-1]).parent / "progress.jsonl", "ab") as progress:
+                progress.write(line)
             pause(folder, worker.pid)
             plan = None
         if worker.poll() is None:

@@ -197,6 +197,8 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
         process = self.prepared()
         wait_for(lambda: any("given up" in trouble for trouble in self.status()["troubles"]), 60,
                  what=lambda: str(self.status()["troubles"]))
+        wait_for(lambda: any(finding["cure"] for finding in self.status()["health"]), 60,
+                 what=lambda: str(self.status()["health"]))
         shown = list(self.shown_by_pages())
         status = self.status()
         for trouble in status["troubles"]:

@@ -32,6 +32,7 @@ from astropy.wcs import WCS
 FIT_LEVEL = 0.3
 STEPS = 30
 iers.conf.auto_download = False
+iers.conf.auto_max_age = None  # a Debian release is older than its predictions are said to hold
 iers.conf.iers_degraded_accuracy = "warn"
 
 

@@ -18,9 +18,11 @@
 #include <vector>
 
 #include "ops/metrics/metrics.h"
+#include "ops/records/operator_actions.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
 #include "state/source_store.h"
+#include "state/task_store.h"
 #include "tests/faulty_os.h"
 #include "tests/unit/ops/work_folders.h"
 
@@ -37,20 +39,24 @@ constexpr const char* kGroup = "2025-10-13T13:28:03";
 class FakeExecutor final : public Executor {
  public:
   explicit FakeExecutor(Events events) : events_(std::move(events)) {}
-  std::string Start(const JobRequest& request) override {
-    running_[request.group] = request;
+  std::string_view kind() const override { return "fake"; }
+  JobResources Resources() const override { return {3, 1000000}; }
+  void Apply(const Settings&) override {}
+  void Start(const JobRequest& request) override {
+    running_[request.job.row_id()] = request;
     ++n_started_;
-    return "process 1 1";
   }
-  void Stop(const std::string& group, ErrorKind, const std::string&) override { stopped_.push_back(group); }
+  void Stop(const JobId& job, ErrorKind, const std::string&) override { stopped_.push_back(job.row_id()); }
   void Tick() override {}
   std::vector<RunningJob> Running() const override {
     std::vector<RunningJob> jobs;
-    for (const auto& [group, request] : running_) jobs.push_back({group, "convert", 0, 0, "process 1", 0});
+    for (const auto& [id, request] : running_) jobs.push_back({request.job, "convert", 0, 0, "process 1", 0});
     return jobs;
   }
   std::size_t n_running() const override { return running_.size(); }
-  void EndStray(const std::string&) override { ++n_strays_; }
+  void EndStrays(const std::vector<JobRequest>& jobs) override {
+    for (const JobRequest& job : jobs) strays_.push_back(job.name);
+  }
 
   // What a worker does when all went well: its report, then its end.
   static void WriteReport(const fs::path& folder) {
@@ -66,7 +72,7 @@ class FakeExecutor final : public Executor {
   void Succeed(const std::string& group) {
     WriteReport(running_.at(group).folder);
     JobOutcome outcome;
-    outcome.group = group;
+    outcome.job = running_.at(group).job;
     outcome.ok = true;
     outcome.report =
         ParseJobReport(ReadJsonFile(ReportFile(running_.at(group).folder)), running_.at(group).folder.string());
@@ -74,7 +80,7 @@ class FakeExecutor final : public Executor {
   }
   void Fail(const std::string& group, ErrorKind kind, const std::string& message) {
     JobOutcome outcome;
-    outcome.group = group;
+    outcome.job = running_.at(group).job;
     outcome.kind = kind;
     outcome.message = message;
     outcome.last_stage = "convert";
@@ -82,14 +88,15 @@ class FakeExecutor final : public Executor {
     End(outcome);
   }
   void End(const JobOutcome& outcome) {
-    running_.erase(outcome.group);
+    running_.erase(outcome.job.row_id());
     events_.finished(outcome);
   }
 
   Events events_;
   std::map<std::string, JobRequest> running_;
   std::vector<std::string> stopped_;
-  int n_started_ = 0, n_strays_ = 0;
+  std::vector<std::string> strays_;  // names
+  int n_started_ = 0;
 };
 
 // One daemon's life: what it holds in memory. The database and the folders outlive it.
@@ -520,6 +527,145 @@ TEST_F(DispatcherTest, ASuccessThatCannotBeRecordedIsAFailureAndLeavesNothingHal
   EXPECT_TRUE(fs::exists(ReportFile(paths_->Jobs(kGroup)))) << "what the worker said must stay";
 }
 
+// --- tasks go the same way
+// ----------------------------------------------------------------------------------------------
+class TaskTest : public DispatcherTest {
+ protected:
+  std::string AddTask(const std::string& subject = "2025-10-14T03:00:00") {
+    return state::TaskStore(paths_->Database(StateDatabase::kIngest)).Create("backup", subject, "test", "", system_).id;
+  }
+  state::TaskRow Task(const std::string& id) {
+    return *state::TaskStore(paths_->Database(StateDatabase::kIngest)).Find(id);
+  }
+  void Act(const std::string& id, GroupState to) {
+    state::TransitionDetails details;
+    details.actor = "operator";
+    state::TaskStore(paths_->Database(StateDatabase::kIngest)).Transition(id, to, details, system_);
+  }
+  static void SucceedTask(Life& life, const std::string& id) {
+    JobReport report;
+    report.job = id;
+    report.attempt = 1;
+    report.ok = true;
+    report.stages.push_back({"backup", 1, 0, 0, {{"summary", "3 databases, 1.0 MB, in /b"}}});
+    JobOutcome outcome;
+    outcome.job = JobId::Parse(id);
+    outcome.ok = true;
+    outcome.report = report;
+    life.executor->End(outcome);
+  }
+};
+
+TEST_F(TaskTest, IsDoneBesideTheGroupsAndOneAtATime) {
+  settings_.executor.jobs = 1;
+  AddReadyGroup();
+  const std::string first = AddTask(), second = AddTask("2025-10-15T03:00:00");
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(life->executor->n_running(), 2u);
+  const fs::path job = JobFile(paths_->TaskJob("backup", "2025-10-14T03:00:00"));
+  const auto json = ReadJsonFile(job);
+  EXPECT_EQ(json.at("job"), first);
+  EXPECT_EQ(json.at("threads"), 3) << "the executor's decision";
+  EXPECT_EQ(json.at("memory_bytes"), 1000000);
+  Pass(*life, 2);
+  EXPECT_EQ(Task(first).executor_id, "contimg-backup-2025-10-14T03:00:00-1");
+  EXPECT_EQ(Task(first).executor, "fake");
+  EXPECT_EQ(Task(second).state, GroupState::kReady);
+  SucceedTask(*life, first);
+  Pass(*life, 2);
+  EXPECT_EQ(Task(first).state, GroupState::kDone);
+  EXPECT_EQ(Trail(first), (std::vector<std::string>{"ready", "running", "done"}));
+  EXPECT_EQ(life->store.Events(first).back().detail, "3 databases, 1.0 MB, in /b");
+  EXPECT_FALSE(fs::exists(job.parent_path()));
+  EXPECT_EQ(Task(second).state, GroupState::kRunning);
+}
+
+TEST_F(TaskTest, GoesOnWhereAFullDiskStopsTheImaging) {
+  AddReadyGroup();
+  const std::string id = AddTask();
+  auto life = Begin();
+  life->dispatcher.Tick(false);
+  EXPECT_EQ(Row().state, GroupState::kReady);
+  EXPECT_EQ(Task(id).state, GroupState::kRunning);
+}
+
+TEST_F(TaskTest, IsTriedAgainAndGivenUpLikeAGroup) {
+  const std::string id = AddTask();
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  life->executor->Fail(id, ErrorKind::kIo, "no space");
+  Pass(*life, 1);
+  EXPECT_EQ(Task(id).state, GroupState::kFailed);
+  Pass(*life, 40);
+  EXPECT_EQ(Task(id).state, GroupState::kRunning);
+  life->executor->Fail(id, ErrorKind::kCrash, "signal 11");  // the second failure of two
+  Pass(*life, 2);
+  EXPECT_EQ(Task(id).state, GroupState::kDead);
+  EXPECT_EQ(Task(id).error_kind, ErrorKind::kCrash);
+  state::TaskStore tasks(paths_->Database(StateDatabase::kIngest));
+  ASSERT_EQ(tasks.Troubled().size(), 1u);
+  RequeueTask(tasks, *tasks.Find(id), {"operator", "mended", system_, {}});
+  Pass(*life, 2);
+  EXPECT_EQ(Task(id).state, GroupState::kRunning);
+}
+
+TEST_F(TaskTest, IsHeldWhileAtWorkAndReleased) {
+  const std::string id = AddTask();
+  auto life = Begin();
+  life->dispatcher.Tick(true);
+  Act(id, GroupState::kHeld);
+  Pass(*life, 2);
+  EXPECT_EQ(life->executor->stopped_, std::vector<std::string>{id});
+  life->executor->Fail(id, ErrorKind::kCancelled, "cancelled by the operator");
+  Pass(*life, 2);
+  EXPECT_EQ(Task(id).state, GroupState::kHeld);
+  Act(id, GroupState::kReady);
+  Pass(*life, 2);
+  EXPECT_EQ(Task(id).state, GroupState::kRunning);
+  EXPECT_EQ(Task(id).attempts, 2);
+}
+
+TEST_F(TaskTest, OfAKindThatThisProgramDoesNotKnowIsGivenUpWithItsReason) {
+  const std::string id =
+      state::TaskStore(paths_->Database(StateDatabase::kIngest)).Create("mosaic", "x", "test", "", system_).id;
+  auto life = Begin();
+  Pass(*life, 2);
+  EXPECT_EQ(Task(id).state, GroupState::kDead);
+  EXPECT_NE(Task(id).error.find("is no kind of task that this program knows"), std::string::npos);
+}
+
+TEST_F(TaskTest, OfADeadDaemonIsTakenUpAgain) {
+  const std::string id = AddTask();
+  {
+    auto life = Begin();
+    life->dispatcher.Tick(true);
+    EXPECT_EQ(Task(id).state, GroupState::kRunning);
+  }
+  auto life = Begin();
+  EXPECT_EQ(life->executor->strays_, std::vector<std::string>{"contimg-backup-2025-10-14T03:00:00-1"});
+  Pass(*life, 2);
+  EXPECT_EQ(Task(id).state, GroupState::kRunning);
+  EXPECT_EQ(Task(id).attempts, 2);
+}
+
+TEST_F(TaskTest, ThatHadFinishedWhenTheDaemonDiedIsDone) {
+  const std::string id = AddTask();
+  {
+    auto life = Begin();
+    life->dispatcher.Tick(true);
+    JobReport report;
+    report.job = id;
+    report.attempt = 1;
+    report.ok = true;
+    WriteFileAtomically(RealOs(), ReportFile(paths_->TaskJob("backup", "2025-10-14T03:00:00")), ToJson(report).dump());
+  }
+  auto life = Begin();
+  Pass(*life, 2);
+  EXPECT_EQ(Task(id).state, GroupState::kDone);
+  EXPECT_EQ(life->executor->n_started_, 0);
+}
+
 // --- the daemon dies at each of its steps ---------------------------------------------------------------------------
 // From a ready group to the last step after the record of its success, in a process of its own that is killed at the
 // n-th call that changes a file. False when it was not killed.
@@ -595,7 +741,7 @@ TEST_F(DispatcherTest, KilledBetweenReportAndRecordTheReportIsTakenOver) {
   }  // died: nothing recorded
   ASSERT_EQ(Row().state, GroupState::kRunning);
   auto life = Begin();
-  EXPECT_EQ(life->executor->n_strays_, 1);
+  EXPECT_EQ(life->executor->strays_, std::vector<std::string>{"contimg-group-2025-10-13T13:28:03-1"});
   EXPECT_EQ(Row().state, GroupState::kDone);
   EXPECT_EQ(CountDone(), 1);
   Pass(*life, 3);

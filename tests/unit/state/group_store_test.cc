@@ -47,7 +47,7 @@ TEST(GroupState, AllowsExactlyTheDocumentedTransitions) {
       {S::kHeld, {S::kCollecting, S::kReady, S::kAwaitingCalibration, S::kCancelled}},
       {S::kCancelled, {S::kReady, S::kCollecting}},
   };
-  ASSERT_EQ(AllGroupStates().size(), static_cast<std::size_t>(kGroupStateCount));
+  ASSERT_EQ(AllGroupStates().size(), static_cast<std::size_t>(kWorkStateCount));
   for (const S from : AllGroupStates()) {
     for (const S to : AllGroupStates()) {
       EXPECT_EQ(IsLegalTransition(from, to), legal.at(from).count(to) == 1) << ToString(from) << " → " << ToString(to);

@@ -1,0 +1,136 @@
+// `contimg backup`: copies of the databases, now and by hand; what the service does by itself every backup.every_h.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "config/os.h"
+#include "config/product_paths.h"
+#include "config/text.h"
+#include "config/time.h"
+#include "ops/cli/commands.h"
+#include "ops/cli/program_options.h"
+#include "ops/upkeep/backup.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+struct BackupArgs {
+  std::string to;
+  double keep_days = -1;
+  std::vector<std::string> names;
+  bool json = false;
+};
+
+ordered_json ToJson(const Backup& backup) {
+  ordered_json databases = ordered_json::array();
+  for (const BackedUpDatabase& each : backup.databases) {
+    databases.push_back(
+        {{"file", each.file}, {"version", each.version}, {"bytes", each.bytes}, {"xxh64", each.checksum}});
+  }
+  return {{"folder", backup.folder.string()},
+          {"made_at", UtcTime::FromUnix(backup.made_at).Stamp()},
+          {"program_version", backup.program_version},
+          {"bytes", backup.bytes()},
+          {"databases", std::move(databases)}};
+}
+
+void Print(const std::vector<Backup>& backups, bool json, const char* what) {
+  if (json) {
+    ordered_json all = ordered_json::array();
+    for (const Backup& backup : backups) all.push_back(ToJson(backup));
+    fmt::print("{}\n", all.dump(2));
+    return;
+  }
+  for (const Backup& backup : backups) {
+    fmt::print("{}{}  {}, {:.1f} MB\n", what, Printable(backup.folder.string()),
+               Counted(static_cast<std::int64_t>(backup.databases.size()), "database"),
+               static_cast<double>(backup.bytes()) * 1e-6);
+  }
+}
+
+fs::path DirectoryOf(const BackupArgs& args, const LoadedSettings& settings) {
+  return args.to.empty() ? BackupDirectory(settings.values, ProductPaths(Roots(settings.values)))
+                         : Absolute(fs::path(args.to));
+}
+
+void Make(const BackupArgs& args) {
+  const LoadedSettings settings = CurrentSettings();
+  BackupRequest request;
+  request.directory = DirectoryOf(args, settings);
+  request.name = BackupName(UtcTime::Now().Iso8601());
+  request.databases = DatabasesOf(ProductPaths(Roots(settings.values)));
+  request.keep_days = args.keep_days >= 0 ? args.keep_days : settings.values.backup.keep_days;
+  Print({MakeBackup(request, RunContext{})}, args.json, "");
+}
+
+void List(const BackupArgs& args) {
+  const std::vector<Backup> backups = ListBackups(DirectoryOf(args, CurrentSettings()), RealOs());
+  Print(backups, args.json, "");
+  if (backups.empty() && !args.json) fmt::print("no backups yet (contimg backup makes one)\n");
+}
+
+void Verify(const BackupArgs& args) {
+  const fs::path directory = DirectoryOf(args, CurrentSettings());
+  std::vector<fs::path> folders;
+  for (const std::string& name : args.names) {
+    folders.push_back(name.find('/') == std::string::npos ? directory / name : Absolute(fs::path(name)));
+  }
+  if (folders.empty()) {
+    const std::vector<Backup> backups = ListBackups(directory, RealOs());
+    if (backups.empty())
+      throw Error(ErrorKind::kBadInput, "backup", directory.string(), "expected a backup, found none");
+    folders.push_back(backups.back().folder);
+  }
+  std::vector<Backup> good;
+  for (const fs::path& folder : folders) good.push_back(VerifyBackup(folder, RealOs()));
+  Print(good, args.json, "good  ");
+}
+
+void Prune(const BackupArgs& args) {
+  const LoadedSettings settings = CurrentSettings();
+  const double keep_days = args.keep_days >= 0 ? args.keep_days : settings.values.backup.keep_days;
+  const int n = PruneBackups(DirectoryOf(args, settings), keep_days, UtcTime::Now().unix_s(), RealOs());
+  fmt::print("{} older than {:g} days removed\n", Counted(n, "backup"), keep_days);
+}
+
+}  // namespace
+
+void AddBackupCommand(CLI::App& app) {
+  auto args = std::make_shared<BackupArgs>();
+  CLI::App* backup = app.add_subcommand("backup", "Copy the databases, while they are in use, and check the copies");
+  const auto common = [args](CLI::App* command, bool json) {
+    command->add_option("--to", args->to, "directory of the backups (default: backup.dir)")->type_name("DIR");
+    if (json) command->add_flag("--json", args->json, "one JSON array");
+  };
+  const auto keep = [args](CLI::App* command) {
+    command->add_option("--keep-days", args->keep_days, "remove older ones, but for the newest three (0: none)")
+        ->check(CLI::Range(0.0, 36500.0));
+  };
+  common(backup, true);
+  keep(backup);
+  CLI::App* list = backup->add_subcommand("list", "Whole backups, oldest first");
+  common(list, true);
+  CLI::App* verify = backup->add_subcommand("verify", "Read backups again: checksums, pages, references");
+  verify->add_option("backup", args->names, "names or folders (default: the newest)");
+  common(verify, true);
+  CLI::App* prune = backup->add_subcommand("prune", "Remove old backups");
+  common(prune, false);
+  keep(prune);
+  backup->require_subcommand(0, 1);
+  list->callback([args] { List(*args); });
+  verify->callback([args] { Verify(*args); });
+  prune->callback([args] { Prune(*args); });
+  backup->callback([args, backup] {
+    if (backup->get_subcommands().empty()) Make(*args);
+  });
+}
+
+}  // namespace contimg::ops

@@ -1,0 +1,93 @@
+#include "ops/upkeep/task_kinds.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/os.h"
+#include "config/text.h"
+#include "config/time.h"
+#include "ops/job/task_job.h"
+#include "ops/job/worker_process.h"
+#include "ops/upkeep/backup.h"
+
+namespace contimg::ops {
+namespace {
+
+using nlohmann::json;
+
+json DescribeBackup(const state::TaskRow& row, const Settings& settings, const ProductPaths& paths) {
+  json databases = json::array();
+  for (const auto& file : DatabasesOf(paths)) databases.push_back(file.string());
+  return {{"directory", BackupDirectory(settings, paths).string()},
+          {"name", BackupName(row.subject)},
+          {"databases", std::move(databases)},
+          {"keep_days", settings.backup.keep_days}};
+}
+
+void RunBackup(const json& work, const RunContext& context, json& figures) {
+  BackupRequest request;
+  request.directory = work.at("directory").get<std::string>();
+  request.name = work.at("name");
+  for (const json& file : work.at("databases")) request.databases.emplace_back(file.get<std::string>());
+  request.keep_days = work.at("keep_days");
+  const Backup made = MakeBackup(request, context);
+  figures["folder"] = made.folder.string();
+  figures["bytes"] = made.bytes();
+  figures["databases"] = made.databases.size();
+  figures["summary"] =
+      fmt::format("{}, {:.1f} MB, in {}", Counted(static_cast<std::int64_t>(made.databases.size()), "database"),
+                  static_cast<double>(made.bytes()) * 1e-6, made.folder.string());
+}
+
+double BackupEvery(const Settings& settings) { return settings.backup.every_h * kSecondsPerHour; }
+
+bool IsOpen(state::WorkState state) {
+  return state == state::WorkState::kReady || state == state::WorkState::kRunning ||
+         state == state::WorkState::kFailed || state == state::WorkState::kHeld;
+}
+
+}  // namespace
+
+const std::vector<TaskKind>& TaskKinds() {
+  static const std::vector<TaskKind> kinds{{"backup", "backup", DescribeBackup, RunBackup, BackupEvery}};
+  return kinds;
+}
+
+const TaskKind& FindTaskKind(std::string_view name) {
+  for (const TaskKind& kind : TaskKinds()) {
+    if (kind.name == name) return kind;
+  }
+  throw Error(ErrorKind::kUsage, "queue", std::string(name), "is no kind of task that this program knows");
+}
+
+std::vector<std::string> CreateDueTasks(state::TaskStore& tasks, const Settings& settings, double now) {
+  std::vector<std::string> made;
+  for (const TaskKind& kind : TaskKinds()) {
+    const double every_s = kind.every_s(settings);
+    if (every_s <= 0) continue;
+    const auto last = tasks.Newest(kind.name);
+    if (last && IsOpen(last->state)) continue;
+    const double since = last ? last->created_at : tasks.FirstEventAt().value_or(now);
+    if (now - since < every_s) continue;
+    const std::string subject = UtcTime::FromUnix(now).Iso8601();
+    made.push_back(tasks.Create(kind.name, subject, "daemon", "due by the clock", now).id);
+  }
+  return made;
+}
+
+int RunTaskWorker(const std::filesystem::path& job_file, Os& os) {
+  const TaskJob job = ParseTaskJob(ReadJsonFile(job_file, os), job_file.string());
+  const TaskKind& kind = FindTaskKind(job.job.kind);
+  const WorkerIdentity identity{job.job, job.attempt, job.threads, job.memory_bytes, {}};
+  return RunWorkerProcess(job_file, os, identity, [&](const RunContext& context) {
+    JobReport report = BeginReport(job.job, job.attempt);
+    CompleteReport(report, [&] {
+      RunStage(std::string(kind.stages), context, {}, report,
+               [&](json& figures) { kind.run(job.work, context, figures); });
+    });
+    return report;
+  });
+}
+
+}  // namespace contimg::ops

@@ -1,0 +1,45 @@
+// The kinds of tasks: what each needs in its job file, how it is done, and when the service asks for it by itself. To
+// add one: its work in a file of its own, its line in the table in task_kinds.cc.
+//
+// Tasks that open databases are done in a process like the jobs of groups (`contimg worker job.json`), not on the
+// daemon's loop. They are not part of the worker's library: what makes tiles never links the state.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/product_paths.h"
+#include "config/run_context.h"
+#include "config/settings.h"
+#include "ops/job/job.h"
+#include "state/task_store.h"
+
+namespace contimg::ops {
+
+struct TaskKind {
+  std::string_view name;    // the first part of its tasks' ids
+  std::string_view stages;  // its progress: one word
+  // What the job file says of the work.
+  nlohmann::json (*describe)(const state::TaskRow& row, const Settings& settings, const ProductPaths& paths);
+  // Does it. Fills `figures`; "summary" is one sentence for the trail. Throws Error.
+  void (*run)(const nlohmann::json& work, const RunContext& context, nlohmann::json& figures);
+  // How often the service asks for one by itself, s; 0: never.
+  double (*every_s)(const Settings& settings);
+};
+
+const std::vector<TaskKind>& TaskKinds();
+// Throws Error{kUsage} for a kind that this program does not know.
+const TaskKind& FindTaskKind(std::string_view name);
+
+// Makes the tasks that are due by the clock: the last one of the kind was asked for `every_s` ago or longer, or there
+// was none and the queue holds something as old. While one is still open no other is made. Returns their ids.
+std::vector<std::string> CreateDueTasks(state::TaskStore& tasks, const Settings& settings, double now);
+
+// `contimg worker` with the job file of a task. Returns the exit status.
+int RunTaskWorker(const std::filesystem::path& job_file, Os& os);
+
+}  // namespace contimg::ops
