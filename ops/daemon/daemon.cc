@@ -24,6 +24,7 @@
 #include "config/settings_loader.h"
 #include "config/text.h"
 #include "config/time.h"
+#include "config/unfinished.h"
 #include "convert/frames.h"
 #include "convert/staging.h"
 #include "ops/base/instance_lock.h"
