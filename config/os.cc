@@ -191,7 +191,7 @@ class RealOperatingSystem final : public Os {
   }
   std::string ReadFile(const Path& path) override {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.get() < 0) Fail(path, "cannot open", errno);
+    if (!file.open()) Fail(path, "cannot open", errno);
     std::string text;
     std::array<char, 16384> buffer;
     for (;;) {

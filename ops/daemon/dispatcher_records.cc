@@ -68,7 +68,9 @@ void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const J
     record.command = outcome.command;
     record.peak_memory_bytes = outcome.peak_memory_bytes;
     for (const state::SubbandFileRow& each : context_.store.Files(row.id)) record.checksums[each.path] = each.checksum;
-    if (!job.sky_model.empty()) record.sky_model = context_.os.ReadFile(job.sky_model);
+    if (!job.sky_model.empty() && Exists(job.sky_model, context_.os)) {
+      record.sky_model = context_.os.ReadFile(job.sky_model);
+    }
     if (!products_) {
       state::DatabaseOptions options;
       options.busy_timeout_s = context_.products_timeout_s;

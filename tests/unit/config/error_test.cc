@@ -14,7 +14,9 @@ TEST(ErrorKind, WhatMayPassIsWhatIsTriedWithBackoff) {
     EXPECT_EQ(MayPass(kind), passing.count(kind) == 1) << ToString(kind);
     EXPECT_EQ(ParseErrorKind(ToString(kind)), kind);
     // What the input or the user did is never tried again.
-    if (ExitStatus(kind) != 1) EXPECT_EQ(RetryOf(kind), Retry::kNever) << ToString(kind);
+    if (ExitStatus(kind) != 1) {
+      EXPECT_EQ(RetryOf(kind), Retry::kNever) << ToString(kind);
+    }
   }
 }
 

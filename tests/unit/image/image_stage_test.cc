@@ -213,7 +213,9 @@ TEST_F(ImageStageTest, EveryImagePerBeamNamesItsBeam) {
   }
   EXPECT_EQ(per_beam, 2 * 7U);  // dirty, psf, residual, image, image.pbcor, two bands
   for (const ProductKind kind : AllProductKinds()) {
-    if (IsImage(kind)) EXPECT_EQ(kinds[kind], kind == ProductKind::kBand ? 4 : 2) << ToString(kind);
+    if (IsImage(kind)) {
+      EXPECT_EQ(kinds[kind], kind == ProductKind::kBand ? 4 : 2) << ToString(kind);
+    }
   }
   EXPECT_EQ(kinds[ProductKind::kQaPicture], 1);
   EXPECT_EQ(kinds[ProductKind::kQaMetrics], 1);

@@ -709,6 +709,29 @@ TEST_F(DispatcherTest, KilledAtAnyStepTheNextLifeFinishesEachGroupOnce) {
   EXPECT_GT(n_kills, 8);
 }
 
+// Each look at the disk fails in turn, from the group's start to its record: it is tried again and done once.
+TEST_F(DispatcherTest, ALookThatFailsDelaysAndLosesNothing) {
+  for (int n = 1;; ++n) {
+    SCOPED_TRACE("look " + std::to_string(n));
+    ASSERT_LT(n, 100);
+    ForgetEverything();
+    AddReadyGroup();
+    FaultyOs os;
+    auto life = Begin(os);
+    os.FailReads(n);
+    for (int turn = 0; turn < 60 && Row().state != GroupState::kDone; ++turn) {
+      EXPECT_NO_THROW(Pass(*life, 2)) << os.read_fault_at();
+      if (life->executor->n_running() == 1) life->executor->Succeed(kGroup);
+    }
+    EXPECT_EQ(CountDone(), 1) << os.read_fault_at();
+    EXPECT_FALSE(fs::exists(paths_->Jobs(kGroup))) << os.read_fault_at();
+    if (os.read_fault_at().empty()) {
+      EXPECT_GT(n, 4) << "nothing was looked at";
+      break;
+    }
+  }
+}
+
 TEST_F(DispatcherTest, KilledBetweenReportAndRecordTheReportIsTakenOver) {
   AddReadyGroup();
   {

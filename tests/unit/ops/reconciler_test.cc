@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <SQLiteCpp/SQLiteCpp.h>
+
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -10,6 +12,7 @@
 #include <string>
 
 #include "config/time.h"
+#include "tests/faulty_os.h"
 #include "tests/unit/ops/work_folders.h"
 
 namespace contimg::ops {
@@ -88,6 +91,38 @@ TEST_F(ReconcilerTest, ChangesNothingWhereRecordsAndDiskAgree) {
   EXPECT_EQ(figures.n_lost + figures.n_found + figures.n_adopted + figures.n_strange, 0);
   EXPECT_EQ(Status(id), "present");
   EXPECT_EQ(CountEvents(""), 0);
+}
+
+// Each look at the disk fails in turn: that round has to be gone on with, and nothing is taken for gone.
+TEST_F(ReconcilerTest, ALookThatFailsSaysNothingOfTheProducts) {
+  AddGroup(GroupState::kDone);
+  const auto id = Record(MakeMs(), "science_ms");
+  AddGroup(GroupState::kDone, "2025-10-13T13:33:12");
+  const fs::path unrecorded = MakeMs("2025-10-13T13:33:12");
+  bool came = true;
+  for (int n = 1; came && n < 100; ++n) {
+    contimg::testing::FaultyOs os;
+    reconciler_ = std::make_unique<Reconciler>(paths_, *groups_, os);
+    os.FailReads(n);
+    reconciler_->Begin();
+    for (int step = 0; step < 1000; ++step) {
+      try {
+        if (reconciler_->Step(0, kNow + 5)) break;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::kIo) << os.read_fault_at();
+      }
+    }
+    came = !os.read_fault_at().empty();
+    EXPECT_FALSE(reconciler_->active()) << os.read_fault_at();
+    EXPECT_EQ(Status(id), "present") << os.read_fault_at();
+    const auto adopted = products_->FindByPath(unrecorded.string());
+    ASSERT_TRUE(adopted) << os.read_fault_at();
+    EXPECT_EQ(adopted->size_bytes, 8) << os.read_fault_at();
+    SQLite::Database(paths_.Database(StateDatabase::kProducts).string(), SQLite::OPEN_READWRITE)
+        .exec("DELETE FROM products WHERE id = " + std::to_string(adopted->id));
+  }
+  EXPECT_FALSE(came);
+  EXPECT_EQ(CountEvents("missing"), 0);
 }
 
 TEST_F(ReconcilerTest, MarksWhatIsGoneAndWhatCameBackOnceEach) {
