@@ -146,7 +146,7 @@ ordered_json RowJson(const state::EventRow& row) {
           {"to", TextOrNull(row.to_state)}, {"actor", row.actor}, {"detail", row.detail}};
 }
 
-ordered_json RowJson(const state::ChoiceRow& row) {
+ordered_json RowJson(const state::CalChoiceRow& row) {
   return {{"kind", row.kind},
           {"table", ValueOrNull(row.table_id)},
           {"reason", row.reason},

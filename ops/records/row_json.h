@@ -27,7 +27,7 @@ nlohmann::ordered_json RowJson(const state::EventRow& row);
 nlohmann::ordered_json RowJson(const state::ProductRow& row);
 nlohmann::ordered_json RowJson(const state::JobRow& row);
 nlohmann::ordered_json RowJson(const state::CalTableRow& row);
-nlohmann::ordered_json RowJson(const state::ChoiceRow& row);
+nlohmann::ordered_json RowJson(const state::CalChoiceRow& row);
 nlohmann::ordered_json RowJson(const state::SolveRow& row);
 
 template <class Rows>
