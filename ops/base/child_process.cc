@@ -191,12 +191,4 @@ std::uint64_t ProcessStartTime(pid_t pid) {
   return std::strtoull(stat[kStartTime].c_str(), nullptr, 10);
 }
 
-std::uint64_t GroupMemoryBytes(pid_t pid) {
-  // Workers have no children of their own, so the leader is the group.
-  std::ifstream file("/proc/" + std::to_string(pid) + "/statm");
-  std::uint64_t total = 0, resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
 }  // namespace contimg::ops

@@ -56,7 +56,5 @@ void SignalGroup(pid_t pid, int signal);
 // Identity of a process that survives reuse of its number: the kernel's start time (clock ticks since boot) of `pid`,
 // 0 when there is no such process (or it is a zombie).
 std::uint64_t ProcessStartTime(pid_t pid);
-// Resident memory of the process group `pid` now; 0 when gone.
-std::uint64_t GroupMemoryBytes(pid_t pid);
 
 }  // namespace contimg::ops

@@ -20,6 +20,7 @@
 #include <optional>
 #include <utility>
 
+#include "config/machine.h"
 #include "config/settings_loader.h"
 #include "config/text.h"
 #include "config/time.h"
@@ -363,7 +364,7 @@ void Daemon::UpdateGauges() {
     while (::readdir(directory) != nullptr) ++n_files;
     ::closedir(directory);
   }
-  metrics_.SetOwnResources(seconds(usage.ru_utime) + seconds(usage.ru_stime), GroupMemoryBytes(::getpid()),
+  metrics_.SetOwnResources(seconds(usage.ru_utime) + seconds(usage.ru_stime), ResidentMemory(::getpid()),
                            n_files > 3 ? n_files - 3 : 0);  // without ".", ".." and the listing's own
 }
 

@@ -125,7 +125,7 @@ void LocalExecutor::Tick() {
     if (!job->child || job->end) continue;
     const JobLimits& limits = job->request.limits;
     ReadProgress(*job);
-    job->memory = GroupMemoryBytes(job->child->pid);
+    job->memory = ResidentMemory(job->child->pid);  // workers have no children of their own
     job->peak_memory = std::max(job->peak_memory, job->memory);
     if (limits.memory_bytes > 0 && job->memory > limits.memory_bytes) {
       Terminate(*job, ErrorKind::kResource,
