@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "config/error.h"
 #include "config/parallel.h"
@@ -209,117 +212,157 @@ std::vector<double> EstimateNoise(const VisibilityBlock& block, int threads) {
   return std::move(noise);
 }
 
+namespace {
+
+// Channels [first, last) in which the projected baseline `b` at time `t` is within the limits.
+std::pair<std::size_t, std::size_t> ChannelsWithin(const VisibilityBlock& block, const StatisticsParams& params,
+                                                   std::size_t t, std::size_t b) {
+  const auto& f = block.frequency_hz;
+  if (!(params.min_uv_lambda > 0 || params.max_uv_lambda > 0)) return {0, f.size()};
+  const double* uvw = block.uvw_m.data() + (t * block.n_baselines() + b) * 3;
+  const double length = std::hypot(uvw[0], uvw[1]) / kSpeedOfLight;  // λ per Hz
+  if (!(length > 0)) return {0, params.min_uv_lambda > 0 ? 0 : f.size()};
+  const auto first = std::lower_bound(f.begin(), f.end(), params.min_uv_lambda / length) - f.begin();
+  const auto last = params.max_uv_lambda > 0
+                        ? std::upper_bound(f.begin(), f.end(), params.max_uv_lambda / length) - f.begin()
+                        : static_cast<std::ptrdiff_t>(f.size());
+  return {static_cast<std::size_t>(first), static_cast<std::size_t>(last)};
+}
+
+// Rows of one baseline as the kernel wants them: the parallel hands side by side, with the gains known already.
+class BaselineRows {
+ public:
+  BaselineRows(const SolveInput& input, const std::vector<std::size_t>& hands, const std::vector<double>& noise,
+               const StatisticsParams& params, std::size_t baseline)
+      : input_(input), block_(*input.block), hands_(hands), params_(params), b_(baseline) {
+    const std::size_t n_channels = block_.n_channels(), gathered = InPlace() ? 0 : 2 * n_channels;
+    sums_.resize(2 * 5 * n_channels);
+    prior_.resize(4 * n_channels);
+    ones_.assign(n_channels, 1.0F);
+    zeros_.assign(n_channels, 0.0F);
+    vis_.resize(gathered);
+    flag_.assign(gathered, 1);
+    weight_.resize(gathered);
+    for (std::size_t r = 0; r < 2; ++r) {
+      row_.prior[r][0] = ones_.data();
+      row_.prior[r][1] = zeros_.data();
+      for (std::size_t k = 0; k < 5; ++k) row_.sums[r][k] = sums_.data() + (r * 5 + k) * n_channels;
+      const double variance = r < hands.size() ? noise[b_ * hands.size() + r] : 0;
+      if (params.robust_k > 0 && variance > 0) {
+        row_.robust[r] = static_cast<float>(1 / (params.robust_k * params.robust_k * variance));
+      }
+    }
+  }
+
+  // Sums of the times [first, last), by channel.
+  void Sum(std::pair<std::size_t, std::size_t> times) {
+    std::fill(sums_.begin(), sums_.end(), 0.0F);
+    for (std::size_t t = times.first; t < times.second; ++t) {
+      std::tie(row_.first, row_.last) = ChannelsWithin(block_, params_, t, b_);
+      if (row_.first >= row_.last) continue;
+      SetPrior(t);
+      SetData(t);
+      HWY_DYNAMIC_DISPATCH(AddRow)(row_);
+    }
+  }
+  // Of hand `r`, sum `k`: over the channels [first, last).
+  double Of(std::size_t r, std::size_t k, std::size_t first, std::size_t last) const {
+    double total = 0;
+    for (std::size_t c = first; c < last; ++c) total += row_.sums[r][k][c];
+    return total;
+  }
+
+ private:
+  // The block holds the two hands and nothing else.
+  bool InPlace() const { return block_.n_pols() == 2 && hands_.size() == 2; }
+
+  void SetPrior(std::size_t t) {
+    if (input_.prior == nullptr || input_.prior->class_of_time[t] == prior_class_) return;
+    prior_class_ = input_.prior->class_of_time[t];
+    const Baseline& baseline = block_.baselines[b_];
+    const std::size_t n_channels = block_.n_channels();
+    for (std::size_t r = 0; r < hands_.size(); ++r) {
+      const auto* g1 = input_.prior->At(prior_class_, static_cast<std::size_t>(baseline.antenna1), r);
+      const auto* g2 = input_.prior->At(prior_class_, static_cast<std::size_t>(baseline.antenna2), r);
+      float* re = prior_.data() + 2 * r * n_channels;
+      float* im = re + n_channels;
+      for (std::size_t c = 0; c < n_channels; ++c) {
+        re[c] = g1[c].real() * g2[c].real() + g1[c].imag() * g2[c].imag();
+        im[c] = g1[c].imag() * g2[c].real() - g1[c].real() * g2[c].imag();
+      }
+      row_.prior[r][0] = re;
+      row_.prior[r][1] = im;
+    }
+  }
+
+  void SetData(std::size_t t) {
+    const std::size_t n_pols = block_.n_pols();
+    const std::size_t start = (t * block_.n_baselines() + b_) * block_.n_channels(), data = start * n_pols;
+    row_.model = reinterpret_cast<const float*>(input_.model.data() + start);
+    if (InPlace()) {
+      row_.vis = reinterpret_cast<const float*>(block_.vis.data() + data);
+      row_.flag = block_.flag.data() + data;
+      row_.weight = block_.weight.data() + data;
+      return;
+    }
+    for (std::size_t c = row_.first; c < row_.last; ++c) {
+      for (std::size_t r = 0; r < hands_.size(); ++r) {
+        vis_[2 * c + r] = block_.vis[data + c * n_pols + hands_[r]];
+        flag_[2 * c + r] = block_.flag[data + c * n_pols + hands_[r]];
+        weight_[2 * c + r] = block_.weight[data + c * n_pols + hands_[r]];
+      }
+    }
+    row_.vis = reinterpret_cast<const float*>(vis_.data());
+    row_.flag = flag_.data();
+    row_.weight = weight_.data();
+  }
+
+  const SolveInput& input_;
+  const VisibilityBlock& block_;
+  const std::vector<std::size_t>& hands_;
+  const StatisticsParams& params_;
+  const std::size_t b_;
+  StatisticsRow row_{};
+  std::size_t prior_class_ = static_cast<std::size_t>(-1);
+  std::vector<float> sums_, prior_, ones_, zeros_;
+  std::vector<Visibility> vis_;
+  std::vector<std::uint8_t> flag_;
+  std::vector<float> weight_;
+};
+
+}  // namespace
+
 Statistics AccumulateStatistics(const SolveInput& input, const std::vector<double>& noise,
                                 const StatisticsParams& params, int threads) {
   const VisibilityBlock& block = *input.block;
   const std::vector<std::size_t> hands = ParallelHands(block);
-  const std::size_t n_hands = hands.size();
-  const std::size_t n_baselines = block.n_baselines();
-  const std::size_t n_channels = block.n_channels();
-  const std::size_t n_pols = block.n_pols();
-  if (input.model.shape() != std::array<std::size_t, 3>{block.n_times(), n_baselines, n_channels}) {
+  if (input.model.shape() != std::array<std::size_t, 3>{block.n_times(), block.n_baselines(), block.n_channels()}) {
     throw Error(ErrorKind::kBug, "calibrate", block.group_id, "the model's shape differs from the data's");
   }
   Statistics s;
   s.n_intervals = params.intervals.size();
-  s.n_baselines = n_baselines;
-  s.n_receptors = n_hands;
+  s.n_baselines = block.n_baselines();
+  s.n_receptors = hands.size();
   s.n_cells = params.cells.size() - 1;
-  const std::size_t total = s.n_intervals * n_baselines * n_hands * s.n_cells;
+  const std::size_t total = s.n_intervals * s.n_baselines * s.n_receptors * s.n_cells;
   for (Buffer<float>* buffer : {&s.a_re, &s.a_im, &s.n, &s.p, &s.count}) *buffer = Buffer<float>(total);
 
-  const bool two_hands_only = n_pols == 2 && n_hands == 2;
-  const std::vector<float> ones(n_channels, 1.0F), zeros(n_channels, 0.0F);
-  ParallelFor(threads, n_baselines, [&](std::size_t b) {
-    const Baseline& baseline = block.baselines[b];
-    if (baseline.is_auto()) return;
-    std::vector<float> sums(2 * 5 * n_channels);
-    std::vector<float> prior(4 * n_channels);
-    std::vector<Visibility> vis_row(two_hands_only ? 0 : 2 * n_channels);
-    std::vector<std::uint8_t> flag_row(two_hands_only ? 0 : 2 * n_channels, 1);
-    std::vector<float> weight_row(two_hands_only ? 0 : 2 * n_channels);
-    StatisticsRow row{};
-    for (std::size_t r = 0; r < 2; ++r) {
-      row.prior[r][0] = ones.data();
-      row.prior[r][1] = zeros.data();
-      for (std::size_t k = 0; k < 5; ++k) row.sums[r][k] = sums.data() + (r * 5 + k) * n_channels;
-      const double variance = r < n_hands ? noise[b * n_hands + r] : 0;
-      if (params.robust_k > 0 && variance > 0) {
-        row.robust[r] = static_cast<float>(1 / (params.robust_k * params.robust_k * variance));
-      }
-    }
-    std::size_t prior_class = static_cast<std::size_t>(-1);
+  ParallelFor(threads, s.n_baselines, [&](std::size_t b) {
+    if (block.baselines[b].is_auto()) return;
+    BaselineRows rows(input, hands, noise, params, b);
     for (std::size_t interval = 0; interval < s.n_intervals; ++interval) {
-      std::fill(sums.begin(), sums.end(), 0.0F);
-      for (std::size_t t = params.intervals[interval].first; t < params.intervals[interval].second; ++t) {
-        const std::size_t start = (t * n_baselines + b) * n_channels;
-        row.first = 0;
-        row.last = n_channels;
-        if (params.min_uv_lambda > 0 || params.max_uv_lambda > 0) {
-          const double* uvw = block.uvw_m.data() + (t * n_baselines + b) * 3;
-          const double length = std::hypot(uvw[0], uvw[1]) / kSpeedOfLight;  // λ per Hz
-          const auto& f = block.frequency_hz;
-          if (length > 0) {
-            row.first = static_cast<std::size_t>(std::lower_bound(f.begin(), f.end(), params.min_uv_lambda / length) -
-                                                 f.begin());
-            if (params.max_uv_lambda > 0) {
-              row.last = static_cast<std::size_t>(std::upper_bound(f.begin(), f.end(), params.max_uv_lambda / length) -
-                                                  f.begin());
-            }
-          } else if (params.min_uv_lambda > 0) {
-            row.last = 0;
-          }
-          if (row.first >= row.last) continue;
-        }
-        if (input.prior != nullptr && input.prior->class_of_time[t] != prior_class) {
-          prior_class = input.prior->class_of_time[t];
-          for (std::size_t r = 0; r < n_hands; ++r) {
-            const auto* g1 = input.prior->At(prior_class, static_cast<std::size_t>(baseline.antenna1), r);
-            const auto* g2 = input.prior->At(prior_class, static_cast<std::size_t>(baseline.antenna2), r);
-            float* re = prior.data() + 2 * r * n_channels;
-            float* im = re + n_channels;
-            for (std::size_t c = 0; c < n_channels; ++c) {
-              re[c] = g1[c].real() * g2[c].real() + g1[c].imag() * g2[c].imag();
-              im[c] = g1[c].imag() * g2[c].real() - g1[c].real() * g2[c].imag();
-            }
-            row.prior[r][0] = re;
-            row.prior[r][1] = im;
-          }
-        }
-        const std::size_t data = start * n_pols;
-        if (two_hands_only) {
-          row.vis = reinterpret_cast<const float*>(block.vis.data() + data);
-          row.flag = block.flag.data() + data;
-          row.weight = block.weight.data() + data;
-        } else {
-          for (std::size_t c = row.first; c < row.last; ++c) {
-            for (std::size_t r = 0; r < n_hands; ++r) {
-              vis_row[2 * c + r] = block.vis[data + c * n_pols + hands[r]];
-              flag_row[2 * c + r] = block.flag[data + c * n_pols + hands[r]];
-              weight_row[2 * c + r] = block.weight[data + c * n_pols + hands[r]];
-            }
-          }
-          row.vis = reinterpret_cast<const float*>(vis_row.data());
-          row.flag = flag_row.data();
-          row.weight = weight_row.data();
-        }
-        row.model = reinterpret_cast<const float*>(input.model.data() + start);
-        HWY_DYNAMIC_DISPATCH(AddRow)(row);
-      }
-      for (std::size_t r = 0; r < n_hands; ++r) {
-        const double variance = noise[b * n_hands + r];
+      rows.Sum(params.intervals[interval]);
+      for (std::size_t r = 0; r < s.n_receptors; ++r) {
+        const double variance = noise[b * s.n_receptors + r];
         if (!(variance > 0)) continue;
         const std::size_t out = s.Index(interval, b, r);
         for (std::size_t cell = 0; cell < s.n_cells; ++cell) {
-          std::array<double, 5> total_of{};
-          for (std::size_t k = 0; k < 5; ++k) {
-            for (std::size_t c = params.cells[cell]; c < params.cells[cell + 1]; ++c) total_of[k] += row.sums[r][k][c];
-          }
-          s.a_re[out + cell] = static_cast<float>(total_of[0] / variance);
-          s.a_im[out + cell] = static_cast<float>(total_of[1] / variance);
-          s.n[out + cell] = static_cast<float>(total_of[2] / variance);
-          s.p[out + cell] = static_cast<float>(total_of[3] / variance);
-          s.count[out + cell] = static_cast<float>(total_of[4]);
+          const auto sum = [&](std::size_t k) { return rows.Of(r, k, params.cells[cell], params.cells[cell + 1]); };
+          s.a_re[out + cell] = static_cast<float>(sum(0) / variance);
+          s.a_im[out + cell] = static_cast<float>(sum(1) / variance);
+          s.n[out + cell] = static_cast<float>(sum(2) / variance);
+          s.p[out + cell] = static_cast<float>(sum(3) / variance);
+          s.count[out + cell] = static_cast<float>(sum(4));
         }
       }
     }

@@ -329,10 +329,6 @@ class TableReader {
 
   void ReadRows() {
     const std::size_t n_rows = main_.nrow();
-    const auto integers = [&](const char* column) {
-      NeedColumn(main_, column, cc::TpInt, false);
-      return cc::Vector<cc::Int>(cc::ScalarColumn<cc::Int>(main_, column).getColumn()).tovector();
-    };
     const std::vector<double> times =
         cc::Vector<cc::Double>(cc::ScalarColumn<cc::Double>(main_, "TIME").getColumn()).tovector();
     std::vector<double> lengths(n_rows, 0.0);
@@ -340,50 +336,11 @@ class TableReader {
       NeedColumn(main_, "INTERVAL", cc::TpDouble, false);
       lengths = cc::Vector<cc::Double>(cc::ScalarColumn<cc::Double>(main_, "INTERVAL").getColumn()).tovector();
     }
-    const std::vector<cc::Int> antennas = integers("ANTENNA1"), windows = integers("SPECTRAL_WINDOW_ID");
+    const std::vector<cc::Int> antennas = Integers("ANTENNA1"), windows = Integers("SPECTRAL_WINDOW_ID");
     const std::vector<std::size_t> interval = GroupTimes(times, lengths, windows);
-    if (main_.tableDesc().isColumn("ANTENNA2")) {
-      const std::vector<cc::Int> references = integers("ANTENNA2");
-      const bool same =
-          std::all_of(references.begin(), references.end(), [&](cc::Int a) { return a == references[0]; });
-      if (same && references[0] >= 0 && static_cast<std::size_t>(references[0]) < s_.antennas.size()) {
-        s_.reference_antenna = references[0];
-      }
-    }
-    const bool delays = s_.kind == SolutionKind::kDelay;
-    cc::ArrayColumn<cc::Complex> gain;
-    cc::ArrayColumn<cc::Float> delay, error, snr, weight;
-    if (delays) {
-      delay.attach(main_, "FPARAM");
-    } else {
-      gain.attach(main_, "CPARAM");
-    }
-    const auto attach = [&](cc::ArrayColumn<cc::Float>& column, const char* name) {
-      if (!main_.tableDesc().isColumn(name)) return;
-      NeedColumn(main_, name, cc::TpFloat, true);
-      column.attach(main_, name);
-    };
-    attach(error, "PARAMERR");
-    attach(snr, "SNR");
-    attach(weight, "WEIGHT");
-    const cc::ArrayColumn<cc::Bool> flag(main_, "FLAG");
-
-    const auto shape_of = [&](const auto& column, cc::rownr_t row) {
-      return column.isDefined(row) ? column.shape(row) : cc::IPosition();
-    };
-    const cc::IPosition shape = delays ? shape_of(delay, 0) : shape_of(gain, 0);
-    if (shape.nelements() != 2 || shape[0] < 1 || shape[0] > 2) Fail("has cells that are not [receptor][channel]");
-    s_.n_receptors = static_cast<std::size_t>(shape[0]);
-    if (s_.polarisation_independent && s_.n_receptors != 1) {
-      Fail("has two values a cell, T Jones holds one for both polarisations");
-    }
-    constexpr std::size_t kSparsest = 200;  // of so many places one has a row
-    if (s_.intervals.size() * s_.windows.size() * s_.antennas.size() > kSparsest * (n_rows + kSparsest)) {
-      Fail(fmt::format("has {} different times in {} rows: the rows of one solution must have one time",
-                       s_.intervals.size(), n_rows));
-    }
-    s_.Allocate();
-    if (normalisation_.size() == s_.antennas.size() * s_.n_receptors) s_.normalisation = normalisation_;
+    FindReference();
+    const RowColumns columns = Attach();
+    SizeBy(columns);
     constexpr std::size_t kNone = static_cast<std::size_t>(-1);
     std::vector<std::size_t> row_of(s_.intervals.size() * s_.windows.size() * s_.antennas.size(), kNone);
     for (cc::rownr_t row = 0; row < n_rows; ++row) {
@@ -392,48 +349,121 @@ class TableReader {
       if (antenna < 0 || static_cast<std::size_t>(antenna) >= s_.antennas.size()) {
         Fail(fmt::format("refers in row {} to antenna {}, its ANTENNA names {}", row, antenna, s_.antennas.size()));
       }
-      std::size_t& first = row_of[(interval[row] * s_.windows.size() + position_[w]) * s_.antennas.size() +
-                                  static_cast<std::size_t>(antenna)];
+      const Place place{interval[row], w, static_cast<std::size_t>(antenna)};
+      std::size_t& first =
+          row_of[(place.interval * s_.windows.size() + position_[w]) * s_.antennas.size() + place.antenna];
       if (first != kNone) {
         Fail(
             fmt::format("has two solutions of antenna '{}', spectral window {}, at {}: rows {} and {}; remove one of "
                         "them or solve anew",
-                        s_.antennas[static_cast<std::size_t>(antenna)].name, w, UtcOf(times[row]), first, row));
+                        s_.antennas[place.antenna].name, w, UtcOf(times[row]), first, row));
       }
       first = row;
-      const std::size_t n = s_.kind == SolutionKind::kBandpass ? s_.windows[position_[w]].frequency_hz.size() : 1;
-      const cc::IPosition expected(2, static_cast<ssize_t>(s_.n_receptors), static_cast<ssize_t>(n));
-      const cc::IPosition found = delays ? shape_of(delay, row) : shape_of(gain, row);
-      if (!found.isEqual(expected) || !shape_of(flag, row).isEqual(expected)) {
-        Fail(fmt::format("has in row {} another shape than its spectral window", row));
-      }
-      const cc::Matrix<cc::Bool> flags(flag(row));
-      cc::Matrix<cc::Complex> gains;
-      cc::Matrix<cc::Float> values, errors, snrs, weights;
-      if (delays) {
-        values.reference(delay(row));
-      } else {
-        gains.reference(gain(row));
-      }
-      const auto take = [&](const cc::ArrayColumn<cc::Float>& column, cc::Matrix<cc::Float>& into) {
-        if (!column.isNull() && shape_of(column, row).isEqual(expected)) into.reference(column(row));
-      };
-      take(error, errors);
-      take(snr, snrs);
-      take(weight, weights);
-      for (std::size_t c = 0; c < n; ++c) {
-        const std::size_t from = s_.kind == SolutionKind::kBandpass ? channel_order_[w][c] : 0;
-        for (std::size_t r = 0; r < s_.n_receptors; ++r) {
-          if (flags(r, from)) continue;
-          const Complex value = delays ? Complex(values(r, from)) : Complex(gains(r, from));
-          if (!std::isfinite(std::norm(value)) || (!delays && std::norm(value) == 0)) continue;
-          const std::size_t i = s_.Index(interval[row], static_cast<std::size_t>(antenna), first_cell_[w] + c, r);
-          s_.value[i] = value;
-          s_.flag[i] = kSolved;
-          if (!errors.empty()) s_.error[i] = errors(r, from);
-          if (!snrs.empty()) s_.snr[i] = snrs(r, from);
-          if (!s_.foreign && !weights.empty() && weights(r, from) == 0) s_.flag[i] = kInterpolated;
-        }
+      TakeRow(columns, row, place);
+    }
+  }
+
+  // The columns of solutions; those that a table may lack are null then.
+  struct RowColumns {
+    cc::ArrayColumn<cc::Complex> gain;  // of B, G and T
+    cc::ArrayColumn<cc::Float> delay;   // of K
+    cc::ArrayColumn<cc::Float> error, snr, weight;
+    cc::ArrayColumn<cc::Bool> flag;
+
+    template <typename Column>
+    static cc::IPosition ShapeOf(const Column& column, cc::rownr_t row) {
+      return column.isDefined(row) ? column.shape(row) : cc::IPosition();
+    }
+    cc::IPosition Shape(cc::rownr_t row) const { return delay.isNull() ? ShapeOf(gain, row) : ShapeOf(delay, row); }
+  };
+  struct Place {
+    std::size_t interval = 0, window = 0, antenna = 0;  // the window by its number in the table
+  };
+
+  std::vector<cc::Int> Integers(const char* column) const {
+    NeedColumn(main_, column, cc::TpInt, false);
+    return cc::Vector<cc::Int>(cc::ScalarColumn<cc::Int>(main_, column).getColumn()).tovector();
+  }
+
+  // ANTENNA2, where it is the same in all rows.
+  void FindReference() {
+    if (!main_.tableDesc().isColumn("ANTENNA2")) return;
+    const std::vector<cc::Int> references = Integers("ANTENNA2");
+    const bool same = std::all_of(references.begin(), references.end(), [&](cc::Int a) { return a == references[0]; });
+    if (same && references[0] >= 0 && static_cast<std::size_t>(references[0]) < s_.antennas.size()) {
+      s_.reference_antenna = references[0];
+    }
+  }
+
+  RowColumns Attach() const {
+    RowColumns columns;
+    if (s_.kind == SolutionKind::kDelay) {
+      columns.delay.attach(main_, "FPARAM");
+    } else {
+      columns.gain.attach(main_, "CPARAM");
+    }
+    const auto attach = [&](cc::ArrayColumn<cc::Float>& column, const char* name) {
+      if (!main_.tableDesc().isColumn(name)) return;
+      NeedColumn(main_, name, cc::TpFloat, true);
+      column.attach(main_, name);
+    };
+    attach(columns.error, "PARAMERR");
+    attach(columns.snr, "SNR");
+    attach(columns.weight, "WEIGHT");
+    columns.flag.attach(main_, "FLAG");
+    return columns;
+  }
+
+  // Receptors of the first row, and room for all solutions.
+  void SizeBy(const RowColumns& columns) {
+    const cc::IPosition shape = columns.Shape(0);
+    if (shape.nelements() != 2 || shape[0] < 1 || shape[0] > 2) Fail("has cells that are not [receptor][channel]");
+    s_.n_receptors = static_cast<std::size_t>(shape[0]);
+    if (s_.polarisation_independent && s_.n_receptors != 1) {
+      Fail("has two values a cell, T Jones holds one for both polarisations");
+    }
+    constexpr std::size_t kSparsest = 200;  // of so many places one has a row
+    if (s_.intervals.size() * s_.windows.size() * s_.antennas.size() > kSparsest * (main_.nrow() + kSparsest)) {
+      Fail(fmt::format("has {} different times in {} rows: the rows of one solution must have one time",
+                       s_.intervals.size(), main_.nrow()));
+    }
+    s_.Allocate();
+    if (normalisation_.size() == s_.antennas.size() * s_.n_receptors) s_.normalisation = normalisation_;
+  }
+
+  void TakeRow(const RowColumns& columns, cc::rownr_t row, const Place& place) {
+    const bool delays = s_.kind == SolutionKind::kDelay, bandpass = s_.kind == SolutionKind::kBandpass;
+    const std::size_t n = bandpass ? s_.windows[position_[place.window]].frequency_hz.size() : 1;
+    const cc::IPosition expected(2, static_cast<ssize_t>(s_.n_receptors), static_cast<ssize_t>(n));
+    if (!columns.Shape(row).isEqual(expected) || !RowColumns::ShapeOf(columns.flag, row).isEqual(expected)) {
+      Fail(fmt::format("has in row {} another shape than its spectral window", row));
+    }
+    const cc::Matrix<cc::Bool> flags(columns.flag(row));
+    cc::Matrix<cc::Complex> gains;
+    cc::Matrix<cc::Float> values, errors, snrs, weights;
+    if (delays) {
+      values.reference(columns.delay(row));
+    } else {
+      gains.reference(columns.gain(row));
+    }
+    const auto take = [&](const cc::ArrayColumn<cc::Float>& column, cc::Matrix<cc::Float>& into) {
+      if (!column.isNull() && RowColumns::ShapeOf(column, row).isEqual(expected)) into.reference(column(row));
+    };
+    take(columns.error, errors);
+    take(columns.snr, snrs);
+    take(columns.weight, weights);
+    for (std::size_t c = 0; c < n; ++c) {
+      const std::size_t from = bandpass ? channel_order_[place.window][c] : 0;
+      for (std::size_t r = 0; r < s_.n_receptors; ++r) {
+        if (flags(r, from)) continue;
+        const Complex value = delays ? Complex(values(r, from)) : Complex(gains(r, from));
+        if (!std::isfinite(std::norm(value)) || (!delays && std::norm(value) == 0)) continue;
+        const std::size_t i = s_.Index(place.interval, place.antenna, first_cell_[place.window] + c, r);
+        s_.value[i] = value;
+        s_.flag[i] = kSolved;
+        if (!errors.empty()) s_.error[i] = errors(r, from);
+        if (!snrs.empty()) s_.snr[i] = snrs(r, from);
+        if (!s_.foreign && !weights.empty() && weights(r, from) == 0) s_.flag[i] = kInterpolated;
       }
     }
   }

@@ -1,5 +1,4 @@
-// A thin owner of a cairo surface with the few drawing calls that the quick-look picture needs. Private to
-// quick_look.cc.
+// A thin owner of a cairo surface with the few drawing calls that the quick-look picture needs.
 #pragma once
 
 #include <cairo.h>

@@ -327,9 +327,8 @@ void PrintResults(const std::vector<TileResult>& tiles) {
   }
 }
 
-void Demo(const DemoArgs& args) {
-  const fs::path self = fs::read_symlink("/proc/self/exe"), stream = self.parent_path() / "contimg-stream";
-  const fs::path folder = fs::absolute(args.folder);
+// An empty folder, where an earlier demo may have stood.
+void PrepareFolder(const fs::path& folder) {
   const fs::path mark = folder / ".contimg-demo";
   if (fs::exists(folder) && !fs::is_empty(folder) && !fs::exists(mark)) {
     throw Error(ErrorKind::kUsage, "demo", folder.string(),
@@ -340,7 +339,10 @@ void Demo(const DemoArgs& args) {
   fs::create_directories(folder / "sky");
   std::ofstream(mark) << "made by contimg demo; removed by its next run\n";
   for (const char* name : {"scratch", "state"}) fs::create_directories(folder / name);
-  const int port = FreePort(9119);
+}
+
+// Settings of the demonstration, for this process, its children, and people who go on by hand.
+void SetEnvironment(const fs::path& folder, int port, bool full) {
   const std::vector<std::pair<std::string, std::string>> environment = {
       {"CONTIMG_SCRATCH_DIR", folder / "scratch"},
       {"CONTIMG_STATE_DIR", folder / "state"},
@@ -350,14 +352,59 @@ void Demo(const DemoArgs& args) {
       // A demonstration machine has small disks: only the relative watermark counts.
       {"CONTIMG_DISK_CRITICAL_USED_FRACTION", "0.99"},
       // Fewer antennas see less far; their image is smaller.
-      {"CONTIMG_IMAGE_SIZE", args.full ? "4800" : "2048"},
-      {"CONTIMG_IMAGE_CELL_ARCSEC", args.full ? "3" : "5"},
+      {"CONTIMG_IMAGE_SIZE", full ? "4800" : "2048"},
+      {"CONTIMG_IMAGE_CELL_ARCSEC", full ? "3" : "5"},
   };
   for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
   {
     std::ofstream file(folder / "environment");
     for (const auto& [name, value] : environment) file << "export " << name << "=" << ShellWord(value) << "\n";
   }
+}
+
+std::vector<std::string> SimulateWords(const DemoArgs& args, const fs::path& self, const fs::path& folder,
+                                       const fs::path& incoming, const calibrate::FluxStandard& calibrator) {
+  std::vector<std::string> simulate{self.string(), "simulate",
+                                    "--out",       incoming.string(),
+                                    "--truth",     (folder / "sky").string(),
+                                    "--transit",   fmt::format("{:.6f},{:.6f}", calibrator.ra_deg, calibrator.dec_deg),
+                                    "--catalog",   (folder / "sky" / "catalogue.csv").string(),
+                                    "--gains",     "0.2,180",
+                                    "--drift",     "0.02,10",
+                                    "--delays",    "5",
+                                    "--bandpass",  "0.05",
+                                    "--rfi",       "4,3,1",
+                                    "--dead",      "1",
+                                    "--tiles",     std::to_string(args.tiles)};
+  if (!args.full) simulate.insert(simulate.end(), {"--antennas", "40", "--channels", "12"});
+  return simulate;
+}
+
+// What became of each tile, beside what was simulated.
+std::vector<TileResult> ResultsOf(const ProductPaths& paths, const fs::path& truth_folder) {
+  std::vector<TileResult> tiles;
+  std::vector<fs::path> truths;
+  for (const auto& entry : fs::directory_iterator(truth_folder)) {
+    if (entry.path().filename().string().rfind("truth_", 0) == 0) truths.push_back(entry.path());
+  }
+  std::sort(truths.begin(), truths.end());
+  for (const fs::path& truth : truths) {
+    TileResult tile;
+    tile.group = truth.stem().string().substr(std::string("truth_").size());
+    ReadRecords(paths, tile);
+    tile.picture = paths.QaPicture(tile.group);
+    Compare(truth, paths.ImagePrefix(tile.group), tile);
+    tiles.push_back(std::move(tile));
+  }
+  return tiles;
+}
+
+void Demo(const DemoArgs& args) {
+  const fs::path self = fs::read_symlink("/proc/self/exe"), stream = self.parent_path() / "contimg-stream";
+  const fs::path folder = fs::absolute(args.folder);
+  PrepareFolder(folder);
+  const int port = FreePort(9119);
+  SetEnvironment(folder, port, args.full);
   const ProductPaths paths(Roots(CurrentSettings().values));
   const fs::path incoming = folder / "scratch" / "incoming";
   fs::create_directories(incoming);
@@ -381,20 +428,7 @@ void Demo(const DemoArgs& args) {
       "interference\n",
       kCalibrator);
   std::fflush(stdout);
-  std::vector<std::string> simulate{self.string(), "simulate",
-                                    "--out",       incoming.string(),
-                                    "--truth",     (folder / "sky").string(),
-                                    "--transit",   fmt::format("{:.6f},{:.6f}", calibrator.ra_deg, calibrator.dec_deg),
-                                    "--catalog",   (folder / "sky" / "catalogue.csv").string(),
-                                    "--gains",     "0.2,180",
-                                    "--drift",     "0.02,10",
-                                    "--delays",    "5",
-                                    "--bandpass",  "0.05",
-                                    "--rfi",       "4,3,1",
-                                    "--dead",      "1",
-                                    "--tiles",     std::to_string(args.tiles)};
-  if (!args.full) simulate.insert(simulate.end(), {"--antennas", "40", "--channels", "12"});
-  Step simulator(simulate, folder / "simulate.log");
+  Step simulator(SimulateWords(args, self, folder, incoming, calibrator), folder / "simulate.log");
 
   fmt::print("4. the daemon groups, flags, solves, calibrates, images, judges and records\n");
   WaitForGroups(paths.Database(StateDatabase::kIngest), static_cast<std::size_t>(args.tiles),
@@ -402,20 +436,7 @@ void Demo(const DemoArgs& args) {
   simulator.Finish();
   const double done_s = watch.Seconds();
 
-  std::vector<TileResult> tiles;
-  std::vector<fs::path> truths;
-  for (const auto& entry : fs::directory_iterator(folder / "sky")) {
-    if (entry.path().filename().string().rfind("truth_", 0) == 0) truths.push_back(entry.path());
-  }
-  std::sort(truths.begin(), truths.end());
-  for (const fs::path& truth : truths) {
-    TileResult tile;
-    tile.group = truth.stem().string().substr(std::string("truth_").size());
-    ReadRecords(paths, tile);
-    tile.picture = paths.QaPicture(tile.group);
-    Compare(truth, paths.ImagePrefix(tile.group), tile);
-    tiles.push_back(std::move(tile));
-  }
+  const std::vector<TileResult> tiles = ResultsOf(paths, folder / "sky");
   PrintResults(tiles);
   fmt::print(
       "\nsources: simulated ones above 20 times the noise; flux ratio and offset: medians\nagainst truth × beam × "

@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstdio>
 #include <future>
-#include <limits>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -17,16 +16,16 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "config/error.h"
-#include "config/machine.h"
 #include "config/quantity.h"
 #include "config/sky_text.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "ops/cli/commands.h"
-#include "ops/cli/setting_options.h"
+#include "ops/cli/simulate_options.h"
 #include "tests/simulator/noise.h"
 #include "tests/simulator/simulate.h"
 
@@ -36,25 +35,6 @@ namespace {
 
 namespace sim = contimg::simulator;
 using Clock = std::chrono::steady_clock;
-
-struct SimulateOptions {
-  std::filesystem::path out, truth;
-  std::string start, transit, antennas, dead, dead_pol, dead_from, late, missing, rfi;
-  double dec_deg = std::numeric_limits<double>::quiet_NaN();
-  int tiles = 1;
-  double hours = 0;
-  int integrations = kDsa110IntegrationsPerFile, channels = kDsa110ChannelsPerSubband, subbands = kDsa110Subbands;
-  bool realtime = false, json = false, no_noise = false, no_beam = false, rfi_mask = false, quiet = false;
-  double pace = 1;
-  std::filesystem::path catalog;
-  double alpha = sim::kTypicalSpectralIndex, radius_deg = 5, random_mjy = 0, calibrator_jy = 0;
-  std::size_t max_sources = 1000;
-  std::vector<std::string> sources;
-  double sefd_jy = kDsa110SefdJy, delays_ns = 0, bandpass = 0, stamp_jitter_s = 0;
-  std::vector<double> gains, drift, rfi_flux;
-  std::uint64_t seed = 1;
-  int threads = AvailableProcessors();
-};
 
 Error UsageError(const std::string& option, std::string message) {
   return Error(ErrorKind::kUsage, "simulate", option, std::move(message));
@@ -249,8 +229,8 @@ class Pacer {
   std::vector<std::future<void>> publishing_;
 };
 
-void Simulate(const SimulateOptions& o) {
-  const sim::ArrayConfig array = MakeArray(o);
+// The first tile.
+sim::GroupSpec MakeSpec(const SimulateOptions& o, const sim::ArrayConfig& array) {
   sim::GroupSpec spec;
   spec.out_dir = o.out;
   spec.truth_dir = o.truth;
@@ -280,7 +260,57 @@ void Simulate(const SimulateOptions& o) {
     spec.start = UtcTime::FromMjdSeconds(std::round((transit - half).mjd_s()));
   }
   spec.app_dec_rad = std::isnan(o.dec_deg) ? transit_dec : o.dec_deg * kPi / 180;
+  for (int subband : spec.missing_subbands) {
+    if (subband < 0 || subband >= spec.n_subbands) {
+      throw UsageError("--missing", fmt::format("there is no subband {}", subband));
+    }
+  }
+  return spec;
+}
 
+// The transmitters of each tile.
+class Interference {
+ public:
+  explicit Interference(const SimulateOptions& o) : counts_(Integers("--rfi", o.rfi)), seed_(o.seed) {
+    std::tie(recipe_.min_flux_jy, recipe_.max_flux_jy) = Pair(o.rfi_flux, 5, 500);
+    if (!(recipe_.min_flux_jy > 0 && recipe_.max_flux_jy >= recipe_.min_flux_jy)) {
+      throw UsageError("--rfi-flux", "expected 0 < MIN <= MAX");
+    }
+    const auto count = [&](std::size_t i) { return i < counts_.size() ? counts_[i] : 0; };
+    recipe_.narrow_band = count(0);
+    recipe_.bursts = count(1);
+    recipe_.tracks = count(2);
+  }
+
+  std::vector<sim::RfiEmitter> Of(int tile, const sim::GroupSpec& spec) const {
+    if (counts_.empty()) return {};
+    const double high = sim::SubbandChannels(0, spec.n_channels).Frequency(0);
+    const double low = sim::SubbandChannels(spec.n_subbands - 1, spec.n_channels)
+                           .Frequency(static_cast<std::size_t>(spec.n_channels - 1));
+    return sim::DrawRfi(recipe_, low, high, sim::GroupSeconds(spec),
+                        sim::MixSeed({seed_, static_cast<std::uint64_t>(tile)}));
+  }
+
+ private:
+  const std::vector<int> counts_;
+  const std::uint64_t seed_;
+  sim::RfiRecipe recipe_;
+};
+
+nlohmann::json RecordOf(const sim::GroupResult& group, std::size_t n_sources, double seconds) {
+  return {{"stamp", group.stamp},
+          {"files", group.files.size()},
+          {"sources", n_sources},
+          {"ra_deg", group.field_centre.ra.deg()},
+          {"dec_deg", group.field_centre.dec.deg()},
+          {"truth", group.truth_path.string()},
+          {"mask", group.mask_path.string()},
+          {"seconds", seconds}};
+}
+
+void Simulate(const SimulateOptions& o) {
+  const sim::ArrayConfig array = MakeArray(o);
+  sim::GroupSpec spec = MakeSpec(o, array);
   const int tiles =
       o.hours > 0 ? std::max(1, static_cast<int>(std::ceil(o.hours * kSecondsPerHour / sim::GroupSeconds(spec) - 1e-9)))
                   : o.tiles;
@@ -290,14 +320,7 @@ void Simulate(const SimulateOptions& o) {
   const sim::SkyModel sky = MakeSky(o, array, spec, last);
   const std::vector<sim::Source> always = ExplicitSources(o, sim::FieldCentre(array, spec));
   sim::Corruptions corruptions = MakeCorruptions(o, array);
-  const std::vector<int> rfi = Integers("--rfi", o.rfi);
-  const auto [min_flux, max_flux] = Pair(o.rfi_flux, 5, 500);
-  if (!(min_flux > 0 && max_flux >= min_flux)) throw UsageError("--rfi-flux", "expected 0 < MIN <= MAX");
-  for (int subband : spec.missing_subbands) {
-    if (subband < 0 || subband >= spec.n_subbands) {
-      throw UsageError("--missing", fmt::format("there is no subband {}", subband));
-    }
-  }
+  const Interference interference(o);
 
   std::filesystem::create_directories(o.out);
   if (!o.truth.empty()) std::filesystem::create_directories(o.truth);
@@ -315,32 +338,13 @@ void Simulate(const SimulateOptions& o) {
     sim::SkyModel here = sim::SelectSources(sky, sim::FieldCentre(array, spec), Angle::Degrees(o.radius_deg),
                                             o.max_sources, array.dish_diameter_m);
     here.sources.insert(here.sources.end(), always.begin(), always.end());
-    if (!rfi.empty()) {
-      sim::RfiRecipe recipe;
-      recipe.narrow_band = rfi[0];
-      recipe.bursts = rfi.size() > 1 ? rfi[1] : 0;
-      recipe.tracks = rfi.size() > 2 ? rfi[2] : 0;
-      recipe.min_flux_jy = min_flux;
-      recipe.max_flux_jy = max_flux;
-      const double high = sim::SubbandChannels(0, spec.n_channels).Frequency(0);
-      const double low = sim::SubbandChannels(spec.n_subbands - 1, spec.n_channels)
-                             .Frequency(static_cast<std::size_t>(spec.n_channels - 1));
-      corruptions.rfi = sim::DrawRfi(recipe, low, high, sim::GroupSeconds(spec),
-                                     sim::MixSeed({o.seed, static_cast<std::uint64_t>(tile)}));
-    }
+    corruptions.rfi = interference.Of(tile, spec);
     const sim::GroupResult group = sim::SimulateGroup(here, array, corruptions, spec);
     const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
     if (o.realtime) pacer.Publish(group, spec.start + sim::GroupSeconds(spec));
     if (terminal) fmt::print(stderr, "\r\033[K");
     if (o.json) {
-      records.push_back({{"stamp", group.stamp},
-                         {"files", group.files.size()},
-                         {"sources", here.sources.size()},
-                         {"ra_deg", group.field_centre.ra.deg()},
-                         {"dec_deg", group.field_centre.dec.deg()},
-                         {"truth", group.truth_path.string()},
-                         {"mask", group.mask_path.string()},
-                         {"seconds", seconds}});
+      records.push_back(RecordOf(group, here.sources.size(), seconds));
     } else if (!o.quiet) {
       fmt::print("{}  {} files, {} sources around RA {:.4f}° Dec {:+.4f}°, {:.1f} s\n", group.stamp, group.files.size(),
                  here.sources.size(), group.field_centre.ra.deg(), group.field_centre.dec.deg(), seconds);
@@ -364,137 +368,7 @@ void AddSimulateCommand(CLI::App& app) {
       "  contimg simulate --out in --transit 202.784533,30.509155 --source 202.784533,30.509155,15.09 --gains 0.2,180\n"
       "  contimg simulate --out in --dec 16.1 --catalog nvss.csv --max-sources 300 --hours 1\n"
       "  contimg simulate --out in --random-sky 20 --antennas 20 --channels 8 --realtime");
-  command->add_option("--out", o->out, "Folder for the files; made when absent")->required();
-
-  const char* when = "Where and when";
-  command->add_option("--start", o->start, "UTC start of the first tile, 2025-10-13T13:28:03 (with --realtime: now)")
-      ->group(when);
-  command->add_option("--dec", o->dec_deg, "Apparent declination of the pointing, degrees (16.1)")
-      ->check(Between(-90, 90))
-      ->group(when);
-  command
-      ->add_option("--transit", o->transit,
-                   "RA,DEC (ICRS, degrees): start so that this point crosses the meridian in the "
-                   "middle of the first tile, at the first chance after --start; sets --dec unless given")
-      ->group(when);
-  command->add_option("--tiles", o->tiles, "Consecutive tiles to write")
-      ->check(Between(1, 1e6))
-      ->capture_default_str()
-      ->group(when);
-  command->add_option("--hours", o->hours, "Length of the drift instead of --tiles")
-      ->check(Between(0, 1e5))
-      ->group(when);
-  command->add_flag("--realtime", o->realtime, "Give files their final names when the sky has got there")->group(when);
-  command->add_option("--pace", o->pace, "With --realtime: run so many times faster than the sky")
-      ->check(Between(1e-6, 1e6))
-      ->capture_default_str()
-      ->group(when);
-
-  const char* what = "Array and files";
-  command
-      ->add_option("--antennas", o->antennas,
-                   "Number of antennas, or station numbers in correlator order (24,25,…); all 96")
-      ->group(what);
-  command->add_option("--integrations", o->integrations, "Integrations of 12.885 s in a file")
-      ->check(Between(1, 100000))
-      ->capture_default_str()
-      ->group(what);
-  command->add_option("--channels", o->channels, "Channels in a subband; fewer are wider (must divide 384)")
-      ->check(Between(1, 384))
-      ->capture_default_str()
-      ->group(what);
-  command->add_option("--subbands", o->subbands, "Subbands, from the top of the band")
-      ->check(Between(1, 16))
-      ->capture_default_str()
-      ->group(what);
-  command->add_option("--missing", o->missing, "Subbands that never come: 3,7")->group(what);
-  command->add_option("--late", o->late, "With --realtime, subbands that come late: 5:40,9:120 (seconds)")->group(what);
-  command
-      ->add_option("--stamp-jitter", o->stamp_jitter_s, "File-name stamps of a group scatter by up to so many seconds")
-      ->check(Between(0, 3600))
-      ->group(what);
-  command->add_option("--truth", o->truth, "Folder for the truth (default: beside the files)")->group(what);
-
-  const char* sky = "Sky (a 5 Jy calibrator at the field centre when nothing is asked for)";
-  command
-      ->add_option("--catalog", o->catalog,
-                   "CSV with ra_deg,dec_deg and flux_jy, flux_mjy or peak_mjy (1.4 GHz), and "
-                   "spectral_index if known; '#' starts a comment")
-      ->group(sky);
-  command->add_option("--random-sky", o->random_mjy, "Random sources down to so many mJy, from 1.4 GHz source counts")
-      ->check(Between(0, 1e9))
-      ->group(sky);
-  command
-      ->add_option("--source", o->sources,
-                   "RA,DEC,JY[,ALPHA]: a source in every tile, degrees and Jy at 1.4 GHz; repeatable")
-      ->group(sky)
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command
-      ->add_option("--calibrator", o->calibrator_jy, "A flat-spectrum source of so many Jy at the first tile's centre")
-      ->check(Between(0, 1e9))
-      ->group(sky);
-  command->add_option("--alpha", o->alpha, "Spectral index where none is given")
-      ->check(Between(-10, 10))
-      ->capture_default_str()
-      ->group(sky);
-  command
-      ->add_option("--radius", o->radius_deg,
-                   "Use catalogue and random sources within so many degrees of a tile's centre")
-      ->check(Between(0.001, 180))
-      ->capture_default_str()
-      ->group(sky);
-  command->add_option("--max-sources", o->max_sources, "At most so many of them, the brightest seen through the beam")
-      ->check(Between(0, 1e9))
-      ->capture_default_str()
-      ->group(sky);
-  command->add_flag("--no-beam", o->no_beam, "No primary beam: the same response everywhere")->group(sky);
-
-  const char* faults = "Noise and faults";
-  command->add_option("--sefd", o->sefd_jy, "System equivalent flux density, Jy: noise and level of autocorrelations")
-      ->check(Between(0, 1e12))
-      ->capture_default_str()
-      ->group(faults);
-  command->add_flag("--no-noise", o->no_noise, "Neither noise nor system level")->group(faults);
-  command->add_option("--gains", o->gains, "AMP,DEG: rms of antenna gains in ln amplitude and phase (180: any phase)")
-      ->check(Between(0, 1000))
-      ->delimiter(',')
-      ->expected(1, 2)
-      ->group(faults);
-  command->add_option("--drift", o->drift, "AMP,DEG: how fast they drift, per hour")
-      ->check(Between(0, 1000))
-      ->delimiter(',')
-      ->expected(1, 2)
-      ->group(faults);
-  command->add_option("--delays", o->delays_ns, "Rms antenna delay, ns")->check(Between(0, 1e6))->group(faults);
-  command->add_option("--bandpass", o->bandpass, "Rms bandpass ripple, ln amplitude and radians")
-      ->check(Between(0, 100))
-      ->group(faults);
-  command->add_option("--dead", o->dead, "Antennas with noise but no signal: how many, or a list of stations (24,)")
-      ->group(faults);
-  command->add_option("--dead-pol", o->dead_pol, "Only this receptor of theirs: X or Y")
-      ->check(CLI::IsMember({"X", "Y"}))
-      ->group(faults);
-  command->add_option("--dead-from", o->dead_from, "They die at this UTC: 2025-10-13T13:33:12")->group(faults);
-  command
-      ->add_option("--rfi", o->rfi,
-                   "NARROW[,BURSTS[,TRACKS]]: how many narrow-band, burst and satellite-like transmitters a tile has")
-      ->group(faults);
-  command->add_option("--rfi-flux", o->rfi_flux, "MIN,MAX: their flux densities, Jy (5,500)")
-      ->check(Between(0, 1e12))
-      ->delimiter(',')
-      ->expected(2)
-      ->group(faults);
-  command
-      ->add_flag("--rfi-mask", o->rfi_mask, "Write rfimask_<timestamp>.hdf5: samples with interference above one sigma")
-      ->group(faults);
-  command->add_option("--seed", o->seed, "Same seed, same files")->capture_default_str()->group(faults);
-
-  command->add_option("--threads", o->threads, "Threads; the result does not depend on it")
-      ->check(Between(1, 1024))
-      ->capture_default_str();
-  command->add_flag("--json", o->json, "Print one JSON array, a record a tile");
-  command->add_flag("--quiet", o->quiet, "Print nothing");
+  AddSimulateOptions(command, *o);
   command->callback([o] { Simulate(*o); });
 }
 

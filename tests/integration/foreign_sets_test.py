@@ -302,7 +302,7 @@ class ForeignSetsTest(unittest.TestCase):
             main.putcol("ANTENNA2", np.resize(pairs[:, 1], n).astype(np.int32))
             main.putcol("TIME", main.getcell("TIME", 0) + 13.0 * np.arange(n))
             main.putcol("INTERVAL", np.full(n, 12.885))
-            main.putcol("DATA_DESC_ID", np.arange(n, dtype=np.int32) % 2)
+            main.putcol("DATA_DESC_ID", np.arange(n, dtype=np.int32) * 2 // n)  # row by row casacore takes a minute
             for name in ("FIELD_ID", "FEED1", "FEED2"):
                 main.putcol(name, np.zeros(n, np.int32))
         self.refused(3, "flag", self.ms, says=("100000 rows", "split the set by time"))
@@ -447,7 +447,7 @@ class ForeignSetsTest(unittest.TestCase):
         self.apply(alone)
         flags = column(alone, "FLAG")
         self.assertGreater(flags.mean(), column(self.ms, "FLAG").mean())
-        for attempt in range(3):
+        for attempt in range(2):
             path = self.copy(f"two{attempt}.ms")
             children = [self.start("flag", path), self.start("apply", path, "--tables", *self.tables),
                         self.start("predict", path, "--catalog", self.pool / "sky.csv", "--set", "telescope.beam=none")]

@@ -1,6 +1,7 @@
 // One job, ended or failed at the calls that change the disk: whatever the moment, the next attempt leaves exactly one
 // whole product, an empty staging and no hidden leftovers. Of the long runs of equal calls (the same sync or copy for
-// each of a hundred files) the first, the last and every sixteenth are taken; with CONTIMG_EVERY_FAULT set, all.
+// each of a hundred files) the first, the last and every sixteenth are taken, and of the errors every other one at
+// each; with CONTIMG_EVERY_FAULT set, all.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -51,9 +52,10 @@ class PublishFaultsTest : public ::testing::Test {
     job.stages = {"convert"};
     job.inputs = files_;
     job.expected_subbands = 2;
-    job.measurement_set = root_ / "ms" / "2025-10-13T13:28:03.ms";
-    job.staging_root = across_file_systems ? memory_ : root_ / "staging";
-    job.fallback_root = root_ / "fallback";
+    const fs::path place = across_file_systems ? root_ : memory_;
+    job.measurement_set = place / "ms" / "2025-10-13T13:28:03.ms";
+    job.staging_root = memory_ / "staging";
+    job.fallback_root = place / "fallback";
     job.take_existing = true;
     return job;
   }
@@ -63,6 +65,8 @@ class PublishFaultsTest : public ::testing::Test {
     context.os = &os;
     return RunJob(job, context);
   }
+
+  static bool EveryFault() { return std::getenv("CONTIMG_EVERY_FAULT") != nullptr; }
 
   // In a process of its own; true when it was killed.
   static bool RunUntilKilled(const Job& job, Fault fault, int at) {
@@ -84,7 +88,8 @@ class PublishFaultsTest : public ::testing::Test {
     if (fs::exists(job.measurement_set.parent_path())) {
       SweepUnfinished(job.measurement_set.parent_path(), RealOs());
     }
-    const JobReport report = Run(job, RealOs());
+    testing::FaultyOs no_fault;
+    const JobReport report = Run(job, no_fault);
     ASSERT_TRUE(report.ok) << report.error_message;
     const auto info = convert::DescribeMeasurementSet(job.measurement_set);
     EXPECT_EQ(info.windows.size(), 2u);
@@ -106,7 +111,7 @@ class PublishFaultsTest : public ::testing::Test {
     for (std::size_t i = 0; i < calls.size(); ++i) {
       in_run = i > 0 && calls[i] == calls[i - 1] ? in_run + 1 : 0;
       const bool last = i + 1 == calls.size() || calls[i + 1] != calls[i];
-      if (in_run % 16 == 0 || last || std::getenv("CONTIMG_EVERY_FAULT") != nullptr) {
+      if (in_run % 16 == 0 || last || EveryFault()) {
         chosen.push_back(static_cast<int>(i) + 1);
       }
     }
@@ -122,29 +127,28 @@ class PublishFaultsTest : public ::testing::Test {
     return Choose(os.calls());
   }
 
-  void KillEverywhere(bool across_file_systems, Fault fault) {
+  // What a kill after one call leaves is what one before the next call finds.
+  void KillEverywhere(bool across_file_systems) {
     const Job job = MakeJob(across_file_systems);
-    for (int at : FaultPoints(job)) {
+    std::vector<int> points = FaultPoints(job);
+    points.insert(points.begin(), 0);
+    for (const int at : points) {
       SCOPED_TRACE("call " + std::to_string(at));
-      EXPECT_TRUE(RunUntilKilled(job, fault, at));
+      EXPECT_TRUE(at == 0 ? RunUntilKilled(job, Fault::kKillBefore, 1) : RunUntilKilled(job, Fault::kKillAfter, at));
       Recover(job);
       fs::remove_all(job.measurement_set.parent_path());
       if (HasFatalFailure()) return;
     }
   }
 
-  void FailEverywhere(int error_number, ErrorKind kind) {
-    const Job job = MakeJob(true);
-    for (int at : FaultPoints(job)) {
-      testing::FaultyOs os(Fault::kFailBefore, at, error_number);
-      const JobReport report = Run(job, os);
-      SCOPED_TRACE("call " + std::to_string(at) + ": " + os.fault_at());
-      // Some failures are repaired on the spot (another staging folder) or do not matter (removing a leftover).
-      EXPECT_TRUE(report.ok || report.error_kind == kind) << report.error_message;
-      Recover(job);
-      fs::remove_all(job.measurement_set.parent_path());
-      if (HasFatalFailure()) return;
-    }
+  void Fail(const Job& job, int at, int error_number, ErrorKind kind) {
+    testing::FaultyOs os(Fault::kFailBefore, at, error_number);
+    const JobReport report = Run(job, os);
+    SCOPED_TRACE("call " + std::to_string(at) + ": " + os.fault_at());
+    // Some failures are repaired on the spot (another staging folder) or do not matter (removing a leftover).
+    EXPECT_TRUE(report.ok || report.error_kind == kind) << report.error_message;
+    Recover(job);
+    fs::remove_all(job.measurement_set.parent_path());
   }
 
   inline static std::optional<TemporaryFolder> input_folder_;
@@ -157,12 +161,19 @@ class PublishFaultsTest : public ::testing::Test {
 fs::path PublishFaultsTest::input_;
 std::vector<fs::path> PublishFaultsTest::files_;
 
-TEST_F(PublishFaultsTest, KilledBeforeEachCallOnOneFileSystem) { KillEverywhere(false, Fault::kKillBefore); }
-TEST_F(PublishFaultsTest, KilledAfterEachCallOnOneFileSystem) { KillEverywhere(false, Fault::kKillAfter); }
-TEST_F(PublishFaultsTest, KilledBeforeEachCallAcrossFileSystems) { KillEverywhere(true, Fault::kKillBefore); }
-TEST_F(PublishFaultsTest, KilledAfterEachCallAcrossFileSystems) { KillEverywhere(true, Fault::kKillAfter); }
-TEST_F(PublishFaultsTest, DiskFullAtEachCall) { FailEverywhere(ENOSPC, ErrorKind::kResource); }
-TEST_F(PublishFaultsTest, ReadOnlyAtEachCall) { FailEverywhere(EROFS, ErrorKind::kIo); }
+TEST_F(PublishFaultsTest, KilledAfterEachCallOnOneFileSystem) { KillEverywhere(false); }
+TEST_F(PublishFaultsTest, KilledAfterEachCallAcrossFileSystems) { KillEverywhere(true); }
+
+TEST_F(PublishFaultsTest, DiskFullOrReadOnlyAtEachCall) {
+  const Job job = MakeJob(true);
+  bool full = true;
+  for (const int at : FaultPoints(job)) {
+    if (full || EveryFault()) Fail(job, at, ENOSPC, ErrorKind::kResource);
+    if (!full || EveryFault()) Fail(job, at, EROFS, ErrorKind::kIo);
+    full = !full;
+    if (HasFatalFailure()) return;
+  }
+}
 
 TEST_F(PublishFaultsTest, ReplacingIsWholeWhereverItIsKilled) {
   Job job = MakeJob(true);
