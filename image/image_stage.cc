@@ -17,6 +17,7 @@
 #include "image/clean/image_spectra.h"
 #include "image/clean/restore.h"
 #include "image/clean/spectral_model.h"
+#include "image/image_description.h"
 #include "image/image_plan.h"
 #include "image/operator/band_operators.h"
 #include "image/plane/plane.h"
@@ -27,6 +28,7 @@
 #include "image/quality/tile_summary.h"
 #include "image/response/tile_response.h"
 #include "image/response/varying_sources.h"
+#include "image/stage_cycles.h"
 #include "ingest/channel_slice.h"
 #include "ingest/uv_limit.h"
 
@@ -34,62 +36,6 @@ namespace contimg::image {
 namespace {
 
 constexpr const char* kStage = "image";
-
-// The exact residual of one band, with what varies of bright sources.
-class OneBandMajorCycle : public MajorCycle {
- public:
-  OneBandMajorCycle(const MeasurementOperator& op, const SourceVariation& variation) : op_(op), variation_(variation) {}
-  void SetComponents(const std::vector<CleanComponent>& components, double rms_jy) override {
-    // The side lobes of a deviation are a few per cent of it: below three times the rms it does not matter.
-    varying_ = variation_.Of(components, 3 * rms_jy);
-  }
-  void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
-    op_.Residual(model, varying_, residual);
-  }
-  VaryingSources TakeVarying() { return std::move(varying_); }
-
- private:
-  const MeasurementOperator& op_;
-  const SourceVariation& variation_;
-  VaryingSources varying_;
-};
-
-// Adds cancellation and the time taken.
-class TimedMajorCycle : public MajorCycle {
- public:
-  TimedMajorCycle(MajorCycle& inner, const RunContext& context) : inner_(inner), context_(context) {}
-  void SetComponents(const std::vector<CleanComponent>& components, double rms_jy) override {
-    inner_.SetComponents(components, rms_jy);
-  }
-  void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
-    context_.CheckCancelled(kStage);
-    Stopwatch watch;
-    inner_.Residual(model, residual);
-    seconds += watch.Lap();
-  }
-  double seconds = 0;
-
- private:
-  MajorCycle& inner_;
-  const RunContext& context_;
-};
-
-Plane Crop(const Plane& from, std::size_t size) {
-  const std::size_t ny = from.shape[0], nx = from.shape[1];
-  size = std::min({size, ny, nx}) / 2 * 2;
-  Plane core(size, size);
-  for (std::size_t y = 0; y < size; ++y) {
-    const float* row = &from.view()(ny / 2 - size / 2 + y, nx / 2 - size / 2);
-    std::copy_n(row, size, &core.view()(y, 0));
-  }
-  return core;
-}
-
-Plane Copy(const Plane& from) {
-  Plane copy(from.shape[0], from.shape[1]);
-  std::copy(from.pixels.begin(), from.pixels.end(), copy.pixels.begin());
-  return copy;
-}
 
 class ImageRun {
  public:
@@ -135,7 +81,7 @@ class ImageRun {
     tile_ = SummariseTile(data(), {uv_.min_lambda, uv_.max_lambda}, 40000, request_.dead_antenna_fraction,
                           context_.threads);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
-    MakeHeader(op);
+    header_ = DescribeImage({data(), request_, op, *response_, plain_, slant_, uv_, tile_.flags, outside_note_});
     MakeInterpolator();
     Plane scratch(plain_);
     ToPlain(psf_.view(), scratch);
@@ -291,46 +237,6 @@ class ImageRun {
   double Rms(const Plane& plane) const {
     const ImageMoments moments = ComputeMoments(plane.view(), context_.threads);
     return std::hypot(moments.rms, moments.mean);
-  }
-
-  void MakeHeader(const BandOperators& op) {
-    const VisibilityBlock& block = data();
-    header_.geometry = plain_;
-    header_.geometry.cell_rad = Angle::Arcsec(settings_.cell_arcsec).rad();
-    header_.centre = block.phase_centre;
-    header_.type = "Intensity";
-    // The band that was used: flagged channels at its ends do not count.
-    const auto weights = op.weight_by_time_channel();
-    std::size_t first = block.n_channels(), last = 0;
-    for (std::size_t t = 0; t < weights.shape(0); ++t) {
-      for (std::size_t k = 0; k < weights.shape(1); ++k) {
-        if (weights(t, k) > 0) first = std::min(first, k), last = std::max(last, k);
-      }
-    }
-    const double low = block.frequency_hz[std::min(first, last)], high = block.frequency_hz[last];
-    header_.frequency_hz = op.frequency_hz();  // a source of any usual spectrum has the flux of this frequency
-    header_.bandwidth_hz = high - low + block.channel_width_hz;
-    header_.start_mjd_s = block.time_mjd_s.front() - block.integration_s.front() / 2;
-    header_.end_mjd_s = block.time_mjd_s.back() + block.integration_s.back() / 2;
-    header_.pointing = response_->Axis();
-    header_.telescope = block.telescope_name;
-    header_.instrument = block.instrument;
-    header_.object = block.object_name;
-    header_.calibration = request_.calibration;
-    header_.software = request_.software;
-    header_.settings_hash = request_.settings_hash;
-    header_.history = request_.history;
-    header_.history.push_back(
-        fmt::format("{} weights, robust {:g}, uv from {:g} wavelengths; {} visibilities; accuracy {:g}",
-                    settings_.weight, settings_.robust, uv_.min_lambda, report_.figures.n_used, settings_.accuracy));
-    const FlagCensus& flags = tile_.flags;
-    header_.history.push_back(fmt::format(
-        "imaged: {:.3f} % of the cross-correlations flagged, {:.3f} % between living receptors ({} of {} dead)",
-        100 * flags.total.fraction(), 100 * flags.living.fraction(), flags.dead_receptors, flags.receptors_with_data));
-    header_.history.push_back("primary beam: " + response_->beam().description);
-    if (!outside_note_.empty()) header_.history.push_back(outside_note_);
-    header_.history.push_back(fmt::format("imaged in the slant frame w = {:.6f} u + {:.6f} v, resampled to SIN",
-                                          slant_.slant_a, slant_.slant_b));
   }
 
   void MakeInterpolator() {

@@ -1,6 +1,7 @@
 // An image that owns its pixels, zero at first.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -21,5 +22,23 @@ struct Plane {
   std::array<std::size_t, 2> shape{};  // ny, nx
   Buffer<float> pixels;
 };
+
+inline Plane Copy(const Plane& from) {
+  Plane copy(from.shape[0], from.shape[1]);
+  std::copy(from.pixels.begin(), from.pixels.end(), copy.pixels.begin());
+  return copy;
+}
+
+// The middle `size` by `size` pixels, fewer where there are not so many; an even number.
+inline Plane Crop(const Plane& from, std::size_t size) {
+  const std::size_t ny = from.shape[0], nx = from.shape[1];
+  size = std::min({size, ny, nx}) / 2 * 2;
+  Plane core(size, size);
+  for (std::size_t y = 0; y < size; ++y) {
+    const float* row = &from.view()(ny / 2 - size / 2 + y, nx / 2 - size / 2);
+    std::copy_n(row, size, &core.view()(y, 0));
+  }
+  return core;
+}
 
 }  // namespace contimg::image
