@@ -155,9 +155,8 @@ void Dispatcher::StartTask(const Work& work, const fs::path& folder, JobRequest&
   const auto row = tasks_.Find(work.row.id);
   if (!row) throw Error(ErrorKind::kUsage, "daemon", work.row.id, "no such task");
   const JobResources resources = executor_->Resources();
-  const TaskJob job{work.job,          work.row.attempts,
-                    resources.threads, resources.memory_bytes,
-                    context_.trees,    kind.describe(*row, settings_, context_.paths)};
+  const TaskJob job{work.job, work.row.attempts, resources.threads, resources.memory_bytes,
+                    kind.describe(*row, settings_, context_.paths)};
   WriteFileAtomically(context_.os, JobFile(folder), ToJson(job).dump(2) + "\n");
   request.limits.stage_s[std::string(kind.stages)] = settings_.executor.job_limit_s;
 }

@@ -26,7 +26,7 @@ struct CodeWord {
   HealthCode code;
   const char* word;
 };
-constexpr std::array<CodeWord, 28> kCodes{{
+constexpr std::array<CodeWord, 29> kCodes{{
     {HealthCode::kTreeMissing, "tree_missing"},
     {HealthCode::kTreeForeign, "tree_foreign"},
     {HealthCode::kTreeReadOnly, "tree_read_only"},

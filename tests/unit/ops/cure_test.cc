@@ -37,6 +37,18 @@ TEST(Cure, DoneGroupsNeedNothingUnlessTheirInputChanged) {
               ElementsAre("contimg queue requeue 2025-10-13T13:28:03"));
 }
 
+TEST(Cure, TasksHaveTheirsToo) {
+  state::TaskRow task;
+  task.id = "backup/2025-10-14T03:00:00";
+  task.state = GroupState::kDone;
+  EXPECT_THAT(CureOf(task).commands, IsEmpty());
+  task.state = GroupState::kDead;
+  EXPECT_THAT(CureOf(task).commands, ElementsAre("contimg queue show backup/2025-10-14T03:00:00",
+                                                 "contimg queue requeue backup/2025-10-14T03:00:00"));
+  task.state = GroupState::kHeld;
+  EXPECT_THAT(CureOf(task).commands, ElementsAre("contimg queue release backup/2025-10-14T03:00:00"));
+}
+
 TEST(Cure, ManyAreCuredAtOnce) {
   EXPECT_THAT(CureOfMany(Row(GroupState::kDead, ErrorKind::kIo)).commands,
               ElementsAre("contimg queue requeue --state dead --error-kind io"));

@@ -123,6 +123,20 @@ const std::vector<Case>& Cases() {
        }},
       {HealthCode::kGroupsHeld, kAmber, "1 group held for a decision; the newest, 2025-10-13T13:28:03: why",
        "contimg queue release 2025-10-13T13:28:03", [](HealthFacts& f) { f.held = Some(1, ErrorKind::kIo); }},
+      {HealthCode::kTasksFailing, kAmber, "backup/b was given up after 2 attempts: io: no room; 1 other before it",
+       "contimg queue requeue backup/b",
+       [](HealthFacts& f) {
+         f.tasks = {{"backup/b", "dead", "io: no room", "contimg queue requeue backup/b", kNow, 2},
+                    {"backup/a", "failed", "io: no room", "", kNow, 1}};
+       }},
+      {HealthCode::kTasksFailing, kAmber, "backup/b is held: the disk is away", "contimg queue release backup/b",
+       [](HealthFacts& f) {
+         f.tasks = {{"backup/b", "held", "the disk is away", "contimg queue release backup/b", kNow, 1}};
+       }},
+      {HealthCode::kTasksFailing, kRed, "backup/b was given up", "contimg queue requeue backup/b",
+       [](HealthFacts& f) {
+         f.tasks.assign(3, {"backup/b", "dead", "io: no room", "contimg queue requeue backup/b", kNow, 2});
+       }},
       {HealthCode::kCalibrationMissing, kAmber, "no BP table", "contimg cal gaps",
        [](HealthFacts& f) { f.calibration.missing = "no BP table serves groups"; }},
       {HealthCode::kCalibrationMissing, kRed, "3 groups wait for calibration: no table",

@@ -88,7 +88,7 @@ class IngestServiceTest : public ::testing::Test {
 
   // Turns the loop until `done`; a bound keeps a broken program from hanging the tests.
   template <typename Done>
-  bool Run(const Done& done) {
+  bool Run(Done done) {
     for (int turn = 0; turn < 1500; ++turn) {
       if (done()) return true;
       try {

@@ -54,7 +54,7 @@ TEST(RowJson, KeepsTheFieldsOfTheApi) {
        "reason", "quality", "flag_fractions", "checksum", "registered_at"});
   has(RowJson(state::SubbandFileRow{}), {"subband", "path", "size_bytes", "status", "seen_at"});
   has(RowJson(state::EventRow{}), {"at", "kind", "from", "to", "actor", "detail"});
-  has(RowJson(state::ChoiceRow{}), {"kind", "table", "reason", "chosen_at"});
+  has(RowJson(state::CalChoiceRow{}), {"kind", "table", "reason", "chosen_at"});
 }
 
 TEST(RowJson, WhatIsAbsentIsNullAndTimesHaveOneForm) {

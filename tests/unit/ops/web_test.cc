@@ -9,6 +9,7 @@
 
 #include "config/time.h"
 #include "ops/web/html.h"
+#include "state/task_store.h"
 #include "tests/unit/ops/work_folders.h"
 
 namespace contimg::ops {
@@ -119,6 +120,31 @@ TEST_F(WebPages, FailuresCarryTheirCauseAndTheCommandThatCures) {
   EXPECT_THAT(page, HasSubstr("<code>contimg queue release 2025-10-13T13:33:12</code>"));
   EXPECT_THAT(page, HasSubstr("<code>contimg cal why 2025-10-13T13:38:21</code>"));
   EXPECT_THAT(Get("/groups/" + group_).body, HasSubstr("<code>contimg queue requeue 2025-10-13T13:28:03</code>"));
+}
+
+TEST_F(WebPages, ATaskThatFailedNeedsAHandLikeAGroup) {
+  state::TaskStore tasks(roots_.state / "ingest.sqlite3");
+  const std::string id = tasks.Create("backup", "2025-10-13T03:00:00", "test", "", kNow - 60).id;
+  EXPECT_THAT(Get("/").body, HasSubstr("Nothing failed, nothing is held."));
+  tasks.TakeNext("test", state::QueueOrder::kOldest, 10, kNow - 50);
+  state::TransitionDetails details;
+  details.actor = "test";
+  details.error_kind = ErrorKind::kIo;
+  details.error = "<disk> is not mounted";
+  tasks.Transition(id, state::WorkState::kDead, details, kNow - 40);
+  const std::string page = Get("/").body;
+  EXPECT_THAT(page, HasSubstr("1 task"));
+  EXPECT_THAT(page, HasSubstr("&lt;disk&gt; is not mounted"));
+  EXPECT_THAT(page, HasSubstr("<code>contimg queue requeue backup/2025-10-13T03:00:00</code>"));
+  const json listed = GetJson("/api/v1/tasks?state=dead")["tasks"];
+  ASSERT_EQ(listed.size(), 1u);
+  EXPECT_EQ(listed[0]["id"], id);
+  EXPECT_EQ(listed[0]["error_kind"], "io");
+  EXPECT_EQ(GetJson("/api/v1/tasks?kind=mosaic")["tasks"].size(), 0u);
+  nlohmann::ordered_json status = {{"ready", true}, {"health", json::array()}};
+  status["jobs"].push_back({{"job", id}, {"group", nullptr}, {"stage", "backup"}, {"fraction", 0.5}});
+  SetStatus(status);
+  EXPECT_THAT(Get("/").body, HasSubstr("progress of backup/2025-10-13T03:00:00"));
 }
 
 TEST_F(WebPages, OneCauseIsSaidOnce) {
