@@ -76,7 +76,6 @@ calibrate::SolveRequest RequestOf(const SolveArgs& args, const CalibrateSettings
   }
   request.gain_phase_only = args.gain_mode == "p";
   request.reference_antennas = SplitWords(args.reference.empty() ? settings.reference_antennas : args.reference);
-  request.as_field = !args.model.catalogue.empty();
   request.min_uv_lambda = args.min_uv;
   request.max_uv_lambda = args.max_uv;
   if (args.per_window || args.combine) request.combine_windows = args.combine;
