@@ -120,6 +120,42 @@ TEST_P(TooFewBaselines, FlagTheAntennaAndNoOther) {
 INSTANTIATE_TEST_SUITE_P(, TooFewBaselines, ::testing::Values("flag_antenna", "leave_two_baselines"),
                          [](const auto& test) { return std::string(test.param); });
 
+// As a group job's hourly solve: held to the day's tables, compared with them, scaled to them.
+TEST_F(CalibrationInput, AnHourlyGainIsJudgedByHandAsAJobJudgesIt) {
+  const std::string hourly = "--catalog " + Path("sky.csv") + " --kinds G --tables " + Path("cal.kcal") + " " +
+                             Path("cal.bpcal") + " --anchor " + Path("cal.gpcal") + " --previous " + Path("cal.gpcal");
+  ToolResult result = Solve(hourly);
+  ASSERT_EQ(result.status, 0) << result.err;
+  const nlohmann::json gain = nlohmann::json::parse(result.out)["tables"][0];
+  EXPECT_TRUE(gain["accepted"]) << gain["failures"];
+  EXPECT_NEAR(gain["scale_change"], 1, 1e-3);
+  EXPECT_NEAR(gain["amplitude_ratio"], 1, 1e-3);
+  // Twice the gains since: the anchor keeps half of the change at most, the gate sees it.
+  SolutionSet halved = calibrate::ReadCalibrationTable(root_ / "cal.gpcal");
+  for (auto& value : halved.value) value /= 2;
+  calibrate::WriteCalibrationTable(halved, root_ / "half.gpcal");
+  fs::remove_all(root_ / "new.gpcal");
+  const std::string of_half = "--catalog " + Path("sky.csv") + " --kinds G --tables " + Path("cal.kcal") + " " +
+                              Path("cal.bpcal") + " --previous " + Path("half.gpcal");
+  result = Solve(of_half);
+  ASSERT_EQ(result.status, 0) << result.err;
+  const nlohmann::json doubled = nlohmann::json::parse(result.out)["tables"][0];
+  EXPECT_FALSE(doubled["accepted"]);
+  EXPECT_NEAR(doubled["amplitude_ratio"], 2, 2e-3);
+  fs::remove_all(root_ / "new.gpcal");
+  // The antenna that the day's tables refer to is gone.
+  const SolutionSet day = calibrate::ReadCalibrationTable(root_ / "cal.bpcal");
+  ASSERT_GE(day.reference_antenna, 0);
+  const std::string reference = day.antennas[static_cast<std::size_t>(day.reference_antenna)].name;
+  Damage("flag_antenna", "x.ms", reference);
+  result = Solve(hourly);
+  ASSERT_EQ(result.status, 0) << result.err;
+  const nlohmann::json other = nlohmann::json::parse(result.out)["tables"][0];
+  EXPECT_NE(other["reference_antenna"], reference);
+  EXPECT_FALSE(other["accepted"]);
+  EXPECT_NE(other["failures"].dump().find("rests on to " + reference), std::string::npos) << other["failures"];
+}
+
 TEST_F(CalibrationInput, ACalibratorBelowTheHorizonIsRefused) {
   const ToolResult result = Solve("--calibrator CYGNUS_A");
   ExpectRefused(result, 3, "CYGNUS_A");

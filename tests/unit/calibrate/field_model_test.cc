@@ -2,10 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "calibrate/solutions.h"
+#include "config/error.h"
 #include "config/units.h"
+#include "tests/temporary_folder.h"
 
 namespace contimg::calibrate {
 namespace {
@@ -59,6 +66,126 @@ TEST(CalibratorField, IsTheCalibratorAndWhatStandsAroundIt) {
   EXPECT_EQ(names(), (std::vector<std::string>{"3C1", "near"}));
   options.beam = Beam(block, "none");  // nobody knows how bright the others appear
   EXPECT_EQ(names(), std::vector<std::string>{"3C1"});
+}
+
+TEST(FieldModel, NamesOfModelsGoThereAndBack) {
+  EXPECT_EQ(CalibratorOf(CalibratorModel("3C286")), "3C286");
+  EXPECT_EQ(CalibratorModel("3C286"), "calibrator:3C286");
+  EXPECT_FALSE(CalibratorOf(kFieldModel));
+  EXPECT_FALSE(CalibratorOf("calibrators"));
+}
+
+std::vector<ListedSource> Rows() {
+  std::vector<ListedSource> rows(4);
+  rows[0] = {"faint", 40.2, 30.1, 0.3, 0, {}, 0, 0, 0};
+  rows[1] = {"bright", 40.1, 30.0, 2.0, 0, -0.2, 20, 20, 0};
+  rows[2] = {"far", 60, 30, 9, 0, {}, 0, 0, 0};
+  rows[3] = {"fainter than the limit", 40, 30, 1e-4, 0, {}, 0, 0, 0};
+  return rows;
+}
+
+TEST(FieldSources, AreThoseAboutTheCentreAboveTheLimitBrightestFirst) {
+  const FieldView view = ViewOf(Field());
+  const CalibrateSettings settings;
+  const auto sources = FieldSources(Rows(), view, settings, "list");
+  ASSERT_EQ(sources.size(), 2U);
+  EXPECT_EQ(sources[0].name, "bright");
+  EXPECT_EQ(sources[0].spectral_index, -0.2);
+  EXPECT_TRUE(sources[0].extended);  // 20 arcsec
+  EXPECT_EQ(sources[1].name, "faint");
+  EXPECT_EQ(sources[1].spectral_index, settings.spectral_index);
+  EXPECT_FALSE(sources[1].extended);
+  try {
+    FieldSources({Rows()[2]}, view, settings, "list.csv");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+    EXPECT_EQ(error.subject(), "list.csv");
+  }
+}
+
+TEST(FieldSources, AStandardTakesThePlaceOfItsEntry) {
+  FieldView view = ViewOf(Field());
+  const FluxStandard& standard = *FindFluxStandard("3C286");
+  view.ra_rad = Angle::Degrees(standard.ra_deg).rad();
+  view.dec_rad = Angle::Degrees(standard.dec_deg).rad();
+  ListedSource entry;
+  entry.name = "an NVSS name";
+  entry.ra_deg = standard.ra_deg + 0.004;
+  entry.dec_deg = standard.dec_deg;
+  entry.flux_jy = 14.9;
+  const auto sources = FieldSources({entry}, view, {}, "list");
+  ASSERT_EQ(sources.size(), 1U);
+  EXPECT_EQ(sources[0].name, "3C286");
+  EXPECT_FALSE(sources[0].log_coefficients.empty());
+}
+
+TEST(ModelSources, AreFoundByTheWordsOfAJob) {
+  const TemporaryFolder folder("models");
+  const std::filesystem::path list = folder / "sky.csv";
+  std::ofstream(list) << SourceListText(Rows());
+  const FieldView view = ViewOf(Field());
+  const ModelSources field = FindModelSources("field", list, view, {});
+  EXPECT_FALSE(field.calibrator);
+  EXPECT_EQ(field.field.size(), 2U);
+  const ModelSources listed = FindModelSources("calibrator:bright", list, view, {});
+  ASSERT_TRUE(listed.calibrator);
+  EXPECT_EQ(listed.calibrator->flux_jy, 2.0);
+  EXPECT_EQ(listed.name, "bright");
+  EXPECT_EQ(listed.field.size(), 2U);
+  const ModelSources standard = FindModelSources("calibrator:3C286", {}, view, {});
+  ASSERT_TRUE(standard.calibrator);
+  EXPECT_TRUE(standard.field.empty());
+  for (const auto& [model, from] : {std::pair{"calibrator:nobody", list}, {"calibrator:nobody", {}}, {"field", {}}}) {
+    EXPECT_THROW(FindModelSources(model, from, view, {}), Error) << model << " from " << from;
+  }
+}
+
+// Ten arcseconds from the centre of the beam, and far enough for it to have gone.
+TEST(CalibrationModel, HasTheCalibratorFirstAndChecksIt) {
+  const VisibilityBlock block = Field();
+  PredictOptions options;
+  options.beam = Beam(block, "tracking");
+  ModelSources sources;
+  sources.name = "3C1";
+  sources.calibrator = At("3C1", 40, 30, 10);
+  sources.calibrator->variable = sources.calibrator->extended = true;
+  sources.field = {At("near", 40.5, 30.2, 0.3)};
+  const CalibrationModel model = MakeModel(sources, block, options, {});
+  EXPECT_FALSE(model.of_field);
+  ASSERT_EQ(model.sources.size(), 2U);
+  EXPECT_EQ(model.sources.front().name, "3C1");
+  EXPECT_EQ(model.warnings.size(), 2U);
+  sources.calibrator.reset();
+  EXPECT_TRUE(MakeModel(sources, block, options, {}).of_field);
+  sources.calibrator = At("3C1", 45, 30, 10);
+  EXPECT_THROW(MakeModel(sources, block, options, {}), Error);
+  options.beam = Beam(block, "none");
+  sources.calibrator = At("3C1", 40 + 2.4 / std::cos(Angle::Degrees(30).rad()), 30, 10);
+  EXPECT_NO_THROW(MakeModel(sources, block, options, {}));
+  sources.calibrator = At("3C1", 40 + 2.6 / std::cos(Angle::Degrees(30).rad()), 30, 10);
+  EXPECT_THROW(MakeModel(sources, block, options, {}), Error);
+}
+
+TEST(SolutionFlags, AreCountedByAntennaWindowAndReceptor) {
+  SolutionSet set;
+  set.kind = SolutionKind::kBandpass;
+  set.antennas = {{"a", {}, 0}, {"b", {}, 0}};
+  set.windows = {{{1e9, 1.1e9}, 1e8, 1e9}, {{2e9}, 1e8, 2e9}};
+  set.intervals = {{1000, 100}, {1200, 200}};
+  set.Allocate();
+  for (std::size_t t = 0; t < 2; ++t) {
+    for (std::size_t c = 0; c < 3; ++c) set.flag[set.Index(t, 0, c, 0)] = kSolved;
+  }
+  set.flag[set.Index(1, 0, 2, 1)] = kInterpolated;
+  const auto flags = FlagsByAntenna(set);
+  ASSERT_EQ(flags.size(), 2U);
+  EXPECT_EQ(flags[0].by_window, (std::vector<double>{0.5, 0.25}));
+  EXPECT_EQ(flags[0].by_receptor, (std::vector<double>{0, 5.0 / 6}));
+  EXPECT_EQ(flags[1].by_window, (std::vector<double>{1, 1}));
+  EXPECT_EQ(MiddleOf(set), 1125);  // from 950 to 1300
+  EXPECT_EQ(ParseSolutionKind("BP"), SolutionKind::kBandpass);
+  EXPECT_FALSE(ParseSolutionKind("bp"));
 }
 
 }  // namespace
