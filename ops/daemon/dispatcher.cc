@@ -397,7 +397,8 @@ void Dispatcher::Tick(bool may_start) {
   }
   if (recovering_ || !context_.writes.Flush() || stopping_) return;
   // Something is due when something changed; the operator's changes and due retries are found once a second.
-  if (context_.writes.n_committed() == seen_commits_ && steady < next_start_) return;
+  const bool allowed_again = may_start && !std::exchange(might_start_, may_start);
+  if (context_.writes.n_committed() == seen_commits_ && steady < next_start_ && !allowed_again) return;
   StartNext(may_start);
   seen_commits_ = context_.writes.n_committed();
   next_start_ = steady + kLookS;

@@ -124,7 +124,7 @@ class Dispatcher {
   SkyWatch sky_;
   double next_look_ = 0, next_heartbeat_ = 0, next_reclaim_ = 0, next_start_ = 0;
   std::uint64_t seen_commits_ = 0;
-  bool stopping_ = false;
+  bool stopping_ = false, might_start_ = false;
   std::deque<Death> deaths_;
   double last_success_at_ = 0;
   std::mt19937_64 random_{std::random_device{}()};

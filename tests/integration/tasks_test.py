@@ -54,7 +54,7 @@ class TasksTest(DaemonUnderTest, unittest.TestCase):
         self.assertRegex(good.stdout, r"^good  .*/state/backups/\S+Z  \d databases, \d+\.\d MB\n$")
         shown = self.contimg("queue", "show", done).stdout
         self.assertRegex(shown, r"running -> done +runner +\d databases, .* in .*/state/backups/")
-        self.assertGreater(self.metric('contimg_tasks{kind="backup",state="done"}'), 0)
+        wait_for(lambda: self.metric('contimg_tasks{kind="backup",state="done"}') > 0, what="it is counted")
         self.assertGreater(self.metric('contimg_maintenance_last_success_timestamp_seconds{kind="backup"}'), 1.7e9)
         self.assertIn(done, [task["id"] for task in json.loads(self.get("/api/v1/tasks?kind=backup")[1])["tasks"]])
         self.assertIn("backup", self.contimg("status").stdout)

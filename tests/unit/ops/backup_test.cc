@@ -83,8 +83,8 @@ TEST_F(BackupTest, HoldsWhatTheDatabasesHeldWhileTheyAreInUse) {
 TEST_F(BackupTest, OfADamagedDatabaseThereIsNone) {
   {
     std::fstream file(paths_.Database(StateDatabase::kProducts), std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(4096 + 100);
-    file << std::string(3000, 'x');
+    file.seekp(4096);
+    file << std::string(4096, 'x');
   }
   try {
     MakeBackup(request_, RunContext{});
