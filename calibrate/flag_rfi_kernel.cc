@@ -306,13 +306,6 @@ class RfiSearch : private PackPlanes {
 
   alignas(64) float floor_[4][16] = {};  // of the noise, [pol][lane]
 };
-alignas(64) float floor_[4][16] = {};  // of the noise, [pol][lane]
-Bits gaps_[4] = {};                    // planes with gaps in time, [pol]
-const RfiPlan& plan_;
-const RfiGroup& group_;
-RfiWorkspace& w_;
-const std::size_t lanes_, nt_, nc_;
-};
 
 void RunGroup(const RfiPlan& plan, const RfiGroup& group, RfiWorkspace& workspace) {
   RfiSearch(plan, group, workspace).Run();
