@@ -40,14 +40,14 @@ SolveParams ParamsOf(const SolveRequest& request, bool of_field, const std::stri
   p.min_snr = settings.min_snr;
   p.min_baselines_per_antenna = static_cast<int>(settings.min_baselines);
   p.min_uv_lambda = request.min_uv_lambda.value_or(of_field ? settings.field_min_uv_lambda : 0);
-  p.max_uv_lambda = request.max_uv_lambda;
+  p.max_uv_lambda = settings.max_uv_lambda;
   p.robust_k = settings.robust_k;
   p.pre_phase_s = settings.pre_phase_s;
   p.fill_gap_channels = static_cast<int>(settings.fill_gap_channels);
   const GainInterval interval = request.interval.value_or(GainInterval{of_field ? -1 : kCalibratorGainS, 0});
   p.gain_interval_s = interval.seconds;
   p.gain_integrations = interval.integrations;
-  p.gain_phase_only = request.gain_phase_only;
+  p.gain_phase_only = settings.gain_mode == "p";
   p.combine_windows = request.combine_windows.value_or(of_field);
   p.field_name = model;
   p.source_ms = request.source_ms;

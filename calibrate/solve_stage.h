@@ -38,10 +38,8 @@ struct SolveRequest {
   // short baselines see emission that no catalogue holds: calibrate.field_min_uv_lambda, one G over all windows and the
   // whole tile.
   std::optional<double> min_uv_lambda;
-  double max_uv_lambda = 0;  // 0: no limit
   std::optional<bool> combine_windows;
   std::optional<GainInterval> interval;
-  bool gain_phase_only = false;
 
   std::filesystem::path prefix;  // makes PREFIX.kcal, PREFIX.bpcal, PREFIX.gpcal
   bool replace = false;          // older tables of these names; else they are an error (kUsage)
