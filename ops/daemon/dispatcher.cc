@@ -443,6 +443,24 @@ void Dispatcher::Recover() {
   FinishRecovery();
 }
 
+// The log is written when the record is; in between the daemon may have been killed, or the disk have been full.
+void Dispatcher::CompleteFailedLogs() {
+  constexpr int kLookedAt = 1000;
+  state::GroupQuery dead;
+  dead.states = {GroupState::kDead};
+  dead.limit = kLookedAt;
+  for (const GroupRow& row : context_.store.List(dead)) {
+    const fs::path path = context_.paths.FailedLog(row.id);
+    if (Exists(path, context_.os)) continue;
+    FailedRecord record;
+    record.group = row.id;
+    record.attempts = row.attempts;
+    record.kind = row.error_kind.value_or(ErrorKind::kBug);
+    record.message = row.error;
+    WriteFailedLog(context_.os, path, record);
+  }
+}
+
 void Dispatcher::FinishRecovery() {
   GroupStore& store = context_.store;
   const double now = context_.clock.Unix();
@@ -459,6 +477,7 @@ void Dispatcher::FinishRecovery() {
     }
     context_.calibration.AbandonLost(store, now);
     recovering_ = false;
+    CompleteFailedLogs();
   } catch (const Error& error) {
     if (!MayPass(error.kind())) throw;
     context_.metrics.DatabaseFailed();

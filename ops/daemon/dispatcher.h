@@ -93,6 +93,7 @@ class Dispatcher {
   std::size_t CountRunning(bool groups) const;
 
   void FinishRecovery();
+  void CompleteFailedLogs();
   void LookAtRunning(double steady);
   void TakeBackExpired();
   void StartNext(bool groups_too);
