@@ -26,7 +26,7 @@ std::string ReferenceOf(const SolutionSet& set) {
   return set.reference_antenna < 0 ? "" : set.antennas[static_cast<std::size_t>(set.reference_antenna)].name;
 }
 
-SolveParams ParamsOf(const SolveRequest& request, bool as_field, const std::string& model,
+SolveParams ParamsOf(const SolveRequest& request, bool of_field, const std::string& model,
                      const CalibrateSettings& settings) {
   const auto wanted = [&](SolutionKind kind) {
     return std::find(request.kinds.begin(), request.kinds.end(), kind) != request.kinds.end();
@@ -39,16 +39,16 @@ SolveParams ParamsOf(const SolveRequest& request, bool as_field, const std::stri
   p.reference_antennas = request.reference_antennas;
   p.min_snr = settings.min_snr;
   p.min_baselines_per_antenna = static_cast<int>(settings.min_baselines);
-  p.min_uv_lambda = request.min_uv_lambda.value_or(as_field ? settings.field_min_uv_lambda : 0);
-  p.max_uv_lambda = request.max_uv_lambda;
+  p.min_uv_lambda = request.min_uv_lambda.value_or(of_field ? settings.field_min_uv_lambda : 0);
+  p.max_uv_lambda = settings.max_uv_lambda;
   p.robust_k = settings.robust_k;
   p.pre_phase_s = settings.pre_phase_s;
   p.fill_gap_channels = static_cast<int>(settings.fill_gap_channels);
-  const GainInterval interval = request.interval.value_or(GainInterval{as_field ? -1 : kCalibratorGainS, 0});
+  const GainInterval interval = request.interval.value_or(GainInterval{of_field ? -1 : kCalibratorGainS, 0});
   p.gain_interval_s = interval.seconds;
   p.gain_integrations = interval.integrations;
-  p.gain_phase_only = request.gain_phase_only;
-  p.combine_windows = request.combine_windows.value_or(as_field);
+  p.gain_phase_only = settings.gain_mode == "p";
+  p.combine_windows = request.combine_windows.value_or(of_field);
   p.field_name = model;
   p.source_ms = request.source_ms;
   return p;
@@ -62,8 +62,8 @@ std::vector<std::string> HistoryOf(const SolveRequest& request, const SolveStage
       fmt::format("{} solved {} of {}", request.made_by, kinds, request.source_ms),
       fmt::format("model {}: {} sources, {:.4f} Jy apparent, beam {}", report.model, report.model_sources,
                   report.model_jy, beam),
-      fmt::format("minimum SNR {}, uv from {} to {} wavelengths, residual chi-square {:.4f}", min_snr,
-                  report.uv.min_lambda, report.uv.max_lambda, chi_square)};
+      fmt::format("minimum SNR {}, uv from {}{} wavelengths, residual chi-square {:.4f}", min_snr, report.uv.min_lambda,
+                  report.uv.max_lambda > 0 ? fmt::format(" to {}", report.uv.max_lambda) : "", chi_square)};
   for (const LoadedTable& table : request.fixed) lines.push_back("held fixed: " + table.path.string());
   return lines;
 }
@@ -128,7 +128,7 @@ SolveStageReport SolveTile(const VisibilityBlock& block, const SolveRequest& req
   context.CheckCancelled(kStage);
   context.reporter->Progress(kStage, 0.3);
 
-  const SolveParams params = ParamsOf(request, request.as_field || model.of_field, model.name, settings.calibrate);
+  const SolveParams params = ParamsOf(request, model.of_field, model.name, settings.calibrate);
   SolveResult result = SolveCalibration(block, prediction.view(), params, context);
   report.uv = result.uv;
   report.antennas_with_data = result.antennas_with_data;

@@ -33,15 +33,13 @@ struct SolveRequest {
   std::vector<LoadedTable> previous;
   std::vector<std::string> reference_antennas;  // in order of preference; empty: the best one
 
-  // What is not said follows from the model. A single calibrator dominates on every baseline and has signal to spare:
-  // no uv limit, each window by the minute. A field needs all of its signal at once, and its short baselines see
-  // emission that no catalogue holds: calibrate.field_min_uv_lambda, one G over all windows and the whole tile.
-  bool as_field = false;  // also beside a calibrator
+  // What is not said follows from the model. A calibrator, also with what stands around it, dominates on every baseline
+  // and has signal to spare: no uv limit, each window by the minute. A field needs all of its signal at once, and its
+  // short baselines see emission that no catalogue holds: calibrate.field_min_uv_lambda, one G over all windows and the
+  // whole tile.
   std::optional<double> min_uv_lambda;
-  double max_uv_lambda = 0;  // 0: no limit
   std::optional<bool> combine_windows;
   std::optional<GainInterval> interval;
-  bool gain_phase_only = false;
 
   std::filesystem::path prefix;  // makes PREFIX.kcal, PREFIX.bpcal, PREFIX.gpcal
   bool replace = false;          // older tables of these names; else they are an error (kUsage)

@@ -11,6 +11,7 @@
 
 #include "calibrate/choice.h"
 #include "calibrate/solve_forecast.h"
+#include "config/telescope.h"
 #include "config/time.h"
 
 namespace contimg::ops {
@@ -56,8 +57,8 @@ struct PlanRules {
 
 struct PlanInput {
   std::string group;
-  double time_mjd = 0;                         // middle of the tile
-  double tile_s = 309;                         // its length
+  double time_mjd = 0;                                               // middle of the tile
+  double tile_s = kDsa110IntegrationsPerFile * kDsa110IntegrationS;  // its length
   std::optional<double> declination_deg;       // not known: no solve, and strips are not told apart
   std::vector<calibrate::TableRecord> tables;  // everything of the registry near that time
   std::vector<PendingSolve> pending;           // on other groups

@@ -333,6 +333,11 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
     for (const state::SolveRow& solve : running) store_.EndSolve(solve.id, outcome, detail, now);
     for (const state::SolveRow& solve : running) metrics_.CalibrationSolved(solve.interval, outcome);
   };
+  const auto refuse = [&](const Error& error) {
+    Log(LogLevel::kError, row.id, fmt::format("its calibration tables cannot be registered: {}", error.what()));
+    end("failed", fmt::format("cannot be registered: {}", error.what()));
+    return error;
+  };
   std::string trouble;
   bool all_accepted = true;
   try {
@@ -346,7 +351,8 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
       }
     }
     for (const JobCalibration& made : report.calibration) {
-      if (!made.path.empty()) RequireUnchanged(made.path, made.table, os_);
+      if (made.path.empty()) continue;
+      if (const auto change = FindChange(made.path, made.table, os_)) return refuse(*change);
     }
     store_.database().Write([&] {
       std::vector<std::int64_t> rests_on = fixed;
@@ -391,9 +397,7 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
     });
   } catch (const Error& error) {
     if (MayPass(error.kind())) throw;
-    Log(LogLevel::kError, row.id, fmt::format("its calibration tables cannot be registered: {}", error.what()));
-    end("failed", fmt::format("cannot be registered: {}", error.what()));
-    return error;
+    return refuse(error);
   }
   if (running.empty()) return std::nullopt;
   look_again_ = true;

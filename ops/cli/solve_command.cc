@@ -25,11 +25,10 @@ namespace {
 namespace fs = std::filesystem;
 
 struct SolveArgs {
-  std::string ms, out, kinds = "K,BP,G", reference, gain_mode = "ap", solint = "auto", anchor;
+  std::string ms, out, kinds = "K,BP,G", reference, solint = "auto", anchor;
   std::vector<std::string> tables, previous;
   ModelOptions model;
   std::optional<double> min_uv;
-  double max_uv = 0;
   bool per_window = false, combine = false, json = false;
   SettingOptions settings;
 };
@@ -71,14 +70,8 @@ calibrate::SolveRequest RequestOf(const SolveArgs& args, const CalibrateSettings
     if (!kind) throw Error(ErrorKind::kUsage, "solve", "--kinds", fmt::format("'{}' is none of K, BP, G", word));
     request.kinds.push_back(*kind);
   }
-  if (args.gain_mode != "p" && args.gain_mode != "ap") {
-    throw Error(ErrorKind::kUsage, "solve", "--calmode", "must be p or ap");
-  }
-  request.gain_phase_only = args.gain_mode == "p";
   request.reference_antennas = SplitWords(args.reference.empty() ? settings.reference_antennas : args.reference);
-  request.as_field = !args.model.catalogue.empty();
   request.min_uv_lambda = args.min_uv;
-  request.max_uv_lambda = args.max_uv;
   if (args.per_window || args.combine) request.combine_windows = args.combine;
   request.interval = ParseInterval(args.solint);
   request.prefix = args.out;
@@ -176,8 +169,8 @@ void AddSolveCommand(CLI::App& app) {
           "--minuv", args->min_uv,
           "shortest projected baseline, wavelengths (0: no limit; default on a field: calibrate.field_min_uv_lambda)")
       ->check(Between(0, 1e9));
-  command->add_option("--maxuv", args->max_uv, "longest projected baseline, wavelengths (0: no limit)")
-      ->check(Between(0, 1e9));
+  args->settings.Add(command, "--maxuv", "calibrate.max_uv_lambda",
+                     "longest projected baseline, wavelengths (0: no limit)");
   args->settings.Add(command, "--robust", "calibrate.robust_k",
                      "Cauchy weights at this many standard deviations (0: off)");
   command
@@ -185,8 +178,7 @@ void AddSolveCommand(CLI::App& app) {
           "--solint", args->solint,
           "interval of G: inf, int, seconds (60s) or integrations (5int); auto: 60 s on a calibrator, inf on a field")
       ->capture_default_str();
-  command->add_option("--calmode", args->gain_mode, "G solves phases (p) or amplitudes and phases (ap)")
-      ->capture_default_str();
+  args->settings.Add(command, "--calmode", "calibrate.gain_mode", "G solves phases (p) or amplitudes and phases (ap)");
   auto* per_window =
       command->add_flag("--per-spw", args->per_window, "one G per spectral window (default on a calibrator)");
   command->add_flag("--combine-spw", args->combine, "one G over all spectral windows (default on a field)")

@@ -133,11 +133,12 @@ std::vector<CalibrationGap> FindGaps(state::CalTableStore& store, double from_mj
   return bandpass;
 }
 
-void RequireUnchanged(const fs::path& path, const TableFacts& facts, Os& os) {
+std::optional<Error> FindChange(const fs::path& path, const TableFacts& facts, Os& os) {
+  if (!Exists(path, os)) return Error(ErrorKind::kIo, "calibrate", path.string(), "is not there any more");
   const std::string found = TableChecksum(path, os);
-  if (found == facts.checksum) return;
-  throw Error(ErrorKind::kIo, "calibrate", path.string(),
-              fmt::format("was written with the checksum {} and has {}", facts.checksum, found));
+  if (found == facts.checksum) return std::nullopt;
+  return Error(ErrorKind::kIo, "calibrate", path.string(),
+               fmt::format("was written with the checksum {} and has {}", facts.checksum, found));
 }
 
 Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,

@@ -37,15 +37,16 @@ struct Registration {
 
 // Adds a table to the registry, then reads the row back and compares; on any error nothing is registered. The window
 // runs from the middle of the solved tile for calibrate.bandpass_validity_h (K, BP) or gain_validity_h (G). No file is
-// looked at: that they are those that were measured is for the caller to see (RequireUnchanged).
+// looked at: that they are those that were measured is for the caller to see (FindChange).
 //
 // Registering the same files again returns the row there is. Other files under the path of a registered table are
 // refused unless they supersede it.
 Registration RegisterTable(state::CalTableStore& store, const RegisterRequest& request,
                            const CalibrateSettings& settings, double now_unix_s);
 
-// Throws Error{kIo} when the files at `path` are not those that were measured: somebody has changed them since.
-void RequireUnchanged(const std::filesystem::path& path, const TableFacts& facts, Os& os = RealOs());
+// What has become of the files at `path` since they were measured, as the error that refuses them (kIo: no fault of the
+// group's data); nothing when they are the same. Throws Error{kIo} when they cannot be read now: that may pass.
+std::optional<Error> FindChange(const std::filesystem::path& path, const TableFacts& facts, Os& os = RealOs());
 
 // "K", "BP", "G"; throws Error{kBadInput} for another word.
 calibrate::SolutionKind KindOf(const std::string& word);

@@ -11,6 +11,7 @@
 #include "calibrate/sky_model.h"
 #include "config/product_paths.h"
 #include "config/robust_statistics.h"
+#include "config/telescope.h"
 #include "config/time.h"
 #include "ops/base/shell_word.h"
 #include "ops/base/words.h"
@@ -28,7 +29,8 @@ using nlohmann::ordered_json;
 using state::GroupRow;
 using state::GroupState;
 
-constexpr double kTileS = 310;  // the longest that a group's mark stands for
+// The longest that a group's mark stands for: a tile, and the second to which stamps are rounded.
+constexpr double kTileS = static_cast<int>(kDsa110IntegrationsPerFile * kDsa110IntegrationS) + 1;
 constexpr std::size_t kPicturesShown = 12;
 constexpr int kMarksShown = 3000;
 

@@ -274,6 +274,30 @@ TEST_F(WorkerTest, InterpolatesEachKindAsItsSettingSays) {
   EXPECT_EQ(said(fmt::format("G {}.gpcal applied to DATA, nearest in time", prefix)), 1);
 }
 
+// What `contimg solve --calmode p --maxuv …` does by hand.
+TEST_F(WorkerTest, SolvesPhasesAloneOnShortBaselinesWhenItsSettingsSaySo) {
+  Job job = MakeJob({"convert", "flag", "solve"});
+  AskToSolve(job);
+  job.settings.calibrate.gain_mode = "p";
+  job.settings.calibrate.max_uv_lambda = 2000;
+  const JobReport report = Run(job);
+  ASSERT_TRUE(report.ok) << report.error_message;
+  ASSERT_EQ(report.calibration.size(), 3u);
+  const calibrate::SolutionSet gain = calibrate::ReadCalibrationTable(report.calibration.back().path);
+  ASSERT_EQ(gain.kind, calibrate::SolutionKind::kGain);
+  std::size_t usable = 0;
+  for (std::size_t i = 0; i < gain.size(); ++i) {
+    if (!gain.usable(i)) continue;
+    ++usable;
+    EXPECT_NEAR(std::abs(gain.value[i]), 1, 1e-5);
+  }
+  EXPECT_GT(usable, 0u);
+  const auto& history = gain.history;
+  EXPECT_TRUE(std::any_of(history.begin(), history.end(), [](const std::string& line) {
+    return line.find(" to 2000 wavelengths") != std::string::npos;
+  })) << ::testing::PrintToString(history);
+}
+
 TEST_F(WorkerTest, FallsBackToOlderTablesWhenItsSolutionIsRefused) {
   Job solve = MakeJob({"convert", "flag", "solve", "apply", "image"}, "solve");
   AskToSolve(solve, "solve");

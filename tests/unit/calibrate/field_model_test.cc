@@ -11,7 +11,9 @@
 
 #include "calibrate/solutions.h"
 #include "config/error.h"
+#include "config/time.h"
 #include "config/units.h"
+#include "convert/frames.h"
 #include "tests/temporary_folder.h"
 
 namespace contimg::calibrate {
@@ -141,9 +143,14 @@ TEST(ModelSources, AreFoundByTheWordsOfAJob) {
   }
 }
 
-// Ten arcseconds from the centre of the beam, and far enough for it to have gone.
 TEST(CalibrationModel, HasTheCalibratorFirstAndChecksIt) {
-  const VisibilityBlock block = Field();
+  VisibilityBlock block = Field();
+  // Where the field is in the zenith.
+  const convert::Vector3 up = convert::SkyFrame(UtcTime::FromMjdSeconds(block.time_mjd_s.front()), {})
+                                  .ItrfOfIcrs(block.phase_centre.ra_rad, block.phase_centre.dec_rad);
+  for (auto& position : block.antennas.positions_itrf_m) {
+    for (std::size_t k = 0; k < 3; ++k) position[k] += 6.37e6 * up[k];
+  }
   PredictOptions options;
   options.beam = Beam(block, "tracking");
   ModelSources sources;

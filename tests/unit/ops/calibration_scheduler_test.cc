@@ -488,12 +488,42 @@ TEST_F(CalibrationSchedulerTest, RegistersAllTablesOrNone) {
   EXPECT_EQ(store.SolvesOf(first.id).at(0).outcome, "failed");
 }
 
+// What may pass is asked again: a solve is not lost to a disk that fails for a moment.
+TEST_F(CalibrationSchedulerTest, ATableThatCannotBeReadForAMomentIsRegisteredLater) {
+  testing::FaultyOs os;
+  scheduler_ = std::make_unique<CalibrationScheduler>(*paths_, os, metrics_, settings_);
+  const auto first = Group(0);
+  const JobReport report = Solve(Plan(first));
+  for (int n = 1;; ++n) {  // each looking call in turn
+    ASSERT_LT(n, 1000);
+    os.FailReads(n);
+    try {
+      ASSERT_FALSE(scheduler_->Record(first, report, now_));
+      break;  // nothing was left to fail
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kIo) << error.what();
+    }
+    state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+    EXPECT_TRUE(store.List({}).empty());
+    EXPECT_EQ(store.SolvesOf(first.id).at(0).outcome, "running");
+  }
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  EXPECT_EQ(store.List({}).size(), 3u);
+}
+
+TEST_F(CalibrationSchedulerTest, ATableThatIsGoneIsRefused) {
+  const auto first = Group(0);
+  const JobReport report = Solve(Plan(first));
+  fs::remove_all(report.calibration.at(0).path);
+  ASSERT_TRUE(scheduler_->Record(first, report, now_));
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  EXPECT_TRUE(store.List({}).empty());
+}
+
 TEST_F(CalibrationSchedulerTest, RefusesATableThatChangedSinceItWasMade) {
   const auto first = Group(0);
   JobReport report = Solve(Plan(first));
-  for (const JobCalibration& made : report.calibration) {
-    report.products.push_back({ProductKind::kCalTable, made.path, 1, made.kind == "BP" ? "0123456789abcdef" : "", {}});
-  }
+  report.calibration.at(1).table.checksum = "0123456789abcdef";
   ASSERT_TRUE(scheduler_->Record(first, report, now_));
   state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
   EXPECT_TRUE(store.List({}).empty());

@@ -39,7 +39,7 @@ TEST(QueueListing, WritesOneJsonArrayThatAnyParserReads) {
                                      {"error", nullptr},
                                      {"subbands_present", 16},
                                      {"subbands_expected", 16},
-                                     {"updated_at", "2025-10-13T13:28:03.000Z"}}));
+                                     {"updated_at", "2025-10-13T13:28:03.400Z"}}));
   EXPECT_EQ(json[1]["error_kind"], "io");
   EXPECT_TRUE(json[1]["updated_at"].is_null());
   const std::string error = json[1]["error"];
