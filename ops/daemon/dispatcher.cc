@@ -279,7 +279,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
                     (outcome.signal != 0 || outcome.kind == ErrorKind::kCrash || outcome.kind == ErrorKind::kTimeout);
   constexpr double kRememberedS = kSecondsPerHour;
   while (!deaths_.empty() && deaths_.front().at < now - kRememberedS) deaths_.pop_front();
-  if (died && !active.lost) deaths_.push_back({now, fmt::format("{}: {}", row, outcome.message)});
+  if (died && !active.lost) deaths_.push_back({now, row, fmt::format("{}: {}", row, outcome.message)});
   const std::string stage = outcome.last_stage.empty() ? "start" : outcome.last_stage;
   metrics.JobFinished(stage, outcome.ok ? std::string_view("ok") : ToString(outcome.kind));
   if (outcome.report) {

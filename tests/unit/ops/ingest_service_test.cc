@@ -165,6 +165,26 @@ TEST_F(IngestServiceTest, AQuarantineThatFailsHalfWayIsToldAsItIs) {
   EXPECT_FALSE(came) << "not all steps were tried";
 }
 
+// Why a file cannot be read is known while it is still tried again, also when its reader was killed.
+TEST_F(IngestServiceTest, AFileThatIsTriedAgainSaysWhy) {
+  settings_.ingest.quarantine_after_s = 600;
+  ArriveUnreadable(kFirst);
+  Begin(RealOs());
+  ASSERT_TRUE(Run([&] { return service_->n_retrying() == 1; }));
+  EXPECT_EQ(service_->AnyRetrying(), std::string(kFirst) + ": is no HDF5 file");
+}
+
+TEST_F(IngestServiceTest, AKilledHeaderReaderIsNamedWithItsSignal) {
+  settings_.ingest.quarantine_after_s = 600;
+  std::ofstream(Program()) << "#!/bin/bash\nread -r path; kill -9 $$\n";
+  std::ofstream(Incoming() / kFirst) << "content";
+  Begin(RealOs());
+  ASSERT_TRUE(Run([&] { return service_->n_retrying() == 1; }));
+  EXPECT_EQ(service_->AnyRetrying(), std::string(kFirst) +
+                                         ": the process that reads headers died of signal 9 (Killed) at this file; the "
+                                         "kernel may have run out of memory");
+}
+
 TEST_F(IngestServiceTest, AMachineInNeedIsNoReasonForQuarantine) {
   ArriveUnreadable(kFirst, ErrorKind::kResource);
   Begin(RealOs());
