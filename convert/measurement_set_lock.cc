@@ -20,6 +20,7 @@
 #include "config/descriptor.h"
 #include "config/error.h"
 #include "config/stopwatch.h"
+#include "convert/measurement_set_reader.h"
 
 namespace contimg::convert {
 namespace {
@@ -106,6 +107,7 @@ pid_t CasacoreWriter(const fs::path& set) {
 }  // namespace
 
 MeasurementSetLock::MeasurementSetLock(const fs::path& set, const RunContext& context, double wait_s) {
+  CheckChangeable(set);
   const Stopwatch watch;
   for (bool told = false;;) {
     descriptor_ = TryLock(set);

@@ -16,7 +16,7 @@ class MeasurementSetLock {
  public:
   // Waits for another holder at most `wait_s`, with one message to the reporter that names it; then throws Error{kBusy}
   // that names it. Takes no lock, and says nothing, where the path does not exist or the file system has no locks.
-  // Throws Error{kCancelled} when the context is.
+  // Throws Error{kCancelled} when the context is, and what CheckChangeable throws (convert/measurement_set_reader.h).
   MeasurementSetLock(const std::filesystem::path& set, const RunContext& context, double wait_s = 60);
   ~MeasurementSetLock();
   MeasurementSetLock(MeasurementSetLock&& other) noexcept;
