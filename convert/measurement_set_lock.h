@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 
+#include "config/descriptor.h"
 #include "config/run_context.h"
 
 namespace contimg::convert {
@@ -18,12 +19,9 @@ class MeasurementSetLock {
   // that names it. Takes no lock, and says nothing, where the path does not exist or the file system has no locks.
   // Throws Error{kCancelled} when the context is, and what CheckChangeable throws (convert/measurement_set_reader.h).
   MeasurementSetLock(const std::filesystem::path& set, const RunContext& context, double wait_s = 60);
-  ~MeasurementSetLock();
-  MeasurementSetLock(MeasurementSetLock&& other) noexcept;
-  MeasurementSetLock& operator=(MeasurementSetLock&&) = delete;
 
  private:
-  int descriptor_ = -1;
+  Descriptor descriptor_;
 };
 
 // "process 4711 (contimg flag)": who holds a flock on `path`; "another process" when the system does not tell.
