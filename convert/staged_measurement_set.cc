@@ -47,9 +47,9 @@ std::vector<std::string> HistoryLines(const VisibilityBlock& block, const Conver
                       : "Earth orientation: " + options.earth_orientation_file.string());
   lines.push_back(
       fmt::format("samples: {}, not finite and flagged: {}, without data and flagged: {}, exactly 0 and "
-                  "flagged: {}, flagged in the input: {}",
+                  "flagged: {}, absurdly heavy and flagged: {}, flagged in the input: {}",
                   report.read.samples, report.read.non_finite, report.read.no_samples, report.read.zero,
-                  report.read.flagged_in_file));
+                  report.read.absurd_weights, report.read.flagged_in_file));
   if (!block.instrument.empty()) lines.push_back("instrument: " + block.instrument);
   if (!block.file_history.empty()) lines.push_back("input history: " + block.file_history);
   for (const std::string& keyword : block.extra_keywords) lines.push_back("input keyword: " + keyword);
