@@ -8,6 +8,7 @@
 
 #include "config/time.h"
 #include "ops/base/log.h"
+#include "ops/daemon/failed_log.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/job/task_job.h"
 #include "ops/records/input_review.h"
