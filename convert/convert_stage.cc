@@ -31,6 +31,27 @@ void NoteSubbands(const VisibilityBlock& block, int expected, ConvertReport& rep
   }
 }
 
+// The writer's UT1 − UTC against the one that is used.
+void CheckDut1(double dut1_s, const VisibilityBlock& block, const ConvertOptions& options,
+               const EarthOrientationTable& orientation, ConvertReport& report) {
+  constexpr double kSameS = 0.1;  // time signals broadcast it to a tenth of a second
+  const UtcTime middle = UtcTime::FromMjdSeconds((block.time_mjd_s.front() + block.time_mjd_s.back()) / 2);
+  const double used_s = orientation.At(middle).ut1_minus_utc_s;
+  if (std::abs(dut1_s - used_s) <= kSameS) return;
+  if (orientation.empty()) {
+    report.warnings.push_back(
+        fmt::format("the header's dut1 is {:g} s, but UT1 = UTC is assumed: right ascensions are off "
+                    "by {:.1f} arcsec; set telescope.earth_orientation_file",
+                    dut1_s, 15 * std::abs(dut1_s)));
+    return;
+  }
+  throw Error(
+      ErrorKind::kBadInput, "convert", options.earth_orientation_file.string(),
+      fmt::format("gives UT1 - UTC = {:.3f} s at {}, but dut1 in the header of the files is {:g} s: expected one "
+                  "Earth; correct the one that is wrong",
+                  used_s, middle.Iso8601(), dut1_s));
+}
+
 }  // namespace
 
 LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& options, const RunContext& context) {
@@ -56,6 +77,10 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
   if (report.read.non_finite > 0) {
     report.warnings.push_back(fmt::format("{} samples were not finite: flagged", report.read.non_finite));
   }
+  if (report.read.absurd_weights > 0) {
+    report.warnings.push_back(
+        fmt::format("{} samples claim more than 1000 times the usual nsamples: flagged", report.read.absurd_weights));
+  }
   if (report.read.zero > 0) {
     report.warnings.push_back(
         fmt::format("{} samples were exactly 0, as storage that was never written: flagged", report.read.zero));
@@ -73,6 +98,7 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
         "data that its UVData.phase made of them are wrong; if sources are missing, convert the correlator's own "
         "files");
   }
+  if (input.dut1_s) CheckDut1(*input.dut1_s, block, options, orientation, report);
   for (const std::string& warning : report.warnings) context.reporter->Warn("convert", warning);
 
   const PhaseCentre centre = options.centre ? *options.centre : TileCentre(block, orientation);
@@ -89,10 +115,7 @@ void WriteMeasurementSet(const VisibilityBlock& block, const Visibility* correct
 
 ConvertResult ConvertGroup(const std::vector<fs::path>& inputs, const ConvertOptions& options,
                            const RunContext& context) {
-  if (IsTaken(options.output)) {  // before the work, not after it
-    throw Error(ErrorKind::kUsage, "convert", options.output.string(),
-                "exists already; choose another name or remove it");
-  }
+  FreeName(options.output);  // before the work, not after it
   LoadedTile tile = LoadTile(inputs, options, context);
   WriteMeasurementSet(*tile.block, nullptr, options, context, tile.report);
   return {std::move(tile.block), std::move(tile.report)};

@@ -210,6 +210,14 @@ std::vector<std::int64_t> Hdf5Group::Integers(const std::string& name, Shape* sh
   return ReadNumbers<std::int64_t>(*this, name, shape, H5::PredType::NATIVE_INT64);
 }
 
+bool Hdf5Group::Boolean(const std::string& name) const {
+  const H5T_class_t kind = Open(name).getTypeClass();
+  if (kind != H5T_ENUM && kind != H5T_INTEGER) throw Bad(name, "has the wrong type: expected a boolean");
+  const auto values = ReadNumbers<std::int8_t>(*this, name, nullptr, H5::PredType::NATIVE_INT8);
+  if (values.size() != 1) throw Bad(name, fmt::format("expected one value, found {}", values.size()));
+  return values[0] != 0;
+}
+
 std::vector<std::string> Hdf5Group::RawStrings(const std::string& name, Shape* shape) const {
   const H5::DataSet data_set = Open(name);
   if (data_set.getTypeClass() != H5T_STRING) throw Bad(name, "has the wrong type: expected strings");

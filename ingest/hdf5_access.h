@@ -69,6 +69,8 @@ class Hdf5Group {
   double Double(const std::string& name) const;
   std::int64_t Integer(const std::string& name) const;
   std::string String(const std::string& name) const;
+  // A truth value: h5py's booleans, or an integer, of which 0 is false.
+  bool Boolean(const std::string& name) const;
   // The same for a text of several lines: line feeds stay. "" when there is no such data set.
   std::string LinesOrEmpty(const std::string& name) const;
   // "" when there is no such data set.

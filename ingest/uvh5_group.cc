@@ -81,6 +81,15 @@ void CheckSameAxes(const SubbandHeader& first, const SubbandHeader& other) {
     throw BadFile(other.path, fmt::format("expected the declination of {}, {:.7f} rad, found {:.7f} rad", reference,
                                           first.app_dec_rad, other.app_dec_rad));
   }
+  if (other.vis_units != first.vis_units) {
+    const auto name = [](const std::string& units) { return units.empty() ? std::string("uncalib") : units; };
+    throw BadFile(other.path, fmt::format("expected the vis_units of {}, {}, found {}", reference,
+                                          name(first.vis_units), name(other.vis_units)));
+  }
+  if (other.dut1_s && first.dut1_s && !(std::abs(*other.dut1_s - *first.dut1_s) <= kSameTimeS)) {
+    throw BadFile(other.path,
+                  fmt::format("expected the dut1 of {}, {} s, found {} s", reference, *first.dut1_s, *other.dut1_s));
+  }
   CheckSamePhases(first, other);
 }
 

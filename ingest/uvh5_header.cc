@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "config/os.h"
+#include "config/robust_statistics.h"
 #include "config/time.h"
 #include "ingest/hdf5_access.h"
 #include "ingest/sample_types.h"
@@ -36,6 +37,10 @@ namespace {
 
 // Rows belong to one integration when their times differ by less: Julian Dates resolve 40 µs.
 constexpr double kSameTimeS = 1e-3;
+// How far integration times may be from the spacing of the times: real data have dead times and rounded durations.
+constexpr double kDurationTolerance = 0.2;
+// |UT1 − UTC| stays below 0.9 s.
+constexpr double kMostDut1S = 1;
 // Frequencies and widths agree when they differ by less than this fraction of a channel.
 constexpr double kChannelTolerance = 1e-3;
 
@@ -81,7 +86,7 @@ void ReadFrequencies(const Hdf5Group& group, SubbandHeader& header) {
   }
   for (std::size_t k = 0; k < n; ++k) {
     const double expected = frequency[0] + static_cast<double>(k) * header.channel_width_hz;
-    if (std::abs(frequency[k] - expected) > tolerance * static_cast<double>(n)) {
+    if (!(std::abs(frequency[k] - expected) <= tolerance * static_cast<double>(n))) {
       throw group.Bad(
           "freq_array",
           fmt::format("expected channels evenly spaced by channel_width = {} Hz, found {} Hz where {} Hz belongs",
@@ -139,6 +144,27 @@ void ReadPolarisations(const Hdf5Group& group, SubbandHeader& header) {
   for (const std::size_t position : order) header.polarisations.push_back(static_cast<Polarisation>(codes[position]));
 }
 
+// Durations that contradict the times at which they lie: smearing, exposures and the tile's ends come from them. None
+// is longer than the times are apart, and most are not much shorter; gaps and a short integration at an end are sound.
+void CheckDurations(const Hdf5Group& group, const SubbandHeader& header) {
+  std::vector<double> steps;
+  for (std::size_t t = 1; t < header.time_mjd_s.size(); ++t) {
+    steps.push_back(header.time_mjd_s[t] - header.time_mjd_s[t - 1]);
+  }
+  if (steps.empty()) return;
+  const auto middle = steps.begin() + static_cast<std::ptrdiff_t>((steps.size() - 1) / 2);
+  std::nth_element(steps.begin(), middle, steps.end());
+  const double spacing = *middle;
+  const double longest = *std::max_element(header.integration_s.begin(), header.integration_s.end());
+  const double usual = Median(header.integration_s);
+  const double wrong = longest > (1 + kDurationTolerance) * spacing ? longest : usual;
+  if (wrong <= (1 + kDurationTolerance) * spacing && wrong >= (1 - kDurationTolerance) * spacing) return;
+  throw group.Bad("integration_time", fmt::format("is {:.6g} s, but time_array has times {:.6g} s apart: expected "
+                                                  "durations that fill the steps to {:.0f} %; correct the one that is "
+                                                  "wrong",
+                                                  wrong, spacing, 100 * kDurationTolerance));
+}
+
 // Groups the rows into integrations: fills time_mjd_s, integration_s; returns the number of rows of each integration.
 std::size_t ReadTimes(const Hdf5Group& group, std::size_t n_rows, SubbandHeader& header) {
   Shape shape;
@@ -174,7 +200,7 @@ std::size_t ReadTimes(const Hdf5Group& group, std::size_t n_rows, SubbandHeader&
       header.time_mjd_s.push_back(time);
       header.integration_s.push_back(integration[row]);
     }
-    if (std::abs(integration[row] - header.integration_s.back()) > 1e-6 * header.integration_s.back()) {
+    if (!(std::abs(integration[row] - header.integration_s.back()) <= 1e-6 * header.integration_s.back())) {
       throw group.Bad("integration_time", fmt::format("expected one duration per time, found {} and {} s",
                                                       header.integration_s.back(), integration[row]));
     }
@@ -195,6 +221,7 @@ std::size_t ReadTimes(const Hdf5Group& group, std::size_t n_rows, SubbandHeader&
                       fmt::format("expected {} rows at every time, found another number at time {}", rows_per_time, t));
     }
   }
+  CheckDurations(group, header);
   return rows_per_time;
 }
 
@@ -253,6 +280,34 @@ void ReadBaselines(const Hdf5Group& group, const std::vector<std::int64_t>& ant_
     header.conjugated.push_back(rows[b].conjugated ? 1 : 0);
   }
   CheckCount(group, "Nbls", rows_per_time, "the number of baselines in ant_1_array is");
+}
+
+// What else the header says of its numbers: a statement that asks for another reading than ours is no remark.
+void ReadStatements(const Hdf5Group& group, SubbandHeader& header) {
+  const std::string timesys = group.StringOrEmpty("timesys");
+  if (!timesys.empty() && timesys != "UTC") {
+    throw group.Bad("timesys", fmt::format("is {}: expected UTC; convert time_array and say so", timesys));
+  }
+  header.vis_units = group.StringOrEmpty("vis_units");
+  if (header.vis_units == "uncalib") header.vis_units.clear();
+  if (!header.vis_units.empty() && header.vis_units != "Jy") {
+    throw group.Bad("vis_units", fmt::format("is {}: expected uncalib or Jy; write the visibilities in janskys "
+                                             "(pyuvdata: UVData.kelvin_to_jy)",
+                                             header.vis_units));
+  }
+  CheckCount(group, "Nspws", 1, "spectral windows in one file can only be");
+  if (group.HasValue("flex_spw") && group.Boolean("flex_spw")) {
+    throw group.Bad("flex_spw",
+                    "is true: expected one spectral window in a file; write one file per window (pyuvdata: "
+                    "UVData.select(spws=…))");
+  }
+  if (group.HasValue("dut1")) {
+    const double dut1 = group.Double("dut1");
+    if (!(std::abs(dut1) < kMostDut1S)) {
+      throw group.Bad("dut1", fmt::format("is {}: expected UT1 - UTC in seconds, below {} s", dut1, kMostDut1S));
+    }
+    if (dut1 != 0) header.dut1_s = dut1;  // 0 is what writers put where they know none
+  }
 }
 
 void ReadExtraKeywords(const H5::H5File& file, const Hdf5Group& group, SubbandHeader& header) {
@@ -320,7 +375,9 @@ SubbandHeader ReadSubbandHeader(const std::filesystem::path& path) {
     ReadSiteAndAntennas(group, header);
     const std::size_t rows_per_time = ReadTimes(group, n_rows, header);
     ReadBaselines(group, ant_1, ant_2, rows_per_time, header);
+    CheckStations(group, header);
     ReadPhasing(file, group, rows_per_time, header);
+    ReadStatements(group, header);
     ReadExtraKeywords(file, group, header);
     header.telescope_name = group.StringOrEmpty("telescope_name");
     header.instrument = group.StringOrEmpty("instrument");

@@ -16,9 +16,12 @@ void CheckRank1(const Hdf5Group& group, const std::string& name, const Shape& sh
 // Compares a count that the header states with what the arrays hold; files may lack the statement.
 void CheckCount(const Hdf5Group& group, const std::string& name, std::size_t found, const std::string& what);
 
-// Fills `site`, `antennas` and `tilt_rad`. Refuses sites in radians and positions of other axes, which the plane in
-// which the antennas lie gives away.
+// Fills `site`, `antennas` and `tilt_rad`. Refuses sites in radians or of the wrong sign and positions of other axes,
+// which the plane in which the antennas lie gives away.
 void ReadSiteAndAntennas(const Hdf5Group& group, SubbandHeader& header);
+
+// Refuses antennas of the baselines that stand at one place.
+void CheckStations(const Hdf5Group& group, const SubbandHeader& header);
 
 // Fills `phase`, `app_dec_rad`, `knows_pointing`; needs times and site. `group` is /Header. Refuses what the converter
 // has no right answer for: data without fringe stopping, several centres, moving and near targets, other frames, and

@@ -211,11 +211,14 @@ Statement ReadStatement(const H5::H5File& file, const Hdf5Group& group, const Co
   const std::string phase_type = Lower(group.StringOrEmpty("phase_type"));
   if (group.IsGroup("phase_center_catalog")) {
     Statement s = ReadCatalogue(file, group);
+    const Hdf5Group catalogue(file, group.path(), "Header/phase_center_catalog");
+    CheckCount(group, "Nphase", catalogue.GroupNames().size(), "the number of entries in phase_center_catalog is");
     if (phase_type == "drift" && s.type == "sidereal") {
       throw group.Bad("phase_type", fmt::format("is drift, but {}: expected one of the two", s.source));
     }
     return s;
   }
+  CheckCount(group, "Nphase", 1, "without phase_center_catalog the number of phase centres is");
   Statement s;
   s.source = phase_type.empty() ? "no phase_type" : "phase_type = " + phase_type;
   if (phase_type == "phased" && group.HasValue("phase_center_ra")) {
@@ -267,7 +270,7 @@ double DeclinationOfDriftscan(const Hdf5Group& group, const Statement& s, double
   if (!s.lon || !s.lat) throw group.Bad("phase_center_catalog", "lacks cat_lon and cat_lat of its driftscan");
   const double north = std::cos(*s.lat) * std::cos(*s.lon), east = std::cos(*s.lat) * std::sin(*s.lon);
   const double dec = latitude_rad + std::atan2(north, std::sin(*s.lat));
-  if (std::abs(east) > kSameDirectionRad || std::abs(dec) > kPi / 2) {
+  if (!(std::abs(east) <= kSameDirectionRad) || !(std::abs(dec) <= kPi / 2)) {
     throw group.Bad("phase_center_catalog",
                     fmt::format("holds a driftscan at azimuth {:.6f} and elevation {:.6f} rad: expected one on the "
                                 "meridian above the pole's far side; phase the data to one sidereal centre (pyuvdata: "
@@ -280,7 +283,7 @@ double DeclinationOfDriftscan(const Hdf5Group& group, const Statement& s, double
 // Fringes stopped at hour angle 0: which declination?
 void ReadMeridian(const Hdf5Group& group, const Statement& s, const CorrelatorKeywords& keywords,
                   std::size_t rows_per_time, SubbandHeader& header) {
-  if (std::abs(keywords.hour_angle_rad) > kSameAngleRad) {
+  if (!(std::abs(keywords.hour_angle_rad) <= kSameAngleRad)) {
     throw group.Bad("extra_keywords/ha_phase_center",
                     fmt::format("expected phases that refer to hour angle 0, found {}", keywords.hour_angle_rad));
   }

@@ -51,8 +51,10 @@ struct SubbandHeader {
   ArraySite site;
   double tilt_rad = 0;  // of the plane in which the antennas lie against the horizon of the site; 0: no such plane
   PhaseReference phase;
-  bool knows_pointing = true;  // false: data phased to the sky by a writer that does not say where the dishes stood
-  double app_dec_rad = 0;      // apparent declination of the pointing on the meridian, when known
+  bool knows_pointing = true;    // false: data phased to the sky by a writer that does not say where the dishes stood
+  double app_dec_rad = 0;        // apparent declination of the pointing on the meridian, when known
+  std::optional<double> dut1_s;  // UT1 − UTC as the writer took it, when the header says it (0 says nothing)
+  std::string vis_units;         // "Jy"; "": uncalibrated
   std::string telescope_name, instrument, object_name, history;
   std::vector<std::string> extra_keywords;  // "key = value"
 
@@ -72,6 +74,7 @@ struct ReadReport {
   std::size_t zero = 0;             // samples of exactly 0 that claim to hold data: never written; now flagged
   std::size_t flagged_in_file = 0;  // samples that the file itself flags
   std::size_t flagged = 0;          // samples flagged now, for any of the reasons above
+  std::size_t absurd_weights = 0;   // samples that weighed more than LargestCredibleWeight: now flagged with weight 0
   std::size_t clamped = 0;          // weights of the last integration that exceeded those of all others
   double max_nsamples = 0;          // the largest weight
 };
@@ -79,14 +82,15 @@ struct ReadReport {
 struct TileInput {
   std::unique_ptr<VisibilityBlock> block;  // kMeridian or kSidereal, kRaw
   ReadReport report;
-  std::string phases;  // DescribePhasing (ingest/uvh5_inspect.h)
+  std::string phases;            // DescribePhasing (ingest/uvh5_inspect.h)
+  std::optional<double> dut1_s;  // of the headers that say it
 };
 
 // Checks that the headers belong to one group: time axes (to 1 ms: a file rewritten by other software may differ in the
-// last bits), baselines, antenna tables, polarisations, phase reference and declination equal; subband numbers distinct
-// and frequency falling strictly as the number rises; equal widths, no overlap; the DSA-110 channel grid when the
-// channel width is a multiple of 244140.625 Hz or divides it. Returns the positions of `headers` in ascending
-// frequency.
+// last bits), baselines, antenna tables, polarisations, phase reference, declination, units and UT1 − UTC equal;
+// subband numbers distinct and frequency falling strictly as the number rises; equal widths, no overlap; the DSA-110
+// channel grid when the channel width is a multiple of 244140.625 Hz or divides it. Returns the positions of `headers`
+// in ascending frequency.
 std::vector<std::size_t> CheckGroup(const std::vector<SubbandHeader>& headers);
 
 // Reads a whole group into memory: subbands in any order, one or more, on `context.threads` threads.

@@ -21,6 +21,8 @@ constexpr double kFlat = 0.05;
 // The vertical of the antennas' plane and that of the site may differ by so much.
 constexpr double kMostTilt = 15 * kPi / 180, kSameTilt = 5 * kPi / 180;
 constexpr std::size_t kLeastAntennas = 4;
+// No two dishes stand closer.
+constexpr double kOnePlaceM = 0.1;
 
 double Dot(const Vector& a, const Vector& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
@@ -68,9 +70,39 @@ std::optional<Vector> PlaneOf(const std::vector<Vector>& positions) {
   return normal;
 }
 
+template <typename Tilt>
+void RefuseOtherSigns(const Hdf5Group& group, const Tilt& tilt, const ArraySite& site) {
+  const double latitude = site.latitude_rad, longitude = site.longitude_rad;
+  const char* which = nullptr;
+  if (tilt(-latitude, -longitude) <= kSameTilt) which = "latitude and longitude";
+  if (tilt(latitude, -longitude) <= kSameTilt) which = "longitude";
+  if (tilt(-latitude, longitude) <= kSameTilt) which = "latitude";
+  if (which == nullptr) return;
+  throw group.Bad("latitude",
+                  fmt::format("and longitude are {:.6f} and {:.6f}, and the antennas lie in a plane that is "
+                              "horizontal if the sign of {} is the other one: expected degrees, north and "
+                              "east positive, and antenna_positions along the axes of ITRF",
+                              Angle::Radians(latitude).deg(), Angle::Radians(longitude).deg(), which));
+}
+
+void RefuseExchangedAxes(const Hdf5Group& group, const Vector& plane, const ArraySite& site) {
+  const Vector zenith = Zenith(site.latitude_rad, site.longitude_rad);
+  for (const std::array<std::size_t, 3>& order :
+       {std::array<std::size_t, 3>{2, 1, 0}, {1, 0, 2}, {0, 2, 1}, {1, 2, 0}, {2, 0, 1}}) {
+    const Vector turned{plane[order[0]], plane[order[1]], plane[order[2]]};
+    if (!(std::abs(Dot(turned, zenith)) >= std::cos(kSameTilt))) continue;
+    throw group.Bad(
+        "antenna_positions",
+        fmt::format("lie in a plane that is horizontal at latitude {:.2f} degrees if their axes are taken as "
+                    "({}, {}, {}): expected metres along the axes of ITRF (x, y, z) from the array centre",
+                    Angle::Radians(site.latitude_rad).deg(), "xyz"[order[0]], "xyz"[order[1]], "xyz"[order[2]]));
+  }
+}
+
 // The angle between the vertical of the antennas' plane and that of the site, 0 when they do not lie in a plane.
-// Refuses what puts every baseline wrong without a trace in the data: a site in radians, positions along east, north
-// and up. Other tilts are left to the reader: an array may have been carried to another place with all its data.
+// Refuses what puts every baseline wrong without a trace in the data: a site in radians or on the wrong side of the
+// equator or of Greenwich, positions along east, north and up or with their axes exchanged. Other tilts are left to the
+// reader: an array may have been carried to another place with all its data.
 double CheckedTilt(const Hdf5Group& group, const std::vector<Vector>& relative, const ArraySite& site) {
   const std::optional<Vector> plane = PlaneOf(relative);
   if (!plane) return 0;
@@ -107,6 +139,8 @@ double CheckedTilt(const Hdf5Group& group, const std::vector<Vector>& relative, 
                                                      "centre",
                                                      latitude));
   }
+  RefuseOtherSigns(group, tilt, site);
+  RefuseExchangedAxes(group, *plane, site);
   return found;
 }
 
@@ -199,6 +233,20 @@ void ReadAntennas(const Hdf5Group& group, SubbandHeader& header) {
 }
 
 }  // namespace
+
+void CheckStations(const Hdf5Group& group, const SubbandHeader& header) {
+  const AntennaTable& table = header.antennas;
+  for (const Baseline& b : header.baselines) {
+    if (b.is_auto()) continue;
+    const auto a1 = static_cast<std::size_t>(b.antenna1), a2 = static_cast<std::size_t>(b.antenna2);
+    const Itrf &x = table.positions_itrf_m[a1], &y = table.positions_itrf_m[a2];
+    if (std::hypot(x[0] - y[0], x[1] - y[1], x[2] - y[2]) >= kOnePlaceM) continue;
+    throw group.Bad("antenna_positions",
+                    fmt::format("has antennas {} and {} at one place: expected the positions of all "
+                                "antennas with data",
+                                table.names[a1], table.names[a2]));
+  }
+}
 
 void ReadSiteAndAntennas(const Hdf5Group& group, SubbandHeader& header) {
   ReadSite(group, header);

@@ -5,6 +5,7 @@
 
 #include "config/parallel.h"
 #include "config/product_paths.h"
+#include "ingest/absurd_weights.h"
 #include "ingest/place_rows.h"
 #include "ingest/uvh5_inspect.h"
 #include "ingest/uvh5_reader.h"
@@ -108,6 +109,18 @@ void Add(const PlaceCounts& part, PlaceCounts& sum) {
   sum.largest_weight_last = std::max(sum.largest_weight_last, part.largest_weight_last);
 }
 
+// Counts that no correlator makes, in any integration: not used. The last one is left to ClampLastIntegration when
+// there are others.
+void DropAbsurdCounts(PlaceCounts& counts, VisibilityBlock& block, ReadReport& report, int threads) {
+  const bool others = counts.largest_weight > 0;
+  const float limit = LargestCredibleWeight(block);
+  if ((others ? counts.largest_weight : counts.largest_weight_last) <= limit) return;
+  const DroppedWeights dropped = DropWeightsAbove(limit, block.n_times() - (others ? 1 : 0), block, threads);
+  report.absurd_weights = dropped.samples;
+  report.flagged += dropped.unflagged;
+  (others ? counts.largest_weight : counts.largest_weight_last) = dropped.largest;
+}
+
 // The writer may leave a meaningless count in the last integration of a file: no weight there may exceed the largest of
 // the other integrations.
 void ClampLastIntegration(const PlaceCounts& counts, VisibilityBlock& block, ReadReport& report) {
@@ -137,6 +150,9 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   tile.block = std::make_unique<VisibilityBlock>();
   FillAxes(headers, order, *tile.block);
   tile.phases = DescribePhasing(headers[order.back()]);
+  for (const SubbandHeader& header : headers) {
+    if (header.dut1_s) tile.dut1_s = header.dut1_s;
+  }
   tile.block->Allocate();
 
   struct Work {
@@ -173,6 +189,7 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   PlaceCounts sum;
   for (const PlaceCounts& part : counts) Add(part, sum);
   tile.report = sum.report;
+  DropAbsurdCounts(sum, *tile.block, tile.report, context.threads);
   ClampLastIntegration(sum, *tile.block, tile.report);
   return tile;
 }

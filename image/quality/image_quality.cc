@@ -207,7 +207,6 @@ nlohmann::json ToJson(const ImageQuality& q) {
       {"residual_peak_jy", q.residual_peak_jy},
       {"thermal_rms_jy", q.thermal_jy},
       {"thermal_from", q.thermal_from},
-      {"outlier_power", q.outlier_power},
       {"primary_beam_max", q.pb_max},
       {"rms_over_thermal", q.rms_over_thermal},
       {"flagged_fraction", q.flagged_fraction},
@@ -219,6 +218,7 @@ nlohmann::json ToJson(const ImageQuality& q) {
         {"skewness", q.residual.skewness},
         {"kurtosis", q.residual.kurtosis}}},
   };
+  if (q.outlier_power) result["outlier_power"] = *q.outlier_power;
   if (q.sidelobes_left) result["sidelobes_left"] = *q.sidelobes_left;
   if (q.psf) result["psf"] = {{"misfit", q.psf->misfit}, {"sidelobe", q.psf->sidelobe}};
   if (!q.local_rms.values.empty()) result["local_rms_map_jy"] = SmallMap(q.local_rms);

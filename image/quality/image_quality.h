@@ -76,7 +76,7 @@ struct ImageQuality {
   // Mean square of the residual over that of the dirty image, the thermal noise taken out of both: the part of the side
   // lobes that the model does not explain. Absent when the dirty image is hardly more than noise.
   std::optional<double> sidelobes_left;
-  double outlier_power = 0;             // see TileSummary; 0: not known
+  std::optional<double> outlier_power;  // see TileSummary; absent: not known
   std::optional<CleanStop> clean_stop;  // absent: not deconvolved
   double flagged_fraction = 0;
   std::optional<CatalogueComparison> catalogue;
@@ -91,7 +91,7 @@ struct QualityInput {
   const FitsHeader* header = nullptr;  // of the restored image
   double thermal_jy = 0;
   std::string thermal_from;
-  double outlier_power = 0;
+  std::optional<double> outlier_power;
   std::optional<PsfShape> psf;
   double dirty_rms_jy = 0;  // root mean square of the dirty image; 0: not known
   double flagged_fraction = 0;

@@ -80,10 +80,15 @@ void JudgeNoise(const ImageQuality& q, const ImageSettings& s, Judge& judge) {
          "the signal is not the sky in the field"},
         *q.sidelobes_left, GateBound::kAtMost, s.gate_sidelobes);
   }
-  if (q.outlier_power > 0) {
+  if (q.outlier_power) {
     judge.Figure({"outlier_power", "power of the visibilities / without outliers", "",
                   "a few visibilities are far above all others: unflagged interference or damaged rows"},
-                 q.outlier_power, GateBound::kAtMost, s.gate_outlier_power);
+                 *q.outlier_power, GateBound::kAtMost, s.gate_outlier_power);
+  } else if (s.gate_outlier_power > 0) {
+    judge.State(
+        {"outliers_known", "power of the visibilities known", "",
+         "most of the visibilities are exactly 0, so nothing says whether a few of them are far above the others"},
+        false, "C");
   }
   if (q.local_rms_min_jy > 0) {
     judge.Figure({"local_rms_ratio", "highest / lowest local rms", "",

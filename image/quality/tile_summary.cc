@@ -25,7 +25,7 @@ std::vector<std::size_t> ParallelHands(const VisibilityBlock& block) {
   return hands;
 }
 
-// The samples that are imaged: cross-correlations within the limits, unflagged, with weight.
+// The samples that are imaged: cross-correlations within the limits, unflagged, finite, with weight.
 class UsedSamples {
  public:
   UsedSamples(const VisibilityBlock& block, const UvLimits& limits)
@@ -45,7 +45,9 @@ class UsedSamples {
   float Weight(std::size_t row, std::size_t k, std::size_t p) const {  // 0: not used
     const std::size_t t = row / block_.n_baselines(), b = row % block_.n_baselines();
     const float w = weight_(t, b, k, p);
-    return flag_(t, b, k, p) == 0 && w > 0 && std::isfinite(w) ? w : 0;
+    if (flag_(t, b, k, p) != 0 || !(w > 0) || !std::isfinite(w)) return 0;
+    const Visibility v = vis_(t, b, k, p);
+    return std::isfinite(v.real()) && std::isfinite(v.imag()) ? w : 0;
   }
   Visibility Value(std::size_t row, std::size_t k, std::size_t p) const {
     return vis_(row / block_.n_baselines(), row % block_.n_baselines(), k, p);
@@ -64,13 +66,15 @@ void MeasureNoise(const VisibilityBlock& block, const UsedSamples& used, const s
                   TileSummary& summary) {
   constexpr std::size_t kFewest = 100;
   const std::size_t stride = std::max<std::size_t>(1, used.rows() * block.n_channels() * hands.size() / 400000);
-  std::vector<float> by_channel, by_time, by_hand;
+  std::vector<double> by_channel, by_time, by_hand;
   const auto add = [&](std::size_t row1, std::size_t k1, std::size_t p1, std::size_t row2, std::size_t k2,
-                       std::size_t p2, std::vector<float>& to) {
+                       std::size_t p2, std::vector<double>& to) {
     const float w1 = used.Weight(row1, k1, p1), w2 = used.Weight(row2, k2, p2);
     if (w1 == 0 || w2 == 0) return;
-    const Visibility difference = used.Value(row2, k2, p2) - used.Value(row1, k1, p1);
-    const float scale = 1 / std::sqrt(1 / w1 + 1 / w2);
+    // In double precision: between the extremes of float no difference or weight becomes infinite, and no product NaN.
+    const std::complex<double> difference =
+        std::complex<double>(used.Value(row2, k2, p2)) - std::complex<double>(used.Value(row1, k1, p1));
+    const double scale = 1 / std::sqrt(1.0 / w1 + 1.0 / w2);
     to.push_back(std::abs(difference.real()) * scale);
     to.push_back(std::abs(difference.imag()) * scale);
   };
@@ -85,11 +89,11 @@ void MeasureNoise(const VisibilityBlock& block, const UsedSamples& used, const s
       if (hands.size() == 2) add(row, k, hands[0], row, k, hands[1], by_hand);
     }
   }
-  const auto consider = [&](std::vector<float>& differences, const char* name) {
+  const auto consider = [&](std::vector<double>& differences, const char* name) {
     if (differences.size() < kFewest) return;
     const double noise = kSigmaPerMad * TakeMedian(differences);
     // Exactly 0: copies of one another, which say nothing.
-    if (!(noise > 0) || !std::isfinite(noise)) return;
+    if (!(noise > 0)) return;
     if (summary.noise_of_unit_weight > 0 && noise >= summary.noise_of_unit_weight) return;
     summary.noise_of_unit_weight = noise;
     summary.noise_from = name;
@@ -107,7 +111,7 @@ void MeasureOutliers(const VisibilityBlock& block, const UsedSamples& used, cons
   struct Part {
     double power = 0;
     std::size_t count = 0;
-    std::vector<float> amplitudes;
+    std::vector<double> amplitudes;
   };
   std::vector<Part> parts(block.n_times());
   const std::size_t keep = std::max<std::size_t>(1, samples / step / 400000);  // every so many for the median
@@ -121,14 +125,14 @@ void MeasureOutliers(const VisibilityBlock& block, const UsedSamples& used, cons
           if (w == 0) continue;
           const double power = static_cast<double>(w) * std::norm(std::complex<double>(used.Value(row, k, p)));
           part.power += power;
-          if (part.count++ % keep == 0) part.amplitudes.push_back(static_cast<float>(std::sqrt(power)));
+          if (part.count++ % keep == 0) part.amplitudes.push_back(std::sqrt(power));
         }
       }
     }
   });
   double power = 0;
   std::size_t count = 0;
-  std::vector<float> amplitudes;
+  std::vector<double> amplitudes;
   for (const Part& part : parts) {
     power += part.power;
     count += part.count;

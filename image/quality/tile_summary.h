@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,14 +21,15 @@ struct TileSummary {
   std::string noise_from;  // "channels", "integrations", "hands"; empty: none
   // Mean square of the visibilities (times their weight) over median²/ln 2, which equals it for noise: 1 for noise and
   // for a sky of many sources, 2 at most for any point sources that outshine it, far above for a few absurd samples.
-  double outlier_power = 0;  // 0: no samples
+  std::optional<double> outlier_power;  // absent: no samples, or most of them are 0
   struct UvPoint {
     float u_lambda, v_lambda;
   };
   std::vector<UvPoint> uv;  // a sample of the coverage, at most `max_uv_points`
 };
 
-// Noise and outliers are those of the cross-correlations between the two projected lengths, wavelengths at mid-band.
+// Noise and outliers are those of the samples that are imaged, unflagged, finite and with weight, of the
+// cross-correlations between the two projected lengths, wavelengths at mid-band.
 struct UvLimits {
   double min_lambda = 0;
   double max_lambda = 0;  // 0: no limit

@@ -79,6 +79,7 @@ nlohmann::json ToJson(const convert::ConvertReport& r) {
           {"samples", r.read.samples},
           {"non_finite", r.read.non_finite},
           {"no_samples", r.read.no_samples},
+          {"absurd_weights", r.read.absurd_weights},
           {"zero", r.read.zero},
           {"flagged_in_file", r.read.flagged_in_file},
           {"input_bytes", r.input_bytes},

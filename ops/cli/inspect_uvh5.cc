@@ -132,6 +132,7 @@ void Validate(const ingest::SubbandHeader& header, double stamp_tolerance_s, con
   inspection.facts["samples"] = validation.report.samples;
   inspection.facts["non_finite"] = validation.report.non_finite;
   inspection.facts["no_samples"] = validation.report.no_samples;
+  inspection.facts["absurd_weights"] = validation.report.absurd_weights;
   inspection.facts["zero"] = validation.report.zero;
   inspection.facts["flagged_in_file"] = validation.report.flagged_in_file;
   inspection.facts["flagged_fraction"] = validation.flagged_fraction;

@@ -191,19 +191,26 @@ Daemon::Daemon(const DaemonOptions& options)
                                                           options.settings, dispatcher_.Events()));
 }
 
+// Groups of any day may fail; days with failures are few.
+int SweepFolders(const fs::path& root, Os& os) {
+  int n = 0;
+  if (!IsDirectory(root, os)) return n;
+  for (const fs::path& folder : os.List(root)) n += SweepUnfinished(folder, os);
+  return n;
+}
+
 // What dead workers have left may be gigabytes.
 void Daemon::Sweep() {
   if (std::exchange(sweeping_, true)) return;
   const auto n = std::make_shared<int>(0);
   std::vector<fs::path> folders;
-  // Unfinished siblings appear only where products do: in the day folders of the last days.
+  // Unfinished siblings of products appear where those do: in the day folders of the last days.
   for (double day = 0; day < 3; day += 1) {
     const std::string stamp = (UtcTime::FromUnix(clock_.Unix()) - day * kSecondsPerDay).Iso8601();
-    for (const fs::path& product : {paths_.ScienceMs(stamp), paths_.FailedMs(stamp)}) {
-      folders.push_back(product.parent_path());
-    }
+    folders.push_back(paths_.ScienceMs(stamp).parent_path());
   }
-  const auto sweep = [this, n, folders] {
+  const fs::path failed = paths_.roots().output / "failed";
+  const auto sweep = [this, n, folders, failed] {
     const auto attempt = [&](const auto& sweeper, const fs::path& folder) {
       try {
         *n += sweeper(folder, os_);
@@ -215,6 +222,7 @@ void Daemon::Sweep() {
       attempt(convert::SweepStaging, root);
     }
     for (const fs::path& folder : folders) attempt(SweepUnfinished, folder);
+    attempt(SweepFolders, failed);
   };
   background_.Run(sweep, [this, n](const std::exception_ptr&) {
     sweeping_ = false;

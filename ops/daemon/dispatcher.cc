@@ -8,6 +8,7 @@
 
 #include "config/time.h"
 #include "ops/base/log.h"
+#include "ops/daemon/failed_log.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/job/task_job.h"
 #include "ops/records/input_review.h"
@@ -279,7 +280,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
                     (outcome.signal != 0 || outcome.kind == ErrorKind::kCrash || outcome.kind == ErrorKind::kTimeout);
   constexpr double kRememberedS = kSecondsPerHour;
   while (!deaths_.empty() && deaths_.front().at < now - kRememberedS) deaths_.pop_front();
-  if (died && !active.lost) deaths_.push_back({now, fmt::format("{}: {}", row, outcome.message)});
+  if (died && !active.lost) deaths_.push_back({now, row, fmt::format("{}: {}", row, outcome.message)});
   const std::string stage = outcome.last_stage.empty() ? "start" : outcome.last_stage;
   metrics.JobFinished(stage, outcome.ok ? std::string_view("ok") : ToString(outcome.kind));
   if (outcome.report) {
@@ -443,6 +444,24 @@ void Dispatcher::Recover() {
   FinishRecovery();
 }
 
+// The log is written when the record is; in between the daemon may have been killed, or the disk have been full.
+void Dispatcher::CompleteFailedLogs() {
+  constexpr int kLookedAt = 1000;
+  state::GroupQuery dead;
+  dead.states = {GroupState::kDead};
+  dead.limit = kLookedAt;
+  for (const GroupRow& row : context_.store.List(dead)) {
+    const fs::path path = context_.paths.FailedLog(row.id);
+    if (Exists(path, context_.os)) continue;
+    FailedRecord record;
+    record.group = row.id;
+    record.attempts = row.attempts;
+    record.kind = row.error_kind.value_or(ErrorKind::kBug);
+    record.message = row.error;
+    WriteFailedLog(context_.os, path, record);
+  }
+}
+
 void Dispatcher::FinishRecovery() {
   GroupStore& store = context_.store;
   const double now = context_.clock.Unix();
@@ -459,6 +478,7 @@ void Dispatcher::FinishRecovery() {
     }
     context_.calibration.AbandonLost(store, now);
     recovering_ = false;
+    CompleteFailedLogs();
   } catch (const Error& error) {
     if (!MayPass(error.kind())) throw;
     context_.metrics.DatabaseFailed();

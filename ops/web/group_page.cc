@@ -135,12 +135,20 @@ void DrawCalibration(PipelineView& view, const GroupRow& row, Html& html) {
       "<section aria-labelledby=\"calibration\"><h2 id=\"calibration\">Calibration</h2><div class=\"scroll\">"
       "<table class=\"rows\"><thead><tr><th>kind</th><th>table</th><th>solved "
       "on</th><th>why</th></tr></thead><tbody>\n");
-  for (const state::CalChoiceRow& choice : choices) {
+  for (std::size_t first = 0, end = 0; first < choices.size(); first = end) {
+    const state::CalChoiceRow& choice = choices[first];
     std::optional<state::CalTableRow> table;
     if (choice.table_id) table = view.FindTable(*choice.table_id);
+    // What holds for several kinds is said once.
+    std::string kinds = choice.kind;
+    for (end = first + 1;
+         end < choices.size() && choices[end].table_id == choice.table_id && choices[end].reason == choice.reason;
+         ++end) {
+      kinds += ", " + choices[end].kind;
+    }
     Html source;
     if (table) source = GroupLink(table->source_group);
-    html.Add("<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"why\">{}</td></tr>\n", choice.kind,
+    html.Add("<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"why\">{}</td></tr>\n", kinds,
              table ? std::filesystem::path(table->path).filename().string() : std::string("none"), source,
              choice.reason);
   }

@@ -103,6 +103,7 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, json
              {"missing_subbands", report.missing_subbands},
              {"non_finite", report.read.non_finite},
              {"no_samples", report.read.no_samples},
+             {"absurd_weights", report.read.absurd_weights},
              {"flagged_in_file", report.read.flagged_in_file},
              {"samples", report.read.samples},
              {"ra_rad", report.centre.ra_rad},

@@ -154,6 +154,18 @@ TEST_F(ImageQualityTest, UnknownNoiseIsNoPass) {
   EXPECT_EQ(Find(q, "rms_over_thermal"), nullptr);
 }
 
+TEST_F(ImageQualityTest, UnknownPowerOfTheVisibilitiesIsNoPass) {
+  input_.outlier_power.reset();
+  EXPECT_EQ(Find(Assess(), "outliers_known")->grade, "C");
+  EXPECT_EQ(Assess().grade, "C");
+  input_.outlier_power = std::nan("");
+  EXPECT_EQ(Find(Assess(), "outlier_power")->grade, "F");
+  settings_.gate_outlier_power = 0;  // not asked for
+  EXPECT_EQ(Assess().grade, "A");
+  input_.outlier_power.reset();
+  EXPECT_EQ(Assess().grade, "A");
+}
+
 TEST_F(ImageQualityTest, CleanThatDivergedOrRanOutOfCyclesIsAtMostC) {
   for (const CleanStop stop : {CleanStop::kDiverged, CleanStop::kMajorCycles}) {
     input_.clean_stop = stop;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <random>
 
 namespace contimg::image {
@@ -87,16 +88,16 @@ TEST(TileSummary, OneHandCopiedToTheOtherSaysNothing) {
 
 TEST(TileSummary, OutlierPower) {
   const std::vector<Polarisation> two{Polarisation::kXX, Polarisation::kYY};
-  EXPECT_NEAR(Summary(Block(16, 16, two)).outlier_power, 1, 0.03);
-  const double bright = Summary(Block(16, 16, two, 5)).outlier_power;
+  EXPECT_NEAR(Summary(Block(16, 16, two)).outlier_power.value(), 1, 0.03);
+  const double bright = Summary(Block(16, 16, two, 5)).outlier_power.value();
   EXPECT_GT(bright, 0.5);
   EXPECT_LT(bright, 2);
   VisibilityBlock block = Block(16, 16, two);
   for (std::size_t k = 0; k < 16 * 2; ++k)
     block.vis[(5 * block.n_baselines() + 1) * 16 * 2 + k] = 1e6F;  // one row of 1056
-  EXPECT_GT(Summary(block).outlier_power, 1e6);
+  EXPECT_GT(Summary(block).outlier_power.value(), 1e6);
   std::fill_n(block.flag.data() + (5 * block.n_baselines() + 1) * 16 * 2, 16 * 2, std::uint8_t{1});
-  EXPECT_NEAR(Summary(block).outlier_power, 1, 0.03);
+  EXPECT_NEAR(Summary(block).outlier_power.value(), 1, 0.03);
 }
 
 TEST(TileSummary, WhatTheUvLimitsLeaveOutDoesNotCount) {
@@ -105,8 +106,42 @@ TEST(TileSummary, WhatTheUvLimitsLeaveOutDoesNotCount) {
   for (std::size_t b = 0; b < block.n_baselines(); ++b) {
     if (block.baselines[b].antenna2 - block.baselines[b].antenna1 == 1) vis(3, b, 2, 0) = 1e6F;
   }
-  EXPECT_GT(Summary(block).outlier_power, 1e6);
-  EXPECT_NEAR(SummariseTile(block, {700, 0}, 100, 0.9, 2).outlier_power, 1, 0.03);  // 100 m are 470 wavelengths
+  EXPECT_GT(Summary(block).outlier_power.value(), 1e6);
+  EXPECT_NEAR(SummariseTile(block, {700, 0}, 100, 0.9, 2).outlier_power.value(), 1, 0.03);  // 100 m are 470 wavelengths
+}
+
+// What the imager leaves out says nothing here either: one NaN neither hides the outliers beside it nor makes a figure
+// of its own, and one infinity is no outlier.
+TEST(TileSummary, SamplesThatAreNotFiniteDoNotCount) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinite = std::numeric_limits<float>::infinity();
+  const TileSummary clean = Summary(Block(16, 16, {Polarisation::kXX, Polarisation::kYY}));
+  for (const Visibility bad :
+       {Visibility(kNan, 0), Visibility(0, kNan), Visibility(kInfinite, 0), Visibility(0, -kInfinite)}) {
+    VisibilityBlock block = Block(16, 16, {Polarisation::kXX, Polarisation::kYY});
+    for (std::size_t i = 32; i < block.vis.size(); i += 101) block.vis[i] = bad;
+    const TileSummary summary = Summary(block);
+    EXPECT_NEAR(summary.outlier_power.value(), 1, 0.03) << bad;
+    EXPECT_NEAR(summary.noise_of_unit_weight, clean.noise_of_unit_weight, 0.03 * kNoise) << bad;
+    block.vis_view()(5, 1, 3, 0) = 1e6F;
+    EXPECT_GT(Summary(block).outlier_power.value(), 1e6) << bad;
+  }
+}
+
+TEST(TileSummary, ExtremesOfFloatGiveFigures) {
+  for (const float weight : {1e-39F, 1e38F}) {
+    VisibilityBlock block = Block(8, 8, {Polarisation::kXX, Polarisation::kYY});
+    std::fill(block.weight.begin(), block.weight.end(), weight);
+    const TileSummary summary = Summary(block);
+    EXPECT_NEAR(summary.noise_of_unit_weight / std::sqrt(static_cast<double>(weight)), kNoise, 0.05 * kNoise);
+    for (std::size_t i = 0; i < block.vis.size(); ++i) block.vis[i] = i % 2 == 0 ? 3e38F : -3e38F;
+    EXPECT_NEAR(Summary(block).outlier_power.value(), std::log(2.0), 1e-6);
+  }
+}
+
+TEST(TileSummary, ThePowerOfZerosIsNotKnown) {
+  VisibilityBlock block = Block(8, 8, {Polarisation::kXX, Polarisation::kYY});
+  for (std::size_t i = 0; i < block.vis.size(); ++i) block.vis[i] = i % 1000 == 0 ? 1e6F : 0;
+  EXPECT_FALSE(Summary(block).outlier_power);
 }
 
 }  // namespace
