@@ -37,6 +37,19 @@ HealthFacts::Groups Some(std::int64_t n, ErrorKind kind) {
   return groups;
 }
 
+HealthFacts::Quarantine Quarantined(std::size_t n, std::size_t n_last_hour, const std::string& newest,
+                                    std::optional<ErrorKind> kind = std::nullopt, const std::string& from = "") {
+  HealthFacts::Quarantine quarantine;
+  quarantine.n_files = n;
+  quarantine.n_last_hour = n_last_hour;
+  quarantine.oldest_at = kNow - 10;
+  quarantine.newest = newest;
+  quarantine.newest_reason = "no HDF5";
+  quarantine.newest_kind = kind;
+  quarantine.newest_from = from;
+  return quarantine;
+}
+
 TEST(JudgeHealth, NothingWrongIsWell) {
   const HealthFacts facts = Well();
   EXPECT_TRUE(JudgeHealth(facts).empty());
@@ -88,26 +101,26 @@ const std::vector<Case>& Cases() {
        [](HealthFacts& f) { f.incoming_trouble = "is not there"; }},
       {HealthCode::kFilesQuarantined, kAmber, "1 file in quarantine since 2027-01-15T07:59:50Z",
        "mv -n '/q/a b' '/stage/incoming/a b'",
-       [](HealthFacts& f) { f.quarantine = {"/q", 1, 1, kNow - 10, "/q/a b", "no HDF5"}; }},
+       [](HealthFacts& f) { f.quarantine = Quarantined(1, 1, "/q/a b"); }},
       {HealthCode::kFilesQuarantined, kRed, "5 files in quarantine", "mv -n /q/a.1 /stage/incoming/a",
        [](HealthFacts& f) {
-         f.quarantine = {"/q", 5, 3, kNow - 10, "/q/a.1", "no HDF5", ErrorKind::kTimeout, "/stage/incoming/a"};
+         f.quarantine = Quarantined(5, 3, "/q/a.1", ErrorKind::kTimeout, "/stage/incoming/a");
        }},
       // The same bytes come back at once, and the only copy is not to be removed by pasting.
       {HealthCode::kFilesQuarantined, kAmber, "get it anew from the correlator, then remove this one", "",
        [](HealthFacts& f) {
-         f.quarantine = {"/q", 1, 1, kNow - 10, "/q/a", "no HDF5", ErrorKind::kBadInput, "/stage/incoming/a"};
+         f.quarantine = Quarantined(1, 1, "/q/a", ErrorKind::kBadInput, "/stage/incoming/a");
        }},
       // One of that name has come meanwhile: nothing is moved onto it.
       {HealthCode::kFilesQuarantined, kAmber, "another copy has come, /stage/incoming/a, and is looked into", "",
        [](HealthFacts& f) {
-         f.quarantine = {"/q", 1, 1, kNow - 10, "/q/a", "timeout", ErrorKind::kTimeout, "/stage/incoming/a"};
+         f.quarantine = Quarantined(1, 1, "/q/a", ErrorKind::kTimeout, "/stage/incoming/a");
          f.quarantine.other = "/stage/incoming/a";
        }},
       {HealthCode::kFilesQuarantined, kAmber, "another copy has been taken, /stage/incoming/a: remove this one",
        "rm /q/a /q/a.reason",
        [](HealthFacts& f) {
-         f.quarantine = {"/q", 1, 1, kNow - 10, "/q/a", "no HDF5", ErrorKind::kBadInput, "/stage/incoming/a"};
+         f.quarantine = Quarantined(1, 1, "/q/a", ErrorKind::kBadInput, "/stage/incoming/a");
          f.quarantine.other = "/stage/incoming/a";
          f.quarantine.other_recorded = true;
        }},
@@ -269,7 +282,7 @@ TEST(JudgeHealth, TellsOneCauseOnceAndNamesWhereElseItShows) {
   facts.killed.of.insert("2025-10-13T13:33:12");  // another one, too: that is more than this group
   EXPECT_EQ(JudgeHealth(facts).size(), 2u);
   facts.killed = {};
-  facts.quarantine = {"/q", 1, 1, kNow - 10, "/q/a", "no HDF5"};
+  facts.quarantine = Quarantined(1, 1, "/q/a");
   facts.quarantine.n_of_group = {{"2025-10-13T13:28:03", 1}};
   findings = JudgeHealth(facts);
   ASSERT_EQ(findings.size(), 2u);
