@@ -52,7 +52,11 @@ bool WasFlagged(GroupStore& store, const std::string& id) {
 }  // namespace
 
 Dispatcher::Dispatcher(const DispatchContext& context, const Settings& settings)
-    : context_(context), tasks_(context.store.database()), settings_(settings), sky_(context.metrics) {}
+    : context_(context), tasks_(context.store.database()), settings_(settings), sky_(context.metrics) {
+  for (const state::LostWorker& lost : state::LostWorkers(context.store, context.clock.Unix() - kSecondsPerHour)) {
+    deaths_.push_back({lost.at, lost.id, fmt::format("{}: {}", lost.id, lost.cause)});
+  }
+}
 
 std::filesystem::path Dispatcher::FolderOf(const JobId& job) const {
   return job.is_group() ? context_.paths.Jobs(job.subject) : context_.paths.TaskJob(job.kind, job.subject);

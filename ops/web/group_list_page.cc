@@ -36,7 +36,10 @@ void DrawRow(PipelineView& view, const state::GroupRow& row, Html& html) {
   html.Add("<td>{}/{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"cause\">{}{}</td></tr>\n", row.subbands_present,
            row.subbands_expected, row.attempts, timed ? Duration(row.finished_at - row.started_at) : std::string(),
            TimeTag(row.updated_at),
-           row.error_kind ? MakeHtml("<span class=\"kind\">{}</span> ", ToString(*row.error_kind)) : Html(), row.error);
+           row.error_kind              ? MakeHtml("<span class=\"kind\">{}</span> ", ToString(*row.error_kind))
+           : IsUncalibrated(view, row) ? MakeHtml("<span class=\"kind\">uncalibrated</span> ")
+                                       : Html(),
+           row.error);
 }
 
 }  // namespace
