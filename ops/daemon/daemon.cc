@@ -37,6 +37,7 @@
 #include "ops/daemon/ingest_service.h"
 #include "ops/daemon/local_executor.h"
 #include "ops/daemon/service_manager.h"
+#include "ops/daemon/settings_check.h"
 #include "ops/daemon/tree_guard.h"
 #include "ops/http/http_server.h"
 #include "ops/http/work_thread.h"

@@ -14,6 +14,7 @@
 #include "ops/records/input_review.h"
 #include "ops/records/operator_actions.h"
 #include "ops/upkeep/task_kinds.h"
+#include "state/group_health.h"
 
 namespace contimg::ops {
 namespace {
