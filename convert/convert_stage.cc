@@ -115,10 +115,7 @@ void WriteMeasurementSet(const VisibilityBlock& block, const Visibility* correct
 
 ConvertResult ConvertGroup(const std::vector<fs::path>& inputs, const ConvertOptions& options,
                            const RunContext& context) {
-  if (IsTaken(options.output)) {  // before the work, not after it
-    throw Error(ErrorKind::kUsage, "convert", options.output.string(),
-                "exists already; choose another name or remove it");
-  }
+  FreeName(options.output);  // before the work, not after it
   LoadedTile tile = LoadTile(inputs, options, context);
   WriteMeasurementSet(*tile.block, nullptr, options, context, tile.report);
   return {std::move(tile.block), std::move(tile.report)};

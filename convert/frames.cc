@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "config/quantity.h"
 #include "config/units.h"
 
@@ -48,8 +49,7 @@ std::optional<double> ColumnsToNumber(const std::string& line, std::size_t first
 }  // namespace
 
 EarthOrientationTable EarthOrientationTable::Load(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  if (!file) throw Error(ErrorKind::kIo, "convert", path.string(), "cannot read the Earth orientation table");
+  std::istringstream file(RealOs().ReadFile(path));  // whole: a part of it would only be an older one
   EarthOrientationTable table;
   table.path_ = path;
   std::string line;

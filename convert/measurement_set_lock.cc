@@ -20,6 +20,7 @@
 #include "config/descriptor.h"
 #include "config/error.h"
 #include "config/stopwatch.h"
+#include "convert/measurement_set_reader.h"
 
 namespace contimg::convert {
 namespace {
@@ -43,26 +44,26 @@ std::string ProcessWords(pid_t pid) {
   return fmt::format("process {} ({})", pid, name);
 }
 
-// A descriptor of the directory that stands under the name now, locked; −1 when another holds the lock, −2 when there
-// is nothing to lock.
-int TryLock(const fs::path& set) {
+enum class LockState { kOurs, kTaken, kNone };  // kNone: there is nothing to lock
+
+// Locks the directory that stands under the name now, without waiting.
+LockState TryLock(const fs::path& set, Descriptor& descriptor) {
   for (;;) {
-    const int fd = ::open(set.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return -2;
-    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      const int error_number = errno;
-      ::close(fd);
-      if (error_number == EINTR) continue;
-      return error_number == EWOULDBLOCK ? -1 : -2;
+    descriptor.Reset(::open(set.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!descriptor.open()) return LockState::kNone;
+    if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EINTR) continue;
+      const bool taken = errno == EWOULDBLOCK;
+      descriptor.Reset();
+      return taken ? LockState::kTaken : LockState::kNone;
     }
     // The holder before us may have put another directory under the name.
     struct stat ours {
     }, current{};
-    if (::fstat(fd, &ours) != 0 || ::stat(set.c_str(), &current) != 0 ||
+    if (::fstat(descriptor.get(), &ours) != 0 || ::stat(set.c_str(), &current) != 0 ||
         (ours.st_ino == current.st_ino && ours.st_dev == current.st_dev)) {
-      return fd;
+      return LockState::kOurs;
     }
-    ::close(fd);
   }
 }
 
@@ -106,10 +107,10 @@ pid_t CasacoreWriter(const fs::path& set) {
 }  // namespace
 
 MeasurementSetLock::MeasurementSetLock(const fs::path& set, const RunContext& context, double wait_s) {
+  CheckChangeable(set);
   const Stopwatch watch;
   for (bool told = false;;) {
-    descriptor_ = TryLock(set);
-    if (descriptor_ != -1) return;
+    if (TryLock(set, descriptor_) != LockState::kTaken) return;
     const std::string holder = LockHolder(set);
     if (watch.Seconds() >= wait_s) {
       throw Error(ErrorKind::kBusy, "convert", set.string(),
@@ -120,13 +121,6 @@ MeasurementSetLock::MeasurementSetLock(const fs::path& set, const RunContext& co
     context.CheckCancelled("wait");
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-}
-
-MeasurementSetLock::MeasurementSetLock(MeasurementSetLock&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)) {}
-
-MeasurementSetLock::~MeasurementSetLock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 std::string LockHolder(const fs::path& path) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 
+#include "config/descriptor.h"
 #include "config/run_context.h"
 
 namespace contimg::convert {
@@ -16,14 +17,11 @@ class MeasurementSetLock {
  public:
   // Waits for another holder at most `wait_s`, with one message to the reporter that names it; then throws Error{kBusy}
   // that names it. Takes no lock, and says nothing, where the path does not exist or the file system has no locks.
-  // Throws Error{kCancelled} when the context is.
+  // Throws Error{kCancelled} when the context is, and what CheckChangeable throws (convert/measurement_set_reader.h).
   MeasurementSetLock(const std::filesystem::path& set, const RunContext& context, double wait_s = 60);
-  ~MeasurementSetLock();
-  MeasurementSetLock(MeasurementSetLock&& other) noexcept;
-  MeasurementSetLock& operator=(MeasurementSetLock&&) = delete;
 
  private:
-  int descriptor_ = -1;
+  Descriptor descriptor_;
 };
 
 // "process 4711 (contimg flag)": who holds a flock on `path`; "another process" when the system does not tell.

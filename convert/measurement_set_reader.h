@@ -78,13 +78,19 @@ struct MeasurementSetChanges {
   std::vector<std::string> history;       // messages to add
 };
 
+// Throws Error{kBadInput} when MAIN is a selection of another set's rows or a concatenation of sets (a reference or a
+// concatenated table of casacore), whose columns are those of the other sets: it can be read, not changed. Says nothing
+// about a path without a table.
+void CheckChangeable(const std::filesystem::path& path);
+
 // Changes columns of a Measurement Set that `block` was read from (the same selection). The change is made on a hidden
 // sibling that shares unchanged bulk files by hard links and takes the name's place in one step, so readers see the old
 // or the new set and a crash leaves the old one. Rows outside the selection keep their values (a new column starts as a
-// copy of DATA for CORRECTED_DATA and as zero for MODEL_DATA). What FLAG_ROW flagged stays flagged, in FLAG too.
-// Callers hold a MeasurementSetLock from before they read. Throws Error{kUsage} when a column exists and `replace` is
-// not set; Error{kBusy}, and changes nothing, when another program holds the set's write lock or has changed the set
-// since `block` was read; Error{kResource} when the disk has no room.
+// copy of DATA for CORRECTED_DATA and as zero for MODEL_DATA). A `path` that is a link stays one: the set it leads to
+// is changed. What FLAG_ROW flagged stays flagged, in FLAG too. Callers hold a MeasurementSetLock from before they
+// read. Throws what CheckChangeable throws; Error{kUsage} when a column exists and `replace` is not set; Error{kBusy},
+// and changes nothing, when another program holds the set's write lock or has changed the set since `block` was read;
+// Error{kResource} when the disk has no room.
 void UpdateMeasurementSet(const std::filesystem::path& path, const MeasurementSetSelection& selection,
                           const VisibilityBlock& block, const MeasurementSetChanges& changes,
                           const RunContext& context);

@@ -123,15 +123,26 @@ std::uint64_t MeasurementSetBytes(const VisibilityBlock& block, bool corrected) 
   return samples * sample_bits / 8 + rows * (24 + 8 * block.n_pols() + 8 + 1) + (24u << 20);
 }
 
+fs::path FreeName(const fs::path& output) {
+  fs::path name = output;
+  while (name.has_parent_path() && name != name.parent_path() && (name.filename().empty() || name.filename() == ".")) {
+    name = name.parent_path();
+  }
+  if (name.filename().empty() || name.filename() == "." || name.filename() == "..") {
+    throw Error(ErrorKind::kUsage, "convert", output.string(), "expected the name of a Measurement Set to make");
+  }
+  if (IsTaken(name)) {
+    throw Error(ErrorKind::kUsage, "convert", name.string(), "exists already; choose another name or remove it");
+  }
+  return name;
+}
+
 StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, bool corrected, const ConvertOptions& options,
                                            const RunContext& context, ConvertReport& report)
     : options_(options), os_(OsOr(context.os)) {
   const Stopwatch watch;
-  if (IsTaken(options.output)) {
-    throw Error(ErrorKind::kUsage, "convert", options.output.string(),
-                "exists already; choose another name or remove it");
-  }
-  parent_ = options.output.has_parent_path() ? options.output.parent_path() : fs::path(".");
+  options_.output = FreeName(options.output);
+  parent_ = options_.output.has_parent_path() ? options_.output.parent_path() : fs::path(".");
   made_parent_ = !Exists(parent_, os_);
   os_.CreateDirectories(parent_);
   SweepUnfinished(parent_, os_);

@@ -14,6 +14,9 @@
 
 namespace contimg::convert {
 
+// The name a set is to get, without slashes at its end. Throws Error{kUsage} when it names nothing or is taken.
+std::filesystem::path FreeName(const std::filesystem::path& output);
+
 class StagedMeasurementSet {
  public:
   // Makes the set in the staging folder, and its DATA from the block's visibilities. `corrected`: it gets a

@@ -17,6 +17,7 @@
 #include "image/clean/image_spectra.h"
 #include "image/clean/restore.h"
 #include "image/clean/spectral_model.h"
+#include "image/expected_products.h"
 #include "image/image_description.h"
 #include "image/image_plan.h"
 #include "image/operator/band_operators.h"
@@ -45,16 +46,8 @@ class ImageRun {
   ImageReport Run() {
     Stopwatch total, watch;
     CheckRequest();
-    StagedProducts staged({.prefix = request_.prefix,
-                           .qa_prefix = request_.qa_prefix,
-                           .fits = settings_.format != "casacore",
-                           .casacore = settings_.format != "fits",
-                           .compress = settings_.compress,
-                           .overwrite = request_.overwrite,
-                           .durable = request_.durable,
-                           .threads = context_.threads},
-                          os_);
-    Announce(staged);
+    StagedProducts staged(PlanOf(request_, context_.threads), os_);
+    ExpectProducts(request_, staged);
     if (request_.channels) {
       slice_ = SliceChannels(block_, request_.channels->first, request_.channels->second, context_.threads);
     }
@@ -128,7 +121,7 @@ class ImageRun {
   bool slanted() const { return slant_.slant_a != 0 || slant_.slant_b != 0; }
   // Highest spatial frequency of the images, cycles per pixel.
   double PsfBand() const { return std::clamp(1.02 * report_.figures.max_uv_lambda * slant_.cell_rad, 0.02, 0.5); }
-  bool spectral() const { return all() && settings_.spectral_channels > 1 && settings_.max_iterations > 0; }
+  bool spectral() const { return HasSpectra(request_); }
   void Info(const std::string& text) const { context_.reporter->Info(kStage, text); }
 
   void CheckRequest() {
@@ -143,19 +136,6 @@ class ImageRun {
     const UtcTime middle = UtcTime::FromMjdSeconds((block_.time_mjd_s.front() + block_.time_mjd_s.back()) / 2);
     // Everything up to the header is measured on the apparent sky; pixels are cells of the catalogue's sky.
     plain_.cell_rad *= AberrationScale(block_.phase_centre, middle, request_.orientation.At(middle));
-  }
-
-  void Announce(StagedProducts& staged) const {
-    using Kind = ProductKind;
-    staged.Expect(Kind::kPsf);
-    staged.Expect(Kind::kQaMetrics);
-    if (psf_only()) return;
-    for (const Kind kind : {Kind::kQaPicture, Kind::kDirty, Kind::kPb, Kind::kSmear}) staged.Expect(kind);
-    if (!all()) return;
-    for (const Kind kind : {Kind::kModel, Kind::kResidual, Kind::kImage, Kind::kPbcor}) staged.Expect(kind);
-    if (!spectral()) return;
-    for (const Kind kind : {Kind::kAlpha, Kind::kAlphaError}) staged.Expect(kind);
-    for (int i = 0; i < settings_.spectral_channels; ++i) staged.Expect(Kind::kBand, i);
   }
 
   BandOperators Prepare() {

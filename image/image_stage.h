@@ -43,6 +43,10 @@ struct ImageRequest {
   convert::EarthOrientationTable orientation;
 };
 
+// Throws Error{kUsage} when a product of the request exists and `overwrite` is not set, or the prefix names none:
+// before the data are read. RunImage looks again.
+void CheckProducts(const ImageRequest& request, Os& os = RealOs());
+
 // Makes and publishes the products of one tile. `block`: kPhased; raw data are imaged as they are, so the caller
 // chooses the column. Every file is finished under a hidden name beside its place before the first gets its own, so an
 // error leaves nothing behind. Reports one line per major cycle to the context. Throws Error: kUsage when a product

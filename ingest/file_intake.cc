@@ -66,7 +66,7 @@ void FileIntake::Accepted(const std::string& name, const FileVersion& version) {
   pending_.erase(at);
 }
 
-bool FileIntake::Unreadable(const std::string& name, const FileVersion& version, double now) {
+bool FileIntake::Unreadable(const std::string& name, const FileVersion& version, double now, const std::string& why) {
   Pending& pending = pending_[name];
   if (pending.failures == 0) ++n_failed_;
   if (pending.failures == 0 || !(pending.version == version) || pending.finished_again) {
@@ -77,6 +77,7 @@ bool FileIntake::Unreadable(const std::string& name, const FileVersion& version,
   const bool again_at_once = pending.finished_again;
   pending.finished_again = false;
   ++pending.failures;
+  pending.why = why;
   if (now - pending.unreadable_since >= rules_.give_up_s) return false;
   const double delay =
       std::min(rules_.longest_retry_s, rules_.first_retry_s * std::exp2(std::min(pending.failures - 1, 20)));
@@ -108,7 +109,13 @@ std::string FileIntake::AnyRetrying() const {
   if (n_failed_ == 0) return "";
   const auto at =
       std::find_if(pending_.begin(), pending_.end(), [](const auto& entry) { return entry.second.failures > 0; });
-  return at == pending_.end() ? "" : at->first;
+  if (at == pending_.end()) return "";
+  return at->second.why.empty() ? at->first : at->first + ": " + at->second.why;
+}
+
+int FileIntake::Failures(const std::string& name) const {
+  const auto at = pending_.find(name);
+  return at == pending_.end() ? 0 : at->second.failures;
 }
 
 void FileIntake::KeepOnly(const std::unordered_set<std::string>& names) {

@@ -52,7 +52,8 @@ class FileIntake {
   void Accepted(const std::string& name, const FileVersion& version);  // done with it, whatever became of it
   // It could not be read. False: it has been unchanged and unreadable for too long, give it up (the caller moves it
   // aside and calls Gone); true: it will come up again.
-  bool Unreadable(const std::string& name, const FileVersion& version, double now);
+  // `why`: a sentence, remembered until it is read or gone.
+  bool Unreadable(const std::string& name, const FileVersion& version, double now, const std::string& why = "");
   void Gone(const std::string& name);  // no such file any more
   // It could not be looked into, for a reason that is not the file's: it comes up again at `due`.
   void Later(const std::string& name, double due);
@@ -63,8 +64,10 @@ class FileIntake {
   std::size_t n_pending() const { return pending_.size(); }
   // Files that have failed at least once and wait to be tried again.
   std::size_t n_retrying() const { return n_failed_; }
-  // The name of one of them; empty: none.
+  // One of them, "name: why"; empty: none.
   std::string AnyRetrying() const;
+  // How often the file, as it is now, could not be read.
+  int Failures(const std::string& name) const;
   // Pending files that have not been looked into even once.
   std::size_t n_unseen() const { return pending_.size() - n_failed_; }
   // Files accepted and not forgotten since.
@@ -81,6 +84,7 @@ class FileIntake {
     int failures = 0;
     double due = 0;
     double unreadable_since = 0;  // of this version
+    std::string why;              // it could not be read, the last time
     FileVersion version;          // at the last look
   };
   void Schedule(const std::string& name, Pending& pending, double due);

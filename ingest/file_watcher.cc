@@ -36,8 +36,7 @@ FileWatcher::FileWatcher(std::filesystem::path directory, WatcherOptions options
 FileWatcher::~FileWatcher() { Unwatch(); }
 
 void FileWatcher::Unwatch() {
-  if (inotify_fd_ >= 0) ::close(inotify_fd_);
-  inotify_fd_ = -1;
+  inotify_.Reset();
   watch_ = -1;
 }
 
@@ -85,11 +84,11 @@ WatchReport FileWatcher::Check() {
   if (options_.mode == WatchMode::kAuto && IsNetworkFileSystem()) {
     why = "it is on a network file system";
   } else {
-    if (inotify_fd_ < 0) inotify_fd_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (inotify_fd_ < 0) {
+    if (!inotify_.open()) inotify_.Reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    if (!inotify_.open()) {
       why = "no inotify instance can be had: " + Reason(errno);
     } else {
-      watch_ = options_.add_watch(inotify_fd_, directory_.c_str(), kMask);
+      watch_ = options_.add_watch(inotify_.get(), directory_.c_str(), kMask);
       if (watch_ < 0) {
         why = errno == ENOSPC ? std::string("the limit of inotify watches is reached (fs.inotify.max_user_watches)")
                               : "no inotify watch can be set: " + Reason(errno);
@@ -111,11 +110,11 @@ WatchReport FileWatcher::Check() {
 
 WatchReport FileWatcher::Drain() {
   WatchReport report;
-  if (inotify_fd_ < 0) return report;
+  if (!inotify_.open()) return report;
   alignas(inotify_event) std::array<char, std::size_t{64} * 1024> buffer;
   bool lost_directory = false;
   for (;;) {
-    const ssize_t n = ::read(inotify_fd_, buffer.data(), buffer.size());
+    const ssize_t n = ::read(inotify_.get(), buffer.data(), buffer.size());
     if (n <= 0) break;  // EAGAIN: nothing left
     for (const char* p = buffer.data(); p < buffer.data() + n;) {
       const auto* event = reinterpret_cast<const inotify_event*>(p);

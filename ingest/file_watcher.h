@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "config/descriptor.h"
 #include "config/os.h"
 
 namespace contimg::ingest {
@@ -59,7 +60,7 @@ class FileWatcher {
   // Reads the pending events without blocking.
   WatchReport Drain();
   // The inotify descriptor, −1 while polling.
-  int descriptor() const { return inotify_fd_; }
+  int descriptor() const { return inotify_.get(); }
   // True while files are found by listing only.
   bool polling() const { return watch_ < 0; }
   // True when the last Check found no directory.
@@ -78,7 +79,7 @@ class FileWatcher {
 
   std::filesystem::path directory_;
   WatcherOptions options_;
-  int inotify_fd_ = -1;
+  Descriptor inotify_;
   int watch_ = -1;
   std::uint64_t device_ = 0, inode_ = 0;  // of the watched directory
   bool missing_reported_ = false;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <vector>
 
 #include "config/error.h"
 
@@ -59,6 +60,37 @@ void CheckWidths(const casacore::Vector<double>& width_hz, int spw, const std::s
                 fmt::format("spectral window {} has channels of {:.0f} and {:.0f} Hz, expected one width: average or "
                             "split it",
                             spw, first, std::abs(each)));
+  }
+}
+
+void CheckSpacing(double width_hz, double spacing_hz, int spw, const std::string& path) {
+  constexpr double kMostOverlap = 2.5;
+  if (width_hz <= kMostOverlap * spacing_hz) return;
+  throw Error(ErrorKind::kBadInput, "convert", path,
+              fmt::format("expected channels about as wide as they are apart, found CHAN_WIDTH {:.0f} Hz and CHAN_FREQ "
+                          "{:.0f} Hz apart in spectral window {}; correct the column that is wrong",
+                          width_hz, spacing_hz, spw));
+}
+
+void CheckDataUnit(const casacore::Table& main, const std::string& column, const std::string& path) {
+  const casacore::TableColumn data(main, column);
+  const casacore::TableRecord& keywords = data.keywordSet();
+  std::vector<std::string> units;
+  for (const char* name : {"QuantumUnits", "UNIT"}) {
+    if (!keywords.isDefined(name)) continue;
+    if (keywords.dataType(name) == casacore::TpString) units.push_back(keywords.asString(name));
+    if (keywords.dataType(name) != casacore::TpArrayString) continue;
+    for (const casacore::String& unit : casacore::Vector<casacore::String>(keywords.asArrayString(name))) {
+      units.push_back(unit);
+    }
+  }
+  for (const std::string& unit : units) {
+    if (unit.empty() || unit == "Jy" || unit == "JY" || unit == "jy") continue;
+    throw Error(
+        ErrorKind::kBadInput, "convert", path,
+        fmt::format("column {} is in {}, expected Jy: convert the column and its unit, or remove the keyword if "
+                    "the data have no scale yet",
+                    column, unit));
   }
 }
 

@@ -16,4 +16,11 @@ void CheckUnits(const casacore::Table& main, const casacore::Table& windows, con
 // Throws Error{kBadInput} when the channels of spectral window `spw` differ in width by more than a thousandth.
 void CheckWidths(const casacore::Vector<double>& width_hz, int spw, const std::string& path);
 
+// Throws Error{kBadInput} when channels of spectral window `spw` are wider than 2.5 times their distance from the ones
+// below: windowed spectra have channels that overlap by half or more, wrong widths are smeared away.
+void CheckSpacing(double width_hz, double spacing_hz, int spw, const std::string& path);
+
+// Throws Error{kBadInput} when a data column says another unit than Jy, by the keyword QuantumUnits or UNIT.
+void CheckDataUnit(const casacore::Table& main, const std::string& column, const std::string& path);
+
 }  // namespace contimg::convert::internal

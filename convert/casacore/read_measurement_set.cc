@@ -11,12 +11,14 @@
 
 #include "config/parallel.h"
 #include "convert/casacore/casacore_lock.h"
+#include "convert/casacore/check_units.h"
 #include "convert/casacore/field_direction.h"
 #include "convert/casacore/row_map.h"
 #include "convert/casacore/spectral_setup.h"
 #include "convert/casacore/tile_file.h"
 #include "convert/measurement_set_lock.h"
 #include "convert/measurement_set_reader.h"
+#include "convert/unusable_samples.h"
 
 namespace contimg::convert {
 namespace {
@@ -224,6 +226,19 @@ std::string ChooseColumn(const SetTables& set, const std::string& wanted) {
   return column;
 }
 
+// Channels of a windowed spectrum overlap, and each sees more of the band than its distance to the next says.
+void WarnOfOverlap(const VisibilityBlock& block, const std::string& path, const RunContext& context) {
+  for (const SpectralWindow& window : block.windows) {
+    if (window.n_channels < 2) continue;
+    const double spacing = block.frequency_hz[window.first_channel + 1] - block.frequency_hz[window.first_channel];
+    if (block.channel_width_hz <= 1.05 * spacing) continue;
+    context.reporter->Warn("read", fmt::format("{}: channels are {:.0f} Hz wide and {:.0f} Hz apart: they are taken to "
+                                               "overlap",
+                                               path, block.channel_width_hz, spacing));
+    return;
+  }
+}
+
 DataState StateOfColumn(const std::string& column) {
   if (column == "CORRECTED_DATA") return DataState::kCorrected;
   return column == "MODEL_DATA" ? DataState::kModel : DataState::kRaw;
@@ -289,8 +304,10 @@ std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path&
     const std::string stamp = SetStamp(path);
     const SetTables set(path);
     const std::string column_name = ChooseColumn(set, selection.column);
+    internal::CheckDataUnit(set.main(), column_name, path.string());
     internal::SelectedAxes axes = internal::ReadAxes(set, selection);
     VisibilityBlock& block = *axes.block;
+    WarnOfOverlap(block, path.string(), context);
     block.set_stamp = stamp;
     block.data_state = StateOfColumn(column_name);
     block.Allocate();
@@ -301,6 +318,7 @@ std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path&
       throw Error(ErrorKind::kBusy, "convert", path.string(),
                   "was changed by another program while it was read; try again");
     }
+    DropUnusable(block, path.string(), context);
     return std::move(axes.block);
   });
 }

@@ -24,6 +24,7 @@
 #include <optional>
 #include <set>
 
+#include "config/error.h"
 #include "config/telescope.h"
 #include "config/time.h"
 #include "config/units.h"
@@ -363,32 +364,57 @@ Pointing OfDsa110(const VisibilityBlock& block) {
   return pointing;
 }
 
+// Fields of the record CONTIMG.
+struct RecordFields {
+  const casacore::RecordInterface& record;
+  const std::string& path;
+
+  Error Wrong(const char* name, const std::string& expected, const std::string& found) const {
+    return Error(ErrorKind::kBadInput, "convert", path,
+                 fmt::format("expected {} in the field {} of the keyword record CONTIMG, found {}; convert the tile "
+                             "anew, or remove the record and with it what it says of the pointing",
+                             expected, name, found));
+  }
+  double Number(const char* name, double largest) const {
+    const std::string expected = fmt::format("a number from {:.5g} to {:.5g}", -largest, largest);
+    if (!record.isDefined(name)) throw Wrong(name, expected, "no such field");
+    if (record.dataType(name) != casacore::TpDouble) throw Wrong(name, expected, "another type");
+    const double value = record.asDouble(name);
+    if (!(std::abs(value) <= largest * (1 + 1e-12))) throw Wrong(name, expected, fmt::format("{:g}", value));
+    return value;
+  }
+  std::string Word(const char* name) const {
+    if (record.dataType(name) != casacore::TpString) throw Wrong(name, "a word", "another type");
+    return record.asString(name);
+  }
+};
+
 }  // namespace
 
-bool ReadDriftKeywords(const casacore::Table& main, VisibilityBlock& block) {
+bool ReadDriftKeywords(const casacore::Table& main, VisibilityBlock& block, const std::string& path) {
   const casacore::TableRecord& keywords = main.keywordSet();
   if (!keywords.isDefined("CONTIMG") || keywords.dataType("CONTIMG") != casacore::TpRecord) return false;
   const casacore::RecordInterface& drift = keywords.asRecord("CONTIMG");
-  for (const char* name : {"app_dec_rad", "latitude_rad", "longitude_rad", "height_m"}) {
-    if (!drift.isDefined(name) || drift.dataType(name) != casacore::TpDouble) return false;
-  }
   for (const char* name : {"site_source", "group_id"}) {
     if (!drift.isDefined(name) || drift.dataType(name) != casacore::TpString) return false;
   }
-  block.app_dec_rad = drift.asDouble("app_dec_rad");
-  block.site.latitude_rad = drift.asDouble("latitude_rad");
-  block.site.longitude_rad = drift.asDouble("longitude_rad");
-  block.site.height_m = drift.asDouble("height_m");
+  const RecordFields fields{drift, path};
+  block.app_dec_rad = fields.Number("app_dec_rad", kPi / 2);
+  block.site.latitude_rad = fields.Number("latitude_rad", kPi / 2);
+  block.site.longitude_rad = fields.Number("longitude_rad", 2 * kPi);
+  block.site.height_m = fields.Number("height_m", 1e5);
   block.site.source = drift.asString("site_source");
   block.group_id = drift.asString("group_id");
   // In the words of the files that it keeps: a tile tells one story, in memory and read back.
   const std::string source = "the header of the files";
-  const std::string word = drift.isDefined("pointing") ? std::string(drift.asString("pointing")) : "drift";
+  const std::string word = drift.isDefined("pointing") ? fields.Word("pointing") : "drift";
   if (word == "drift") {
     block.pointing = {Pointing::Kind::kDrift, block.site.longitude_rad, block.app_dec_rad, {}, true, source};
   } else if (word == "tracking") {
     block.pointing = Tracking({}, source);
-    block.pointing.direction = {drift.asDouble("pointing_ra_rad"), drift.asDouble("pointing_dec_rad")};
+    block.pointing.direction = {fields.Number("pointing_ra_rad", 2 * kPi), fields.Number("pointing_dec_rad", kPi / 2)};
+  } else if (word != "unknown") {
+    throw fields.Wrong("pointing", "'drift', 'tracking' or 'unknown'", "'" + word + "'");
   } else {
     block.pointing = Unknown("the header of the files does not say it");
   }

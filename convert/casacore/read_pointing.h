@@ -3,12 +3,15 @@
 
 #include <casacore/tables/Tables/Table.h>
 
+#include <string>
+
 #include "ingest/visibility_block.h"
 
 namespace contimg::convert::internal {
 
-// The record CONTIMG of our own sets: pointing, site, group. False when there is none, or none that can be understood.
-bool ReadDriftKeywords(const casacore::Table& main, VisibilityBlock& block);
+// The record CONTIMG of our own sets: pointing, site, group. False when there is none, or another program's of that
+// name. Throws Error{kBadInput} about the set at `path` when a field is no number, out of its range or absent.
+bool ReadDriftKeywords(const casacore::Table& main, VisibilityBlock& block, const std::string& path);
 
 // Where the dishes pointed while the block's data were taken, by the first of these that says it:
 //   1. the table POINTING: DIRECTION (TARGET where DIRECTION is not filled) of the antennas of the block at its times,

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "config/time.h"
+#include "convert/casacore/check_geometry.h"
 #include "convert/casacore/check_units.h"
 #include "convert/casacore/field_direction.h"
 #include "convert/casacore/read_pointing.h"
@@ -83,16 +84,22 @@ class AxesReader {
     ChooseWindows();
     OrderPolarisations();
     CheckFeeds();
+    ReadUvw();
+    DismissRows();
     FindTimesAndBaselines();
     CheckFilling();
     PlaceRows();
     ReadRowFlags();
     Describe();
+    CheckLengths(block_, path_);
+    CheckUvw();
     return std::move(axes_);
   }
 
  private:
-  bool IsSelected(std::size_t row) const { return keys_.field[row] == field_ && WindowOf(row) >= 0; }
+  bool IsSelected(std::size_t row) const {
+    return keys_.field[row] == field_ && WindowOf(row) >= 0 && (dismissed_.empty() || dismissed_[row] == 0);
+  }
 
   int WindowOf(std::size_t row) const {
     return window_of_description_[static_cast<std::size_t>(keys_.description[row])];
@@ -203,6 +210,43 @@ class AxesReader {
     }
   }
 
+  void ReadUvw() {
+    const casacore::Array<double> cells = tables_.Arrays<double>("UVW").getColumn();
+    if (cells.ndim() != 2 || cells.shape()[0] != 3) throw BadSet(path_, "expected three numbers in every cell of UVW");
+    uvw_.reference(casacore::Matrix<double>(cells));
+  }
+
+  // Rows that are flagged whole and have no TIME or no UVW are no data, and say nothing of times and baselines. Others
+  // without them are refused.
+  void DismissRows() {
+    std::vector<std::uint8_t> dismissed;
+    for (std::size_t row = 0; row < rows_.n_rows; ++row) {
+      if (!IsSelected(row)) continue;
+      if (!LacksGeometry(tables_, block_, {row, keys_.antenna1[row], keys_.antenna2[row]}, keys_.time[row],
+                         &uvw_(0, row))) {
+        continue;
+      }
+      if (dismissed.empty()) dismissed.assign(rows_.n_rows, 0);
+      dismissed[row] = 1;
+    }
+    dismissed_ = std::move(dismissed);
+  }
+
+  void CheckUvw() const {
+    const UvwDisagreement off = CompareUvw(block_);
+    if (off.n_wrong == 0) return;
+    for (std::size_t row = 0; row < rows_.n_rows; ++row) {
+      if (rows_.time[row] == kNotSelected) continue;
+      if (off.wrong[std::size_t{rows_.time[row]} * block_.n_baselines() + rows_.baseline[row]] == 0) continue;
+      if (IsWhollyFlagged(tables_, row)) continue;
+      throw BadSet(path_,
+                   fmt::format("expected UVW that agree with ANTENNA.POSITION, TIME and PHASE_DIR of FIELD, found "
+                               "{} of {} baselines looked at that do not, the first in row {}: they {}; compute "
+                               "UVW anew (fixvis of CASA) or correct what is wrong",
+                               off.n_wrong, off.looked_at, row, off.how));
+    }
+  }
+
   void FindTimesAndBaselines() {
     const int n_antennas = static_cast<int>(block_.antennas.size());
     const auto at = [&](int a, int b) {
@@ -215,7 +259,6 @@ class AxesReader {
       if (!IsSelected(row)) continue;
       ++n_selected_;
       const double time = keys_.time[row];
-      if (!std::isfinite(time)) throw BadSet(path_, fmt::format("TIME of row {} is not a number", row));
       if (times.empty() || times.back() != time) times.push_back(time);
       const int a = keys_.antenna1[row], b = keys_.antenna2[row];
       if (std::min(a, b) < 0 || std::max(a, b) >= n_antennas) {
@@ -230,6 +273,7 @@ class AxesReader {
                                  row, a, b));
       }
     }
+    if (n_selected_ == 0) throw BadSet(path_, "all rows of the selection are flagged and have no TIME or no UVW");
     std::sort(times.begin(), times.end());
     for (const double time : times) {
       if (block_.time_mjd_s.empty() || time - block_.time_mjd_s.back() > kSameTimeS) block_.time_mjd_s.push_back(time);
@@ -275,11 +319,6 @@ class AxesReader {
     rows_.window.assign(rows_.n_rows, 0);
     rows_.swapped.assign(rows_.n_rows, 0);
     const Vector<double> interval = Lengths();
-    const casacore::Array<double> uvw_cells = tables_.Arrays<double>("UVW").getColumn();
-    if (uvw_cells.ndim() != 2 || uvw_cells.shape()[0] != 3) {
-      throw BadSet(path_, "expected three numbers in every cell of UVW");
-    }
-    const casacore::Matrix<double> uvw(uvw_cells);
     std::vector<std::uint8_t> have_uvw(block_.n_times() * n_baselines, 0);
     std::vector<std::size_t> first_row(block_.n_times(), 0);
     double last_time = 0;
@@ -311,7 +350,7 @@ class AxesReader {
       if (have_uvw[at] == 0) {
         have_uvw[at] = 1;
         const double sign = rows_.swapped[row] != 0 ? -1 : 1;
-        for (std::size_t i = 0; i < 3; ++i) block_.uvw_m[at * 3 + i] = sign * uvw(i, row);
+        for (std::size_t i = 0; i < 3; ++i) block_.uvw_m[at * 3 + i] = sign * uvw_(i, row);
       }
     }
     const auto& absent = block_.absent;
@@ -391,7 +430,7 @@ class AxesReader {
     const casacore::Table observation = tables_.IfAny("OBSERVATION");
     if (!block_.instrument.empty() && !observation.isNull()) block_.object_name = TextOr(observation, "PROJECT", 0);
     block_.group_id = UtcTime::FromMjdSeconds(block_.time_mjd_s.front()).Iso8601();
-    if (!ReadDriftKeywords(tables_.main(), block_)) {
+    if (!ReadDriftKeywords(tables_.main(), block_, path_)) {
       block_.pointing = ReadPointing(tables_.IfAny("POINTING"), fields, field_, block_);
     }
   }
@@ -406,6 +445,8 @@ class AxesReader {
   int field_ = 0, setup_ = -1;
   std::vector<int> window_of_description_;  // −1: not selected
   std::vector<std::uint32_t> baseline_of_pair_;
+  casacore::Matrix<double> uvw_;         // [row][3]
+  std::vector<std::uint8_t> dismissed_;  // per row; empty: none
   std::size_t n_selected_ = 0;
   bool mirror_is_whole_ = true;  // with every cross hand there is the other one
 };

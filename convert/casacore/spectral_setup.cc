@@ -39,6 +39,9 @@ Window ReadWindow(const casacore::Table& table, int spw, const std::string& path
     throw BadSet(path, fmt::format("expected a width other than 0 in CHAN_WIDTH of spectral window {}", spw));
   }
   CheckWidths(width, spw, path);
+  for (std::size_t c = 1; c < window.frequency_hz.size(); ++c) {
+    CheckSpacing(window.width_hz, window.frequency_hz[c] - window.frequency_hz[c - 1], spw, path);
+  }
   window.first_hz = window.frequency_hz.front();
   return window;
 }
@@ -90,6 +93,7 @@ std::vector<Window> ReadWindows(const SetTables& tables, const std::set<int>& wa
           path, fmt::format("spectral windows {} and {} have channels of {:.0f} and {:.0f} Hz; select one width", a.spw,
                             b.spw, a.width_hz, b.width_hz));
     }
+    CheckSpacing(b.width_hz, b.first_hz - a.frequency_hz.back(), b.spw, path);
   }
   return windows;
 }

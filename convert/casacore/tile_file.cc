@@ -71,26 +71,17 @@ std::optional<TileFile> TileFile::Find(const casacore::Table& table, const std::
   std::error_code failed;
   const auto size = std::filesystem::file_size(path, failed);
   if (failed || size < (table.nrow() * bits_per_row + 7) / 8) return std::nullopt;
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw SystemError("convert", path.string(), "open", errno);
-  return TileFile(descriptor, path, bits_per_row);
-}
-
-TileFile::TileFile(TileFile&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)),
-      path_(std::move(other.path_)),
-      bits_per_row_(other.bits_per_row_) {}
-
-TileFile::~TileFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!descriptor.open()) throw SystemError("convert", path.string(), "cannot open", errno);
+  return TileFile(std::move(descriptor), path, bits_per_row);
 }
 
 void TileFile::ReadBytes(std::uint64_t offset, std::size_t size, void* to) const {
   auto* bytes = static_cast<char*>(to);
   while (size > 0) {
-    const ssize_t n = ::pread(descriptor_, bytes, size, static_cast<off_t>(offset));
+    const ssize_t n = ::pread(descriptor_.get(), bytes, size, static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw SystemError("convert", path_.string(), "read", errno);
+    if (n < 0) throw SystemError("convert", path_.string(), "cannot read", errno);
     if (n == 0) throw Error(ErrorKind::kIo, "convert", path_.string(), "ended while it was read");
     bytes += n;
     offset += static_cast<std::uint64_t>(n);

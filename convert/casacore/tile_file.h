@@ -9,7 +9,10 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "config/descriptor.h"
 
 namespace contimg::convert::internal {
 
@@ -20,9 +23,6 @@ class TileFile {
   // span whole cells and are not padded, in the byte order of this machine, and the file is there and long enough.
   // `bits`: of one element. Throws Error{kIo} when the file cannot be opened.
   static std::optional<TileFile> Find(const casacore::Table& table, const std::string& column, std::size_t bits);
-  TileFile(TileFile&& other) noexcept;
-  TileFile& operator=(TileFile&&) = delete;
-  ~TileFile();
 
   // `rows` rows as they lie in the file. Thread-safe. Throws Error{kIo}.
   void Read(std::size_t first_row, std::size_t rows, void* to) const;
@@ -30,11 +30,11 @@ class TileFile {
   void ReadBits(std::size_t first_row, std::size_t rows, std::vector<std::uint8_t>& scratch, std::uint8_t* to) const;
 
  private:
-  TileFile(int descriptor, std::filesystem::path path, std::size_t bits_per_row)
-      : descriptor_(descriptor), path_(std::move(path)), bits_per_row_(bits_per_row) {}
+  TileFile(Descriptor descriptor, std::filesystem::path path, std::size_t bits_per_row)
+      : descriptor_(std::move(descriptor)), path_(std::move(path)), bits_per_row_(bits_per_row) {}
   void ReadBytes(std::uint64_t offset, std::size_t size, void* to) const;
 
-  int descriptor_;
+  Descriptor descriptor_;
   std::filesystem::path path_;
   std::size_t bits_per_row_;
 };

@@ -281,13 +281,38 @@ void AddHistory(Table& ms, const MeasurementSetChanges& changes) {
   history.flush();
 }
 
+// The directory that is changed: where links lead, else exchanging the names would put the new set in the link's place.
+fs::path Resolved(const fs::path& path) {
+  std::error_code failed;
+  const fs::path real = fs::canonical(path, failed);
+  if (!failed) return real;
+  return path.has_filename() ? path : path.parent_path();
+}
+
 }  // namespace
+
+void CheckChangeable(const fs::path& path) {
+  std::error_code failed;
+  if (!fs::exists(path / "table.dat", failed)) return;
+  internal::WithCasacore(ErrorKind::kBadInput, path.string(), [&] {
+    const internal::SetTables set(path);
+    const casacore::Block<casacore::String> parts = set.main().getPartNames();
+    if (parts.nelements() == 1 && parts[0] == set.main().tableName()) return;
+    throw internal::BadSet(
+        path.string(),
+        fmt::format("expected a table with rows of its own, found {}; copy it deep (casacore: "
+                    "table.copy(name, deep=True), CASA: split) and change the copy",
+                    parts.nelements() == 1 ? "a selection of the rows of " + std::string(parts[0])
+                                           : fmt::format("a concatenation of {} tables", parts.nelements())));
+  });
+}
 
 void UpdateMeasurementSet(const fs::path& path, const MeasurementSetSelection& selection, const VisibilityBlock& block,
                           const MeasurementSetChanges& changes, const RunContext& context) {
   Os& os = OsOr(context.os);
-  const fs::path clean = path.has_filename() ? path : path.parent_path();
+  const fs::path clean = Resolved(path);
   const fs::path parent = clean.has_parent_path() ? clean.parent_path() : fs::path(".");
+  CheckChangeable(path);
   CheckUnchanged(clean, block.set_stamp);
   const std::string stamp = SetStamp(clean);
   const Unfinished unfinished(clean, os);

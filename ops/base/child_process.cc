@@ -171,12 +171,12 @@ std::optional<ChildEnd> TryWait(pid_t pid) {
 
 bool EndStrayProcess(pid_t pid, std::uint64_t start_time, double limit_s) {
   const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));  // before the look: the number cannot be reused
-  if (ProcessStartTime(pid) == start_time) SignalGroup(pid, SIGKILL);
-  pollfd end{fd, POLLIN, 0};
-  if (fd >= 0) {
-    ::poll(&end, 1, static_cast<int>(limit_s * 1000));
-    ::close(fd);
+  if (ProcessStartTime(pid) == start_time) {
+    SignalGroup(pid, SIGKILL);
+    pollfd end{fd, POLLIN, 0};
+    if (fd >= 0) ::poll(&end, 1, static_cast<int>(limit_s * 1000));
   }
+  if (fd >= 0) ::close(fd);
   return ProcessStartTime(pid) != start_time;
 }
 

@@ -36,43 +36,40 @@ InstanceInfo ReadInfo(const std::filesystem::path& path) {
 
 InstanceLock::InstanceLock(const std::filesystem::path& state_directory) {
   const auto path = LockFile(state_directory);
-  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (fd_ < 0) throw SystemError("daemon", path.string(), "cannot open", errno);
+  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+  if (!file.open()) throw SystemError("daemon", path.string(), "cannot open", errno);
   struct flock lock = WholeFile();
-  if (::fcntl(fd_, F_OFD_SETLK, &lock) != 0) {
+  if (::fcntl(file.get(), F_OFD_SETLK, &lock) != 0) {
     const int error_number = errno;
-    ::close(fd_);
     if (error_number == EAGAIN || error_number == EACCES) {
       throw Error(ErrorKind::kBusy, "daemon", state_directory.string(),
                   fmt::format("another contimg-stream (process {}) works on this state directory", ReadInfo(path).pid));
     }
     throw SystemError("daemon", path.string(), "cannot lock", error_number);
   }
+  file_ = std::move(file);
   Publish({::getpid(), "", ""});
 }
 
 InstanceLock::~InstanceLock() {
-  if (fd_ < 0) return;
-  (void)!::ftruncate(fd_, 0);
-  ::close(fd_);
+  if (file_.open()) (void)!::ftruncate(file_.get(), 0);
 }
 
 void InstanceLock::Publish(const InstanceInfo& info) {
   const std::string text = fmt::format("{} {}\n", info.pid, info.listen);
-  (void)!::ftruncate(fd_, 0);
-  (void)!::pwrite(fd_, text.data(), text.size(), 0);
+  (void)!::ftruncate(file_.get(), 0);
+  (void)!::pwrite(file_.get(), text.data(), text.size(), 0);
 }
 
 InstanceInfo FindInstance(const std::filesystem::path& state_directory) {
   const auto path = LockFile(state_directory);
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.open()) {
     if (errno == ENOENT || errno == ENOTDIR) return {};
     return {0, "", fmt::format("{} ({})", std::strerror(errno), path.string())};
   }
   struct flock lock = WholeFile();
-  const bool held = ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-  ::close(fd);
+  const bool held = ::fcntl(file.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
   return held ? ReadInfo(path) : InstanceInfo{};
 }
 

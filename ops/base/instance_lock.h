@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <string>
 
+#include "config/descriptor.h"
+
 namespace contimg::ops {
 
 // What a running daemon tells others through its lock file.
@@ -24,7 +26,7 @@ class InstanceLock {
   void Publish(const InstanceInfo& info);
 
  private:
-  int fd_ = -1;
+  Descriptor file_;
 };
 
 // The daemon that holds the lock now; pid 0 when none does, or when the lock file cannot be looked at.

@@ -3,15 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <vector>
 
 #include "calibrate/casacore/calibration_table.h"
 #include "config/error.h"
 #include "config/machine.h"
+#include "config/os.h"
 #include "convert/measurement_set_reader.h"
 #include "image/products/casacore/casacore_image.h"
 
@@ -20,12 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::size_t kCard = 80, kFitsBlock = 2880;
-
-std::string ReadAll(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw SystemError("compare", path.string(), "cannot open", errno);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 // The cards of all headers without those that change with the date of writing, and where the data of the first unit
 // begin. `text` may hold extensions: they are compared as bytes with their headers.
@@ -52,7 +44,7 @@ std::string Trimmed(std::string text) {
 }
 
 std::string CompareFits(const fs::path& a, const fs::path& b) {
-  const std::string text_a = ReadAll(a), text_b = ReadAll(b);
+  const std::string text_a = RealOs().ReadFile(a), text_b = RealOs().ReadFile(b);
   std::size_t data_a = 0, data_b = 0;
   const auto cards_a = Cards(text_a, data_a), cards_b = Cards(text_b, data_b);
   for (std::size_t i = 0; i < std::max(cards_a.size(), cards_b.size()); ++i) {
@@ -124,7 +116,7 @@ std::string CompareProducts(const fs::path& a, const fs::path& b) {
   if (name.find(".fits") != std::string::npos) return CompareFits(a, b);
   if (image::IsCasacoreImage(a)) return CompareCasacoreImages(a, b);
   if (fs::is_directory(a)) return a.extension() == ".ms" ? CompareMeasurementSets(a, b) : CompareTables(a, b);
-  return ReadAll(a) == ReadAll(b) ? "" : "contents differ";
+  return RealOs().ReadFile(a) == RealOs().ReadFile(b) ? "" : "contents differ";
 }
 
 }  // namespace contimg::ops

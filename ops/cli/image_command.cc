@@ -117,6 +117,7 @@ void Image(const ImageArgs& args) {
   request.history = {"from " + std::filesystem::path(args.measurement_set).filename().string()};
   request.orientation = convert::EarthOrientationTable::LoadIfSet(request.telescope.earth_orientation_file);
 
+  image::CheckProducts(request);
   const auto reporter = MakeConsoleReporter();
   RunContext context;
   context.threads = ThreadsOr(request.settings.threads);

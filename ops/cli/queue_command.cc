@@ -279,8 +279,8 @@ void ForSelected(const QueueArgs& args, const Action& action) {
   const bool selection = args.all || args.failed || args.late || !args.states.empty() || !args.from.empty() ||
                          !args.before.empty() || !args.error_kind.empty();
   if (ids.empty() && !selection) {
-    throw Error(ErrorKind::kUsage, "queue", verb,
-                "name groups or tasks, or select them (--failed, --late, --state, --from, --all)");
+    throw Error(ErrorKind::kUsage, "queue", "",
+                "nothing is named: name groups or tasks, or select them (--failed, --late, --state, --from, --all)");
   }
   if (ids.empty()) {
     state::GroupQuery query = wanted;
@@ -327,7 +327,7 @@ void ForSelected(const QueueArgs& args, const Action& action) {
     fmt::print("{}: {}{}\n", verb, what, running ? "" : " (contimg-stream is not running)");
   }
   if (n_refused > 0) {
-    throw Error(ErrorKind::kUsage, "queue", verb,
+    throw Error(ErrorKind::kUsage, "queue", "",
                 fmt::format("{} refused, the first: {}", Counted(n_refused, "group"), refusal));
   }
 }

@@ -37,6 +37,7 @@
 #include "ops/daemon/ingest_service.h"
 #include "ops/daemon/local_executor.h"
 #include "ops/daemon/service_manager.h"
+#include "ops/daemon/settings_check.h"
 #include "ops/daemon/tree_guard.h"
 #include "ops/http/http_server.h"
 #include "ops/http/work_thread.h"
@@ -73,18 +74,10 @@ std::string Dump(const ordered_json& json) { return json.dump(-1, ' ', false, or
 
 // The names by which this machine may be asked besides its addresses.
 std::vector<std::string> AllowedHosts(const HttpSettings& settings) {
-  std::vector<std::string> names{"localhost", HostName()};
-  std::string word;
-  for (const char c : settings.allowed_hosts + ",") {
-    if (c != ',') {
-      if (c != ' ') word += c;
-    } else if (!word.empty()) {
-      names.push_back(std::exchange(word, ""));
-    }
-  }
-  for (std::string& name : names) {
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  }
+  std::string own = HostName();
+  std::transform(own.begin(), own.end(), own.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::vector<std::string> names = ParseHosts(settings.allowed_hosts);
+  names.insert(names.end(), {"localhost", own});
   return names;
 }
 
@@ -191,19 +184,26 @@ Daemon::Daemon(const DaemonOptions& options)
                                                           options.settings, dispatcher_.Events()));
 }
 
+// Groups of any day may fail; days with failures are few.
+int SweepFolders(const fs::path& root, Os& os) {
+  int n = 0;
+  if (!IsDirectory(root, os)) return n;
+  for (const fs::path& folder : os.List(root)) n += SweepUnfinished(folder, os);
+  return n;
+}
+
 // What dead workers have left may be gigabytes.
 void Daemon::Sweep() {
   if (std::exchange(sweeping_, true)) return;
   const auto n = std::make_shared<int>(0);
   std::vector<fs::path> folders;
-  // Unfinished siblings appear only where products do: in the day folders of the last days.
+  // Unfinished siblings of products appear where those do: in the day folders of the last days.
   for (double day = 0; day < 3; day += 1) {
     const std::string stamp = (UtcTime::FromUnix(clock_.Unix()) - day * kSecondsPerDay).Iso8601();
-    for (const fs::path& product : {paths_.ScienceMs(stamp), paths_.FailedMs(stamp)}) {
-      folders.push_back(product.parent_path());
-    }
+    folders.push_back(paths_.ScienceMs(stamp).parent_path());
   }
-  const auto sweep = [this, n, folders] {
+  const fs::path failed = paths_.roots().output / "failed";
+  const auto sweep = [this, n, folders, failed] {
     const auto attempt = [&](const auto& sweeper, const fs::path& folder) {
       try {
         *n += sweeper(folder, os_);
@@ -215,6 +215,7 @@ void Daemon::Sweep() {
       attempt(convert::SweepStaging, root);
     }
     for (const fs::path& folder : folders) attempt(SweepUnfinished, folder);
+    attempt(SweepFolders, failed);
   };
   background_.Run(sweep, [this, n](const std::exception_ptr&) {
     sweeping_ = false;
@@ -299,6 +300,12 @@ ordered_json Daemon::Status() {
   status["products_missing"] = reconciler_.n_missing();
   status["comparing_records"] = reconciler_.active();
   status["calibration"] = calibration_.Status();
+  // As it was asked for, so no finding; whoever looks at an image must know all the same.
+  const std::string missing = calibration_.Facts().missing;
+  status["calibration"]["goes_on"] =
+      options_.settings.calibrate.policy == "uncalibrated" && !missing.empty()
+          ? ordered_json(fmt::format("images go out uncalibrated, as calibrate.policy says: {}", missing))
+          : ordered_json();
   status["sky"] = dispatcher_.sky().Status();
   status["dispatch_allowed"] = health_.may_start();
   for (const auto& [name, disk] : health_.disks().disks) {

@@ -8,11 +8,13 @@
 
 #include "config/time.h"
 #include "ops/base/log.h"
+#include "ops/daemon/failed_log.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/job/task_job.h"
 #include "ops/records/input_review.h"
 #include "ops/records/operator_actions.h"
 #include "ops/upkeep/task_kinds.h"
+#include "state/group_health.h"
 
 namespace contimg::ops {
 namespace {
@@ -51,7 +53,11 @@ bool WasFlagged(GroupStore& store, const std::string& id) {
 }  // namespace
 
 Dispatcher::Dispatcher(const DispatchContext& context, const Settings& settings)
-    : context_(context), tasks_(context.store.database()), settings_(settings), sky_(context.metrics) {}
+    : context_(context), tasks_(context.store.database()), settings_(settings), sky_(context.metrics) {
+  for (const state::LostWorker& lost : state::LostWorkers(context.store, context.clock.Unix() - kSecondsPerHour)) {
+    deaths_.push_back({lost.at, lost.id, fmt::format("{}: {}", lost.id, lost.cause)});
+  }
+}
 
 std::filesystem::path Dispatcher::FolderOf(const JobId& job) const {
   return job.is_group() ? context_.paths.Jobs(job.subject) : context_.paths.TaskJob(job.kind, job.subject);
@@ -279,7 +285,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
                     (outcome.signal != 0 || outcome.kind == ErrorKind::kCrash || outcome.kind == ErrorKind::kTimeout);
   constexpr double kRememberedS = kSecondsPerHour;
   while (!deaths_.empty() && deaths_.front().at < now - kRememberedS) deaths_.pop_front();
-  if (died && !active.lost) deaths_.push_back({now, fmt::format("{}: {}", row, outcome.message)});
+  if (died && !active.lost) deaths_.push_back({now, row, fmt::format("{}: {}", row, outcome.message)});
   const std::string stage = outcome.last_stage.empty() ? "start" : outcome.last_stage;
   metrics.JobFinished(stage, outcome.ok ? std::string_view("ok") : ToString(outcome.kind));
   if (outcome.report) {
@@ -443,6 +449,24 @@ void Dispatcher::Recover() {
   FinishRecovery();
 }
 
+// The log is written when the record is; in between the daemon may have been killed, or the disk have been full.
+void Dispatcher::CompleteFailedLogs() {
+  constexpr int kLookedAt = 1000;
+  state::GroupQuery dead;
+  dead.states = {GroupState::kDead};
+  dead.limit = kLookedAt;
+  for (const GroupRow& row : context_.store.List(dead)) {
+    const fs::path path = context_.paths.FailedLog(row.id);
+    if (Exists(path, context_.os)) continue;
+    FailedRecord record;
+    record.group = row.id;
+    record.attempts = row.attempts;
+    record.kind = row.error_kind.value_or(ErrorKind::kBug);
+    record.message = row.error;
+    WriteFailedLog(context_.os, path, record);
+  }
+}
+
 void Dispatcher::FinishRecovery() {
   GroupStore& store = context_.store;
   const double now = context_.clock.Unix();
@@ -459,6 +483,7 @@ void Dispatcher::FinishRecovery() {
     }
     context_.calibration.AbandonLost(store, now);
     recovering_ = false;
+    CompleteFailedLogs();
   } catch (const Error& error) {
     if (!MayPass(error.kind())) throw;
     context_.metrics.DatabaseFailed();

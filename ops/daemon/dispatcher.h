@@ -64,8 +64,9 @@ class Dispatcher {
 
   // Workers that died of a signal or at a limit, of the last hour; oldest first.
   struct Death {
-    double at = 0;  // unix_s
-    std::string what;
+    double at = 0;     // unix_s
+    std::string row;   // the group or task
+    std::string what;  // row and sentence
   };
   const std::deque<Death>& deaths() const { return deaths_; }
   // When a job last ended well; unix_s, 0: not since the start.
@@ -93,6 +94,7 @@ class Dispatcher {
   std::size_t CountRunning(bool groups) const;
 
   void FinishRecovery();
+  void CompleteFailedLogs();
   void LookAtRunning(double steady);
   void TakeBackExpired();
   void StartNext(bool groups_too);

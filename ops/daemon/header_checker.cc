@@ -7,7 +7,10 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <chrono>
+#include <cstring>
 #include <istream>
 #include <utility>
 
@@ -24,7 +27,7 @@ HeaderChecker::HeaderChecker(boost::asio::io_context& io, std::filesystem::path 
     : io_(io), program_(std::move(program)), done_(std::move(done)) {}
 
 HeaderChecker::~HeaderChecker() {
-  if (process_) SignalGroup(process_->child.pid, SIGKILL);
+  if (process_ && process_->child.pid > 0) SignalGroup(process_->child.pid, SIGKILL);
 }
 
 void HeaderChecker::Check(const std::filesystem::path& path) {
@@ -71,10 +74,8 @@ void HeaderChecker::ReadLine(const std::shared_ptr<Process>& process) {
       process->output, process->buffer, '\n', [this, process](const boost::system::error_code& error, std::size_t) {
         if (process_ != process) return;  // given up meanwhile
         if (error) {
-          const bool endless = error == boost::asio::error::not_found;
-          EndProcess(ErrorKind::kCrash, endless ? "the process that reads headers wrote without end about this file"
-                                                : "the process that reads headers died of this file");
-          return;
+          if (error != boost::asio::error::not_found) return AwaitEnd(process, 100);
+          return EndProcess(ErrorKind::kCrash, "the process that reads headers wrote without end about this file");
         }
         std::istream stream(&process->buffer);
         std::string line;
@@ -85,6 +86,29 @@ void HeaderChecker::ReadLine(const std::shared_ptr<Process>& process) {
           Answer(std::move(*result));
         }
       });
+}
+
+// Its output has ended. How it died is known when it can be collected, a moment later.
+void HeaderChecker::AwaitEnd(const std::shared_ptr<Process>& process, int tries) {
+  if (process_ != process) return;
+  const std::optional<ChildEnd> end = TryWait(process->child.pid);
+  if (!end && tries > 0) {
+    auto pause = std::make_shared<boost::asio::steady_timer>(io_, std::chrono::milliseconds(10));
+    pause->async_wait([this, pause, process, tries](const boost::system::error_code& stopped) {
+      if (!stopped) AwaitEnd(process, tries - 1);
+    });
+    return;
+  }
+  std::string words = "the process that reads headers ended at this file";
+  if (end) {
+    process->child.pid = -1;  // collected: the number may be another's by now
+    words = end->signal == 0
+                ? fmt::format("the process that reads headers ended with status {} at this file", end->exit_status)
+                : fmt::format("the process that reads headers died of signal {} ({}) at this file{}", end->signal,
+                              ::strsignal(end->signal),
+                              end->signal == SIGKILL ? "; the kernel may have run out of memory" : "");
+  }
+  EndProcess(ErrorKind::kCrash, words);
 }
 
 void HeaderChecker::Answer(CheckResult result) {
@@ -100,8 +124,10 @@ void HeaderChecker::Answer(CheckResult result) {
 
 void HeaderChecker::EndProcess(ErrorKind kind, const std::string& message) {
   if (!process_) return;
-  SignalGroup(process_->child.pid, SIGKILL);
-  uncollected_.push_back(process_->child.pid);
+  if (process_->child.pid > 0) {
+    SignalGroup(process_->child.pid, SIGKILL);
+    uncollected_.push_back(process_->child.pid);
+  }
   process_.reset();
   const bool busy = n_sent_ > 0;
   n_sent_ = 0;  // what it was given beyond the first one is asked again of the next process

@@ -44,6 +44,7 @@ class HeaderChecker {
   void Write(const std::shared_ptr<Process>& process);
   void ReadLine(const std::shared_ptr<Process>& process);
   void Answer(CheckResult result);
+  void AwaitEnd(const std::shared_ptr<Process>& process, int tries);
   void EndProcess(ErrorKind kind, const std::string& message);
 
   boost::asio::io_context& io_;

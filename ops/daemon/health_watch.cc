@@ -11,8 +11,10 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <sstream>
 #include <string_view>
 
+#include "config/product_paths.h"
 #include "config/time.h"
 #include "config/unfinished.h"
 #include "ingest/file_watcher.h"
@@ -74,20 +76,60 @@ HealthFacts::Quarantine LookIntoQuarantine(const fs::path& directory, double now
       const bool told = reason.type == FileStatus::Type::kFile;
       const double at = std::floor(1e-9 * static_cast<double>(told ? reason.mtime_ns : data.mtime_ns));
       ++found.n_files;
+      if (const auto name = ParseIncomingName(file)) ++found.n_of_group[name->timestamp];
       if (at > now - kHourS) ++found.n_last_hour;
       if (found.oldest_at == 0 || at < found.oldest_at) found.oldest_at = at;
       if (at < newest_at || (at == newest_at && file.string() < found.newest)) continue;
       newest_at = at;
       found.newest = file.string();
       found.newest_reason = told ? "" : "no reason could be written beside it";
+      found.newest_from.clear();
     }
   }
   const fs::path reason = found.newest + kReasonEnding;
   if (!found.newest.empty() && found.newest_reason.empty()) {
-    const std::string text = os.ReadFile(reason);
-    found.newest_reason = text.substr(0, text.find('\n'));
+    std::istringstream text(os.ReadFile(reason));
+    std::getline(text, found.newest_reason);
+    for (std::string line; std::getline(text, line);) {
+      if (line.rfind("from ", 0) == 0) found.newest_from = line.substr(5);
+    }
+    // "…: what is wrong (bad_input)"
+    const std::string& words = found.newest_reason;
+    if (const std::size_t mark = words.rfind('('); mark != std::string::npos && words.back() == ')') {
+      try {
+        found.newest_kind = ParseErrorKind(words.substr(mark + 1, words.size() - mark - 2));
+      } catch (const Error&) {
+        // Words of another version.
+      }
+    }
   }
   return found;
+}
+
+void FindOtherCopy(HealthFacts::Quarantine& q, const fs::path& incoming, state::GroupStore& store, Os& os) {
+  if (q.newest.empty()) return;
+  const fs::path from = q.newest_from.empty() ? incoming / fs::path(q.newest).filename() : fs::path(q.newest_from);
+  const auto recorded = [&](const state::SubbandFileRow& row) {
+    if (row.status != "present" && row.status != "late") return false;
+    const FileStatus now = os.Status(row.path);
+    constexpr double kMtimeToleranceS = 1e-3;  // records keep times as doubles
+    return now.type == FileStatus::Type::kFile && static_cast<std::int64_t>(now.size) == row.size_bytes &&
+           std::abs(1e-9 * static_cast<double>(now.mtime_ns) - row.mtime) < kMtimeToleranceS;
+  };
+  const FileStatus same_name = os.Status(from);
+  if (same_name.type == FileStatus::Type::kFile) {
+    const auto row = store.FindFile(from.string());
+    q.other = from.string();
+    q.other_recorded = row && recorded(*row);
+    return;
+  }
+  const auto name = ParseIncomingName(from);
+  if (!name) return;
+  for (const state::SubbandFileRow& row : store.Files(name->timestamp)) {
+    if (row.subband != name->subband || !recorded(row)) continue;
+    q.other = row.path;
+    q.other_recorded = true;
+  }
 }
 
 std::pair<std::size_t, std::string> CountUnknownNames(const fs::path& directory) {
@@ -124,6 +166,7 @@ void HealthWatch::LookAtDisks() {
   }
   try {
     quarantine_ = LookIntoQuarantine(sources_.paths.Quarantine(), sources_.clock.Unix(), sources_.os);
+    FindOtherCopy(quarantine_, roots.input, sources_.store, sources_.os);
     unknown_names_ = CountUnknownNames(roots.input);
   } catch (const std::exception& error) {
     LogNowAndThen(LogLevel::kWarning, fmt::format("quarantine and incoming cannot be looked at: {}", error.what()));
@@ -199,7 +242,7 @@ HealthFacts HealthWatch::Facts() {
     const auto level = disk.level == DiskLevel::kCritical  ? HealthFacts::Disk::Level::kCritical
                        : disk.level == DiskLevel::kWarning ? HealthFacts::Disk::Level::kWarning
                                                            : HealthFacts::Disk::Level::kGood;
-    facts.disks.push_back({name, level, disk.sentence});
+    facts.disks.push_back({name, level, disk.sentence, disk.path});
   }
   facts.incoming = sources_.paths.roots().input.string();
   facts.incoming_trouble = incoming_trouble_;
@@ -241,6 +284,7 @@ HealthFacts HealthWatch::Facts() {
   for (const Dispatcher::Death& death : deaths) {
     if (death.at <= facts.now - kHourS) continue;
     ++facts.killed.n_last_hour;
+    facts.killed.of.insert(death.row);
     facts.killed.newest = death.what;
     facts.killed.newest_at = death.at;
   }

@@ -29,6 +29,9 @@ namespace contimg::ops {
 std::string IncomingTrouble(const std::filesystem::path& directory);
 // Files in quarantine, with the reasons that lie beside them. `now` in unix_s. Throws Error{kIo}.
 HealthFacts::Quarantine LookIntoQuarantine(const std::filesystem::path& directory, double now, Os& os = RealOs());
+// What of another copy of the newest one is to be had: fills `other` and `other_recorded`. Throws Error.
+void FindOtherCopy(HealthFacts::Quarantine& quarantine, const std::filesystem::path& incoming, state::GroupStore& store,
+                   Os& os = RealOs());
 // Files that look like data and whose names the pipeline does not know: how many and one of them. What a writer still
 // has open (dotted, "…_incomplete.hdf5") and files of other kinds do not count.
 std::pair<std::size_t, std::string> CountUnknownNames(const std::filesystem::path& directory);

@@ -394,9 +394,10 @@ void IngestService::Unreadable(const CheckResult& result, const std::optional<in
     return LaterBecause(name, Error(result.kind, "ingest", name, result.message));
   }
   const ingest::FileVersion version{on_disk->size, on_disk->mtime_ns};
-  if (intake_.Unreadable(name, version, context_.clock.Steady())) {
+  if (intake_.Unreadable(name, version, context_.clock.Steady(), result.message)) {
     context_.metrics.FileRetried();
-    Log(LogLevel::kDebug, "", fmt::format("{}: not readable yet: {}", name, result.message));
+    Log(intake_.Failures(name) == 1 ? LogLevel::kWarning : LogLevel::kDebug, "",
+        fmt::format("{}: not readable yet: {} ({})", name, result.message, ToString(result.kind)));
     return;
   }
   Quarantine(result.path, fmt::format("{} ({})", result.message, ToString(result.kind)));

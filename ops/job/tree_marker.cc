@@ -177,8 +177,7 @@ void TreeLock::Take(const fs::path& root, const TreeMarker& marker) {
   }
   const Descriptor directory(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());
-  Release();
-  fd_ = made.Release();
+  file_ = std::move(made);
 }
 
 void TreeLock::TakeAsItIs(const fs::path& root) {
@@ -193,16 +192,10 @@ void TreeLock::TakeAsItIs(const fs::path& root) {
       break;
   }
   if (!SameFile(present.get(), path)) Busy(root);
-  Release();
-  fd_ = present.Release();
+  file_ = std::move(present);
 }
 
-bool TreeLock::Holds(const fs::path& root) const { return fd_ >= 0 && SameFile(fd_, TreeMarkerFile(root)); }
-
-void TreeLock::Release() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
+bool TreeLock::Holds(const fs::path& root) const { return file_.open() && SameFile(file_.get(), TreeMarkerFile(root)); }
 
 bool IsTreeLocked(const fs::path& root) {
   Descriptor marker;

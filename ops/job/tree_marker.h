@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/descriptor.h"
 #include "config/os.h"
 
 namespace contimg::ops {
@@ -51,10 +52,6 @@ void WriteStateIdentity(Os& os, const std::filesystem::path& state_directory, co
 // A marker under flock. The kernel drops the lock with the process.
 class TreeLock {
  public:
-  TreeLock() = default;
-  ~TreeLock() { Release(); }
-  TreeLock(const TreeLock&) = delete;
-  TreeLock& operator=(const TreeLock&) = delete;
   // Writes the marker of `root`, locked from its first moment, in place of an existing one. Throws Error{kBusy} when
   // another process holds the lock (its marker is read for the words), Error{kIo} when it cannot be written; the former
   // lock stays then.
@@ -63,10 +60,10 @@ class TreeLock {
   void TakeAsItIs(const std::filesystem::path& root);
   // True while the marker at `root` is the very file that is locked.
   bool Holds(const std::filesystem::path& root) const;
-  void Release();
+  void Release() { file_.Reset(); }
 
  private:
-  int fd_ = -1;
+  Descriptor file_;
 };
 // True when a process (this one, too) holds the lock of the marker at `root`.
 bool IsTreeLocked(const std::filesystem::path& root);

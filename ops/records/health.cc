@@ -69,10 +69,32 @@ std::string At(double unix_s) { return UtcTime::FromUnix(unix_s).Iso8601() + "Z"
 
 // A requeue helps when what was wrong may have passed; the same bytes give the same answer.
 std::string CureOfDead(const HealthFacts::Groups& dead) {
-  if (!dead.newest_kind) return "contimg queue requeue --state dead";
-  if (*dead.newest_kind == ErrorKind::kIncomplete) return "";
-  if (*dead.newest_kind == ErrorKind::kBadInput) return "contimg queue show " + dead.newest;
+  const bool by_kind = dead.newest_kind.has_value();
+  if (by_kind && *dead.newest_kind == ErrorKind::kIncomplete) return "";
+  if (by_kind && *dead.newest_kind == ErrorKind::kBadInput) return "contimg queue show " + dead.newest;
+  if (dead.n == 1) return "contimg queue requeue " + dead.newest;  // as its page says
+  if (!by_kind) return "contimg queue requeue --state dead";
   return fmt::format("contimg queue requeue --state dead --error-kind {}", ToString(*dead.newest_kind));
+}
+
+// What to do about the newest file in quarantine, and the command for it. No command takes the place of a file, and the
+// last copy of a subband is nothing that a command shown removes.
+std::pair<std::string, std::string> CureOfQuarantined(const HealthFacts::Quarantine& q, const std::string& incoming) {
+  if (q.newest.empty()) return {"move it back to try again or remove it", ""};
+  if (q.other_recorded) {
+    return {fmt::format("another copy has been taken, {}: remove this one", q.other),
+            "rm " + ShellWord(q.newest) + (q.newest_from.empty() ? "" : " " + ShellWord(q.newest + ".reason"))};
+  }
+  if (!q.other.empty()) {
+    return {fmt::format("another copy has come, {}, and is looked into: when it is taken, remove this one", q.other),
+            ""};
+  }
+  if (q.newest_kind == ErrorKind::kBadInput) {
+    return {"the same bytes are refused again: get it anew from the correlator, then remove this one", ""};
+  }
+  const std::string to =
+      q.newest_from.empty() ? incoming + "/" + q.newest.substr(q.newest.rfind('/') + 1) : q.newest_from;
+  return {"move it back to try again", fmt::format("mv -n {} {}", ShellWord(q.newest), ShellWord(to))};
 }
 
 class Judge {
@@ -98,6 +120,18 @@ class Judge {
   }
 
  private:
+  // The files of a group that lie in quarantine, and the workers that died of it: the same cause seen elsewhere.
+  std::string InQuarantine(const std::string& group) const {
+    const auto found = facts_.quarantine.n_of_group.find(group);
+    if (found == facts_.quarantine.n_of_group.end()) return "";
+    return fmt::format("; {} of it {} in quarantine", Counted(static_cast<std::int64_t>(found->second), "file"),
+                       found->second == 1 ? "is" : "are");
+  }
+  std::string DiedOf(const std::string& group) const {
+    if (facts_.killed.of != std::set<std::string>{group} || facts_.killed.n_last_hour < 2) return "";
+    return fmt::format("; {} died at it within the last hour", Counted(facts_.killed.n_last_hour, "worker"));
+  }
+
   void Add(bool red, HealthCode code, std::string sentence, std::string cure = "", double since = 0) {
     findings_.push_back(
         {red ? HealthSeverity::kRed : HealthSeverity::kAmber, code, std::move(sentence), std::move(cure), since});
@@ -122,7 +156,18 @@ class Judge {
       const HealthCode code = disk.name == "staging" ? HealthCode::kStagingFull
                               : disk.name == "state" ? HealthCode::kStateFull
                                                      : HealthCode::kDiskFull;
-      Add(disk.level == HealthFacts::Disk::Level::kCritical, code, disk.sentence);
+      // What lies there; what may go is a person's decision, and no command that is shown removes anything.
+      const std::string path = ShellWord(disk.path);
+      std::string sentence = disk.sentence, look;
+      if (disk.name == "scratch") {
+        sentence += "; the input of done groups (contimg queue list --state done) is the first that may go";
+        look = fmt::format("df -h {0} && du -sh {1} {0}", path, ShellWord(facts_.incoming));
+      } else if (disk.name == "staging") {
+        look = fmt::format("df -h {0} && ls -lA {0}", path);
+      } else {
+        look = fmt::format("df -h {0} && du -sh {0}", path);
+      }
+      Add(disk.level == HealthFacts::Disk::Level::kCritical, code, sentence, disk.path.empty() ? "" : look);
     }
   }
 
@@ -156,14 +201,12 @@ class Judge {
     }
     const HealthFacts::Quarantine& q = facts_.quarantine;
     if (q.n_files > 0) {
+      const auto [advice, command] = CureOfQuarantined(q, facts_.incoming);
       Add(static_cast<std::int64_t>(q.n_last_hour) >= kRepeats, HealthCode::kFilesQuarantined,
-          fmt::format(
-              "{} in quarantine since {}, {} within the last hour; the newest, {}: {}; move it back to try again "
-              "or remove it",
-              Counted(static_cast<std::int64_t>(q.n_files), "file"), At(q.oldest_at), q.n_last_hour, q.newest,
-              q.newest_reason),
-          q.newest.empty() ? "" : fmt::format("mv {} {}", ShellWord(q.newest), ShellWord(facts_.incoming + "/")),
-          q.oldest_at);
+          fmt::format("{} in quarantine since {}, {} within the last hour; the newest, {}: {}; {}",
+                      Counted(static_cast<std::int64_t>(q.n_files), "file"), At(q.oldest_at), q.n_last_hour, q.newest,
+                      q.newest_reason, advice),
+          command, q.oldest_at);
     }
     if (facts_.n_unreadable > 0) {
       Add(false, HealthCode::kFilesUnreadable,
@@ -187,6 +230,7 @@ class Judge {
           failing.n == 1 ? "is" : "are",
           failing.most_attempts == 1 ? "once so far" : fmt::format("up to {} attempts so far", failing.most_attempts),
           failing.newest, failing.newest_cause);
+      sentence += InQuarantine(failing.newest) + DiedOf(failing.newest);
       if (failing.next_attempt_at > facts_.now) {
         sentence += fmt::format("; next in {}", Span(failing.next_attempt_at - facts_.now));
       }
@@ -199,7 +243,8 @@ class Judge {
                       dead.n_in_a_row >= kRepeats
                           ? fmt::format(", the last {} to end one after the other", dead.n_in_a_row)
                           : "",
-                      dead.newest, dead.newest_cause),
+                      dead.newest, dead.newest_cause) +
+              InQuarantine(dead.newest) + DiedOf(dead.newest),
           CureOfDead(dead), dead.since);
     }
     if (held.n > 0) {
@@ -265,7 +310,11 @@ class Judge {
   }
 
   void Machine() {
-    if (facts_.killed.n_last_hour > 0) {
+    // Where all died of one group that is told of already, that is one cause and one finding.
+    const std::set<std::string>& of = facts_.killed.of;
+    const auto told = [&](const HealthFacts::Groups& groups) { return groups.n > 0 && *of.begin() == groups.newest; };
+    const bool told_already = of.size() == 1 && (told(facts_.dead) || told(facts_.failing));
+    if (facts_.killed.n_last_hour > 0 && !(told_already && facts_.killed.n_last_hour < kRepeats)) {
       Add(facts_.killed.n_last_hour >= kRepeats, HealthCode::kWorkersKilled,
           fmt::format("{} died within the last hour; the newest: {}", Counted(facts_.killed.n_last_hour, "worker"),
                       facts_.killed.newest),

@@ -11,6 +11,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -87,7 +88,8 @@ struct HealthFacts {
     enum class Level { kGood, kWarning, kCritical };
     std::string name;  // "scratch", "images", "staging", "state"
     Level level = Level::kGood;
-    std::string sentence;  // when not good
+    std::string sentence;   // when not good
+    std::string path = {};  // a directory on it
   };
   std::vector<Disk> disks;
 
@@ -106,7 +108,14 @@ struct HealthFacts {
     std::string directory;
     std::size_t n_files = 0, n_last_hour = 0;
     double oldest_at = 0;
-    std::string newest, newest_reason;  // its path; why
+    std::string newest, newest_reason;     // its path; why
+    std::optional<ErrorKind> newest_kind;  // of the reason; nothing where none says
+    std::string newest_from;               // where it came from, by its reason
+    // A file that makes it superfluous, should one have come meanwhile: of its name, or the same subband of its group.
+    // Recorded: looked into and taken into the group.
+    std::string other;
+    bool other_recorded = false;
+    std::map<std::string, std::size_t> n_of_group;  // by the stamp in their names
   } quarantine;
 
   // The queue. Groups "fail" while they are to be tried again after a failure, also while that attempt waits or runs.
@@ -153,6 +162,7 @@ struct HealthFacts {
     std::int64_t n_last_hour = 0;
     std::string newest;  // group and what ended its worker
     double newest_at = 0;
+    std::set<std::string> of;  // the groups and tasks at work
   } killed;
   int n_antennas_without_sky = 0;
   std::string antennas_without_sky;  // their names and the group

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "ops/http/http_server.h"
 
@@ -12,6 +13,7 @@ HttpResponse ServeAsset(const HttpRequest& request);
 // Changes with their content; addresses carry it, so that browsers may keep them for ever.
 const std::string& AssetVersion();
 
+// page.css and page.js of this folder (contimg_embed in CMakeLists.txt).
 std::string_view StyleSheet();
 std::string_view PageScript();
 

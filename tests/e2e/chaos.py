@@ -102,6 +102,6 @@ class Chaos(threading.Thread):
                 return not self.interrupt.wait(0.5 + 2.5 * self.random.random())
         database = self.root / "state" / f"{which}.sqlite3"
         if not database.exists():
-            return False
+            return True
         with held(database):
             return not self.interrupt.wait(1.5 * LEASE_S)

@@ -293,7 +293,8 @@ class Soak:
             if self.kills < self.args.kills:
                 continue
             if self.chaos and self.chaos.is_alive():
-                if self.chaos.every_kind_was_there() and (not waiting or time.time() - begun > self.args.chaos_s):
+                late = time.time() - begun > self.args.chaos_s
+                if late or (self.chaos.every_kind_was_there() and not waiting):
                     self.chaos.stop()  # what is left is done in peace
                 continue
             if right == len(self.expected) and not waiting:

@@ -302,6 +302,7 @@ class ForeignSetsTest(unittest.TestCase):
             main.putcol("ANTENNA2", np.resize(pairs[:, 1], n).astype(np.int32))
             main.putcol("TIME", main.getcell("TIME", 0) + 13.0 * np.arange(n))
             main.putcol("INTERVAL", np.full(n, 12.885))
+            main.putcol("UVW", np.ones((n, 3)))
             main.putcol("DATA_DESC_ID", np.arange(n, dtype=np.int32) * 2 // n)  # row by row casacore takes a minute
             for name in ("FIELD_ID", "FEED1", "FEED2"):
                 main.putcol(name, np.zeros(n, np.int32))
@@ -313,6 +314,196 @@ class ForeignSetsTest(unittest.TestCase):
             feed[-1] = 1
             main.putcol("FEED2", feed)
         self.refused(3, "flag", self.ms, says=("FEED2 0 and 1",))
+
+    # --- tables that are views, and links -------------------------------------------------------------------------------
+    def change(self, path, name, change, subtable=""):
+        with open_set(path, subtable) as main:
+            main.putcol(name, change(main.getcol(name)))
+
+    def commands(self, path):
+        return (("flag", path), ("apply", path, "--tables", *self.tables),
+                ("predict", path, "--catalog", self.pool / "sky.csv", "--set", "telescope.beam=none"))
+
+    def test_selections_and_concatenations_are_read_and_not_changed(self):
+        part, both = self.root / "part.ms", self.root / "both.ms"
+        late = column(self.ms, "TIME") > np.median(column(self.ms, "TIME"))
+        deep = self.select(late, "deep.ms")
+        rest = self.select(~late, "rest.ms")
+        with table(str(self.ms), ack=False) as main:
+            main.selectrows(np.flatnonzero(late)).copy(str(part), deep=False).close()
+        table([str(rest), str(deep)], ack=False).rename(str(both))
+        for path, like in ((part, deep), (both, self.ms)):
+            found, expected = ({k: v for k, v in self.report(p).items() if k != "seconds"} for p in (path, like))
+            self.assertEqual(found, expected)
+        before = {f: f.read_bytes() for f in self.ms.rglob("*") if f.is_file() and f.name != "table.lock"}
+        for path, what in ((part, "selection of the rows of"), (both, "concatenation of 2 tables")):
+            for words in self.commands(path):
+                self.refused(3, *words, says=(what, "copy it deep"))
+            self.refused(3, "image", path, "--out", self.root / "i", "--beam", "none", "--predict", says=(what,))
+        for file, content in before.items():
+            self.assertEqual(file.read_bytes(), content, file)
+
+    def test_links_stay_links(self):
+        (self.root / "deep").mkdir()
+        real = self.root / "deep" / "real.ms"
+        self.ms.rename(real)
+        link = self.root / "link.ms"
+        for target in ("deep/real.ms", str(real)):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+            for words in self.commands(link):
+                self.run_well(*words, *(["--replace"] if target == str(real) and words[0] != "flag" else []))
+                self.assertTrue(link.is_symlink(), words)
+                self.assertIn(f"contimg {words[0]}", column(real / "HISTORY", "ORIGIN"))
+        self.assertEqual(sorted(os.listdir(self.root / "deep")), ["real.ms"])
+        self.assertIn("CORRECTED_DATA", table(str(real), ack=False).colnames())
+
+    # --- what is said of the data and does not agree -----------------------------------------------------------------
+    def test_zeros_of_corrected_data(self):
+        self.apply(self.ms)
+        expected = column(self.ms, "FLAG")
+        rows = np.arange(len(expected)) % 5 == 0
+        self.change(self.ms, "CORRECTED_DATA", lambda d: d * ~rows[:, None, None])
+        report = self.run_well("flag", self.ms, "--dry-run", "--json", "--column", "CORRECTED_DATA")
+        cross = column(self.ms, "ANTENNA1") != column(self.ms, "ANTENNA2")
+        self.assertIn("CORRECTED_DATA are exactly 0", report.stderr)
+        lost = int((rows[:, None, None] & ~expected).sum())
+        self.assertIn(f"{lost} samples", report.stderr)
+        self.assertGreater((rows & cross).sum(), 0)
+
+    def test_widths_of_channels(self):
+        widths = column(self.ms / "SPECTRAL_WINDOW", "CHAN_WIDTH")
+        for factor, status in ((-1, 0), (2, 0), (1, 0), (3, 3), (100, 3), (-100, 3)):
+            with self.subTest(factor=factor):
+                self.change(self.ms, "CHAN_WIDTH", lambda d: widths * factor, "SPECTRAL_WINDOW")
+                if status:
+                    self.refused(3, "flag", self.ms, says=("CHAN_WIDTH", "CHAN_FREQ"))
+                    self.refused(3, "image", self.ms, "--out", self.root / "i", says=("CHAN_WIDTH",))
+                else:
+                    said = self.run_well("flag", self.ms, "--dry-run").stderr
+                    self.assertEqual("overlap" in said, factor == 2, said)
+
+    def test_uvw_that_do_not_belong_to_the_antennas(self):
+        uvw = column(self.ms, "UVW")
+        wrong = {"other sign": -uvw, "0.001 times as long": uvw / 1000, "3.28 times as long": uvw * 3.28084,
+                 "point elsewhere": uvw[:, [1, 0, 2]], "UVW": 0 * uvw}
+        for says, values in wrong.items():
+            with self.subTest(says=says):
+                self.change(self.ms, "UVW", lambda _: values)
+                for words in (("flag", self.ms), ("image", self.ms, "--out", self.root / "i")):
+                    self.refused(3, *words, says=(says, "UVW", "row"))
+        # Frames that writers choose: an old equinox, no UT1, the start of an integration.
+        for angle in (0.01, -0.05):
+            turn = np.array([[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+            self.change(self.ms, "UVW", lambda _: uvw @ turn)
+            self.report(self.ms)
+        # A few rows are enough; where POSITION says nothing of the Earth, nothing is compared.
+        few = uvw.copy()
+        few[column(self.ms, "TIME") == column(self.ms, "TIME")[-1]] *= -1
+        self.change(self.ms, "UVW", lambda _: few)
+        self.refused(3, "flag", self.ms, says=("other sign", f"row {np.flatnonzero((few != uvw).any(axis=1))[0]}"))
+        self.change(self.ms, "POSITION", lambda p: p - p.mean(axis=0), "ANTENNA")
+        self.report(self.ms)
+
+    def test_flagged_rows_without_time_or_uvw(self):
+        expected = self.copy("expected.ms")
+        rows = np.flatnonzero(column(self.ms, "ANTENNA1") != column(self.ms, "ANTENNA2"))[20:40]
+        for path in (self.ms, expected):
+            self.change(path, "FLAG", lambda f: f | np.isin(np.arange(len(f)), rows)[:, None, None])
+        for name, value in (("UVW", np.nan), ("UVW", 0), ("TIME", 0), ("TIME", np.nan)):
+            with self.subTest(column=name, value=value):
+                path = self.copy("bad.ms", self.ms)
+                with open_set(path) as main:
+                    cells = main.getcol(name)
+                    cells[rows] = value
+                    main.putcol(name, cells)
+                self.assertEqual(self.report(path)["dead_antennas"], self.report(expected)["dead_antennas"])
+                for ms, out in ((path, "i"), (expected, "j")):
+                    self.run_well("image", ms, "--out", self.root / out, "--beam", "none", "--dirty-only", "--overwrite")
+                images = [next(self.root.glob(f"{out}.dirty.fits*")).read_bytes() for out in "ij"]
+                self.assertEqual(images[0][-2880 * 20:], images[1][-2880 * 20:])
+                self.apply(path)
+                self.assertTrue(column(path, "FLAG")[rows].all())
+                with open_set(path) as main:
+                    flags = main.getcol("FLAG")
+                    flags[rows[3]] = False
+                    main.putcol("FLAG", flags)
+                    main.putcol("FLAG_ROW", main.getcol("FLAG_ROW") & ~np.isin(np.arange(len(flags)), rows))
+                self.refused(3, "flag", path, says=(name, f"row {rows[3]}", "flag the row"))
+                shutil.rmtree(path)
+
+    def test_units_of_data(self):
+        for keyword, value, status in (("UNIT", "Jy", 0), ("UNIT", "", 0), ("QuantumUnits", ["Jy"], 0), ("UNIT", "mJy", 3),
+                                       ("QuantumUnits", ["K"], 3)):
+            with self.subTest(keyword=keyword, value=value):
+                path = self.copy("unit.ms", self.ms)
+                with open_set(path) as main:
+                    main.putcolkeyword("DATA", keyword, value)
+                if not status:
+                    self.run_well("flag", path)
+                    continue
+                for words in (*self.commands(path), ("image", path, "--out", self.root / "i")):
+                    self.refused(status, *words, says=("DATA", value if isinstance(value, str) else value[0], "Jy"))
+
+    def test_intervals_longer_than_the_time_between_rows(self):
+        for factor, status in ((1, 0), (1.2, 0), (0.1, 0), (2, 3), (20, 3)):
+            with self.subTest(factor=factor):
+                path = self.copy("interval.ms", self.ms)
+                for name in ("INTERVAL", "EXPOSURE"):
+                    self.change(path, name, lambda d: d * factor)
+                if status:
+                    self.refused(3, "image", path, "--out", self.root / "i", says=("INTERVAL", "TIME"))
+                else:
+                    self.report(path)
+
+    def test_record_of_our_own_sets(self):
+        for field, value in (("app_dec_rad", np.nan), ("app_dec_rad", 2.0), ("app_dec_rad", "north"), ("latitude_rad", np.inf),
+                             ("longitude_rad", None), ("pointing", "sideways"), ("pointing", 5)):
+            with self.subTest(field=field, value=value):
+                path = self.copy("record.ms", self.ms)
+                with open_set(path) as main:
+                    record = main.getkeyword("CONTIMG")
+                    record.pop(field, None)
+                    if value is not None:
+                        record[field] = value
+                    main.removekeyword("CONTIMG")
+                    main.putkeyword("CONTIMG", record)
+                for words in (("flag", path), ("image", path, "--out", self.root / "i")):
+                    self.refused(3, *words, says=("CONTIMG", field))
+        path = self.copy("record.ms", self.ms)
+        with open_set(path) as main:
+            main.putkeyword("CONTIMG", dict(main.getkeyword("CONTIMG"), pointing="tracking"))
+        self.refused(3, "flag", path, says=("pointing_ra_rad", "no such field"))
+        with open_set(path) as main:
+            main.putkeyword("CONTIMG", {"x": 1})
+        self.report(path)  # another program's
+
+    def test_weights_beyond_all_others(self):
+        reference = self.copy("reference.ms")
+        rows = np.arange(len(column(self.ms, "TIME"))) % 31 == 0
+        self.change(self.ms, "WEIGHT_SPECTRUM", lambda w: np.where(rows[:, None, None], np.float32(1e30), w))
+        self.change(reference, "WEIGHT_SPECTRUM", lambda w: np.where(rows[:, None, None], np.float32(0), w))
+        for path, name in ((self.ms, "i"), (reference, "j")):
+            said = self.run_well("image", path, "--out", self.root / name, "--beam", "none", "--dirty-only").stderr
+            self.assertEqual("times the median weight: not used" in said, name == "i", said)
+        images = [next(self.root.glob(f"{name}.dirty.fits*")).read_bytes() for name in "ij"]
+        self.assertEqual(images[0][-2880 * 20:], images[1][-2880 * 20:])
+
+    # --- names of outputs ----------------------------------------------------------------------------------------------
+    def test_names_are_looked_at_before_the_work(self):
+        self.run_well("convert", *self.files, "--out", f"{self.root}/q.ms/")
+        self.run_well("inspect", self.root / "q.ms")
+        for out, says in (("", "name of a Measurement Set"), (f"{self.root}/q.ms/", "exists already"), ("/", "name of"),
+                          (f"{self.root}/..", "name of")):
+            done = contimg("convert", *self.files, "--out", out, root=self.root)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(says, done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)  # no word of any work
+        self.run_well("image", self.ms, "--out", self.root / "i", "--beam", "none", "--dirty-only")
+        shutil.rmtree(self.ms / "SPECTRAL_WINDOW")  # which reading would find
+        self.refused(2, "image", self.ms, "--out", self.root / "i", says=("exists already",))
+        self.refused(3, "image", self.ms, "--out", self.root / "new" / "i", says=("SPECTRAL_WINDOW",))
+        self.assertFalse((self.root / "new").exists())
 
     # --- weights -------------------------------------------------------------------------------------------------------
     def test_weights_that_are_none(self):

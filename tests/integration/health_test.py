@@ -237,10 +237,14 @@ class HealthTest(DaemonUnderTest, unittest.TestCase):
         good = (self.pool / f"{stamp}_sb00.hdf5").read_bytes()
         (self.incoming / f"{stamp}_sb00.hdf5").write_bytes(good[:20000])
         found = self.finds("files_quarantined", "amber", "1 file in quarantine", f"{stamp}_sb00.hdf5")
-        # What is shown cures, once the file is whole.
-        path = next((self.root / "scratch/quarantine").glob("*/*.hdf5"))
-        path.write_bytes(good)
+        # The same bytes are refused again, and the only copy is nothing to remove: no command.
+        self.assertEqual(found["cure"], "")
+        self.assertIn("get it anew from the correlator", found["sentence"])
+        # Sent again, taken: now the command shown removes the bad one and leaves the good one alone.
+        (self.incoming / f"{stamp}_sb00.hdf5").write_bytes(good)
+        found = self.finds("files_quarantined", "amber", "another copy has been taken")
         subprocess.run(found["cure"], shell=True, check=True)
+        self.assertEqual((self.incoming / f"{stamp}_sb00.hdf5").read_bytes(), good)
         self.becomes(stamp, "done")
         self.becomes_well()
         for number in range(3):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Every entry of the daemon's loop (timers, signals, events of the watched folder, ends of children, requests) while
-calls that read fail: it goes on, says what it cannot do, and does it afterwards.
+calls that read fail, or those that write: it goes on, says what it cannot do, and does it afterwards.
 
     CONTIMG_BIN_DIR=… CONTIMG_FAULTY_CALLS=…/libfaulty_calls.so /usr/bin/python3 tests/integration/loop_faults_test.py
 """
@@ -15,7 +15,7 @@ import time
 import unittest
 
 from daemon_under_test import DaemonUnderTest, simulate, wait_for
-from faulty_calls import READING, WRITING, FaultyCalls, held, library
+from faulty_calls import FaultyCalls, library
 
 ROUTES = ["/healthz", "/readyz", "/metrics", "/api/v1/status", "/", "/groups", "/api/v1/groups", "/api/v1/products",
           "/api/v1/events", "/api/v1/calibration", "/nothing"]
@@ -61,9 +61,9 @@ class LoopFaultsTest(DaemonUnderTest, unittest.TestCase):
             daemon.send_signal(signal.SIGHUP)                         # a signal
             for route in ROUTES:                                      # requests
                 self.assertIsNotNone(self.fetch(route)[0], route)
-            time.sleep(3)                                             # timers of a second or two
+            time.sleep(2)                                             # timers of a second or two
             self.calls.skip(90000)                                    # the others: the sweep, the comparison
-            time.sleep(4)
+            time.sleep(2.5)
             after = self.calls.counts()
             self.assertIsNone(daemon.poll(), f"the daemon has ended\n{self.log()}")
             self.assertEqual(self.get("/healthz")[0], 200)
@@ -72,7 +72,8 @@ class LoopFaultsTest(DaemonUnderTest, unittest.TestCase):
         words = os.strerror(error)
         log = self.log()[said:]
         spoken = {errno.EIO: ["Input/output error", "disk I/O error"], errno.EACCES: ["ermission denied"],
-                  errno.EMFILE: ["Too many open files"]}[error]
+                  errno.EMFILE: ["Too many open files"],
+                  errno.ENOSPC: ["no space left", "disk is full"]}[error]
         self.assertTrue(any(word in log for word in spoken), f"nothing was said of {words}:\n{log}")
         self.assertNotIn("filesystem error", log, "raw messages of libraries")
         self.send(stamps[3])
@@ -93,6 +94,9 @@ class LoopFaultsTest(DaemonUnderTest, unittest.TestCase):
 
     def test_nothing_can_be_opened_for_want_of_descriptors(self):
         self.live_through(["open"], errno.EMFILE)
+
+    def test_nothing_can_be_written(self):
+        self.live_through(["write"], errno.ENOSPC)
 
     def test_no_directory_can_be_listed(self):
         self.live_through(["list"], errno.EIO)

@@ -75,7 +75,7 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
         self.begin("shown", CONTIMG_INGEST_EXPECTED_SUBBANDS="4", CONTIMG_INGEST_DEADLINE_S="4",
                    CONTIMG_IMAGE_SIZE="256", CONTIMG_IMAGE_CELL_ARCSEC="12", CONTIMG_IMAGE_MAX_ITERATIONS="50",
                    CONTIMG_IMAGE_MIN_UV_LAMBDA="0", CONTIMG_CALIBRATE_FIELD_MIN_UV_LAMBDA="0",
-                   CONTIMG_INGEST_STABLE_S="0.3")
+                   CONTIMG_INGEST_STABLE_S="0.3", CONTIMG_BACKUP_EVERY_H="0.002")
         self.addCleanup(self.end)
         self.environment["PATH"] = f"{BIN}:{os.environ['PATH']}"
 
@@ -121,6 +121,9 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
         by_path = " register" in command or " inspect" in command
         command = re.sub(r"\bTABLE\b", table["path"] if by_path else str(table["id"]), command)
         command = re.sub(r"\bDEG\b", "30.5", command)
+        if re.search(r"\bTASK\b", command):  # a backup of the databases
+            tasks = [row for row in self.groups() if row.startswith("backup/")]
+            command = re.sub(r"\bTASK\b", tasks[0], command)
         command = re.sub(r"\bFORMAT\b", "nvss", command)
         return re.sub(r"\bFILE…?", shlex.quote(str(file)), command)
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -26,6 +27,7 @@
 #include "ops/cli/compare_products.h"
 #include "ops/job/job.h"
 #include "tests/faulty_os.h"
+#include "tests/integration/python_peer.h"
 #include "tests/simulator/simulate.h"
 #include "tests/temporary_folder.h"
 
@@ -272,6 +274,33 @@ TEST_F(WorkerTest, InterpolatesEachKindAsItsSettingSays) {
   EXPECT_FALSE(other.stages.front().figures.contains("taken"));
   EXPECT_EQ(said(fmt::format("BP {}.bpcal applied to DATA, linear in time", prefix)), 1);
   EXPECT_EQ(said(fmt::format("G {}.gpcal applied to DATA, nearest in time", prefix)), 1);
+}
+
+template <typename T>
+bool SameBits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+// The same tables to the last bit.
+TEST_F(WorkerTest, SolvesAsTheCommandDoes) {
+  Job job = MakeJob({"convert", "flag", "solve"});
+  AskToSolve(job);
+  job.solve->model = "field";
+  const JobReport report = Run(job);
+  ASSERT_TRUE(report.ok) << report.error_message;
+  ASSERT_EQ(report.calibration.size(), 3u) << (report.warnings.empty() ? "" : report.warnings.back());
+  const PeerResult by_hand = RunCommand(fmt::format("{}/contimg solve {} --catalog {} --out {}", CONTIMG_BIN_DIR,
+                                                    Quoted(job.measurement_set.string()),
+                                                    Quoted(job.sky_model.string()), Quoted((root_ / "hand").string())));
+  ASSERT_EQ(by_hand.status, 0) << by_hand.output;
+  for (const JobCalibration& made : report.calibration) {
+    const calibrate::SolutionSet a = calibrate::ReadCalibrationTable(made.path);
+    const calibrate::SolutionSet b = calibrate::ReadCalibrationTable(root_ / ("hand" + made.path.extension().string()));
+    EXPECT_TRUE(SameBits(a.value, b.value)) << made.kind;
+    EXPECT_TRUE(SameBits(a.error, b.error)) << made.kind;
+    EXPECT_TRUE(SameBits(a.snr, b.snr)) << made.kind;
+    EXPECT_EQ(a.flag, b.flag) << made.kind;
+  }
 }
 
 // What `contimg solve --calmode p --maxuv …` does by hand.

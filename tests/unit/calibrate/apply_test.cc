@@ -2,7 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "calibrate/apply_stage.h"
 #include "config/error.h"
+#include "config/run_context.h"
 #include "tests/unit/calibrate/synthetic_block.h"
 
 namespace contimg::calibrate {
@@ -124,6 +131,35 @@ TEST(ApplyHistory, TellsWhetherWeightsCarryGains) {
   EXPECT_FALSE(WeightsCarryGains({"converted", "flagged"}));
   params.scale_weights = false;
   EXPECT_FALSE(WeightsCarryGains(ApplyHistory(tables, params)));
+}
+
+// Of job and command alike: the stage says what a table leaves uncovered.
+TEST(GainsOn, WarnsAboutWindowsThatATableLacks) {
+  struct Listener : Reporter {
+    void Progress(std::string_view, double) override {}
+    void Warn(std::string_view, std::string_view message) override { warnings.emplace_back(message); }
+    void Info(std::string_view, std::string_view) override {}
+    std::vector<std::string> warnings;
+  } listener;
+  RunContext context;
+  context.reporter = &listener;
+  const VisibilityBlock block = testing::MakeBlock({});
+  std::vector<LoadedTable> tables{{"/cal/whole.gpcal", UniformGain(block, 1)}};
+  TileGains gains = GainsOn(block, tables, {}, false, context);
+  EXPECT_TRUE(listener.warnings.empty());
+  ASSERT_EQ(gains.applied.size(), 1U);
+  EXPECT_EQ(gains.applied[0].kind, SolutionKind::kGain);
+  EXPECT_EQ(gains.applied[0].interpolation, Interpolation::kLinear);  // calibrate.gain_interpolation
+  SolutionSet& half = tables[0].solutions;
+  half.windows.pop_back();
+  half.Allocate();
+  std::fill(half.value.begin(), half.value.end(), 1);
+  std::fill(half.flag.begin(), half.flag.end(), kSolved);
+  GainsOn(block, tables, {}, false, context);
+  ASSERT_EQ(listener.warnings.size(), 1U);
+  EXPECT_NE(listener.warnings[0].find("/cal/whole.gpcal has no solutions for 1 of the 2 spectral windows"),
+            std::string::npos)
+      << listener.warnings[0];
 }
 
 TEST(EvaluateGains, InterpolatesAmplitudeAndPhaseInTime) {

@@ -35,6 +35,20 @@ std::string UsageError(const SettingsSources& sources) {
 
 std::size_t IndexOf(std::string_view key) { return static_cast<std::size_t>(FindSetting(key) - AllSettings().data()); }
 
+// What cannot be read is no wrong TOML.
+TEST(LoadSettings, AFileThatCannotBeReadIsAnErrorOfTheDisk) {
+  const TemporaryFolder folder("settings");
+  fs::create_symlink("/proc/self/mem", folder / "contimg.toml");  // gives EIO
+  SettingsSources sources;
+  sources.file = folder / "contimg.toml";
+  try {
+    LoadSettings(sources);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kIo) << error.what();
+  }
+}
+
 TEST(Quantity, ConvertsUnitsOfOneDimension) {
   EXPECT_DOUBLE_EQ(ParseQuantity("10min", "s").value(), 600);
   EXPECT_DOUBLE_EQ(ParseQuantity("30 min", "h").value(), 0.5);
@@ -311,6 +325,21 @@ TEST(MakeDirectories, MakesTheTreeAndExplainsWhatIsWrong) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kIo);
   }
+}
+
+// What is made at the root of the file system is a name mistyped; /proc holds no files, whatever it says of
+// permissions.
+TEST(CheckPaths, StagingMustBeAPlaceForFiles) {
+  const TemporaryFolder dir("settings");
+  Settings settings;
+  settings.paths.scratch_dir = (dir.path() / "scratch").string();
+  settings.paths.state_dir = (dir.path() / "state").string();
+  for (const char* place : {"/proc", "/sys", "/nonexistent-of-contimg", "/nonexistent-of-contimg/below"}) {
+    settings.paths.staging_dir = place;
+    EXPECT_THROW(CheckPaths(settings), Error) << place;
+  }
+  settings.paths.staging_dir = (dir.path() / "not" / "yet").string();
+  CheckPaths(settings);
 }
 
 TEST(SettingsReference, IsTheCommittedDocument) {

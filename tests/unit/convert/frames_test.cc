@@ -102,6 +102,17 @@ TEST_F(EarthOrientationFile, RefusesAnotherFormat) {
   EXPECT_THROW(EarthOrientationTable::Load("/nonexistent/finals"), Error);
 }
 
+// What cannot be read is no table of another format: no data are given up for it.
+TEST_F(EarthOrientationFile, ThatCannotBeReadIsNoBadInput) {
+  std::filesystem::create_symlink("/proc/self/mem", path_);  // gives EIO
+  try {
+    EarthOrientationTable::Load(path_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kIo) << error.what();
+  }
+}
+
 // A damaged line is not passed over: its day would be bridged without a word.
 TEST_F(EarthOrientationFile, NamesTheLineThatIsDamaged) {
   const std::string first = FinalsLine(60961, 0.1, 0.2, 0.05), second = FinalsLine(60962, 0.1, 0.2, 0.05),

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -730,6 +731,25 @@ TEST_F(DispatcherTest, ALookThatFailsDelaysAndLosesNothing) {
       break;
     }
   }
+}
+
+// Between the record and its log the daemon was killed, or the disk was full.
+TEST_F(DispatcherTest, AGroupThatWasGivenUpHasItsLogAfterTheNextStart) {
+  AddReadyGroup();
+  {
+    auto life = Begin();
+    life->dispatcher.Tick(true);
+    life->executor->Fail(kGroup, ErrorKind::kBadInput, "the subbands contradict each other");
+    life->dispatcher.Tick(true);
+  }
+  ASSERT_EQ(Row().state, GroupState::kDead);
+  const fs::path log = paths_->FailedLog(kGroup);
+  ASSERT_TRUE(fs::remove(log));
+  auto life = Begin();
+  std::ostringstream text;
+  text << std::ifstream(log).rdbuf();
+  EXPECT_NE(text.str().find("the subbands contradict each other (bad_input)"), std::string::npos) << text.str();
+  EXPECT_NE(text.str().find("after 1 attempt"), std::string::npos) << text.str();
 }
 
 TEST_F(DispatcherTest, KilledBetweenReportAndRecordTheReportIsTakenOver) {

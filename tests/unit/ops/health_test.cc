@@ -37,6 +37,19 @@ HealthFacts::Groups Some(std::int64_t n, ErrorKind kind) {
   return groups;
 }
 
+HealthFacts::Quarantine Quarantined(std::size_t n, std::size_t n_last_hour, const std::string& newest,
+                                    std::optional<ErrorKind> kind = std::nullopt, const std::string& from = "") {
+  HealthFacts::Quarantine quarantine;
+  quarantine.n_files = n;
+  quarantine.n_last_hour = n_last_hour;
+  quarantine.oldest_at = kNow - 10;
+  quarantine.newest = newest;
+  quarantine.newest_reason = "no HDF5";
+  quarantine.newest_kind = kind;
+  quarantine.newest_from = from;
+  return quarantine;
+}
+
 TEST(JudgeHealth, NothingWrongIsWell) {
   const HealthFacts facts = Well();
   EXPECT_TRUE(JudgeHealth(facts).empty());
@@ -68,29 +81,45 @@ const std::vector<Case>& Cases() {
        [](HealthFacts& f) {
          f.trees.push_back({"scratch", "/stage", Tree::State::kReadOnly, "is read-only", ""});
        }},
-      {HealthCode::kDiskFull, kAmber, "1 GB free", "",
+      {HealthCode::kDiskFull, kAmber, "1 GB free; the input of done groups",
+       "df -h /stage/ms && du -sh /stage/incoming /stage/ms",
        [](HealthFacts& f) {
-         f.disks.push_back({"scratch", Level::kWarning, "1 GB free"});
+         f.disks.push_back({"scratch", Level::kWarning, "1 GB free", "/stage/ms"});
        }},
-      {HealthCode::kDiskFull, kRed, "1 GB free", "",
+      {HealthCode::kDiskFull, kRed, "1 GB free", "df -h /stage/images && du -sh /stage/images",
        [](HealthFacts& f) {
-         f.disks.push_back({"images", Level::kCritical, "1 GB free"});
+         f.disks.push_back({"images", Level::kCritical, "1 GB free", "/stage/images"});
        }},
-      {HealthCode::kStagingFull, kRed, "full", "",
+      {HealthCode::kStagingFull, kRed, "full", "df -h /dev/shm/contimg && ls -lA /dev/shm/contimg",
        [](HealthFacts& f) {
-         f.disks.push_back({"staging", Level::kCritical, "full"});
+         f.disks.push_back({"staging", Level::kCritical, "full", "/dev/shm/contimg"});
        }},
-      {HealthCode::kStateFull, kRed, "full", "",
+      {HealthCode::kStateFull, kRed, "full", "df -h /state && du -sh /state",
        [](HealthFacts& f) {
-         f.disks.push_back({"state", Level::kCritical, "full"});
+         f.disks.push_back({"state", Level::kCritical, "full", "/state"});
        }},
       {HealthCode::kIncomingMissing, kRed, "/stage/incoming is not there", "",
        [](HealthFacts& f) { f.incoming_trouble = "is not there"; }},
       {HealthCode::kFilesQuarantined, kAmber, "1 file in quarantine since 2027-01-15T07:59:50Z",
-       "mv '/q/a b' /stage/incoming/",
-       [](HealthFacts& f) { f.quarantine = {"/q", 1, 1, kNow - 10, "/q/a b", "no HDF5"}; }},
-      {HealthCode::kFilesQuarantined, kRed, "5 files in quarantine", "mv /q/a /stage/incoming/",
-       [](HealthFacts& f) { f.quarantine = {"/q", 5, 3, kNow - 10, "/q/a", "no HDF5"}; }},
+       "mv -n '/q/a b' '/stage/incoming/a b'", [](HealthFacts& f) { f.quarantine = Quarantined(1, 1, "/q/a b"); }},
+      {HealthCode::kFilesQuarantined, kRed, "5 files in quarantine", "mv -n /q/a.1 /stage/incoming/a",
+       [](HealthFacts& f) { f.quarantine = Quarantined(5, 3, "/q/a.1", ErrorKind::kTimeout, "/stage/incoming/a"); }},
+      // The same bytes come back at once, and the only copy is not to be removed by pasting.
+      {HealthCode::kFilesQuarantined, kAmber, "get it anew from the correlator, then remove this one", "",
+       [](HealthFacts& f) { f.quarantine = Quarantined(1, 1, "/q/a", ErrorKind::kBadInput, "/stage/incoming/a"); }},
+      // One of that name has come meanwhile: nothing is moved onto it.
+      {HealthCode::kFilesQuarantined, kAmber, "another copy has come, /stage/incoming/a, and is looked into", "",
+       [](HealthFacts& f) {
+         f.quarantine = Quarantined(1, 1, "/q/a", ErrorKind::kTimeout, "/stage/incoming/a");
+         f.quarantine.other = "/stage/incoming/a";
+       }},
+      {HealthCode::kFilesQuarantined, kAmber, "another copy has been taken, /stage/incoming/a: remove this one",
+       "rm /q/a /q/a.reason",
+       [](HealthFacts& f) {
+         f.quarantine = Quarantined(1, 1, "/q/a", ErrorKind::kBadInput, "/stage/incoming/a");
+         f.quarantine.other = "/stage/incoming/a";
+         f.quarantine.other_recorded = true;
+       }},
       {HealthCode::kNamesUnknown, kAmber, "2 files in /stage/incoming with a name that is not recognised (x.h5)", "",
        [](HealthFacts& f) {
          f.n_unknown_names = 2;
@@ -109,8 +138,10 @@ const std::vector<Case>& Cases() {
          f.failing = Some(1, ErrorKind::kIo);
          f.failing.most_attempts = 3;
        }},
-      {HealthCode::kGroupsDead, kAmber, "1 group given up", "contimg queue requeue --state dead --error-kind io",
+      {HealthCode::kGroupsDead, kAmber, "1 group given up", "contimg queue requeue 2025-10-13T13:28:03",
        [](HealthFacts& f) { f.dead = Some(1, ErrorKind::kIo); }},
+      {HealthCode::kGroupsDead, kAmber, "2 groups given up", "contimg queue requeue --state dead --error-kind io",
+       [](HealthFacts& f) { f.dead = Some(2, ErrorKind::kIo); }},
       {HealthCode::kGroupsDead, kAmber, "1 group given up", "contimg queue show 2025-10-13T13:28:03",
        [](HealthFacts& f) { f.dead = Some(1, ErrorKind::kBadInput); }},
       {HealthCode::kGroupsDead, kAmber, "2 groups given up", "",
@@ -231,6 +262,27 @@ TEST(JudgeHealth, EachTroubleIsOneSentenceWithItsSeverityAndCure) {
     tried.insert(each.code);
   }
   for (const HealthCode code : AllHealthCodes()) EXPECT_EQ(tried.count(code), 1u) << ToString(code);
+}
+
+// One cause is one finding: workers that died of a group that was given up, files of it that lie in quarantine.
+TEST(JudgeHealth, TellsOneCauseOnceAndNamesWhereElseItShows) {
+  HealthFacts facts = Well();
+  facts.dead = Some(1, ErrorKind::kCrash);
+  facts.killed.n_last_hour = 2;
+  facts.killed.newest = "2025-10-13T13:28:03: the worker died of signal 9";
+  facts.killed.of = {"2025-10-13T13:28:03"};
+  auto findings = JudgeHealth(facts);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].code, HealthCode::kGroupsDead);
+  EXPECT_THAT(findings[0].sentence, HasSubstr("2 workers died at it within the last hour"));
+  facts.killed.of.insert("2025-10-13T13:33:12");  // another one, too: that is more than this group
+  EXPECT_EQ(JudgeHealth(facts).size(), 2u);
+  facts.killed = {};
+  facts.quarantine = Quarantined(1, 1, "/q/a");
+  facts.quarantine.n_of_group = {{"2025-10-13T13:28:03", 1}};
+  findings = JudgeHealth(facts);
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_THAT(findings[1].sentence, HasSubstr("2025-10-13T13:28:03: why; 1 file of it is in quarantine"));
 }
 
 TEST(JudgeHealth, RedComesFirst) {

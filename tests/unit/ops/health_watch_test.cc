@@ -11,6 +11,7 @@
 
 #include "config/time.h"
 #include "tests/temporary_folder.h"
+#include "tests/unit/ops/work_folders.h"
 
 namespace contimg::ops {
 namespace {
@@ -68,6 +69,59 @@ TEST(LookIntoQuarantine, CountsAFileWithoutItsReason) {
   EXPECT_EQ(found.n_files, 1u);
   EXPECT_EQ(found.newest, (place.path() / "2025-10-13/a.hdf5").string());
   EXPECT_FALSE(found.newest_reason.empty());
+}
+
+TEST(LookIntoQuarantine, KnowsWhereTheNewestCameFromAndOfWhichKindItIs) {
+  const TemporaryFolder place("quarantine");
+  fs::create_directories(place.path() / "2025-10-13");
+  const fs::path file = place.path() / "2025-10-13/2025-10-13T13:28:03_sb07.hdf5";
+  std::ofstream(file) << "x";
+  std::ofstream(file.string() + ".reason")
+      << "is no HDF5 file (bad_input)\nfrom /in/" << file.filename().string() << "\nat 2025-10-13T13:40:00Z\n";
+  const HealthFacts::Quarantine found = LookIntoQuarantine(place.path(), UtcTime::Now().unix_s());
+  EXPECT_EQ(found.newest_kind, ErrorKind::kBadInput);
+  EXPECT_EQ(found.newest_from, "/in/" + file.filename().string());
+  EXPECT_EQ(found.n_of_group.at("2025-10-13T13:28:03"), 1u);
+}
+
+// What the correlator has sent again meanwhile is found, and whether it has been taken.
+TEST(FindOtherCopy, IsAFileOfThatNameOrTheSubbandOfItsGroup) {
+  const WorkFolders folders;
+  state::GroupStore store(folders.paths.Database(StateDatabase::kIngest));
+  const fs::path& incoming = folders.paths.roots().input;
+  const fs::path again = incoming / "2025-10-13T13:28:03_sb07.hdf5";
+  const auto look = [&] {
+    HealthFacts::Quarantine found;
+    found.newest = "/q/2025-10-13T13:28:03_sb07.hdf5";
+    found.newest_from = again.string();
+    FindOtherCopy(found, incoming, store);
+    return std::pair(found.other, found.other_recorded);
+  };
+  EXPECT_EQ(look(), std::pair(std::string(), false));
+  std::ofstream(again) << "good";
+  EXPECT_EQ(look(), std::pair(again.string(), false));
+  const auto record = [&](const fs::path& path) {
+    state::GroupRow group;
+    group.id = "2025-10-13T13:28:03";
+    state::SubbandFileRow row;
+    row.group_id = group.id;
+    row.subband = 7;
+    row.path = path.string();
+    row.size_bytes = 4;
+    row.mtime = 1e-9 * static_cast<double>(RealOs().Status(path).mtime_ns);
+    row.status = "present";
+    store.AddFiles(group, {row}, "watcher", 1.8e9);
+  };
+  record(again);
+  EXPECT_EQ(look(), std::pair(again.string(), true));
+  std::ofstream(again) << "changed since";
+  EXPECT_EQ(look(), std::pair(again.string(), false));
+  fs::remove(again);
+  EXPECT_EQ(look(), std::pair(std::string(), false));  // recorded once, and gone
+  const fs::path other = incoming / "2025-10-13T13:28:04_sb07.hdf5";
+  std::ofstream(other) << "good";
+  record(other);
+  EXPECT_EQ(look(), std::pair(other.string(), true));
 }
 
 // docs/operations/health.md has a row for every code, and none for others.

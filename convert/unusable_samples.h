@@ -1,0 +1,19 @@
+// Samples of a Measurement Set that look like data and are none.
+#pragma once
+
+#include <string>
+
+#include "config/run_context.h"
+#include "ingest/visibility_block.h"
+
+namespace contimg::convert {
+
+// A weight above this many times the median weight is a fault of its writer: mixed arrays differ by hundreds.
+inline constexpr float kLargestWeight = 1e4F;
+
+// Flags samples of CORRECTED_DATA (kCorrected) that are exactly 0: no calibration makes them, rows that never were
+// calibrated hold them. Sets weights of cross-correlations above kLargestWeight times the median of those that count to
+// 0. Warns about both, with their number, in the name of the set at `path`.
+void DropUnusable(VisibilityBlock& block, const std::string& path, const RunContext& context);
+
+}  // namespace contimg::convert
