@@ -62,8 +62,7 @@ std::vector<std::string> HistoryOf(const SolveRequest& request, const SolveStage
       fmt::format("{} solved {} of {}", request.made_by, kinds, request.source_ms),
       fmt::format("model {}: {} sources, {:.4f} Jy apparent, beam {}", report.model, report.model_sources,
                   report.model_jy, beam),
-      fmt::format("minimum SNR {}, uv from {}{} wavelengths, residual chi-square {:.4f}", min_snr, report.uv.min_lambda,
-                  report.uv.max_lambda > 0 ? fmt::format(" to {}", report.uv.max_lambda) : "", chi_square)};
+      fmt::format("minimum SNR {}, {}, residual chi-square {:.4f}", min_snr, RangeText(report.uv), chi_square)};
   for (const LoadedTable& table : request.fixed) lines.push_back("held fixed: " + table.path.string());
   return lines;
 }

@@ -1,6 +1,8 @@
 #include "config/settings_loader.h"
 
 #include <fmt/format.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <toml++/toml.h>
@@ -186,6 +188,29 @@ void ForStandingDirectories(const DirectoryRoots& roots, const Use& use) {
   }
 }
 
+// Workers make the staging directory when they need it. What is made at the root of the file system is a name mistyped,
+// and what holds no files (/proc, /sys) has no room, whatever it answers about permissions.
+void CheckStaging(const fs::path& staging) {
+  std::error_code error;
+  fs::path there = staging;
+  if (fs::exists(staging, error)) {
+    RequireUsable(staging, W_OK | X_OK, "writable");
+  } else {
+    while (!fs::exists(there, error) && there != there.parent_path()) there = there.parent_path();
+    if (there == there.root_path()) {
+      throw Error(ErrorKind::kUsage, kStage, "CONTIMG_STAGING_DIR",
+                  fmt::format("expected a directory in memory like /dev/shm/contimg, and nothing of {} is there",
+                              staging.string()));
+    }
+    RequireUsable(there, W_OK | X_OK, "writable");
+  }
+  struct statfs system {};  // a tmpfs may have no limit, and says 0 then
+  if (::statfs(there.c_str(), &system) == 0 && system.f_blocks == 0 && system.f_type != TMPFS_MAGIC) {
+    throw Error(ErrorKind::kUsage, kStage, "CONTIMG_STAGING_DIR",
+                fmt::format("expected a directory that can hold files, and {} cannot", there.string()));
+  }
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> ProcessEnvironment() {
@@ -241,6 +266,7 @@ void CheckPaths(const Settings& settings) {
                   fmt::format("expected an absolute path, found '{}'", path->string()));
     }
   }
+  CheckStaging(roots.staging);
   ForStandingDirectories(roots, [](const fs::path& directory, int mode, const char* what) {
     std::error_code error;
     if (fs::exists(directory, error)) return RequireUsable(directory, mode, what);

@@ -19,21 +19,26 @@ namespace contimg {
 namespace {
 
 // The columns that are read, under the names that people give them, in order of preference. `unit`: of a bare number.
+// `same`: names one quantity with the others of its list, so that two columns of a row must agree; otherwise it stands
+// in for them (a peak for a flux density, an identifier for a name).
 struct Alias {
   std::string_view name;
   std::string_view unit;
+  bool same = true;
 };
 const std::vector<Alias> kRa{{"ra_deg", "deg"}, {"_raj2000", "deg"}, {"raj2000", "deg"}, {"ra", "deg"}};
 const std::vector<Alias> kDec{{"dec_deg", "deg"}, {"_dej2000", "deg"}, {"dej2000", "deg"},
                               {"dec", "deg"},     {"decj2000", "deg"}, {"de", "deg"}};
-const std::vector<Alias> kFlux{{"flux_jy", "Jy"},   {"flux", "Jy"},  {"total_flux", "Jy"}, {"flux_mjy", "mJy"},
-                               {"peak_mjy", "mJy"}, {"s1.4", "mJy"}, {"l_jy", "Jy"}};
-const std::vector<Alias> kFluxError{{"flux_error_jy", "Jy"}, {"flux_error_mjy", "mJy"}, {"e_s1.4", "mJy"}};
+const std::vector<Alias> kFlux{
+    {"flux_jy", "Jy"},          {"flux", "Jy"},         {"total_flux", "Jy", false}, {"flux_mjy", "mJy"},
+    {"peak_mjy", "mJy", false}, {"s1.4", "mJy", false}, {"l_jy", "Jy", false}};
+const std::vector<Alias> kFluxError{{"flux_error_jy", "Jy"}, {"flux_error_mjy", "mJy"}, {"e_s1.4", "mJy", false}};
 const std::vector<Alias> kAlpha{{"alpha", ""}, {"spectral_index", ""}};
 const std::vector<Alias> kMajor{{"major_arcsec", "arcsec"}, {"majaxis", "arcsec"}};
 const std::vector<Alias> kMinor{{"minor_arcsec", "arcsec"}, {"minaxis", "arcsec"}};
 const std::vector<Alias> kAngle{{"pa_deg", "deg"}, {"pa", "deg"}};
-const std::vector<Alias> kName{{"name", ""}, {"nvss", ""}, {"source", ""}, {"id", ""}, {"source_id", ""}};
+const std::vector<Alias> kName{
+    {"name", "", false}, {"nvss", "", false}, {"source", "", false}, {"id", "", false}, {"source_id", "", false}};
 const std::vector<Alias> kCBand{{"c_jy", "Jy"}};
 
 std::string_view Trim(std::string_view s) {
@@ -143,6 +148,7 @@ class Reader {
     }
     if (most == 0) return false;
     std::map<std::string, Column> names;
+    std::set<std::string> twice;
     std::size_t n = 0;
     for (std::size_t begin = 0; begin <= line.size(); ++n) {
       const std::size_t end = std::min(line.find(separator_, begin), line.size());
@@ -158,7 +164,7 @@ class Reader {
       }
       std::string key;
       for (const char c : word) key += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-      names.emplace(key, column);
+      if (!names.emplace(key, column).second) twice.insert(key);
     }
     const auto any = [&](const std::vector<Alias>& aliases) {
       return std::any_of(aliases.begin(), aliases.end(),
@@ -166,37 +172,47 @@ class Reader {
     };
     if (!any(kRa) && !any(kDec)) return false;
     names_ = std::move(names);
+    twice_ = std::move(twice);
     n_names_ = n;
     return true;
   }
 
-  std::optional<Column> Find(const std::vector<Alias>& aliases) const {
+  // The column under the first of the names that the list has. Further ones of the same quantity go to `others`.
+  std::optional<Column> Find(const std::vector<Alias>& aliases, std::vector<Column>* others = nullptr) const {
+    std::optional<Column> chosen;
+    bool same = false;
     for (const Alias& alias : aliases) {
       const auto found = names_.find(std::string(alias.name));
       if (found == names_.end()) continue;
       Column column = found->second;
+      if (twice_.count(found->first) > 0) Fail(fmt::format("names the column {} twice", column.name));
       if (column.unit.empty()) {
         column.unit = alias.unit;
       } else if (!alias.unit.empty() && !ParseQuantity("1" + column.unit, alias.unit)) {
         Fail(fmt::format("gives the column {} the unit '{}', expected one like {}", alias.name, column.unit,
                          alias.unit));
       }
-      return column;
+      if (!chosen) {
+        chosen = std::move(column);
+        same = alias.same;
+      } else if (same && alias.same && others != nullptr) {
+        others->push_back(std::move(column));
+      }
     }
-    return std::nullopt;
+    return chosen;
   }
 
   void FindColumns() {
-    ra_ = Find(kRa);
-    dec_ = Find(kDec);
-    flux_ = Find(kFlux);
+    ra_ = Find(kRa, &other_ra_);
+    dec_ = Find(kDec, &other_dec_);
+    flux_ = Find(kFlux, &other_flux_);
     if (!ra_ || !dec_) Fail("names no columns ra_deg and dec_deg");
     if (!flux_) Fail("names no column flux_jy (or flux_mjy, peak_mjy, S1.4, L_jy)");
-    flux_error_ = Find(kFluxError);
-    alpha_ = Find(kAlpha);
-    major_ = Find(kMajor);
-    minor_ = Find(kMinor);
-    angle_ = Find(kAngle);
+    flux_error_ = Find(kFluxError, &other_flux_error_);
+    alpha_ = Find(kAlpha, &other_alpha_);
+    major_ = Find(kMajor, &other_major_);
+    minor_ = Find(kMinor, &other_minor_);
+    angle_ = Find(kAngle, &other_angle_);
     name_ = Find(kName);
     c_band_ = Find(kCBand);
     const std::vector<Alias> major_limit{{"l_majaxis", ""}}, minor_limit{{"l_minaxis", ""}};
@@ -216,6 +232,12 @@ class Reader {
       for (std::optional<Column>* column : {&flux_, &flux_error_, &major_, &minor_}) {
         const std::string unit(Field(fields, *column));
         if (!unit.empty() && ParseQuantity("1" + unit, (*column)->unit)) (*column)->unit = unit;
+      }
+      for (std::vector<Column>* columns : {&other_flux_, &other_flux_error_, &other_major_, &other_minor_}) {
+        for (Column& column : *columns) {
+          const std::string unit(Field(fields, column));
+          if (!unit.empty() && ParseQuantity("1" + unit, column.unit)) column.unit = unit;
+        }
       }
     }
     return units || dashes;
@@ -244,6 +266,34 @@ class Reader {
     return value;
   }
 
+  // Two columns of one quantity that say different things: which one is meant nobody can tell. To 1 %, as columns are
+  // rounded.
+  void CheckOthers(const std::vector<std::string>& fields, const std::optional<Column>& chosen,
+                   const std::vector<Column>& others, std::string_view to) const {
+    constexpr double kRounded = 0.01;
+    for (const Column& column : others) {
+      const auto mine = Number(fields, chosen, to), other = Number(fields, column, to);
+      if (!mine || !other || std::abs(*mine - *other) <= kRounded * std::max(std::abs(*mine), std::abs(*other)))
+        continue;
+      FailContradiction(fields, *chosen, column);
+    }
+  }
+  template <typename Parse>
+  void CheckOtherAngles(const std::vector<std::string>& fields, const Column& chosen, double mine_deg,
+                        const std::vector<Column>& others, const Parse& parse) const {
+    constexpr double kRoundedDeg = 1.0 / 60;
+    for (const Column& column : others) {
+      const auto other = parse(Field(fields, column));
+      if (Field(fields, column).empty() || (other && std::abs(std::remainder(*other - mine_deg, 360)) <= kRoundedDeg))
+        continue;
+      FailContradiction(fields, chosen, column);
+    }
+  }
+  [[noreturn]] void FailContradiction(const std::vector<std::string>& fields, const Column& a, const Column& b) const {
+    Fail(fmt::format("has '{}' in column {} and '{}' in column {}: expected the same, or one of the two columns",
+                     Field(fields, a), a.name, Field(fields, b), b.name));
+  }
+
   void Row(const std::vector<std::string>& fields) {
     for (std::size_t i = n_names_; i < fields.size(); ++i) {
       if (!fields[i].empty()) {
@@ -268,6 +318,14 @@ class Reader {
     }
     source.ra_deg = *ra == 360 ? 0 : *ra;
     source.dec_deg = *dec;
+    CheckOtherAngles(fields, *ra_, *ra, other_ra_, ParseRightAscension);
+    CheckOtherAngles(fields, *dec_, *dec, other_dec_, ParseDeclination);
+    CheckOthers(fields, flux_, other_flux_, "Jy");
+    CheckOthers(fields, flux_error_, other_flux_error_, "Jy");
+    CheckOthers(fields, alpha_, other_alpha_, "");
+    CheckOthers(fields, major_, other_major_, "arcsec");
+    CheckOthers(fields, minor_, other_minor_, "arcsec");
+    CheckOthers(fields, angle_, other_angle_, "deg");
     source.flux_jy = Number(fields, flux_, "Jy").value_or(0);
     source.flux_error_jy = Number(fields, flux_error_, "Jy").value_or(0);
     if (source.flux_jy < 0) Fail(fmt::format("has the flux density {} Jy, which is below zero", source.flux_jy));
@@ -300,6 +358,9 @@ class Reader {
   std::size_t n_names_ = 0;
   std::optional<Column> ra_, dec_, flux_, flux_error_, alpha_, major_, minor_, angle_, name_, c_band_, major_limit_,
       minor_limit_;
+  std::vector<Column> other_ra_, other_dec_, other_flux_, other_flux_error_, other_alpha_, other_major_, other_minor_,
+      other_angle_;
+  std::set<std::string> twice_;
   std::map<std::tuple<std::string, double, double, double>, std::size_t> lines_;
   std::vector<ListedSource> sources_;
 };

@@ -26,8 +26,9 @@ struct ListedSource {
 //
 // Numbers are taken whole: what is left behind one is a unit that fits (mJy, deg, arcsec) or an error. Throws
 // Error{kIo} when the file cannot be read and Error{kBadInput} with the line's number for whatever else does not fit: a
-// missing column, a position that is not on the sky, a flux density that is negative or no number, a line with more
-// fields than names, a source that stands there twice.
+// missing column, a column that stands there twice, two columns of one
+// quantity that disagree, a position that is not on the sky, a flux density that is negative or no number, a line with
+// more fields than names, a source that stands there twice.
 std::vector<ListedSource> ReadSourceList(const std::filesystem::path& path);
 // The same of text at hand; `subject` is what errors name.
 std::vector<ListedSource> ParseSourceList(std::string_view text, const std::string& subject);

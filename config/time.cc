@@ -83,7 +83,8 @@ UtcTime UtcTime::FromIso8601(std::string_view text) {
     }
   }
   const std::int64_t days = DaysFromCivil(year, static_cast<unsigned>(month), static_cast<unsigned>(day));
-  return FromUnix(static_cast<double>(days * 86400 + hour * 3600 + minute * 60 + second)) + fraction;
+  return FromUnix(static_cast<double>(days * 86400 + std::int64_t{hour} * 3600 + std::int64_t{minute} * 60 + second)) +
+         fraction;
 }
 
 UtcTime UtcTime::FromPerson(std::string_view what, std::string_view text, UtcTime now) {

@@ -9,6 +9,7 @@
 
 #include "config/os.h"
 #include "config/stopwatch.h"
+#include "config/text.h"
 #include "config/unfinished.h"
 #include "config/units.h"
 #include "convert/bulk_columns.h"
@@ -31,7 +32,7 @@ std::vector<std::string> HistoryLines(const VisibilityBlock& block, const Conver
   std::vector<std::string> lines;
   lines.push_back(
       fmt::format("{} converted group {} from {} UVH5 files", options.program, block.group_id, block.windows.size()));
-  for (const SpectralWindow& window : block.windows) lines.push_back("input: " + window.input_path);
+  for (const SpectralWindow& window : block.windows) lines.push_back("input: " + Printable(window.input_path));
   if (!report.missing_subbands.empty()) {
     lines.push_back(fmt::format("missing subbands: {}", fmt::join(report.missing_subbands, ", ")));
   }

@@ -38,9 +38,9 @@ FitsHeader DescribeImage(const ImageFacts& facts) {
   header.software = facts.request.software;
   header.settings_hash = facts.request.settings_hash;
   header.history = facts.request.history;
-  header.history.push_back(
-      fmt::format("{} weights, robust {:g}, uv from {:g} wavelengths; {} visibilities; accuracy {:g}", settings.weight,
-                  settings.robust, facts.uv.min_lambda, facts.op.figures().n_used, settings.accuracy));
+  header.history.push_back(fmt::format("{} weights, robust {:g}, {}; {} visibilities; accuracy {:g}", settings.weight,
+                                       settings.robust, RangeText(facts.uv), facts.op.figures().n_used,
+                                       settings.accuracy));
   const FlagCensus& flags = facts.flags;
   header.history.push_back(fmt::format(
       "imaged: {:.3f} % of the cross-correlations flagged, {:.3f} % between living receptors ({} of {} dead)",

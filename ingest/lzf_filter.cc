@@ -15,7 +15,8 @@ std::size_t LzfFilter(unsigned flags, std::size_t n_values, const unsigned* valu
   constexpr std::size_t kMostChunk = std::size_t{1} << 30;
   std::size_t out_size = n_values >= 3 && values[2] != 0 ? values[2] : *buffer_size;
   for (; out_size <= kMostChunk; out_size *= 2) {
-    auto* out = static_cast<unsigned char*>(std::malloc(out_size));
+    // Every byte that LzfDecode copies was written before (distance <= at); zeroed, so that no analyser has to see it.
+    auto* out = static_cast<unsigned char*>(std::calloc(out_size, 1));
     if (out == nullptr) return 0;
     const std::size_t written = LzfDecode(static_cast<const unsigned char*>(*buffer), packed_size, out, out_size);
     if (written != 0) {

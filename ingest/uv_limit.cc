@@ -43,12 +43,17 @@ UvLimit ChooseUvLimit(const VisibilityBlock& block, double min_lambda, double ma
   return limit;
 }
 
+std::string RangeText(const UvLimit& limit) {
+  if (!limit.limits()) return "all baselines";
+  std::string range;
+  if (limit.min_lambda > 0) range = fmt::format("from {:g} ", limit.min_lambda);
+  if (limit.max_lambda > 0) range += fmt::format("to {:g} ", limit.max_lambda);
+  return range + "wavelengths";
+}
+
 std::string Describe(const UvLimit& limit) {
   if (!limit.limits()) return "";
-  std::string range;
-  if (limit.min_lambda > 0) range = fmt::format("from {:g}", limit.min_lambda);
-  if (limit.max_lambda > 0) range += fmt::format("{}to {:g}", range.empty() ? "" : " ", limit.max_lambda);
-  return fmt::format("the uv limits ({} wavelengths) leave {} of {} baselines", range, limit.kept, limit.all);
+  return fmt::format("the uv limits ({}) leave {} of {} baselines", RangeText(limit), limit.kept, limit.all);
 }
 
 }  // namespace contimg

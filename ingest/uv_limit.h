@@ -24,6 +24,8 @@ struct UvLimit {
 // `min_lambda` below 0: the usual limit if the block's baselines are long enough for it. Needs UVW.
 UvLimit ChooseUvLimit(const VisibilityBlock& block, double min_lambda, double max_lambda);
 
+// "from 1000 to 20000 wavelengths"; "all baselines" without limits.
+std::string RangeText(const UvLimit& limit);
 // "the uv limits (from 1000 wavelengths) leave 2713 of 4560 baselines"; "" without limits.
 std::string Describe(const UvLimit& limit);
 

@@ -51,7 +51,7 @@ void CheckTimes(const SubbandHeader& header, const ValidationLimits& limits, Val
                                : std::string(", and its frequencies fill none: missing subbands cannot be told")));
     return;
   }
-  if (name->incomplete) validation.problems.push_back("the name says that the file is still being written");
+  if (name->incomplete) validation.problems.emplace_back("the name says that the file is still being written");
   const double offset = header.start_mjd_s() - UtcTime::FromIso8601(name->timestamp).mjd_s();
   if (std::abs(offset) > limits.stamp_tolerance_s) {
     validation.problems.push_back(fmt::format(

@@ -85,6 +85,25 @@ GroupTrouble HeldGroups(GroupStore& store) {
   return trouble;
 }
 
+std::vector<LostWorker> LostWorkers(GroupStore& store, double unix_s) {
+  Query query(
+      store.database(),
+      "SELECT events.at, groups.id, groups.error FROM groups JOIN events ON events.group_id = groups.id WHERE "
+      "groups.state IN ('failed', 'dead') AND groups.error_kind IN ('crash', 'timeout') AND groups.updated_at > "
+      "?1 AND events.at > ?1 AND events.kind = 'state' AND events.from_state = 'running' AND events.to_state IN "
+      "('failed', 'dead') AND substr(events.detail, 1, length(groups.error)) = groups.error ORDER BY events.id");
+  query.Bind(unix_s);
+  std::vector<LostWorker> lost;
+  while (query.Next()) {
+    LostWorker each;
+    each.at = query.Number();
+    each.id = query.Text();
+    each.cause = query.Text();
+    lost.push_back(std::move(each));
+  }
+  return lost;
+}
+
 WaitingGroups GroupsThatWait(GroupStore& store, double now) {
   Query query(store.database(),
               "SELECT count(*), coalesce(min(max(next_attempt_at, first_file_at)), 0) FROM groups WHERE state IN "

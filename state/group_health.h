@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "state/group_store.h"
 
@@ -24,6 +25,14 @@ GroupTrouble DeadGroups(GroupStore& store);
 // How many groups have been given up after `unix_s`.
 std::int64_t CountDeadSince(GroupStore& store, double unix_s);
 GroupTrouble HeldGroups(GroupStore& store);  // cause: why it was held
+
+// Attempts of groups that end in a death of their worker (crash, timeout) and are not overcome, later than `unix_s`,
+// oldest first.
+struct LostWorker {
+  double at = 0;
+  std::string id, cause;
+};
+std::vector<LostWorker> LostWorkers(GroupStore& store, double unix_s);
 
 // Groups that may be taken now, and for how long the first of them has waited (0: none).
 struct WaitingGroups {

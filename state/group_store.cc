@@ -45,6 +45,7 @@ std::string Where(const GroupQuery& query) {
   std::string where = " WHERE id >= ?1 AND (?2 = '' OR id < ?2)";
   if (!query.states.empty()) {
     std::vector<std::string> words;
+    words.reserve(query.states.size());
     for (const GroupState state : query.states) words.push_back(fmt::format("'{}'", ToString(state)));
     where += fmt::format(" AND state IN ({})", fmt::join(words, ", "));
   }

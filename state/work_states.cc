@@ -44,6 +44,7 @@ WorkState ParseGroupState(std::string_view word) {
 const std::vector<WorkState>& AllGroupStates() {
   static const std::vector<WorkState> all = [] {
     std::vector<WorkState> states;
+    states.reserve(kWorkStateCount);
     for (int i = 0; i < kWorkStateCount; ++i) states.push_back(static_cast<WorkState>(i));
     return states;
   }();

@@ -70,6 +70,7 @@ class WindowInterpolator {
 // Nodes 0 … n − 1: the window that moves over many nodes.
 std::vector<Real> EvenNodes(int n) {
   std::vector<Real> positions;
+  positions.reserve(static_cast<std::size_t>(n));
   for (int i = 0; i < n; ++i) positions.push_back(i);
   return positions;
 }
@@ -78,6 +79,7 @@ std::vector<Real> EvenNodes(int n) {
 // side only.
 std::vector<Real> ChebyshevNodes(int n) {
   std::vector<Real> positions;
+  positions.reserve(static_cast<std::size_t>(n));
   for (int i = 0; i < n; ++i) positions.push_back(0.5L * (n - 1) * (1 - std::cos(kPiL * (i + 0.5L) / n)));
   return positions;
 }

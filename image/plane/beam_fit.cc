@@ -135,7 +135,7 @@ bool BeamOfQuadratic(const Quadratic& shape, double cell_rad, GaussianBeam& beam
 std::vector<CorePixel> LobeAbove(ArrayView<const float, 2> psf, double level) {
   const auto edge = static_cast<std::ptrdiff_t>(std::min(psf.shape(0), psf.shape(1)) / 2) - 1;
   for (std::ptrdiff_t reach = 10;; reach *= 2) {
-    const std::vector<CorePixel> core = CoreAbove(psf, level, reach);
+    std::vector<CorePixel> core = CoreAbove(psf, level, reach);
     double furthest = 0;
     for (const CorePixel& c : core) furthest = std::max({furthest, std::abs(c.x), std::abs(c.y)});
     if (furthest < static_cast<double>(std::min(reach, edge))) return core;

@@ -72,7 +72,8 @@ void Shrink(cairo_surface_t* picture, const Square& box, cairo_surface_t* small)
       const unsigned char* best = nullptr;
       for (int y = y0; y < y1; ++y) {
         for (int x = x0; x < x1; ++x) {
-          const unsigned char* pixel = from + (box.y + y) * from_stride + (box.x + x) * 4;
+          const unsigned char* pixel =
+              from + static_cast<std::ptrdiff_t>(box.y + y) * from_stride + static_cast<std::ptrdiff_t>(box.x + x) * 4;
           const int light = pixel[0] + pixel[1] + pixel[2];
           for (int c = 0; c < 3; ++c) sum[c] += pixel[c];
           if (light > brightest) brightest = light, best = pixel;
@@ -80,7 +81,7 @@ void Shrink(cairo_surface_t* picture, const Square& box, cairo_surface_t* small)
       }
       const int n = (y1 - y0) * (x1 - x0);
       const bool star = brightest * n > sum[0] + sum[1] + sum[2] + 3 * kStandsOut * n;
-      unsigned char* out = to + row * to_stride + column * 4;
+      unsigned char* out = to + static_cast<std::ptrdiff_t>(row) * to_stride + static_cast<std::ptrdiff_t>(column) * 4;
       for (int c = 0; c < 3; ++c) out[c] = star ? best[c] : static_cast<unsigned char>(sum[c] / n);
     }
   }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "config/error.h"
+#include "config/product_paths.h"
 #include "config/time.h"
 
 namespace contimg::ops {
@@ -51,6 +52,10 @@ state::GroupQuery QueryOf(const HttpRequest& request, int otherwise, int most) {
     if (query.id_before.empty() || end < query.id_before) query.id_before = end;
   }
   const std::string after = request.Parameter("after");
+  if (!after.empty() && !IsTimestamp(after)) {
+    throw Error(ErrorKind::kUsage, "http", "after",
+                fmt::format("expected the id of a group like 2025-10-13T13:28:03 and found '{}'", after));
+  }
   if (!after.empty() && (query.id_before.empty() || after < query.id_before)) query.id_before = after;
   query.limit = LimitOf(request, otherwise, most);
   return query;

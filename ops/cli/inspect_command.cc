@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,15 @@ void Run(const InspectArgs& args) {
 
 }  // namespace
 
+std::string HistoryText(const std::vector<std::string>& history) {
+  std::string text;
+  for (const std::string& entry : history) {
+    std::istringstream lines(entry);
+    for (std::string line; std::getline(lines, line);) text += "  history       " + line + "\n";
+  }
+  return text;
+}
+
 std::vector<Inspection> InspectEach(const InspectRequest& request, const std::string& kind,
                                     const std::function<void(Inspection&)>& inspect) {
   std::vector<Inspection> inspections;
@@ -97,7 +107,7 @@ std::vector<Inspection> InspectEach(const InspectRequest& request, const std::st
       inspect(inspection);
     } catch (const Error& error) {
       if (!request.validate || error.kind() != ErrorKind::kBadInput) throw;
-      if (inspection.text.empty()) inspection.text = path.string() + ":\n";
+      if (inspection.text.empty()) inspection.text = Printable(path.string()) + ":\n";
       inspection.problems.push_back(error.message());
     }
     inspections.push_back(std::move(inspection));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "config/text.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "image/plane/image_statistics.h"
@@ -54,8 +55,8 @@ json Facts(const image::FitsHeader& header, const fs::path& path, const char* fo
 std::string Text(const image::FitsHeader& header, const fs::path& path, const char* form) {
   const image::ImageGeometry& g = header.geometry;
   std::string text =
-      fmt::format("{}: {} image, {}{}\n", path.string(), form, header.type.empty() ? "unknown type" : header.type,
-                  header.unit.empty() ? "" : " in " + header.unit);
+      fmt::format("{}: {} image, {}{}\n", Printable(path.string()), form,
+                  header.type.empty() ? "unknown type" : header.type, header.unit.empty() ? "" : " in " + header.unit);
   const SmallAngleUnit cell_unit = UnitFor(Angle::Radians(g.cell_rad));
   text += fmt::format("  pixels        {} by {} of {:.4g} {}\n", g.nx, g.ny, cell_unit.Of(Angle::Radians(g.cell_rad)),
                       cell_unit.name);
@@ -79,7 +80,7 @@ std::string Text(const image::FitsHeader& header, const fs::path& path, const ch
     text += fmt::format("  calibration   {}, valid from {}\n", table.name, table.date);
   }
   text += fmt::format("  made by       {}, settings {}\n", header.software, header.settings_hash);
-  for (const std::string& line : header.history) text += "  history       " + line + "\n";
+  text += HistoryText(header.history);
   return text;
 }
 

@@ -9,6 +9,7 @@
 
 #include "calibrate/apply.h"
 #include "calibrate/casacore/calibration_table.h"
+#include "config/text.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/measurement_set_reader.h"
@@ -104,7 +105,7 @@ json Facts(const convert::MeasurementSetInfo& info, const std::vector<FieldBeam>
 }
 
 std::string Text(const convert::MeasurementSetInfo& info, const std::vector<FieldBeam>& beams, const fs::path& path) {
-  std::string text = fmt::format("{}: Measurement Set, {} rows\n", path.string(), info.n_rows);
+  std::string text = fmt::format("{}: Measurement Set, {} rows\n", Printable(path.string()), info.n_rows);
   text += fmt::format("  telescope     {}, {} antennas\n", info.telescope_name, info.antennas.size());
   if (info.end_mjd_s > 0) {
     text += fmt::format("  times         {} to {}\n", UtcTime::FromMjdSeconds(info.start_mjd_s).Stamp(),
@@ -136,7 +137,7 @@ std::string Text(const convert::MeasurementSetInfo& info, const std::vector<Fiel
   text += fmt::format("  polarisations {}\n", Names(info.polarisations));
   text += fmt::format("  columns       DATA{}{}\n", info.has_corrected ? ", CORRECTED_DATA" : "",
                       info.has_model ? ", MODEL_DATA" : "");
-  for (const std::string& line : info.history) text += "  history       " + line + "\n";
+  text += HistoryText(info.history);
   return text;
 }
 
@@ -237,7 +238,7 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
                         {"flagged_fraction", flags.raw_fraction},
                         {"effective_flagged_fraction", flags.effective_fraction},
                         {"history", set.history}};
-    inspection.text = fmt::format("{}: calibration table, {} Jones{}\n", inspection.path.string(), kind,
+    inspection.text = fmt::format("{}: calibration table, {} Jones{}\n", Printable(inspection.path.string()), kind,
                                   set.foreign ? ", not made by contimg" : "");
     inspection.text += fmt::format("  solved from   {}, field {}\n", set.source_ms, set.field_name);
     for (const auto& interval : set.intervals) {
@@ -260,7 +261,7 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
         fmt::format("  antennas      {}, {} dead, reference {}\n", set.antennas.size(), flags.dead_antennas, reference);
     inspection.text += fmt::format("  flagged       {:.2f} %, {:.2f} % of the living antennas\n",
                                    100 * flags.raw_fraction, 100 * flags.effective_fraction);
-    for (const std::string& line : set.history) inspection.text += "  history       " + line + "\n";
+    inspection.text += HistoryText(set.history);
     if (request.validate && flags.effective_fraction >= 1) {
       inspection.problems.push_back("every solution is flagged");
     }

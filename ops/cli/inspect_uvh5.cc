@@ -3,9 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
+#include <fstream>
 #include <numeric>
 #include <optional>
+#include <string_view>
 
+#include "config/text.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "ingest/uvh5_inspect.h"
@@ -87,7 +91,7 @@ std::string HeaderText(const ingest::SubbandHeader& header) {
   std::vector<std::string> polarisations;
   for (const Polarisation p : header.polarisations) polarisations.push_back(PolarisationName(p));
   std::string text =
-      fmt::format("{}: UVH5, {:.1f} MB", header.path.string(), static_cast<double>(header.file_size) / 1e6);
+      fmt::format("{}: UVH5, {:.1f} MB", Printable(header.path.string()), static_cast<double>(header.file_size) / 1e6);
   text += !header.subband          ? std::string(", no subband number in the name (…_sbNN.hdf5)\n")
           : header.subband_in_name ? fmt::format(", subband {}\n", *header.subband)
                                    : fmt::format(", subband {} by its frequencies\n", *header.subband);
@@ -153,6 +157,7 @@ std::vector<Inspection> Inspect(const InspectRequest& request, const RunContext&
     inspection.path = path;
     inspection.facts = {{"kind", "uvh5"}, {"path", path.string()}};
     try {
+      RefuseOtherKinds(path);
       ingest::SubbandHeader header = ingest::ReadSubbandHeader(path);
       inspection.facts = HeaderFacts(header);
       inspection.facts["data"] = StorageFacts(path);
@@ -161,7 +166,7 @@ std::vector<Inspection> Inspect(const InspectRequest& request, const RunContext&
       headers.push_back(std::move(header));
     } catch (const Error& error) {
       if (!request.validate || error.kind() != ErrorKind::kBadInput) throw;
-      if (inspection.text.empty()) inspection.text = path.string() + ":\n";
+      if (inspection.text.empty()) inspection.text = Printable(path.string()) + ":\n";
       inspection.problems.push_back(error.message());
     }
     inspections.push_back(std::move(inspection));
@@ -176,6 +181,23 @@ std::vector<Inspection> Inspect(const InspectRequest& request, const RunContext&
     }
   }
   return inspections;
+}
+
+// A file of another kind, given to a command that takes four. One with a name of HDF5 is the reader's to complain of.
+void RefuseOtherKinds(const std::filesystem::path& path) {
+  const std::string extension = path.extension().string();
+  if (extension == ".hdf5" || extension == ".h5" || extension == ".uvh5") return;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error) || error) return;
+  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
+  std::array<char, kSignature.size()> head{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return;
+  file.read(head.data(), head.size());
+  if (file.bad() || std::string_view(head.data(), static_cast<std::size_t>(file.gcount())) == kSignature) return;
+  throw Error(ErrorKind::kBadInput, "inspect", path.string(),
+              "expected a UVH5 file, a Measurement Set, a calibration table or an image, found a file that is none of "
+              "them");
 }
 
 // Anything that is a file: the reader says what is wrong with one that is no UVH5.

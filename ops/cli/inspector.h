@@ -43,6 +43,9 @@ const Inspector& ImageInspector();
 std::vector<Inspection> InspectEach(const InspectRequest& request, const std::string& kind,
                                     const std::function<void(Inspection&)>& inspect);
 
+// Each line of each entry behind its label: what a history holds is no field of its own.
+std::string HistoryText(const std::vector<std::string>& history);
+
 std::string PolarisationName(Polarisation polarisation);  // "XX"
 
 }  // namespace contimg::ops

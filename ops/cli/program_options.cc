@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -10,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/machine.h"
+#include "config/os.h"
 #include "config/text.h"
 #include "config/time.h"
 
@@ -36,7 +38,7 @@ class ConsoleReporter final : public Reporter {
   ConsoleReporter()
       : terminal_(isatty(STDERR_FILENO) == 1 && !IsDumb()),
         json_(Options().log_format == "json"),
-        level_(LevelOf(Options().log_level)) {}
+        level_(Options().quiet ? Level::kError : LevelOf(Options().log_level)) {}
   ~ConsoleReporter() override { ClearBar(); }
 
   void Progress(std::string_view stage, double fraction) override {
@@ -109,6 +111,16 @@ void AddProgramOptions(CLI::App& app) {
   app.add_option("--log-level", options.log_level, "least severity of what is printed")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
       ->capture_default_str();
+  // Before a command runs, so that none has to know of it.
+  app.add_flag_callback(
+      "--quiet",
+      [] {
+        Options().quiet = true;
+        if (std::freopen("/dev/null", "w", stdout) == nullptr) {
+          throw SystemError("contimg", "/dev/null", "cannot open", errno);
+        }
+      },
+      "print nothing but errors");
   app.add_option("--log-format", options.log_format, "form of messages on stderr")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

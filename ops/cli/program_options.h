@@ -16,6 +16,7 @@ struct ProgramOptions {
   std::vector<std::string> overrides;  // --set section.key=value
   std::string log_level = "info";      // --log-level: debug, info, warn, error
   std::string log_format = "text";     // --log-format: text, json
+  bool quiet = false;                  // --quiet: errors alone
 };
 
 // Those of this process, filled by the parser before a command runs.

@@ -25,6 +25,7 @@
 #include "config/time.h"
 #include "config/units.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/program_options.h"
 #include "ops/cli/simulate_options.h"
 #include "tests/simulator/noise.h"
 #include "tests/simulator/simulate.h"
@@ -325,7 +326,7 @@ void Simulate(const SimulateOptions& o) {
   std::filesystem::create_directories(o.out);
   if (!o.truth.empty()) std::filesystem::create_directories(o.truth);
   Pacer pacer(o, first_start);
-  const bool terminal = isatty(STDERR_FILENO) != 0 && !o.json && !o.quiet;
+  const bool terminal = isatty(STDERR_FILENO) != 0 && !o.json && !Options().quiet;
   nlohmann::json records = nlohmann::json::array();
   for (int tile = 0; tile < tiles; ++tile) {
     const Clock::time_point begun = Clock::now();
@@ -345,7 +346,7 @@ void Simulate(const SimulateOptions& o) {
     if (terminal) fmt::print(stderr, "\r\033[K");
     if (o.json) {
       records.push_back(RecordOf(group, here.sources.size(), seconds));
-    } else if (!o.quiet) {
+    } else {
       fmt::print("{}  {} files, {} sources around RA {:.4f}° Dec {:+.4f}°, {:.1f} s\n", group.stamp, group.files.size(),
                  here.sources.size(), group.field_centre.ra.deg(), group.field_centre.dec.deg(), seconds);
       std::fflush(stdout);

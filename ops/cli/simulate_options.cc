@@ -149,7 +149,6 @@ void AddSimulateOptions(CLI::App* command, SimulateOptions& o) {
       ->check(Between(1, 1024))
       ->capture_default_str();
   command->add_flag("--json", o.json, "Print one JSON array, a record a tile");
-  command->add_flag("--quiet", o.quiet, "Print nothing");
 }
 
 }  // namespace contimg::ops

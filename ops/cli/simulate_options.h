@@ -22,7 +22,7 @@ struct SimulateOptions {
   int tiles = 1;
   double hours = 0;
   int integrations = kDsa110IntegrationsPerFile, channels = kDsa110ChannelsPerSubband, subbands = kDsa110Subbands;
-  bool realtime = false, json = false, no_noise = false, no_beam = false, rfi_mask = false, quiet = false;
+  bool realtime = false, json = false, no_noise = false, no_beam = false, rfi_mask = false;
   double pace = 1;
   std::filesystem::path catalog;
   double alpha = simulator::kTypicalSpectralIndex, radius_deg = 5, random_mjy = 0, calibrator_jy = 0;

@@ -20,6 +20,7 @@
 #include "config/time.h"
 #include "ops/base/instance_lock.h"
 #include "ops/base/standard_output.h"
+#include "ops/base/words.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/records/health.h"
@@ -143,16 +144,9 @@ ordered_json Collect() {
   return status;
 }
 
-std::string Duration(double s) {
-  if (s < 120) return fmt::format("{:.0f} s", s);
-  if (s < 7200) return fmt::format("{:.0f} min", s / 60);
-  if (s < 2 * kSecondsPerDay) return fmt::format("{:.1f} h", s / kSecondsPerHour);
-  return fmt::format("{:.1f} days", s / kSecondsPerDay);
-}
-
-std::string Gigabytes(const ordered_json& disk) {
-  return fmt::format("{:.1f} of {:.1f} GB free", disk["free_bytes"].get<double>() * 1e-9,
-                     disk["total_bytes"].get<double>() * 1e-9);
+std::string FreeOf(const ordered_json& disk) {
+  return fmt::format("{} of {} free", Bytes(disk["free_bytes"].get<double>()),
+                     Bytes(disk["total_bytes"].get<double>()));
 }
 
 // Groups by their ids, as everywhere; other work by its job's.
@@ -179,11 +173,14 @@ std::string Screen(const ordered_json& s) {
       if (!finding.cure.empty()) text += fmt::format("         > {}\n", finding.cure);
     }
   }
-  text += "groups\n ";
-  for (const auto& [state, count] : s["groups"].items()) {
-    if (count.get<std::int64_t>() > 0) text += fmt::format(" {} {} ", count.get<std::int64_t>(), state);
+  if (s.contains("calibration") && s["calibration"].contains("goes_on") && s["calibration"]["goes_on"].is_string()) {
+    text += fmt::format("calibration  {}\n", s["calibration"]["goes_on"].get<std::string>());
   }
-  text += "\n";
+  std::string groups;
+  for (const auto& [state, count] : s["groups"].items()) {
+    if (count.get<std::int64_t>() > 0) groups += fmt::format(" {} {} ", count.get<std::int64_t>(), state);
+  }
+  text += fmt::format("groups\n {}\n", groups.empty() ? " none yet" : groups);
   if (s.contains("tasks") && !s["tasks"].empty()) {
     text += "tasks\n";
     for (const auto& [kind, states] : s["tasks"].items()) {
@@ -207,10 +204,9 @@ std::string Screen(const ordered_json& s) {
   if (s.contains("jobs")) {
     text += fmt::format("at work\n{}", s["jobs"].empty() ? "  nothing\n" : "");
     for (const auto& job : s["jobs"]) {
-      text +=
-          fmt::format("  {}  {:<10} {:3.0f} %  {:>8}  {:.2f} GB  {}\n", JobName(job), job["stage"].get<std::string>(),
-                      100 * job["fraction"].get<double>(), Duration(job["running_s"]),
-                      job["memory_bytes"].get<double>() * 1e-9, job["where"].get<std::string>());
+      text += fmt::format("  {}  {:<10} {:3.0f} %  {:>8}  {:>7}  {}\n", JobName(job), job["stage"].get<std::string>(),
+                          100 * job["fraction"].get<double>(), Duration(job["running_s"]),
+                          Bytes(job["memory_bytes"].get<double>()), job["where"].get<std::string>());
     }
   }
   if (s.contains("incoming")) {
@@ -222,8 +218,8 @@ std::string Screen(const ordered_json& s) {
     if (in["last_file_at"].is_string()) text += fmt::format("  last file {}\n", in["last_file_at"].get<std::string>());
   }
   if (s.contains("disks")) {
-    text += fmt::format("disks  scratch {}, state {}, staging {}{}\n", Gigabytes(s["disks"]["scratch"]),
-                        Gigabytes(s["disks"]["state"]), Gigabytes(s["disks"]["staging"]),
+    text += fmt::format("disks  scratch {}, state {}, staging {}{}\n", FreeOf(s["disks"]["scratch"]),
+                        FreeOf(s["disks"]["state"]), FreeOf(s["disks"]["staging"]),
                         s["dispatch_allowed"].get<bool>() ? "" : "; no new work starts");
     if (const std::string rule = s["disks"]["scratch"].value("limits", ""); !rule.empty()) {
       text += fmt::format("  scratch: {}\n", rule);

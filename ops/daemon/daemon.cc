@@ -37,6 +37,7 @@
 #include "ops/daemon/ingest_service.h"
 #include "ops/daemon/local_executor.h"
 #include "ops/daemon/service_manager.h"
+#include "ops/daemon/settings_check.h"
 #include "ops/daemon/tree_guard.h"
 #include "ops/http/http_server.h"
 #include "ops/http/work_thread.h"
@@ -73,18 +74,10 @@ std::string Dump(const ordered_json& json) { return json.dump(-1, ' ', false, or
 
 // The names by which this machine may be asked besides its addresses.
 std::vector<std::string> AllowedHosts(const HttpSettings& settings) {
-  std::vector<std::string> names{"localhost", HostName()};
-  std::string word;
-  for (const char c : settings.allowed_hosts + ",") {
-    if (c != ',') {
-      if (c != ' ') word += c;
-    } else if (!word.empty()) {
-      names.push_back(std::exchange(word, ""));
-    }
-  }
-  for (std::string& name : names) {
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  }
+  std::string own = HostName();
+  std::transform(own.begin(), own.end(), own.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::vector<std::string> names = ParseHosts(settings.allowed_hosts);
+  names.insert(names.end(), {"localhost", own});
   return names;
 }
 
@@ -307,6 +300,12 @@ ordered_json Daemon::Status() {
   status["products_missing"] = reconciler_.n_missing();
   status["comparing_records"] = reconciler_.active();
   status["calibration"] = calibration_.Status();
+  // As it was asked for, so no finding; whoever looks at an image must know all the same.
+  const std::string missing = calibration_.Facts().missing;
+  status["calibration"]["goes_on"] =
+      options_.settings.calibrate.policy == "uncalibrated" && !missing.empty()
+          ? ordered_json(fmt::format("images go out uncalibrated, as calibrate.policy says: {}", missing))
+          : ordered_json();
   status["sky"] = dispatcher_.sky().Status();
   status["dispatch_allowed"] = health_.may_start();
   for (const auto& [name, disk] : health_.disks().disks) {

@@ -14,6 +14,7 @@
 #include "ops/records/input_review.h"
 #include "ops/records/operator_actions.h"
 #include "ops/upkeep/task_kinds.h"
+#include "state/group_health.h"
 
 namespace contimg::ops {
 namespace {
@@ -52,7 +53,11 @@ bool WasFlagged(GroupStore& store, const std::string& id) {
 }  // namespace
 
 Dispatcher::Dispatcher(const DispatchContext& context, const Settings& settings)
-    : context_(context), tasks_(context.store.database()), settings_(settings), sky_(context.metrics) {}
+    : context_(context), tasks_(context.store.database()), settings_(settings), sky_(context.metrics) {
+  for (const state::LostWorker& lost : state::LostWorkers(context.store, context.clock.Unix() - kSecondsPerHour)) {
+    deaths_.push_back({lost.at, lost.id, fmt::format("{}: {}", lost.id, lost.cause)});
+  }
+}
 
 std::filesystem::path Dispatcher::FolderOf(const JobId& job) const {
   return job.is_group() ? context_.paths.Jobs(job.subject) : context_.paths.TaskJob(job.kind, job.subject);

@@ -242,7 +242,7 @@ HealthFacts HealthWatch::Facts() {
     const auto level = disk.level == DiskLevel::kCritical  ? HealthFacts::Disk::Level::kCritical
                        : disk.level == DiskLevel::kWarning ? HealthFacts::Disk::Level::kWarning
                                                            : HealthFacts::Disk::Level::kGood;
-    facts.disks.push_back({name, level, disk.sentence});
+    facts.disks.push_back({name, level, disk.sentence, disk.path});
   }
   facts.incoming = sources_.paths.roots().input.string();
   facts.incoming_trouble = incoming_trouble_;

@@ -39,6 +39,7 @@ class Checker {
     Imaging();
     EarthOrientation();
     if (s_.http.enabled) Try("http.listen", [&] { CheckListen(s_.http.listen); });
+    Try("http.allowed_hosts", [&] { ParseHosts(s_.http.allowed_hosts); });
     return std::move(found_);
   }
 
@@ -183,6 +184,49 @@ class Checker {
 };
 
 }  // namespace
+
+std::vector<std::string> UnknownVariables(const std::vector<std::pair<std::string, std::string>>& environment) {
+  std::vector<std::string> sentences;
+  for (const auto& [name, value] : environment) {
+    const auto ends_so = [&name = name](const SettingInfo& info) {  // CONTIMG_LOG_LEVEL for CONTIMG_DAEMON_LOG_LEVEL
+      const std::string variable = info.environment(), end = name.substr(std::string("CONTIMG").size());
+      return variable.size() > end.size() && variable.substr(variable.size() - end.size()) == end;
+    };
+    const auto& all = AllSettings();
+    const bool known =
+        name == "CONTIMG_CONFIG" ||
+        std::any_of(all.begin(), all.end(), [&name = name](const auto& info) { return info.environment() == name; });
+    if (known || value.empty()) continue;
+    const auto meant = std::find_if(all.begin(), all.end(), ends_so);
+    sentences.push_back(
+        fmt::format("{}: is no setting and does nothing (environment variable){}", name,
+                    meant == all.end() ? "" : fmt::format(", did you mean '{}'?", meant->environment())));
+  }
+  return sentences;
+}
+
+std::vector<std::string> ParseHosts(const std::string& names) {
+  std::vector<std::string> hosts;
+  for (std::size_t at = 0; at <= names.size();) {
+    const std::size_t end = std::min(names.find(',', at), names.size());
+    std::string name = names.substr(at, end - at);
+    at = end + 1;
+    const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+    while (!name.empty() && blank(name.back())) name.pop_back();
+    while (!name.empty() && blank(name.front())) name.erase(0, 1);
+    if (name.empty()) continue;
+    const bool good = name == "*" || std::all_of(name.begin(), name.end(), [](char c) {
+                        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_';
+                      });
+    if (!good) {
+      throw Error(ErrorKind::kUsage, "http", "http.allowed_hosts",
+                  fmt::format("expected names of hosts without port, separated by commas, and found '{}'", name));
+    }
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+    hosts.push_back(std::move(name));
+  }
+  return hosts;
+}
 
 SettingsFindings CheckSettings(const LoadedSettings& loaded, UtcTime now, CheckDepth depth) {
   return Checker(loaded, now, depth).Run();

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/settings_loader.h"
@@ -23,6 +24,12 @@ enum class CheckDepth { kNoForeignLibraries, kAll };
 
 // Everything but the directories (CheckDirectories of ops/daemon/tree_guard.h does those). Does not throw for a wrong
 // setting. `now`: the time of the data that are to come.
+// A sentence for each variable CONTIMG_… that no program reads and LoadSettings does not refuse: one that is set and
+// does nothing. `environment` as of ProcessEnvironment.
+std::vector<std::string> UnknownVariables(const std::vector<std::pair<std::string, std::string>>& environment);
+// The names of http.allowed_hosts, lower case. Throws Error{kUsage} for what can be no name of a host.
+std::vector<std::string> ParseHosts(const std::string& names);
+
 SettingsFindings CheckSettings(const LoadedSettings& loaded, UtcTime now, CheckDepth depth = CheckDepth::kAll);
 
 // As `check` asks for it: throws Error{kUsage} for the last of errors and outdated ones, after `say` was called with

@@ -63,6 +63,9 @@ int RunStream(int argc, char** argv) {
     options.program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "contimg";
     state::SetMigrationNotice([](const std::string& sentence) { Log(LogLevel::kWarning, "", sentence); });
     SetUpLog(ParseLogLevel(options.settings.daemon.log_level), ParseLogFormat(options.settings.daemon.log_format));
+    for (const std::string& sentence : UnknownVariables(sources.environment)) {
+      Log(LogLevel::kWarning, "", sentence);
+    }
     if (!Exists(options.program)) {
       throw Error(ErrorKind::kUsage, "daemon", options.program.string(),
                   "expected the contimg program beside contimg-stream and found none");

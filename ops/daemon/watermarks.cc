@@ -97,13 +97,14 @@ DiskReport LookAtDisks(Os& os, const DirectoryRoots& roots, const DiskSettings& 
   const auto judge = [&](const char* name, const char* what, const fs::path& path, const auto& level_of,
                          const auto& rule_of) {
     DiskReport::Disk& disk = report.disks[name];
+    disk.path = path.string();
     try {
       disk.space = os.Space(ExistingPart(path, os));
       disk.level = level_of(disk.space);
       disk.rule = rule_of(disk.space);
       if (disk.level != DiskLevel::kGood) {
-        disk.sentence = fmt::format("{} ({}) has {} free of {}", what, path.string(), SpaceWords(disk.space.free_bytes),
-                                    SpaceWords(disk.space.total_bytes));
+        disk.sentence = fmt::format("{} (that of {}) has {} free of {}", what, path.string(),
+                                    SpaceWords(disk.space.free_bytes), SpaceWords(disk.space.total_bytes));
         if (disk.level == DiskLevel::kCritical) {
           disk.sentence += fmt::format(": no new work starts until there is room ({})", disk.rule);
         }

@@ -36,6 +36,7 @@ struct DiskReport {
     DiskLevel level = DiskLevel::kGood;
     std::string sentence;  // when not good
     std::string rule;      // of the limits in force
+    std::string path;      // where it was measured
   };
   std::map<std::string, Disk> disks;  // "scratch", "staging", "state"; "images" where they have their own disk
   bool dispatch_allowed = true;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -15,10 +16,12 @@
 #include <list>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "config/error.h"
+#include "config/settings.h"
 
 namespace contimg::ops {
 namespace {
@@ -67,6 +70,22 @@ std::optional<std::string> Tail(const std::string& pattern, const std::string& p
   return path.substr(n_prefix);
 }
 
+std::string WithoutSlash(std::string path) {
+  if (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+void CheckParameters(const HttpRoute& route, const HttpRequest& request) {
+  if (!route.parameters) return;
+  for (const auto& [name, value] : request.query) {
+    if (std::find(route.parameters->begin(), route.parameters->end(), name) != route.parameters->end()) continue;
+    const std::string near = NearestWord(name, *route.parameters);
+    throw Error(ErrorKind::kUsage, "http", name,
+                fmt::format("{} has no such parameter{}", request.path,
+                            near.empty() ? "" : fmt::format(", did you mean '{}'?", near)));
+  }
+}
+
 }  // namespace
 
 HttpResponse HttpProblem(int status, const std::string& sentence) {
@@ -107,6 +126,11 @@ const HttpRoute* HttpRouter::Find(const HttpRequest& request, std::vector<std::s
     allowed.push_back(route.method);
     if (route.method == method && (best == nullptr || rank(route) > rank(*best))) best = &route;
   }
+  if (allowed.empty() && WithoutSlash(request.path) != request.path) {
+    HttpRequest plain = request;
+    plain.path = WithoutSlash(request.path);
+    return Find(plain, allowed);
+  }
   return best;
 }
 
@@ -120,13 +144,17 @@ HttpResponse HttpRouter::Handle(const HttpRequest& request) const {
   std::vector<std::string> allowed;
   if (const HttpRoute* route = Find(request, allowed)) {
     HttpRequest asked = request;
-    asked.tail = *Tail(route->path, request.path);
+    asked.tail = Tail(route->path, request.path).value_or("");
+    const auto problem = [&](int status, const std::string& sentence) {
+      return route->page && draw_problem_ ? draw_problem_(status, sentence) : HttpProblem(status, sentence);
+    };
     try {
+      CheckParameters(*route, request);
       return route->handler(asked);
     } catch (const Error& error) {
-      return HttpProblem(error.kind() == ErrorKind::kUsage ? 400 : 500, error.what());
+      return problem(error.kind() == ErrorKind::kUsage ? 400 : 500, error.what());
     } catch (const std::exception& error) {
-      return HttpProblem(500, error.what());
+      return problem(500, error.what());
     }
   }
   if (allowed.empty()) return HttpProblem(404, fmt::format("there is nothing at {}", request.path));
@@ -196,7 +224,7 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
     Begin(Doing::kReading, shared_->options.request_timeout_s);
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this()](const beast::error_code& error, std::size_t) {
-                       if (error) return self->Close();
+                       if (error) return self->Refuse(error);
                        self->Answer();
                      });
   }
@@ -232,6 +260,35 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
     stream_.expires_after(
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(limit_s)));
   }
+  // What is no request that can be answered is told so, where somebody still listens.
+  void Refuse(const beast::error_code& error) {
+    const beast::error_code limit = http::error::header_limit, body = http::error::body_limit;
+    const bool misread = error.category() == limit.category() && error != http::error::end_of_stream &&
+                         error != http::error::partial_message;
+    if (!misread) return Close();
+    doing_ = Doing::kAnswering;
+    last_ = true;
+    if (error == body) return Send(HttpProblem(413, "the body of the request is too long"));
+    if (error != limit) return Send(HttpProblem(400, fmt::format("this is no HTTP request: {}", error.message())));
+    const auto* read = static_cast<const char*>(buffer_.data().data());
+    const bool in_line =
+        parser_->get().target().empty() && std::string_view(read, buffer_.size()).find('\n') == std::string_view::npos;
+    in_line ? Send(HttpProblem(414, "the address of the request is too long"))
+            : Send(HttpProblem(431, "the headers of the request are too long"));
+  }
+  // Closing with something unread would take the answer away from the one who is still sending.
+  void Drain() {
+    boost::system::error_code ignored;
+    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    stream_.expires_after(std::chrono::seconds(2));
+    DrainOn();
+  }
+  void DrainOn() {
+    stream_.async_read_some(boost::asio::buffer(drained_),
+                            [self = shared_from_this()](const beast::error_code& error, std::size_t) {
+                              return error ? self->Close() : self->DrainOn();
+                            });
+  }
   void Answer() {
     doing_ = Doing::kAnswering;
     stream_.expires_never();  // the answer takes as long as it takes
@@ -239,6 +296,10 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
     HttpRequest asked = ParseTarget(std::string(request.method_string()), std::string(request.target()));
     asked.if_none_match = std::string(request[http::field::if_none_match]);
     asked.host = std::string(request[http::field::host]);
+    if (request.count(http::field::host) > 1) {
+      last_ = true;
+      return Send(HttpProblem(400, "a request names one host, and this one names several"));
+    }
     const bool without = request.version() < 11 && asked.host.empty();  // HTTP/1.0 knows no Host
     if (!without && !IsAllowedHost(asked.host, shared_->options.allowed_hosts)) {
       return Send(HttpProblem(
@@ -259,7 +320,7 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
     response_.set(http::field::cache_control, made.cache_control);
     response_.set("X-Content-Type-Options", "nosniff");
     for (const auto& [name, value] : made.headers) response_.set(name, value);
-    response_.keep_alive(request.keep_alive());
+    response_.keep_alive(request.keep_alive() && !last_);
     response_.body() = std::move(made.body);
     held_ = std::move(made.held);
     response_.prepare_payload();
@@ -271,6 +332,7 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
       const bool goes_on = !error && self->response_.keep_alive();
       self->response_ = {};  // its memory, too
       self->held_.reset();
+      if (self->last_ && !error) return self->Drain();
       return goes_on ? self->Read() : self->Close();
     });
   }
@@ -284,6 +346,8 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
   std::shared_ptr<void> held_;  // of the answer under way
+  bool last_ = false;           // after it the connection ends, whatever is still sent
+  std::array<char, 4096> drained_{};
 };
 
 void CheckListen(const std::string& listen) { ParseListen(listen); }

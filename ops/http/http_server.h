@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,9 @@ struct HttpRoute {
   std::string method, path, help;
   std::function<HttpResponse(const HttpRequest&)> handler;
   bool slow = false;  // not to be run on the daemon's loop
+  // The names that its query may hold; any other is a mistyped one, and gets 400. Nothing: whatever comes.
+  std::optional<std::vector<std::string>> parameters = std::nullopt;
+  bool page = false;  // for people: its problems are pages, too
 };
 
 // A failure as a JSON object with one sentence.
@@ -52,9 +56,13 @@ HttpResponse HttpProblem(int status, const std::string& sentence);
 
 class HttpRouter {
  public:
+  // A problem in the form of a page.
+  using ProblemPage = std::function<HttpResponse(int status, const std::string& sentence)>;
   void Add(HttpRoute route) { routes_.push_back(std::move(route)); }
+  void DrawProblems(ProblemPage draw) { draw_problem_ = std::move(draw); }
   // 404 for unknown paths, 405 for wrong methods, 500 with one sentence when a handler throws (Error{kUsage}: 400).
-  // HEAD counts as GET. An exact path goes before "/*", a longer "/*" before a shorter one.
+  // HEAD counts as GET. An exact path goes before "/*", a longer "/*" before a shorter one; "/a/" is "/a" where nothing
+  // is below it.
   HttpResponse Handle(const HttpRequest& request) const;
   bool IsSlow(const HttpRequest& request) const;
   const std::vector<HttpRoute>& routes() const { return routes_; }
@@ -62,6 +70,7 @@ class HttpRouter {
  private:
   const HttpRoute* Find(const HttpRequest& request, std::vector<std::string>& allowed) const;
   std::vector<HttpRoute> routes_;
+  ProblemPage draw_problem_;
 };
 
 struct HttpServerOptions {

@@ -34,7 +34,10 @@ ByKind Advice(std::optional<ErrorKind> kind) {
       return {"It took, or waited, longer than its limit; the record says which. To try once more:", true, true};
     case ErrorKind::kCrash:
     case ErrorKind::kBug:
-      return {"The worker failed; its log holds the last output and the command that repeats the job:", true, true};
+      return {
+          "The worker failed. The record names its log, which holds the last output and the command that repeats "
+          "the job. To try once more:",
+          true, true};
     case ErrorKind::kUsage:
       return {"The settings do not fit; when they are mended, try again:", true, true};
     case ErrorKind::kCancelled:

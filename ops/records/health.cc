@@ -156,7 +156,18 @@ class Judge {
       const HealthCode code = disk.name == "staging" ? HealthCode::kStagingFull
                               : disk.name == "state" ? HealthCode::kStateFull
                                                      : HealthCode::kDiskFull;
-      Add(disk.level == HealthFacts::Disk::Level::kCritical, code, disk.sentence);
+      // What lies there; what may go is a person's decision, and no command that is shown removes anything.
+      const std::string path = ShellWord(disk.path);
+      std::string sentence = disk.sentence, look;
+      if (disk.name == "scratch") {
+        sentence += "; the input of done groups (contimg queue list --state done) is the first that may go";
+        look = fmt::format("df -h {0} && du -sh {1} {0}", path, ShellWord(facts_.incoming));
+      } else if (disk.name == "staging") {
+        look = fmt::format("df -h {0} && ls -lA {0}", path);
+      } else {
+        look = fmt::format("df -h {0} && du -sh {0}", path);
+      }
+      Add(disk.level == HealthFacts::Disk::Level::kCritical, code, sentence, disk.path.empty() ? "" : look);
     }
   }
 

@@ -88,7 +88,8 @@ struct HealthFacts {
     enum class Level { kGood, kWarning, kCritical };
     std::string name;  // "scratch", "images", "staging", "state"
     Level level = Level::kGood;
-    std::string sentence;  // when not good
+    std::string sentence;   // when not good
+    std::string path = {};  // a directory on it
   };
   std::vector<Disk> disks;
 

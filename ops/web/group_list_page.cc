@@ -30,13 +30,22 @@ void DrawRow(PipelineView& view, const state::GroupRow& row, Html& html) {
         GroupAddress(row.id), picture);
   }
   const bool timed = row.state == state::GroupState::kDone && row.finished_at > row.started_at && row.started_at > 0;
-  html.Add("<tr><td class=\"thumb\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>", thumbnail,
-           GroupLink(row.id), StateBadge(row.state), observation ? fmt::format("{:+.2f}°", observation->dec_deg) : "",
-           quality.rms_jy ? Flux(*quality.rms_jy) : "", quality.grade.empty() ? Html() : GradeBadge(quality.grade));
-  html.Add("<td>{}/{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"cause\">{}{}</td></tr>\n", row.subbands_present,
-           row.subbands_expected, row.attempts, timed ? Duration(row.finished_at - row.started_at) : std::string(),
-           TimeTag(row.updated_at),
-           row.error_kind ? MakeHtml("<span class=\"kind\">{}</span> ", ToString(*row.error_kind)) : Html(), row.error);
+  // On a phone each row is a card, and its figures carry the names of their columns.
+  html.Add(
+      "<tr><td class=\"thumb\">{}</td><td>{}</td><td>{}</td><td data-name=\"declination\">{}</td><td "
+      "data-name=\"noise\">{}</td><td data-name=\"grade\">{}</td>",
+      thumbnail, GroupLink(row.id), StateBadge(row.state),
+      observation ? fmt::format("{:+.2f}°", observation->dec_deg) : "", quality.rms_jy ? Flux(*quality.rms_jy) : "",
+      quality.grade.empty() ? Html() : GradeBadge(quality.grade));
+  html.Add(
+      "<td data-name=\"subbands\">{}/{}</td><td data-name=\"attempts\">{}</td><td data-name=\"took\">{}</td><td "
+      "data-name=\"updated\">{}</td><td class=\"cause\">{}{}</td></tr>\n",
+      row.subbands_present, row.subbands_expected, row.attempts,
+      timed ? Duration(row.finished_at - row.started_at) : std::string(), TimeTag(row.updated_at),
+      row.error_kind              ? MakeHtml("<span class=\"kind\">{}</span> ", ToString(*row.error_kind))
+      : IsUncalibrated(view, row) ? MakeHtml("<span class=\"kind\">uncalibrated</span> ")
+                                  : Html(),
+      row.error);
 }
 
 }  // namespace

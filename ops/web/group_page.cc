@@ -67,7 +67,22 @@ void DrawNeighbours(PipelineView& view, const GroupRow& row, Html& html) {
   html.Add("</nav>");
 }
 
-void DrawCause(const GroupRow& row, Html& html) {
+// Where the last output of a group that was given up lies, and how its job is repeated by hand.
+void DrawLog(PipelineView& view, const GroupRow& row, Html& html) {
+  if (row.state != GroupState::kDead || !IsTimestamp(row.id)) return;
+  std::error_code ignored;
+  const std::filesystem::path log = view.paths().FailedLog(row.id);
+  if (std::filesystem::exists(log, ignored)) {
+    html.Add("<p class=\"cure\">Its log:</p>{}", CommandLine("less " + ShellWord(log.string())));
+  }
+  const std::filesystem::path job = view.paths().Jobs(row.id) / "job.json";
+  if (std::filesystem::exists(job, ignored)) {
+    html.Add("<p class=\"cure\">To repeat its job by hand:</p>{}",
+             CommandLine("contimg worker " + ShellWord(job.string())));
+  }
+}
+
+void DrawCause(PipelineView& view, const GroupRow& row, Html& html) {
   const Html cure = CureHtml(CureOf(row));
   if (row.error.empty() && cure.empty()) return;
   html.Add("<section class=\"wide cause {}\" aria-label=\"Cause\">", ToString(row.state));
@@ -76,7 +91,9 @@ void DrawCause(const GroupRow& row, Html& html) {
              row.error_kind ? MakeHtml("<span class=\"kind\">{}</span> ", ToString(*row.error_kind)) : Html(),
              row.error);
   }
-  html.Add("{}</section>\n", cure);
+  html.Append(cure);
+  DrawLog(view, row, html);
+  html.Add("</section>\n");
 }
 
 void DrawPicture(const PipelineView& view, const TileQuality& quality, const GroupRow& row, Html& html) {
@@ -297,9 +314,12 @@ HttpResponse GroupPage(const HttpRequest& request, PipelineView& view) {
   page.refreshes = row->state != GroupState::kDone && row->state != GroupState::kCancelled;
   Html& html = page.body;
   html.Add("<div class=\"head\"><h1 class=\"id\">{}</h1>{}", row->id, StateBadge(row->state));
+  DrawSection(html, [&](Html& part) {
+    if (IsUncalibrated(view, *row)) part.Add("<span class=\"kind\">uncalibrated</span>");
+  });
   DrawSection(html, [&](Html& part) { DrawNeighbours(view, *row, part); });
   html.Add("</div>\n<p class=\"lead\">{}</p>\n", Sentence(*row, view.Now()));
-  DrawCause(*row, html);
+  DrawCause(view, *row, html);
   std::vector<state::ProductRow> products;
   DrawSection(html, [&](Html&) {
     state::ProductQuery query;

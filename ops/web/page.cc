@@ -130,6 +130,13 @@ HttpResponse RenderPage(const Page& page, const PipelineView& view, int status) 
   return response;
 }
 
+bool IsUncalibrated(PipelineView& view, const state::GroupRow& row) {
+  if (row.state != state::GroupState::kDone) return false;
+  const std::vector<state::CalChoiceRow> choices = view.Choices(row.id);
+  return !choices.empty() &&
+         std::none_of(choices.begin(), choices.end(), [](const auto& choice) { return choice.table_id.has_value(); });
+}
+
 std::string GroupAddress(std::string_view id) { return "/groups/" + UrlPart(id); }
 
 Html GroupLink(std::string_view id) { return MakeHtml("<a class=\"id\" href=\"{}\">{}</a>", GroupAddress(id), id); }

@@ -46,6 +46,8 @@ void DrawSection(Html& html, const Draw& draw) {
   html.Append(section);
 }
 
+// Whether the products of a done group are of uncalibrated data, by the record of what was applied.
+bool IsUncalibrated(PipelineView& view, const state::GroupRow& row);
 std::string GroupAddress(std::string_view id);  // "/groups/2025-10-13T13:28:03"
 Html GroupLink(std::string_view id);
 Html StateBadge(state::GroupState state);

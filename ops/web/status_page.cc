@@ -114,7 +114,7 @@ double NewestData(PipelineView& view) {
 
 // --- the parts of the page -----------------------------------------------------------------------------------------
 
-void DrawHealth(const HealthLine& health, Html& html) {
+void DrawHealth(const HealthLine& health, const nlohmann::ordered_json& status, Html& html) {
   static constexpr std::array<const char*, 4> kClasses{"unknown", "good", "warning", "bad"};
   html.Add("<section class=\"health {}\" aria-label=\"Health\"><h1><i></i>{}</h1><p>{}</p>",
            kClasses[static_cast<std::size_t>(health.health)], health.verdict, health.detail);
@@ -128,6 +128,8 @@ void DrawHealth(const HealthLine& health, Html& html) {
     }
     html.Add("</ul>");
   }
+  if (const auto words = WordAt(json(status), {"calibration", "goes_on"}))
+    html.Add("<p class=\"problem\">{}</p>", *words);
   html.Add("</section>\n");
 }
 
@@ -423,7 +425,7 @@ HttpResponse StatusPage(const HttpRequest& request, PipelineView& view) {
   page.refreshes = true;
   const HealthLine health = DescribeHealth(*status, view.Now());
   page.title = health.verdict;
-  DrawHealth(health, page.body);
+  DrawHealth(health, *status, page.body);
 
   double newest = 0;
   DrawSection(page.body, [&](Html&) { newest = NewestData(view); });

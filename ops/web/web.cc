@@ -1,12 +1,16 @@
 #include "ops/web/web.h"
 
 #include <filesystem>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "ops/api/api.h"
 #include "ops/web/assets.h"
 #include "ops/web/group_pages.h"
+#include "ops/web/page.h"
 #include "ops/web/status_page.h"
 
 namespace contimg::ops {
@@ -14,24 +18,38 @@ namespace contimg::ops {
 Web::Web(const ProductPaths& paths) : view_(paths), files_(paths.roots().images) {}
 
 void Web::AddRoutes(HttpRouter& router) {
-  const auto add = [&](const char* path, const char* help, HttpResponse (*handler)(const HttpRequest&, PipelineView&)) {
-    router.Add(
-        {"GET", path, help, [this, handler](const HttpRequest& request) { return handler(request, view_); }, true});
+  using Names = std::vector<std::string>;
+  const auto add = [&](const char* path, const char* help, HttpResponse (*handler)(const HttpRequest&, PipelineView&),
+                       const Names& parameters) {
+    const bool page = std::string_view(path).rfind("/api/", 0) != 0;
+    router.Add({"GET", path, help, [this, handler](const HttpRequest& request) { return handler(request, view_); },
+                true, parameters, page});
   };
-  add("/", "The status page.", StatusPage);
-  add("/groups", "The list of groups.", GroupListPage);
-  add("/groups/*", "The page of one group.", GroupPage);
-  add("/api/v1/groups", "Groups, newest first.", ApiGroups);
-  add("/api/v1/groups/*", "One group with its files, products, jobs, calibration and events.", ApiGroup);
-  add("/api/v1/tasks", "Tasks (backups), newest first.", ApiTasks);
-  add("/api/v1/products", "Products, newest first.", ApiProducts);
-  add("/api/v1/products/*", "One product with its lineage.", ApiProduct);
-  add("/api/v1/calibration", "Calibration tables.", ApiCalibration);
+  const Names groups{"state", "error_kind", "q", "from", "before", "after", "limit"};
+  add("/", "The status page.", StatusPage, {"span", "end"});
+  add("/groups", "The list of groups.", GroupListPage, groups);
+  add("/groups/*", "The page of one group.", GroupPage, {});
+  add("/api/v1/groups", "Groups, newest first.", ApiGroups, groups);
+  add("/api/v1/groups/*", "One group with its files, products, jobs, calibration and events.", ApiGroup, {});
+  add("/api/v1/tasks", "Tasks (backups), newest first.", ApiTasks, {"kind", "state", "limit"});
+  add("/api/v1/products", "Products, newest first.", ApiProducts,
+      {"kind", "group", "status", "from", "before", "limit"});
+  add("/api/v1/products/*", "One product with its lineage.", ApiProduct, {});
+  add("/api/v1/calibration", "Calibration tables.", ApiCalibration,
+      {"kind", "status", "from", "before", "at", "limit"});
+  const Names version{"v"};
   router.Add({"GET", "/images/*", "Pictures and metrics of the images directory.",
-              [this](const HttpRequest& request) { return files_.Whole(request); }, true});
+              [this](const HttpRequest& request) { return files_.Whole(request); }, true, version});
   router.Add({"GET", "/thumbnails/*", "Small versions of its pictures.",
-              [this](const HttpRequest& request) { return files_.Thumbnail(request); }, true});
-  router.Add({"GET", "/static/*", "Style sheet, script and icons of the pages.", ServeAsset});
+              [this](const HttpRequest& request) { return files_.Thumbnail(request); }, true, version});
+  router.Add({"GET", "/static/*", "Style sheet, script and icons of the pages.", ServeAsset, false, version});
+  router.DrawProblems([this](int status, const std::string& sentence) {
+    Page page;
+    page.title = "This cannot be shown";
+    page.body.Add("<h1>This cannot be shown</h1><p class=\"problem\">{}</p><p><a href=\"/\">Status</a></p>\n",
+                  sentence);
+    return RenderPage(page, view_, status);
+  });
 }
 
 }  // namespace contimg::ops

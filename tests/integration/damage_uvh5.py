@@ -29,6 +29,8 @@ DAMAGE = {
     "antennas_differ": lambda f: replace(f, "Header/antenna_positions", f["Header/antenna_positions"][...] + 1.0),
     "between_subbands": lambda f: replace(f, "Header/freq_array", f["Header/freq_array"][...] + 5e6),
     "unknown_polarisation": lambda f: replace(f, "Header/polarization_array", np.array([-5, -42])),
+    "ut1": lambda f: f.__setitem__("Header/dut1", 0.4),
+    "absurd_counts": lambda f: f["Data/nsamples"].__setitem__((slice(0, 10), 0, 0, 0), 1e30),
     "not_finite": lambda f: f["Data/visdata"].__setitem__((slice(0, 3), 0, 0, 0), np.array([np.nan, np.inf, 1j * np.nan])),
 }
 

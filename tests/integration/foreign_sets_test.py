@@ -302,6 +302,7 @@ class ForeignSetsTest(unittest.TestCase):
             main.putcol("ANTENNA2", np.resize(pairs[:, 1], n).astype(np.int32))
             main.putcol("TIME", main.getcell("TIME", 0) + 13.0 * np.arange(n))
             main.putcol("INTERVAL", np.full(n, 12.885))
+            main.putcol("UVW", np.ones((n, 3)))
             main.putcol("DATA_DESC_ID", np.arange(n, dtype=np.int32) * 2 // n)  # row by row casacore takes a minute
             for name in ("FIELD_ID", "FEED1", "FEED2"):
                 main.putcol(name, np.zeros(n, np.int32))
@@ -331,9 +332,9 @@ class ForeignSetsTest(unittest.TestCase):
         with table(str(self.ms), ack=False) as main:
             main.selectrows(np.flatnonzero(late)).copy(str(part), deep=False).close()
         table([str(rest), str(deep)], ack=False).rename(str(both))
-        self.assertEqual(self.report(part), dict(self.report(deep), path=self.report(part).get("path")) if "path" in
-                         self.report(part) else self.report(deep))
-        self.report(both)
+        for path, like in ((part, deep), (both, self.ms)):
+            found, expected = ({k: v for k, v in self.report(p).items() if k != "seconds"} for p in (path, like))
+            self.assertEqual(found, expected)
         before = {f: f.read_bytes() for f in self.ms.rglob("*") if f.is_file() and f.name != "table.lock"}
         for path, what in ((part, "selection of the rows of"), (both, "concatenation of 2 tables")):
             for words in self.commands(path):
@@ -497,7 +498,7 @@ class ForeignSetsTest(unittest.TestCase):
             done = contimg("convert", *self.files, "--out", out, root=self.root)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(says, done.stderr)
-            self.assertNotIn("read", done.stderr)  # no progress
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)  # no word of any work
         self.run_well("image", self.ms, "--out", self.root / "i", "--beam", "none", "--dirty-only")
         shutil.rmtree(self.ms / "SPECTRAL_WINDOW")  # which reading would find
         self.refused(2, "image", self.ms, "--out", self.root / "i", says=("exists already",))

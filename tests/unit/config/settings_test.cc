@@ -327,6 +327,21 @@ TEST(MakeDirectories, MakesTheTreeAndExplainsWhatIsWrong) {
   }
 }
 
+// What is made at the root of the file system is a name mistyped; /proc holds no files, whatever it says of
+// permissions.
+TEST(CheckPaths, StagingMustBeAPlaceForFiles) {
+  const TemporaryFolder dir("settings");
+  Settings settings;
+  settings.paths.scratch_dir = (dir.path() / "scratch").string();
+  settings.paths.state_dir = (dir.path() / "state").string();
+  for (const char* place : {"/proc", "/sys", "/nonexistent-of-contimg", "/nonexistent-of-contimg/below"}) {
+    settings.paths.staging_dir = place;
+    EXPECT_THROW(CheckPaths(settings), Error) << place;
+  }
+  settings.paths.staging_dir = (dir.path() / "not" / "yet").string();
+  CheckPaths(settings);
+}
+
 TEST(SettingsReference, IsTheCommittedDocument) {
   std::ifstream file(fs::path(CONTIMG_SOURCE_DIR) / "docs" / "configuration.md");
   std::stringstream text;

@@ -127,5 +127,32 @@ TEST(SourceList, GivesEveryNameBack) {
   }
 }
 
+TEST(SourceList, RefusesColumnsThatContradictEachOther) {
+  EXPECT_EQ(
+      Refusal("ra_deg,dec_deg,flux_jy,flux_mjy\n106,16.1,3,9000\n"),
+      "line 2 has '3' in column flux_jy and '9000' in column flux_mjy: expected the same, or one of the two columns");
+  EXPECT_EQ(One("ra_deg,dec_deg,flux_jy,flux_mjy\n106,16.1,3,3001\n").flux_jy, 3);
+  EXPECT_EQ(One("ra_deg,dec_deg,flux_jy,flux_mjy\n106,16.1,3,\n").flux_jy, 3);
+  EXPECT_EQ(One("ra_deg,dec_deg,flux_jy,peak_mjy\n106,16.1,3,900\n").flux_jy, 3);  // another quantity
+  EXPECT_EQ(One("_RAJ2000\t_DEJ2000\tRAJ2000\tDEJ2000\tS1.4\n106.4\t16.1\t07 05 36.0\t+16 06 00\t2000\n").ra_deg,
+            106.4);
+  EXPECT_NE(Refusal("_RAJ2000\t_DEJ2000\tRAJ2000\tDEJ2000\tS1.4\n106.4\t16.1\t07 06 36.0\t+16 06 00\t2000\n")
+                .find("'07 06 36.0' in column RAJ2000"),
+            std::string::npos);
+  EXPECT_NE(Refusal("ra,dec,flux_jy,dec_deg\n106,16,3,17\n").find("in column dec_deg"), std::string::npos);
+  EXPECT_NE(
+      Refusal("ra_deg,dec_deg,flux_jy,alpha,spectral_index\n106,16,3,-0.7,0.7\n").find("in column spectral_index"),
+      std::string::npos);
+  EXPECT_NE(Refusal("ra_deg,dec_deg,flux_jy,major_arcsec,majaxis\n106,16,3,10,20\n").find("in column majaxis"),
+            std::string::npos);
+}
+
+TEST(SourceList, RefusesAColumnThatStandsThereTwice) {
+  EXPECT_EQ(Refusal("name,ra_deg,ra_deg,dec_deg,flux_jy\na,106.0,206,16.1,3\n"),
+            "line 1 names the column ra_deg twice");
+  EXPECT_EQ(Refusal("ra_deg,dec_deg,flux_jy,Flux_Jy\n106.0,16.1,3,4\n"), "line 1 names the column flux_jy twice");
+  EXPECT_EQ(One("note,ra_deg,dec_deg,flux_jy,note,,\nx,106.0,16.1,3,y,,\n").flux_jy, 3);  // not read
+}
+
 }  // namespace
 }  // namespace contimg

@@ -81,36 +81,32 @@ const std::vector<Case>& Cases() {
        [](HealthFacts& f) {
          f.trees.push_back({"scratch", "/stage", Tree::State::kReadOnly, "is read-only", ""});
        }},
-      {HealthCode::kDiskFull, kAmber, "1 GB free", "",
+      {HealthCode::kDiskFull, kAmber, "1 GB free; the input of done groups",
+       "df -h /stage/ms && du -sh /stage/incoming /stage/ms",
        [](HealthFacts& f) {
-         f.disks.push_back({"scratch", Level::kWarning, "1 GB free"});
+         f.disks.push_back({"scratch", Level::kWarning, "1 GB free", "/stage/ms"});
        }},
-      {HealthCode::kDiskFull, kRed, "1 GB free", "",
+      {HealthCode::kDiskFull, kRed, "1 GB free", "df -h /stage/images && du -sh /stage/images",
        [](HealthFacts& f) {
-         f.disks.push_back({"images", Level::kCritical, "1 GB free"});
+         f.disks.push_back({"images", Level::kCritical, "1 GB free", "/stage/images"});
        }},
-      {HealthCode::kStagingFull, kRed, "full", "",
+      {HealthCode::kStagingFull, kRed, "full", "df -h /dev/shm/contimg && ls -lA /dev/shm/contimg",
        [](HealthFacts& f) {
-         f.disks.push_back({"staging", Level::kCritical, "full"});
+         f.disks.push_back({"staging", Level::kCritical, "full", "/dev/shm/contimg"});
        }},
-      {HealthCode::kStateFull, kRed, "full", "",
+      {HealthCode::kStateFull, kRed, "full", "df -h /state && du -sh /state",
        [](HealthFacts& f) {
-         f.disks.push_back({"state", Level::kCritical, "full"});
+         f.disks.push_back({"state", Level::kCritical, "full", "/state"});
        }},
       {HealthCode::kIncomingMissing, kRed, "/stage/incoming is not there", "",
        [](HealthFacts& f) { f.incoming_trouble = "is not there"; }},
       {HealthCode::kFilesQuarantined, kAmber, "1 file in quarantine since 2027-01-15T07:59:50Z",
-       "mv -n '/q/a b' '/stage/incoming/a b'",
-       [](HealthFacts& f) { f.quarantine = Quarantined(1, 1, "/q/a b"); }},
+       "mv -n '/q/a b' '/stage/incoming/a b'", [](HealthFacts& f) { f.quarantine = Quarantined(1, 1, "/q/a b"); }},
       {HealthCode::kFilesQuarantined, kRed, "5 files in quarantine", "mv -n /q/a.1 /stage/incoming/a",
-       [](HealthFacts& f) {
-         f.quarantine = Quarantined(5, 3, "/q/a.1", ErrorKind::kTimeout, "/stage/incoming/a");
-       }},
+       [](HealthFacts& f) { f.quarantine = Quarantined(5, 3, "/q/a.1", ErrorKind::kTimeout, "/stage/incoming/a"); }},
       // The same bytes come back at once, and the only copy is not to be removed by pasting.
       {HealthCode::kFilesQuarantined, kAmber, "get it anew from the correlator, then remove this one", "",
-       [](HealthFacts& f) {
-         f.quarantine = Quarantined(1, 1, "/q/a", ErrorKind::kBadInput, "/stage/incoming/a");
-       }},
+       [](HealthFacts& f) { f.quarantine = Quarantined(1, 1, "/q/a", ErrorKind::kBadInput, "/stage/incoming/a"); }},
       // One of that name has come meanwhile: nothing is moved onto it.
       {HealthCode::kFilesQuarantined, kAmber, "another copy has come, /stage/incoming/a, and is looked into", "",
        [](HealthFacts& f) {

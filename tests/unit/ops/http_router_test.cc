@@ -41,7 +41,9 @@ TEST(HttpRouter, APatternTakesWhatIsBelowIt) {
   EXPECT_EQ(body("/g"), "list:");
   EXPECT_EQ(body("/g/special"), "exact:");
   EXPECT_EQ(body("/g/deep/x"), "deep:x");
-  EXPECT_EQ(router.Handle(ParseTarget("GET", "/g/")).status, 404);
+  EXPECT_EQ(body("/g/"), "list:");
+  EXPECT_EQ(body("/g/special/"), "below:special/");
+  EXPECT_EQ(router.Handle(ParseTarget("GET", "/none/")).status, 404);
   EXPECT_TRUE(router.IsSlow(ParseTarget("HEAD", "/g")));
   EXPECT_FALSE(router.IsSlow(ParseTarget("GET", "/g/a")));
   EXPECT_FALSE(router.IsSlow(ParseTarget("GET", "/none")));
@@ -59,6 +61,25 @@ TEST(HttpRouter, WrongUseIsNoFailureOfTheServer) {
                 throw Error(ErrorKind::kUsage, "http", "span", "expected 24h");
               }});
   EXPECT_EQ(router.Handle(ParseTarget("GET", "/")).status, 400);
+}
+
+TEST(HttpRouter, AMistypedParameterIsRefusedAndTheOneMeantIsNamed) {
+  HttpRouter router;
+  router.Add({"GET", "/g", "", [](const HttpRequest&) { return HttpResponse{}; }, false,
+              std::vector<std::string>{"state", "limit"}});
+  router.Add(
+      {"GET", "/page", "", [](const HttpRequest&) { return HttpResponse{}; }, false, std::vector<std::string>{}, true});
+  router.DrawProblems([](int status, const std::string& sentence) {
+    return HttpResponse{status, "text/html", "<p>" + sentence};
+  });
+  EXPECT_EQ(router.Handle(ParseTarget("GET", "/g?state=dead")).status, 200);
+  const HttpResponse refused = router.Handle(ParseTarget("GET", "/g?sate=dead"));
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.body, "{\"error\":\"sate: /g has no such parameter, did you mean 'state'?\"}\n");
+  // For people it is a page.
+  const HttpResponse page = router.Handle(ParseTarget("GET", "/page?x=1"));
+  EXPECT_EQ(page.status, 400);
+  EXPECT_EQ(page.body, "<p>x: /page has no such parameter");
 }
 
 TEST(HttpRouter, FindsTheHandler) {

@@ -128,6 +128,31 @@ TEST_F(HttpServerTest, OnlyItsOwnNamesAreAnswered) {
   EXPECT_THAT(ReadAll(*old), HasSubstr("answer to /"));
 }
 
+// A request that cannot be answered is told why; the connection is not closed without a word.
+TEST_F(HttpServerTest, WhatIsNoGoodRequestIsToldSo) {
+  HttpServerOptions options;
+  options.max_request_bytes = 8192;
+  Start(options, AnswerAll);
+  const auto ask = [&](const std::string& text) {
+    const auto socket = Connect();
+    boost::system::error_code error;  // the server may have stopped reading
+    boost::asio::write(*socket, boost::asio::buffer(text), error);
+    return ReadAll(*socket);
+  };
+  const std::string end = "\r\nConnection: close\r\n\r\n", host = " HTTP/1.1\r\nHost: localhost";
+  EXPECT_THAT(ask("GET /" + std::string(100'000, 'a') + host + end), StartsWith("HTTP/1.1 414"));
+  EXPECT_THAT(ask("GET /" + host + "\r\nX-A: " + std::string(100'000, 'a') + end), StartsWith("HTTP/1.1 431"));
+  EXPECT_THAT(ask("POST /" + host + "\r\nContent-Length: 100000\r\n\r\n" + std::string(100'000, 'a')),
+              StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(ask("no request at all\r\n\r\n"), StartsWith("HTTP/1.1 400"));
+  for (const char* second : {"localhost", "evil.example.org"}) {
+    const std::string answer = ask("GET /" + host + "\r\nHost: " + second + end);
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 400"));
+    EXPECT_THAT(answer, HasSubstr("names several"));
+  }
+  EXPECT_THAT(Get("/healthz"), HasSubstr("answer to /healthz"));
+}
+
 TEST_F(HttpServerTest, AnAnswerMayBeMadeAndDroppedOnAnotherThread) {
   WorkThread thread;
   Start({}, [&](const HttpRequest& request, HttpServer::Reply reply) {

@@ -78,9 +78,10 @@ TEST(LookAtDisks, StopsDispatchOnACriticalDiskAndSaysWhich) {
   EXPECT_EQ(report.disks.at("scratch").level, DiskLevel::kCritical);
   EXPECT_EQ(report.disks.at("staging").level, DiskLevel::kCritical);
   EXPECT_EQ(report.disks.at("state").level, DiskLevel::kGood);  // 1 GB is enough for it
-  EXPECT_THAT(report.disks.at("scratch").sentence,
-              ::testing::StartsWith(
-                  "the scratch disk (/tmp) has 1.0 GB free of 100.0 GB: no new work starts until there is room"));
+  EXPECT_THAT(
+      report.disks.at("scratch").sentence,
+      ::testing::StartsWith(
+          "the scratch disk (that of /tmp) has 1.0 GB free of 100.0 GB: no new work starts until there is room"));
 }
 
 class BrokenOs final : public testing::FaultyOs {

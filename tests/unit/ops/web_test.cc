@@ -147,6 +147,44 @@ TEST_F(WebPages, ATaskThatFailedNeedsAHandLikeAGroup) {
   EXPECT_THAT(Get("/").body, HasSubstr("progress of backup/2025-10-13T03:00:00"));
 }
 
+// An image of uncalibrated data says so wherever it is shown, and one reason stands there once.
+TEST_F(WebPages, UncalibratedImagesSaySo) {
+  Groups().Create(Row(group_, state::GroupState::kDone), "test", kNow - 30);
+  EXPECT_THAT(Get("/groups/" + group_).body, Not(HasSubstr("uncalibrated")));
+  {
+    auto tables = Tables();
+    for (const char* kind : {"K", "BP", "G"}) {
+      tables.RecordChoice({group_, kind, std::nullopt, "no table serves this time", kNow});
+    }
+  }
+  const std::string page = Get("/groups/" + group_).body, reason = "no table serves this time";
+  EXPECT_THAT(page, HasSubstr("<span class=\"kind\">uncalibrated</span>"));
+  EXPECT_EQ(page.find(reason), page.rfind(reason));
+  EXPECT_THAT(page, HasSubstr("<td>BP, G, K</td>"));
+  EXPECT_THAT(Get("/groups").body, HasSubstr("<span class=\"kind\">uncalibrated</span>"));
+  SetStatus({{"ready", true},
+             {"health", json::array()},
+             {"calibration", {{"goes_on", "images go out uncalibrated, as calibrate.policy says: no BP table"}}}});
+  EXPECT_THAT(Get("/").body, HasSubstr("images go out uncalibrated, as calibrate.policy says: no BP table"));
+}
+
+// What the sentence promises is there: the log and the command that repeats the job.
+TEST_F(WebPages, AGroupThatWasGivenUpNamesItsLogAndHowItsJobIsRepeated) {
+  state::GroupRow dead = Row(group_, state::GroupState::kDead);
+  dead.error_kind = ErrorKind::kCrash;
+  dead.error = "the worker died of signal 9";
+  Groups().Create(dead, "test", kNow - 30);
+  const fs::path log = folders_.paths.FailedLog(group_), folder = folders_.paths.Jobs(group_);
+  EXPECT_THAT(Get("/groups/" + group_).body, Not(HasSubstr("less ")));
+  fs::create_directories(log.parent_path());
+  fs::create_directories(folder);
+  std::ofstream(log) << "last words\n";
+  std::ofstream(folder / "job.json") << "{}\n";
+  const std::string page = Get("/groups/" + group_).body;
+  EXPECT_THAT(page, HasSubstr("<code>less " + log.string() + "</code>"));
+  EXPECT_THAT(page, HasSubstr("<code>contimg worker " + (folder / "job.json").string() + "</code>"));
+}
+
 TEST_F(WebPages, OneCauseIsSaidOnce) {
   auto groups = Groups();
   for (int i = 0; i < 27; ++i) {
@@ -329,7 +367,18 @@ TEST_F(WebPages, RefusesWhatMeansNothing) {
   EXPECT_EQ(Get("/api/v1/groups?error_kind=odd").status, 400);
   EXPECT_EQ(Get("/api/v1/products?from=soon").status, 400);
   EXPECT_EQ(Get("/groups/2025-01-01T00:00:00").status, 404);
-  EXPECT_EQ(Get("/groups/").status, 404);
+  EXPECT_EQ(Get("/groups/").body, Get("/groups").body);
+  for (const char* mistyped :
+       {"/?spam=1h", "/groups?sate=dead", "/groups/2025-10-13T13:28:03?x=1", "/api/v1/groups?sate=dead",
+        "/api/v1/tasks?status=dead", "/api/v1/products?kinds=image", "/api/v1/products/1?x=1",
+        "/api/v1/calibration?table=1", "/images/a.png?w=1", "/groups?after=nosuch", "/api/v1/groups?after=nosuch"}) {
+    EXPECT_EQ(Get(mistyped).status, 400) << mistyped;
+  }
+  // In a browser that is a page.
+  const HttpResponse page = Get("/?span=3y");
+  EXPECT_EQ(page.content_type, "text/html; charset=utf-8");
+  EXPECT_THAT(page.body, HasSubstr("expected 1h, 6h, 24h, 7d or 30d and found &#39;3y&#39;"));
+  EXPECT_EQ(Get("/api/v1/groups?limit=x").content_type, "application/json");
   EXPECT_EQ(Get("/api/v1/products/7x").status, 404);
   EXPECT_EQ(Get("/static/../page.css").status, 404);
   EXPECT_EQ(Get("/images/../../state/ingest.sqlite3").status, 404);

@@ -70,6 +70,30 @@ TEST_F(GroupHealthTest, ARequeueStartsAfresh) {
   EXPECT_EQ(FailingGroups(store_).n, 0);
 }
 
+// What a service knows after a restart of workers that died before.
+TEST_F(GroupHealthTest, WorkersThatDiedAreFoundInTheRecord) {
+  for (const char* id : {"a", "b", "c", "d"}) Create(id);
+  const auto attempt = [&](const char* id, GroupState to, double now, ErrorKind kind, const std::string& words) {
+    ASSERT_TRUE(store_.Acquire(id, "test", 10, now - 1));
+    Move(id, to, now, kind, words);
+  };
+  attempt("a", GroupState::kFailed, 200, ErrorKind::kCrash, "died of signal 9");
+  attempt("a", GroupState::kDead, 300, ErrorKind::kCrash, "died of signal 9");
+  attempt("b", GroupState::kFailed, 310, ErrorKind::kIo, "no space");  // no death
+  attempt("c", GroupState::kFailed, 320, ErrorKind::kCrash, "died of signal 11");
+  ASSERT_TRUE(store_.Acquire("c", "test", 10, 400));
+  Move("c", GroupState::kDone, 410);  // overcome
+  attempt("d", GroupState::kFailed, 420, ErrorKind::kTimeout, "took longer");
+  const auto lost = LostWorkers(store_, 150);
+  ASSERT_EQ(lost.size(), 3u);
+  EXPECT_EQ(lost[0].at, 200);
+  EXPECT_EQ(lost[1].id, "a");
+  EXPECT_EQ(lost[1].cause, "died of signal 9");
+  EXPECT_EQ(lost[2].id, "d");
+  EXPECT_EQ(LostWorkers(store_, 250).size(), 2u);
+  EXPECT_TRUE(LostWorkers(store_, 500).empty());
+}
+
 TEST_F(GroupHealthTest, CountsDeadAndHeldGroupsWithTheirCauses) {
   for (const char* id : {"a", "b", "c"}) Create(id);
   Move("a", GroupState::kDead, 200, ErrorKind::kBadInput, "garbage");
