@@ -75,7 +75,7 @@ bool LacksGeometry(const SetTables& tables, const VisibilityBlock& block, const 
       tables.path(),
       fmt::format("expected the baseline of antennas {} and {} in UVW, found {:g}, {:g}, {:g} in row {}, which "
                   "is not flagged; compute UVW anew (fixvis of CASA) or flag the row",
-                  row.antenna1, row.antenna2, u, v, w, row.row));
+                  row.antenna1, row.antenna2, u + 0.0, v + 0.0, w + 0.0, row.row));  // no "-0"
 }
 
 UvwDisagreement CompareUvw(const VisibilityBlock& block) {

@@ -24,7 +24,9 @@
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/records/health.h"
+#include "ops/records/row_json.h"
 #include "state/group_store.h"
+#include "state/task_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -82,6 +84,9 @@ ordered_json FromDatabase(const ProductPaths& paths) {
   state::GroupStore store(path, state::DatabaseOptions::ForOneLook());
   const state::GroupSummary summary = store.Summary();
   for (const auto& [state, count] : summary.counts) status["groups"][std::string(ToString(state))] = count;
+  state::TaskStore tasks(store.database());
+  status["tasks"] = TaskCountsJson(tasks.Counts());
+  status["last_done"] = LastDoneJson(tasks.LastDone());
   const double now = UtcTime::Now().unix_s();
   if (!summary.oldest_unprocessed.empty()) {
     status["oldest_unprocessed"] = {{"id", summary.oldest_unprocessed},

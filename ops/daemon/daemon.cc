@@ -42,6 +42,7 @@
 #include "ops/http/http_server.h"
 #include "ops/http/work_thread.h"
 #include "ops/records/reconciler.h"
+#include "ops/records/row_json.h"
 #include "ops/upkeep/task_kinds.h"
 #include "ops/web/web.h"
 
@@ -79,6 +80,16 @@ std::vector<std::string> AllowedHosts(const HttpSettings& settings) {
   std::vector<std::string> names = ParseHosts(settings.allowed_hosts);
   names.insert(names.end(), {"localhost", own});
   return names;
+}
+
+std::unique_ptr<Executor> MakeExecutor(boost::asio::io_context& io, const DaemonOptions& options,
+                                       Executor::Events events) {
+  const std::string& kind = options.settings.executor.kind;
+  if (kind == "local") {
+    return std::make_unique<LocalExecutor>(io, LocalExecutorOptions{options.program, 5}, options.settings,
+                                           std::move(events));
+  }
+  throw Error(ErrorKind::kUsage, "daemon", "executor.kind", fmt::format("expected local, found {}", kind));
 }
 
 class Daemon {
@@ -180,8 +191,7 @@ Daemon::Daemon(const DaemonOptions& options)
       started_(clock_.Steady()),
       started_unix_(clock_.Unix()) {
   os_.Expect(trees_.expected());
-  dispatcher_.SetExecutor(std::make_unique<LocalExecutor>(io_, LocalExecutorOptions{options.program, 5},
-                                                          options.settings, dispatcher_.Events()));
+  dispatcher_.SetExecutor(MakeExecutor(io_, options, dispatcher_.Events()));
 }
 
 // Groups of any day may fail; days with failures are few.
@@ -273,14 +283,8 @@ ordered_json Daemon::Status() {
   ordered_json groups = ordered_json::object();
   for (const auto& [state, count] : summary_.counts) groups[std::string(ToString(state))] = count;
   status["groups"] = groups;
-  ordered_json tasks = ordered_json::object();
-  for (const auto& [kind, states] : task_counts_) {
-    for (const auto& [state, count] : states) tasks[kind][std::string(ToString(state))] = count;
-  }
-  status["tasks"] = tasks;
-  ordered_json maintenance = ordered_json::object();
-  for (const auto& [kind, at] : tasks_done_at_) maintenance[kind] = UtcTime::FromUnix(at).Stamp();
-  status["last_done"] = maintenance;
+  status["tasks"] = TaskCountsJson(task_counts_);
+  status["last_done"] = LastDoneJson(tasks_done_at_);
   status["oldest_unprocessed"] =
       summary_.oldest_unprocessed.empty()
           ? ordered_json()

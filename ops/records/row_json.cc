@@ -29,6 +29,22 @@ ordered_json ParsedColumn(const std::string& text) {
   return value.is_discarded() ? ordered_json(text) : value;
 }
 
+ordered_json TaskCountsJson(const std::map<std::string, std::map<state::WorkState, std::int64_t>>& counts) {
+  ordered_json tasks = ordered_json::object();
+  for (const auto& [kind, states] : counts) {
+    for (const auto& [state, count] : states) tasks[kind][std::string(ToString(state))] = count;
+  }
+  return tasks;
+}
+
+ordered_json LastDoneJson(const std::map<std::string, double>& done_at) {
+  ordered_json times = ordered_json::object();
+  for (const auto& [kind, at] : done_at) {
+    if (at > 0) times[kind] = UtcTime::FromUnix(at).Stamp();
+  }
+  return times;
+}
+
 ordered_json RowJson(const state::GroupRow& row) {
   return {{"id", row.id},
           {"state", ToString(row.state)},

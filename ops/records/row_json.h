@@ -4,6 +4,7 @@
 // never renamed: docs/operations/http-api.md describes them.
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -29,6 +30,10 @@ nlohmann::ordered_json RowJson(const state::JobRow& row);
 nlohmann::ordered_json RowJson(const state::CalTableRow& row);
 nlohmann::ordered_json RowJson(const state::CalChoiceRow& row);
 nlohmann::ordered_json RowJson(const state::SolveRow& row);
+
+// {"backup": {"done": 3}} and {"backup": "2025-10-14T03:00:02Z"}: the tasks of the status document.
+nlohmann::ordered_json TaskCountsJson(const std::map<std::string, std::map<state::WorkState, std::int64_t>>& counts);
+nlohmann::ordered_json LastDoneJson(const std::map<std::string, double>& done_at);
 
 template <class Rows>
 nlohmann::ordered_json RowsJson(const Rows& rows) {
