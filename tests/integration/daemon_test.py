@@ -391,7 +391,7 @@ class DaemonTest(DaemonUnderTest, unittest.TestCase):
         for stamp in self.stamps[:2]:
             wait_for(lambda stamp=stamp: self.state(stamp) == "done")
         reason = wait_for(lambda: list((self.root / "scratch/quarantine").glob(f"*/{poison}.reason")))[0]
-        self.assertIn("died of this file", reason.read_text())
+        self.assertRegex(reason.read_text(), r"died of signal \d+ \(.*\) at this file")
         self.assertEqual(self.state(self.stamps[2]), "collecting")
         self.assertEqual(self.groups()[self.stamps[2]]["subbands_present"], 15)
 
