@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <string>
 
+#include "config/error.h"
 #include "config/product_paths.h"
 #include "config/time.h"
 #include "ops/api/group_query.h"
@@ -30,6 +32,18 @@ std::optional<double> MjdParameter(const HttpRequest& request, const char* name)
   const std::string text = request.Parameter(name);
   if (text.empty()) return std::nullopt;
   return UtcTime::FromPerson(name, text).mjd();
+}
+
+// A kind of the query, one of `kinds`; empty: any.
+template <class Kinds>
+std::string KindParameter(const HttpRequest& request, const Kinds& kinds) {
+  const std::string word = request.Parameter("kind");
+  std::string words;
+  for (const auto kind : kinds) {
+    if (word.empty() || word == ToString(kind)) return word;
+    words += fmt::format("{}{}", words.empty() ? "" : ", ", ToString(kind));
+  }
+  throw Error(ErrorKind::kUsage, "http", "kind", fmt::format("expected one of {}; found '{}'", words, word));
 }
 
 }  // namespace
@@ -72,7 +86,7 @@ HttpResponse ApiTasks(const HttpRequest& request, PipelineView& view) {
 
 HttpResponse ApiProducts(const HttpRequest& request, PipelineView& view) {
   state::ProductQuery query;
-  query.kind = request.Parameter("kind");
+  query.kind = KindParameter(request, AllProductKinds());
   query.group_id = request.Parameter("group");
   query.status = request.Parameter("status");
   query.from_mjd = MjdParameter(request, "from");
@@ -102,7 +116,7 @@ HttpResponse ApiProduct(const HttpRequest& request, PipelineView& view) {
 
 HttpResponse ApiCalibration(const HttpRequest& request, PipelineView& view) {
   state::CalTableQuery query;
-  query.kind = request.Parameter("kind");
+  query.kind = KindParameter(request, std::array{CalKind::kDelay, CalKind::kBandpass, CalKind::kGain});
   query.status = request.Parameter("status");
   query.from_mjd = MjdParameter(request, "from");
   query.before_mjd = MjdParameter(request, "before");

@@ -366,6 +366,10 @@ TEST_F(WebPages, RefusesWhatMeansNothing) {
   EXPECT_EQ(Get("/api/v1/groups?limit=99999999999").status, 400);
   EXPECT_EQ(Get("/api/v1/groups?error_kind=odd").status, 400);
   EXPECT_EQ(Get("/api/v1/products?from=soon").status, 400);
+  EXPECT_EQ(Get("/api/v1/products?kind=images").status, 400);
+  EXPECT_EQ(Get("/api/v1/products?kind=band.image").status, 200);
+  EXPECT_EQ(Get("/api/v1/calibration?kind=B").status, 400);
+  EXPECT_EQ(Get("/api/v1/calibration?kind=BP").status, 200);
   EXPECT_EQ(Get("/groups/2025-01-01T00:00:00").status, 404);
   EXPECT_EQ(Get("/groups/").body, Get("/groups").body);
   for (const char* mistyped :
