@@ -150,7 +150,7 @@ void DrawCalibration(PipelineView& view, const GroupRow& row, Html& html) {
   if (choices.empty()) return;
   html.Add(
       "<section aria-labelledby=\"calibration\"><h2 id=\"calibration\">Calibration</h2><div class=\"scroll\">"
-      "<table class=\"rows\"><thead><tr><th>kind</th><th>table</th><th>solved "
+      "<table class=\"rows stacked\"><thead><tr><th>kind</th><th>table</th><th>solved "
       "on</th><th>why</th></tr></thead><tbody>\n");
   for (std::size_t first = 0, end = 0; first < choices.size(); first = end) {
     const state::CalChoiceRow& choice = choices[first];
