@@ -8,6 +8,7 @@
 #include "ingest/absurd_weights.h"
 
 namespace contimg::convert {
+
 void DropUnusable(VisibilityBlock& block, const std::string& path, const RunContext& context) {
   const std::size_t cell = block.n_channels() * block.n_pols();
   const float limit = ingest::WeightLimit(block);
