@@ -79,7 +79,7 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
   }
   if (report.read.absurd_weights > 0) {
     report.warnings.push_back(
-        fmt::format("{} samples claim more than 1000 times the usual nsamples: flagged", report.read.absurd_weights));
+        fmt::format("{} samples claim more than 10 000 times the usual nsamples: flagged", report.read.absurd_weights));
   }
   if (report.read.zero > 0) {
     report.warnings.push_back(

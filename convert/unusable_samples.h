@@ -8,11 +8,8 @@
 
 namespace contimg::convert {
 
-// A weight above this many times the median weight is a fault of its writer: mixed arrays differ by hundreds.
-inline constexpr float kLargestWeight = 1e4F;
-
 // Flags samples of CORRECTED_DATA (kCorrected) that are exactly 0: no calibration makes them, rows that never were
-// calibrated hold them. Sets weights of cross-correlations above kLargestWeight times the median of those that count to
+// calibrated hold them. Sets weights of cross-correlations above the limit of ingest/absurd_weights.h to
 // 0. Warns about both, with their number, in the name of the set at `path`.
 void DropUnusable(VisibilityBlock& block, const std::string& path, const RunContext& context);
 

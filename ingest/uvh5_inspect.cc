@@ -149,7 +149,7 @@ Validation ValidateSubband(const SubbandHeader& header, const ValidationLimits& 
     validation.remarks.push_back(fmt::format("{} samples hold no data (nsamples not above 0)", report.no_samples));
   if (report.absurd_weights > 0) {
     validation.remarks.push_back(
-        fmt::format("{} samples claim more than 1000 times the usual nsamples: flagged", report.absurd_weights));
+        fmt::format("{} samples claim more than 10 000 times the usual nsamples: flagged", report.absurd_weights));
   }
   if (report.zero > 0) {
     validation.remarks.push_back(

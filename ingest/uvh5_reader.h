@@ -74,7 +74,7 @@ struct ReadReport {
   std::size_t zero = 0;             // samples of exactly 0 that claim to hold data: never written; now flagged
   std::size_t flagged_in_file = 0;  // samples that the file itself flags
   std::size_t flagged = 0;          // samples flagged now, for any of the reasons above
-  std::size_t absurd_weights = 0;   // samples that weighed more than LargestCredibleWeight: now flagged with weight 0
+  std::size_t absurd_weights = 0;   // above WeightLimit (ingest/absurd_weights.h): now flagged with weight 0
   std::size_t clamped = 0;          // weights of the last integration that exceeded those of all others
   double max_nsamples = 0;          // the largest weight
 };

@@ -113,7 +113,7 @@ void Add(const PlaceCounts& part, PlaceCounts& sum) {
 // there are others.
 void DropAbsurdCounts(PlaceCounts& counts, VisibilityBlock& block, ReadReport& report, int threads) {
   const bool others = counts.largest_weight > 0;
-  const float limit = LargestCredibleWeight(block);
+  const float limit = WeightLimit(block);
   if ((others ? counts.largest_weight : counts.largest_weight_last) <= limit) return;
   const DroppedWeights dropped = DropWeightsAbove(limit, block.n_times() - (others ? 1 : 0), block, threads);
   report.absurd_weights = dropped.samples;

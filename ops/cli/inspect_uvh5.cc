@@ -149,6 +149,23 @@ void Validate(const ingest::SubbandHeader& header, double stamp_tolerance_s, con
   for (const std::string& remark : validation.remarks) inspection.text += "  remark        " + remark + "\n";
 }
 
+// A file of another kind, given to a command that takes four. One with a name of HDF5 is the reader's to complain of.
+void RefuseOtherKinds(const std::filesystem::path& path) {
+  const std::string extension = path.extension().string();
+  if (extension == ".hdf5" || extension == ".h5" || extension == ".uvh5") return;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error) || error) return;
+  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
+  std::array<char, kSignature.size()> head{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return;
+  file.read(head.data(), head.size());
+  if (file.bad() || std::string_view(head.data(), static_cast<std::size_t>(file.gcount())) == kSignature) return;
+  throw Error(ErrorKind::kBadInput, "inspect", path.string(),
+              "expected a UVH5 file, a Measurement Set, a calibration table or an image, found a file that is none of "
+              "them");
+}
+
 std::vector<Inspection> Inspect(const InspectRequest& request, const RunContext& context) {
   std::vector<Inspection> inspections;
   std::vector<ingest::SubbandHeader> headers;
@@ -181,23 +198,6 @@ std::vector<Inspection> Inspect(const InspectRequest& request, const RunContext&
     }
   }
   return inspections;
-}
-
-// A file of another kind, given to a command that takes four. One with a name of HDF5 is the reader's to complain of.
-void RefuseOtherKinds(const std::filesystem::path& path) {
-  const std::string extension = path.extension().string();
-  if (extension == ".hdf5" || extension == ".h5" || extension == ".uvh5") return;
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error) || error) return;
-  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
-  std::array<char, kSignature.size()> head{};
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return;
-  file.read(head.data(), head.size());
-  if (file.bad() || std::string_view(head.data(), static_cast<std::size_t>(file.gcount())) == kSignature) return;
-  throw Error(ErrorKind::kBadInput, "inspect", path.string(),
-              "expected a UVH5 file, a Measurement Set, a calibration table or an image, found a file that is none of "
-              "them");
 }
 
 // Anything that is a file: the reader says what is wrong with one that is no UVH5.

@@ -147,7 +147,7 @@ TEST_F(BadInput, AbsurdCountsAreToldAndNotUsed) {
   const ToolResult result = Convert("--json");
   ASSERT_EQ(result.status, 0) << result.err;
   EXPECT_EQ(nlohmann::json::parse(result.out).at("absurd_weights"), 10);
-  EXPECT_THAT(result.err, HasSubstr("10 samples claim more than 1000 times the usual nsamples: flagged"));
+  EXPECT_THAT(result.err, HasSubstr("10 samples claim more than 10 000 times the usual nsamples: flagged"));
 }
 
 TEST_F(BadInput, TheWritersUt1IsComparedWithTheOneInUse) {

@@ -16,6 +16,10 @@ def without_rows(file):
         replace(file, "Data/" + name, file["Data/" + name][:-1])
 
 
+def cross_rows(file):
+    return np.flatnonzero(file["Header/ant_1_array"][...] != file["Header/ant_2_array"][...])
+
+
 DAMAGE = {
     "missing_data_set": lambda f: f.__delitem__("Header/ant_1_array"),
     "missing_visibilities": lambda f: f.__delitem__("Data/visdata"),
@@ -30,7 +34,7 @@ DAMAGE = {
     "between_subbands": lambda f: replace(f, "Header/freq_array", f["Header/freq_array"][...] + 5e6),
     "unknown_polarisation": lambda f: replace(f, "Header/polarization_array", np.array([-5, -42])),
     "ut1": lambda f: f.__setitem__("Header/dut1", 0.4),
-    "absurd_counts": lambda f: f["Data/nsamples"].__setitem__((slice(0, 10), 0, 0, 0), 1e30),
+    "absurd_counts": lambda f: f["Data/nsamples"].__setitem__((cross_rows(f)[:10], 0, 0, 0), 1e30),
     "not_finite": lambda f: f["Data/visdata"].__setitem__((slice(0, 3), 0, 0, 0), np.array([np.nan, np.inf, 1j * np.nan])),
 }
 
