@@ -23,8 +23,8 @@ while IFS= read -r file; do
   while IFS= read -r hit; do
     finding "$file:$hit: throws std::filesystem's own error"
   done < <(grep -noP '(\.|->)(is_regular_file|is_directory|is_symlink|file_size|last_write_time)\(\)' "$file" || true)
-done < <(find config state ingest convert calibrate image mosaic ops -path ops/cli -prune -o -type f \
-           \( -name '*.cc' -o -name '*.h' \) -print | sort)
+done < <(grep -rlP "\b(?:std::filesystem|fs)::(?:$calls)\b|(\.|->)(?:$calls)\(\)" config state ingest convert calibrate image \
+           mosaic ops --include='*.cc' --include='*.h' --exclude-dir=cli | sort)
 
 # ---- waiting ----
 while IFS= read -r hit; do finding "$hit: the loop does not sleep"; done < <(
