@@ -392,6 +392,11 @@ class ForeignSetsTest(unittest.TestCase):
                 self.change(self.ms, "UVW", lambda _: values)
                 for words in (("flag", self.ms), ("image", self.ms, "--out", self.root / "i")):
                     self.refused(3, *words, says=(says, "UVW", "row"))
+        with open_set(self.ms) as main:  # what stands first is said: there is no such antenna
+            first = main.getcol("ANTENNA1")
+            main.putcell("ANTENNA1", 0, 200)
+            self.refused(3, "flag", self.ms, says=("antennas 200",))
+            main.putcol("ANTENNA1", first)
         # Frames that writers choose: an old equinox, no UT1, the start of an integration.
         for angle in (0.01, -0.05):
             turn = np.array([[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
