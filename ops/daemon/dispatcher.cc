@@ -393,13 +393,14 @@ void Dispatcher::LookAtRunning(double steady) {
 
 void Dispatcher::Tick(bool may_start) {
   const double steady = context_.clock.Steady();
+  // The next look comes a second after this one has ended: one that waited for a lock must not be followed at once.
   if (steady >= next_look_) {
-    next_look_ = steady + kLookS;
     if (recovering_) {
       FinishRecovery();
     } else {
       LookAtRunning(steady);
     }
+    next_look_ = context_.clock.Steady() + kLookS;
   }
   if (recovering_ || !context_.writes.Flush() || stopping_) return;
   // Something is due when something changed; the operator's changes and due retries are found once a second.
@@ -407,7 +408,7 @@ void Dispatcher::Tick(bool may_start) {
   if (context_.writes.n_committed() == seen_commits_ && steady < next_start_ && !allowed_again) return;
   StartNext(may_start);
   seen_commits_ = context_.writes.n_committed();
-  next_start_ = steady + kLookS;
+  next_start_ = context_.clock.Steady() + kLookS;
 }
 
 void Dispatcher::StopAll() {
