@@ -242,6 +242,8 @@ void Dispatcher::StartNext(bool groups_too) {
         context_.metrics.DatabaseFailed();
         LogNowAndThen(LogLevel::kWarning,
                       fmt::format("no {} can be taken: {}", group ? "group" : "task", error.what()));
+        // The other kind would only wait once more for the same lock.
+        if (error.subject() == context_.store.database().path().string()) return;
         break;
       }
       if (!work) break;
@@ -393,13 +395,14 @@ void Dispatcher::LookAtRunning(double steady) {
 
 void Dispatcher::Tick(bool may_start) {
   const double steady = context_.clock.Steady();
-  // The next look comes a second after this one has ended: one that waited for a lock must not be followed at once.
   if (steady >= next_look_) {
+    next_look_ = steady + kLookS;  // whatever this one throws
     if (recovering_) {
       FinishRecovery();
     } else {
       LookAtRunning(steady);
     }
+    // One that waited for a lock is not followed by the next at once.
     next_look_ = context_.clock.Steady() + kLookS;
   }
   if (recovering_ || !context_.writes.Flush() || stopping_) return;
