@@ -35,7 +35,7 @@ bool IsAbsent(const VisibilityBlock& block, std::size_t time, std::size_t baseli
 // Whether the antennas stand at one place, as far as POSITION says where they stand.
 bool StandTogether(const AntennaTable& antennas, int a, int b) {
   if (a == b) return true;
-  if (std::min(a, b) < 0 || std::max(a, b) >= static_cast<int>(antennas.size())) return false;
+  if (std::min(a, b) < 0 || std::max(a, b) >= static_cast<int>(antennas.size())) return true;  // refused for that
   const Vector3& p = antennas.positions_itrf_m[static_cast<std::size_t>(a)];
   const Vector3& q = antennas.positions_itrf_m[static_cast<std::size_t>(b)];
   return Dot(p, p) > 1 && std::hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2]) < 1;

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "config/error.h"
 #include "config/product_paths.h"
@@ -44,6 +46,16 @@ std::string KindParameter(const HttpRequest& request, const Kinds& kinds) {
     words += fmt::format("{}{}", words.empty() ? "" : ", ", ToString(kind));
   }
   throw Error(ErrorKind::kUsage, "http", "kind", fmt::format("expected one of {}; found '{}'", words, word));
+}
+
+// The state of a row, one of `words`; empty: any.
+std::string StatusParameter(const HttpRequest& request, std::initializer_list<std::string_view> words) {
+  const std::string text = request.Parameter("status");
+  if (!text.empty() && std::find(words.begin(), words.end(), text) == words.end()) {
+    throw Error(ErrorKind::kUsage, "http", "status",
+                fmt::format("expected {} and found '{}'", fmt::join(words, ", "), text));
+  }
+  return text;
 }
 
 }  // namespace
@@ -88,7 +100,7 @@ HttpResponse ApiProducts(const HttpRequest& request, PipelineView& view) {
   state::ProductQuery query;
   query.kind = KindParameter(request, AllProductKinds());
   query.group_id = request.Parameter("group");
-  query.status = request.Parameter("status");
+  query.status = StatusParameter(request, {"present", "archived", "removed", "missing"});
   query.from_mjd = MjdParameter(request, "from");
   query.before_mjd = MjdParameter(request, "before");
   query.limit = LimitOf(request, kRowsUnlessAsked, kMostRows);
@@ -117,7 +129,7 @@ HttpResponse ApiProduct(const HttpRequest& request, PipelineView& view) {
 HttpResponse ApiCalibration(const HttpRequest& request, PipelineView& view) {
   state::CalTableQuery query;
   query.kind = KindParameter(request, std::array{CalKind::kDelay, CalKind::kBandpass, CalKind::kGain});
-  query.status = request.Parameter("status");
+  query.status = StatusParameter(request, {"active", "retired", "failed"});
   query.from_mjd = MjdParameter(request, "from");
   query.before_mjd = MjdParameter(request, "before");
   query.covering_mjd = MjdParameter(request, "at");

@@ -387,7 +387,10 @@ std::optional<Error> CalibrationScheduler::Record(const GroupRow& row, const Job
         }
         const auto planned = store_.Choices(row.id);
         const auto before = std::find_if(planned.begin(), planned.end(), [&](const auto& c) { return c.kind == kind; });
-        if (before != planned.end() && used && before->table_id == used->id) continue;
+        // As planned: its reason stands, also that of none (unless a solve was to make one).
+        const bool planned_so =
+            before != planned.end() && before->table_id == (used ? std::optional(used->id) : std::nullopt);
+        if (planned_so && (used || report.calibration.empty())) continue;
         store_.RecordChoice({row.id, kind, used ? std::optional(used->id) : std::nullopt,
                              !used                          ? "none was applied"
                              : used->source_group == row.id ? "solved on this group"

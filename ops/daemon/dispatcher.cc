@@ -242,6 +242,8 @@ void Dispatcher::StartNext(bool groups_too) {
         context_.metrics.DatabaseFailed();
         LogNowAndThen(LogLevel::kWarning,
                       fmt::format("no {} can be taken: {}", group ? "group" : "task", error.what()));
+        // The other kind would only wait once more for the same lock.
+        if (error.subject() == context_.store.database().path().string()) return;
         break;
       }
       if (!work) break;
@@ -394,12 +396,14 @@ void Dispatcher::LookAtRunning(double steady) {
 void Dispatcher::Tick(bool may_start) {
   const double steady = context_.clock.Steady();
   if (steady >= next_look_) {
-    next_look_ = steady + kLookS;
+    next_look_ = steady + kLookS;  // whatever this one throws
     if (recovering_) {
       FinishRecovery();
     } else {
       LookAtRunning(steady);
     }
+    // One that waited for a lock is not followed by the next at once.
+    next_look_ = context_.clock.Steady() + kLookS;
   }
   if (recovering_ || !context_.writes.Flush() || stopping_) return;
   // Something is due when something changed; the operator's changes and due retries are found once a second.
@@ -407,7 +411,7 @@ void Dispatcher::Tick(bool may_start) {
   if (context_.writes.n_committed() == seen_commits_ && steady < next_start_ && !allowed_again) return;
   StartNext(may_start);
   seen_commits_ = context_.writes.n_committed();
-  next_start_ = steady + kLookS;
+  next_start_ = context_.clock.Steady() + kLookS;
 }
 
 void Dispatcher::StopAll() {

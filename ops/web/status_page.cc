@@ -332,6 +332,9 @@ void DrawPictures(PipelineView& view, Html& html) {
                address, picture.group_id);
     }
     html.Add("<span class=\"when\">{}</span></a>{}<dl>", picture.group_id, GradeBadge(quality.grade));
+    if (const auto row = view.FindGroup(picture.group_id); row && IsUncalibrated(view, *row)) {
+      html.Add("<div><dt>calibration</dt><dd>none</dd></div>");
+    }
     if (quality.rms_jy) html.Add("<div><dt>rms</dt><dd>{}</dd></div>", Flux(*quality.rms_jy));
     if (quality.rms_over_thermal) {
       html.Add("<div><dt>× thermal</dt><dd>{:.2f}</dd></div>", *quality.rms_over_thermal);

@@ -392,6 +392,12 @@ class ForeignSetsTest(unittest.TestCase):
                 self.change(self.ms, "UVW", lambda _: values)
                 for words in (("flag", self.ms), ("image", self.ms, "--out", self.root / "i")):
                     self.refused(3, *words, says=(says, "UVW", "row"))
+        # An antenna that does not exist is the fault, not that its row has no UVW.
+        self.change(self.ms, "UVW", lambda _: uvw)
+        first = column(self.ms, "ANTENNA1")
+        self.change(self.ms, "ANTENNA1", lambda a: np.where(np.arange(len(a)) == 0, 200, a))
+        self.refused(3, "flag", self.ms, says=("antennas 200",))
+        self.change(self.ms, "ANTENNA1", lambda _: first)
         # Frames that writers choose: an old equinox, no UT1, the start of an integration.
         for angle in (0.01, -0.05):
             turn = np.array([[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]])

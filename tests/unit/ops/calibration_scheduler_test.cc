@@ -200,6 +200,26 @@ class CalibrationSchedulerTest : public ::testing::Test {
   double now_ = 1.76e9;
 };
 
+// Why an image is of uncalibrated data is known afterwards, too.
+TEST_F(CalibrationSchedulerTest, AnUncalibratedGroupKeepsTheReasonWhyNoTableServed) {
+  settings_.calibrate.policy = "uncalibrated";
+  settings_.calibrate.schedule = false;
+  scheduler_->Apply(settings_);
+  const auto group = Group(0);
+  Plan(group);
+  state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
+  const std::string reason = store.Choices(group.id).at(0).reason;
+  EXPECT_NE(reason.find("no bandpass or gain serves this time"), std::string::npos) << reason;
+  JobReport report;
+  report.group = group.id;
+  report.next_state = "done";
+  EXPECT_FALSE(scheduler_->Record(group, report, now_));
+  for (const state::CalChoiceRow& choice : store.Choices(group.id)) {
+    EXPECT_EQ(choice.reason, reason) << choice.kind;
+    EXPECT_FALSE(choice.table_id);
+  }
+}
+
 TEST_F(CalibrationSchedulerTest, AColdStartSolvesEverythingAndTheNextGroupIsServed) {
   const auto first = Group(0);
   const Job job = Plan(first);

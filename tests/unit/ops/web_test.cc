@@ -162,6 +162,8 @@ TEST_F(WebPages, UncalibratedImagesSaySo) {
   EXPECT_EQ(page.find(reason), page.rfind(reason));
   EXPECT_THAT(page, HasSubstr("<td>BP, G, K</td>"));
   EXPECT_THAT(Get("/groups").body, HasSubstr("<span class=\"kind\">uncalibrated</span>"));
+  Products().Save(Product("qa_picture", (roots_.images / "a.png").string(), group_), kNow);
+  EXPECT_THAT(Get("/").body, HasSubstr("<dt>calibration</dt><dd>none</dd>"));
   SetStatus({{"ready", true},
              {"health", json::array()},
              {"calibration", {{"goes_on", "images go out uncalibrated, as calibrate.policy says: no BP table"}}}});
@@ -375,7 +377,8 @@ TEST_F(WebPages, RefusesWhatMeansNothing) {
   for (const char* mistyped :
        {"/?spam=1h", "/groups?sate=dead", "/groups/2025-10-13T13:28:03?x=1", "/api/v1/groups?sate=dead",
         "/api/v1/tasks?status=dead", "/api/v1/products?kinds=image", "/api/v1/products/1?x=1",
-        "/api/v1/calibration?table=1", "/images/a.png?w=1", "/groups?after=nosuch", "/api/v1/groups?after=nosuch"}) {
+        "/api/v1/calibration?table=1", "/images/a.png?w=1", "/groups?after=nosuch", "/api/v1/groups?after=nosuch",
+        "/api/v1/products?status=gone", "/api/v1/calibration?status=valid"}) {
     EXPECT_EQ(Get(mistyped).status, 400) << mistyped;
   }
   // In a browser that is a page.
