@@ -8,6 +8,7 @@
 
 #include "config/time.h"
 #include "ops/base/log.h"
+#include "ops/base/words.h"
 #include "ops/daemon/failed_log.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/job/task_job.h"
@@ -295,9 +296,8 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   }
   if (outcome.ok && !active.lost) {
     Log(LogLevel::kInfo, row,
-        fmt::format("{} after {:.1f} s ({:.1f} s of processor time, {:.2f} GB)", outcome.report->next_state,
-                    outcome.wall_s, outcome.user_s + outcome.system_s,
-                    static_cast<double>(outcome.peak_memory_bytes) * 1e-9));
+        fmt::format("{} after {:.1f} s ({:.1f} s of processor time, {})", outcome.report->next_state, outcome.wall_s,
+                    outcome.user_s + outcome.system_s, Bytes(static_cast<double>(outcome.peak_memory_bytes))));
     return RecordSuccess(active.work, *outcome.report, outcome);
   }
   if (active.lost) {

@@ -6,6 +6,7 @@
 #include "config/time.h"
 #include "ops/base/log.h"
 #include "ops/base/version.h"
+#include "ops/base/words.h"
 
 namespace contimg::ops {
 
@@ -18,7 +19,7 @@ std::string FormatFailedLog(const FailedRecord& record) {
     text += record.signal != 0 ? fmt::format("ended by     signal {}\n", record.signal)
                                : fmt::format("ended by     exit status {}\n", record.exit_status);
     text += fmt::format("took         {:.1f} s, {:.1f} s of processor time\n", record.wall_s, record.cpu_s);
-    text += fmt::format("peak memory  {:.3f} GB\n", static_cast<double>(record.peak_memory_bytes) * 1e-9);
+    text += fmt::format("peak memory  {}\n", Bytes(static_cast<double>(record.peak_memory_bytes)));
     text += fmt::format("repeat with  {}\n", record.command);
   }
   // A group that is too small is not taken again by hand: it goes on when its files come.

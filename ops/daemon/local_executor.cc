@@ -11,6 +11,7 @@
 
 #include "config/machine.h"
 #include "ops/base/log.h"
+#include "ops/base/words.h"
 
 namespace contimg::ops {
 namespace {
@@ -19,8 +20,6 @@ double Seconds(std::chrono::steady_clock::duration d) { return std::chrono::dura
 
 // "<pid> <start time>" of the worker, in its job's folder.
 std::filesystem::path ProcessFile(const std::filesystem::path& folder) { return folder / "process"; }
-
-std::string Gigabytes(std::uint64_t bytes) { return fmt::format("{:.2f} GB", static_cast<double>(bytes) * 1e-9); }
 
 }  // namespace
 
@@ -129,8 +128,8 @@ void LocalExecutor::Tick() {
     job->peak_memory = std::max(job->peak_memory, job->memory);
     if (limits.memory_bytes > 0 && job->memory > limits.memory_bytes) {
       Terminate(*job, ErrorKind::kResource,
-                fmt::format("the worker held {} of memory and may use {}", Gigabytes(job->memory),
-                            Gigabytes(limits.memory_bytes)));
+                fmt::format("the worker held {} of memory and may use {}", Bytes(static_cast<double>(job->memory)),
+                            Bytes(static_cast<double>(limits.memory_bytes))));
       SignalGroup(job->child->pid, SIGKILL);  // there is no time to be polite
     }
     const double running = Seconds(now - job->started), in_stage = Seconds(now - job->stage_started);

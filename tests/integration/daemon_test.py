@@ -215,7 +215,7 @@ class DaemonTest(DaemonUnderTest, unittest.TestCase):
         wait_for(lambda: self.state(self.stamps[0]) == "dead")
         row = self.groups()[self.stamps[0]]
         self.assertEqual(row["error_kind"], "resource")
-        self.assertIn("may use 0.10 GB", row["error"])
+        self.assertIn("may use 100 MB", row["error"])
 
     def test_workers_die_with_the_daemon_and_their_groups_go_on(self):
         self.replace_worker(f"echo $$ >> {self.root}/pids; [ -e {self.root}/go ] && exec $REAL \"$@\"; sleep 1000")
