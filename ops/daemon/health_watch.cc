@@ -121,7 +121,7 @@ void FindOtherCopy(HealthFacts::Quarantine& q, const fs::path& incoming, state::
     const auto row = store.FindFile(from.string());
     q.other = from.string();
     q.other_recorded = row && recorded(*row);
-    return;
+    if (q.other_recorded) return;
   }
   const auto name = ParseIncomingName(from);
   if (!name) return;

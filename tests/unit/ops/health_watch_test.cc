@@ -122,6 +122,8 @@ TEST(FindOtherCopy, IsAFileOfThatNameOrTheSubbandOfItsGroup) {
   std::ofstream(other) << "good";
   record(other);
   EXPECT_EQ(look(), std::pair(other.string(), true));
+  std::ofstream(again) << "a duplicate";
+  EXPECT_EQ(look(), std::pair(other.string(), true));
 }
 
 // docs/operations/health.md has a row for every code, and none for others.
