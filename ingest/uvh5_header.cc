@@ -291,9 +291,8 @@ void ReadStatements(const Hdf5Group& group, SubbandHeader& header) {
   header.vis_units = group.StringOrEmpty("vis_units");
   if (header.vis_units == "uncalib") header.vis_units.clear();
   if (!header.vis_units.empty() && header.vis_units != "Jy") {
-    throw group.Bad("vis_units", fmt::format("is {}: expected uncalib or Jy; write the visibilities in janskys "
-                                             "(pyuvdata: UVData.kelvin_to_jy)",
-                                             header.vis_units));
+    throw group.Bad("vis_units",
+                    fmt::format("is {}: expected uncalib or Jy; write the visibilities in janskys", header.vis_units));
   }
   CheckCount(group, "Nspws", 1, "spectral windows in one file can only be");
   if (group.HasValue("flex_spw") && group.Boolean("flex_spw")) {

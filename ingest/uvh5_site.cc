@@ -20,6 +20,8 @@ constexpr double kLeastGeocentricM = 6.3e6, kMostGeocentricM = 6.5e6;
 constexpr double kFlat = 0.05;
 // The vertical of the antennas' plane and that of the site may differ by so much.
 constexpr double kMostTilt = 15 * kPi / 180, kSameTilt = 5 * kPi / 180;
+// Exchanged axes make so many planes that one of them may come near the horizontal by chance: arrays are level to this.
+constexpr double kLevel = 2 * kPi / 180;
 constexpr std::size_t kLeastAntennas = 4;
 // No two dishes stand closer.
 constexpr double kOnePlaceM = 0.1;
@@ -90,7 +92,7 @@ void RefuseExchangedAxes(const Hdf5Group& group, const Vector& plane, const Arra
   for (const std::array<std::size_t, 3>& order :
        {std::array<std::size_t, 3>{2, 1, 0}, {1, 0, 2}, {0, 2, 1}, {1, 2, 0}, {2, 0, 1}}) {
     const Vector turned{plane[order[0]], plane[order[1]], plane[order[2]]};
-    if (!(std::abs(Dot(turned, zenith)) >= std::cos(kSameTilt))) continue;
+    if (!(std::abs(Dot(turned, zenith)) >= std::cos(kLevel))) continue;
     throw group.Bad(
         "antenna_positions",
         fmt::format("lie in a plane that is horizontal at latitude {:.2f} degrees if their axes are taken as "

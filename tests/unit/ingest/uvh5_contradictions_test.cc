@@ -214,6 +214,23 @@ TEST(Geometry, ExchangedAxes) {
   EXPECT_THAT(After(Axes({1, 2, 0})), HasSubstr("if their axes are taken as (z, x, y)"));
 }
 
+// The VLA's positions of 2001, whose x axis was that of another frame, at the site of the DSA-110: 24 degrees off the
+// horizontal, and 4.8 with x and y exchanged. The data are sound: an array may be carried elsewhere.
+TEST(Geometry, ATiltThatNoExchangeExplainsIsLeft) {
+  const auto tilted = [](const Path& path) {
+    const double normal[3] = {-0.7, -0.33, 0.633};
+    std::vector<double> positions;
+    for (int a = 0; a < 5; ++a) {
+      const double p = 40.0 * a, q = 9.0 * a * a;  // along two directions in the plane
+      positions.insert(positions.end(),
+                       {p * normal[1] + q * normal[0] * normal[2], -p * normal[0] + q * normal[1] * normal[2],
+                        -q * (normal[0] * normal[0] + normal[1] * normal[1])});
+    }
+    Put(path, "Header/antenna_positions", {5, 3}, positions);
+  };
+  EXPECT_EQ(After(tilted), "accepted");
+}
+
 TEST(Geometry, SitesOfTheWrongSign) {
   EXPECT_THAT(After(Number("latitude", -37.2333752)), HasSubstr("if the sign of latitude is the other one"));
   EXPECT_THAT(After(Number("longitude", 118.2834051)), HasSubstr("if the sign of longitude is the other one"));

@@ -258,6 +258,7 @@ std::vector<Case> Cases() {
       {"TwoCentresOneUsed",
        [](const Path& p) {
          Sidereal(p), PutEntry(p, {"1", "near_field", "icrs", 1.0, 0.5, 2000});
+         Put(p, "Header/Nphase", {}, {2}, H5::PredType::STD_I64LE);
        },
        sidereal},
       {"TwoCentresNoIds",
