@@ -24,8 +24,6 @@ class MeasurementSetLock {
   Descriptor descriptor_;
 };
 
-// "process 4711 (contimg flag)": who holds a flock on `path`; "another process" when the system does not tell.
-std::string LockHolder(const std::filesystem::path& path);
 
 // Changes whenever a file of the set does (its data, not casacore's table.lock) or another set takes the name. Empty
 // when the set cannot be listed.

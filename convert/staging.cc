@@ -9,7 +9,7 @@
 
 #include "config/error.h"
 #include "config/machine.h"
-#include "convert/measurement_set_lock.h"
+#include "convert/lock_holder.h"
 
 namespace contimg::convert {
 namespace {
