@@ -49,5 +49,14 @@ TEST(UvLimit, ALimitThatWasSetAlwaysHolds) {
   EXPECT_EQ(ChooseUvLimit(Block({100, 300}), 0, 0).kept, 2U);
 }
 
+TEST(UvLimit, NoLimitsAreAllBaselines) {
+  UvLimit limit;
+  EXPECT_EQ(RangeText(limit), "all baselines");
+  limit.max_lambda = 20000;
+  EXPECT_EQ(RangeText(limit), "to 20000 wavelengths");
+  limit.min_lambda = 1000;
+  EXPECT_EQ(RangeText(limit), "from 1000 to 20000 wavelengths");
+}
+
 }  // namespace
 }  // namespace contimg
