@@ -24,7 +24,6 @@ class MeasurementSetLock {
   Descriptor descriptor_;
 };
 
-
 // Changes whenever a file of the set does (its data, not casacore's table.lock) or another set takes the name. Empty
 // when the set cannot be listed.
 std::string SetStamp(const std::filesystem::path& set);
