@@ -274,9 +274,17 @@ bool IsCalibrationTable(const fs::path& path) {
   return std::getline(info, line) && line.find("Calibration") != std::string::npos;
 }
 
+// A selection of another table's rows, or several in a row: its subtables are elsewhere. The kind stands in the head.
+bool IsView(const fs::path& path) {
+  std::ifstream file(path / "table.dat", std::ios::binary);
+  std::string head(128, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  return head.find("RefTable") != std::string::npos || head.find("ConcatTable") != std::string::npos;
+}
+
 bool IsMeasurementSet(const fs::path& path) {
   std::error_code ignored;
-  return fs::exists(path / "table.dat", ignored) && fs::exists(path / "DATA_DESCRIPTION", ignored);
+  return fs::exists(path / "table.dat", ignored) && (fs::exists(path / "DATA_DESCRIPTION", ignored) || IsView(path));
 }
 
 }  // namespace

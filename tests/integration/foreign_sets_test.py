@@ -335,6 +335,7 @@ class ForeignSetsTest(unittest.TestCase):
         for path, like in ((part, deep), (both, self.ms)):
             found, expected = ({k: v for k, v in self.report(p).items() if k != "seconds"} for p in (path, like))
             self.assertEqual(found, expected)
+            self.run_well("inspect", path, "--validate")
         before = {f: f.read_bytes() for f in self.ms.rglob("*") if f.is_file() and f.name != "table.lock"}
         for path, what in ((part, "selection of the rows of"), (both, "concatenation of 2 tables")):
             for words in self.commands(path):
