@@ -73,7 +73,7 @@ void DrawLog(PipelineView& view, const GroupRow& row, Html& html) {
   std::error_code ignored;
   const std::filesystem::path log = view.paths().FailedLog(row.id);
   if (std::filesystem::exists(log, ignored)) {
-    html.Add("<p class=\"cure\">Its log:</p>{}", CommandLine("less " + ShellWord(log.string())));
+    html.Add("<p class=\"cure\">Its log:</p>{}", CommandLine("cat " + ShellWord(log.string())));
   }
   const std::filesystem::path job = view.paths().Jobs(row.id) / "job.json";
   if (std::filesystem::exists(job, ignored)) {

@@ -177,13 +177,13 @@ TEST_F(WebPages, AGroupThatWasGivenUpNamesItsLogAndHowItsJobIsRepeated) {
   dead.error = "the worker died of signal 9";
   Groups().Create(dead, "test", kNow - 30);
   const fs::path log = folders_.paths.FailedLog(group_), folder = folders_.paths.Jobs(group_);
-  EXPECT_THAT(Get("/groups/" + group_).body, Not(HasSubstr("less ")));
+  EXPECT_THAT(Get("/groups/" + group_).body, Not(HasSubstr("cat ")));
   fs::create_directories(log.parent_path());
   fs::create_directories(folder);
   std::ofstream(log) << "last words\n";
   std::ofstream(folder / "job.json") << "{}\n";
   const std::string page = Get("/groups/" + group_).body;
-  EXPECT_THAT(page, HasSubstr("<code>less " + log.string() + "</code>"));
+  EXPECT_THAT(page, HasSubstr("<code>cat " + log.string() + "</code>"));
   EXPECT_THAT(page, HasSubstr("<code>contimg worker " + (folder / "job.json").string() + "</code>"));
 }
 
