@@ -14,6 +14,19 @@ ordered_json ValueOrNull(const std::optional<T>& value) {
   return value ? ordered_json(*value) : ordered_json();
 }
 
+// What became of a group or a task so far.
+void AddCourse(const state::WorkRow& row, ordered_json& value) {
+  value.update({{"created_at", TimeJson(row.created_at)},
+                {"updated_at", TimeJson(row.updated_at)},
+                {"started_at", TimeJson(row.started_at)},
+                {"finished_at", TimeJson(row.finished_at)},
+                {"executor", TextOrNull(row.executor)},
+                {"executor_id", TextOrNull(row.executor_id)},
+                {"stage", TextOrNull(row.stage)},
+                {"progress", row.progress},
+                {"timings_s", ParsedColumn(row.timings_json)}});
+}
+
 }  // namespace
 
 ordered_json TimeJson(double unix_s) {
@@ -46,48 +59,34 @@ ordered_json LastDoneJson(const std::map<std::string, double>& done_at) {
 }
 
 ordered_json RowJson(const state::GroupRow& row) {
-  return {{"id", row.id},
-          {"state", ToString(row.state)},
-          {"priority", row.priority},
-          {"attempts", row.attempts},
-          {"next_attempt_at", TimeJson(row.next_attempt_at)},
-          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
-          {"error", TextOrNull(row.error)},
-          {"subbands_present", row.subbands_present},
-          {"subbands_expected", row.subbands_expected},
-          {"data_start", TimeOfMjdJson(row.data_start_mjd)},
-          {"data_end", TimeOfMjdJson(row.data_end_mjd)},
-          {"first_file_at", TimeJson(row.first_file_at)},
-          {"created_at", TimeJson(row.created_at)},
-          {"updated_at", TimeJson(row.updated_at)},
-          {"started_at", TimeJson(row.started_at)},
-          {"finished_at", TimeJson(row.finished_at)},
-          {"executor", TextOrNull(row.executor)},
-          {"executor_id", TextOrNull(row.executor_id)},
-          {"stage", TextOrNull(row.stage)},
-          {"progress", row.progress},
-          {"timings_s", ParsedColumn(row.timings_json)}};
+  ordered_json value{{"id", row.id},
+                     {"state", ToString(row.state)},
+                     {"priority", row.priority},
+                     {"attempts", row.attempts},
+                     {"next_attempt_at", TimeJson(row.next_attempt_at)},
+                     {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
+                     {"error", TextOrNull(row.error)},
+                     {"subbands_present", row.subbands_present},
+                     {"subbands_expected", row.subbands_expected},
+                     {"data_start", TimeOfMjdJson(row.data_start_mjd)},
+                     {"data_end", TimeOfMjdJson(row.data_end_mjd)},
+                     {"first_file_at", TimeJson(row.first_file_at)}};
+  AddCourse(row, value);
+  return value;
 }
 
 ordered_json RowJson(const state::TaskRow& row) {
-  return {{"id", row.id},
-          {"kind", row.kind},
-          {"subject", row.subject},
-          {"state", ToString(row.state)},
-          {"priority", row.priority},
-          {"attempts", row.attempts},
-          {"next_attempt_at", TimeJson(row.next_attempt_at)},
-          {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
-          {"error", TextOrNull(row.error)},
-          {"created_at", TimeJson(row.created_at)},
-          {"updated_at", TimeJson(row.updated_at)},
-          {"started_at", TimeJson(row.started_at)},
-          {"finished_at", TimeJson(row.finished_at)},
-          {"executor", TextOrNull(row.executor)},
-          {"executor_id", TextOrNull(row.executor_id)},
-          {"stage", TextOrNull(row.stage)},
-          {"progress", row.progress},
-          {"timings_s", ParsedColumn(row.timings_json)}};
+  ordered_json value{{"id", row.id},
+                     {"kind", row.kind},
+                     {"subject", row.subject},
+                     {"state", ToString(row.state)},
+                     {"priority", row.priority},
+                     {"attempts", row.attempts},
+                     {"next_attempt_at", TimeJson(row.next_attempt_at)},
+                     {"error_kind", row.error_kind ? ordered_json(ToString(*row.error_kind)) : ordered_json()},
+                     {"error", TextOrNull(row.error)}};
+  AddCourse(row, value);
+  return value;
 }
 
 ordered_json RowJson(const state::ProductRow& row) {
