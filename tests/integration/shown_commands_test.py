@@ -93,7 +93,11 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
         self.send(self.held, subbands={0}, pool=self.pool)
         wait_for(lambda: self.state(self.held), 30, what="the third group is known")
         self.answer("queue", "hold", self.held)
+        wait_for(self.backups, 60, what="the first backup is due")
         return process
+
+    def backups(self):
+        return [row for row in self.groups() if row.startswith("backup/")]
 
     def shell(self, command, allowed=(0,), seconds=120):
         """Runs it as somebody who pastes it; what is meant to run on and on is ended after two seconds."""
@@ -122,8 +126,7 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
         command = re.sub(r"\bTABLE\b", table["path"] if by_path else str(table["id"]), command)
         command = re.sub(r"\bDEG\b", "30.5", command)
         if re.search(r"\bTASK\b", command):  # a backup of the databases
-            tasks = [row for row in self.groups() if row.startswith("backup/")]
-            command = re.sub(r"\bTASK\b", tasks[0], command)
+            command = re.sub(r"\bTASK\b", self.backups()[0], command)
         command = re.sub(r"\bFORMAT\b", "nvss", command)
         return re.sub(r"\bFILE…?", shlex.quote(str(file)), command)
 
