@@ -280,8 +280,8 @@ fs::path ProductPaths::Archive(std::string_view what) const {
 }
 
 fs::path ProductPaths::Database(StateDatabase database) const {
-  constexpr std::array<const char*, 4> kNames{"ingest.sqlite3", "cal_registry.sqlite3", "products.sqlite3",
-                                              "master_sources.sqlite3"};
+  constexpr std::array<const char*, 5> kNames{"ingest.sqlite3", "cal_registry.sqlite3", "products.sqlite3",
+                                              "master_sources.sqlite3", "operations.sqlite3"};
   return Require(roots_.state, "CONTIMG_STATE_DIR") / kNames.at(static_cast<std::size_t>(database));
 }
 

@@ -11,6 +11,7 @@
 //   <images>/qa/YYYY-MM-DD/           <timestamp>.qa.png <timestamp>.metrics.json
 //   <staging>/<timestamp>/            the group's own directory in memory
 //   <state>/                          ingest.sqlite3 cal_registry.sqlite3 products.sqlite3 master_sources.sqlite3
+//                                     operations.sqlite3
 //
 // FITS images carry ".fits" behind the names above, compressed ones ".fits.fz". <timestamp> is ISO 8601 UTC to the
 // second ("2025-10-13T13:28:03") and is also the id of its group.
@@ -41,7 +42,7 @@ struct DirectoryRoots {
 enum class CalInterval { k24Hours, k1Hour };
 enum class CalKind { kDelay, kBandpass, kGain };  // .kcal .bpcal .gpcal
 enum class ImageFormat { kFits, kFitsCompressed, kCasa };
-enum class StateDatabase { kIngest, kCalRegistry, kProducts, kMasterSources };
+enum class StateDatabase { kIngest, kCalRegistry, kProducts, kMasterSources, kOperations };
 
 std::string_view ToString(CalInterval interval);  // "24h", "1h"
 std::string_view ToString(CalKind kind);          // "K", "BP", "G"

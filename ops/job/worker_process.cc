@@ -2,11 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdio>
 #include <exception>
 #include <mutex>
@@ -17,16 +15,12 @@
 #include "config/stopwatch.h"
 #include "config/time.h"
 #include "ops/base/last_words.h"
+#include "ops/base/stop_signals.h"
 #include "ops/base/version.h"
 #include "ops/job/progress_file.h"
 
 namespace contimg::ops {
 namespace {
-
-std::atomic<bool> stop_asked{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "set by a signal handler");
-
-void AskStop(int) { stop_asked.store(true, std::memory_order_relaxed); }
 
 // Progress as JSON lines, at most one line per stage and percent: in a file of the job's folder, for whoever watches
 // over it, and on stdout, for a person who repeats the job.
@@ -141,13 +135,6 @@ void CompleteReport(JobReport& report, const std::function<void()>& stages) {
 
 int RunWorkerProcess(const std::filesystem::path& job_file, Os& os, const WorkerIdentity& identity,
                      const std::function<JobReport(const RunContext&)>& work) {
-  struct sigaction action {};
-  action.sa_handler = AskStop;
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::sigaction(SIGINT, &action, nullptr);
-  action.sa_handler = SIG_IGN;
-  ::sigaction(SIGPIPE, &action, nullptr);  // whoever reads the progress may go away
-
   const std::filesystem::path folder = job_file.parent_path().empty() ? "." : job_file.parent_path();
   const std::filesystem::path report_file = ReportFile(folder);
   SetLastWords(
@@ -163,7 +150,7 @@ int RunWorkerProcess(const std::filesystem::path& job_file, Os& os, const Worker
   context.threads = identity.threads;
   context.memory_bytes = identity.memory_bytes;
   context.reporter = &reporter;
-  context.cancelled = &stop_asked;
+  context.cancelled = &StopOnSignals();
   GuardedOs guarded(os, identity.trees);
   context.os = &guarded;
   const JobReport report = work(context);

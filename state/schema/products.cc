@@ -83,10 +83,80 @@ UPDATE products SET kind = 'alpha.error'
     AND (path GLOB '*.alpha.error' OR path GLOB '*.alpha.error.fits' OR path GLOB '*.alpha.error.fits.fz');
 )sql";
 
+// What becomes of products: copies in archives, leave-taking, pins. A copy counts as long as its member is the product
+// as it is now: one that was made anew has no copies until it is archived again.
+constexpr std::string_view kVersion5 = R"sql(
+ALTER TABLE products ADD COLUMN checked_at REAL;
+CREATE INDEX products_by_check ON products (checked_at) WHERE status = 'present';
+
+CREATE TABLE archives (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  remote TEXT NOT NULL,
+  object TEXT NOT NULL,
+  class TEXT NOT NULL,
+  group_id TEXT NOT NULL,
+  format TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  lossy INTEGER NOT NULL CHECK (lossy IN (0, 1)),
+  manifest_json TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('staged', 'copied', 'verified', 'lost', 'retired')),
+  attempts INTEGER NOT NULL,
+  error TEXT NOT NULL,
+  made_at REAL NOT NULL,
+  copied_at REAL,
+  verified_at REAL,
+  checked_at REAL,
+  UNIQUE (remote, object)
+) STRICT;
+CREATE INDEX archives_by_state ON archives (state, checked_at);
+CREATE INDEX archives_by_group ON archives (group_id, class);
+
+CREATE TABLE archive_members (
+  archive_id INTEGER NOT NULL REFERENCES archives (id) ON DELETE RESTRICT,
+  product_id INTEGER NOT NULL REFERENCES products (id) ON DELETE RESTRICT,
+  member TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  checksum TEXT NOT NULL,
+  PRIMARY KEY (archive_id, product_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX archive_members_by_product ON archive_members (product_id);
+
+CREATE TABLE purges (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  product_id INTEGER REFERENCES products (id) ON DELETE RESTRICT,
+  class TEXT NOT NULL,
+  path TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('planned', 'hidden', 'removed', 'undone', 'restored')),
+  at REAL NOT NULL,
+  finished_at REAL
+) STRICT;
+CREATE INDEX purges_by_product ON purges (product_id, id);
+CREATE INDEX purges_open ON purges (state) WHERE state IN ('planned', 'hidden');
+CREATE INDEX purges_by_end ON purges (state, class, finished_at);
+
+CREATE TABLE pins (
+  product_id INTEGER PRIMARY KEY REFERENCES products (id) ON DELETE CASCADE,
+  reason TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  at REAL NOT NULL
+) STRICT;
+
+CREATE VIEW product_copies AS
+  SELECT m.product_id AS product_id, a.id AS archive_id, a.remote AS remote, a.object AS object, a.state AS state,
+         a.lossy AS lossy
+  FROM archive_members m JOIN archives a ON a.id = m.archive_id JOIN products p ON p.id = m.product_id
+  WHERE m.checksum = p.checksum AND a.state IN ('copied', 'verified');
+)sql";
+
 }  // namespace
 
 const Schema& ProductsSchema() {
-  static const Schema schema{"products", 0x63697064, {kVersion1, kVersion2, kVersion3, kVersion4}};
+  static const Schema schema{"products", 0x63697064, {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5}};
   return schema;
 }
 

@@ -1,4 +1,4 @@
-// The four databases' schemas. A released migration is never edited: a change of schema is a further entry at the end
+// The databases' schemas. A released migration is never edited: a change of schema is a further entry at the end
 // of its list.
 #pragma once
 
@@ -10,5 +10,6 @@ const Schema& IngestSchema();
 const Schema& CalRegistrySchema();
 const Schema& ProductsSchema();
 const Schema& MasterSourcesSchema();
+const Schema& OperationsSchema();
 
 }  // namespace contimg::state

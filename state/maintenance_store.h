@@ -1,0 +1,78 @@
+// What keeps the place in order: runs of cleanup, archive, backup, verify and the like, and the damage they found
+// (operations.sqlite3). Times are UTC seconds since 1970 ("unix_s") and come from the caller.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "state/database.h"
+
+namespace contimg::state {
+
+enum class RunOutcome { kRunning, kOk, kFailed, kRefused, kCancelled };
+std::string_view ToString(RunOutcome outcome);  // "running", "ok", "failed", "refused", "cancelled"
+
+struct MaintenanceRow {
+  std::int64_t id = 0;  // given by the store
+  std::string kind;     // "cleanup", "archive", "backup", "verify", "restore", "migrate"…
+  std::string actor;    // "operator", "timer", "script", "daemon"
+  std::string host;
+  int pid = 0;
+  bool dry_run = false;  // changed nothing, by wish
+  double started_at = 0;
+  double updated_at = 0;              // the last sign of life
+  std::optional<double> finished_at;  // nothing: running, or killed
+  RunOutcome outcome = RunOutcome::kRunning;
+  std::string error;  // one sentence
+  double progress = 0;
+  std::string figures_json = "{}";
+};
+
+// Damage found on reading again what is on record.
+struct IntegrityFinding {
+  std::int64_t id = 0;
+  double at = 0;
+  std::string place;    // "local", "archive", "backup"
+  std::string subject;  // path of the product, REMOTE:OBJECT of the archive, folder of the backup
+  std::string detail;   // expected and found
+  std::optional<double> resolved_at;
+};
+
+class MaintenanceStore {
+ public:
+  explicit MaintenanceStore(const std::filesystem::path& path, const DatabaseOptions& options = {});
+
+  // --- runs
+  std::int64_t Begin(const MaintenanceRow& row, double now);
+  void SetProgress(std::int64_t id, double progress, double now);
+  void Finish(std::int64_t id, RunOutcome outcome, std::string_view error, std::string_view figures_json, double now);
+  // Runs of `host` that give no sign of life since `before` and did not finish: their process was killed. They become
+  // failed. Returns how many.
+  int CloseAbandoned(std::string_view kind, std::string_view host, double before, double now);
+  std::vector<MaintenanceRow> List(std::string_view kind, int limit);  // newest first; empty kind: all; 0: no limit
+  // kind → when the newest run that changed or checked something (dry runs do not) ended well.
+  std::map<std::string, double> LastSuccess();
+  // (kind, outcome) → number; of runs that ended, without dry runs.
+  std::map<std::pair<std::string, std::string>, std::int64_t> Counts();
+
+  // --- damage
+  // Records it unless the same is open already. Returns whether it is new.
+  bool Report(const IntegrityFinding& finding);
+  // What is open at this place about this subject is over: it was read again and is whole, or is gone by policy.
+  void Resolve(std::string_view place, std::string_view subject, double now);
+  std::vector<IntegrityFinding> OpenFindings();
+  std::map<std::string, std::int64_t> FindingCounts();  // place → number ever found
+
+  Database& database() { return db_; }
+
+ private:
+  Database db_;
+};
+
+}  // namespace contimg::state

@@ -1,0 +1,91 @@
+#include "state/maintenance_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/state/temporary_database.h"
+
+namespace contimg::state {
+namespace {
+
+using ::testing::Pair;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+MaintenanceRow ARun(const std::string& kind, bool dry_run = false) {
+  MaintenanceRow row;
+  row.kind = kind;
+  row.actor = "operator";
+  row.host = "here";
+  row.pid = 7;
+  row.dry_run = dry_run;
+  return row;
+}
+
+TEST(MaintenanceStore, ARunHasABeginningAndAnEnd) {
+  TemporaryDatabase place;
+  MaintenanceStore store(place.path());
+  const auto id = store.Begin(ARun("cleanup"), 100);
+  store.SetProgress(id, 0.25, 110);
+  auto rows = store.List("cleanup", 0);
+  ASSERT_THAT(rows, SizeIs(1));
+  EXPECT_EQ(rows[0].outcome, RunOutcome::kRunning);
+  EXPECT_EQ(rows[0].progress, 0.25);
+  EXPECT_FALSE(rows[0].finished_at);
+  store.Finish(id, RunOutcome::kOk, "", R"({"bytes":5})", 120);
+  rows = store.List("", 1);
+  ASSERT_THAT(rows, SizeIs(1));
+  EXPECT_EQ(rows[0].outcome, RunOutcome::kOk);
+  EXPECT_EQ(rows[0].progress, 1);
+  EXPECT_EQ(rows[0].finished_at, 120);
+  EXPECT_EQ(rows[0].figures_json, R"({"bytes":5})");
+}
+
+TEST(MaintenanceStore, DryRunsAndFailuresAreNoSuccess) {
+  TemporaryDatabase place;
+  MaintenanceStore store(place.path());
+  store.Finish(store.Begin(ARun("cleanup"), 1), RunOutcome::kOk, "", "{}", 10);
+  store.Finish(store.Begin(ARun("cleanup", true), 11), RunOutcome::kOk, "", "{}", 20);
+  store.Finish(store.Begin(ARun("cleanup"), 21), RunOutcome::kRefused, "too much", "{}", 30);
+  store.Finish(store.Begin(ARun("backup"), 31), RunOutcome::kFailed, "no room", "{}", 40);
+  EXPECT_THAT(store.LastSuccess(), UnorderedElementsAre(Pair("cleanup", 10)));
+  EXPECT_THAT(store.Counts(), UnorderedElementsAre(Pair(Pair("cleanup", "ok"), 1), Pair(Pair("cleanup", "refused"), 1),
+                                                   Pair(Pair("backup", "failed"), 1)));
+}
+
+TEST(MaintenanceStore, RunsThatWereKilledAreClosed) {
+  TemporaryDatabase place;
+  MaintenanceStore store(place.path());
+  store.Begin(ARun("archive"), 100);
+  const auto alive = store.Begin(ARun("archive"), 100);
+  store.SetProgress(alive, 0.5, 900);
+  EXPECT_EQ(store.CloseAbandoned("archive", "elsewhere", 800, 1000), 0);
+  EXPECT_EQ(store.CloseAbandoned("archive", "here", 800, 1000), 1);
+  const auto rows = store.List("archive", 0);
+  EXPECT_EQ(rows[0].outcome, RunOutcome::kRunning);
+  EXPECT_EQ(rows[1].outcome, RunOutcome::kFailed);
+  EXPECT_EQ(rows[1].error, "its process ended without a word");
+}
+
+TEST(MaintenanceStore, DamageIsOneFindingUntilItIsOver) {
+  TemporaryDatabase place;
+  MaintenanceStore store(place.path());
+  IntegrityFinding finding;
+  finding.at = 5;
+  finding.place = "local";
+  finding.subject = "/data/x.image.fits";
+  finding.detail = "expected a, found b";
+  EXPECT_TRUE(store.Report(finding));
+  EXPECT_FALSE(store.Report(finding));
+  ASSERT_THAT(store.OpenFindings(), SizeIs(1));
+  EXPECT_EQ(store.OpenFindings()[0].detail, finding.detail);
+  store.Resolve("archive", finding.subject, 6);
+  EXPECT_THAT(store.OpenFindings(), SizeIs(1));
+  store.Resolve("local", finding.subject, 6);
+  EXPECT_THAT(store.OpenFindings(), SizeIs(0));
+  EXPECT_TRUE(store.Report(finding));
+  EXPECT_THAT(store.FindingCounts(), UnorderedElementsAre(Pair("local", 2)));
+}
+
+}  // namespace
+}  // namespace contimg::state
