@@ -185,7 +185,7 @@ struct Database::Impl {
                   fmt::format("has schema version {}, and this program knows versions up to {}: use a newer contimg",
                               version, Newest()));
     }
-    if (options.read_only && version < Newest()) {
+    if (options.read_only && !options.any_version && version < Newest()) {
       throw Error(
           ErrorKind::kUsage, kStage, path.string(),
           fmt::format("has schema version {}, and this program reads version {}: start the contimg-stream of this "

@@ -43,14 +43,15 @@ struct Schema {
 
 struct DatabaseOptions {
   double busy_timeout_s = 10;
-  bool read_only = false;  // must exist and have the newest version
+  bool read_only = false;    // must exist and have the newest version
+  bool any_version = false;  // with read_only: an older version will do, for who looks at the file and not at its rows
   // With read_only: for one look that takes no longer than a command. While nobody writes (there is no write-ahead log,
   // or an empty one) the file is read as it is: SQLite's own way would make the log and its index anew beside it, which
   // a user with read permission only cannot and a reader should not. A writer that begins meanwhile writes to its log
   // first.
   bool brief = false;
 
-  static DatabaseOptions ForOneLook() { return {10, true, true}; }
+  static DatabaseOptions ForOneLook() { return {.read_only = true, .brief = true}; }
 };
 
 // Who is told, in one sentence, that a database was migrated and where its copy is; nobody by default.

@@ -12,8 +12,10 @@
 #include "config/product_paths.h"
 #include "config/text.h"
 #include "config/time.h"
+#include "ops/base/stop_signals.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/records/maintenance_run.h"
 #include "ops/upkeep/backup.h"
 
 namespace contimg::ops {
@@ -25,21 +27,23 @@ using nlohmann::ordered_json;
 struct BackupArgs {
   std::string to;
   double keep_days = -1;
+  double unless_newer_h = 0;
   std::vector<std::string> names;
   bool json = false;
 };
 
 ordered_json ToJson(const Backup& backup) {
-  ordered_json databases = ordered_json::array();
-  for (const BackedUpDatabase& each : backup.databases) {
+  ordered_json databases = ordered_json::array(), files = ordered_json::array();
+  for (const BackedUpFile& each : backup.databases) {
     databases.push_back(
-        {{"file", each.file}, {"version", each.version}, {"bytes", each.bytes}, {"xxh64", each.checksum}});
+        {{"file", each.file}, {"version", each.version}, {"bytes", each.bytes}, {"sha256", each.sha256}});
   }
-  return {{"folder", backup.folder.string()},
-          {"made_at", UtcTime::FromUnix(backup.made_at).Stamp()},
-          {"program_version", backup.program_version},
-          {"bytes", backup.bytes()},
-          {"databases", std::move(databases)}};
+  for (const BackedUpFile& each : backup.files) {
+    files.push_back({{"file", each.file}, {"bytes", each.bytes}, {"sha256", each.sha256}});
+  }
+  return {{"folder", backup.folder.string()},          {"made_at", UtcTime::FromUnix(backup.made_at).Stamp()},
+          {"program_version", backup.program_version}, {"bytes", backup.bytes()},
+          {"databases", std::move(databases)},         {"files", std::move(files)}};
 }
 
 void Print(const std::vector<Backup>& backups, bool json, const char* what) {
@@ -63,12 +67,27 @@ fs::path DirectoryOf(const BackupArgs& args, const LoadedSettings& settings) {
 
 void Make(const BackupArgs& args) {
   const LoadedSettings settings = CurrentSettings();
-  BackupRequest request;
+  const ProductPaths paths(Roots(settings.values));
+  const auto reporter = MakeConsoleReporter();
+  RunContext context;
+  context.reporter = reporter.get();
+  context.cancelled = &StopOnSignals();
+  BackupRequest request = BackupOf(settings.values, paths);
   request.directory = DirectoryOf(args, settings);
   request.name = BackupName(UtcTime::Now().Iso8601());
-  request.databases = DatabasesOf(ProductPaths(Roots(settings.values)));
-  request.keep_days = args.keep_days >= 0 ? args.keep_days : settings.values.backup.keep_days;
-  Print({MakeBackup(request, RunContext{})}, args.json, "");
+  if (args.keep_days >= 0) request.keep_days = args.keep_days;
+  // A configuration file goes along as it is: comments and all.
+  if (settings.file) request.texts.emplace_back("contimg.toml", RealOs().ReadFile(*settings.file));
+  if (args.unless_newer_h > 0) {
+    const std::vector<Backup> there = ListBackups(request.directory, RealOs());
+    const double age_h = there.empty() ? 0 : (UtcTime::Now().unix_s() - there.back().made_at) / kSecondsPerHour;
+    if (!there.empty() && age_h < args.unless_newer_h) {
+      Print({there.back()}, args.json, "there is one  ");
+      return;
+    }
+  }
+  Print({MakeRecordedBackup(request, paths.Database(StateDatabase::kOperations), MaintenanceActor(), context)},
+        args.json, "");
 }
 
 void List(const BackupArgs& args) {
@@ -116,6 +135,9 @@ void AddBackupCommand(CLI::App& app) {
   };
   common(backup, true);
   keep(backup);
+  backup->add_option("--unless-newer", args->unless_newer_h, "make none while the newest is younger (h)")
+      ->check(CLI::Range(0.0, 8760.0))
+      ->type_name("HOURS");
   CLI::App* list = backup->add_subcommand("list", "Whole backups, oldest first");
   common(list, true);
   CLI::App* verify = backup->add_subcommand("verify", "Read backups again: checksums, pages, references");

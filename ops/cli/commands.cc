@@ -17,6 +17,7 @@ void AddCommands(CLI::App& app) {
   AddGenerateCommand(app);
   AddQueueCommand(app);
   AddBackupCommand(app);
+  AddRestoreStateCommand(app);
   AddScratchCommand(app);
   AddSimulateCommand(app);
   AddSolveCommand(app);

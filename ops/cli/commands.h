@@ -24,6 +24,7 @@ void AddProductsCommand(CLI::App& app);
 void AddGenerateCommand(CLI::App& app);
 void AddQueueCommand(CLI::App& app);
 void AddBackupCommand(CLI::App& app);
+void AddRestoreStateCommand(CLI::App& app);
 void AddScratchCommand(CLI::App& app);
 void AddSimulateCommand(CLI::App& app);
 void AddSolveCommand(CLI::App& app);

@@ -14,6 +14,7 @@
 #include "ops/daemon/daemon.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/daemon/tree_guard.h"
+#include "ops/upkeep/restore_state.h"
 #include "state/database.h"
 
 namespace contimg::ops {
@@ -70,6 +71,7 @@ int RunStream(int argc, char** argv) {
       throw Error(ErrorKind::kUsage, "daemon", options.program.string(),
                   "expected the contimg program beside contimg-stream and found none");
     }
+    RequireNoUnfinishedRestore(Roots(options.settings).state, RealOs());
     if (args.check_only) {
       CheckDirectories(options.settings);
       RequireWorkable(CheckSettings(loaded, UtcTime::Now()), LogFinding);

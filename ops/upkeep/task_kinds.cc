@@ -17,12 +17,19 @@ namespace {
 using nlohmann::json;
 
 json DescribeBackup(const state::TaskRow& row, const Settings& settings, const ProductPaths& paths) {
-  json databases = json::array();
-  for (const auto& file : DatabasesOf(paths)) databases.push_back(file.string());
-  return {{"directory", BackupDirectory(settings, paths).string()},
+  const BackupRequest request = BackupOf(settings, paths);
+  const auto words = [](const std::vector<std::filesystem::path>& files) {
+    json list = json::array();
+    for (const auto& file : files) list.push_back(file.string());
+    return list;
+  };
+  return {{"directory", request.directory.string()},
           {"name", BackupName(row.subject)},
-          {"databases", std::move(databases)},
-          {"keep_days", settings.backup.keep_days}};
+          {"databases", words(request.databases)},
+          {"files", words(request.files)},
+          {"texts", json(request.texts)},
+          {"keep_days", request.keep_days},
+          {"operations", paths.Database(StateDatabase::kOperations).string()}};
 }
 
 void RunBackup(const json& work, const RunContext& context, json& figures) {
@@ -30,8 +37,10 @@ void RunBackup(const json& work, const RunContext& context, json& figures) {
   request.directory = work.at("directory").get<std::string>();
   request.name = work.at("name");
   for (const json& file : work.at("databases")) request.databases.emplace_back(file.get<std::string>());
+  for (const json& file : work.at("files")) request.files.emplace_back(file.get<std::string>());
+  request.texts = work.at("texts").get<std::vector<std::pair<std::string, std::string>>>();
   request.keep_days = work.at("keep_days");
-  const Backup made = MakeBackup(request, context);
+  const Backup made = MakeRecordedBackup(request, work.at("operations").get<std::string>(), "daemon", context);
   figures["folder"] = made.folder.string();
   figures["bytes"] = made.bytes();
   figures["databases"] = made.databases.size();

@@ -8,16 +8,21 @@
 #include <unistd.h>
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "config/time.h"
 #include "config/unfinished.h"
+#include "ops/base/checksum.h"
 #include "ops/job/task_job.h"
 #include "ops/upkeep/task_kinds.h"
 #include "state/cal_table_store.h"
 #include "state/group_store.h"
+#include "state/maintenance_store.h"
 #include "state/product_store.h"
+#include "state/schema/schemas.h"
 #include "tests/faulty_os.h"
 #include "tests/unit/ops/work_folders.h"
 
@@ -38,9 +43,12 @@ class BackupTest : public ::testing::Test {
     groups.Create(row, "test", 1);
     state::ProductStore(paths_.Database(StateDatabase::kProducts));
     state::CalTableStore(paths_.Database(StateDatabase::kCalRegistry));
-    request_.directory = paths_.StateBackups();
+    state::MaintenanceStore(paths_.Database(StateDatabase::kOperations));
+    WriteFileAtomically(RealOs(), paths_.roots().state / "identity.json", "{}\n");
+    Settings settings;
+    settings.image.size = 4096;
+    request_ = BackupOf(settings, paths_);
     request_.name = BackupName("2025-10-14T03:00:00");
-    request_.databases = DatabasesOf(paths_);
   }
   RunContext With(Os& os) {
     RunContext context;
@@ -68,16 +76,96 @@ TEST_F(BackupTest, HoldsWhatTheDatabasesHeldWhileTheyAreInUse) {
     made = MakeBackup(request_, RunContext{});
   });
   EXPECT_THAT(Names(), ElementsAre("2025-10-14T030000Z"));
-  // No catalogue was imported: three of four. What refers to others comes before what it refers to.
-  ASSERT_EQ(made.databases.size(), 3u);
+  // No catalogue was imported: four of five. What refers to others comes before what it refers to.
+  ASSERT_EQ(made.databases.size(), 4u);
   EXPECT_EQ(made.databases[0].file, "cal_registry.sqlite3");
   EXPECT_EQ(made.databases[1].file, "products.sqlite3");
-  EXPECT_EQ(made.databases[2].file, "ingest.sqlite3");
+  EXPECT_EQ(made.databases[2].file, "operations.sqlite3");
+  EXPECT_EQ(made.databases[3].file, "ingest.sqlite3");
   state::GroupStore copy(made.folder / "ingest.sqlite3", state::DatabaseOptions::ForOneLook());
   EXPECT_TRUE(copy.Find("2025-10-13T13:28:03"));
   EXPECT_FALSE(copy.Find("2025-10-13T13:33:12"));
   EXPECT_EQ(VerifyBackup(made.folder, RealOs()).bytes(), made.bytes());
   EXPECT_THAT(ListBackups(request_.directory, RealOs()), ::testing::SizeIs(1));
+}
+
+// What others say of it: sha256sum of its sums, the shell of its settings.
+TEST_F(BackupTest, IsCheckedAndReadByOthers) {
+  const Settings defaults;
+  Settings settings;
+  settings.paths.scratch_dir = "/stage/a b's \"$HOME\" `x` \\ ü";
+  settings.ingest.deadline_s = 300;
+  request_.texts[0].second = EnvironmentFileOf(settings);
+  const Backup made = MakeBackup(request_, RunContext{});
+  const std::string folder = made.folder.string();
+  EXPECT_EQ(
+      std::system(
+          ("cd " + folder + " && test $(wc -l < SHA256SUMS) = 7 && sha256sum --quiet --strict -c SHA256SUMS").c_str()),
+      0);
+  EXPECT_EQ(RealOs().ReadFile(made.folder / "identity.json"), "{}\n");
+  EXPECT_EQ(std::system(("(. " + folder +
+                         "/contimg.env; printf '%s|%s' \"$CONTIMG_SCRATCH_DIR\" "
+                         "\"$CONTIMG_INGEST_DEADLINE_S\") > " +
+                         folder + "/../said")
+                            .c_str()),
+            0);
+  EXPECT_EQ(RealOs().ReadFile(made.folder.parent_path() / "said"), settings.paths.scratch_dir + "|300");
+  EXPECT_THAT(EnvironmentFileOf(defaults), ::testing::Not(HasSubstr("=")));
+}
+
+// Backups of the program's last version, and of its next.
+TEST_F(BackupTest, OfAnotherVersion) {
+  const Backup made = MakeBackup(request_, RunContext{});
+  const fs::path manifest = made.folder / "backup.json";
+  auto json = nlohmann::json::parse(RealOs().ReadFile(manifest));
+  json["format"] = 3;
+  std::ofstream(manifest) << json.dump();
+  try {
+    VerifyBackup(made.folder, RealOs());
+    FAIL() << "must be refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(error.what(), HasSubstr("use a newer contimg"));
+  }
+  json["format"] = 1;
+  json.erase("files");
+  for (auto& each : json["databases"]) {
+    each["xxh64"] = ProductChecksum(made.folder / each["file"].get<std::string>());
+    each.erase("sha256");
+  }
+  std::ofstream(manifest) << json.dump();
+  fs::remove(made.folder / "SHA256SUMS");
+  EXPECT_EQ(VerifyBackup(made.folder, RealOs()).databases.size(), 4u);
+}
+
+// A copy of before an upgrade is no worse for it.
+TEST_F(BackupTest, OfOlderSchemasIsWhole) {
+  const fs::path file = paths_.Database(StateDatabase::kOperations);
+  fs::remove(file);
+  {
+    state::Schema old = state::ProductsSchema();
+    fs::remove(paths_.Database(StateDatabase::kProducts));
+    old.migrations.pop_back();
+    state::Database(paths_.Database(StateDatabase::kProducts), old);
+  }
+  const Backup made = MakeBackup(request_, RunContext{});
+  EXPECT_EQ(made.databases[1].version, static_cast<int>(state::ProductsSchema().migrations.size()) - 1);
+  EXPECT_NO_THROW(VerifyBackup(made.folder, RealOs()));
+}
+
+TEST_F(BackupTest, FindsEveryChangeOfItsOtherFiles) {
+  const Backup made = MakeBackup(request_, RunContext{});
+  for (const char* name : {"contimg.env", "identity.json", "backup.json", "SHA256SUMS"}) {
+    const std::string content = RealOs().ReadFile(made.folder / name);
+    std::string changed = content;
+    changed[0] = static_cast<char>(changed[0] ^ 1);
+    std::ofstream(made.folder / name, std::ios::binary) << changed;
+    EXPECT_THROW(VerifyBackup(made.folder, RealOs()), Error) << name;
+    fs::remove(made.folder / name);
+    EXPECT_THROW(VerifyBackup(made.folder, RealOs()), Error) << name;
+    std::ofstream(made.folder / name, std::ios::binary) << content;
+    EXPECT_NO_THROW(VerifyBackup(made.folder, RealOs())) << name;
+  }
 }
 
 TEST_F(BackupTest, OfADamagedDatabaseThereIsNone) {
@@ -227,7 +315,11 @@ TEST_F(BackupTest, IsDoneByAWorkerProcess) {
   EXPECT_EQ(report.group, "");
   EXPECT_EQ(report.attempt, 3);
   ASSERT_EQ(report.stages.size(), 1u);
-  EXPECT_THAT(report.stages[0].figures.value("summary", ""), HasSubstr("3 databases"));
+  EXPECT_THAT(report.stages[0].figures.value("summary", ""), HasSubstr("4 databases"));
+  const auto runs = state::MaintenanceStore(paths_.Database(StateDatabase::kOperations)).List("backup", 0);
+  ASSERT_EQ(runs.size(), 1u);
+  EXPECT_EQ(runs[0].outcome, state::RunOutcome::kOk);
+  EXPECT_EQ(runs[0].actor, "daemon");
   EXPECT_THAT(RealOs().ReadFile(folder / "progress.jsonl"), HasSubstr("backup"));
   EXPECT_THROW(FindTaskKind("mosaic"), Error);
 }
