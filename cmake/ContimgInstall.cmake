@@ -1,23 +1,38 @@
 # `cmake --install build/release --prefix PREFIX` (with DESTDIR for packages): the programs, AOFlagger's engine where it was
-# built, the service's unit, man pages and completions. docs/operations/install.md goes this way, and a test follows it.
+# built, the units and cron scripts, man pages and completions. docs/operations/install.md goes this way, and a test follows it.
 include(GNUInstallDirs)
 install(TARGETS contimg contimg-stream RUNTIME DESTINATION bin)
 if(TARGET contimg_aoflagger)
   install(TARGETS contimg_aoflagger LIBRARY DESTINATION lib/contimg)
 endif()
-# The one place that knows where the service's program is: the unit names the prefix of this installation.
+# The one place that knows where the programs are: the units and cron scripts name the prefix of this installation.
 install(CODE [[
   set(unit_folder "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
+  set(cron_folder "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/share/contimg/cron")
 ]])
-install(CODE "set(unit_source \"${PROJECT_SOURCE_DIR}/ops/systemd/contimg-stream.service\")")
+install(CODE "set(ops_source \"${PROJECT_SOURCE_DIR}/ops\")")
 install(CODE [[
-  file(READ "${unit_source}" unit)
-  string(REPLACE "ExecStart=/usr/bin/contimg-stream" "ExecStart=${CMAKE_INSTALL_PREFIX}/bin/contimg-stream" unit "${unit}")
-  if(NOT unit MATCHES "ExecStart=${CMAKE_INSTALL_PREFIX}/bin/contimg-stream")
-    message(FATAL_ERROR "the unit does not start ${CMAKE_INSTALL_PREFIX}/bin/contimg-stream")
-  endif()
-  file(WRITE "${unit_folder}/contimg-stream.service" "${unit}")
-  message(STATUS "Installing: ${unit_folder}/contimg-stream.service")
+  function(install_with_prefix file folder)
+    file(READ "${file}" text)
+    get_filename_component(name "${file}" NAME)
+    string(REGEX REPLACE "(^|[= ])/usr/bin/contimg" "\\1${CMAKE_INSTALL_PREFIX}/bin/contimg" text "${text}")
+    if(NOT name MATCHES "timer$" AND NOT text MATCHES "${CMAKE_INSTALL_PREFIX}/bin/contimg")
+      message(FATAL_ERROR "${name} does not start ${CMAKE_INSTALL_PREFIX}/bin/contimg")
+    endif()
+    file(WRITE "${folder}/${name}" "${text}")
+    message(STATUS "Installing: ${folder}/${name}")
+  endfunction()
+  file(GLOB units "${ops_source}/systemd/*.service" "${ops_source}/systemd/*.timer")
+  foreach(unit ${units})
+    install_with_prefix("${unit}" "${unit_folder}")
+  endforeach()
+  file(GLOB scripts "${ops_source}/cron/contimg-*")
+  foreach(script ${scripts})
+    install_with_prefix("${script}" "${cron_folder}")
+    get_filename_component(name "${script}" NAME)
+    file(CHMOD "${cron_folder}/${name}" PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
+         WORLD_READ WORLD_EXECUTE)
+  endforeach()
 
   set(program "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/bin/contimg")
   set(share "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/share")

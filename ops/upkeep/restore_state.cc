@@ -122,6 +122,7 @@ std::optional<fs::path> UnfinishedRestore(const fs::path& state, Os& os) {
 
 std::vector<std::string> FinishRestore(const fs::path& state, Os& os) {
   std::vector<std::string> restored;
+  SweepUnfinished(state, os);  // the lock file of whoever was killed
   const std::optional<fs::path> folder = UnfinishedRestore(state, os);
   if (!folder) return restored;
   const std::string stamp = folder->filename().string().substr(kFolder.size());

@@ -101,6 +101,17 @@ class InstallTest(unittest.TestCase):
         user = re.search(r"^User=(\S+)", self.unit().read_text(), re.M).group(1)
         self.assertRegex(asked, rf"(?m)^adduser --system .*{user}$")
 
+    def test_timers_and_cron_start_what_was_installed(self):
+        folder = self.unit().parent
+        for timer in (SOURCE / "ops/systemd").glob("*.timer"):
+            self.assertTrue((folder / timer.name).is_file(), timer.name)
+            for program in re.findall(r"^ExecStart=(\S+)", (folder / timer.with_suffix(".service").name).read_text(), re.M):
+                self.assertTrue(os.access(self.root / program.lstrip("/"), os.X_OK), program)
+        for script in (SOURCE / "ops/cron").iterdir():
+            installed = self.root / "usr/local/share/contimg/cron" / script.name
+            self.assertTrue(os.access(installed, os.X_OK), installed)
+            self.assertIn(" /usr/local/bin/contimg ", installed.read_text())
+
     def test_everybody_may_read_man_pages_and_completions(self):
         share = self.root / "usr/local/share"
         files = [path for path in share.rglob("*") if path.is_file()]
