@@ -7,8 +7,10 @@
 #include <cmath>
 #include <limits>
 
+#include "config/archive_remotes.h"
 #include "config/checksum.h"
 #include "config/error.h"
+#include "config/product_class.h"
 #include "config/quantity.h"
 
 namespace contimg {
@@ -96,6 +98,7 @@ std::vector<SettingInfo> MakeTable() {
 #define CONTIMG_TEXT(section, name, value, help) CONTIMG_ENTRY(section, name, T::kText, "", 0, 0, "", help)
 #define CONTIMG_CHOICE(section, name, value, words, help) \
   CONTIMG_ENTRY(section, name, T::kChoice, "", 0, 0, words, help)
+#define CONTIMG_TABLES(section, name, help) CONTIMG_ENTRY(section, name, T::kTables, "", 0, 0, "", help)
 #include "config/settings.def"
 #undef CONTIMG_ENTRY
   return table;
@@ -103,6 +106,19 @@ std::vector<SettingInfo> MakeTable() {
 
 void Require(bool holds, const char* key, const std::string& rule) {
   if (!holds) throw Error(ErrorKind::kUsage, kStage, key, rule);
+}
+
+// Every class that is archived needs as many remotes as it needs copies.
+void CheckArchive(const ArchiveSettings& archive) {
+  const std::vector<ArchiveRemote> remotes = RemotesOf(archive);
+  for (const std::string_view name : AllProductClasses()) {
+    const auto n = std::count_if(remotes.begin(), remotes.end(), [&](const ArchiveRemote& remote) {
+      return std::find(remote.classes.begin(), remote.classes.end(), name) != remote.classes.end();
+    });
+    if (n == 0) continue;
+    Require(n >= archive.copies, "archive.copies",
+            fmt::format("is {}, and {} of archive.remotes take {}: name another remote", archive.copies, n, name));
+  }
 }
 
 }  // namespace
@@ -179,6 +195,7 @@ void SetFromText(Settings& settings, const SettingInfo& info, std::string_view t
       return;
     }
     case SettingType::kText:
+    case SettingType::kTables:
       if (text.find('\n') != std::string_view::npos || text.find('\0') != std::string_view::npos) {
         throw Refuse(info, text, source, "one line of text");
       }
@@ -197,9 +214,19 @@ std::string ToText(const Settings& settings, const SettingInfo& info) {
       return Field<bool>(settings, info) ? "true" : "false";
     case SettingType::kText:
     case SettingType::kChoice:
+    case SettingType::kTables:
       break;
   }
   return Field<std::string>(settings, info);
+}
+
+std::vector<ArchiveRemote> RemotesOf(const ArchiveSettings& archive) {
+  std::vector<ArchiveRemote> remotes = ParseArchiveRemotes(archive.remotes);
+  const std::vector<std::string> classes = ParseProductClasses("archive.classes", archive.classes);
+  for (ArchiveRemote& remote : remotes) {
+    if (remote.classes.empty()) remote.classes = classes;
+  }
+  return remotes;
 }
 
 void FollowDefaults(Settings& s, const std::function<bool(std::string_view key)>& is_set) {
@@ -259,6 +286,7 @@ void CheckRules(const Settings& s) {
   Require(s.disk.staging_warn_used_fraction <= s.disk.staging_critical_used_fraction, "disk.staging_warn_used_fraction",
           fmt::format("is {}, which is more than disk.staging_critical_used_fraction ({})",
                       s.disk.staging_warn_used_fraction, s.disk.staging_critical_used_fraction));
+  CheckArchive(s.archive);
 }
 
 std::vector<std::string> AsOverrides(const Settings& settings) {
@@ -325,6 +353,7 @@ std::string GenerateSettingsReference() {
       const std::string value = ToText(defaults, info);
       std::string allowed = "text";
       if (info.type == SettingType::kSwitch) allowed = "true, false";
+      if (info.type == SettingType::kTables) allowed = "list of tables";
       if (info.type == SettingType::kChoice) allowed = fmt::format("{}", fmt::join(SplitWords(info.words), ", "));
       if (info.type == SettingType::kInteger || info.type == SettingType::kNumber) allowed = RangeText(info);
       const std::string unit = info.unit.empty() ? "" : fmt::format(" {}", info.unit);

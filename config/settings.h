@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/archive_remotes.h"
 #include "config/product_paths.h"
 
 namespace contimg {
@@ -26,6 +27,7 @@ namespace contimg {
 #define CONTIMG_SWITCH(section, name, value, help) bool name = value;
 #define CONTIMG_TEXT(section, name, value, help) std::string name = value;
 #define CONTIMG_CHOICE(section, name, value, words, help) std::string name = value;
+#define CONTIMG_TABLES(section, name, help) std::string name;
 #include "config/settings.def"
 
 struct Settings {
@@ -33,7 +35,7 @@ struct Settings {
 #include "config/settings.def"
 };
 
-enum class SettingType { kInteger, kNumber, kSwitch, kText, kChoice };
+enum class SettingType { kInteger, kNumber, kSwitch, kText, kChoice, kTables };
 
 // One line of settings.def.
 struct SettingInfo {
@@ -64,6 +66,9 @@ void SetFromText(Settings& settings, const SettingInfo& info, std::string_view t
 // The value in its canonical spelling: a bare number in the declared unit (shortest form that reads back exactly),
 // true/false, or the text.
 std::string ToText(const Settings& settings, const SettingInfo& info);
+
+// The archive's remotes, each with the classes that go there. Throws Error{kUsage}, which CheckRules has done before.
+std::vector<ArchiveRemote> RemotesOf(const ArchiveSettings& archive);
 
 // Defaults that depend on another setting: where one of a pair was set and the other was not, the other follows, so
 // that a default alone never breaks a rule (expected_subbands = 4 makes min_subbands 4). `is_set` says of a key whether

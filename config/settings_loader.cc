@@ -44,6 +44,38 @@ const SettingInfo& FindOrRefuse(const std::string& key, std::string_view source)
   throw Error(ErrorKind::kUsage, kStage, key, fmt::format("is no setting ({}){}", source, Suggestion(key, Keys())));
 }
 
+std::string Quoted(std::string_view text) {
+  std::string quoted;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      quoted += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
+    } else {
+      quoted += c;
+    }
+  }
+  return "\"" + quoted + "\"";
+}
+
+// A TOML value as it may stand in one line. What no setting takes (dates) becomes a value that none takes either.
+std::string OnOneLine(const toml::node& node) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += text.empty() ? part : ", " + part; };
+  if (const toml::array* list = node.as_array()) {
+    for (const toml::node& each : *list) add(OnOneLine(each));
+    return "[" + text + "]";
+  }
+  if (const toml::table* table = node.as_table()) {
+    for (const auto& [key, value] : *table) add(Quoted(key.str()) + " = " + OnOneLine(value));
+    return "{" + text + "}";
+  }
+  if (const auto* s = node.as_string()) return Quoted(s->get());
+  if (const auto* i = node.as_integer()) return fmt::format("{}", i->get());
+  if (const auto* d = node.as_floating_point()) return fmt::format("{}", d->get());
+  const auto* b = node.as_boolean();
+  return b != nullptr && b->get() ? "true" : "false";
+}
+
 class Loader {
  public:
   Loader() { loaded_.origins.resize(AllSettings().size()); }
@@ -157,6 +189,8 @@ class Loader {
       text = fmt::format("{}", d->get());
     } else if (const auto* b = value.as_boolean()) {
       text = b->get() ? "true" : "false";
+    } else if (value.is_array() && info.type == SettingType::kTables) {
+      text = OnOneLine(value);
     } else {
       throw Error(ErrorKind::kUsage, kStage, key, fmt::format("expected one value, found a list or table ({})", place));
     }

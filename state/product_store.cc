@@ -153,6 +153,20 @@ void ProductStore::SetSha256(std::int64_t id, std::string_view sha256, double no
   if (changed == 0) throw Unknown("product", id);
 }
 
+void ProductStore::SetFirstChecksum(std::int64_t id, std::string_view checksum, double now) {
+  db_.Write([&] {
+    Query query(db_, "UPDATE products SET checksum = ?, updated_at = ? WHERE id = ? AND checksum = ''");
+    query.Bind(checksum, now, id).Run();
+  });
+}
+
+void ProductStore::SetChecked(std::int64_t id, double now) {
+  db_.Write([&] {
+    Query query(db_, "UPDATE products SET checked_at = ? WHERE id = ?");
+    query.Bind(now, id).Run();
+  });
+}
+
 std::optional<ProductRow> ProductStore::Find(std::int64_t id) {
   Query query(db_, "SELECT " + kColumns + " FROM products p WHERE id = ?");
   query.Bind(id);
@@ -201,6 +215,22 @@ std::vector<ProductEntry> ProductStore::ByPath(std::string_view after, std::stri
     names.push_back(std::move(name));
   }
   return names;
+}
+
+std::vector<ProductRow> ProductStore::WithoutCopyAt(std::string_view remote) {
+  Query query(db_, "SELECT " + kColumns +
+                       " FROM products p WHERE p.status = 'present' AND NOT EXISTS (SELECT 1 FROM product_copies c "
+                       "WHERE c.product_id = p.id AND c.remote = ?) ORDER BY p.group_id, p.path");
+  query.Bind(remote);
+  return ReadAll(query);
+}
+
+std::vector<ProductRow> ProductStore::LeastRecentlyChecked(std::int64_t limit) {
+  Query query(db_, "SELECT " + kColumns +
+                       " FROM products p WHERE p.status = 'present' AND p.checksum <> '' ORDER BY p.checked_at, p.id "
+                       "LIMIT ?");
+  query.Bind(limit);
+  return ReadAll(query);
 }
 
 std::int64_t ProductStore::Count(std::string_view status, std::string_view except_kind) {

@@ -97,12 +97,21 @@ class ProductStore {
   void SetStatus(std::int64_t id, std::string_view status, std::string_view archive_path, double now);
   // Of the content that has the recorded checksum. Error{kUsage} for an unknown id.
   void SetSha256(std::int64_t id, std::string_view sha256, double now);
+  // Of a product that was recorded without one; any other keeps its own.
+  void SetFirstChecksum(std::int64_t id, std::string_view checksum, double now);
+  // It was read and is as recorded.
+  void SetChecked(std::int64_t id, double now);
   std::optional<ProductRow> Find(std::int64_t id);
   std::optional<ProductRow> FindByPath(std::string_view path);
   std::vector<ProductRow> List(const ProductQuery& query);
   // The next `limit` products in the order of their paths, from the first path greater than `after` on, and (unless
   // empty) before `before`.
   std::vector<ProductEntry> ByPath(std::string_view after, std::string_view before, int limit);
+  // Present products of which no copy that counts is at this remote (view product_copies), in the order of group and
+  // path.
+  std::vector<ProductRow> WithoutCopyAt(std::string_view remote);
+  // Present products with a checksum, those first that were not read again for the longest.
+  std::vector<ProductRow> LeastRecentlyChecked(std::int64_t limit);
   // Number of products with this status, of all kinds but `except_kind` (may be empty).
   std::int64_t Count(std::string_view status, std::string_view except_kind);
 

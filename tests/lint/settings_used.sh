@@ -8,7 +8,7 @@ while IFS= read -r name; do used[$name]=1; done < <(
 while IFS=' ' read -r section name; do
   [ "$section" = paths ] || [ -n "${used[$name]:-}" ] ||
     finding "config/settings.def: nothing reads $section.$name: a setting that does nothing is not offered"
-done < <(grep -oE '^CONTIMG_(INTEGER|NUMBER|SWITCH|TEXT|CHOICE) ?\([a-z_]+, [a-z0-9_]+' config/settings.def |
+done < <(grep -oE '^CONTIMG_(INTEGER|NUMBER|SWITCH|TEXT|CHOICE|TABLES) ?\([a-z_]+, [a-z0-9_]+' config/settings.def |
   sed -E 's/.*\(//; s/,//')
 # A field's name may be that of another section's: the section itself is read too.
 while IFS=' ' read -r type section; do
