@@ -8,8 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
+#include "calibrate/casacore/calibration_table.h"
 #include "calibrate/quality_gate.h"
 #include "calibrate/solutions.h"
 #include "config/os.h"
