@@ -16,7 +16,7 @@ void Background::Run(std::function<void()> work, std::function<void(std::excepti
     }
     work = nullptr;
     // Moved along: what it holds must not end on this thread.
-    boost::asio::post(io_, [this, then = std::move(then), failure] {
+    boost::asio::post(io_, [this, then = std::move(then), failure = std::move(failure)] {
       --n_waiting_;
       then(failure);
     });
