@@ -202,6 +202,19 @@ class Rebuild {
       groups_.Create(row, kActor, now_);
       if (!files.empty()) groups_.AddFiles(row, files, kActor, now_);
     });
+    products_.database().Write([&] {  // before those that were made of them
+      for (const state::SubbandFileRow& file : files) {
+        state::ProductRow input;
+        input.kind = ToString(ProductKind::kUvh5);
+        input.path = file.path;
+        input.group_id = group;
+        input.start_mjd = row.data_start_mjd;
+        input.end_mjd = row.data_end_mjd;
+        input.size_bytes = file.size_bytes;
+        input.checksum = file.checksum;
+        products_.Save(input, now_);
+      }
+    });
     ++figures_.groups;
   }
   void ListInput() {

@@ -20,8 +20,9 @@ import unittest
 
 from daemon_under_test import BIN, SOURCE, DaemonUnderTest, simulate, wait_for
 
-# install.md is followed in order, in a sandbox of its own: install_test.py.
-DOCUMENTS = [SOURCE / "README.md", *sorted(p for p in (SOURCE / "docs").rglob("*.md") if p.name != "install.md")]
+# These are followed in order, in sandboxes of their own: install_test.py, state_loss_test.py.
+FOLLOWED = ("install.md", "disaster.md")
+DOCUMENTS = [SOURCE / "README.md", *sorted(p for p in (SOURCE / "docs").rglob("*.md") if p.name not in FOLLOWED)]
 SOURCE_3C286 = "202.7845,30.5092"
 # A small array about 3C286, which is solved on at once: calibration tables, images and groups in every state.
 ARRAY = ["--antennas", "16", "--integrations", "6", "--channels", "4", "--subbands", "4", "--transit", SOURCE_3C286,
