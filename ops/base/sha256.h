@@ -1,4 +1,5 @@
-// SHA-256 (FIPS 180-4): for what leaves this machine or has to be checked by others (`sha256sum -c`): backups, archives.
+// SHA-256 (FIPS 180-4): for what leaves this machine or has to be checked by others (`sha256sum -c`): backups,
+// archives.
 #pragma once
 
 #include <cstddef>

@@ -9,6 +9,7 @@ void AddCommands(CLI::App& app) {
   AddConfigCommand(app);
   AddConvertCommand(app);
   AddDemoCommand(app);
+  AddDoctorCommand(app);
   AddFlagCommand(app);
   AddImageCommand(app);
   AddInspectCommand(app);

@@ -16,6 +16,7 @@ void AddCatalogCommand(CLI::App& app);
 void AddConfigCommand(CLI::App& app);
 void AddConvertCommand(CLI::App& app);
 void AddDemoCommand(CLI::App& app);
+void AddDoctorCommand(CLI::App& app);
 void AddFlagCommand(CLI::App& app);
 void AddImageCommand(CLI::App& app);
 void AddInspectCommand(CLI::App& app);

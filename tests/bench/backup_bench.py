@@ -42,8 +42,8 @@ def fill(root, gigabytes):
         rows = [(n + i, os.urandom(80).hex()) for i in range(50000)]
         n += len(rows)
         with ingest:
-            ingest.executemany("INSERT INTO events (at, group_id, kind, actor, detail) VALUES (?1, '" + stamp +
-                               "', 'state', 'test', ?2)", rows)
+            ingest.executemany("INSERT INTO events (at, group_id, kind, from_state, to_state, actor, detail) "
+                               f"VALUES (?1, '{stamp}', 'state', '', '', 'test', ?2)", rows)
         with products:
             products.executemany(
                 "INSERT INTO products (kind, path, group_id, start_mjd, end_mjd, size_bytes, checksum, qa_json, qa_grade,"
@@ -65,7 +65,8 @@ class Committer(threading.Thread):
         while not self.done.is_set():
             start = time.monotonic()
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute("INSERT INTO events (at, group_id, kind, actor, detail) VALUES (1, '', 'state', 'b', 'x')")
+            connection.execute("INSERT INTO events (at, group_id, kind, from_state, to_state, actor, detail) "
+                               "VALUES (1, '', 'state', '', '', 'bench', 'x')")
             connection.execute("COMMIT")
             self.delays.append(time.monotonic() - start)
             time.sleep(0.02)

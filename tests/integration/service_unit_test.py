@@ -81,7 +81,7 @@ class ServiceUnitTest(unittest.TestCase):
             text = script.read_text()
             self.assertIn("[ -d /run/systemd/system ] && exit 0\n", text)
             moved = self.root / script.name
-            moved.write_text(text.replace("/run/systemd/system", str(self.root / "no systemd")))
+            moved.write_text(text.replace("/run/systemd/system", str(self.root / "none")))
             done = run("sh", moved, env={**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}"})
             self.assertEqual((done.returncode, done.stderr), (0, ""), script.name)
             line = asked.read_text().split("\n")[-2]

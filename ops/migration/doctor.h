@@ -1,0 +1,39 @@
+// `contimg doctor`: looks at an installation as an experienced operator would, and says for each thing whether it is in
+// order and, if not, the command that cures it. Changes nothing.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/os.h"
+#include "config/product_paths.h"
+#include "config/settings.h"
+
+namespace contimg::ops {
+
+enum class Verdict { kOk, kWarn, kFail };
+std::string_view ToString(Verdict verdict);  // "ok", "warn", "fail"
+
+struct DoctorLine {
+  std::string name;  // "database products"
+  Verdict verdict = Verdict::kOk;
+  std::string sentence;  // what was found
+  std::string cure;      // a command; empty when it is in order
+};
+
+struct DoctorRequest {
+  const Settings& settings;
+  const ProductPaths& paths;
+  double now = 0;              // unix_s
+  std::string proc = "/proc";  // for tests
+};
+
+// State and disks: where the state lies, free space, staging, locks of the output's file system, inotify, the clock.
+std::vector<DoctorLine> ExamineMachine(const DoctorRequest& request, Os& os);
+// Databases, an unfinished restore, backups.
+std::vector<DoctorLine> ExamineState(const DoctorRequest& request, Os& os);
+// Records without files, files without records, measurements of no product, links that lead nowhere.
+std::vector<DoctorLine> ExamineRecords(const DoctorRequest& request, Os& os);
+
+}  // namespace contimg::ops

@@ -1,0 +1,320 @@
+#include "ops/migration/rebuild.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "calibrate/casacore/calibration_table.h"
+#include "calibrate/quality_gate.h"
+#include "calibrate/solutions.h"
+#include "config/os.h"
+#include "config/time.h"
+#include "convert/measurement_set_reader.h"
+#include "image/products/fits_image.h"
+#include "ops/base/checksum.h"
+#include "ops/job/header_check.h"
+#include "ops/records/reconciler.h"
+#include "ops/records/registration.h"
+#include "ops/worker/measure_table.h"
+#include "state/cal_table_store.h"
+#include "state/group_store.h"
+#include "state/product_store.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kStage = "rebuild";
+constexpr const char* kActor = "doctor";
+
+class Rebuild {
+ public:
+  Rebuild(const ProductPaths& paths, const Settings& settings, const RunContext& context, double now)
+      : paths_(paths),
+        settings_(settings),
+        context_(context),
+        os_(OsOr(context.os)),
+        now_(now),
+        groups_(paths.Database(StateDatabase::kIngest)),
+        tables_(paths.Database(StateDatabase::kCalRegistry)),
+        products_(paths.Database(StateDatabase::kProducts)) {}
+
+  RebuildFigures Run() {
+    RegisterTables();
+    context_.reporter->Progress(kStage, 0.3);
+    RecordGroups();
+    context_.reporter->Progress(kStage, 0.5);
+    RecordProducts();
+    context_.reporter->Progress(kStage, 0.6);
+    CompleteProducts();
+    context_.reporter->Progress(kStage, 1);
+    return std::move(figures_);
+  }
+
+ private:
+  std::vector<fs::path> Entries(const fs::path& directory) {
+    std::vector<fs::path> entries;
+    if (IsDirectory(directory, os_)) entries = os_.List(directory);
+    std::sort(entries.begin(), entries.end());
+    return entries;
+  }
+  // The entries of the day directories below `root`, by day and name.
+  std::vector<fs::path> InDays(const fs::path& root) {
+    std::vector<fs::path> all;
+    for (const fs::path& day : Entries(root)) {
+      if (day.extension() == ".ms" || !IsDirectory(day, os_)) continue;
+      for (fs::path& entry : Entries(day)) all.push_back(std::move(entry));
+    }
+    return all;
+  }
+  void Trouble(const Error& error) {
+    figures_.troubles.emplace_back(error.what());
+    context_.reporter->Warn(kStage, error.what());
+  }
+
+  // --- tables
+  void RegisterTables() {
+    struct Found {
+      fs::path path;
+      ProductName name;
+    };
+    std::vector<Found> found;
+    for (const fs::path& path : InDays(paths_.roots().output / "calibrators")) {
+      const auto name = ParseProductName(path);
+      if (name && name->kind == ProductKind::kCalTable) found.push_back({path, *name});
+    }
+    // As they were made: by time, the day's before the hour's, delays before bandpass before gains.
+    std::stable_sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
+      return std::tie(a.name.timestamp, a.name.interval, a.name.cal_kind) <
+             std::tie(b.name.timestamp, b.name.interval, b.name.cal_kind);
+    });
+    for (const Found& each : found) {
+      context_.CheckCancelled(kStage);
+      if (tables_.FindByPath(Absolute(each.path).string())) continue;
+      try {
+        RegisterOne(each.path, each.name);
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::kBusy || error.kind() == ErrorKind::kResource) throw;
+        Trouble(error);
+      }
+    }
+  }
+  void RegisterOne(const fs::path& path, const ProductName& name) {
+    const calibrate::SolutionSet solutions = calibrate::ReadCalibrationTable(path);
+    const auto quality = calibrate::MeasureQuality(solutions, nullptr, 0, 0);
+    RegisterRequest request;
+    request.path = path;
+    request.facts = FactsOf(path, solutions, quality);
+    request.verdict = calibrate::JudgeQuality(solutions.kind, quality, 0, {});
+    request.interval = std::string(ToString(name.interval));
+    request.source_group = name.timestamp;
+    request.rests_on = RestsOn(request.facts, name);
+    const Registration done = RegisterTable(tables_, request, settings_.calibrate, now_);
+    ++(done.status == "active" ? figures_.tables : figures_.tables_refused);
+  }
+  // Of one day's solve: those before it. Of an hourly gain: delays and bandpass that serve its time.
+  std::vector<std::int64_t> RestsOn(const TableFacts& facts, const ProductName& name) {
+    std::vector<std::int64_t> ids;
+    if (name.interval == CalInterval::k1Hour) {
+      const auto chosen =
+          ChooseFromRegistry(tables_, facts.mid_mjd, facts.quality.value("declination_deg", 0.0), settings_.calibrate);
+      for (const auto& id : {chosen.choice.delay, chosen.choice.bandpass}) {
+        if (id) ids.push_back(*id);
+      }
+      return ids;
+    }
+    for (const CalKind kind : {CalKind::kDelay, CalKind::kBandpass}) {
+      if (kind >= name.cal_kind) break;
+      const auto row = tables_.FindByPath(Absolute(paths_.CalTable(name.timestamp, name.interval, kind)).string());
+      if (row) ids.push_back(row->id);
+    }
+    return ids;
+  }
+
+  // --- groups
+  struct Traces {
+    std::optional<fs::path> measurement_set, image;
+    bool finished = false;
+  };
+  void RecordGroups() {
+    std::map<std::string, Traces> traces;
+    for (const char* kind : {"science", "calibrators"}) {
+      for (const fs::path& path : InDays(paths_.roots().output / kind)) {
+        const auto name = ParseProductName(path);
+        if (!name || path.extension() != ".ms") continue;
+        Traces& trace = traces[name->timestamp];
+        trace.measurement_set = path;
+        trace.finished = trace.finished || !settings_.image.enabled;
+      }
+    }
+    for (const fs::path& path : InDays(paths_.roots().images / "single")) {
+      const auto name = ParseProductName(path);
+      if (!name || (name->kind != ProductKind::kPbcor && name->kind != ProductKind::kImage)) continue;
+      traces[name->timestamp].image = path;
+      traces[name->timestamp].finished = true;
+    }
+    ListInput();
+    for (const auto& [group, trace] : traces) {
+      context_.CheckCancelled(kStage);
+      if (groups_.Find(group)) continue;
+      std::vector<state::SubbandFileRow> files = InputOf(group);
+      if (!trace.finished && !files.empty()) {
+        ++figures_.groups_left;
+        continue;
+      }
+      RecordGroup(group, trace, files);
+    }
+  }
+  void RecordGroup(const std::string& group, const Traces& trace, std::vector<state::SubbandFileRow>& files) {
+    state::GroupRow row;
+    row.id = group;
+    row.state = state::GroupState::kDone;
+    row.subbands_expected = static_cast<int>(settings_.ingest.expected_subbands);
+    row.subbands_present = static_cast<int>(files.size());
+    row.first_file_at = files.empty() ? UtcTime::FromIso8601(group).unix_s() : files.front().mtime;
+    try {
+      double start_s = 0, end_s = 0;
+      if (trace.measurement_set) {
+        const auto info = convert::DescribeMeasurementSet(*trace.measurement_set);
+        start_s = info.start_mjd_s, end_s = info.end_mjd_s;
+      } else if (trace.image) {
+        const image::FitsHeader header = image::ReadFitsImage(*trace.image).header;
+        start_s = header.start_mjd_s, end_s = header.end_mjd_s;
+      }
+      row.data_start_mjd = start_s / kSecondsPerDay;
+      row.data_end_mjd = end_s / kSecondsPerDay;
+    } catch (const Error& error) {
+      Trouble(error);
+    }
+    for (state::SubbandFileRow& file : files) {
+      file.checksum = Fingerprint(file.path);
+      ++figures_.files;
+    }
+    groups_.database().Write([&] {
+      groups_.Create(row, kActor, now_);
+      if (!files.empty()) groups_.AddFiles(row, files, kActor, now_);
+    });
+    ++figures_.groups;
+  }
+  void ListInput() {
+    for (const fs::path& path : Entries(paths_.roots().input)) {
+      const auto name = ParseIncomingName(path);
+      if (!name || name->incomplete) continue;
+      const FileStatus status = os_.Status(path);
+      state::SubbandFileRow file;
+      file.subband = name->subband;
+      file.path = path.string();
+      file.size_bytes = static_cast<std::int64_t>(status.size);
+      file.mtime = static_cast<double>(status.mtime_ns) * 1e-9;
+      file.seen_at = now_;
+      input_[UtcTime::FromIso8601(name->timestamp).unix_s()].push_back(std::move(file));
+    }
+  }
+  // Stamps of one group may differ by ingest.stamp_tolerance_s; its id is the earliest.
+  std::vector<state::SubbandFileRow> InputOf(const std::string& group) {
+    std::vector<state::SubbandFileRow> files;
+    std::set<int> subbands;
+    const double stamp = UtcTime::FromIso8601(group).unix_s();
+    for (auto each = input_.lower_bound(stamp);
+         each != input_.end() && each->first <= stamp + settings_.ingest.stamp_tolerance_s; ++each) {
+      for (state::SubbandFileRow file : each->second) {
+        if (!subbands.insert(file.subband).second) continue;
+        file.group_id = group;
+        files.push_back(std::move(file));
+      }
+    }
+    return files;
+  }
+
+  // --- products
+  void RecordProducts() {
+    Reconciler reconciler(paths_, groups_, os_);
+    reconciler.Begin();
+    while (!reconciler.Step(1, now_)) context_.CheckCancelled(kStage);
+    figures_.products = reconciler.figures().n_adopted;
+    figures_.lost = reconciler.figures().n_lost;
+  }
+  void CompleteProducts() {
+    state::ProductQuery query;
+    query.status = "present";
+    query.newest_first = false;
+    const std::vector<state::ProductRow> rows = products_.List(query);
+    double n_done = 0;
+    for (state::ProductRow row : rows) {
+      context_.CheckCancelled(kStage);
+      context_.reporter->Progress(kStage, 0.6 + 0.4 * n_done++ / static_cast<double>(rows.size()));
+      if (row.checksum.empty()) Complete(row);
+    }
+  }
+  void Complete(state::ProductRow& row) {
+    try {
+      row.checksum = ProductChecksum(row.path, context_.threads, os_);
+      Grade(row);
+      const std::int64_t id = products_.Save(row, now_);
+      products_.Link(id, TablesIn(row));
+    } catch (const Error& error) {
+      if (MayPass(error.kind()) && error.kind() != ErrorKind::kIo) throw;
+      Trouble(error);
+    }
+  }
+  // Graded are the image and what is said of it, from the file of figures.
+  void Grade(state::ProductRow& row) {
+    if (row.kind != ToString(ProductKind::kPbcor) && row.kind != ToString(ProductKind::kImage) &&
+        row.kind != ToString(ProductKind::kQaPicture) && row.kind != ToString(ProductKind::kQaMetrics)) {
+      return;
+    }
+    const fs::path metrics = paths_.QaMetrics(row.group_id);
+    if (!Exists(metrics, os_)) return;
+    const auto figures = nlohmann::json::parse(os_.ReadFile(metrics), nullptr, false);
+    if (!figures.is_object()) return;
+    const auto& quality = figures.contains("quality") ? figures["quality"] : figures;
+    if (quality.is_object() && quality.contains("grade") && quality["grade"].is_string()) {
+      row.qa_grade = quality["grade"];
+      row.qa_json = figures.dump();
+    }
+  }
+  // "BP 2025-10-13T13:28:03_24h.bpcal applied to DATA, …" in the history of a Measurement Set.
+  std::vector<std::int64_t> TablesIn(const state::ProductRow& row) {
+    std::vector<std::int64_t> ids;
+    if (row.kind != ToString(ProductKind::kScienceMs) && row.kind != ToString(ProductKind::kCalibratorMs)) return ids;
+    for (const std::string& line : convert::DescribeMeasurementSet(row.path).history) {
+      const std::size_t end = line.find(" applied to ");
+      if (end == std::string::npos) continue;
+      const std::size_t begin = line.rfind(' ', end - 1);
+      if (begin == std::string::npos) continue;
+      const auto name = ParseProductName(line.substr(begin + 1, end - begin - 1));
+      if (!name || name->kind != ProductKind::kCalTable) continue;
+      const fs::path table = paths_.CalTable(name->timestamp, name->interval, name->cal_kind);
+      if (const auto parent = products_.FindByPath(table.string())) ids.push_back(parent->id);
+    }
+    return ids;
+  }
+
+  const ProductPaths& paths_;
+  const Settings& settings_;
+  const RunContext& context_;
+  Os& os_;
+  double now_;
+  state::GroupStore groups_;
+  state::CalTableStore tables_;
+  state::ProductStore products_;
+  std::map<double, std::vector<state::SubbandFileRow>> input_;  // by stamp, unix_s
+  RebuildFigures figures_;
+};
+
+}  // namespace
+
+RebuildFigures RebuildRecords(const ProductPaths& paths, const Settings& settings, const RunContext& context,
+                              double now) {
+  return Rebuild(paths, settings, context, now).Run();
+}
+
+}  // namespace contimg::ops
