@@ -43,8 +43,8 @@ double Now() { return UtcTime::Now().unix_s(); }
 // The rest of one run, shared by the threads that carry objects.
 class Run {
  public:
-  Run(const ArchiveWork& work, state::ProductStore& products, state::GroupStore* groups,
-      const ReportDamage& damaged, const RunContext& context)
+  Run(const ArchiveWork& work, state::ProductStore& products, state::GroupStore* groups, const ReportDamage& damaged,
+      const RunContext& context)
       : work_(work),
         products_(products),
         store_(products.database()),
@@ -140,16 +140,18 @@ class Run {
 
   // Takes the product that the error is about out of the set. False: it is about none, and the set fails.
   bool LeaveOut(PlannedObject& planned, const Error& error) {
-    const auto about = std::find_if(planned.products.begin(), planned.products.end(), [&](const state::ProductRow& row) {
-      const fs::path below = fs::path(error.subject()).lexically_relative(row.path);
-      return !below.empty() && *below.begin() != "..";
-    });
+    const auto about =
+        std::find_if(planned.products.begin(), planned.products.end(), [&](const state::ProductRow& row) {
+          const fs::path below = fs::path(error.subject()).lexically_relative(row.path);
+          return !below.empty() && *below.begin() != "..";
+        });
     if (about == planned.products.end()) return false;
     if (error.kind() == ErrorKind::kBusy) {  // made anew, or gone: another time
       context_.reporter->Info(kStage, error.what());
       const std::lock_guard<std::mutex> lock(mutex_);
       ++result_.n_changed;
-    } else if (error.kind() == ErrorKind::kBadInput || error.kind() == ErrorKind::kUsage || error.kind() == ErrorKind::kIo) {
+    } else if (error.kind() == ErrorKind::kBadInput || error.kind() == ErrorKind::kUsage ||
+               error.kind() == ErrorKind::kIo) {
       Fail(error.subject(), error);
       const std::lock_guard<std::mutex> lock(mutex_);
       if (error.kind() == ErrorKind::kBadInput) damaged_("local", about->path, error.message());
@@ -236,7 +238,8 @@ class Run {
   }
 
   // The first name that no other content has had, at any remote.
-  std::string NameFor(const PlannedObject& planned, const std::string& sha256, const std::vector<const Remote*>& remotes) {
+  std::string NameFor(const PlannedObject& planned, const std::string& sha256,
+                      const std::vector<const Remote*>& remotes) {
     const std::vector<ArchiveRow> known = store_.OfGroup(planned.group, planned.product_class);
     for (int number = 1; number < kMostNames; ++number) {
       const std::string name = ObjectName(planned.product_class, planned.products.front(), number);
@@ -395,10 +398,10 @@ class Run {
     event.group_id = planned.group;
     event.kind = "archive";
     event.actor = "archive";
-    event.detail = fmt::format("{} of {}, {}, verified as {}: {}",
-                               Counted(static_cast<std::int64_t>(planned.products.size()), "product"),
-                               planned.product_class, Bytes(static_cast<double>(staged.manifest.bytes)),
-                               remote.about().name, staged.manifest.object);
+    event.detail =
+        fmt::format("{} of {}, {}, verified as {}: {}",
+                    Counted(static_cast<std::int64_t>(planned.products.size()), "product"), planned.product_class,
+                    Bytes(static_cast<double>(staged.manifest.bytes)), remote.about().name, staged.manifest.object);
     try {
       groups_->AddEvent(event);
     } catch (const Error& error) {
@@ -428,8 +431,7 @@ class Run {
 }  // namespace
 
 ArchiveResult CarryOut(const ArchivePlan& plan, const ArchiveWork& work, state::ProductStore& products,
-                       state::GroupStore* groups,
-                       const ReportDamage& damaged, const RunContext& context) {
+                       state::GroupStore* groups, const ReportDamage& damaged, const RunContext& context) {
   Run run(work, products, groups, damaged, context);
   run.CheckMarks();
   std::uint64_t all = 0, done = 0;

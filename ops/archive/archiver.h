@@ -1,11 +1,12 @@
-// From products to verified copies: what needs one is planned, made into objects, copied to every remote, and read back.
+// From products to verified copies: what needs one is planned, made into objects, copied to every remote, and read
+// back.
 //
 //   outbox (<scratch>/archive/…) → part name at the remote → read back → final name, refused when it has other bytes
 //   → manifest → on record as copied → read again → verified → outbox emptied
 //
-// Metadata first: an object is on record (staged) before anything of it leaves. A killed run leaves rows that say staged,
-// part names that only its own row can have, and files in the outbox; the next run makes the same bytes of the same
-// products and goes on: a final name with the same bytes is taken as copied.
+// Metadata first: an object is on record (staged) before anything of it leaves. A killed run leaves rows that say
+// staged, part names that only its own row can have, and files in the outbox; the next run makes the same bytes of the
+// same products and goes on: a final name with the same bytes is taken as copied.
 #pragma once
 
 #include <cstdint>
@@ -40,13 +41,14 @@ struct PlannedObject {
 };
 
 struct ArchivePlan {
-  std::vector<PlannedObject> objects;  // oldest data first
+  std::vector<PlannedObject> objects;             // oldest data first
   std::map<std::string, state::ArchiveSum> kept;  // reason → products that are not archived now
 };
 
 // `groups`: to tell which are at rest; null: all are. Pure but for reading the databases.
 ArchivePlan PlanArchive(const ArchiveSelection& selection, const std::vector<ArchiveRemote>& remotes,
-                        const DirectoryRoots& roots, state::ProductStore& products, state::GroupStore* groups, double now);
+                        const DirectoryRoots& roots, state::ProductStore& products, state::GroupStore* groups,
+                        double now);
 
 // The remotes of the settings, ready for calls. Error{kUsage}: none is set, rclone is not installed.
 std::vector<Remote> OpenRemotes(const Settings& settings, const std::atomic<bool>* cancelled);
@@ -73,10 +75,11 @@ struct ArchiveWork {
 };
 
 // Damage that was found: place ("local", "archive"), path or REMOTE:OBJECT, sentence.
-using ReportDamage = std::function<void(const std::string& place, const std::string& subject, const std::string& detail)>;
+using ReportDamage =
+    std::function<void(const std::string& place, const std::string& subject, const std::string& detail)>;
 
-// Carries the plan out, then reads what earlier runs left as copied. What fails for one object stops no other; a remote that
-// does not answer is left alone for the rest of the run. Error{kCancelled}, and Error of the database.
+// Carries the plan out, then reads what earlier runs left as copied. What fails for one object stops no other; a remote
+// that does not answer is left alone for the rest of the run. Error{kCancelled}, and Error of the database.
 ArchiveResult CarryOut(const ArchivePlan& plan, const ArchiveWork& work, state::ProductStore& products,
                        state::GroupStore* groups, const ReportDamage& damaged, const RunContext& context);
 

@@ -35,10 +35,11 @@ ordered_json PlaceJson(const TreePath& place) { return {{"root", place.root}, {"
 TreePath ReadPlace(const json& value) {
   TreePath place{value.at("root"), value.at("path")};
   const auto named = Named(DirectoryRoots{});
-  const bool known = std::any_of(named.begin(), named.end(), [&](const auto& each) { return each.first == place.root; });
+  const bool known =
+      std::any_of(named.begin(), named.end(), [&](const auto& each) { return each.first == place.root; });
   if (!known || !IsPlain(place.path)) {
-    throw Error(ErrorKind::kBadInput, kStage, "", fmt::format("has a path that leads out of its tree: {}:{}", place.root,
-                                                              place.path));
+    throw Error(ErrorKind::kBadInput, kStage, "",
+                fmt::format("has a path that leads out of its tree: {}:{}", place.root, place.path));
   }
   return place;
 }
@@ -124,7 +125,9 @@ std::string ManifestText(const Manifest& manifest) {
                        {"sha256", file.sha256},
                        {"mtime_s", file.mtime_s}});
     }
-    const auto number = [](const std::optional<double>& value) { return value ? ordered_json(*value) : ordered_json(); };
+    const auto number = [](const std::optional<double>& value) {
+      return value ? ordered_json(*value) : ordered_json();
+    };
     members.push_back({{"product", member.product},
                        {"kind", member.kind},
                        {"root", member.place.root},

@@ -1,5 +1,5 @@
-// What is in an archived object: the manifest that lies beside it at the remote (OBJECT.json) and in products.sqlite3. With
-// it and the object alone every product can be found, fetched by itself, checked, and put on record again.
+// What is in an archived object: the manifest that lies beside it at the remote (OBJECT.json) and in products.sqlite3.
+// With it and the object alone every product can be found, fetched by itself, checked, and put on record again.
 // docs/formats/archive-manifest.schema.json describes it.
 #pragma once
 
@@ -28,7 +28,7 @@ std::optional<TreePath> InTree(const std::filesystem::path& path, const Director
 std::filesystem::path OnDisk(const TreePath& path, const DirectoryRoots& roots);
 
 struct ManifestFile {
-  std::string path;  // below the product; empty when the product is a file
+  std::string path;                     // below the product; empty when the product is a file
   std::uint64_t offset = 0, bytes = 0;  // of its content in the object
   std::string sha256;
   std::int64_t mtime_s = 0;
@@ -38,8 +38,8 @@ struct ManifestMember {
   std::int64_t product = 0;  // its id where it was archived
   std::string kind;          // a word of config/product_kind.h
   TreePath place;
-  // The piece of the object from which the product can be put together: a file's content, or the stretch of the tar that
-  // holds a folder's files.
+  // The piece of the object from which the product can be put together: a file's content, or the stretch of the tar
+  // that holds a folder's files.
   std::uint64_t offset = 0, bytes = 0;
   std::string sha256;    // of that piece
   std::string checksum;  // on record (products.checksum)
@@ -64,8 +64,8 @@ struct Manifest {
 
 // Throws Error{kBadInput} for a name that is no UTF-8: no manifest could say it.
 std::string ManifestText(const Manifest& manifest);
-// Throws Error{kBadInput} about `subject`: no JSON, another format, a field that is absent or of another type, a path that
-// leads out of its root, pieces that do not fit into the object.
+// Throws Error{kBadInput} about `subject`: no JSON, another format, a field that is absent or of another type, a path
+// that leads out of its root, pieces that do not fit into the object.
 Manifest ParseManifest(const std::string& text, const std::string& subject);
 
 }  // namespace contimg::ops

@@ -216,7 +216,8 @@ class Maker {
     if (!file.open() && errno == ENOENT) throw Changed{};
     struct stat before {
     }, after{};
-    if (!file.open() || ::fstat(file.get(), &before) != 0) throw SystemError(kStage, path.string(), "cannot read", errno);
+    if (!file.open() || ::fstat(file.get(), &before) != 0)
+      throw SystemError(kStage, path.string(), "cannot read", errno);
     ManifestFile entry;
     entry.path = name;
     entry.bytes = static_cast<std::uint64_t>(before.st_size);
@@ -274,12 +275,13 @@ class Maker {
 }  // namespace
 
 std::string ObjectName(const std::string& product_class, const state::ProductRow& product, int number) {
-  const std::string day = product.start_mjd > 0 ? UtcTime::FromMjd(product.start_mjd).Date()
+  const std::string day = product.start_mjd > 0           ? UtcTime::FromMjd(product.start_mjd).Date()
                           : IsTimestamp(product.group_id) ? DayOf(product.group_id)
                                                           : std::string("undated");
-  const std::string stem = product.group_id.empty()
-                               ? fmt::format("{}-{}", WithoutColons(fs::path(product.path).filename().string()), product.id)
-                               : WithoutColons(product.group_id);
+  const std::string stem =
+      product.group_id.empty()
+          ? fmt::format("{}-{}", WithoutColons(fs::path(product.path).filename().string()), product.id)
+          : WithoutColons(product.group_id);
   return fmt::format("{}/{}/{}.{}{}.tar", FolderOf(product_class), day, stem, product_class,
                      number > 1 ? fmt::format(".{}", number) : "");
 }

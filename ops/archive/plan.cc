@@ -54,12 +54,14 @@ class Judge {
 
 std::uint64_t PlannedObject::bytes() const {
   std::uint64_t sum = 0;
-  for (const state::ProductRow& row : products) sum += static_cast<std::uint64_t>(std::max<std::int64_t>(row.size_bytes, 0));
+  for (const state::ProductRow& row : products)
+    sum += static_cast<std::uint64_t>(std::max<std::int64_t>(row.size_bytes, 0));
   return sum;
 }
 
 ArchivePlan PlanArchive(const ArchiveSelection& selection, const std::vector<ArchiveRemote>& remotes,
-                        const DirectoryRoots& roots, state::ProductStore& products, state::GroupStore* groups, double now) {
+                        const DirectoryRoots& roots, state::ProductStore& products, state::GroupStore* groups,
+                        double now) {
   for (const std::string& name : selection.remotes) {
     const bool known = std::any_of(remotes.begin(), remotes.end(), [&](const auto& each) { return each.name == name; });
     if (!known) throw Error(ErrorKind::kUsage, "archive", name, "is none of archive.remotes");

@@ -130,8 +130,8 @@ RcloneEnd Rclone::Run(const std::vector<std::string>& words, double timeout_s, c
   ChildOptions child;
   child.arguments = {options_.program.string()};
   child.arguments.insert(child.arguments.end(), words.begin(), words.end());
-  for (const char* word : {"--retries=1", "--low-level-retries=3", "--contimeout=10s", "--timeout=60s", "--use-json-log",
-                           "--stats=0", "--ask-password=false"}) {
+  for (const char* word : {"--retries=1", "--low-level-retries=3", "--contimeout=10s", "--timeout=60s",
+                           "--use-json-log", "--stats=0", "--ask-password=false"}) {
     child.arguments.emplace_back(word);
   }
   if (!options_.config.empty()) child.arguments.push_back("--config=" + options_.config.string());

@@ -72,9 +72,10 @@ RebuildResult RebuildArchives(const std::vector<Remote>& remotes, const Director
         const Manifest manifest = ParseManifest(text, subject);
         const auto there = sizes.find(object);
         if (manifest.object != object || there == sizes.end() || there->second != manifest.bytes) {
-          throw Error(ErrorKind::kBadInput, kStage, subject,
-                      fmt::format("is about {} of {} bytes, found {}", manifest.object, manifest.bytes,
-                                  there == sizes.end() ? "none" : fmt::format("{} of {} bytes", object, there->second)));
+          throw Error(
+              ErrorKind::kBadInput, kStage, subject,
+              fmt::format("is about {} of {} bytes, found {}", manifest.object, manifest.bytes,
+                          there == sizes.end() ? "none" : fmt::format("{} of {} bytes", object, there->second)));
         }
         ++result.n_objects;
         if (dry) {

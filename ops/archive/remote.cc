@@ -52,9 +52,9 @@ bool Remote::Call(const std::string& object, const char* doing, std::vector<std:
   if (end.kind == RcloneEnd::Kind::kOk) return true;
   if (end.kind == RcloneEnd::Kind::kMissing) return false;
   if (end.words.find("didn't find section in config file") != std::string::npos) {
-    throw Error(ErrorKind::kUsage, kStage, remote_.name,
-                fmt::format("expected the remote of {} in {}, found none", remote_.target,
-                            rclone_.options().config.string()));
+    throw Error(
+        ErrorKind::kUsage, kStage, remote_.name,
+        fmt::format("expected the remote of {} in {}, found none", remote_.target, rclone_.options().config.string()));
   }
   throw Error(end.kind == RcloneEnd::Kind::kFatal ? ErrorKind::kUsage : ErrorKind::kIo, kStage, subject,
               fmt::format("{} (rclone status {}{}{})", doing, end.status, end.words.empty() ? "" : ": ", end.words));

@@ -1,6 +1,6 @@
-// One place for copies (a table of archive.remotes), as the archiver sees it. A mark at its root, contimg-archive.json, is
-// made with the first object: a remote on which there should be objects and whose mark is missing is not mounted, or another
-// one, and nothing on it is lost.
+// One place for copies (a table of archive.remotes), as the archiver sees it. A mark at its root, contimg-archive.json,
+// is made with the first object: a remote on which there should be objects and whose mark is missing is not mounted, or
+// another one, and nothing on it is lost.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct RemoteFile {
   std::uint64_t bytes = 0;
 };
 
-// Calls fail with Error{kIo} (no answer, refused, full; worth another try), Error{kTimeout}, Error{kUsage} (no such remote in
-// rclone's configuration), Error{kCancelled}; the subject is "<name>: <object>".
+// Calls fail with Error{kIo} (no answer, refused, full; worth another try), Error{kTimeout}, Error{kUsage} (no such
+// remote in rclone's configuration), Error{kCancelled}; the subject is "<name>: <object>".
 class Remote {
  public:
   // `by_hash`: digests as the remote tells them, where it does.
@@ -37,7 +37,8 @@ class Remote {
   // Copies a local file to exactly this name. What is there is replaced: for our own part names.
   void Put(const std::filesystem::path& file, const std::string& object) const;
   void Move(const std::string& from, const std::string& to) const;
-  void RemovePart(const std::string& part) const;  // nothing there: no error. Error{kBug} for a name that is no part name
+  void RemovePart(
+      const std::string& part) const;  // nothing there: no error. Error{kBug} for a name that is no part name
   // Nothing: there is no such object.
   std::optional<Digest> Look(const std::string& object) const;
   bool Exists(const std::string& object) const;
@@ -56,7 +57,8 @@ class Remote {
 
  private:
   std::string Address(const std::string& object) const;
-  bool Call(const std::string& object, const char* doing, std::vector<std::string> words, const Rclone::Sink& sink) const;
+  bool Call(const std::string& object, const char* doing, std::vector<std::string> words,
+            const Rclone::Sink& sink) const;
   ArchiveRemote remote_;
   Rclone rclone_;
   bool by_hash_;

@@ -141,10 +141,11 @@ void Fetch(const RestoreItem& item, const ArchiveRow& copy, const std::vector<st
     const Unfinished part(item.to, os);
     Assembler assembler(member, part.path(), os);
     assembler.Begin();
-    const bool there = remote.ReadPart(copy.object, member.offset, member.bytes, [&](const char* data, std::size_t size) {
-      context.CheckCancelled(kStage);
-      assembler.Take(data, size);
-    });
+    const bool there =
+        remote.ReadPart(copy.object, member.offset, member.bytes, [&](const char* data, std::size_t size) {
+          context.CheckCancelled(kStage);
+          assembler.Take(data, size);
+        });
     if (!there) {
       remote.RequireMark();
       throw Damaged{"is not there any more"};
@@ -193,7 +194,8 @@ std::vector<RestoreItem> PlanRestore(const RestoreRequest& request, const Direct
     item.to = row->path;
     if (!request.to.empty()) {
       const auto place = InTree(row->path, roots);
-      if (!place) throw Error(ErrorKind::kUsage, kStage, row->path, "lies outside the directories of this installation");
+      if (!place)
+        throw Error(ErrorKind::kUsage, kStage, row->path, "lies outside the directories of this installation");
       item.to = request.to / place->root / place->path;
     }
     // One that a killed run has given its name, and not yet its record.
@@ -250,7 +252,8 @@ RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<
                         (error.kind() == ErrorKind::kUsage && error.subject() == copy.remote);
       if (!next || error.stage() != "archive") throw;
       context.reporter->Warn(kStage, error.what());
-      if (!last || last->kind() != ErrorKind::kIo) last = Error(ErrorKind::kIo, kStage, error.subject(), error.message());
+      if (!last || last->kind() != ErrorKind::kIo)
+        last = Error(ErrorKind::kIo, kStage, error.subject(), error.message());
     }
   }
   throw Error(last->kind(), kStage, item.product.path,

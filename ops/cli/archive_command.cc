@@ -80,8 +80,11 @@ ordered_json PlanJson(const ArchivePlan& plan, bool apply) {
                        {"bytes", object.bytes()},
                        {"remotes", object.remotes}});
   }
-  return {{"dry_run", !apply}, {"at", UtcTime::Now().Stamp()}, {"classes", std::move(classes)},
-          {"kept", std::move(kept)}, {"objects", std::move(objects)}};
+  return {{"dry_run", !apply},
+          {"at", UtcTime::Now().Stamp()},
+          {"classes", std::move(classes)},
+          {"kept", std::move(kept)},
+          {"objects", std::move(objects)}};
 }
 
 void PrintPlan(const ArchivePlan& plan) {
@@ -95,7 +98,8 @@ void PrintPlan(const ArchivePlan& plan) {
   }
   std::vector<std::string> kept;
   for (const auto& [reason, sum] : plan.kept) {
-    kept.push_back(fmt::format("{} of {} ({})", Counted(sum.n, "product"), Size(static_cast<double>(sum.bytes)), reason));
+    kept.push_back(
+        fmt::format("{} of {} ({})", Counted(sum.n, "product"), Size(static_cast<double>(sum.bytes)), reason));
   }
   if (!kept.empty()) fmt::print("not now: {}\n", fmt::join(kept, ", "));
   fmt::print("would copy {} of {} in {}. Nothing was changed; --apply does it.\n", Counted(all.products, "product"),
@@ -147,33 +151,36 @@ void RunArchive(const ArchiveArgs& args) {
                    }
                    result = CarryOut(plan, work, databases.products, databases.groups_or_null(),
                                      DamageReporter(paths, *inner.reporter), inner);
-                   figures = {{"objects", result.n_copied},
-                              {"bytes", result.bytes_copied},
-                              {"products", result.n_products},
-                              {"verified", result.n_verified},
-                              {"changed", result.n_changed},
-                              {"retired", result.n_retired},
+                   figures = {{"objects", result.n_copied},        {"bytes", result.bytes_copied},
+                              {"products", result.n_products},     {"verified", result.n_verified},
+                              {"changed", result.n_changed},       {"retired", result.n_retired},
                               {"failures", result.failures.size()}};
                    printed = PlanJson(plan, true);
                    return result.failures.empty() ? RunOutcome::kOk : RunOutcome::kFailed;
                  });
   if (args.json) {
-    printed["result"] = {{"objects", result.n_copied},     {"bytes", result.bytes_copied},
-                         {"products", result.n_products},  {"verified", result.n_verified},
-                         {"changed", result.n_changed},    {"retired", result.n_retired},
+    printed["result"] = {{"objects", result.n_copied},
+                         {"bytes", result.bytes_copied},
+                         {"products", result.n_products},
+                         {"verified", result.n_verified},
+                         {"changed", result.n_changed},
+                         {"retired", result.n_retired},
                          {"failures", FailuresJson(result.failures)}};
     PrintJsonObject(printed);
   } else {
     fmt::print("{} copied and verified: {}, {} of {}\n", Counted(result.n_copied, "object"),
                Size(static_cast<double>(result.bytes_copied)), Counted(result.n_products, "product"),
-               fmt::join([&] {
-                 std::vector<std::string> names;
-                 for (const ArchiveRemote& each : remotes) names.push_back(each.name);
-                 return names;
-               }(), ", "));
+               fmt::join(
+                   [&] {
+                     std::vector<std::string> names;
+                     for (const ArchiveRemote& each : remotes) names.push_back(each.name);
+                     return names;
+                   }(),
+                   ", "));
     if (result.n_verified > 0) fmt::print("{} of earlier runs verified\n", Counted(result.n_verified, "object"));
     if (result.n_changed > 0) fmt::print("{} changed meanwhile: another time\n", Counted(result.n_changed, "product"));
-    if (result.n_retired > 0) fmt::print("{} retired: all in them was made anew\n", Counted(result.n_retired, "object"));
+    if (result.n_retired > 0)
+      fmt::print("{} retired: all in them was made anew\n", Counted(result.n_retired, "object"));
   }
   if (!result.failures.empty()) {
     throw Error(ErrorKind::kIo, "archive", "",
@@ -240,8 +247,8 @@ void Rebuild(const ArchiveArgs& args) {
     PrintJsonObject(figures);
   } else {
     fmt::print("{} {} with {} that {} not on record{}\n", args.apply ? "recorded" : "found",
-               Counted(result.n_objects, "object"), Counted(result.n_products, "product"),
-               args.apply ? "were" : "are", args.apply ? "" : ". Nothing was changed; --apply does it.");
+               Counted(result.n_objects, "object"), Counted(result.n_products, "product"), args.apply ? "were" : "are",
+               args.apply ? "" : ". Nothing was changed; --apply does it.");
   }
   if (!result.failures.empty()) {
     throw Error(ErrorKind::kBadInput, "archive", "",
@@ -319,7 +326,8 @@ void Show(const ArchiveArgs& args) {
     for (const state::ArchiveMember& member : store.Members(row.id)) {
       const auto product = databases.products.Find(member.product_id);
       fmt::print("  {:>7} {:>9}  {}{}\n", member.product_id, Size(static_cast<double>(member.bytes)),
-                 Printable(member.member), product && product->checksum == member.checksum ? "" : "  (made anew since)");
+                 Printable(member.member),
+                 product && product->checksum == member.checksum ? "" : "  (made anew since)");
     }
   }
   if (args.json) PrintJsonObject({{"objects", std::move(all)}});
@@ -331,7 +339,8 @@ ArchiveDatabases::ArchiveDatabases(const ProductPaths& paths, bool for_changes)
     : products(paths.Database(StateDatabase::kProducts),
                for_changes ? state::DatabaseOptions{} : state::DatabaseOptions::ForOneLook()) {
   const fs::path queue = paths.Database(StateDatabase::kIngest);
-  if (Exists(queue)) groups.emplace(queue, for_changes ? state::DatabaseOptions{} : state::DatabaseOptions::ForOneLook());
+  if (Exists(queue))
+    groups.emplace(queue, for_changes ? state::DatabaseOptions{} : state::DatabaseOptions::ForOneLook());
 }
 
 ReportDamage DamageReporter(const ProductPaths& paths, Reporter& reporter) {
@@ -376,7 +385,9 @@ void AddArchiveCommand(CLI::App& app) {
   archive->add_option("--class", args->classes, "only these classes (may be repeated)")->check(CLI::IsMember(classes));
   archive->add_option("--group", args->groups, "only these groups (may be repeated)")->type_name("ID");
   archive->add_option("--remote", args->remotes, "only to these remotes (may be repeated)")->type_name("NAME");
-  archive->add_option("--older-than", args->older_than_days, "days since a product was recorded (default: archive.after_days)")
+  archive
+      ->add_option("--older-than", args->older_than_days,
+                   "days since a product was recorded (default: archive.after_days)")
       ->check(CLI::Range(0.0, 36500.0));
   archive->add_option("--limit", args->limit, "at most so many objects, those of the oldest data first")
       ->check(CLI::PositiveNumber);
@@ -401,7 +412,8 @@ void AddArchiveCommand(CLI::App& app) {
   show->callback([args] { Show(*args); });
 
   auto verify_args = std::make_shared<VerifyArgs>();
-  CLI::App* verify = archive->add_subcommand("verify", "read a share of the objects again, as contimg verify --archive does");
+  CLI::App* verify =
+      archive->add_subcommand("verify", "read a share of the objects again, as contimg verify --archive does");
   verify->add_option("--share", verify_args->share, "the share, 1 for all (default: integrity.share)")
       ->check(CLI::Range(0.0001, 1.0));
   verify->add_flag("--json", verify_args->json, "one JSON object");

@@ -39,7 +39,8 @@ std::int64_t IdOf(state::ProductStore& products, const std::string& what) {
   return row->id;
 }
 
-std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots& roots, state::ProductStore& products) {
+std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots& roots,
+                                   state::ProductStore& products) {
   std::vector<std::int64_t> ids;
   for (const std::string& each : args.what) ids.push_back(IdOf(products, each));
   state::ArchiveStore store(products.database());
@@ -50,7 +51,8 @@ std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots
     if (rows.empty()) throw Error(ErrorKind::kUsage, "restore", group, "has no products on record");
     for (const state::ProductRow& row : rows) {  // what is not there and can be had
       const auto kind = FindProductKind(row.kind);
-      if (!args.product_class.empty() && (!kind || ProductClass(*kind, row.path, roots) != args.product_class)) continue;
+      if (!args.product_class.empty() && (!kind || ProductClass(*kind, row.path, roots) != args.product_class))
+        continue;
       if (args.to.empty() && IsTaken(row.path)) continue;
       if (!store.CopiesOf(row.id).empty()) ids.push_back(row.id);
     }
@@ -61,10 +63,8 @@ std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots
 ordered_json ItemJson(const RestoreItem& item) {
   ordered_json copies = ordered_json::array();
   for (const state::ArchiveRow& copy : item.copies) copies.push_back(copy.remote + ":" + copy.object);
-  return {{"product", item.product.id},
-          {"path", item.to.string()},
-          {"bytes", item.bytes},
-          {"copies", std::move(copies)}};
+  return {
+      {"product", item.product.id}, {"path", item.to.string()}, {"bytes", item.bytes}, {"copies", std::move(copies)}};
 }
 
 void Run(const RestoreArgs& args) {
@@ -104,28 +104,27 @@ void Run(const RestoreArgs& args) {
   }
   std::vector<RestoredProduct> restored;
   std::vector<Error> failures;
-  RunMaintenance(
-      {paths.Database(StateDatabase::kOperations), "restore", MaintenanceActor(), false}, context,
-      [&](const RunContext& inner, ordered_json& figures) {
-        const std::vector<Remote> remotes = OpenRemotes(settings, inner.cancelled);
-        std::uint64_t done = 0;
-        for (const RestoreItem& item : items) {
-          inner.CheckCancelled("restore");
-          try {
-            restored.push_back(Restore(item, record, remotes, databases.products, databases.groups_or_null(),
-                                       DamageReporter(paths, *inner.reporter), inner));
-          } catch (const Error& error) {
-            if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kResource) throw;
-            failures.push_back(error);
-            inner.reporter->Warn("restore", error.what());
-          }
-          done += item.bytes;
-          inner.reporter->Progress("restore",
-                                   bytes > 0 ? static_cast<double>(done) / static_cast<double>(bytes) : 1);
-          figures = {{"products", restored.size()}, {"bytes", done}, {"failures", failures.size()}};
-        }
-        return failures.empty() ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
-      });
+  RunMaintenance({paths.Database(StateDatabase::kOperations), "restore", MaintenanceActor(), false}, context,
+                 [&](const RunContext& inner, ordered_json& figures) {
+                   const std::vector<Remote> remotes = OpenRemotes(settings, inner.cancelled);
+                   std::uint64_t done = 0;
+                   for (const RestoreItem& item : items) {
+                     inner.CheckCancelled("restore");
+                     try {
+                       restored.push_back(Restore(item, record, remotes, databases.products, databases.groups_or_null(),
+                                                  DamageReporter(paths, *inner.reporter), inner));
+                     } catch (const Error& error) {
+                       if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kResource) throw;
+                       failures.push_back(error);
+                       inner.reporter->Warn("restore", error.what());
+                     }
+                     done += item.bytes;
+                     inner.reporter->Progress("restore",
+                                              bytes > 0 ? static_cast<double>(done) / static_cast<double>(bytes) : 1);
+                     figures = {{"products", restored.size()}, {"bytes", done}, {"failures", failures.size()}};
+                   }
+                   return failures.empty() ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
+                 });
   for (const RestoredProduct& each : restored) {
     printed["products"].push_back(
         {{"product", each.product}, {"path", each.path.string()}, {"bytes", each.bytes}, {"from", each.from}});
@@ -150,7 +149,8 @@ void AddRestoreCommand(CLI::App& app) {
   for (const std::string_view each : AllProductClasses()) classes.emplace_back(each);
   CLI::App* restore = app.add_subcommand("restore", "products that were let go or lost come back from any copy");
   restore->add_option("product", args->what, "ids or paths")->type_name("ID|PATH");
-  restore->add_option("--group", args->groups, "what is not on disk of these groups (may be repeated)")->type_name("ID");
+  restore->add_option("--group", args->groups, "what is not on disk of these groups (may be repeated)")
+      ->type_name("ID");
   restore->add_option("--class", args->product_class, "with --group: of one class")->check(CLI::IsMember(classes));
   restore->add_option("--remote", args->remote, "only from there")->type_name("NAME");
   restore->add_option("--to", args->to, "into this folder, and nothing is recorded")->type_name("DIR");

@@ -79,8 +79,8 @@ void RunVerify(const VerifyArgs& args) {
                      figures["local"] = written["local"] = ResultJson(local);
                    }
                    if (archive) {
-                     remote = VerifyArchives(databases.products, findings, OpenRemotes(settings, inner.cancelled), share,
-                                             inner);
+                     remote = VerifyArchives(databases.products, findings, OpenRemotes(settings, inner.cancelled),
+                                             share, inner);
                      figures["archive"] = written["archive"] = ResultJson(remote);
                    }
                    const bool good = local.n_damaged + remote.n_damaged + remote.n_unreachable == 0;
@@ -107,7 +107,8 @@ void RunVerify(const VerifyArgs& args) {
 
 void AddVerifyCommand(CLI::App& app) {
   auto args = std::make_shared<VerifyArgs>();
-  CLI::App* verify = app.add_subcommand("verify", "read a share of products and archives again and compare with the record");
+  CLI::App* verify =
+      app.add_subcommand("verify", "read a share of products and archives again and compare with the record");
   verify->add_flag("--local", args->local, "products on disk");
   verify->add_flag("--archive", args->archive, "archived objects (both, unless one is named)");
   verify->add_option("--share", args->share, "the share, 1 for all (default: integrity.share)")
