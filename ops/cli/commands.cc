@@ -4,6 +4,7 @@ namespace contimg::ops {
 
 void AddCommands(CLI::App& app) {
   AddApplyCommand(app);
+  AddArchiveCommand(app);
   AddCalCommand(app);
   AddCatalogCommand(app);
   AddConfigCommand(app);
@@ -18,11 +19,13 @@ void AddCommands(CLI::App& app) {
   AddGenerateCommand(app);
   AddQueueCommand(app);
   AddBackupCommand(app);
+  AddRestoreCommand(app);
   AddRestoreStateCommand(app);
   AddScratchCommand(app);
   AddSimulateCommand(app);
   AddSolveCommand(app);
   AddStatusCommand(app);
+  AddVerifyCommand(app);
   AddWorkerCommand(app);
 }
 

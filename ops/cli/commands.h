@@ -11,6 +11,7 @@ namespace contimg::ops {
 void AddCommands(CLI::App& app);
 
 void AddApplyCommand(CLI::App& app);
+void AddArchiveCommand(CLI::App& app);
 void AddCalCommand(CLI::App& app);
 void AddCatalogCommand(CLI::App& app);
 void AddConfigCommand(CLI::App& app);
@@ -25,11 +26,13 @@ void AddProductsCommand(CLI::App& app);
 void AddGenerateCommand(CLI::App& app);
 void AddQueueCommand(CLI::App& app);
 void AddBackupCommand(CLI::App& app);
+void AddRestoreCommand(CLI::App& app);
 void AddRestoreStateCommand(CLI::App& app);
 void AddScratchCommand(CLI::App& app);
 void AddSimulateCommand(CLI::App& app);
 void AddSolveCommand(CLI::App& app);
 void AddStatusCommand(CLI::App& app);
+void AddVerifyCommand(CLI::App& app);
 void AddWorkerCommand(CLI::App& app);
 
 }  // namespace contimg::ops

@@ -7,8 +7,10 @@
 #include "config/os.h"
 #include "config/text.h"
 #include "config/time.h"
+#include "ops/archive/verify.h"
 #include "ops/job/task_job.h"
 #include "ops/job/worker_process.h"
+#include "ops/records/maintenance_run.h"
 #include "ops/upkeep/backup.h"
 
 namespace contimg::ops {
@@ -51,6 +53,32 @@ void RunBackup(const json& work, const RunContext& context, json& figures) {
 
 double BackupEvery(const Settings& settings) { return settings.backup.every_h * kSecondsPerHour; }
 
+json DescribeVerify(const state::TaskRow&, const Settings& settings, const ProductPaths& paths) {
+  return {{"products", paths.Database(StateDatabase::kProducts).string()},
+          {"operations", paths.Database(StateDatabase::kOperations).string()},
+          {"share", settings.integrity.share}};
+}
+
+// Of the local products alone: the service has no network. Damage is a finding, not a failure of the task: reading the
+// same again would not help.
+void RunVerify(const json& work, const RunContext& context, json& figures) {
+  const std::filesystem::path operations = work.at("operations").get<std::string>();
+  RunMaintenance(
+      {operations, "verify", "daemon", false}, context, [&](const RunContext& inner, nlohmann::ordered_json& written) {
+        state::ProductStore products(work.at("products").get<std::string>());
+        state::MaintenanceStore findings(operations);
+        const VerifyResult result = VerifyProducts(products, findings, work.at("share"), inner);
+        figures["products"] = written["products"] = result.n_checked;
+        figures["bytes"] = written["bytes"] = result.bytes_checked;
+        figures["damaged"] = written["damaged"] = result.n_damaged;
+        figures["summary"] = fmt::format("{} read again, {:.1f} GB, {} damaged", Counted(result.n_checked, "product"),
+                                         static_cast<double>(result.bytes_checked) * 1e-9, result.n_damaged);
+        return result.n_damaged == 0 ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
+      });
+}
+
+double VerifyEvery(const Settings& settings) { return settings.integrity.every_h * kSecondsPerHour; }
+
 bool IsOpen(state::WorkState state) {
   return state == state::WorkState::kReady || state == state::WorkState::kRunning ||
          state == state::WorkState::kFailed || state == state::WorkState::kHeld;
@@ -59,7 +87,8 @@ bool IsOpen(state::WorkState state) {
 }  // namespace
 
 const std::vector<TaskKind>& TaskKinds() {
-  static const std::vector<TaskKind> kinds{{"backup", "backup", DescribeBackup, RunBackup, BackupEvery}};
+  static const std::vector<TaskKind> kinds{{"backup", "backup", DescribeBackup, RunBackup, BackupEvery},
+                                           {"verify", "verify", DescribeVerify, RunVerify, VerifyEvery}};
   return kinds;
 }
 

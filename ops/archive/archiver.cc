@@ -1,0 +1,468 @@
+#include "ops/archive/archiver.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "config/error.h"
+#include "config/os.h"
+#include "config/parallel.h"
+#include "config/text.h"
+#include "config/time.h"
+#include "config/unfinished.h"
+#include "ops/archive/manifest.h"
+#include "ops/archive/object.h"
+#include "ops/base/version.h"
+#include "ops/base/words.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using state::ArchiveRow;
+using state::ArchiveState;
+
+constexpr const char* kStage = "archive";
+constexpr int kFailuresOfARemote = 2;  // in a row without an answer: it is left alone for the rest of the run
+constexpr int kMostNames = 10000;
+constexpr double kOneMember = 1536;  // a tar's head and filling at most
+
+std::string HostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
+double Now() { return UtcTime::Now().unix_s(); }
+
+// The rest of one run, shared by the threads that carry objects.
+class Run {
+ public:
+  Run(const ArchiveWork& work, state::ProductStore& products, state::GroupStore* groups, const ReportDamage& damaged,
+      const RunContext& context)
+      : work_(work),
+        products_(products),
+        store_(products.database()),
+        groups_(groups),
+        damaged_(damaged),
+        context_(context),
+        os_(OsOr(context.os)) {}
+
+  // One product that cannot be archived keeps none of the others.
+  void Carry(PlannedObject planned) {
+    std::vector<const Remote*> remotes;
+    for (const std::string& name : planned.remotes) {
+      if (Answers(name)) remotes.push_back(&FindRemote(work_.remotes, name));
+    }
+    if (remotes.empty()) return;
+    while (!planned.products.empty()) {
+      try {
+        const Staged staged = Make(planned, remotes);
+        for (const Remote* remote : remotes) Send(planned, staged, *remote);
+        return Drop(staged);
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::kCancelled) throw;
+        if (!LeaveOut(planned, error)) return Fail(error.subject(), error);
+      }
+    }
+  }
+
+  // Copied by a run that was cut short, or put on record from a manifest.
+  void ReadAgain() {
+    for (const Remote& remote : work_.remotes) {
+      const std::string& name = remote.about().name;
+      for (const ArchiveRow& row : store_.List({name, "", "", ArchiveState::kCopied, 0})) {
+        context_.CheckCancelled(kStage);
+        if (!Answers(name)) break;
+        try {
+          std::optional<Digest> found;
+          remote.Retrying([&] {
+            found = remote.Look(row.object);
+            if (!found) remote.RequireMark();
+          });
+          Note(name, true);
+          if (found && found->sha256 == row.sha256) {
+            SetState(row.id, ArchiveState::kVerified);
+            ++result_.n_verified;
+            continue;
+          }
+          const std::string detail = found ? fmt::format("expected SHA-256 {}, found {}", row.sha256, found->sha256)
+                                           : std::string("is not there any more");
+          store_.SetState(row.id, ArchiveState::kLost, detail, Now());
+          damaged_("archive", name + ":" + row.object, detail);
+          Fail(name, Error(ErrorKind::kBadInput, kStage, name + ": " + row.object, detail));
+        } catch (const Error& error) {
+          if (error.kind() == ErrorKind::kCancelled) throw;
+          Note(name, false);
+          Fail(name, error);
+        }
+      }
+    }
+  }
+
+  ArchiveResult Finish() {
+    const std::vector<ArchiveRow> staged = store_.List({"", "", "", ArchiveState::kStaged, 0});
+    result_.n_retired = store_.RetireSuperseded();
+    for (const ArchiveRow& row : staged) {
+      if (store_.Find(row.id)->state == ArchiveState::kRetired) DropParts(row);
+    }
+    for (const ArchiveRow& row : given_up_) DropParts(row);
+    result_.n_products = static_cast<std::int64_t>(copied_.size());
+    return std::move(result_);
+  }
+  void CheckMarks() {
+    for (const Remote& remote : work_.remotes) {
+      bool in_use = false;
+      for (const ArchiveState each : {ArchiveState::kCopied, ArchiveState::kVerified}) {
+        in_use = in_use || !store_.List({remote.about().name, "", "", each, 1}).empty();
+      }
+      try {
+        remote.Retrying([&] { remote.RequireMark(in_use, work_.paths.Archive("ms").parent_path()); });
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::kCancelled) throw;
+        Fail(remote.about().name, error);
+        down_[remote.about().name] = kFailuresOfARemote;
+      }
+    }
+  }
+
+ private:
+  struct Staged {
+    fs::path file, manifest_file;
+    Manifest manifest;
+    std::string manifest_text;
+  };
+
+  // Takes the product that the error is about out of the set. False: it is about none, and the set fails.
+  bool LeaveOut(PlannedObject& planned, const Error& error) {
+    const auto about =
+        std::find_if(planned.products.begin(), planned.products.end(), [&](const state::ProductRow& row) {
+          const fs::path below = fs::path(error.subject()).lexically_relative(row.path);
+          return !below.empty() && *below.begin() != "..";
+        });
+    if (about == planned.products.end()) return false;
+    if (error.kind() == ErrorKind::kBusy) {  // made anew, or gone: another time
+      context_.reporter->Info(kStage, error.what());
+      const std::lock_guard<std::mutex> lock(mutex_);
+      ++result_.n_changed;
+    } else if (error.kind() == ErrorKind::kBadInput || error.kind() == ErrorKind::kUsage ||
+               error.kind() == ErrorKind::kIo) {
+      Fail(error.subject(), error);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (error.kind() == ErrorKind::kBadInput) damaged_("local", about->path, error.message());
+    } else {
+      return false;
+    }
+    planned.products.erase(about);
+    return true;
+  }
+
+  bool Answers(const std::string& remote) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return down_[remote] < kFailuresOfARemote;
+  }
+  void Note(const std::string& remote, bool answered) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (answered) {
+      down_[remote] = 0;
+    } else if (++down_[remote] == kFailuresOfARemote) {
+      context_.reporter->Warn(kStage, fmt::format("{} does not answer: what is for it waits for the next run", remote));
+    }
+  }
+  void Fail(const std::string& subject, const Error& error) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    result_.failures.push_back({subject, error.what()});
+    context_.reporter->Warn(kStage, error.what());
+  }
+
+  // The object in the outbox, on record at each of these remotes as staged.
+  Staged Make(const PlannedObject& planned, const std::vector<const Remote*>& remotes) {
+    const fs::path outbox = work_.paths.Archive("ms").parent_path();
+    const fs::path first = outbox / ObjectName(planned.product_class, planned.products.front(), 1);
+    os_.CreateDirectories(first.parent_path());
+    CheckRoom(os_, first.parent_path(),
+              planned.bytes() + static_cast<std::uint64_t>(kOneMember * static_cast<double>(planned.products.size())),
+              kStage, first.string());
+    Unfinished part(first, os_);
+    const MadeObject made = MakeObject(planned.products, work_.paths.roots(), part.path(), context_);
+
+    const std::lock_guard<std::mutex> lock(mutex_);
+    CheckUnchanged(planned);
+    Staged staged;
+    staged.manifest.object = NameFor(planned, made.sha256, remotes);
+    staged.manifest.product_class = planned.product_class;
+    staged.manifest.group = planned.group;
+    staged.manifest.bytes = made.bytes;
+    staged.manifest.sha256 = made.sha256;
+    staged.manifest.created_at = UtcTime::Now().Stamp();
+    staged.manifest.program = std::string("contimg ") + kVersion;
+    staged.manifest.host = HostName();
+    staged.manifest.members = made.members;
+    for (ManifestMember& member : staged.manifest.members) {
+      for (const state::ProductRow& parent : products_.Parents(member.product)) {
+        if (const auto place = InTree(parent.path, work_.paths.roots())) member.parents.push_back(*place);
+      }
+    }
+    staged.manifest_text = ManifestText(staged.manifest);
+    staged.file = outbox / staged.manifest.object;
+    staged.manifest_file = staged.file.string() + ".json";
+    os_.RemoveAll(staged.file);  // of a killed run
+    os_.Rename(part.path(), staged.file);
+    WriteFileAtomically(os_, staged.manifest_file, staged.manifest_text);
+    os_.SyncDirectory(staged.file.parent_path());
+    products_.database().Write([&] {
+      for (const ManifestMember& member : staged.manifest.members) {
+        products_.SetFirstChecksum(member.product, member.checksum, Now());
+        if (member.files.size() == 1 && member.files.front().path.empty()) {
+          products_.SetSha256(member.product, member.sha256, Now());
+        }
+      }
+      for (const Remote* remote : remotes) Record(planned, staged, *remote);
+    });
+    return staged;
+  }
+
+  // A product that was made anew while its old files were read is another one.
+  void CheckUnchanged(const PlannedObject& planned) {
+    for (const state::ProductRow& row : planned.products) {
+      const auto now = products_.Find(row.id);
+      if (!now || now->checksum != row.checksum || now->status != "present") {
+        throw Error(ErrorKind::kBusy, kStage, row.path, "changed while it was read: it is archived another time");
+      }
+    }
+  }
+
+  // The first name that no other content has had, at any remote.
+  std::string NameFor(const PlannedObject& planned, const std::string& sha256,
+                      const std::vector<const Remote*>& remotes) {
+    const std::vector<ArchiveRow> known = store_.OfGroup(planned.group, planned.product_class);
+    for (int number = 1; number < kMostNames; ++number) {
+      const std::string name = ObjectName(planned.product_class, planned.products.front(), number);
+      const bool free = std::all_of(known.begin(), known.end(), [&](const ArchiveRow& row) {
+        if (row.object != name) return true;
+        const bool ours = std::any_of(remotes.begin(), remotes.end(),
+                                      [&](const Remote* remote) { return remote->about().name == row.remote; });
+        return row.sha256 == sha256 && (!ours || row.state == ArchiveState::kStaged);
+      });
+      if (free) return name;
+    }
+    throw Error(ErrorKind::kBug, kStage, planned.group, "has used up all names of objects");
+  }
+
+  // What an earlier run staged of these products under another name will never be sent.
+  void GiveUpEarlier(const PlannedObject& planned, const Staged& staged, const Remote& remote) {
+    for (const ArchiveRow& row : store_.OfGroup(planned.group, planned.product_class)) {
+      if (row.remote != remote.about().name || row.state != ArchiveState::kStaged ||
+          row.object == staged.manifest.object) {
+        continue;
+      }
+      const auto members = store_.Members(row.id);
+      const bool all_ours = std::all_of(members.begin(), members.end(), [&](const state::ArchiveMember& member) {
+        return std::any_of(planned.products.begin(), planned.products.end(),
+                           [&](const state::ProductRow& product) { return product.id == member.product_id; });
+      });
+      if (!all_ours) continue;
+      store_.SetState(row.id, ArchiveState::kRetired, "made anew under another name", Now());
+      given_up_.push_back(row);
+    }
+  }
+
+  void Record(const PlannedObject& planned, const Staged& staged, const Remote& remote) {
+    GiveUpEarlier(planned, staged, remote);
+    ArchiveRow row;
+    row.remote = remote.about().name;
+    row.object = staged.manifest.object;
+    row.product_class = planned.product_class;
+    row.group_id = planned.group;
+    row.bytes = static_cast<std::int64_t>(staged.manifest.bytes);
+    row.sha256 = staged.manifest.sha256;
+    row.manifest_json = staged.manifest_text;
+    row.made_at = Now();
+    if (const auto known = store_.Find(row.remote, row.object)) row.attempts = known->attempts;
+    std::vector<state::ArchiveMember> members;
+    for (const ManifestMember& member : staged.manifest.members) {
+      members.push_back({member.product, member.place.root + "/" + member.place.path,
+                         static_cast<std::int64_t>(member.bytes), member.sha256, member.checksum});
+    }
+    store_.Save(row, members);
+  }
+
+  void Send(const PlannedObject& planned, const Staged& staged, const Remote& remote) {
+    if (!Answers(remote.about().name)) return;
+    std::int64_t id = 0;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      id = store_.Find(remote.about().name, staged.manifest.object)->id;
+    }
+    try {
+      remote.Retrying([&] { SendOnce(staged, remote, id); });
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kCancelled) throw;
+      Note(remote.about().name, error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout);
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        store_.SetAttempt(id, error.what());
+        // A name that others have used at the remote is given up: the next run takes the next one.
+        if (error.kind() == ErrorKind::kBadInput) store_.SetState(id, ArchiveState::kRetired, error.what(), Now());
+      }
+      Fail(remote.about().name + ": " + staged.manifest.object, error);
+      DropParts(staged.manifest.object, id, remote);
+      return;
+    }
+    Note(remote.about().name, true);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++result_.n_copied;
+    result_.bytes_copied += staged.manifest.bytes;
+    for (const state::ProductRow& row : planned.products) copied_.insert(row.id);
+    Tell(planned, staged, remote);
+  }
+
+  void SendOnce(const Staged& staged, const Remote& remote, std::int64_t id) {
+    const std::string& object = staged.manifest.object;
+    const std::string& sha256 = staged.manifest.sha256;
+    SendFile(remote, staged.file, sha256, object, id, [&] {
+      const auto found = remote.Look(object);
+      return found && found->sha256 == sha256;
+    });
+    // Another run, or another host, may have written one about the same bytes.
+    SendFile(remote, staged.manifest_file, FileSha256(staged.manifest_file), object + ".json", id, [&] {
+      std::string text;
+      remote.Read(object + ".json", [&](const char* data, std::size_t size) { text.append(data, size); });
+      return ParseManifest(text, remote.about().name + ": " + object + ".json").sha256 == sha256;
+    });
+    SetState(id, ArchiveState::kCopied);
+    const auto again = remote.Look(object);
+    if (!again || again->sha256 != sha256) {
+      throw Error(ErrorKind::kIo, kStage, remote.about().name + ": " + object, "does not read back as it was copied");
+    }
+    SetState(id, ArchiveState::kVerified);
+  }
+
+  // To the part name, compared, then to the final name. One that is there already must be the same.
+  void SendFile(const Remote& remote, const fs::path& file, const std::string& sha256, const std::string& object,
+                std::int64_t id, const std::function<bool()>& is_same) {
+    const std::string subject = remote.about().name + ": " + object;
+    context_.CheckCancelled(kStage);
+    if (remote.Exists(object)) {
+      if (is_same()) return remote.RemovePart(PartOf(object, id));
+      throw Error(ErrorKind::kBadInput, kStage, subject,
+                  "holds other bytes, and nothing there is ever replaced: the next run takes another name");
+    }
+    remote.Put(file, PartOf(object, id));
+    const auto found = remote.Look(PartOf(object, id));
+    if (!found || found->sha256 != sha256) {
+      throw Error(ErrorKind::kIo, kStage, subject,
+                  fmt::format("expected SHA-256 {} of what was copied there, found {}", sha256,
+                              found ? found->sha256 : "nothing"));
+    }
+    context_.CheckCancelled(kStage);
+    remote.Move(PartOf(object, id), object);
+  }
+
+  std::string PartOf(const std::string& object, std::int64_t id) const {
+    return PartName(object, fmt::format("{}-{}", work_.owner, id));
+  }
+
+  // What nobody will finish. One that stays is in nobody's way.
+  void DropParts(const ArchiveRow& row) {
+    for (const Remote& remote : work_.remotes) {
+      if (remote.about().name == row.remote) DropParts(row.object, row.id, remote);
+    }
+  }
+  void DropParts(const std::string& object, std::int64_t id, const Remote& remote) {
+    if (!Answers(remote.about().name)) return;
+    try {
+      remote.RemovePart(PartOf(object, id));
+      remote.RemovePart(PartOf(object + ".json", id));
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kCancelled) throw;
+      context_.reporter->Info(kStage, error.what());
+    }
+  }
+
+  void SetState(std::int64_t id, ArchiveState to) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    store_.SetState(id, to, "", Now());
+  }
+
+  // A line in the group's trail; one that cannot be written is no reason to copy again.
+  void Tell(const PlannedObject& planned, const Staged& staged, const Remote& remote) {
+    if (groups_ == nullptr || planned.group.empty()) return;
+    state::EventRow event;
+    event.at = Now();
+    event.group_id = planned.group;
+    event.kind = "archive";
+    event.actor = "archive";
+    event.detail =
+        fmt::format("{} of {}, {}, verified as {}: {}",
+                    Counted(static_cast<std::int64_t>(planned.products.size()), "product"), planned.product_class,
+                    Bytes(static_cast<double>(staged.manifest.bytes)), remote.about().name, staged.manifest.object);
+    try {
+      groups_->AddEvent(event);
+    } catch (const Error& error) {
+      context_.reporter->Warn(kStage, fmt::format("not in the group's trail: {}", error.what()));
+    }
+  }
+
+  void Drop(const Staged& staged) {
+    os_.RemoveAll(staged.file);
+    os_.RemoveAll(staged.manifest_file);
+  }
+
+  const ArchiveWork& work_;
+  state::ProductStore& products_;
+  state::ArchiveStore store_;
+  state::GroupStore* groups_;
+  const ReportDamage& damaged_;
+  const RunContext& context_;
+  Os& os_;
+  std::mutex mutex_;  // the databases, and what follows
+  std::map<std::string, int> down_;
+  std::set<std::int64_t> copied_;
+  std::vector<ArchiveRow> given_up_;
+  ArchiveResult result_;
+};
+
+}  // namespace
+
+ArchiveResult CarryOut(const ArchivePlan& plan, const ArchiveWork& work, state::ProductStore& products,
+                       state::GroupStore* groups, const ReportDamage& damaged, const RunContext& context) {
+  Run run(work, products, groups, damaged, context);
+  run.CheckMarks();
+  std::uint64_t all = 0, done = 0;
+  for (const PlannedObject& each : plan.objects) all += each.bytes();
+  std::mutex progress;
+  ParallelFor(work.transfers, plan.objects.size(), [&](std::size_t i) {
+    context.CheckCancelled(kStage);
+    run.Carry(plan.objects[i]);
+    const std::lock_guard<std::mutex> lock(progress);
+    done += plan.objects[i].bytes();
+    context.reporter->Progress(kStage, all > 0 ? static_cast<double>(done) / static_cast<double>(all) : 1);
+  });
+  run.ReadAgain();
+  return run.Finish();
+}
+
+void SweepOutbox(const ProductPaths& paths, Os& os) {
+  const fs::path outbox = paths.Archive("ms").parent_path();
+  if (!IsDirectory(outbox, os)) return;
+  for (const fs::path& kind : os.List(outbox)) {
+    if (!IsDirectory(kind, os)) continue;
+    for (const fs::path& day : os.List(kind)) {
+      if (!IsDirectory(day, os)) continue;
+      SweepUnfinished(day, os);
+      for (const fs::path& file : os.List(day)) {
+        if (IsObjectName(file.lexically_relative(outbox))) os.RemoveAll(file);
+      }
+      std::error_code ignored;
+      fs::remove(day, ignored);  // when it is empty
+    }
+  }
+}
+
+}  // namespace contimg::ops

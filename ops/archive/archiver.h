@@ -1,0 +1,89 @@
+// From products to verified copies: what needs one is planned, made into objects, copied to every remote, and read
+// back.
+//
+//   outbox (<scratch>/archive/…) → part name at the remote → read back → final name, refused when it has other bytes
+//   → manifest → on record as copied → read again → verified → outbox emptied
+//
+// Metadata first: an object is on record (staged) before anything of it leaves. A killed run leaves rows that say
+// staged, part names that only its own row can have, and files in the outbox; the next run makes the same bytes of the
+// same products and goes on: a final name with the same bytes is taken as copied.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/product_paths.h"
+#include "config/run_context.h"
+#include "config/settings.h"
+#include "ops/archive/remote.h"
+#include "state/archive_store.h"
+#include "state/group_store.h"
+#include "state/product_store.h"
+
+namespace contimg::ops {
+
+struct ArchiveSelection {
+  std::vector<std::string> classes, groups, remotes;  // empty: all
+  double after_days = 0;
+  int limit = 0;  // objects; 0: all
+};
+
+struct PlannedObject {
+  std::string product_class, group;
+  std::vector<state::ProductRow> products;
+  std::vector<std::string> remotes;  // that lack these
+  std::uint64_t bytes() const;
+};
+
+struct ArchivePlan {
+  std::vector<PlannedObject> objects;             // oldest data first
+  std::map<std::string, state::ArchiveSum> kept;  // reason → products that are not archived now
+};
+
+// `groups`: to tell which are at rest; null: all are. Pure but for reading the databases.
+ArchivePlan PlanArchive(const ArchiveSelection& selection, const std::vector<ArchiveRemote>& remotes,
+                        const DirectoryRoots& roots, state::ProductStore& products, state::GroupStore* groups,
+                        double now);
+
+// The remotes of the settings, ready for calls. Error{kUsage}: none is set, rclone is not installed.
+std::vector<Remote> OpenRemotes(const Settings& settings, const std::atomic<bool>* cancelled);
+const Remote& FindRemote(const std::vector<Remote>& remotes, const std::string& name);  // Error{kUsage}
+
+struct ArchiveFailure {
+  std::string subject, sentence;
+};
+struct ArchiveResult {
+  std::int64_t n_copied = 0;  // objects, one for each remote
+  std::uint64_t bytes_copied = 0;
+  std::int64_t n_products = 0;  // that have a further verified copy
+  std::int64_t n_verified = 0;  // objects of earlier runs that were read again
+  std::int64_t n_retired = 0;
+  std::int64_t n_changed = 0;  // sets of products that changed while they were read: another time
+  std::vector<ArchiveFailure> failures;
+};
+
+struct ArchiveWork {
+  ProductPaths paths;
+  std::vector<Remote> remotes;
+  int transfers = 1;
+  std::string owner;  // of part names: this installation
+};
+
+// Damage that was found: place ("local", "archive"), path or REMOTE:OBJECT, sentence.
+using ReportDamage =
+    std::function<void(const std::string& place, const std::string& subject, const std::string& detail)>;
+
+// Carries the plan out, then reads what earlier runs left as copied. What fails for one object stops no other; a remote
+// that does not answer is left alone for the rest of the run. Error{kCancelled}, and Error of the database.
+ArchiveResult CarryOut(const ArchivePlan& plan, const ArchiveWork& work, state::ProductStore& products,
+                       state::GroupStore* groups, const ReportDamage& damaged, const RunContext& context);
+
+// Removes what killed runs left in the outbox. For the holder of the maintenance lock.
+void SweepOutbox(const ProductPaths& paths, Os& os);
+
+}  // namespace contimg::ops

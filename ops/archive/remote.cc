@@ -1,0 +1,176 @@
+#include "ops/archive/remote.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "config/error.h"
+#include "config/os.h"
+#include "config/text.h"
+#include "ops/base/sha256.h"
+
+namespace contimg::ops {
+namespace {
+
+constexpr const char* kStage = "archive";
+constexpr const char* kMark = "contimg-archive.json";
+constexpr const char* kMarkText = "{\"contimg_archive\": 1}\n";
+constexpr std::string_view kPart = ".part-";
+constexpr double kFirstDelay_s = 1, kLongestDelay_s = 60;
+
+}  // namespace
+
+std::string PartName(const std::string& object, const std::string& owner) {
+  return object + std::string(kPart) + owner;
+}
+
+bool IsPartName(const std::string& object) {
+  const std::size_t at = object.rfind(kPart);
+  return at != std::string::npos && object.find('/', at) == std::string::npos;
+}
+
+std::string Remote::Address(const std::string& object) const {
+  const char last = remote_.target.back();
+  return remote_.target + (last == ':' || last == '/' ? "" : "/") + object;
+}
+
+// False: there is no such thing.
+bool Remote::Call(const std::string& object, const char* doing, std::vector<std::string> words,
+                  const Rclone::Sink& sink) const {
+  const std::string subject = remote_.name + ": " + object;
+  RcloneEnd end;
+  try {
+    end = rclone_.Run(words, remote_.timeout_s, sink);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kTimeout) throw;
+    throw Error(ErrorKind::kTimeout, kStage, subject, fmt::format("{}: rclone {}", doing, error.message()));
+  }
+  if (end.kind == RcloneEnd::Kind::kOk) return true;
+  if (end.kind == RcloneEnd::Kind::kMissing) return false;
+  if (end.words.find("didn't find section in config file") != std::string::npos) {
+    throw Error(
+        ErrorKind::kUsage, kStage, remote_.name,
+        fmt::format("expected the remote of {} in {}, found none", remote_.target, rclone_.options().config.string()));
+  }
+  throw Error(end.kind == RcloneEnd::Kind::kFatal ? ErrorKind::kUsage : ErrorKind::kIo, kStage, subject,
+              fmt::format("{} (rclone status {}{}{})", doing, end.status, end.words.empty() ? "" : ": ", end.words));
+}
+
+void Remote::Put(const std::filesystem::path& file, const std::string& object) const {
+  if (!Call(object, "cannot copy it there", {"copyto", "--ignore-times", file.string(), Address(object)}, {})) {
+    throw Error(ErrorKind::kIo, kStage, remote_.name + ": " + object, "cannot copy it there: the folder is missing");
+  }
+}
+
+void Remote::Move(const std::string& from, const std::string& to) const {
+  if (!Call(to, "cannot give it its name", {"moveto", "--ignore-times", Address(from), Address(to)}, {})) {
+    throw Error(ErrorKind::kIo, kStage, remote_.name + ": " + to, "cannot give it its name: the copy is gone");
+  }
+}
+
+void Remote::RemovePart(const std::string& part) const {
+  if (!IsPartName(part)) throw Error(ErrorKind::kBug, kStage, part, "is no name of something unfinished");
+  if (!Exists(part)) return;
+  Call(part, "cannot remove what is unfinished", {"deletefile", Address(part)}, {});
+}
+
+std::optional<Digest> Remote::Look(const std::string& object) const {
+  if (by_hash_) {
+    std::string told;
+    try {
+      const bool there = Call(object, "cannot ask for its SHA-256", {"hashsum", "sha256", Address(object)},
+                              [&](const char* data, std::size_t size) { told.append(data, size); });
+      if (!there) return std::nullopt;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kIo) throw;
+      told.clear();  // tells none, or does not answer: then reading fails, too
+    }
+    const std::string hash = told.substr(0, 64);
+    if (hash.size() == 64 && hash.find_first_not_of("0123456789abcdef") == std::string::npos) return Digest{hash, {}};
+  }
+  Sha256 sha256;
+  std::uint64_t bytes = 0;
+  const bool there = Read(object, [&](const char* data, std::size_t size) {
+    sha256.Add(data, size);
+    bytes += size;
+  });
+  if (!there) return std::nullopt;
+  return Digest{sha256.Hex(), bytes};
+}
+
+bool Remote::Exists(const std::string& object) const {
+  std::string told;
+  const bool there = Call(object, "cannot look for it", {"lsjson", "--stat", Address(object)},
+                          [&](const char* data, std::size_t size) { told.append(data, size); });
+  const nlohmann::json json = nlohmann::json::parse(told, nullptr, false);
+  return there && json.is_object() && !json.value("IsDir", false);
+}
+
+bool Remote::Read(const std::string& object, const Rclone::Sink& sink) const {
+  return Call(object, "cannot read it", {"cat", Address(object)}, sink);
+}
+
+bool Remote::ReadPart(const std::string& object, std::uint64_t offset, std::uint64_t bytes,
+                      const Rclone::Sink& sink) const {
+  if (bytes == 0) return Exists(object);
+  return Call(object, "cannot read it",
+              {"cat", fmt::format("--offset={}", offset), fmt::format("--count={}", bytes), Address(object)}, sink);
+}
+
+std::vector<RemoteFile> Remote::List() const {
+  std::string told;
+  std::vector<RemoteFile> files;
+  if (!Call("", "cannot list it", {"lsjson", "-R", "--files-only", "--no-mimetype", "--no-modtime", remote_.target},
+            [&](const char* data, std::size_t size) { told.append(data, size); })) {
+    return files;
+  }
+  const nlohmann::json list = nlohmann::json::parse(told, nullptr, false);
+  if (!list.is_array()) throw Error(ErrorKind::kIo, kStage, remote_.name, "cannot list it: the answer is no list");
+  for (const nlohmann::json& each : list) {
+    const auto size = each.value("Size", std::int64_t{-1});
+    files.push_back({each.value("Path", ""), size < 0 ? 0 : static_cast<std::uint64_t>(size)});
+  }
+  return files;
+}
+
+void Remote::RequireMark() const {
+  std::string text;
+  const bool there = Read(kMark, [&](const char* data, std::size_t size) { text.append(data, size); });
+  if (there && nlohmann::json::parse(text, nullptr, false).is_object()) return;
+  throw Error(ErrorKind::kIo, kStage, remote_.name,
+              fmt::format("expected the mark {} at {}, found {}: is it mounted, is it the same place as before?", kMark,
+                          remote_.target, there ? "another file" : "none"));
+}
+
+void Remote::RequireMark(bool in_use, const std::filesystem::path& folder) const {
+  if (in_use || Exists(kMark)) return RequireMark();
+  const std::filesystem::path file = folder / (std::string(".") + kMark);
+  WriteFileAtomically(RealOs(), file, kMarkText);
+  Put(file, kMark);
+  RealOs().RemoveAll(file);
+}
+
+void Remote::Retrying(const std::function<void()>& attempt) const {
+  double delay_s = kFirstDelay_s;
+  for (int left = remote_.retries;; --left) {
+    try {
+      return attempt();
+    } catch (const Error& error) {
+      if (left <= 0 || (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout)) throw;
+    }
+    for (double waited = 0; waited < delay_s; waited += 0.1) {
+      const auto* cancelled = rclone_.options().cancelled;
+      if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) {
+        throw Error(ErrorKind::kCancelled, kStage, "", "cancelled on request");
+      }
+      ::poll(nullptr, 0, 100);
+    }
+    delay_s = std::min(2 * delay_s, kLongestDelay_s);
+  }
+}
+
+}  // namespace contimg::ops

@@ -1,0 +1,263 @@
+#include "ops/archive/restore.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "config/error.h"
+#include "config/os.h"
+#include "config/time.h"
+#include "config/unfinished.h"
+#include "ops/archive/manifest.h"
+#include "ops/archive/verify.h"
+#include "ops/base/sha256.h"
+
+namespace contimg::ops {
+namespace {
+
+namespace fs = std::filesystem;
+using state::ArchiveRow;
+using state::ArchiveState;
+
+constexpr const char* kStage = "restore";
+
+struct Damaged {
+  std::string what;
+};
+
+const ManifestMember& MemberOf(const Manifest& manifest, const state::ProductRow& product,
+                               const std::vector<state::ArchiveMember>& members) {
+  // Ids change when records are made anew from manifests; the place in the tree does not.
+  for (const state::ArchiveMember& each : members) {
+    if (each.product_id != product.id) continue;
+    for (const ManifestMember& member : manifest.members) {
+      if (member.place.root + "/" + member.place.path == each.member) return member;
+    }
+  }
+  throw Damaged{"its manifest does not name the product"};
+}
+
+// Puts a product together from the piece of the object as it comes.
+class Assembler {
+ public:
+  Assembler(const ManifestMember& member, const fs::path& to, Os& os) : member_(member), to_(to), os_(os) {}
+
+  void Take(const char* data, std::size_t size) {
+    all_.Add(data, size);
+    while (size > 0) {
+      if (at_ >= member_.offset + member_.bytes) throw Damaged{"it is longer than it should be"};
+      std::size_t n = size;
+      if (next_ < member_.files.size()) {
+        const ManifestFile& file = member_.files[next_];
+        if (at_ < file.offset) {
+          n = Least(n, file.offset - at_);  // a tar's head
+        } else {
+          if (!open_) Open(file);
+          n = Least(n, file.offset + file.bytes - at_);
+          open_->WriteAt(data, n, at_ - file.offset);
+          hash_->Add(data, n);
+        }
+      }
+      data += n;
+      size -= n;
+      at_ += n;
+      CloseComplete();
+    }
+  }
+
+  void Finish() {
+    CloseComplete();
+    if (at_ != member_.offset + member_.bytes || next_ != member_.files.size()) {
+      throw Damaged{fmt::format("expected {} bytes, found {}", member_.bytes, at_ - member_.offset)};
+    }
+    if (all_.Hex() != member_.sha256) {
+      throw Damaged{fmt::format("expected SHA-256 {}, found {}", member_.sha256, all_.Hex())};
+    }
+  }
+  void Begin() {
+    at_ = member_.offset;
+    CloseComplete();
+  }
+
+ private:
+  static std::size_t Least(std::size_t n, std::uint64_t left) {
+    return static_cast<std::size_t>(std::min<std::uint64_t>(n, left));
+  }
+  fs::path PathOf(const ManifestFile& file) const { return file.path.empty() ? to_ : to_ / file.path; }
+  void Open(const ManifestFile& file) {
+    if (!file.path.empty()) os_.CreateDirectories(PathOf(file).parent_path());
+    open_ = os_.Create(PathOf(file));
+    hash_ = std::make_unique<Sha256>();
+  }
+  // Files that are complete, empty ones among them.
+  void CloseComplete() {
+    while (next_ < member_.files.size()) {
+      const ManifestFile& file = member_.files[next_];
+      if (at_ < file.offset + file.bytes) return;
+      if (!open_) Open(file);
+      open_->Sync();
+      open_->Close();
+      open_.reset();
+      if (hash_->Hex() != file.sha256) {
+        throw Damaged{fmt::format("expected SHA-256 {} of {}, found {}", file.sha256, PathOf(file).filename().string(),
+                                  hash_->Hex())};
+      }
+      const timespec times[2] = {{file.mtime_s, 0}, {file.mtime_s, 0}};
+      (void)!::utimensat(AT_FDCWD, PathOf(file).c_str(), times, AT_SYMLINK_NOFOLLOW);  // as before, where it can be
+      ++next_;
+    }
+  }
+
+  const ManifestMember& member_;
+  const fs::path& to_;
+  Os& os_;
+  std::uint64_t at_ = 0;
+  std::size_t next_ = 0;
+  std::unique_ptr<OsFile> open_;
+  std::unique_ptr<Sha256> hash_;
+  Sha256 all_;
+};
+
+void RequireFree(const fs::path& path) {
+  if (IsTaken(path)) {
+    throw Error(ErrorKind::kUsage, kStage, path.string(), "exists already, and nothing is written over it");
+  }
+}
+
+// The product under its final name, from this copy.
+void Fetch(const RestoreItem& item, const ArchiveRow& copy, const std::vector<state::ArchiveMember>& members,
+           const Remote& remote, const RunContext& context) {
+  Os& os = OsOr(context.os);
+  const Manifest manifest = ParseManifest(copy.manifest_json, copy.remote + ": " + copy.object);
+  const ManifestMember& member = MemberOf(manifest, item.product, members);
+  os.CreateDirectories(item.to.parent_path());
+  CheckRoom(os, item.to.parent_path(), member.bytes, kStage, item.to.string());
+  remote.Retrying([&] {
+    context.CheckCancelled(kStage);
+    const Unfinished part(item.to, os);
+    Assembler assembler(member, part.path(), os);
+    assembler.Begin();
+    const bool there =
+        remote.ReadPart(copy.object, member.offset, member.bytes, [&](const char* data, std::size_t size) {
+          context.CheckCancelled(kStage);
+          assembler.Take(data, size);
+        });
+    if (!there) {
+      remote.RequireMark();
+      throw Damaged{"is not there any more"};
+    }
+    assembler.Finish();
+    RequireFree(item.to);
+    SyncTree(os, part.path());
+    os.RenameNew(part.path(), item.to);
+    os.SyncDirectory(item.to.parent_path());
+  });
+}
+
+void Record(const RestoreItem& item, const std::string& from, state::ProductStore& products, state::GroupStore* groups,
+            const RunContext& context) {
+  const double now = UtcTime::Now().unix_s();
+  products.database().Write([&] {
+    products.SetStatus(item.product.id, "present", "", now);
+    products.SetChecked(item.product.id, now);
+    state::ArchiveStore(products.database()).MarkRestored(item.product.id, now);
+  });
+  if (groups == nullptr || item.product.group_id.empty()) return;
+  state::EventRow event;
+  event.at = now;
+  event.group_id = item.product.group_id;
+  event.kind = "archive";
+  event.actor = "restore";
+  event.detail = fmt::format("{} restored {}", item.product.path, from);
+  try {
+    groups->AddEvent(event);
+  } catch (const Error& error) {
+    context.reporter->Warn(kStage, fmt::format("not in the group's trail: {}", error.what()));
+  }
+}
+
+}  // namespace
+
+std::vector<RestoreItem> PlanRestore(const RestoreRequest& request, const DirectoryRoots& roots,
+                                     state::ProductStore& products) {
+  state::ArchiveStore store(products.database());
+  std::vector<RestoreItem> items;
+  for (const std::int64_t id : request.products) {
+    const auto row = products.Find(id);
+    if (!row) throw Error(ErrorKind::kUsage, kStage, fmt::format("product {}", id), "is not on record");
+    RestoreItem item;
+    item.product = *row;
+    item.to = row->path;
+    if (!request.to.empty()) {
+      const auto place = InTree(row->path, roots);
+      if (!place)
+        throw Error(ErrorKind::kUsage, kStage, row->path, "lies outside the directories of this installation");
+      item.to = request.to / place->root / place->path;
+    }
+    // One that a killed run has given its name, and not yet its record.
+    item.is_there = request.to.empty() && row->status != "present" && IsTaken(item.to);
+    if (!item.is_there) RequireFree(item.to);
+    item.copies = store.CopiesOf(id);
+    if (!request.remote.empty()) {
+      std::erase_if(item.copies, [&](const ArchiveRow& copy) { return copy.remote != request.remote; });
+    }
+    if (item.copies.empty() && !item.is_there) {
+      throw Error(ErrorKind::kBadInput, kStage, row->path,
+                  fmt::format("no whole copy of it as it was recorded is known{}",
+                              request.remote.empty() ? "" : " at " + request.remote));
+    }
+    for (const ArchiveRow& copy : item.copies) {
+      if (item.bytes > 0) break;
+      for (const state::ArchiveMember& member : store.Members(copy.id)) {
+        if (member.product_id != id) continue;
+        item.bytes = static_cast<std::uint64_t>(member.bytes);
+      }
+    }
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<Remote>& remotes,
+                        state::ProductStore& products, state::GroupStore* groups, const ReportDamage& damaged,
+                        const RunContext& context) {
+  state::ArchiveStore store(products.database());
+  if (item.is_there) {
+    const ProductFinding found = CompareWithRecord(item.product, OsOr(context.os));
+    if (!found.difference.empty()) {
+      throw Error(ErrorKind::kUsage, kStage, item.to.string(),
+                  fmt::format("exists already and is something else ({}): move it away first", found.difference));
+    }
+    if (record) Record(item, "where it is", products, groups, context);
+    return {item.product.id, item.to, "", 0};
+  }
+  std::optional<Error> last;
+  for (const ArchiveRow& copy : item.copies) {
+    const std::string subject = copy.remote + ":" + copy.object;
+    try {
+      Fetch(item, copy, store.Members(copy.id), FindRemote(remotes, copy.remote), context);
+      if (record) Record(item, "from " + subject, products, groups, context);
+      return {item.product.id, item.to, subject, item.bytes};
+    } catch (const Damaged& found) {
+      store.SetState(copy.id, ArchiveState::kLost, found.what, UtcTime::Now().unix_s());
+      damaged("archive", subject, found.what);
+      context.reporter->Warn(kStage, fmt::format("{}: {}", subject, found.what));
+      last = Error(ErrorKind::kBadInput, kStage, subject, found.what);
+    } catch (const Error& error) {
+      const bool next = error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kTimeout ||
+                        (error.kind() == ErrorKind::kUsage && error.subject() == copy.remote);
+      if (!next || error.stage() != "archive") throw;
+      context.reporter->Warn(kStage, error.what());
+      if (!last || last->kind() != ErrorKind::kIo)
+        last = Error(ErrorKind::kIo, kStage, error.subject(), error.message());
+    }
+  }
+  throw Error(last->kind(), kStage, item.product.path,
+              fmt::format("no copy of it could be fetched; the last was {}", last->what()));
+}
+
+}  // namespace contimg::ops

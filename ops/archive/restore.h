@@ -1,0 +1,52 @@
+// Products that were let go, or lost, come back from any copy of theirs: fetched by themselves, compared, and given
+// their names in one step.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "config/product_paths.h"
+#include "config/run_context.h"
+#include "ops/archive/archiver.h"
+#include "ops/archive/remote.h"
+#include "state/archive_store.h"
+#include "state/group_store.h"
+#include "state/product_store.h"
+
+namespace contimg::ops {
+
+struct RestoreItem {
+  state::ProductRow product;
+  std::filesystem::path to;               // where it goes
+  std::vector<state::ArchiveRow> copies;  // in the order in which they are tried
+  std::uint64_t bytes = 0;                // that are fetched
+  bool is_there = false;                  // already: only its record is missing
+};
+
+struct RestoreRequest {
+  std::vector<std::int64_t> products;  // ids
+  std::filesystem::path to;  // a folder of the caller's: <to>/<root>/<path>, nothing is recorded; empty: their place
+  std::string remote;        // only copies there; empty: any
+};
+
+// What would come from where. Error{kUsage}: the target is there already; Error{kBadInput}: no copy is on record.
+std::vector<RestoreItem> PlanRestore(const RestoreRequest& request, const DirectoryRoots& roots,
+                                     state::ProductStore& products);
+
+struct RestoredProduct {
+  std::int64_t product = 0;
+  std::filesystem::path path;
+  std::string from;  // REMOTE:OBJECT
+  std::uint64_t bytes = 0;
+};
+
+// Fetches one product into its place. A copy that is damaged or gone is recorded as lost, told to `damaged`, and the
+// next one is tried; a remote that does not answer is passed over. With `record` the product becomes present, its purge
+// restored, and the trail of its group says so. Error{kBadInput}: no copy is whole; Error{kIo}: none could be reached;
+// Error{kUsage}: the target is there already.
+RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<Remote>& remotes,
+                        state::ProductStore& products, state::GroupStore* groups, const ReportDamage& damaged,
+                        const RunContext& context);
+
+}  // namespace contimg::ops
