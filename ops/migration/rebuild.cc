@@ -272,7 +272,8 @@ class Rebuild {
       row.checksum = ProductChecksum(row.path, context_.threads, os_);
       Grade(row);
       const std::int64_t id = products_.Save(row, now_);
-      products_.Link(id, TablesIn(row));
+      const std::vector<std::int64_t> parents = ParentsOf(row);
+      if (!parents.empty()) products_.SetParents(id, parents);
     } catch (const Error& error) {
       if (MayPass(error.kind()) && error.kind() != ErrorKind::kIo) throw;
       Trouble(error);
@@ -294,21 +295,43 @@ class Rebuild {
       row.qa_json = figures.dump();
     }
   }
-  // "BP 2025-10-13T13:28:03_24h.bpcal applied to DATA, …" in the history of a Measurement Set.
-  std::vector<std::int64_t> TablesIn(const state::ProductRow& row) {
+  // What it was made from, as the worker reports it. Of a Measurement Set the reconciler knows it.
+  std::vector<std::int64_t> ParentsOf(const state::ProductRow& row) {
     std::vector<std::int64_t> ids;
-    if (row.kind != ToString(ProductKind::kScienceMs) && row.kind != ToString(ProductKind::kCalibratorMs)) return ids;
-    for (const std::string& line : convert::DescribeMeasurementSet(row.path).history) {
+    const auto add = [&](const fs::path& path) {
+      const auto parent = products_.FindByPath(path.string());
+      if (parent && parent->id != row.id) ids.push_back(parent->id);
+    };
+    const auto kind = FindProductKind(row.kind);
+    if (!kind || row.group_id.empty()) return ids;
+    if (*kind == ProductKind::kCalTable) {
+      add(paths_.ScienceMs(row.group_id));
+    } else if (*kind == ProductKind::kQaPicture || *kind == ProductKind::kQaMetrics) {
+      for (const ImageFormat format : {ImageFormat::kFits, ImageFormat::kFitsCompressed, ImageFormat::kCasa}) {
+        if (ids.empty()) add(paths_.Image(row.group_id, ProductKind::kImage, format));
+      }
+    } else if (IsImage(*kind)) {
+      add(paths_.ScienceMs(row.group_id));
+      for (const fs::path& table : TablesOf(row.group_id)) add(table);
+    }
+    return ids;
+  }
+  // "BP 2025-10-13T13:28:03_24h.bpcal applied to DATA, …" in the history of the group's Measurement Set.
+  const std::vector<fs::path>& TablesOf(const std::string& group) {
+    if (group == tables_of_) return tables_named_;
+    tables_of_ = group;
+    tables_named_.clear();
+    const fs::path path = paths_.ScienceMs(group);
+    if (!Exists(path, os_)) return tables_named_;
+    for (const std::string& line : convert::DescribeMeasurementSet(path).history) {
       const std::size_t end = line.find(" applied to ");
-      if (end == std::string::npos) continue;
-      const std::size_t begin = line.rfind(' ', end - 1);
+      const std::size_t begin = end == std::string::npos || end == 0 ? end : line.rfind(' ', end - 1);
       if (begin == std::string::npos) continue;
       const auto name = ParseProductName(line.substr(begin + 1, end - begin - 1));
       if (!name || name->kind != ProductKind::kCalTable) continue;
-      const fs::path table = paths_.CalTable(name->timestamp, name->interval, name->cal_kind);
-      if (const auto parent = products_.FindByPath(table.string())) ids.push_back(parent->id);
+      tables_named_.push_back(paths_.CalTable(name->timestamp, name->interval, name->cal_kind));
     }
-    return ids;
+    return tables_named_;
   }
 
   const ProductPaths& paths_;
@@ -320,6 +343,8 @@ class Rebuild {
   state::CalTableStore tables_;
   state::ProductStore products_;
   std::map<double, std::vector<state::SubbandFileRow>> input_;  // by stamp, unix_s
+  std::string tables_of_;                                       // the group whose tables were looked up last
+  std::vector<fs::path> tables_named_;
   RebuildFigures figures_;
 };
 
