@@ -18,6 +18,7 @@
 #include "config/unfinished.h"
 #include "ops/archive/manifest.h"
 #include "ops/archive/object.h"
+#include "ops/base/sha256.h"
 #include "ops/base/version.h"
 #include "ops/base/words.h"
 
