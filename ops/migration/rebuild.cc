@@ -16,6 +16,7 @@
 #include "calibrate/solutions.h"
 #include "config/os.h"
 #include "config/time.h"
+#include "config/units.h"
 #include "convert/measurement_set_reader.h"
 #include "image/products/fits_image.h"
 #include "ops/base/checksum.h"
@@ -271,6 +272,10 @@ class Rebuild {
     try {
       row.checksum = ProductChecksum(row.path, context_.threads, os_);
       Grade(row);
+      if (!row.group_id.empty() && row.kind != ToString(ProductKind::kUvh5)) {
+        row.ra_deg = Facts(row.group_id).ra_deg;
+        row.dec_deg = Facts(row.group_id).dec_deg;
+      }
       const std::int64_t id = products_.Save(row, now_);
       const std::vector<std::int64_t> parents = ParentsOf(row);
       if (!parents.empty()) products_.SetParents(id, parents);
@@ -312,26 +317,40 @@ class Rebuild {
       }
     } else if (IsImage(*kind)) {
       add(paths_.ScienceMs(row.group_id));
-      for (const fs::path& table : TablesOf(row.group_id)) add(table);
+      for (const fs::path& table : Facts(row.group_id).tables) add(table);
     }
     return ids;
   }
-  // "BP 2025-10-13T13:28:03_24h.bpcal applied to DATA, …" in the history of the group's Measurement Set.
-  const std::vector<fs::path>& TablesOf(const std::string& group) {
-    if (group == tables_of_) return tables_named_;
-    tables_of_ = group;
-    tables_named_.clear();
+  // What the group's Measurement Set (else its image) says of the group.
+  struct GroupFacts {
+    std::string group;
+    std::optional<double> ra_deg, dec_deg;
+    std::vector<fs::path> tables;  // "BP 2025-10-13T13:28:03_24h.bpcal applied to DATA, …" in its history
+  };
+  const GroupFacts& Facts(const std::string& group) {
+    if (group == facts_.group) return facts_;
+    facts_ = {group, {}, {}, {}};
     const fs::path path = paths_.ScienceMs(group);
-    if (!Exists(path, os_)) return tables_named_;
-    for (const std::string& line : convert::DescribeMeasurementSet(path).history) {
+    const auto take = [&](const PhaseCentre& centre) {
+      facts_.ra_deg = Angle::Radians(centre.ra_rad).deg();
+      facts_.dec_deg = Angle::Radians(centre.dec_rad).deg();
+    };
+    if (!Exists(path, os_)) {
+      const fs::path image = paths_.Image(group, ProductKind::kPbcor);
+      if (Exists(image, os_)) take(image::ReadFitsImage(image).header.centre);
+      return facts_;
+    }
+    const auto info = convert::DescribeMeasurementSet(path);
+    if (!info.fields.empty()) take(info.fields.front().centre);
+    for (const std::string& line : info.history) {
       const std::size_t end = line.find(" applied to ");
       const std::size_t begin = end == std::string::npos || end == 0 ? end : line.rfind(' ', end - 1);
       if (begin == std::string::npos) continue;
       const auto name = ParseProductName(line.substr(begin + 1, end - begin - 1));
       if (!name || name->kind != ProductKind::kCalTable) continue;
-      tables_named_.push_back(paths_.CalTable(name->timestamp, name->interval, name->cal_kind));
+      facts_.tables.push_back(paths_.CalTable(name->timestamp, name->interval, name->cal_kind));
     }
-    return tables_named_;
+    return facts_;
   }
 
   const ProductPaths& paths_;

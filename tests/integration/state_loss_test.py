@@ -7,7 +7,6 @@ the real daemon.
 
     CONTIMG_BIN_DIR=build/release/bin /usr/bin/python3 tests/integration/state_loss_test.py [-v]
 """
-import json
 import os
 import pathlib
 import re
@@ -92,9 +91,10 @@ esac
         """What is on record and does not depend on when it was recorded."""
         products = {}
         for row in self.read("products", "list"):
-            lineage = [] if row["kind"] == "uvh5" else self.read("products", "lineage", row["path"])
+            lineage = self.read("products", "lineage", row["path"])
             products[row["path"]] = (row["kind"], row["group"], row["size_bytes"], row["checksum"], row["grade"],
-                                     sorted(set(re.findall(r'"path": "([^"]+)"', json.dumps(lineage)))))
+                                     row["kind"] == "uvh5" or (round(row["ra_deg"], 6), round(row["dec_deg"], 6)),
+                                     sorted({each["product"]["path"] for each in lineage["ancestors"]}))
         tables = {row["path"]: (row["kind"], row["interval"], row["status"], row["valid_from"], row["source_group"])
                   for row in self.read("cal", "list")}
         return {"groups": {stamp: row["state"] for stamp, row in self.groups().items()}, "products": products,
