@@ -362,8 +362,7 @@ class Rebuild {
   state::CalTableStore tables_;
   state::ProductStore products_;
   std::map<double, std::vector<state::SubbandFileRow>> input_;  // by stamp, unix_s
-  std::string tables_of_;                                       // the group whose tables were looked up last
-  std::vector<fs::path> tables_named_;
+  GroupFacts facts_;                                            // of the group that was looked up last
   RebuildFigures figures_;
 };
 

@@ -35,6 +35,13 @@ def sections():
     return found
 
 
+def ancestors(row):
+    """The paths of everything it was made from."""
+    for parent in row["parents"]:
+        yield parent["path"]
+        yield from ancestors(parent)
+
+
 class StateLossTest(DaemonUnderTest, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -94,7 +101,7 @@ esac
             lineage = self.read("products", "lineage", row["path"])
             products[row["path"]] = (row["kind"], row["group"], row["size_bytes"], row["checksum"], row["grade"],
                                      row["kind"] == "uvh5" or (round(row["ra_deg"], 6), round(row["dec_deg"], 6)),
-                                     sorted({each["product"]["path"] for each in lineage["ancestors"]}))
+                                     sorted(set(ancestors(lineage["product"]))))
         tables = {row["path"]: (row["kind"], row["interval"], row["status"], row["valid_from"], row["source_group"])
                   for row in self.read("cal", "list")}
         return {"groups": {stamp: row["state"] for stamp, row in self.groups().items()}, "products": products,
