@@ -149,6 +149,7 @@ void Remote::RequireMark() const {
 void Remote::RequireMark(bool in_use, const std::filesystem::path& folder) const {
   if (in_use || Exists(kMark)) return RequireMark();
   const std::filesystem::path file = folder / (std::string(".") + kMark);
+  RealOs().CreateDirectories(folder);
   WriteFileAtomically(RealOs(), file, kMarkText);
   Put(file, kMark);
   RealOs().RemoveAll(file);
@@ -160,7 +161,8 @@ void Remote::Retrying(const std::function<void()>& attempt) const {
     try {
       return attempt();
     } catch (const Error& error) {
-      if (left <= 0 || (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout)) throw;
+      const bool passing = error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kTimeout;
+      if (left <= 0 || !passing || error.stage() != kStage) throw;  // the disk here is no matter of waiting
     }
     for (double waited = 0; waited < delay_s; waited += 0.1) {
       const auto* cancelled = rclone_.options().cancelled;
