@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "config/product_class.h"
 #include "config/time.h"
 #include "ops/archive/archiver.h"
@@ -125,6 +126,29 @@ std::vector<Remote> OpenRemotes(const Settings& settings, const std::atomic<bool
     throw Error(ErrorKind::kUsage, "archive", "rclone", "is not installed, and nothing else copies to archives");
   }
   return remotes;
+}
+
+void CheckRemotes(const Settings& settings) {
+  const std::string& file = settings.archive.rclone_config;
+  std::optional<std::vector<std::string>> known;
+  const std::vector<ArchiveRemote> remotes = RemotesOf(settings.archive);
+  if (remotes.empty()) return;
+  RcloneOptions options;
+  options.program = FindRclone();
+  options.bandwidth = settings.archive.bandwidth;
+  if (Rclone(options).Run({"version"}, 60).kind != RcloneEnd::Kind::kOk) {  // it reads its options, and no more
+    throw Error(ErrorKind::kUsage, "archive", "archive.bandwidth",
+                fmt::format("expected a limit as rclone takes it (20M), found '{}'", options.bandwidth));
+  }
+  for (const ArchiveRemote& remote : remotes) {
+    if (remote.target.front() == '/' || remote.target.front() == ':' || file.empty()) continue;
+    if (!known) known = Exists(file) ? ConfiguredRemotes(file) : std::vector<std::string>{};
+    const std::string section = remote.target.substr(0, remote.target.find_first_of(":,"));
+    if (std::find(known->begin(), known->end(), section) == known->end()) {
+      throw Error(ErrorKind::kUsage, "archive", "archive.remotes",
+                  fmt::format("expected the remote {} of {} in {}, found none", section, remote.target, file));
+    }
+  }
 }
 
 const Remote& FindRemote(const std::vector<Remote>& remotes, const std::string& name) {

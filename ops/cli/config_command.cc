@@ -9,6 +9,7 @@
 
 #include "config/text.h"
 #include "config/time.h"
+#include "ops/archive/archiver.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/daemon/settings_check.h"
@@ -109,6 +110,12 @@ void AddConfigCommand(CLI::App& app) {
     RequireWorkable(CheckSettings(loaded, UtcTime::Now()), [](bool wrong, const std::string& sentence) {
       fmt::print(stderr, "contimg: {}{}\n", wrong ? "" : "warning: ", Printable(sentence));
     });
+    try {
+      CheckRemotes(loaded.values);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kIo) throw;  // another user's secrets
+      fmt::print(stderr, "contimg: warning: {}\n", Printable(error.what()));
+    }
     fmt::print("settings and directories are valid (hash {})\n", SettingsHash(loaded.values));
     for (const auto& [name, disk] : LookAtDisks(RealOs(), Roots(loaded.values), loaded.values.disk).disks) {
       fmt::print("{:<8} {} free of {}: {}\n", name, SpaceWords(disk.space.free_bytes),
