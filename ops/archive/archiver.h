@@ -52,8 +52,8 @@ ArchivePlan PlanArchive(const ArchiveSelection& selection, const std::vector<Arc
 
 // The remotes of the settings, ready for calls. Error{kUsage}: none is set, rclone is not installed.
 std::vector<Remote> OpenRemotes(const Settings& settings, const std::atomic<bool>* cancelled);
-// Whether calls could work: rclone is there, its configuration knows the remotes. Nothing is asked of them. Error{kUsage};
-// Error{kIo} when the configuration cannot be read by this user.
+// Whether calls could work: rclone is there, its configuration knows the remotes. Nothing is asked of them.
+// Error{kUsage}; Error{kIo} when the configuration cannot be read by this user.
 void CheckRemotes(const Settings& settings);
 const Remote& FindRemote(const std::vector<Remote>& remotes, const std::string& name);  // Error{kUsage}
 

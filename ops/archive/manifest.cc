@@ -24,7 +24,7 @@ std::array<std::pair<std::string_view, const fs::path*>, 4> Named(const Director
 }
 
 bool IsPlain(const fs::path& path) {
-  if (path.empty() || path.is_absolute() || path.lexically_normal() != path) return false;
+  if (path.empty() || path.is_absolute() || path.lexically_normal().native() != path.native()) return false;
   return std::all_of(path.begin(), path.end(), [](const fs::path& part) {
     return !part.empty() && part != "." && part != ".." && part.string().find('\0') == std::string::npos;
   });

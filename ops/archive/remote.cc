@@ -56,6 +56,10 @@ bool Remote::Call(const std::string& object, const char* doing, std::vector<std:
         ErrorKind::kUsage, kStage, remote_.name,
         fmt::format("expected the remote of {} in {}, found none", remote_.target, rclone_.options().config.string()));
   }
+  for (const char* full : {"no space left", "remaining disk space", "quota", "insufficient storage"}) {
+    if (end.words.find(full) == std::string::npos) continue;
+    throw Error(ErrorKind::kResource, kStage, subject, fmt::format("{}: {} is full", doing, remote_.target));
+  }
   throw Error(end.kind == RcloneEnd::Kind::kFatal ? ErrorKind::kUsage : ErrorKind::kIo, kStage, subject,
               fmt::format("{} (rclone status {}{}{})", doing, end.status, end.words.empty() ? "" : ": ", end.words));
 }

@@ -24,8 +24,8 @@ struct RemoteFile {
   std::uint64_t bytes = 0;
 };
 
-// Calls fail with Error{kIo} (no answer, refused, full; worth another try), Error{kTimeout}, Error{kUsage} (no such
-// remote in rclone's configuration), Error{kCancelled}; the subject is "<name>: <object>".
+// Calls fail with Error{kIo} (no answer, refused; worth another try), Error{kTimeout}, Error{kResource} (full),
+// Error{kUsage} (no such remote in rclone's configuration), Error{kCancelled}; the subject is "<name>: <object>".
 class Remote {
  public:
   // `by_hash`: digests as the remote tells them, where it does.

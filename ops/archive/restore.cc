@@ -226,6 +226,7 @@ RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<
                         state::ProductStore& products, state::GroupStore* groups, const ReportDamage& damaged,
                         const RunContext& context) {
   state::ArchiveStore store(products.database());
+  SweepUnfinished(item.to.parent_path(), OsOr(context.os));  // of runs that were killed
   if (item.is_there) {
     const ProductFinding found = CompareWithRecord(item.product, OsOr(context.os));
     if (!found.difference.empty()) {

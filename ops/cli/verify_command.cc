@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "config/os.h"
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/archive/verify.h"
@@ -21,8 +22,9 @@ namespace {
 using nlohmann::ordered_json;
 
 void ShowFailed(const ProductPaths& paths, bool json) {
-  state::MaintenanceStore store(paths.Database(StateDatabase::kOperations), state::DatabaseOptions::ForOneLook());
-  const std::vector<state::IntegrityFinding> open = store.OpenFindings();
+  const std::filesystem::path file = paths.Database(StateDatabase::kOperations);
+  std::vector<state::IntegrityFinding> open;
+  if (Exists(file)) open = state::MaintenanceStore(file, state::DatabaseOptions::ForOneLook()).OpenFindings();
   if (json) {
     ordered_json all = ordered_json::array();
     for (const state::IntegrityFinding& each : open) {

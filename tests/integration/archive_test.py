@@ -13,6 +13,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 import unittest
@@ -350,10 +351,12 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         self.assertEqual(len(self.copies()), 1)
 
     def wait_for_part(self, folder, least=100_000):
+        """Until something is being copied (now: an earlier run may have left its part)."""
+        since = time.time()
         for _ in range(600):
             for path in (self.root / folder).rglob("*.part-*"):
                 try:
-                    if path.stat().st_size >= least:
+                    if path.stat().st_size >= least and path.stat().st_mtime > since:
                         return path
                 except FileNotFoundError:
                     pass
@@ -413,7 +416,7 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         self.remotes = [{"name": "disk", "target": str(disk), "retries": 0}, {"target": "tape:contimg"}]
         _, small = self.image("small.fits", 300_000, group=f"{DAY}T13:10:03", checksum="")
         self.image("large.fits", 900_000, group=f"{DAY}T13:20:03", checksum="")
-        self.assertIn("no space left", self.refused(1, "archive", "--apply"))
+        self.assertIn("is full", self.refused(1, "archive", "--apply"))
         self.assertEqual((len(self.copies(remote="disk")), len(self.copies(remote="tape"))), (1, 2))
         self.assertEqual([p for p in disk.rglob("*") if ".part-" in p.name], [], "no room is wasted")
         self.let_go(small)
@@ -509,11 +512,12 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         # Restoring, killed likewise.
         self.let_go(*paths)
         for _ in range(8):
-            arguments, environment = self.command("restore", *self.absent(paths), "--apply")
+            arguments, environment = self.command("restore", *(self.absent(paths) or paths), "--apply")
             with subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
                 time.sleep(dice.uniform(0.05, 0.8))
                 kill(process)
-        self.good("restore", *self.absent(paths), "--apply")
+        if self.absent(paths):
+            self.good("restore", *self.absent(paths), "--apply")
         for path, data in kept.items():
             self.assertEqual(path.read_bytes(), data)
         self.assertEqual({row["status"] for row in self.rows("SELECT status FROM products")}, {"present"})
@@ -521,7 +525,7 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
 
     def absent(self, paths):
         present = {row["path"] for row in self.rows("SELECT path FROM products WHERE status = 'present'")}
-        return [path for path in paths if str(path) not in present] or [paths[0]]
+        return [path for path in paths if str(path) not in present]
 
     # --- restoring
     def test_restore_is_dry_and_writes_over_nothing(self):
@@ -616,14 +620,18 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         self.assertEqual(self.rows("SELECT count(*) AS n FROM archives")[0]["n"], 1)
 
     def test_settings_that_do_nothing_good_are_named(self):
-        self.remotes = [{"target": "moon:contimg", "retries": 0}]
         self.image()
+        self.remotes = [{"target": "moon:contimg", "retries": 0}]
         self.assertIn("expected the remote of moon:contimg in", self.refused(1, "archive", "--apply"))
         self.assertIn("moon", self.refused(2, "config", "check", CONTIMG_STAGING_DIR=f"/dev/shm/{self.root.name}"))
         self.remotes = [{"target": "lake:contimg"}]
+        self.assertIn("archive.bandwidth", self.refused(2, "config", "check", CONTIMG_ARCHIVE_BANDWIDTH="fast"))
         self.assertIn("rclone", self.refused(2, "archive", "--apply", PATH="/nonexistent"))
         self.refused(2, "archive", "--apply", CONTIMG_ARCHIVE_COPIES="2")
 
 
 if __name__ == "__main__":
+    if shutil.which("rclone") is None:
+        print("rclone is not installed")
+        sys.exit(77)
     unittest.main()

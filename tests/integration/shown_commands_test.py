@@ -78,6 +78,8 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
                    CONTIMG_IMAGE_MIN_UV_LAMBDA="0", CONTIMG_CALIBRATE_FIELD_MIN_UV_LAMBDA="0",
                    CONTIMG_INGEST_STABLE_S="0.3", CONTIMG_BACKUP_EVERY_H="0.002")
         self.addCleanup(self.end)
+        self.environment.update(CONTIMG_ARCHIVE_REMOTES=f'[{{name = "lake", target = "{self.root}/lake"}}]',
+                                CONTIMG_ARCHIVE_AFTER_DAYS="0")
         self.environment["PATH"] = f"{BIN}:{os.environ['PATH']}"
 
     def stop(self, process):

@@ -136,7 +136,7 @@ TEST_F(ArchiveTest, NamesHaveNoColonsAndSayWhatIsIn) {
   row.start_mjd = 0;
   row.path = "/x/a b:ü\n.gpcal";
   const std::string name = ObjectName("caltables", row, 1);
-  EXPECT_EQ(name, "caltables/undated/a_b____.gpcal-7.caltables.tar");
+  EXPECT_EQ(name, "caltables/undated/a_b___.gpcal-7.caltables.tar");
   for (const std::string& each : {std::string(kObject), name, name + ".json", ObjectName("images", row, 12)}) {
     EXPECT_TRUE(IsObjectName(each)) << each;
   }
