@@ -198,6 +198,17 @@ std::vector<ArchiveRow> ArchiveStore::CopiesOf(std::int64_t product_id) {
   return ReadAll(query);
 }
 
+std::vector<ArchiveRow> ArchiveStore::SourcesFor(std::string_view remote) {
+  Query query(db_, "SELECT " + kShortColumns +
+                       R"sql( FROM archives a WHERE a.remote <> ?1 AND a.state IN ('copied', 'verified') AND EXISTS
+      (SELECT 1 FROM product_copies c JOIN products p ON p.id = c.product_id WHERE c.archive_id = a.id
+       AND p.status IN ('archived', 'missing') AND NOT EXISTS
+       (SELECT 1 FROM product_copies d WHERE d.product_id = p.id AND d.remote = ?1))
+      ORDER BY a.state = 'verified' DESC, a.id)sql");
+  query.Bind(remote);
+  return ReadAll(query);
+}
+
 std::map<std::string, ArchiveSum> ArchiveStore::Backlog(int copies) {
   Query query(db_, R"sql(SELECT p.kind, count(*), sum(p.size_bytes) FROM products p WHERE p.status = 'present'
       AND (SELECT count(DISTINCT c.remote) FROM product_copies c WHERE c.product_id = p.id AND c.state = 'verified') < ?

@@ -90,6 +90,9 @@ class ArchiveStore {
   // --- products
   // The objects in which a product is as it is now: verified ones first, then by remote.
   std::vector<ArchiveRow> CopiesOf(std::int64_t product_id);
+  // Objects at other remotes in which there are products that are not on disk any more (archived or missing) and have
+  // no copy at this one: they can only come from there. Verified ones first.
+  std::vector<ArchiveRow> SourcesFor(std::string_view remote);
   // kind → present products that have fewer than `copies` verified copies.
   std::map<std::string, ArchiveSum> Backlog(int copies);
   // What was let go is back: its last purge becomes "restored".

@@ -73,6 +73,54 @@ class Run {
     }
   }
 
+  // From remote to remote, under the first name that is free there.
+  void Replicate(const PlannedReplica& planned) {
+    if (!Answers(planned.to) || !Answers(planned.source.remote)) return;
+    const Remote& from = FindRemote(work_.remotes, planned.source.remote);
+    const Remote& to = FindRemote(work_.remotes, planned.to);
+    const auto source = store_.Find(planned.source.id);
+    const auto sources = store_.SourcesFor(planned.to);  // an earlier one may have brought all of it
+    const bool wanted =
+        std::any_of(sources.begin(), sources.end(), [&](const auto& row) { return row.id == source->id; });
+    if (!wanted) return;
+    Staged staged;
+    std::int64_t id = 0;
+    try {
+      staged.manifest = ParseManifest(source->manifest_json, source->remote + ": " + source->object);
+      staged.manifest.object = ReplicaName(*source, planned.to);
+      staged.manifest_text = ManifestText(staged.manifest);
+      staged.manifest_file = work_.paths.Archive("ms").parent_path() / (staged.manifest.object + ".json");
+      os_.CreateDirectories(staged.manifest_file.parent_path());
+      WriteFileAtomically(os_, staged.manifest_file, staged.manifest_text);
+      staged.put = [&](const Remote& remote, const std::string& part) { remote.PutFrom(from, source->object, part); };
+      ArchiveRow row = *source;
+      row.remote = planned.to;
+      row.object = staged.manifest.object;
+      row.manifest_json = staged.manifest_text;
+      row.state = ArchiveState::kStaged;
+      row.attempts = 0;
+      row.error.clear();
+      row.copied_at = row.verified_at = row.checked_at = std::nullopt;
+      id = store_.Save(row, store_.Members(source->id));
+      to.Retrying([&] { SendOnce(staged, to, id); });
+      Note(planned.to, true);
+      ++result_.n_copied;
+      ++result_.n_replicas;
+      result_.bytes_copied += staged.manifest.bytes;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kCancelled) throw;
+      if (id != 0) {
+        store_.SetAttempt(id, error.what());
+        if (error.kind() == ErrorKind::kBadInput) SetState(id, ArchiveState::kRetired, error.what());
+      }
+      Note(planned.to, error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout);
+      Fail(planned.to + ": " + planned.source.object, error);
+      DropParts(staged.manifest.object, id, to);
+      CheckSource(from, *source);  // is it the copy here that is bad?
+    }
+    os_.RemoveAll(staged.manifest_file);
+  }
+
   // Copied by a run that was cut short, or put on record from a manifest.
   void ReadAgain() {
     for (const Remote& remote : work_.remotes) {
@@ -80,28 +128,7 @@ class Run {
       for (const ArchiveRow& row : store_.List({name, "", "", ArchiveState::kCopied, 0})) {
         context_.CheckCancelled(kStage);
         if (!Answers(name)) break;
-        try {
-          std::optional<Digest> found;
-          remote.Retrying([&] {
-            found = remote.Look(row.object);
-            if (!found) remote.RequireMark();
-          });
-          Note(name, true);
-          if (found && found->sha256 == row.sha256) {
-            SetState(row.id, ArchiveState::kVerified);
-            ++result_.n_verified;
-            continue;
-          }
-          const std::string detail = found ? fmt::format("expected SHA-256 {}, found {}", row.sha256, found->sha256)
-                                           : std::string("is not there any more");
-          store_.SetState(row.id, ArchiveState::kLost, detail, Now());
-          damaged_("archive", name + ":" + row.object, detail);
-          Fail(name, Error(ErrorKind::kBadInput, kStage, name + ": " + row.object, detail));
-        } catch (const Error& error) {
-          if (error.kind() == ErrorKind::kCancelled) throw;
-          Note(name, false);
-          Fail(name, error);
-        }
+        if (CheckSource(remote, row)) ++result_.n_verified;
       }
     }
   }
@@ -134,6 +161,7 @@ class Run {
 
  private:
   struct Staged {
+    std::function<void(const Remote& remote, const std::string& part)> put;  // the object itself
     fs::path file, manifest_file;
     Manifest manifest;
     std::string manifest_text;
@@ -161,6 +189,49 @@ class Run {
     }
     planned.products.erase(about);
     return true;
+  }
+
+  // Reads an object: what is whole is verified, what is not is lost.
+  bool CheckSource(const Remote& remote, const ArchiveRow& row) {
+    const std::string& name = remote.about().name;
+    if (!Answers(name)) return false;
+    try {
+      std::optional<Digest> found;
+      remote.Retrying([&] {
+        found = remote.Look(row.object);
+        if (!found) remote.RequireMark();
+      });
+      Note(name, true);
+      if (found && found->sha256 == row.sha256) {
+        SetState(row.id, ArchiveState::kVerified);
+        return true;
+      }
+      const std::string detail = found ? fmt::format("expected SHA-256 {}, found {}", row.sha256, found->sha256)
+                                       : std::string("is not there any more");
+      SetState(row.id, ArchiveState::kLost, detail);
+      damaged_("archive", name + ":" + row.object, detail);
+      Fail(name, Error(ErrorKind::kBadInput, kStage, name + ": " + row.object, detail));
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kCancelled) throw;
+      Note(name, false);
+      Fail(name, error);
+    }
+    return false;
+  }
+
+  std::string ReplicaName(const ArchiveRow& source, const std::string& to) {
+    const std::vector<ArchiveRow> known = store_.OfGroup(source.group_id, source.product_class);
+    const auto free = [&](const std::string& name) {
+      return std::all_of(known.begin(), known.end(), [&](const ArchiveRow& row) {
+        if (row.object != name) return true;
+        return row.sha256 == source.sha256 && (row.remote != to || row.state == ArchiveState::kStaged);
+      });
+    };
+    if (free(source.object)) return source.object;
+    for (int number = 1; number < kMostNames; ++number) {
+      if (const std::string name = WithNumber(source.object, number); free(name)) return name;
+    }
+    throw Error(ErrorKind::kBug, kStage, source.object, "has used up all names of objects");
   }
 
   bool Answers(const std::string& remote) {
@@ -212,6 +283,7 @@ class Run {
     staged.manifest_text = ManifestText(staged.manifest);
     staged.file = outbox / staged.manifest.object;
     staged.manifest_file = staged.file.string() + ".json";
+    staged.put = [file = staged.file](const Remote& remote, const std::string& part) { remote.Put(file, part); };
     os_.RemoveAll(staged.file);  // of a killed run
     os_.Rename(part.path(), staged.file);
     WriteFileAtomically(os_, staged.manifest_file, staged.manifest_text);
@@ -326,12 +398,13 @@ class Run {
   void SendOnce(const Staged& staged, const Remote& remote, std::int64_t id) {
     const std::string& object = staged.manifest.object;
     const std::string& sha256 = staged.manifest.sha256;
-    SendFile(remote, staged.file, sha256, object, id, [&] {
+    SendFile(remote, staged.put, sha256, object, id, [&] {
       const auto found = remote.Look(object);
       return found && found->sha256 == sha256;
     });
     // Another run, or another host, may have written one about the same bytes.
-    SendFile(remote, staged.manifest_file, FileSha256(staged.manifest_file), object + ".json", id, [&] {
+    const auto put = [&](const Remote& to, const std::string& part) { to.Put(staged.manifest_file, part); };
+    SendFile(remote, put, FileSha256(staged.manifest_file), object + ".json", id, [&] {
       std::string text;
       remote.Read(object + ".json", [&](const char* data, std::size_t size) { text.append(data, size); });
       return ParseManifest(text, remote.about().name + ": " + object + ".json").sha256 == sha256;
@@ -345,8 +418,9 @@ class Run {
   }
 
   // To the part name, compared, then to the final name. One that is there already must be the same.
-  void SendFile(const Remote& remote, const fs::path& file, const std::string& sha256, const std::string& object,
-                std::int64_t id, const std::function<bool()>& is_same) {
+  void SendFile(const Remote& remote, const std::function<void(const Remote&, const std::string&)>& put,
+                const std::string& sha256, const std::string& object, std::int64_t id,
+                const std::function<bool()>& is_same) {
     const std::string subject = remote.about().name + ": " + object;
     context_.CheckCancelled(kStage);
     if (remote.Exists(object)) {
@@ -354,7 +428,7 @@ class Run {
       throw Error(ErrorKind::kBadInput, kStage, subject,
                   "holds other bytes, and nothing there is ever replaced: the next run takes another name");
     }
-    remote.Put(file, PartOf(object, id));
+    put(remote, PartOf(object, id));
     const auto found = remote.Look(PartOf(object, id));
     if (!found || found->sha256 != sha256) {
       throw Error(ErrorKind::kIo, kStage, subject,
@@ -386,9 +460,9 @@ class Run {
     }
   }
 
-  void SetState(std::int64_t id, ArchiveState to) {
+  void SetState(std::int64_t id, ArchiveState to, const std::string& why = "") {
     const std::lock_guard<std::mutex> lock(mutex_);
-    store_.SetState(id, to, "", Now());
+    store_.SetState(id, to, why, Now());
   }
 
   // A line in the group's trail; one that cannot be written is no reason to copy again.
@@ -445,6 +519,10 @@ ArchiveResult CarryOut(const ArchivePlan& plan, const ArchiveWork& work, state::
     done += plan.objects[i].bytes();
     context.reporter->Progress(kStage, all > 0 ? static_cast<double>(done) / static_cast<double>(all) : 1);
   });
+  for (const PlannedReplica& each : plan.replicas) {
+    context.CheckCancelled(kStage);
+    run.Replicate(each);
+  }
   run.ReadAgain();
   return run.Finish();
 }

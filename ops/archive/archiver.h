@@ -40,8 +40,16 @@ struct PlannedObject {
   std::uint64_t bytes() const;
 };
 
+// Of products that are not on disk any more a further copy comes from another remote: where one was lost, or the remote
+// is new.
+struct PlannedReplica {
+  state::ArchiveRow source;  // without manifest
+  std::string to;
+};
+
 struct ArchivePlan {
-  std::vector<PlannedObject> objects;             // oldest data first
+  std::vector<PlannedObject> objects;  // oldest data first
+  std::vector<PlannedReplica> replicas;
   std::map<std::string, state::ArchiveSum> kept;  // reason → products that are not archived now
 };
 
@@ -64,6 +72,7 @@ struct ArchiveResult {
   std::int64_t n_copied = 0;  // objects, one for each remote
   std::uint64_t bytes_copied = 0;
   std::int64_t n_products = 0;  // that have a further verified copy
+  std::int64_t n_replicas = 0;  // of n_copied, from another remote
   std::int64_t n_verified = 0;  // objects of earlier runs that were read again
   std::int64_t n_retired = 0;
   std::int64_t n_changed = 0;  // sets of products that changed while they were read: another time

@@ -286,6 +286,13 @@ std::string ObjectName(const std::string& product_class, const state::ProductRow
                      number > 1 ? fmt::format(".{}", number) : "");
 }
 
+std::string WithNumber(const std::string& object, int number) {
+  static const std::regex form(R"((.*\.[a-z_]+)(\.\d+)?\.tar)");
+  std::smatch parts;
+  if (!std::regex_match(object, parts, form)) throw Error(ErrorKind::kBug, kStage, object, "is no name of an object");
+  return parts[1].str() + (number > 1 ? fmt::format(".{}", number) : "") + ".tar";
+}
+
 bool IsObjectName(const fs::path& relative) {
   static const std::regex form(R"([a-z_]+/(\d{4}-\d\d-\d\d|undated)/[A-Za-z0-9._+-]+\.[a-z_]+(\.\d+)?\.tar(\.json)?)");
   return std::regex_match(relative.string(), form);

@@ -21,6 +21,8 @@ namespace contimg::ops {
 
 // `number` 1 is not written. A group's name without colons; a product without a group goes by its own name and id.
 std::string ObjectName(const std::string& product_class, const state::ProductRow& product, int number);
+// The same name with another number.
+std::string WithNumber(const std::string& object, int number);
 // Whether a file of the outbox has such a name (or that of its manifest).
 bool IsObjectName(const std::filesystem::path& relative);
 

@@ -100,11 +100,27 @@ ArchivePlan PlanArchive(const ArchiveSelection& selection, const std::vector<Arc
       plan.objects[at->second].remotes.push_back(remote.name);
     }
   }
+  state::ArchiveStore store(products.database());
+  for (const ArchiveRemote& remote : remotes) {
+    if (!selection.remotes.empty() && !Contains(selection.remotes, remote.name)) continue;
+    for (state::ArchiveRow& source : store.SourcesFor(remote.name)) {
+      const bool known =
+          std::any_of(remotes.begin(), remotes.end(), [&](const auto& each) { return each.name == source.remote; });
+      if (!known || !Contains(remote.classes, source.product_class)) continue;
+      if (!selection.classes.empty() && !Contains(selection.classes, source.product_class)) continue;
+      if (!selection.groups.empty() && !Contains(selection.groups, source.group_id)) continue;
+      plan.replicas.push_back({std::move(source), remote.name});
+    }
+  }
   std::stable_sort(plan.objects.begin(), plan.objects.end(), [](const PlannedObject& a, const PlannedObject& b) {
     return a.products.front().start_mjd < b.products.front().start_mjd;
   });
   if (selection.limit > 0 && plan.objects.size() > static_cast<std::size_t>(selection.limit)) {
     plan.objects.resize(static_cast<std::size_t>(selection.limit));
+  }
+  if (selection.limit > 0) {
+    const std::size_t left = static_cast<std::size_t>(selection.limit) - plan.objects.size();
+    plan.replicas.resize(std::min(plan.replicas.size(), left));
   }
   return plan;
 }

@@ -70,6 +70,13 @@ void Remote::Put(const std::filesystem::path& file, const std::string& object) c
   }
 }
 
+void Remote::PutFrom(const Remote& other, const std::string& its, const std::string& object) const {
+  const std::string doing = "cannot copy it there from " + other.remote_.name;
+  if (!Call(object, doing.c_str(), {"copyto", "--ignore-times", other.Address(its), Address(object)}, {})) {
+    throw Error(ErrorKind::kIo, kStage, remote_.name + ": " + object, doing + ": it is not there");
+  }
+}
+
 void Remote::Move(const std::string& from, const std::string& to) const {
   if (!Call(to, "cannot give it its name", {"moveto", "--ignore-times", Address(from), Address(to)}, {})) {
     throw Error(ErrorKind::kIo, kStage, remote_.name + ": " + to, "cannot give it its name: the copy is gone");

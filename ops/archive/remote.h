@@ -36,6 +36,8 @@ class Remote {
 
   // Copies a local file to exactly this name. What is there is replaced: for our own part names.
   void Put(const std::filesystem::path& file, const std::string& object) const;
+  // The same from another remote, directly.
+  void PutFrom(const Remote& other, const std::string& its, const std::string& object) const;
   void Move(const std::string& from, const std::string& to) const;
   void RemovePart(
       const std::string& part) const;  // nothing there: no error. Error{kBug} for a name that is no part name

@@ -70,6 +70,11 @@ ordered_json PlanJson(const ArchivePlan& plan, bool apply) {
   for (const auto& [name, sum] : Sums(plan)) {
     classes.push_back({{"class", name}, {"objects", sum.objects}, {"products", sum.products}, {"bytes", sum.bytes}});
   }
+  ordered_json replicas = ordered_json::array();
+  for (const PlannedReplica& each : plan.replicas) {
+    replicas.push_back(
+        {{"object", each.source.object}, {"from", each.source.remote}, {"to", each.to}, {"bytes", each.source.bytes}});
+  }
   for (const auto& [reason, sum] : plan.kept) {
     kept.push_back({{"reason", reason}, {"products", sum.n}, {"bytes", sum.bytes}});
   }
@@ -80,11 +85,8 @@ ordered_json PlanJson(const ArchivePlan& plan, bool apply) {
                        {"bytes", object.bytes()},
                        {"remotes", object.remotes}});
   }
-  return {{"dry_run", !apply},
-          {"at", UtcTime::Now().Stamp()},
-          {"classes", std::move(classes)},
-          {"kept", std::move(kept)},
-          {"objects", std::move(objects)}};
+  return {{"dry_run", !apply},       {"at", UtcTime::Now().Stamp()},  {"classes", std::move(classes)},
+          {"kept", std::move(kept)}, {"objects", std::move(objects)}, {"replicas", std::move(replicas)}};
 }
 
 void PrintPlan(const ArchivePlan& plan) {
@@ -100,6 +102,10 @@ void PrintPlan(const ArchivePlan& plan) {
   for (const auto& [reason, sum] : plan.kept) {
     kept.push_back(
         fmt::format("{} of {} ({})", Counted(sum.n, "product"), Size(static_cast<double>(sum.bytes)), reason));
+  }
+  if (!plan.replicas.empty()) {
+    fmt::print("further copies of what is not on disk any more, from another remote: {}\n",
+               Counted(static_cast<std::int64_t>(plan.replicas.size()), "object"));
   }
   if (!kept.empty()) fmt::print("not now: {}\n", fmt::join(kept, ", "));
   fmt::print("would copy {} of {} in {}. Nothing was changed; --apply does it.\n", Counted(all.products, "product"),
@@ -142,13 +148,7 @@ void RunArchive(const ArchiveArgs& args) {
                    SweepOutbox(paths, RealOs());
                    const ArchivePlan plan = plan_with(databases);
                    ArchiveWork work{paths, {}, static_cast<int>(settings.archive.transfers), PartOwner(paths)};
-                   for (Remote& each : OpenRemotes(settings, inner.cancelled)) {
-                     const std::string& name = each.about().name;
-                     const auto& wanted = args.remotes;
-                     if (wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end()) {
-                       work.remotes.push_back(std::move(each));
-                     }
-                   }
+                   work.remotes = OpenRemotes(settings, inner.cancelled);
                    result = CarryOut(plan, work, databases.products, databases.groups_or_null(),
                                      DamageReporter(paths, *inner.reporter), inner);
                    figures = {{"objects", result.n_copied},        {"bytes", result.bytes_copied},
@@ -159,13 +159,10 @@ void RunArchive(const ArchiveArgs& args) {
                    return result.failures.empty() ? RunOutcome::kOk : RunOutcome::kFailed;
                  });
   if (args.json) {
-    printed["result"] = {{"objects", result.n_copied},
-                         {"bytes", result.bytes_copied},
-                         {"products", result.n_products},
-                         {"verified", result.n_verified},
-                         {"changed", result.n_changed},
-                         {"retired", result.n_retired},
-                         {"failures", FailuresJson(result.failures)}};
+    printed["result"] = {{"objects", result.n_copied},    {"replicas", result.n_replicas},
+                         {"bytes", result.bytes_copied},  {"products", result.n_products},
+                         {"verified", result.n_verified}, {"changed", result.n_changed},
+                         {"retired", result.n_retired},   {"failures", FailuresJson(result.failures)}};
     PrintJsonObject(printed);
   } else {
     fmt::print("{} copied and verified: {}, {} of {}\n", Counted(result.n_copied, "object"),

@@ -257,6 +257,41 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         self.assertEqual(file.read_bytes(), bytes(data), "nothing is written over")
         self.good("archive", "verify", "--share", 1)
 
+    def test_copies_of_what_is_gone_from_disk_come_from_another_remote(self):
+        """Two remotes, one copy damaged, one lost, all products let go: the policy's number is there again after a run; so
+        it is at a remote that is new."""
+        self.remotes = [{"target": "lake:contimg"}, {"target": "tape:contimg"}]
+        policy = {"CONTIMG_ARCHIVE_COPIES": "2"}
+        groups = [f"{DAY}T13:{minute}:03" for minute in (10, 20, 30)]
+        images = [self.image(f"{group}.image.fits", group=group)[1] for group in groups]
+        kept = [image.read_bytes() for image in images]
+        self.archive(**policy)
+        self.let_go(*images)
+        damaged, gone = (self.root / "lake/contimg" / self.object_of(group, "lake") for group in groups[:2])
+        damaged.write_bytes(b"?" + damaged.read_bytes()[1:])
+        gone.unlink()
+        self.refused(3, "verify", "--share", 1, **policy)
+        self.assertEqual(len(self.copies(remote="lake")), 1)
+        self.assertEqual(len(json.loads(self.good("archive", "--json", **policy))["replicas"]), 2)
+        result = self.archive(**policy)
+        self.assertEqual((result["objects"], result["replicas"]), (2, 2))
+        self.assertEqual(len(self.copies(remote="lake")), 3)
+        self.assert_at_rest("lake", "tape")
+        self.remotes.append({"name": "third", "target": str(self.root / "third")})
+        self.assertEqual(self.archive(**policy)["replicas"], 3)
+        self.remotes = self.remotes[:1] + self.remotes[2:]
+        self.good("restore", *images, "--remote", "lake", "--apply")
+        self.assertEqual([image.read_bytes() for image in images], kept)
+        # The only source is bad: it is found out, and nothing wrong becomes a copy.
+        self.let_go(images[0])
+        for row in self.rows("SELECT remote, object FROM archives WHERE group_id = ? AND state = 'verified'", groups[0]):
+            folder = self.root / (row["remote"] if row["remote"] == "third" else row["remote"] + "/contimg")
+            (folder / row["object"]).write_bytes(b"damaged")
+        self.remotes.append({"name": "fourth", "target": str(self.root / "fourth"), "retries": 0})
+        self.refused(1, "archive", "--apply")
+        self.assertEqual([row for row in self.copies(remote="fourth") if row["group_id"] == groups[0]], [])
+        self.assertGreaterEqual(len([row for row in self.copies("lost") if row["group_id"] == groups[0]]), 2)
+
     def test_without_a_whole_copy_nothing_comes_back(self):
         _, image = self.image()
         self.archive()
