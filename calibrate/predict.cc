@@ -63,8 +63,8 @@ Geometry Apparent(const VisibilityBlock& block, const std::vector<SkySource>& so
   if (block.n_times() == 0 || block.n_channels() == 0) {
     throw Error(ErrorKind::kBadInput, "predict", block.group_id, "holds no data");
   }
-  static const convert::EarthOrientationTable kNoOrientation;
-  const auto& orientation = options.orientation != nullptr ? *options.orientation : kNoOrientation;
+  static const convert::EarthOrientationTable no_orientation;
+  const auto& orientation = options.orientation != nullptr ? *options.orientation : no_orientation;
   const std::size_t n_times = block.n_times(), n_channels = block.n_channels(), n = sources.size();
   const Vector3 up = UpOf(block);
   const convert::TileBeam& beam = options.beam;

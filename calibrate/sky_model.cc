@@ -47,7 +47,7 @@ bool IsSameSource(const SkyDirection& a, const SkyDirection& b) { return Separat
 const std::vector<FluxStandard>& PerleyButler2017() {
   // Coefficients and ranges: Perley & Butler 2017, as distributed with CASA (PerleyButler2017Coeffs of 2017-07-25).
   // Positions: the NRAO VLA calibrator list and the NASA Extragalactic Database.
-  static const std::vector<FluxStandard> kStandards = {
+  static const std::vector<FluxStandard> standards = {
       {"J0133-3629", "J0133-3629", 23.49042, -36.49325, 0.2, 4, {1.044, -0.6619, -0.2252}, true},
       {"3C48", "J0137+3309", 24.4220808, 33.1597594, 0.05, 50, {1.3253, -0.7553, -0.1914, 0.0498}, false, true},
       {"FORNAX_A", "J0322-3712", 50.67383, -37.20822, 0.2, 0.5, {2.2175, -0.6606}, true},
@@ -92,7 +92,7 @@ const std::vector<FluxStandard>& PerleyButler2017() {
       {"3C444", "J2214-1701", 333.6072, -17.02661, 0.2, 12, {1.1064, -1.0052, -0.075, -0.0767}, true},
       {"CASSIOPEIA_A", "J2323+5848", 350.85, 58.815, 0.2, 4, {3.3584, -0.7518, -0.0347, -0.0705}, true, true},
   };
-  return kStandards;
+  return standards;
 }
 
 const FluxStandard* FindFluxStandard(std::string_view name) {

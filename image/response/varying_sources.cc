@@ -65,7 +65,7 @@ SourceVariation::SourceVariation(const SourceVariationInput& input, const ImageG
 
 // `whole`: P (ν/1.4 GHz)^alpha itself, and its mean as `rms`.
 SourceVariation::Deviation SourceVariation::At(double l, double m, double n, double alpha, bool whole) const {
-  static const std::array<double, kTerms> kAt = ChebyshevPoints();
+  static const std::array<double, kTerms> points = ChebyshevPoints();
   Deviation deviation;
   deviation.terms.resize(track_.size() * kTerms);
   if (!has_beam_) return deviation;
@@ -74,10 +74,10 @@ SourceVariation::Deviation SourceVariation::At(double l, double m, double n, dou
     const double sin_theta = SinSeparation(track_[t], l, m, n);
     std::array<double, kTerms> power{};
     for (std::size_t i = 0; i < kTerms; ++i) {
-      const double hz = mid_hz_ + kAt[i] * half_hz_;
+      const double hz = mid_hz_ + points[i] * half_hz_;
       power[i] = model_.Power(sin_theta, hz) * std::pow(hz / kCatalogueHz, alpha);
     }
-    const std::array<double, kTerms> cubic = Cubic(kAt, power);
+    const std::array<double, kTerms> cubic = Cubic(points, power);
     for (std::size_t p = 0; p < kTerms; ++p) {
       deviation.terms[t * kTerms + p] = cubic[p];
       mean += cubic[p] * moments_[t * kTerms + p] / total_;
@@ -93,7 +93,7 @@ SourceVariation::Deviation SourceVariation::At(double l, double m, double n, dou
   for (std::size_t t = 0; t < track_.size(); ++t) {
     double* terms = &deviation.terms[t * kTerms];
     for (std::size_t p = 0; p < kTerms; ++p) terms[p] = terms[p] / mean - (p == 0 ? 1 : 0);
-    for (const double x : kAt) {
+    for (const double x : points) {
       const double d = terms[0] + x * (terms[1] + x * (terms[2] + x * terms[3]));
       square += d * d * moments_[t * kTerms] / total_ / kTerms;
     }
