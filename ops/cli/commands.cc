@@ -7,6 +7,7 @@ void AddCommands(CLI::App& app) {
   AddArchiveCommand(app);
   AddCalCommand(app);
   AddCatalogCommand(app);
+  AddCleanupCommand(app);
   AddConfigCommand(app);
   AddConvertCommand(app);
   AddDemoCommand(app);
@@ -17,6 +18,7 @@ void AddCommands(CLI::App& app) {
   AddPredictCommand(app);
   AddProductsCommand(app);
   AddGenerateCommand(app);
+  AddPinCommands(app);
   AddQueueCommand(app);
   AddBackupCommand(app);
   AddRestoreCommand(app);
@@ -25,6 +27,7 @@ void AddCommands(CLI::App& app) {
   AddSimulateCommand(app);
   AddSolveCommand(app);
   AddStatusCommand(app);
+  AddStorageCommand(app);
   AddVerifyCommand(app);
   AddWorkerCommand(app);
 }

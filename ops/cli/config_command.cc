@@ -14,7 +14,7 @@
 #include "ops/cli/program_options.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/daemon/tree_guard.h"
-#include "ops/daemon/watermarks.h"
+#include "ops/records/watermarks.h"
 
 namespace contimg::ops {
 namespace {

@@ -20,7 +20,7 @@
 #include "ops/cli/program_options.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/daemon/tree_guard.h"
-#include "ops/daemon/watermarks.h"
+#include "ops/records/watermarks.h"
 #include "ops/migration/doctor.h"
 #include "ops/migration/rebuild.h"
 #include "ops/records/maintenance_run.h"

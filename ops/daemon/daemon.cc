@@ -524,9 +524,16 @@ void Daemon::Reconcile() {
 
 void Daemon::AskForTasks() {
   const double now = clock_.Unix();
-  writes_.Add("tasks that are due", [settings = options_.settings, now](state::GroupStore& store) {
+  // Where the operator lets the service make room: before the warning, and before that much is not free any more.
+  std::string room;
+  const auto scratch = health_.disks().disks.find("scratch");
+  if (scratch != health_.disks().disks.end() && scratch->second.space.total_bytes > 0) {
+    room = RoomWanted(scratch->second.space, options_.settings);
+  }
+  writes_.Add("tasks that are due", [settings = options_.settings, now, room](state::GroupStore& store) {
     state::TaskStore tasks(store.database());
     CreateDueTasks(tasks, settings, now);
+    if (!room.empty()) CreateCleanup(tasks, room, now);
   });
 }
 

@@ -3,14 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "config/os.h"
+#include "config/settings_loader.h"
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/archive/verify.h"
 #include "ops/job/task_job.h"
 #include "ops/job/worker_process.h"
 #include "ops/records/maintenance_run.h"
+#include "ops/records/watermarks.h"
+#include "ops/retention/cleanup.h"
 #include "ops/upkeep/backup.h"
 
 namespace contimg::ops {
@@ -79,6 +83,43 @@ void RunVerify(const json& work, const RunContext& context, json& figures) {
 
 double VerifyEvery(const Settings& settings) { return settings.integrity.every_h * kSecondsPerHour; }
 
+// A cleanup that could not free enough is not asked for again at once.
+constexpr double kBetweenCleanups_s = 600;
+
+json DescribeCleanup(const state::TaskRow&, const Settings& settings, const ProductPaths& paths) {
+  return {{"settings", AsOverrides(settings)},
+          {"operations", paths.Database(StateDatabase::kOperations).string()},
+          {"state", paths.roots().state.string()}};
+}
+
+// What policy keeps is told by the run's figures and by health: trying again at once would not help.
+void RunCleanupTask(const json& work, const RunContext& context, json& figures) {
+  SettingsSources sources;
+  sources.overrides = work.at("settings").get<std::vector<std::string>>();
+  const Settings settings = LoadSettings(sources).values;
+  CleanupRequest request{ProductPaths(Roots(settings)), PolicyOf(settings), {}, true, false, "daemon"};
+  const auto total = OsOr(context.os).Space(request.paths.roots().scratch).total_bytes;
+  request.policy.min_free_bytes = CleanupTarget(total, settings);
+  const MaintenanceLock lock(work.at("state").get<std::string>(), "cleanup");
+  RunMaintenance({work.at("operations").get<std::string>(), "cleanup", "daemon", false}, context,
+                 [&](const RunContext& inner, nlohmann::ordered_json& written) {
+                   state::ProductStore products(request.paths.Database(StateDatabase::kProducts));
+                   state::GroupStore groups(request.paths.Database(StateDatabase::kIngest));
+                   const CleanupOutcome outcome = RunCleanup(request, products, &groups, inner);
+                   written = CleanupFigures(outcome);
+                   figures["items"] = outcome.purged.n_removed;
+                   figures["bytes"] = outcome.purged.bytes;
+                   const std::string trouble = TroubleOf(outcome);
+                   figures["summary"] = fmt::format(
+                       "{} left the disk, {:.1f} GB{}{}", Counted(outcome.purged.n_removed, "item"),
+                       static_cast<double>(outcome.purged.bytes) * 1e-9, trouble.empty() ? "" : "; ", trouble);
+                   return OutcomeOf(outcome);
+                 });
+}
+
+// Not by the clock: the service asks for it when the disk calls for it.
+double CleanupEvery(const Settings&) { return 0; }
+
 bool IsOpen(state::WorkState state) {
   return state == state::WorkState::kReady || state == state::WorkState::kRunning ||
          state == state::WorkState::kFailed || state == state::WorkState::kHeld;
@@ -88,7 +129,8 @@ bool IsOpen(state::WorkState state) {
 
 const std::vector<TaskKind>& TaskKinds() {
   static const std::vector<TaskKind> kinds{{"backup", "backup", DescribeBackup, RunBackup, BackupEvery},
-                                           {"verify", "verify", DescribeVerify, RunVerify, VerifyEvery}};
+                                           {"verify", "verify", DescribeVerify, RunVerify, VerifyEvery},
+                                           {"cleanup", "cleanup", DescribeCleanup, RunCleanupTask, CleanupEvery}};
   return kinds;
 }
 
@@ -97,6 +139,24 @@ const TaskKind& FindTaskKind(std::string_view name) {
     if (kind.name == name) return kind;
   }
   throw Error(ErrorKind::kUsage, "queue", std::string(name), "is no kind of task that this program knows");
+}
+
+std::uint64_t CleanupTarget(std::uint64_t total_bytes, const Settings& settings) {
+  if (settings.retention.min_free_bytes <= 0) return 0;
+  return std::max(static_cast<std::uint64_t>(settings.retention.min_free_bytes),
+                  ScratchLimits(total_bytes, settings.disk).warning.free_bytes);
+}
+
+std::string RoomWanted(const DiskSpace& space, const Settings& settings) {
+  const std::uint64_t target = CleanupTarget(space.total_bytes, settings);
+  if (space.free_bytes >= target) return "";
+  return fmt::format("{} free on the scratch disk, {} wanted", SpaceWords(space.free_bytes), SpaceWords(target));
+}
+
+std::optional<std::string> CreateCleanup(state::TaskStore& tasks, std::string_view why, double now) {
+  const auto last = tasks.Newest("cleanup");
+  if (last && (IsOpen(last->state) || std::abs(now - last->created_at) < kBetweenCleanups_s)) return std::nullopt;
+  return tasks.Create("cleanup", UtcTime::FromUnix(now).Iso8601(), "daemon", why, now).id;
 }
 
 std::vector<std::string> CreateDueTasks(state::TaskStore& tasks, const Settings& settings, double now) {

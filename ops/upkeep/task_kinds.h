@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/os.h"
 #include "config/product_paths.h"
 #include "config/run_context.h"
 #include "config/settings.h"
@@ -38,6 +39,15 @@ const TaskKind& FindTaskKind(std::string_view name);
 // Makes the tasks that are due by the clock: the last one of the kind was asked for `every_s` ago or longer, or there
 // was none and the queue holds something as old. While one is still open no other is made. Returns their ids.
 std::vector<std::string> CreateDueTasks(state::TaskStore& tasks, const Settings& settings, double now);
+
+// The free space that a cleanup by the service is to reach: retention.min_free_bytes, and no less than where the disk's
+// warning begins. 0: it is not wanted.
+std::uint64_t CleanupTarget(std::uint64_t total_bytes, const Settings& settings);
+// Why a cleanup is wanted now; empty: it is not.
+std::string RoomWanted(const DiskSpace& space, const Settings& settings);
+// A cleanup because the disk asks for it (`why`, for the trail), unless one is open or was asked for within the last
+// ten minutes. Returns its id.
+std::optional<std::string> CreateCleanup(state::TaskStore& tasks, std::string_view why, double now);
 
 // `contimg worker` with the job file of a task. Returns the exit status.
 int RunTaskWorker(const std::filesystem::path& job_file, Os& os);

@@ -1,4 +1,4 @@
-#include "ops/daemon/watermarks.h"
+#include "ops/records/watermarks.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
