@@ -9,6 +9,7 @@
 
 #include "config/os.h"
 #include "config/product_class.h"
+#include "config/text.h"
 #include "config/time.h"
 #include "ops/base/stop_signals.h"
 #include "ops/cli/archive_runs.h"
