@@ -10,6 +10,7 @@
 #include "config/product_kind.h"
 #include "config/text.h"
 #include "config/time.h"
+#include "ops/job/tree_marker.h"
 
 namespace contimg::ops {
 namespace {
@@ -385,11 +386,6 @@ std::uint64_t CleanupPlan::free_after() const {
   std::uint64_t sum = free_bytes;
   for (const Leaving& each : leaving) sum += each.on_scratch ? static_cast<std::uint64_t>(each.bytes) : 0;
   return sum;
-}
-
-bool IsBelow(const std::filesystem::path& path, const std::filesystem::path& root) {
-  const auto [end, unused] = std::mismatch(root.begin(), root.end(), path.begin(), path.end());
-  return !root.empty() && (end == root.end() || end->empty());
 }
 
 CleanupPlan PlanCleanup(const Inventory& inventory, const RetentionPolicy& policy, const CleanupSelection& selection,

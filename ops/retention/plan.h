@@ -82,9 +82,6 @@ CleanupPlan PlanCleanup(const Inventory& inventory, const RetentionPolicy& polic
 std::vector<std::string> Explain(const Inventory& inventory, const RetentionPolicy& policy,
                                  const CleanupSelection& selection, const std::string& id_or_path, double now);
 
-// Whether `path` is `root` or below it, by their names.
-bool IsBelow(const std::filesystem::path& path, const std::filesystem::path& root);
-
 // Of a class, by age: more than `share` of its bytes leaves (among 20 items or more); the class, or empty.
 std::string BeyondShare(const CleanupPlan& plan, double share);
 

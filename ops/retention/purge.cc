@@ -15,6 +15,7 @@
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/base/words.h"
+#include "ops/job/tree_marker.h"
 
 namespace contimg::ops {
 namespace {
