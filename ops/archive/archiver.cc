@@ -283,7 +283,7 @@ class Run {
     staged.manifest_text = ManifestText(staged.manifest);
     staged.file = outbox / staged.manifest.object;
     staged.manifest_file = staged.file.string() + ".json";
-    staged.put = [file = staged.file](const Remote& remote, const std::string& part) { remote.Put(file, part); };
+    staged.put = [file = staged.file](const Remote& remote, const std::string& name) { remote.Put(file, name); };
     os_.RemoveAll(staged.file);  // of a killed run
     os_.Rename(part.path(), staged.file);
     WriteFileAtomically(os_, staged.manifest_file, staged.manifest_text);
