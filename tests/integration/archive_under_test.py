@@ -180,7 +180,8 @@ class ArchiveUnderTest:
         """Fails with this status and (behind warnings) one sentence, which it gives."""
         done = self.contimg(*words, **more)
         self.assertEqual(done.returncode, status, f"{words}\n{done.stdout}{done.stderr}")
-        sentences = [line for line in done.stderr.splitlines() if line.startswith("contimg: ")]
+        sentences = [line for line in done.stderr.splitlines()
+                     if line.startswith("contimg: ") and not line.startswith("contimg: warning: ")]
         self.assertEqual(len(sentences), 1, done.stderr)
         return sentences[0]
 
