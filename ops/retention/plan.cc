@@ -80,8 +80,8 @@ class Planner {
     if (item.product_class == "caltables" && InUse(i)) return "something that is here was made with it";
     const Require require = policy_.of(item.product_class).require;
     const bool archived = row.verified_copies >= policy_.copies;
-    const bool regenerable = !archived && require != Require::kArchived && Regenerable(i);
-    if (Young(item, (archived || regenerable) && FromVerified(i))) return TooYoung();
+    const bool regenerable = !archived && require == Require::kRegenerable && Regenerable(i);
+    if (Young(item, FromVerified(i))) return TooYoung();
     if (archived) {
       rule = row.verified_copies == 1 ? "1 verified copy" : fmt::format("{} verified copies", row.verified_copies);
       return "";
@@ -107,7 +107,8 @@ class Planner {
     if (!item.product) return;
     const std::size_t i = *item.product;
     state_[i].going = true;
-    if (in_.products[i].verified_copies == 0) Need(i);
+    if (in_.products[i].verified_copies == 0 && policy_.of(item.product_class).require == Require::kRegenerable)
+      Need(i);
   }
 
  private:
