@@ -18,7 +18,7 @@
 #include "config/unfinished.h"
 #include "ops/archive/manifest.h"
 #include "ops/archive/object.h"
-#include "ops/base/sha256.h"
+#include "ops/archive/sender.h"
 #include "ops/base/version.h"
 #include "ops/base/words.h"
 
@@ -52,7 +52,8 @@ class Run {
         groups_(groups),
         damaged_(damaged),
         context_(context),
-        os_(OsOr(context.os)) {}
+        os_(OsOr(context.os)),
+        sender_(work.owner, context) {}
 
   // One product that cannot be archived keeps none of the others.
   void Carry(PlannedObject planned) {
@@ -63,9 +64,10 @@ class Run {
     if (remotes.empty()) return;
     while (!planned.products.empty()) {
       try {
-        const Staged staged = Make(planned, remotes);
+        const Outgoing staged = Make(planned, remotes);
         for (const Remote* remote : remotes) Send(planned, staged, *remote);
-        return Drop(staged);
+        os_.RemoveAll(staged.file);
+        return os_.RemoveAll(staged.manifest_file);
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::kCancelled) throw;
         if (!LeaveOut(planned, error)) return Fail(error.subject(), error);
@@ -83,26 +85,25 @@ class Run {
     const bool wanted =
         std::any_of(sources.begin(), sources.end(), [&](const auto& row) { return row.id == source->id; });
     if (!wanted) return;
-    Staged staged;
+    Outgoing staged;
     std::int64_t id = 0;
     try {
       staged.manifest = ParseManifest(source->manifest_json, source->remote + ": " + source->object);
       staged.manifest.object = ReplicaName(*source, planned.to);
-      staged.manifest_text = ManifestText(staged.manifest);
       staged.manifest_file = work_.paths.Archive("ms").parent_path() / (staged.manifest.object + ".json");
       os_.CreateDirectories(staged.manifest_file.parent_path());
-      WriteFileAtomically(os_, staged.manifest_file, staged.manifest_text);
+      WriteFileAtomically(os_, staged.manifest_file, ManifestText(staged.manifest));
       staged.put = [&](const Remote& remote, const std::string& part) { remote.PutFrom(from, source->object, part); };
       ArchiveRow row = *source;
       row.remote = planned.to;
       row.object = staged.manifest.object;
-      row.manifest_json = staged.manifest_text;
+      row.manifest_json = ManifestText(staged.manifest);
       row.state = ArchiveState::kStaged;
       row.attempts = 0;
       row.error.clear();
       row.copied_at = row.verified_at = row.checked_at = std::nullopt;
       id = store_.Save(row, store_.Members(source->id));
-      to.Retrying([&] { SendOnce(staged, to, id); });
+      SendTo(to, staged, id);
       Note(planned.to, true);
       ++result_.n_copied;
       ++result_.n_replicas;
@@ -160,13 +161,6 @@ class Run {
   }
 
  private:
-  struct Staged {
-    std::function<void(const Remote& remote, const std::string& part)> put;  // the object itself
-    fs::path file, manifest_file;
-    Manifest manifest;
-    std::string manifest_text;
-  };
-
   // Takes the product that the error is about out of the set. False: it is about none, and the set fails.
   bool LeaveOut(PlannedObject& planned, const Error& error) {
     const auto about =
@@ -253,7 +247,7 @@ class Run {
   }
 
   // The object in the outbox, on record at each of these remotes as staged.
-  Staged Make(const PlannedObject& planned, const std::vector<const Remote*>& remotes) {
+  Outgoing Make(const PlannedObject& planned, const std::vector<const Remote*>& remotes) {
     const fs::path outbox = work_.paths.Archive("ms").parent_path();
     const fs::path first = outbox / ObjectName(planned.product_class, planned.products.front(), 1);
     os_.CreateDirectories(first.parent_path());
@@ -265,7 +259,7 @@ class Run {
 
     const std::lock_guard<std::mutex> lock(mutex_);
     CheckUnchanged(planned);
-    Staged staged;
+    Outgoing staged;
     staged.manifest.object = NameFor(planned, made.sha256, remotes);
     staged.manifest.product_class = planned.product_class;
     staged.manifest.group = planned.group;
@@ -280,13 +274,12 @@ class Run {
         if (const auto place = InTree(parent.path, work_.paths.roots())) member.parents.push_back(*place);
       }
     }
-    staged.manifest_text = ManifestText(staged.manifest);
     staged.file = outbox / staged.manifest.object;
     staged.manifest_file = staged.file.string() + ".json";
     staged.put = [file = staged.file](const Remote& remote, const std::string& name) { remote.Put(file, name); };
     os_.RemoveAll(staged.file);  // of a killed run
     os_.Rename(part.path(), staged.file);
-    WriteFileAtomically(os_, staged.manifest_file, staged.manifest_text);
+    WriteFileAtomically(os_, staged.manifest_file, ManifestText(staged.manifest));
     os_.SyncDirectory(staged.file.parent_path());
     products_.database().Write([&] {
       for (const ManifestMember& member : staged.manifest.members) {
@@ -328,7 +321,7 @@ class Run {
   }
 
   // What an earlier run staged of these products under another name will never be sent.
-  void GiveUpEarlier(const PlannedObject& planned, const Staged& staged, const Remote& remote) {
+  void GiveUpEarlier(const PlannedObject& planned, const Outgoing& staged, const Remote& remote) {
     for (const ArchiveRow& row : store_.OfGroup(planned.group, planned.product_class)) {
       if (row.remote != remote.about().name || row.state != ArchiveState::kStaged ||
           row.object == staged.manifest.object) {
@@ -345,7 +338,7 @@ class Run {
     }
   }
 
-  void Record(const PlannedObject& planned, const Staged& staged, const Remote& remote) {
+  void Record(const PlannedObject& planned, const Outgoing& staged, const Remote& remote) {
     GiveUpEarlier(planned, staged, remote);
     ArchiveRow row;
     row.remote = remote.about().name;
@@ -354,7 +347,7 @@ class Run {
     row.group_id = planned.group;
     row.bytes = static_cast<std::int64_t>(staged.manifest.bytes);
     row.sha256 = staged.manifest.sha256;
-    row.manifest_json = staged.manifest_text;
+    row.manifest_json = ManifestText(staged.manifest);
     row.made_at = Now();
     if (const auto known = store_.Find(row.remote, row.object)) row.attempts = known->attempts;
     std::vector<state::ArchiveMember> members;
@@ -365,7 +358,7 @@ class Run {
     store_.Save(row, members);
   }
 
-  void Send(const PlannedObject& planned, const Staged& staged, const Remote& remote) {
+  void Send(const PlannedObject& planned, const Outgoing& staged, const Remote& remote) {
     if (!Answers(remote.about().name)) return;
     std::int64_t id = 0;
     {
@@ -373,7 +366,7 @@ class Run {
       id = store_.Find(remote.about().name, staged.manifest.object)->id;
     }
     try {
-      remote.Retrying([&] { SendOnce(staged, remote, id); });
+      SendTo(remote, staged, id);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kCancelled) throw;
       Note(remote.about().name, error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout);
@@ -395,69 +388,21 @@ class Run {
     Tell(planned, staged, remote);
   }
 
-  void SendOnce(const Staged& staged, const Remote& remote, std::int64_t id) {
-    const std::string& object = staged.manifest.object;
-    const std::string& sha256 = staged.manifest.sha256;
-    SendFile(remote, staged.put, sha256, object, id, [&] {
-      const auto found = remote.Look(object);
-      return found && found->sha256 == sha256;
+  void SendTo(const Remote& remote, const Outgoing& staged, std::int64_t id) {
+    remote.Retrying([&] {
+      sender_.Send(remote, staged, id, [&] { SetState(id, ArchiveState::kCopied); });
+      SetState(id, ArchiveState::kVerified);
     });
-    // Another run, or another host, may have written one about the same bytes.
-    const auto put = [&](const Remote& to, const std::string& part) { to.Put(staged.manifest_file, part); };
-    SendFile(remote, put, FileSha256(staged.manifest_file), object + ".json", id, [&] {
-      std::string text;
-      remote.Read(object + ".json", [&](const char* data, std::size_t size) { text.append(data, size); });
-      return ParseManifest(text, remote.about().name + ": " + object + ".json").sha256 == sha256;
-    });
-    SetState(id, ArchiveState::kCopied);
-    const auto again = remote.Look(object);
-    if (!again || again->sha256 != sha256) {
-      throw Error(ErrorKind::kIo, kStage, remote.about().name + ": " + object, "does not read back as it was copied");
-    }
-    SetState(id, ArchiveState::kVerified);
   }
 
-  // To the part name, compared, then to the final name. One that is there already must be the same.
-  void SendFile(const Remote& remote, const std::function<void(const Remote&, const std::string&)>& put,
-                const std::string& sha256, const std::string& object, std::int64_t id,
-                const std::function<bool()>& is_same) {
-    const std::string subject = remote.about().name + ": " + object;
-    context_.CheckCancelled(kStage);
-    if (remote.Exists(object)) {
-      if (is_same()) return remote.RemovePart(PartOf(object, id));
-      throw Error(ErrorKind::kBadInput, kStage, subject,
-                  "holds other bytes, and nothing there is ever replaced: the next run takes another name");
-    }
-    put(remote, PartOf(object, id));
-    const auto found = remote.Look(PartOf(object, id));
-    if (!found || found->sha256 != sha256) {
-      throw Error(ErrorKind::kIo, kStage, subject,
-                  fmt::format("expected SHA-256 {} of what was copied there, found {}", sha256,
-                              found ? found->sha256 : "nothing"));
-    }
-    context_.CheckCancelled(kStage);
-    remote.Move(PartOf(object, id), object);
-  }
-
-  std::string PartOf(const std::string& object, std::int64_t id) const {
-    return PartName(object, fmt::format("{}-{}", work_.owner, id));
-  }
-
-  // What nobody will finish. One that stays is in nobody's way.
+  // Of a row that is given up.
   void DropParts(const ArchiveRow& row) {
     for (const Remote& remote : work_.remotes) {
       if (remote.about().name == row.remote) DropParts(row.object, row.id, remote);
     }
   }
   void DropParts(const std::string& object, std::int64_t id, const Remote& remote) {
-    if (!Answers(remote.about().name)) return;
-    try {
-      remote.RemovePart(PartOf(object, id));
-      remote.RemovePart(PartOf(object + ".json", id));
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::kCancelled) throw;
-      context_.reporter->Info(kStage, error.what());
-    }
+    if (Answers(remote.about().name)) sender_.DropParts(remote, object, id);
   }
 
   void SetState(std::int64_t id, ArchiveState to, const std::string& why = "") {
@@ -466,7 +411,7 @@ class Run {
   }
 
   // A line in the group's trail; one that cannot be written is no reason to copy again.
-  void Tell(const PlannedObject& planned, const Staged& staged, const Remote& remote) {
+  void Tell(const PlannedObject& planned, const Outgoing& staged, const Remote& remote) {
     if (groups_ == nullptr || planned.group.empty()) return;
     state::EventRow event;
     event.at = Now();
@@ -484,11 +429,6 @@ class Run {
     }
   }
 
-  void Drop(const Staged& staged) {
-    os_.RemoveAll(staged.file);
-    os_.RemoveAll(staged.manifest_file);
-  }
-
   const ArchiveWork& work_;
   state::ProductStore& products_;
   state::ArchiveStore store_;
@@ -496,6 +436,7 @@ class Run {
   const ReportDamage& damaged_;
   const RunContext& context_;
   Os& os_;
+  Sender sender_;
   std::mutex mutex_;  // the databases, and what follows
   std::map<std::string, int> down_;
   std::set<std::int64_t> copied_;

@@ -15,10 +15,12 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import unittest
 
 from archive_under_test import (DAY, SOURCE, STAMP, ArchiveUnderTest, CountingProxy, content, kill, product_checksum)
+from daemon_under_test import DaemonUnderTest, simulate, wait_for
 
 SCHEMA = SOURCE / "docs/formats/archive-manifest.schema.json"
 OBJECT = f"images/{DAY}/2025-10-13T132803.images.tar"
@@ -663,6 +665,50 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         self.assertIn("archive.bandwidth", self.refused(2, "config", "check", CONTIMG_ARCHIVE_BANDWIDTH="fast"))
         self.assertIn("rclone", self.refused(2, "archive", "--apply", PATH="/nonexistent"))
         self.refused(2, "archive", "--apply", CONTIMG_ARCHIVE_COPIES="2")
+
+
+class LiveArchiveTest(DaemonUnderTest, unittest.TestCase):
+    """With a real daemon and what it made."""
+
+    def test_a_group_goes_and_comes_back(self):
+        pool = pathlib.Path(tempfile.mkdtemp(prefix="contimg-pool-"))
+        self.addCleanup(shutil.rmtree, pool)
+        self.addCleanup(shutil.rmtree, f"{pool}-truth")
+        stamp, = simulate(pool, "--antennas", 6, "--integrations", 2, "--channels", 4)
+        self.begin("archive", CONTIMG_CALIBRATE_POLICY="uncalibrated", CONTIMG_IMAGE_SIZE="128",
+                   CONTIMG_IMAGE_CELL_ARCSEC="20", CONTIMG_IMAGE_MIN_UV_LAMBDA="0", CONTIMG_ARCHIVE_AFTER_DAYS="0",
+                   CONTIMG_INTEGRITY_EVERY_H="0.001", CONTIMG_INTEGRITY_SHARE="1")
+        self.addCleanup(self.end)
+        self.environment["CONTIMG_ARCHIVE_REMOTES"] = (
+            f'[{{name = "lake", target = "{self.root}/lake", classes = "incoming,science_ms,images,qa"}}]')
+        self.start()
+        self.send(stamp, pool=pool)
+        self.becomes(stamp, "done")
+        lineage = self.read("products", "lineage", next((self.root / "scratch/images/single").glob("*/*.image.fits")))
+        self.answer("archive", "--apply")
+        self.assertIn("4 objects verified", self.answer("archive", "list"))
+        products = {row["path"]: row["kind"] for row in self.read("products", "list", "--all", "--group", stamp)}
+        gone = [pathlib.Path(path) for path, kind in products.items() if kind in ("uvh5", "science_ms", "image")]
+        for path in gone:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.answer("restore", "--group", stamp, "--apply")
+        image = next(path for path in gone if path.name.endswith(".image.fits"))
+        self.assertEqual(self.read("products", "lineage", image)["product"]["checksum"], lineage["product"]["checksum"])
+        self.assertIn("0 damaged", self.answer("verify", "--share", 1))
+        self.assertIn("are equal", self.answer("products", "reproduce", image))
+        self.assertIn("restored from lake", self.answer("queue", "show", stamp))
+        # The service reads all of it again by itself, and takes no restored file for new data.
+        n_before = len(self.verifications())
+        wait_for(lambda: len(self.verifications()) > n_before, what="it is read again")
+        self.assertEqual(self.state(stamp), "done")
+        damaged = next((self.root / "scratch/images/single").glob("*/*.psf.fits"))
+        damaged.write_bytes(b"?" + damaged.read_bytes()[1:])
+        wait_for(lambda: str(damaged) in self.answer("verify", "--failed"), what="damage is found")
+        self.assertEqual([row["state"] for name, row in self.groups().items() if name.startswith("verify/")
+                          and row["state"] in ("failed", "dead")], [])
+
+    def verifications(self):
+        return [name for name, row in self.groups().items() if name.startswith("verify/") and row["state"] == "done"]
 
 
 if __name__ == "__main__":
