@@ -58,6 +58,10 @@ ArchivePlan PlanArchive(const ArchiveSelection& selection, const std::vector<Arc
                         const DirectoryRoots& roots, state::ProductStore& products, state::GroupStore* groups,
                         double now);
 
+// What waits for a copy: class → present products that have fewer verified copies than archive.copies. Of the classes
+// that are archived; without remotes nothing is.
+std::map<std::string, state::ArchiveSum> ArchiveBacklog(const Settings& settings, state::ProductStore& products);
+
 // The remotes of the settings, ready for calls. Error{kUsage}: none is set, rclone is not installed.
 std::vector<Remote> OpenRemotes(const Settings& settings, const std::atomic<bool>* cancelled);
 // Whether calls could work: rclone is there, its configuration knows the remotes. Nothing is asked of them.

@@ -125,6 +125,23 @@ ArchivePlan PlanArchive(const ArchiveSelection& selection, const std::vector<Arc
   return plan;
 }
 
+std::map<std::string, state::ArchiveSum> ArchiveBacklog(const Settings& settings, state::ProductStore& products) {
+  const std::vector<ArchiveRemote> remotes = RemotesOf(settings.archive);
+  std::map<std::string, state::ArchiveSum> backlog;
+  state::ArchiveStore store(products.database());
+  for (const auto& [word, sum] : store.Backlog(static_cast<int>(settings.archive.copies))) {
+    const auto kind = FindProductKind(word);
+    if (!kind) continue;
+    const std::string product_class(ProductClass(*kind, {}, Roots(settings)));
+    const bool archived = std::any_of(remotes.begin(), remotes.end(),
+                                      [&](const auto& each) { return Contains(each.classes, product_class); });
+    if (!archived) continue;
+    backlog[product_class].n += sum.n;
+    backlog[product_class].bytes += sum.bytes;
+  }
+  return backlog;
+}
+
 std::vector<Remote> OpenRemotes(const Settings& settings, const std::atomic<bool>* cancelled) {
   RcloneOptions options;
   options.program = FindRclone();

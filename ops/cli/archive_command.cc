@@ -264,14 +264,14 @@ void List(const ArchiveArgs& args) {
   state::ArchiveQuery query{args.remote, args.product_class, args.group, {}, args.all ? 0 : args.list_limit};
   if (!args.state.empty()) query.state = state::ParseArchiveState(args.state);
   const std::vector<ArchiveRow> rows = store.List(query);
-  const auto backlog = store.Backlog(static_cast<int>(settings.archive.copies));
+  const auto backlog = ArchiveBacklog(settings, databases.products);
   if (args.json) {
     ordered_json all = ordered_json::array(), waiting = ordered_json::array();
     for (const ArchiveRow& row : rows) all.push_back(RowToJson(row));
-    for (const auto& [kind, sum] : backlog) {
-      waiting.push_back({{"kind", kind}, {"products", sum.n}, {"bytes", sum.bytes}});
+    for (const auto& [name, sum] : backlog) {
+      waiting.push_back({{"class", name}, {"products", sum.n}, {"bytes", sum.bytes}});
     }
-    return PrintJsonObject({{"objects", std::move(all)}, {"with_fewer_copies", std::move(waiting)}});
+    return PrintJsonObject({{"objects", std::move(all)}, {"waiting", std::move(waiting)}});
   }
   for (const ArchiveRow& row : rows) {
     fmt::print("{:>6} {:<8} {:<10} {:>9}  {}{}\n", row.id, ToString(row.state), row.remote,
@@ -282,7 +282,7 @@ void List(const ArchiveArgs& args) {
                Size(static_cast<double>(sum.bytes)));
   }
   state::ArchiveSum waiting;
-  for (const auto& [kind, sum] : backlog) {
+  for (const auto& [name, sum] : backlog) {
     waiting.n += sum.n;
     waiting.bytes += sum.bytes;
   }
