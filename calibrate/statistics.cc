@@ -236,7 +236,7 @@ class BaselineRows {
                const StatisticsParams& params, std::size_t baseline)
       : input_(input), block_(*input.block), hands_(hands), params_(params), b_(baseline) {
     const std::size_t n_channels = block_.n_channels(), gathered = InPlace() ? 0 : 2 * n_channels;
-    sums_.resize(2 * 5 * n_channels);
+    sums_.resize(10 * n_channels);
     prior_.resize(4 * n_channels);
     ones_.assign(n_channels, 1.0F);
     zeros_.assign(n_channels, 0.0F);

@@ -92,7 +92,7 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
         report.files - report.subbands.size(), report.files));
   }
   if (block.phase_state == PhaseState::kSidereal && block.pointing.kind == Pointing::Kind::kDrift) {
-    report.warnings.push_back(
+    report.warnings.emplace_back(
         "a drift scan that another program phased to the sky: pyuvdata takes the correlator's files for unprojected, "
         "and "
         "data that its UVData.phase made of them are wrong; if sources are missing, convert the correlator's own "

@@ -27,7 +27,7 @@ std::string MiB(std::uint64_t bytes) { return fmt::format("{:.0f} MiB", static_c
 
 }  // namespace
 
-StagingArea::StagingArea(fs::path root, const std::string& name, Os& os) : path_(root / name) {
+StagingArea::StagingArea(const fs::path& root, const std::string& name, Os& os) : path_(root / name) {
   os.CreateDirectories(root);
   const fs::path lock_path = LockPath(root, name);
   lock_ = OwnerLock(lock_path);

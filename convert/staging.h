@@ -15,7 +15,7 @@ namespace contimg::convert {
 class StagingArea {
  public:
   // Makes the folder (and root) empty and takes the lock. Throws Error{kBusy} when another living process owns it.
-  StagingArea(std::filesystem::path root, const std::string& name, Os& os);
+  StagingArea(const std::filesystem::path& root, const std::string& name, Os& os);
   ~StagingArea();  // removes the folder and the lock; errors are dropped, a later sweep takes what is left
   StagingArea(const StagingArea&) = delete;
   StagingArea& operator=(const StagingArea&) = delete;

@@ -20,8 +20,8 @@ constexpr std::size_t kMostRows = 32768;
 // Through the library.
 class LibraryRows : public RowSource {
  public:
-  LibraryRows(std::filesystem::path path, std::string name, const H5::DataSet& data_set, H5::DataType type)
-      : path_(std::move(path)), name_(std::move(name)), handles_(new Handles{data_set, std::move(type)}) {}
+  LibraryRows(std::filesystem::path path, std::string name, const H5::DataSet& data_set, const H5::DataType& type)
+      : path_(std::move(path)), name_(std::move(name)), handles_(new Handles{data_set, type}) {}
   ~LibraryRows() override {
     const std::lock_guard lock(Hdf5Mutex());
     handles_.reset();

@@ -21,7 +21,7 @@ void CheckUnit(const casacore::Table& table, const char* name, const std::string
   if (!keywords.isDefined("QuantumUnits") || keywords.dataType("QuantumUnits") != casacore::TpArrayString) return;
   const casacore::Vector<casacore::String> units(keywords.asArrayString("QuantumUnits"));
   for (const casacore::String& unit : units) {
-    const std::string stated = unit;
+    const std::string& stated = unit;
     if (stated == expected || stated.empty()) continue;
     throw Error(ErrorKind::kBadInput, "convert", path,
                 fmt::format("column {} is in {}, expected {}: convert the column and its QuantumUnits", name, stated,

@@ -21,7 +21,7 @@ namespace {
 
 using casacore::MDirection;
 
-const char* kRephase = "re-phase it to a J2000 or ICRS direction (phaseshift of CASA or DP3)";
+constexpr const char* kRephase = "re-phase it to a J2000 or ICRS direction (phaseshift of CASA or DP3)";
 
 PhaseCentre IcrsOf(const MDirection& direction) {
   const casacore::Vector<double> angles = MDirection::Convert(direction, MDirection::ICRS)().getValue().get();

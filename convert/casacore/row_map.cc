@@ -156,7 +156,7 @@ class AxesReader {
   // In the block's order.
   void OrderPolarisations() {
     std::vector<std::pair<int, std::size_t>> order;  // CASA number, position in the set
-    for (const int stokes : ReadCorrelations(tables_, setup_)) order.push_back({stokes, order.size()});
+    for (const int stokes : ReadCorrelations(tables_, setup_)) order.emplace_back(stokes, order.size());
     if (order.empty()) throw BadSet(path_, "has a polarisation setup without correlations");
     std::sort(order.begin(), order.end());
     rows_.n_polarisations = order.size();

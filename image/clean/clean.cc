@@ -157,7 +157,7 @@ class Cleaner {
       return std::move(found.components);
     }
     std::vector<ArrayView<const std::uint8_t, 2>> masks;
-    for (const ByteMask& mask : masks_) masks.push_back({mask.data(), residual_.shape()});
+    for (const ByteMask& mask : masks_) masks.emplace_back(mask.data(), residual_.shape());
     MultiscaleParams multiscale;
     multiscale.minor = params;
     multiscale.bias = settings_.scale_bias;

@@ -99,7 +99,7 @@ void SpreadTerms(const GridPass<T>& pass, double w, double zr, double zi, T* HWY
   const SampleTerms& terms = pass.terms;
   if (terms.kind == SampleTerms::Kind::kSeries) {
     const double y = w * terms.inverse_scale;
-    for (int k = 0; k < terms.n_terms; ++k) {
+    for (std::ptrdiff_t k = 0; k < terms.n_terms; ++k) {
       out[2 * k] = static_cast<T>(zr);
       out[2 * k + 1] = static_cast<T>(zi);
       const double next = -zi * y;
@@ -108,8 +108,8 @@ void SpreadTerms(const GridPass<T>& pass, double w, double zr, double zi, T* HWY
     }
     return;
   }
-  for (int p = 0; 2 * p < terms.n_terms; ++p) {
-    const double phi = PlaneWeight(pass, w * terms.inverse_scale, terms.first_plane + p);
+  for (std::ptrdiff_t p = 0; 2 * p < terms.n_terms; ++p) {
+    const double phi = PlaneWeight(pass, w * terms.inverse_scale, terms.first_plane + static_cast<int>(p));
     out[4 * p] = static_cast<T>(phi * zr);
     out[4 * p + 1] = static_cast<T>(phi * zi);
     out[4 * p + 2] = static_cast<T>(-phi * zi);
@@ -125,15 +125,15 @@ void CollectTerms(const GridPass<T>& pass, double w, const T* HWY_RESTRICT in, d
   zi = 0;
   if (terms.kind == SampleTerms::Kind::kSeries) {
     const double y = w * terms.inverse_scale;
-    for (int k = terms.n_terms - 1; k >= 0; --k) {  // Horner in −iy
+    for (std::ptrdiff_t k = terms.n_terms - 1; k >= 0; --k) {  // Horner in −iy
       const double next = zi * y;
       zi = -zr * y + in[2 * k + 1];
       zr = next + in[2 * k];
     }
     return;
   }
-  for (int p = 0; 2 * p < terms.n_terms; ++p) {
-    const double phi = PlaneWeight(pass, w * terms.inverse_scale, terms.first_plane + p);
+  for (std::ptrdiff_t p = 0; 2 * p < terms.n_terms; ++p) {
+    const double phi = PlaneWeight(pass, w * terms.inverse_scale, terms.first_plane + static_cast<int>(p));
     zr += phi * (static_cast<double>(in[4 * p]) + in[4 * p + 3]);
     zi += phi * (static_cast<double>(in[4 * p + 1]) - in[4 * p + 2]);
   }

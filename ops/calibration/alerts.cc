@@ -67,8 +67,8 @@ void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double 
       metrics_.SetCalibration(word, each.left_s, each.age_s);
     }
     if (choice.outcome != ChoiceOutcome::kComplete) {
-      if (!choice.bandpass) missing.push_back("BP");
-      if (!choice.gain) missing.push_back("G");
+      if (!choice.bandpass) missing.emplace_back("BP");
+      if (!choice.gain) missing.emplace_back("G");
     }
   }
   metrics_.SetCalibrationMissing(!missing.empty() || n_waiting_ > 0);

@@ -278,11 +278,11 @@ void CalibrationScheduler::PlanJob(const GroupRow& row, bool flagged, const fs::
     std::string ignored;
     forecast = ForecastOf(*planned.observation, ignored);
     job.solve = MakeSolve(row.id, planned, *forecast);
-    job.stages.push_back("solve");
+    job.stages.emplace_back("solve");
   }
   // `apply` without tables leaves the group waiting; without `apply` the image is one of uncalibrated data.
-  if (plan.action != PlanAction::kUncalibrated) job.stages.push_back("apply");
-  if (settings_.image.enabled) job.stages.push_back("image");
+  if (plan.action != PlanAction::kUncalibrated) job.stages.emplace_back("apply");
+  if (settings_.image.enabled) job.stages.emplace_back("image");
   if (planned.observation) {
     const std::string sky = SkyModelCsv(forecaster_, *planned.observation, forecast ? forecast->model : "",
                                         settings_.calibrate.spectral_index);

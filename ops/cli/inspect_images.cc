@@ -89,7 +89,7 @@ void Validate(const image::FitsImage& picture, const RunContext& context, Inspec
   const std::size_t blank = picture.pixels.size() - moments.count;
   inspection.facts["blank_pixels"] = blank;
   if (moments.count == 0) {
-    inspection.problems.push_back("every pixel is blank");
+    inspection.problems.emplace_back("every pixel is blank");
   } else {
     const double rms = image::ComputeRobustStatistics(picture.view()).rms;
     inspection.facts["minimum"] = moments.minimum;
@@ -98,7 +98,7 @@ void Validate(const image::FitsImage& picture, const RunContext& context, Inspec
     inspection.text += fmt::format("  values        {:.6g} to {:.6g}, rms {:.4g} (robust), {} blank pixels\n",
                                    moments.minimum, moments.maximum, rms, blank);
   }
-  if (!(picture.header.frequency_hz > 0)) inspection.problems.push_back("the header gives no frequency");
+  if (!(picture.header.frequency_hz > 0)) inspection.problems.emplace_back("the header gives no frequency");
 }
 
 bool IsFits(const fs::path& path) {

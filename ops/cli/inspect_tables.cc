@@ -145,7 +145,7 @@ std::string Text(const convert::MeasurementSetInfo& info, const std::vector<Fiel
 void Validate(const convert::MeasurementSetInfo& info, const RunContext& context, Inspection& inspection) {
   std::size_t samples = 0, flagged = 0, not_finite = 0, absent = 0;
   FlagCount cross;
-  if (info.n_rows == 0) inspection.problems.push_back("the table has no rows");
+  if (info.n_rows == 0) inspection.problems.emplace_back("the table has no rows");
   for (std::size_t field = 0; field < info.fields.size() && info.n_rows > 0; ++field) {
     try {
       convert::MeasurementSetSelection selection;
@@ -175,7 +175,7 @@ void Validate(const convert::MeasurementSetInfo& info, const RunContext& context
   if (not_finite > 0) {
     inspection.problems.push_back(fmt::format("{} unflagged visibilities are not finite", not_finite));
   }
-  if (samples > 0 && flagged == samples) inspection.problems.push_back("every visibility is flagged");
+  if (samples > 0 && flagged == samples) inspection.problems.emplace_back("every visibility is flagged");
   const double fraction = cross.fraction();
   inspection.facts["samples"] = samples;
   inspection.facts["absent_samples"] = absent;
@@ -263,7 +263,7 @@ std::vector<Inspection> InspectCalibrationTables(const InspectRequest& request, 
                                    100 * flags.raw_fraction, 100 * flags.effective_fraction);
     inspection.text += HistoryText(set.history);
     if (request.validate && flags.effective_fraction >= 1) {
-      inspection.problems.push_back("every solution is flagged");
+      inspection.problems.emplace_back("every solution is flagged");
     }
   });
 }

@@ -39,7 +39,7 @@ void Walk(const CLI::App& app, const std::string& path, std::vector<Node>& nodes
 }
 
 std::string FirstSentence(const std::string& text) {
-  const std::size_t end = text.find_first_of("\n");
+  const std::size_t end = text.find_first_of('\n');
   return text.substr(0, end);
 }
 

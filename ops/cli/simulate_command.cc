@@ -73,7 +73,7 @@ bool IsList(const std::string& text) { return text.find(',') != std::string::npo
 
 // Two values of an option, or the defaults when it was not given.
 std::pair<double, double> Pair(const std::vector<double>& given, double first, double second) {
-  return {given.size() > 0 ? given[0] : first, given.size() > 1 ? given[1] : second};
+  return {!given.empty() ? given[0] : first, given.size() > 1 ? given[1] : second};
 }
 
 UtcTime ParseTime(const std::string& option, const std::string& text) { return UtcTime::FromPerson(option, text); }

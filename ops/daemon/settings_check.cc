@@ -121,11 +121,11 @@ class Checker {
       known =
           Exists(sources) && !state::SourceStore(sources, state::DatabaseOptions::ForOneLook()).Catalogues().empty();
     } catch (const std::exception& error) {
-      found_.warnings.push_back(error.what());
+      found_.warnings.emplace_back(error.what());
       return;
     }
     if (!known) {
-      found_.warnings.push_back(
+      found_.warnings.emplace_back(
           "no source catalogue is imported: only flux standards in the beam can be solved on (contimg catalog import "
           "nvss FILE)");
     }
@@ -147,7 +147,7 @@ class Checker {
           named != nullptr && named->name.size() > 5 && named->name.substr(named->name.size() - 5) == "_file";
       if (named != nullptr && !file)
         found_.errors.push_back(fmt::format("{}: {}", Named(named->key()), error.message()));
-      if (named == nullptr) found_.errors.push_back(error.what());
+      if (named == nullptr) found_.errors.emplace_back(error.what());
     }
     TryFile("image.mask_file", image.mask_file, [&] { image::ReadFitsImage(image.mask_file); });
     TryFile("image.catalogue_file", image.catalogue_file,

@@ -15,9 +15,9 @@
 namespace contimg::ops {
 namespace {
 
-constexpr double kProgressEvery_s = 2;
+constexpr double kProgressEveryS = 2;
 // A run that says nothing for so long is over. Its steps (one file copied, one archive read) report more often.
-constexpr double kSilence_s = 6 * kSecondsPerHour;
+constexpr double kSilenceS = 6 * kSecondsPerHour;
 
 std::string HostName() {
   char name[256] = {};
@@ -37,13 +37,13 @@ class RunRow {
       row.host = HostName();
       row.pid = static_cast<int>(::getpid());
       row.dry_run = request.dry_run;
-      store_->CloseAbandoned(row.kind, row.host, now - kSilence_s, now);
+      store_->CloseAbandoned(row.kind, row.host, now - kSilenceS, now);
       id_ = store_->Begin(row, now);
     });
   }
   void Progress(double fraction) {
     const double now = UtcTime::Now().unix_s();
-    if (!id_ || (now >= said_at_ && now - said_at_ < kProgressEvery_s)) return;
+    if (!id_ || (now >= said_at_ && now - said_at_ < kProgressEveryS)) return;
     said_at_ = now;
     Try([&] { store_->SetProgress(*id_, fraction, now); });
   }

@@ -125,7 +125,7 @@ void Reconciler::Note(const std::string& group, const std::string& detail, LogLe
   event.kind = "product";
   event.actor = kActor;
   event.detail = detail;
-  notes_.push_back({std::move(event), level});
+  notes_.emplace_back(std::move(event), level);
 }
 
 // The trail is written before the records: a record that changes without an event would never be explained, while an
