@@ -14,7 +14,7 @@ namespace contimg {
 namespace {
 
 constexpr std::string_view kKey = "archive.remotes";
-constexpr double kShortest_s = 1, kLongest_s = 604800;
+constexpr double kShortestS = 1, kLongestS = 604800;
 constexpr std::int64_t kMostRetries = 100;
 
 Error Refuse(const std::string& message) { return Error(ErrorKind::kUsage, "config", std::string(kKey), message); }
@@ -68,9 +68,9 @@ ArchiveRemote FromTable(const toml::table& table) {
       remote.target = Expect<std::string>(node, name, "a text");
     } else if (name == "timeout_s") {
       remote.timeout_s = Expect<double>(node, name, "a number of seconds");
-      if (!(remote.timeout_s >= kShortest_s && remote.timeout_s <= kLongest_s)) {
+      if (!(remote.timeout_s >= kShortestS && remote.timeout_s <= kLongestS)) {
         throw Refuse(
-            fmt::format("expected timeout_s from {} to {} s, found {}", kShortest_s, kLongest_s, remote.timeout_s));
+            fmt::format("expected timeout_s from {} to {} s, found {}", kShortestS, kLongestS, remote.timeout_s));
       }
     } else if (name == "retries") {
       const auto retries = Expect<std::int64_t>(node, name, "a whole number");

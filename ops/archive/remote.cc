@@ -20,7 +20,7 @@ constexpr const char* kStage = "archive";
 constexpr const char* kMark = "contimg-archive.json";
 constexpr const char* kMarkText = "{\"contimg_archive\": 1}\n";
 constexpr std::string_view kPart = ".part-";
-constexpr double kFirstDelay_s = 1, kLongestDelay_s = 60;
+constexpr double kFirstDelayS = 1, kLongestDelayS = 60;
 
 }  // namespace
 
@@ -167,7 +167,7 @@ void Remote::RequireMark(bool in_use, const std::filesystem::path& folder) const
 }
 
 void Remote::Retrying(const std::function<void()>& attempt) const {
-  double delay_s = kFirstDelay_s;
+  double delay_s = kFirstDelayS;
   for (int left = remote_.retries;; --left) {
     try {
       return attempt();
@@ -182,7 +182,7 @@ void Remote::Retrying(const std::function<void()>& attempt) const {
       }
       ::poll(nullptr, 0, 100);
     }
-    delay_s = std::min(2 * delay_s, kLongestDelay_s);
+    delay_s = std::min(2 * delay_s, kLongestDelayS);
   }
 }
 

@@ -27,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kTileBytes = 4e9;  // of a Measurement Set of full size, in staging
-constexpr double kStaleBackup_s = 1.5 * kSecondsPerDay;
+constexpr double kStaleBackupS = 1.5 * kSecondsPerDay;
 constexpr std::int64_t kFewWatches = 64;
 
 // One examination; what it throws is its finding.
@@ -234,7 +234,7 @@ std::vector<DoctorLine> ExamineState(const DoctorRequest& request, Os& os) {
     const double age_s = request.now - backups.back().made_at;
     const std::string newest =
         fmt::format("{}, the newest {}", Counted(static_cast<std::int64_t>(backups.size()), "backup"), Ago(age_s));
-    return age_s > kStaleBackup_s ? Warn(newest, "contimg backup") : Well(newest);
+    return age_s > kStaleBackupS ? Warn(newest, "contimg backup") : Well(newest);
   });
   return lines;
 }

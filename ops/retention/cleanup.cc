@@ -19,9 +19,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr double kClockTolerance_s = 120;
+constexpr double kClockToleranceS = 120;
 // A telescope that stood still for longer needs a person anyway.
-constexpr double kClockAhead_s = 60 * kSecondsPerDay;
+constexpr double kClockAheadS = 60 * kSecondsPerDay;
 
 double NewestMtime(const fs::path& path, Os& os) {
   double newest = static_cast<double>(os.Status(path).mtime_ns) * 1e-9;
@@ -86,11 +86,11 @@ std::string Guard(const CleanupRequest& request, const Inventory& inventory, dou
   if (std::string unmounted = Unmounted(request.paths); !unmounted.empty()) return unmounted;
   if (std::string newer = NewerThanRecords(inventory, request.paths, os); !newer.empty()) return newer;
   if (request.force || newest_change == 0) return "";
-  if (now < newest_change - kClockTolerance_s) {
+  if (now < newest_change - kClockToleranceS) {
     return fmt::format("the clock ({}) is before the newest record ({}): set it, or --force",
                        UtcTime::FromUnix(now).Stamp(), UtcTime::FromUnix(newest_change).Stamp());
   }
-  if (now > newest_change + kClockAhead_s) {
+  if (now > newest_change + kClockAheadS) {
     return fmt::format("the clock ({}) is {:.0f} days after the newest record ({}): set it, or --force",
                        UtcTime::FromUnix(now).Stamp(), (now - newest_change) / kSecondsPerDay,
                        UtcTime::FromUnix(newest_change).Stamp());

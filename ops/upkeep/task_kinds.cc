@@ -84,7 +84,7 @@ void RunVerify(const json& work, const RunContext& context, json& figures) {
 double VerifyEvery(const Settings& settings) { return settings.integrity.every_h * kSecondsPerHour; }
 
 // A cleanup that could not free enough is not asked for again at once.
-constexpr double kBetweenCleanups_s = 600;
+constexpr double kBetweenCleanupsS = 600;
 
 json DescribeCleanup(const state::TaskRow&, const Settings& settings, const ProductPaths& paths) {
   return {{"settings", AsOverrides(settings)},
@@ -155,7 +155,7 @@ std::string RoomWanted(const DiskSpace& space, const Settings& settings) {
 
 std::optional<std::string> CreateCleanup(state::TaskStore& tasks, std::string_view why, double now) {
   const auto last = tasks.Newest("cleanup");
-  if (last && (IsOpen(last->state) || std::abs(now - last->created_at) < kBetweenCleanups_s)) return std::nullopt;
+  if (last && (IsOpen(last->state) || std::abs(now - last->created_at) < kBetweenCleanupsS)) return std::nullopt;
   return tasks.Create("cleanup", UtcTime::FromUnix(now).Iso8601(), "daemon", why, now).id;
 }
 
