@@ -29,7 +29,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kStage = "archive";
-constexpr int kLook_ms = 100;
+constexpr int kLookEveryMs = 100;
 constexpr std::size_t kLongestWords = 300;
 
 RcloneEnd::Kind KindOf(int status) {
@@ -154,7 +154,7 @@ RcloneEnd Rclone::Run(const std::vector<std::string>& words, double timeout_s, c
       continue;
     }
     pollfd ready{running.output(), POLLIN, 0};
-    ::poll(&ready, 1, kLook_ms);
+    ::poll(&ready, 1, kLookEveryMs);
     const ssize_t n = ::read(running.output(), buffer.data(), buffer.size());
     if (n > 0 && output) output(buffer.data(), static_cast<std::size_t>(n));
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) open = false;

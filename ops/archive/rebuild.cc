@@ -55,7 +55,8 @@ RebuildResult RebuildArchives(const std::vector<Remote>& remotes, const Director
       for (RemoteFile& file : remote.List()) sizes[std::move(file.path)] = file.bytes;
     });
     double n_done = 0;
-    for (const auto& [path, bytes] : sizes) {
+    for (const auto& entry : sizes) {
+      const std::string& path = entry.first;
       context.CheckCancelled(kStage);
       context.reporter->Progress(kStage, n_done++ / static_cast<double>(sizes.size()));
       constexpr std::string_view kEnd = ".tar.json";

@@ -39,7 +39,7 @@ std::string Remote::Address(const std::string& object) const {
 }
 
 // False: there is no such thing.
-bool Remote::Call(const std::string& object, const char* doing, std::vector<std::string> words,
+bool Remote::Call(const std::string& object, const char* doing, const std::vector<std::string>& words,
                   const Rclone::Sink& sink) const {
   const std::string subject = remote_.name + ": " + object;
   RcloneEnd end;

@@ -63,7 +63,7 @@ class Remote {
 
  private:
   std::string Address(const std::string& object) const;
-  bool Call(const std::string& object, const char* doing, std::vector<std::string> words,
+  bool Call(const std::string& object, const char* doing, const std::vector<std::string>& words,
             const Rclone::Sink& sink) const;
   ArchiveRemote remote_;
   Rclone rclone_;
