@@ -190,18 +190,12 @@ class Run {
     const std::string& name = remote.about().name;
     if (!Answers(name)) return false;
     try {
-      std::optional<Digest> found;
-      remote.Retrying([&] {
-        found = remote.Look(row.object);
-        if (!found) remote.RequireMark();
-      });
+      const std::string detail = remote.DamageOf(row.object, row.sha256, static_cast<std::uint64_t>(row.bytes));
       Note(name, true);
-      if (found && found->sha256 == row.sha256) {
+      if (detail.empty()) {
         SetState(row.id, ArchiveState::kVerified);
         return true;
       }
-      const std::string detail = found ? fmt::format("expected SHA-256 {}, found {}", row.sha256, found->sha256)
-                                       : std::string("is not there any more");
       SetState(row.id, ArchiveState::kLost, detail);
       damaged_("archive", name + ":" + row.object, detail);
       Fail(name, Error(ErrorKind::kBadInput, kStage, name + ": " + row.object, detail));

@@ -60,6 +60,11 @@ bool Remote::Call(const std::string& object, const char* doing, std::vector<std:
     if (end.words.find(full) == std::string::npos) continue;
     throw Error(ErrorKind::kResource, kStage, subject, fmt::format("{}: {} is full", doing, remote_.target));
   }
+  for (const char* damaged : {"failed to authenticate decrypted block", "to be encrypted", "not an encrypted file"}) {
+    if (end.words.find(damaged) == std::string::npos) continue;
+    throw Error(ErrorKind::kBadInput, kStage, subject,
+                "cannot be decrypted: it is damaged, or the password is another");
+  }
   throw Error(end.kind == RcloneEnd::Kind::kFatal ? ErrorKind::kUsage : ErrorKind::kIo, kStage, subject,
               fmt::format("{} (rclone status {}{}{})", doing, end.status, end.words.empty() ? "" : ": ", end.words));
 }
@@ -113,12 +118,36 @@ std::optional<Digest> Remote::Look(const std::string& object) const {
   return Digest{sha256.Hex(), bytes};
 }
 
-bool Remote::Exists(const std::string& object) const {
+std::optional<std::uint64_t> Remote::SizeOf(const std::string& object) const {
   std::string told;
   const bool there = Call(object, "cannot look for it", {"lsjson", "--stat", Address(object)},
                           [&](const char* data, std::size_t size) { told.append(data, size); });
   const nlohmann::json json = nlohmann::json::parse(told, nullptr, false);
-  return there && json.is_object() && !json.value("IsDir", false);
+  if (!there || !json.is_object() || json.value("IsDir", false)) return std::nullopt;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(json.value("Size", std::int64_t{0}), 0));
+}
+
+std::string Remote::DamageOf(const std::string& object, const std::string& sha256, std::uint64_t bytes) const {
+  std::optional<Digest> found;
+  try {
+    Retrying([&] {
+      found = Look(object);
+      if (!found) RequireMark();
+    });
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kBadInput) {
+      RequireMark();  // which can be decrypted
+      return error.message();
+    }
+    if (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout) throw;
+    const auto size = SizeOf(object);  // one that is cut off may fail to be read
+    if (!size || *size == bytes) throw;
+    RequireMark();
+    return fmt::format("expected {} bytes, found {}", bytes, *size);
+  }
+  if (!found) return "is not there any more";
+  if (found->sha256 != sha256) return fmt::format("expected SHA-256 {}, found {}", sha256, found->sha256);
+  return "";
 }
 
 bool Remote::Read(const std::string& object, const Rclone::Sink& sink) const {

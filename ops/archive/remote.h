@@ -43,7 +43,11 @@ class Remote {
       const std::string& part) const;  // nothing there: no error. Error{kBug} for a name that is no part name
   // Nothing: there is no such object.
   std::optional<Digest> Look(const std::string& object) const;
-  bool Exists(const std::string& object) const;
+  bool Exists(const std::string& object) const { return SizeOf(object).has_value(); }
+  std::optional<std::uint64_t> SizeOf(const std::string& object) const;
+  // In which way an object is not what it should be, gone among them; empty: it is whole. Retries. Throws when that
+  // cannot be told: no answer, the mark is not there.
+  std::string DamageOf(const std::string& object, const std::string& sha256, std::uint64_t bytes) const;
   // `bytes` bytes from `offset` on, or all of it. False: there is no such object.
   bool Read(const std::string& object, const Rclone::Sink& sink) const;
   bool ReadPart(const std::string& object, std::uint64_t offset, std::uint64_t bytes, const Rclone::Sink& sink) const;

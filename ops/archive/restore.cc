@@ -141,11 +141,17 @@ void Fetch(const RestoreItem& item, const ArchiveRow& copy, const std::vector<st
     const Unfinished part(item.to, os);
     Assembler assembler(member, part.path(), os);
     assembler.Begin();
-    const bool there =
-        remote.ReadPart(copy.object, member.offset, member.bytes, [&](const char* data, std::size_t size) {
-          context.CheckCancelled(kStage);
-          assembler.Take(data, size);
-        });
+    bool there = false;
+    try {
+      there = remote.ReadPart(copy.object, member.offset, member.bytes, [&](const char* data, std::size_t size) {
+        context.CheckCancelled(kStage);
+        assembler.Take(data, size);
+      });
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kBadInput) throw;
+      remote.RequireMark();  // which can be decrypted
+      throw Damaged{error.message()};
+    }
     if (!there) {
       remote.RequireMark();
       throw Damaged{"is not there any more"};
@@ -236,25 +242,34 @@ RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<
     if (record) Record(item, "where it is", products, groups, context);
     return {item.product.id, item.to, "", 0};
   }
-  std::optional<Error> last;
+  std::optional<Error> last;  // one that could not be reached, if there was one: it may serve another time
   for (const ArchiveRow& copy : item.copies) {
     const std::string subject = copy.remote + ":" + copy.object;
     try {
-      Fetch(item, copy, store.Members(copy.id), FindRemote(remotes, copy.remote), context);
+      const Remote& remote = FindRemote(remotes, copy.remote);
+      try {
+        Fetch(item, copy, store.Members(copy.id), remote, context);
+      } catch (const Error& error) {
+        if (error.stage() != "archive" || (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout))
+          throw;
+        const auto size = remote.SizeOf(copy.object);  // one that is cut off may fail to be read
+        if (!size || *size == static_cast<std::uint64_t>(copy.bytes)) throw;
+        remote.RequireMark();
+        throw Damaged{fmt::format("expected {} bytes, found {}", copy.bytes, *size)};
+      }
       if (record) Record(item, "from " + subject, products, groups, context);
       return {item.product.id, item.to, subject, item.bytes};
     } catch (const Damaged& found) {
       store.SetState(copy.id, ArchiveState::kLost, found.what, UtcTime::Now().unix_s());
       damaged("archive", subject, found.what);
       context.reporter->Warn(kStage, fmt::format("{}: {}", subject, found.what));
-      last = Error(ErrorKind::kBadInput, kStage, subject, found.what);
+      if (!last) last = Error(ErrorKind::kBadInput, kStage, subject, found.what);
     } catch (const Error& error) {
       const bool next = error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kTimeout ||
                         (error.kind() == ErrorKind::kUsage && error.subject() == copy.remote);
       if (!next || error.stage() != "archive") throw;
       context.reporter->Warn(kStage, error.what());
-      if (!last || last->kind() != ErrorKind::kIo)
-        last = Error(ErrorKind::kIo, kStage, error.subject(), error.message());
+      last = Error(ErrorKind::kIo, kStage, error.subject(), error.message());
     }
   }
   throw Error(last->kind(), kStage, item.product.path,

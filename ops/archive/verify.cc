@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <set>
 
 #include "config/error.h"
@@ -102,13 +101,10 @@ VerifyResult VerifyArchives(state::ProductStore& products, state::MaintenanceSto
       ++result.n_unreachable;
       continue;
     }
-    std::optional<Digest> found;
+    std::string detail;
     try {
-      const Remote& remote = FindRemote(remotes, row.remote);
-      remote.Retrying([&] {
-        found = remote.Look(row.object);
-        if (!found) remote.RequireMark();
-      });
+      detail = FindRemote(remotes, row.remote)
+                   .DamageOf(row.object, row.sha256, static_cast<std::uint64_t>(std::max<std::int64_t>(row.bytes, 0)));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kCancelled) throw;
       context.reporter->Warn(kStage, error.what());
@@ -118,15 +114,13 @@ VerifyResult VerifyArchives(state::ProductStore& products, state::MaintenanceSto
     }
     ++result.n_checked;
     result.bytes_checked += static_cast<std::uint64_t>(row.bytes);
-    if (found && found->sha256 == row.sha256) {
+    if (detail.empty()) {
       if (row.state == state::ArchiveState::kCopied) store.SetState(row.id, state::ArchiveState::kVerified, "", Now());
       store.SetChecked(row.id, Now());
       findings.Resolve("archive", subject, Now());
       continue;
     }
     ++result.n_damaged;
-    const std::string detail = found ? fmt::format("expected SHA-256 {}, found {}", row.sha256, found->sha256)
-                                     : std::string("is not there any more");
     store.SetState(row.id, state::ArchiveState::kLost, detail, Now());
     findings.Report({0, Now(), "archive", subject, detail, {}});
     result.damaged.push_back(fmt::format("{}: {}", subject, detail));

@@ -156,6 +156,33 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
                 self.assertEqual((content(image), content(table)), before)
         self.good("archive", "verify", "--share", 1)
 
+    def test_damage_of_what_is_encrypted_is_damage_and_no_silence(self):
+        """crypt answers it with a failure to read: an object that cannot be decrypted, or is cut off, is lost; with another
+        password nothing is known."""
+        self.add_remote("secret", type="crypt", remote="tape:", filename_encryption="off", directory_name_encryption="false",
+                        password=self.obscured("one"))
+        self.remotes = [{"target": "secret:", "retries": 0}, {"target": "lake:contimg"}]
+        groups = [f"{DAY}T13:{minute}:03" for minute in (10, 20, 30)]
+        images = [self.image(f"{group}.fits", 200_000, group=group)[1] for group in groups]
+        self.archive()
+        kept = [image.read_bytes() for image in images]
+        files = [self.root / "tape" / (self.object_of(group, "secret") + ".bin") for group in groups]
+        files[0].write_bytes(files[0].read_bytes()[:100_000] + b"????" + files[0].read_bytes()[100_004:])
+        files[1].write_bytes(files[1].read_bytes()[:120_000])
+        self.let_go(*images)
+        self.assertIn("2 are no longer what was recorded", self.refused(3, "verify", "--archive", "--share", 1))
+        self.assertEqual(len(self.copies("lost")), 2)
+        self.rows("UPDATE archives SET state = 'verified' WHERE remote = 'secret'")
+        files[2].write_bytes(b"x" + files[2].read_bytes()[1:])
+        self.refused(3, "restore", *images, "--remote", "secret", "--apply")
+        self.assertEqual(len(self.copies("lost")), 3)
+        self.good("restore", *images, "--apply")
+        self.assertEqual([image.read_bytes() for image in images], kept)
+        self.rows("UPDATE archives SET state = 'verified' WHERE remote = 'secret'")
+        self.config.write_text(self.config.read_text().replace("password = ", f"password = {self.obscured('two')}\n# "))
+        self.refused(1, "verify", "--archive", "--share", 1)
+        self.assertEqual(self.copies("lost"), [])
+
     def obscured(self, text):
         return self.rclone("obscure", text).stdout.decode().strip()
 
