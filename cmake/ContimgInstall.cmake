@@ -10,6 +10,8 @@ install(CODE [[
   set(unit_folder "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
   set(cron_folder "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/share/contimg/cron")
 ]])
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/ops/prometheus ${PROJECT_SOURCE_DIR}/ops/alertmanager
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/contimg)
 install(CODE "set(ops_source \"${PROJECT_SOURCE_DIR}/ops\")")
 install(CODE [[
   function(install_with_prefix file folder)

@@ -39,6 +39,7 @@
 #include "ops/daemon/service_manager.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/daemon/tree_guard.h"
+#include "ops/daemon/upkeep_watch.h"
 #include "ops/http/http_server.h"
 #include "ops/http/work_thread.h"
 #include "ops/records/reconciler.h"
@@ -129,6 +130,7 @@ class Daemon {
   state::TaskStore tasks_;
   WriteQueue writes_;
   Background background_;
+  UpkeepWatch upkeep_;
   CalibrationScheduler calibration_;
   IngestService ingest_;
   Dispatcher dispatcher_;
@@ -167,6 +169,7 @@ Daemon::Daemon(const DaemonOptions& options)
       tasks_(store_.database()),
       writes_(store_, metrics_, clock_),
       background_(io_),
+      upkeep_(options_.settings, paths_, background_, metrics_),
       calibration_(paths_, os_, metrics_, options.settings),
       ingest_(
           IngestContext{
@@ -338,8 +341,8 @@ void Daemon::UpdateGauges() {
       const auto found = counts.find(state);
       metrics_.SetTasks(kind.name, ToString(state), found == counts.end() ? 0 : found->second);
     }
-    metrics_.SetMaintenanceDone(kind.name, tasks_done_at_[std::string(kind.name)]);
   }
+  upkeep_.SetGauges(tasks_done_at_, health_.disks());
   const double due = oldest_waiting_ ? std::max(oldest_waiting_->next_attempt_at, oldest_waiting_->first_file_at) : now;
   metrics_.SetOldestDispatchable(std::max(0.0, now - due));
   metrics_.SetProducts(reconciler_.n_missing(), reconciler_.figures().n_strange);
@@ -440,6 +443,7 @@ void Daemon::Tick() {
     next_disk_ = now + options_.settings.disk.check_s;
     health_.LookAtDisks();
   });
+  Survive([&] { upkeep_.Tick(now); });
   Survive([&] {
     if (now < next_sweep_ || !trees_.well()) return;
     next_sweep_ = now + kSweepS;

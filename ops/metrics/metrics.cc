@@ -34,6 +34,12 @@ Family<Histogram>& AddHistogram(prometheus::Registry& registry, const char* name
   return Add(prometheus::BuildHistogram(), registry, name, help);
 }
 
+// Brings a counter to a total that is counted elsewhere and only grows.
+void Raise(Counter& counter, std::int64_t total) {
+  const double more = static_cast<double>(total) - counter.Value();
+  if (more > 0) counter.Increment(more);
+}
+
 const Histogram::BucketBoundaries kStageSeconds{0.1, 0.25, 0.5, 1,  2,  4,   7,   10,  15,
                                                 20,  30,   45,  60, 90, 120, 180, 300, 600};
 const Histogram::BucketBoundaries kWaitSeconds{0.1, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 21600, 86400};
@@ -67,6 +73,13 @@ struct Metrics::Families {
   Family<Counter>& calibration_solves =
       AddCounter(registry, "contimg_calibration_solves_total", "Calibration solves by interval and outcome.");
 
+  Family<Counter>& maintenance_runs =
+      AddCounter(registry, "contimg_maintenance_runs_total", "Runs of maintenance that ended, by kind and outcome.");
+  Family<Counter>& cleanup_removed =
+      AddCounter(registry, "contimg_cleanup_removed_bytes_total", "Bytes that cleanup let go, by class.");
+  Family<Counter>& integrity_failures = AddCounter(registry, "contimg_integrity_failures_total",
+                                                   "Products, archived objects and backups that were found damaged.");
+
   Family<Histogram>& stage_seconds =
       AddHistogram(registry, "contimg_stage_duration_seconds", "Duration of successful stages.");
   Histogram& job_seconds =
@@ -98,6 +111,41 @@ struct Metrics::Families {
   Gauge& retrying =
       AddGauge(registry, "contimg_files_retrying", "Files that could not be read and will be tried again.").Add({});
   Gauge& disk_free = AddGauge(registry, "contimg_scratch_disk_free_bytes", "Free space of the scratch disk.").Add({});
+  Family<Gauge>& maintenance_duration = AddGauge(registry, "contimg_maintenance_duration_seconds",
+                                                 "Duration of the last run that ended, by kind of maintenance.");
+  Family<Gauge>& cleanup_blocked = AddGauge(registry, "contimg_cleanup_blocked_bytes",
+                                            "Bytes that the last cleanup was to let go and kept, by class.");
+  Family<Gauge>& archive_objects =
+      AddGauge(registry, "contimg_archive_objects", "Archived objects, one for each remote, by state.");
+  Gauge& archive_backlog =
+      AddGauge(registry, "contimg_archive_backlog_bytes", "Bytes of products that have too few verified copies.")
+          .Add({});
+  Gauge& open_findings =
+      AddGauge(registry, "contimg_integrity_open_findings", "Damage that is not made good (contimg verify --failed).")
+          .Add({});
+  Family<Gauge>& database_bytes = AddGauge(registry, "contimg_database_size_bytes", "Size of the databases.");
+  Family<Gauge>& database_wal =
+      AddGauge(registry, "contimg_database_wal_bytes", "Size of the write-ahead logs beside the databases.");
+  Gauge& disk_warning = AddGauge(registry, "contimg_scratch_disk_warning_free_bytes",
+                                 "Free space below which the scratch disk warns, as the settings give it.")
+                            .Add({});
+  Gauge& disk_critical = AddGauge(registry, "contimg_scratch_disk_critical_free_bytes",
+                                  "Free space of the scratch disk below which no new work starts.")
+                             .Add({});
+  Gauge& staging_critical = AddGauge(registry, "contimg_tmpfs_critical_usage_ratio",
+                                     "Used part of the file system for staging above which no new work starts.")
+                                .Add({});
+  // The names that were agreed with the telescope; those in base units say the same.
+  Gauge& disk_free_gb = AddGauge(registry, "contimg_scratch_disk_free_gb",
+                                 "Free space of the scratch disk, 1e9 bytes; prefer contimg_scratch_disk_free_bytes.")
+                            .Add({});
+  Gauge& tmpfs_percent =
+      AddGauge(registry, "contimg_tmpfs_usage_percent",
+               "Used part of the file system for staging, per cent; prefer contimg_tmpfs_usage_ratio.")
+          .Add({});
+  Gauge& incoming_count = AddGauge(registry, "contimg_incoming_file_count",
+                                   "Subband files in the incoming directory; prefer contimg_incoming_files.")
+                              .Add({});
   Gauge& disk_total = AddGauge(registry, "contimg_scratch_disk_size_bytes", "Size of the scratch disk.").Add({});
   Gauge& state_free = AddGauge(registry, "contimg_state_disk_free_bytes", "Free space of the state disk.").Add({});
   Gauge& tmpfs_usage =
@@ -199,8 +247,33 @@ void Metrics::SetGroups(const std::map<std::string, std::int64_t>& by_state) {
 void Metrics::SetTasks(std::string_view kind, std::string_view state, std::int64_t n) {
   families_->tasks.Add({{"kind", std::string(kind)}, {"state", std::string(state)}}).Set(static_cast<double>(n));
 }
-void Metrics::SetMaintenanceDone(std::string_view kind, double unix_s) {
-  families_->maintenance_done.Add({{"kind", std::string(kind)}}).Set(unix_s);
+void Metrics::SetMaintenance(std::string_view kind, double last_success_unix_s, double last_duration_s) {
+  families_->maintenance_done.Add({{"kind", std::string(kind)}}).Set(last_success_unix_s);
+  families_->maintenance_duration.Add({{"kind", std::string(kind)}}).Set(last_duration_s);
+}
+void Metrics::SetMaintenanceRuns(std::string_view kind, std::string_view outcome, std::int64_t n) {
+  Raise(families_->maintenance_runs.Add({{"kind", std::string(kind)}, {"outcome", std::string(outcome)}}), n);
+}
+void Metrics::SetCleanup(std::string_view product_class, std::int64_t removed_bytes, std::int64_t blocked_bytes) {
+  Raise(families_->cleanup_removed.Add({{"class", std::string(product_class)}}), removed_bytes);
+  families_->cleanup_blocked.Add({{"class", std::string(product_class)}}).Set(static_cast<double>(blocked_bytes));
+}
+void Metrics::SetArchive(std::string_view state, std::int64_t objects) {
+  families_->archive_objects.Add({{"state", std::string(state)}}).Set(static_cast<double>(objects));
+}
+void Metrics::SetArchiveBacklog(std::int64_t bytes) { families_->archive_backlog.Set(static_cast<double>(bytes)); }
+void Metrics::SetIntegrity(std::string_view place, std::int64_t failures) {
+  Raise(families_->integrity_failures.Add({{"where", std::string(place)}}), failures);
+}
+void Metrics::SetOpenFindings(std::int64_t n) { families_->open_findings.Set(static_cast<double>(n)); }
+void Metrics::SetDatabase(std::string_view name, std::uint64_t bytes, std::uint64_t wal_bytes) {
+  families_->database_bytes.Add({{"database", std::string(name)}}).Set(static_cast<double>(bytes));
+  families_->database_wal.Add({{"database", std::string(name)}}).Set(static_cast<double>(wal_bytes));
+}
+void Metrics::SetDiskLimits(std::uint64_t warning_bytes, std::uint64_t critical_bytes, double staging_critical) {
+  families_->disk_warning.Set(static_cast<double>(warning_bytes));
+  families_->disk_critical.Set(static_cast<double>(critical_bytes));
+  families_->staging_critical.Set(staging_critical);
 }
 void Metrics::SetOldestUnprocessed(double age_s) { families_->oldest.Set(age_s); }
 void Metrics::SetOldestDispatchable(double age_s) { families_->queue_lag.Set(age_s); }
@@ -218,17 +291,21 @@ void Metrics::SetWorkers(std::size_t running, std::size_t slots, std::uint64_t m
 }
 void Metrics::SetIncoming(std::size_t files, std::size_t pending, std::size_t retrying) {
   families_->incoming.Set(static_cast<double>(files));
+  families_->incoming_count.Set(static_cast<double>(files));
   families_->pending.Set(static_cast<double>(pending));
   families_->retrying.Set(static_cast<double>(retrying));
 }
 void Metrics::SetDisk(std::string_view which, std::uint64_t free_bytes, std::uint64_t total_bytes) {
   if (which == "scratch") {
     families_->disk_free.Set(static_cast<double>(free_bytes));
+    families_->disk_free_gb.Set(static_cast<double>(free_bytes) * 1e-9);
     families_->disk_total.Set(static_cast<double>(total_bytes));
   } else if (which == "state") {
     families_->state_free.Set(static_cast<double>(free_bytes));
   } else if (total_bytes > 0) {
-    families_->tmpfs_usage.Set(1 - static_cast<double>(free_bytes) / static_cast<double>(total_bytes));
+    const double used = 1 - static_cast<double>(free_bytes) / static_cast<double>(total_bytes);
+    families_->tmpfs_usage.Set(used);
+    families_->tmpfs_percent.Set(100 * used);
   }
 }
 void Metrics::SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s) {

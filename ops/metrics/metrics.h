@@ -40,8 +40,19 @@ class Metrics {
   // Gauges.
   void SetGroups(const std::map<std::string, std::int64_t>& by_state);
   void SetTasks(std::string_view kind, std::string_view state, std::int64_t n);
-  void SetMaintenanceDone(std::string_view kind, double unix_s);  // last success; 0: never
-  void SetOldestUnprocessed(double age_s);                        // 0: none
+  // Runs of maintenance (cleanup, archive, backup, verify…), whoever began them.
+  void SetMaintenance(std::string_view kind, double last_success_unix_s, double last_duration_s);  // 0: never
+  void SetMaintenanceRuns(std::string_view kind, std::string_view outcome, std::int64_t n);        // ever
+  void SetCleanup(std::string_view product_class, std::int64_t removed_bytes, std::int64_t blocked_bytes);
+  void SetArchive(std::string_view state, std::int64_t objects);
+  void SetArchiveBacklog(std::int64_t bytes);
+  void SetIntegrity(std::string_view place, std::int64_t failures);  // ever found
+  void SetOpenFindings(std::int64_t n);                              // not made good
+  void SetDatabase(std::string_view name, std::uint64_t bytes, std::uint64_t wal_bytes);
+  // Free bytes at which the warning of the scratch disk begins and no new work starts; used part of staging at which
+  // none does.
+  void SetDiskLimits(std::uint64_t warning_bytes, std::uint64_t critical_bytes, double staging_critical);
+  void SetOldestUnprocessed(double age_s);  // 0: none
   void SetSinceLastFile(double seconds);
   void SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes);
   void SetIncoming(std::size_t files, std::size_t pending, std::size_t retrying);
