@@ -75,7 +75,7 @@ std::string NewerThanRecords(const Inventory& inventory, const ProductPaths& pat
       const auto group = inventory.groups.find(name->timestamp);
       if (group != inventory.groups.end() && !group->second.done) continue;  // being made, or left by an attempt
       return fmt::format(
-          "{} is newer than all that is on record ({}): was an older state put back? contimg doctor --rebuild",
+          "{} is newer than all that is on record ({}): was an older state put back? contimg doctor --rebuild --apply",
           path.string(), newest.empty() ? "nothing" : newest);
     }
   }
