@@ -185,7 +185,7 @@ void RunSolve(const Job& job, const RunContext& context, JobState& state, json& 
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kNumeric && error.kind() != ErrorKind::kBadInput) throw;
     context.reporter->Warn("solve", error.what());
-    state.report.warnings.push_back(error.what());
+    state.report.warnings.emplace_back(error.what());
     figures["accepted"] = false;
     for (const std::string& kind : job.solve->kinds) {
       JobCalibration report;

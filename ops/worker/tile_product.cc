@@ -12,8 +12,6 @@
 namespace contimg::ops {
 namespace {
 
-namespace fs = std::filesystem;
-
 // Passes on what a person should know; the progress shown is that of the stage in the foreground.
 class BackgroundReporter final : public Reporter {
  public:
