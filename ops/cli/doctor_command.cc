@@ -20,11 +20,11 @@
 #include "ops/cli/program_options.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/daemon/tree_guard.h"
-#include "ops/records/watermarks.h"
 #include "ops/migration/doctor.h"
 #include "ops/migration/rebuild.h"
 #include "ops/records/maintenance_run.h"
 #include "ops/records/reconciler.h"
+#include "ops/records/watermarks.h"
 #include "ops/upkeep/restore_state.h"
 
 namespace contimg::ops {

@@ -18,9 +18,9 @@
 #include "ops/daemon/dispatcher.h"
 #include "ops/daemon/ingest_service.h"
 #include "ops/daemon/tree_guard.h"
-#include "ops/records/watermarks.h"
 #include "ops/records/health.h"
 #include "ops/records/reconciler.h"
+#include "ops/records/watermarks.h"
 
 namespace contimg::ops {
 

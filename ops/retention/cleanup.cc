@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "config/os.h"
@@ -38,7 +39,9 @@ void AddFolders(const char* product_class, const fs::path& root, Os& os, std::ve
   for (const fs::path& day : os.List(root)) {
     if (!IsDirectory(day, os)) continue;
     for (const fs::path& path : os.List(day)) {
-      if (path.filename().string().front() == '.' || fs::is_symlink(fs::symlink_status(path))) continue;
+      std::error_code unknown;
+      const bool is_link = fs::symlink_status(path, unknown).type() == fs::file_type::symlink;
+      if (is_link || path.filename().string().front() == '.') continue;
       items.push_back(
           {product_class, path.string(), static_cast<std::int64_t>(ProductBytes(path)), NewestMtime(path, os)});
     }
