@@ -130,7 +130,7 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
         command = re.sub(r"\bTABLE\b", table["path"] if by_path else str(table["id"]), command)
         command = re.sub(r"\bDEG\b", "30.5", command)
         if re.search(r"\bTASK\b", command):  # a backup of the databases
-            command = re.sub(r"\bTASK\b", self.backups()[0], command)
+            command = re.sub(r"\bTASK\b", self.backups()[-1], command)
         command = re.sub(r"\bFORMAT\b", "nvss", command)
         if re.search(r"\bPRODUCT\b", command):
             command = re.sub(r"\bPRODUCT\b", str(self.read("products", "list")[0]["id"]), command)
