@@ -122,7 +122,7 @@ std::vector<DoctorLine> ExamineMachine(const DoctorRequest& request, Os& os) {
   std::vector<DoctorLine> lines;
   const DirectoryRoots& roots = request.paths.roots();
   Look(lines, "place of the state", [&]() -> DoctorLine {
-    const std::string move = "contimg migrate state --help";
+    const std::string move = "contimg config show paths";
     if (!IsDirectory(roots.state, os)) {
       return Fail(fmt::format("{} is not there", roots.state.string()), "contimg doctor --fix");
     }
