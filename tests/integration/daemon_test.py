@@ -301,7 +301,7 @@ class DaemonTest(DaemonUnderTest, unittest.TestCase):
         # Done groups can be made anew: still one product.
         self.assertEqual(self.contimg("queue", "requeue", stamp).returncode, 0)
         wait_for(lambda: self.groups()[stamp]["state"] == "done" and self.metric("contimg_jobs_total") is None
-                 and self.get("/metrics")[1].count('outcome="ok"') == 1
+                 and self.get("/metrics")[1].count('contimg_jobs_total{outcome="ok"') == 1
                  and 'contimg_jobs_total{outcome="ok",stage="write"} 2' in self.get("/metrics")[1], 60)
         self.assertEqual(len(list((self.root / "scratch/ms/science").glob("*/*"))), 1)
         self.assertEqual([p for p in (self.root / "scratch/ms/science").rglob(".*")], [])
