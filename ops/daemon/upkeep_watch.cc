@@ -78,11 +78,16 @@ void UpkeepWatch::Tick(double steady_s) {
       [figures, paths = paths_, archive = settings_.archive] { *figures = ReadUpkeepFigures(paths, archive); },
       [this, figures](const std::exception_ptr& failure) {
         reading_ = false;
-        if (!failure) figures_ = *figures;  // a database that is busy now: another time
+        if (failure) return;  // a database that is busy now: another time
+        figures_ = *figures;
+        known_ = true;
       });
 }
 
 void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, const DiskReport& disks) {
+  SetLimits(disks);
+  // Nothing is told before it is known: totals that begin at 0 would look as if all had happened since.
+  if (!known_) return;
   std::set<std::string> kinds{"backup", "verify", "cleanup", "archive"};
   for (const auto& [of, n] : figures_.runs) kinds.insert(of.first);
   for (const std::string& kind : kinds) {
@@ -107,11 +112,14 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
   }
   metrics_.SetOpenFindings(figures_.open_findings);
   for (const auto& [name, bytes] : figures_.databases) metrics_.SetDatabase(name, bytes.first, bytes.second);
+}
+
+void UpkeepWatch::SetLimits(const DiskReport& disks) {
+  metrics_.SetStagingLimit(settings_.disk.staging_critical_used_fraction);
   const auto scratch = disks.disks.find("scratch");
-  if (scratch == disks.disks.end()) return;
+  if (scratch == disks.disks.end() || scratch->second.space.total_bytes == 0) return;
   const DiskLimits limits = ScratchLimits(scratch->second.space.total_bytes, settings_.disk);
-  metrics_.SetDiskLimits(limits.warning.free_bytes, limits.critical.free_bytes,
-                         settings_.disk.staging_critical_used_fraction);
+  metrics_.SetDiskLimits(limits.warning.free_bytes, limits.critical.free_bytes);
 }
 
 }  // namespace contimg::ops

@@ -42,12 +42,14 @@ class UpkeepWatch {
   void SetGauges(const std::map<std::string, double>& tasks_done_at, const DiskReport& disks);
 
  private:
+  void SetLimits(const DiskReport& disks);
   const Settings& settings_;
   const ProductPaths& paths_;
   Background& background_;
   Metrics& metrics_;
   double next_ = 0;
   bool reading_ = false;
+  bool known_ = false;  // figures_ were read once
   UpkeepFigures figures_;
 };
 

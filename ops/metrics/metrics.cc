@@ -270,11 +270,11 @@ void Metrics::SetDatabase(std::string_view name, std::uint64_t bytes, std::uint6
   families_->database_bytes.Add({{"database", std::string(name)}}).Set(static_cast<double>(bytes));
   families_->database_wal.Add({{"database", std::string(name)}}).Set(static_cast<double>(wal_bytes));
 }
-void Metrics::SetDiskLimits(std::uint64_t warning_bytes, std::uint64_t critical_bytes, double staging_critical) {
+void Metrics::SetDiskLimits(std::uint64_t warning_bytes, std::uint64_t critical_bytes) {
   families_->disk_warning.Set(static_cast<double>(warning_bytes));
   families_->disk_critical.Set(static_cast<double>(critical_bytes));
-  families_->staging_critical.Set(staging_critical);
 }
+void Metrics::SetStagingLimit(double used) { families_->staging_critical.Set(used); }
 void Metrics::SetOldestUnprocessed(double age_s) { families_->oldest.Set(age_s); }
 void Metrics::SetOldestDispatchable(double age_s) { families_->queue_lag.Set(age_s); }
 void Metrics::SetProducts(std::int64_t missing, std::int64_t strange) {

@@ -49,9 +49,9 @@ class Metrics {
   void SetIntegrity(std::string_view place, std::int64_t failures);  // ever found
   void SetOpenFindings(std::int64_t n);                              // not made good
   void SetDatabase(std::string_view name, std::uint64_t bytes, std::uint64_t wal_bytes);
-  // Free bytes at which the warning of the scratch disk begins and no new work starts; used part of staging at which
-  // none does.
-  void SetDiskLimits(std::uint64_t warning_bytes, std::uint64_t critical_bytes, double staging_critical);
+  // Free bytes of the scratch disk at which its warning begins, and below which no new work starts.
+  void SetDiskLimits(std::uint64_t warning_bytes, std::uint64_t critical_bytes);
+  void SetStagingLimit(double used);        // part in use above which no new work starts
   void SetOldestUnprocessed(double age_s);  // 0: none
   void SetSinceLastFile(double seconds);
   void SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes);
