@@ -107,7 +107,8 @@ class Browser:
         return answer["result"].get("value")
 
     def text(self):
-        return self.run("return document.body.innerText")
+        """Of the page once it has any: a page that is being put up has none for a moment."""
+        return wait_for(lambda: self.run("return document.body && document.body.innerText"), 20, what="the page has a text")
 
     def log(self, kind="browser"):
         return self._call("POST", self.session + "/se/log", {"type": kind})
