@@ -3,16 +3,17 @@
 
 A source is known to be clean when it, the headers of ours that it includes, .clang-tidy and the program's version are
 what they were when it was found clean: build/tidy/clean holds one empty file per such state. So the first run takes
-everything (half an hour of one processor) and the later ones what has changed since.
+everything (half an hour of one processor and more) and the later ones what has changed since.
 
     tools/tidy.py [--sample N] [PATTERN…]
 
 PATTERN    regular expressions: sources whose path below the root matches one; default: all of the product's modules
---sample   at most N sources, for continuous integration, where nothing is known: those of the newest commits first, then
-           others in turn, so that some ten runs take all of them
+--sample   at most N sources, for continuous integration, where nothing is known: half of them those of the newest commits,
+           the rest in turn, which moves on with commits and days, so that some fifteen runs take all of them
 """
 import argparse
 import concurrent.futures
+import datetime
 import hashlib
 import os
 import pathlib
@@ -58,10 +59,10 @@ class Digests:
 
 
 def sample(sources, number):
-    """The sources of the newest commits, then others by turns that move on with each commit."""
+    """Sources of the newest commits, and others by turns that move on with commits and days."""
     newest = dict.fromkeys(ROOT / name for name in git("log", "-40", "--format=", "--name-only").split("\n") if name)
-    chosen = [path for path in newest if path in set(sources)][: number * 2 // 3]
-    turn = int(git("rev-list", "--count", "HEAD") or 0) * number // 3
+    chosen = [path for path in newest if path in set(sources)][: number // 2]
+    turn = (int(git("rev-list", "--count", "HEAD") or 0) + datetime.date.today().toordinal()) * (number // 2)
     rest = [path for path in sources if path not in set(chosen)]
     start = turn % max(len(rest), 1)
     return (chosen + rest[start:] + rest[:start])[:number]
