@@ -19,6 +19,7 @@
 #include "ops/archive/manifest.h"
 #include "ops/archive/object.h"
 #include "ops/archive/sender.h"
+#include "ops/base/host_name.h"
 #include "ops/base/version.h"
 #include "ops/base/words.h"
 
@@ -33,11 +34,6 @@ constexpr const char* kStage = "archive";
 constexpr int kFailuresOfARemote = 2;  // in a row without an answer: it is left alone for the rest of the run
 constexpr int kMostNames = 10000;
 constexpr double kOneMember = 1536;  // a tar's head and filling at most
-
-std::string HostName() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
-}
 
 double Now() { return UtcTime::Now().unix_s(); }
 

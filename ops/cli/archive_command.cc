@@ -15,6 +15,7 @@
 #include "config/time.h"
 #include "ops/archive/manifest.h"
 #include "ops/archive/rebuild.h"
+#include "ops/base/host_name.h"
 #include "ops/base/stop_signals.h"
 #include "ops/base/words.h"
 #include "ops/cli/archive_runs.h"
@@ -354,10 +355,7 @@ ReportDamage DamageReporter(const ProductPaths& paths, Reporter& reporter) {
 std::string PartOwner(const ProductPaths& paths) {
   std::string owner;
   if (const auto identity = ReadStateIdentity(paths.roots().state)) owner = identity->identity.substr(0, 8);
-  if (owner.empty()) {
-    char name[256] = {};
-    if (::gethostname(name, sizeof name - 1) == 0) owner = name;
-  }
+  if (owner.empty()) owner = HostName();
   std::string plain;
   for (const char c : owner) plain += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
   return plain;

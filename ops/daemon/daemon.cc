@@ -27,6 +27,7 @@
 #include "config/unfinished.h"
 #include "convert/frames.h"
 #include "convert/staging.h"
+#include "ops/base/host_name.h"
 #include "ops/base/instance_lock.h"
 #include "ops/base/log.h"
 #include "ops/base/version.h"
@@ -58,12 +59,6 @@ constexpr double kSummaryS = 2, kSweepS = 600, kDirectorySizesS = 900, kReconcil
 constexpr double kReconcileStepS = 0.01;  // of each tick
 constexpr double kReconcilePauseS = 30, kMissingLookS = 5;
 constexpr double kDatabaseTimeoutS = 1;  // then the write waits in its queue and the loop goes on
-
-std::string HostName() {
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
 
 state::DatabaseOptions QueueOptions() {
   state::DatabaseOptions options;

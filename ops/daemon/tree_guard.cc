@@ -14,6 +14,7 @@
 #include "config/error.h"
 #include "config/settings_loader.h"
 #include "config/time.h"
+#include "ops/base/host_name.h"
 #include "ops/base/log.h"
 #include "state/product_store.h"
 
@@ -131,11 +132,6 @@ Plan MakePlan(const ProductPaths& paths, const Recorded& recorded) {
     plan.unmarked.push_back(root);
   }
   return plan;
-}
-
-std::string HostName() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
 
 TreeMarker MarkerOf(const StateIdentity& identity, const ProductPaths& paths) {

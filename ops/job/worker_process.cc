@@ -14,6 +14,7 @@
 #include "config/os.h"
 #include "config/stopwatch.h"
 #include "config/time.h"
+#include "ops/base/host_name.h"
 #include "ops/base/last_words.h"
 #include "ops/base/stop_signals.h"
 #include "ops/base/version.h"
@@ -72,11 +73,6 @@ std::pair<double, std::uint64_t> Usage() {
     return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
   };
   return {seconds(usage.ru_utime) + seconds(usage.ru_stime), static_cast<std::uint64_t>(usage.ru_maxrss) * 1024};
-}
-
-std::string HostName() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
 
 void Fail(JobReport& report, const Error& error) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "config/time.h"
+#include "ops/base/host_name.h"
 
 namespace contimg::ops {
 namespace {
@@ -18,11 +19,6 @@ namespace {
 constexpr double kProgressEveryS = 2;
 // A run that says nothing for so long is over. Its steps (one file copied, one archive read) report more often.
 constexpr double kSilenceS = 6 * kSecondsPerHour;
-
-std::string HostName() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
-}
 
 // The row of one run. Failing to write it is told once.
 class RunRow {

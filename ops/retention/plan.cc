@@ -351,7 +351,10 @@ class Run {
     planner_.Take(item);
     gone_[item.path] = plan_.leaving.size();
     Leaving leaving;
-    if (item.product) leaving.product_id = in_.products[*item.product].id;
+    if (item.product) {
+      leaving.product_id = in_.products[*item.product].id;
+      leaving.group_id = in_.products[*item.product].group_id;
+    }
     leaving.product_class = item.product_class;
     leaving.path = item.path;
     leaving.bytes = item.bytes;

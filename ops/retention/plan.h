@@ -51,7 +51,7 @@ struct CleanupSelection {
 
 struct Leaving {
   std::optional<std::int64_t> product_id;
-  std::string product_class, path;
+  std::string product_class, path, group_id;
   std::int64_t bytes = 0;
   double age_from = 0;  // unix_s
   std::string rule;     // "7 d after imaging; regenerable from archived input"

@@ -143,16 +143,14 @@ class Purger {
   }
 
   // The trail of each group gets a sentence for each class and rule.
-  void Tell(const std::vector<Leaving>& leaving, const std::map<std::int64_t, std::string>& group_of) {
+  void Tell(const Leaving* begin, const Leaving* end) {
     if (groups_ == nullptr) return;
     std::map<std::pair<std::string, std::string>, std::pair<std::int64_t, std::int64_t>> sums;
-    for (const Leaving& each : leaving) {
-      if (!each.product_id) continue;
-      const auto group = group_of.find(*each.product_id);
-      if (group == group_of.end() || LookAt(each.path).kind != Look::Kind::kNone) continue;
-      auto& [n, bytes] = sums[{group->second, fmt::format("{}: {}", each.product_class, each.rule)}];
+    for (const Leaving* each = begin; each != end; ++each) {
+      if (each->group_id.empty() || LookAt(each->path).kind != Look::Kind::kNone) continue;
+      auto& [n, bytes] = sums[{each->group_id, fmt::format("{}: {}", each->product_class, each->rule)}];
       ++n;
-      bytes += each.bytes;
+      bytes += each->bytes;
     }
     groups_->database().Write([&] {
       for (const auto& [of, sum] : sums) {
@@ -200,19 +198,12 @@ fs::path HiddenName(const PurgeRow& row) {
 
 PurgeResult Purge(const std::vector<Leaving>& leaving, state::RetentionStore& store, state::GroupStore* groups,
                   const DirectoryRoots& roots, const std::string& actor, const RunContext& context) {
-  std::map<std::int64_t, std::string> group_of;
-  if (groups != nullptr) {
-    for (const state::StoredProduct& row : store.Products()) {
-      if (!row.group_id.empty()) group_of[row.id] = row.group_id;
-    }
-  }
   Purger purger(store, groups, roots, actor, OsOr(context.os));
   for (std::size_t at = 0; at < leaving.size(); at += kBatch) {
     context.CheckCancelled(kStage);
     const std::size_t end = std::min(at + kBatch, leaving.size());
     purger.Batch(leaving.data() + at, leaving.data() + end);
-    purger.Tell({leaving.begin() + static_cast<std::ptrdiff_t>(at), leaving.begin() + static_cast<std::ptrdiff_t>(end)},
-                group_of);
+    purger.Tell(leaving.data() + at, leaving.data() + end);
     context.reporter->Progress(kStage, static_cast<double>(end) / static_cast<double>(leaving.size()));
   }
   return purger.result_;
