@@ -1,7 +1,6 @@
 #include "ops/archive/archiver.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <mutex>

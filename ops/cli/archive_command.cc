@@ -1,7 +1,6 @@
 // `contimg archive`: verified copies of products at other places, and what is known of them.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <map>
 #include <memory>
