@@ -15,6 +15,7 @@ void AddCommands(CLI::App& app) {
   AddFlagCommand(app);
   AddImageCommand(app);
   AddInspectCommand(app);
+  AddMigrateCommand(app);
   AddPredictCommand(app);
   AddProductsCommand(app);
   AddGenerateCommand(app);
