@@ -12,6 +12,7 @@
 
 #include "config/error.h"
 #include "config/time.h"
+#include "config/unfinished.h"
 #include "ops/base/host_name.h"
 #include "ops/base/version.h"
 
@@ -148,6 +149,7 @@ Journal BeginJournal(const TreePlan& plan, const TreePlanRequest& request, const
   }
   const fs::path directory = JournalFolder(state_directory);
   os.CreateDirectories(directory);
+  SweepUnfinished(directory, os);
   std::string name = journal.at.substr(0, 19);
   name.erase(std::remove(name.begin(), name.end(), ':'), name.end());
   for (int n = 1; journal.file.empty() || IsTaken(journal.file); ++n) {

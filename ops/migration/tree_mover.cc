@@ -198,7 +198,7 @@ class Mover {
   void RestoreFolders() {
     std::set<fs::path> incomplete, days;
     for (const JournalItem& item : journal_.items) {
-      if (item.state == ItemState::kUndone) days.insert(item.to.parent_path());
+      days.insert(item.to.parent_path());
       if (item.state == ItemState::kMoved || item.state == ItemState::kRecorded)
         incomplete.insert(item.from.parent_path());
     }

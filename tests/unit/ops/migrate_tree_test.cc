@@ -41,6 +41,7 @@ void Write(const fs::path& path, const std::string& text) {
 }
 
 void WriteImage(const fs::path& path, const std::string& start) {
+  fs::create_directories(path.parent_path());
   image::FitsHeader header;
   header.geometry.nx = header.geometry.ny = 8;
   header.geometry.cell_rad = 1e-5;
