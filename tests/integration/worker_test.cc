@@ -350,6 +350,15 @@ TEST_F(WorkerTest, FallsBackToOlderTablesWhenItsSolutionIsRefused) {
   ASSERT_EQ(report.applied.size(), 3u);
   EXPECT_EQ(report.applied.front(), job.tables.front().path);
 
+  Job limited = MakeJob({"convert", "flag", "solve", "apply"}, "limited");
+  AskToSolve(limited, "limited");
+  limited.tables = job.tables;
+  limited.settings.calibrate.max_uv_lambda = 1;  // leaves no baseline
+  const JobReport served = Run(limited);
+  ASSERT_TRUE(served.ok) << served.error_message;
+  EXPECT_EQ(served.next_state, "done");
+  EXPECT_NE(served.calibration.front().failures.front().find("leave 0 of"), std::string::npos);
+
   job.tables.clear();
   job.replace_existing = true;
   EXPECT_EQ(Run(job).next_state, "awaiting_calibration");
