@@ -75,9 +75,16 @@ std::vector<SkySource> FieldSources(const std::vector<ListedSource>& rows, const
   return sources;
 }
 
-std::vector<SkySource> FieldSources(const std::filesystem::path& list, const FieldView& view,
-                                    const CalibrateSettings& settings) {
-  return FieldSources(ReadCatalogue(list, CatalogueFormat::kCsv).sources, view, settings, list.string());
+std::optional<SkySource> FindCalibrator(const std::string& name, const std::vector<ListedSource>& rows,
+                                        const FieldView& view, const CalibrateSettings& settings,
+                                        const std::string& subject) {
+  if (const FluxStandard* standard = FindFluxStandard(name)) return SourceOf(*standard, view.low_hz, view.high_hz);
+  const auto row = std::find_if(rows.begin(), rows.end(), [&](const auto& each) { return each.name == name; });
+  if (row == rows.end()) return std::nullopt;
+  if (!(row->flux_jy > 0)) {
+    throw Error(ErrorKind::kBadInput, "solve", name, subject + " gives no flux density of it at 1.4 GHz");
+  }
+  return SourceOf(*row, settings);
 }
 
 ModelSources FindModelSources(const std::string& model, const std::filesystem::path& list, const FieldView& view,
@@ -89,13 +96,8 @@ ModelSources FindModelSources(const std::string& model, const std::filesystem::p
   std::vector<ListedSource> rows;
   if (!list.empty()) rows = ReadCatalogue(list, CatalogueFormat::kCsv).sources;
   if (calibrator) {
-    const auto listed =
-        std::find_if(rows.begin(), rows.end(), [&](const auto& row) { return row.name == *calibrator; });
-    if (const FluxStandard* standard = FindFluxStandard(*calibrator)) {
-      out.calibrator = SourceOf(*standard, view.low_hz, view.high_hz);
-    } else if (listed != rows.end()) {
-      out.calibrator = SourceOf(*listed, settings);
-    } else {
+    out.calibrator = FindCalibrator(*calibrator, rows, view, settings, list.string());
+    if (!out.calibrator) {
       throw Error(ErrorKind::kBadInput, "solve", *calibrator,
                   list.empty() ? "is no flux standard, and the job has no sky model"
                                : "is neither a flux standard nor in " + list.string());

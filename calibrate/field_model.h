@@ -43,9 +43,6 @@ SkySource SourceOf(const ListedSource& row, const CalibrateSettings& settings);
 // takes its place. Throws Error{kBadInput} naming `subject` when there are none.
 std::vector<SkySource> FieldSources(const std::vector<ListedSource>& rows, const FieldView& view,
                                     const CalibrateSettings& settings, const std::string& subject);
-// The same of a file (calibrate/catalogue.h, CSV).
-std::vector<SkySource> FieldSources(const std::filesystem::path& list, const FieldView& view,
-                                    const CalibrateSettings& settings);
 
 // What a model is to be made of.
 struct ModelSources {
@@ -54,8 +51,16 @@ struct ModelSources {
   std::vector<SkySource> field;         // of FieldSources; may be empty beside a calibrator
 };
 
-// Those of a model as jobs name it. The calibrator is a flux standard or stands in `list`, a file; `list` may be empty
-// when it is a standard. Throws Error{kBadInput} for a calibrator that nobody knows and for a field without a list.
+// The calibrator of that name: a flux standard, else the source of `rows` that has it; nothing: it is neither. Throws
+// Error{kBadInput} for a standard outside its valid range and for a source of which the list, `subject`, has no flux
+// density.
+std::optional<SkySource> FindCalibrator(const std::string& name, const std::vector<ListedSource>& rows,
+                                        const FieldView& view, const CalibrateSettings& settings,
+                                        const std::string& subject);
+
+// Those of a model as jobs name it. The calibrator is that of FindCalibrator among the rows of `list`, a file, which
+// may be empty when it is a standard. Throws Error{kBadInput} for a calibrator that nobody knows and for a field
+// without a list.
 ModelSources FindModelSources(const std::string& model, const std::filesystem::path& list, const FieldView& view,
                               const CalibrateSettings& settings);
 

@@ -70,7 +70,7 @@ class TileSolver {
     }
     if (result_.uv.limits()) context_.reporter->Info("solve", Describe(result_.uv));
     if (result_.uv.kept == 0) {
-      throw Error(ErrorKind::kBadInput, "solve", Subject(),
+      throw Error(ErrorKind::kUsage, "solve", Subject(),
                   Describe(result_.uv) + ": lower --minuv or calibrate.field_min_uv_lambda (0: no limit)");
     }
     if (params_.delay) SolveDelay();

@@ -63,9 +63,9 @@ struct SolveResult {
 };
 
 // `model`: Stokes I [time][baseline][channel] in Jy. Throws Error{kBadInput} when the data are not phased, corrected
-// already, the model is zero or of another shape, or the uv limits leave no baseline; Error{kNumeric} when a kind has
-// no usable solution at all (all data flagged, no signal) or the model does not describe the data: nothing is ever
-// replaced by a default.
+// already, the model is zero or of another shape; Error{kUsage} when the uv limits leave no baseline; Error{kNumeric}
+// when a kind has no usable solution at all (all data flagged, no signal) or the model does not describe the data:
+// nothing is ever replaced by a default.
 SolveResult SolveCalibration(const VisibilityBlock& block, ArrayView<const Visibility, 3> model,
                              const SolveParams& params, const RunContext& context);
 

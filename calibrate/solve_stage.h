@@ -77,8 +77,8 @@ struct SolveStageReport {
 void CheckNoTables(const SolveRequest& request);
 
 // Solves on the raw data of a phased block. Throws Error: kBadInput for a model that does not fit the data or a table
-// that cannot be used, kNumeric when the data hold nothing to solve, kUsage for tables in the way; then no table is
-// left.
+// that cannot be used, kNumeric when the data hold nothing to solve, kUsage for tables in the way and for
+// limits that leave no baseline; then no table is left.
 SolveStageReport SolveTile(const VisibilityBlock& block, const SolveRequest& request, const Settings& settings,
                            const RunContext& context);
 

@@ -305,7 +305,7 @@ std::vector<fs::path> ProductPaths::StandingDirectories() const {
   add(roots_.input, {""});
   add(roots_.output, {"science", "calibrators", "failed"});
   add(roots_.images, {"single", "mosaics", "qa"});
-  add(roots_.tmp, {"staging", "parts", "cache"});
+  add(roots_.tmp, {"staging"});
   add(roots_.staging, {""});
   add(roots_.scratch, {"static/beam-model", "static/catalogs", "static/config", "archive/ms", "archive/images",
                        "archive/catalogs", "curated", "quarantine"});

@@ -284,6 +284,26 @@ LoadedSettings LoadSettings(const SettingsSources& sources) {
   return loader.Take();
 }
 
+std::vector<std::string> UnknownVariables(const std::vector<std::pair<std::string, std::string>>& environment) {
+  std::vector<std::string> sentences;
+  for (const auto& [name, value] : environment) {
+    const auto ends_so = [&name = name](const SettingInfo& info) {  // CONTIMG_LOG_LEVEL for CONTIMG_DAEMON_LOG_LEVEL
+      const std::string variable = info.environment(), end = name.substr(std::string("CONTIMG").size());
+      return variable.size() > end.size() && variable.substr(variable.size() - end.size()) == end;
+    };
+    const auto& all = AllSettings();
+    const bool known =
+        name == "CONTIMG_CONFIG" ||
+        std::any_of(all.begin(), all.end(), [&name = name](const auto& info) { return info.environment() == name; });
+    if (known || value.empty()) continue;
+    const auto meant = std::find_if(all.begin(), all.end(), ends_so);
+    sentences.push_back(
+        fmt::format("{}: is no setting and does nothing (environment variable){}", name,
+                    meant == all.end() ? "" : fmt::format(", did you mean '{}'?", meant->environment())));
+  }
+  return sentences;
+}
+
 void CheckPaths(const Settings& settings) {
   const DirectoryRoots roots = Roots(settings);
   const std::pair<const char*, const fs::path*> named[] = {

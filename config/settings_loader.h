@@ -40,6 +40,10 @@ struct LoadedSettings {
 // An environment variable that is set but empty means "not set".
 LoadedSettings LoadSettings(const SettingsSources& sources);
 
+// A sentence for each variable CONTIMG_… that no program reads and LoadSettings does not refuse: one that is set and
+// does nothing. `environment` as of ProcessEnvironment.
+std::vector<std::string> UnknownVariables(const std::vector<std::pair<std::string, std::string>>& environment);
+
 // Checks that the directories can be used: scratch and state are set, all are absolute, and every standing directory
 // is writable (the input directory: readable), or could be made where it is missing. Changes nothing on disk. Throws
 // Error{kUsage} for what is not set or not absolute and Error{kIo} for what cannot be used, one sentence each.

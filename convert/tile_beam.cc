@@ -140,7 +140,7 @@ TileBeam ChooseBeam(const VisibilityBlock& block, const TelescopeSettings& teles
           beam.warning,
           "the antenna table gives no dish diameter: no primary beam is modelled; telescope.dish_diameter_m sets one");
     } else {
-      throw Error(ErrorKind::kBadInput, "convert", "telescope.dish_diameter_m",
+      throw Error(ErrorKind::kUsage, "convert", "telescope.dish_diameter_m",
                   "the beam needs a dish diameter above 0 and neither the antenna table nor the settings give one: set "
                   "it, or telescope.beam to none");
     }

@@ -34,7 +34,7 @@ struct TileBeam {
 //
 // The dish is that of telescope.dish_diameter_m; else the median of the diameters (above 0) of the antennas that have
 // baselines, with a warning when they differ by more than 1 %; `measured_pattern`: no diameter is needed. When nobody
-// knows one: "auto" takes no beam, with a warning; else Error{kBadInput}. Throws Error{kUsage} for another word.
+// knows one: "auto" takes no beam, with a warning; else Error{kUsage}, as for another word.
 TileBeam ChooseBeam(const VisibilityBlock& block, const TelescopeSettings& telescope,
                     const EarthOrientationTable& orientation, bool measured_pattern = false);
 

@@ -140,7 +140,7 @@ void CheckCells(const VisibilityBlock& block, const ImageSettings& settings) {
   const double field_rad = static_cast<double>(settings.size) * cell.rad();
   const SmallAngleUnit unit = UnitFor(fringe), cell_unit = UnitFor(cell);
   if (cell.rad() > fringe.rad()) {
-    throw Error(ErrorKind::kBadInput, kStage, "image.cell_arcsec",
+    throw Error(ErrorKind::kUsage, kStage, "image.cell_arcsec",
                 fmt::format("pixels of {:.4g} {} cannot show the fringes of {:.3g} {} that the longest baseline "
                             "({:.3g} wavelengths) makes: set it to about {:.2g} {} (--cell), or use shorter baselines "
                             "(--maxuv)",
@@ -148,7 +148,7 @@ void CheckCells(const VisibilityBlock& block, const ImageSettings& settings) {
                             unit.Of(0.25 * fringe), unit.name));
   }
   if (fringe.rad() > field_rad) {
-    throw Error(ErrorKind::kBadInput, kStage, "image.cell_arcsec",
+    throw Error(ErrorKind::kUsage, kStage, "image.cell_arcsec",
                 fmt::format("the longest baseline ({:.3g} wavelengths) has fringes of {:.3g} arcsec and the field is "
                             "{:.3g} arcsec wide: set larger pixels, about {:.2g} arcsec (--cell)",
                             longest, fringe.arcsec(), Angle::Radians(field_rad).arcsec(), 0.25 * fringe.arcsec()));

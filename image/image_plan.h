@@ -33,7 +33,7 @@ ImageGeometry PlainGeometry(const ImageSettings& settings);
 // inside.
 ImageGeometry SlantGeometry(const VisibilityBlock& block, const ImageGeometry& plain);
 
-// Throws Error{kBadInput} when the longest baseline in use has fringes narrower than a pixel, or fringes wider than the
+// Throws Error{kUsage} when the longest baseline in use has fringes narrower than a pixel, or fringes wider than the
 // field: what the pixels of one array are makes no image of another.
 void CheckCells(const VisibilityBlock& block, const ImageSettings& settings);
 

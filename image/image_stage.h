@@ -50,9 +50,9 @@ void CheckProducts(const ImageRequest& request, Os& os = RealOs());
 // Makes and publishes the products of one tile. `block`: kPhased; raw data are imaged as they are, so the caller
 // chooses the column. Every file is finished under a hidden name beside its place before the first gets its own, so an
 // error leaves nothing behind. Reports one line per major cycle to the context. Throws Error: kUsage when a product
-// exists and `overwrite` is not set or a setting makes no sense; kBadInput when the data hold nothing to image or the
-// field reaches beyond the horizon; kResource when memory does not suffice (the message says how much is needed); kIo
-// when the output cannot be written; kCancelled.
+// exists and `overwrite` is not set, or a setting makes no sense, at all or for these data; kBadInput when the data
+// hold nothing to image; kResource when memory does not suffice (the message says how much is needed); kIo when the
+// output cannot be written; kCancelled.
 ImageReport RunImage(VisibilityBlock& block, const ImageRequest& request, const RunContext& context);
 
 }  // namespace contimg::image

@@ -70,7 +70,7 @@ NRange CheckGeometry(const ImageGeometry& geometry) {
     visit(nx - 0.5, y);
   }
   if (!visible) {
-    throw Error(ErrorKind::kBadInput, "image", "",
+    throw Error(ErrorKind::kUsage, "image", "image.size",
                 fmt::format("an image of {} x {} pixels of {:.4g} arcsec reaches beyond the horizon of the projection; "
                             "use fewer or smaller pixels",
                             geometry.nx, geometry.ny, Angle::Radians(geometry.cell_rad).arcsec()));

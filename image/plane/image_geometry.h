@@ -44,7 +44,8 @@ struct NRange {
   double min = 0;
   double max = 0;
 };
-// Throws Error{kBadInput} for an odd, empty or non-positive geometry and for one that reaches beyond the horizon.
+// Throws Error{kBadInput} for an odd, empty or non-positive geometry, Error{kUsage} for one that reaches beyond the
+// horizon.
 NRange CheckGeometry(const ImageGeometry& geometry);
 
 }  // namespace contimg::image

@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <optional>
 
+#include "calibrate/catalogue.h"
 #include "config/error.h"
 #include "config/os.h"
 #include "config/product_paths.h"
@@ -31,30 +32,6 @@ ListedSource Listed(const state::SourceRow& row) {
   return source;
 }
 
-calibrate::SkySource FindCalibrator(const std::string& name, state::SourceStore* store,
-                                    const calibrate::FieldView& view, const CalibrateSettings& settings) {
-  if (const calibrate::FluxStandard* standard = calibrate::FindFluxStandard(name)) {
-    return calibrate::SourceOf(*standard, view.low_hz, view.high_hz);
-  }
-  if (store != nullptr) {
-    std::vector<std::string> catalogues{"vla-calibrators"};
-    for (const auto& [catalogue, count] : store->Catalogues()) {
-      if (catalogue != catalogues.front()) catalogues.push_back(catalogue);
-    }
-    for (const std::string& catalogue : catalogues) {
-      const auto row = store->FindByName(catalogue, name);
-      if (!row) continue;
-      if (!(row->flux_jy > 0)) {
-        throw Error(ErrorKind::kBadInput, "solve", name,
-                    fmt::format("the catalogue {} gives no flux density at 1.4 GHz", catalogue));
-      }
-      return calibrate::SourceOf(Listed(*row), settings);
-    }
-  }
-  throw Error(ErrorKind::kBadInput, "solve", name,
-              "is neither a Perley-Butler 2017 standard nor in an imported catalogue (contimg catalog import)");
-}
-
 std::string FieldCatalogue(state::SourceStore& store) {
   const auto catalogues = store.Catalogues();
   for (const auto& [name, count] : catalogues) {
@@ -63,12 +40,12 @@ std::string FieldCatalogue(state::SourceStore& store) {
   return catalogues.size() == 1 ? catalogues.front().first : "";
 }
 
-std::vector<calibrate::SkySource> CatalogueSources(const std::string& catalogue, state::SourceStore* store,
-                                                   const calibrate::FieldView& view,
-                                                   const CalibrateSettings& settings) {
-  if (IsFile(catalogue)) {
-    return calibrate::FieldSources(std::filesystem::path(catalogue), view, settings);
-  }
+namespace {
+
+// The rows that `catalogue` names for a direction: all those of a file, of an imported catalogue those about it.
+std::vector<ListedSource> CatalogueRows(const std::string& catalogue, state::SourceStore* store,
+                                        const calibrate::FieldView& view, const CalibrateSettings& settings) {
+  if (IsFile(catalogue)) return calibrate::ReadCatalogue(catalogue, calibrate::CatalogueFormat::kCsv).sources;
   std::string name = catalogue;
   if (name == calibrate::kFieldModel) {
     name = store != nullptr ? FieldCatalogue(*store) : "";
@@ -85,7 +62,55 @@ std::vector<calibrate::SkySource> CatalogueSources(const std::string& catalogue,
                    settings.field_radius_deg, name, settings.field_min_flux_jy)) {
     rows.push_back(Listed(match.source));
   }
-  return calibrate::FieldSources(rows, view, settings, catalogue);
+  return rows;
+}
+
+// Of the imported catalogues, the VLA's calibrators first.
+std::optional<calibrate::SkySource> ImportedCalibrator(const std::string& name, state::SourceStore& store,
+                                                       const calibrate::FieldView& view,
+                                                       const CalibrateSettings& settings) {
+  std::vector<std::string> catalogues{"vla-calibrators"};
+  for (const auto& [catalogue, count] : store.Catalogues()) {
+    if (catalogue != catalogues.front()) catalogues.push_back(catalogue);
+  }
+  for (const std::string& catalogue : catalogues) {
+    const auto row = store.FindByName(catalogue, name);
+    if (row) return calibrate::FindCalibrator(name, {Listed(*row)}, view, settings, "the catalogue " + catalogue);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<calibrate::SkySource> CatalogueSources(const std::string& catalogue, state::SourceStore* store,
+                                                   const calibrate::FieldView& view,
+                                                   const CalibrateSettings& settings) {
+  return calibrate::FieldSources(CatalogueRows(catalogue, store, view, settings), view, settings, catalogue);
+}
+
+calibrate::ModelSources NamedModelSources(const std::string& calibrator, const std::string& catalogue,
+                                          state::SourceStore* store, const calibrate::FieldView& view,
+                                          const CalibrateSettings& settings) {
+  std::vector<ListedSource> rows;
+  if (!catalogue.empty()) rows = CatalogueRows(catalogue, store, view, settings);
+  calibrate::ModelSources sources;
+  sources.name = catalogue;
+  if (!calibrator.empty()) {
+    sources.calibrator = calibrate::FindCalibrator(calibrator, rows, view, settings, catalogue);
+    if (!sources.calibrator && store != nullptr) {
+      sources.calibrator = ImportedCalibrator(calibrator, *store, view, settings);
+    }
+    if (!sources.calibrator) {
+      throw Error(
+          ErrorKind::kBadInput, "solve", calibrator,
+          fmt::format("is neither a Perley-Butler 2017 standard nor in {}an imported catalogue (contimg catalog "
+                      "import)",
+                      catalogue.empty() ? "" : catalogue + " nor in "));
+    }
+    sources.name = sources.calibrator->name;
+  }
+  if (!catalogue.empty()) sources.field = calibrate::FieldSources(rows, view, settings, catalogue);
+  return sources;
 }
 
 std::unique_ptr<state::SourceStore> OpenSourcesIfAny(const Settings& settings) {

@@ -14,12 +14,6 @@ namespace contimg::ops {
 
 ListedSource Listed(const state::SourceRow& row);
 
-// The calibrator of that name: a Perley-Butler 2017 standard (inside its valid range), else a source of the imported
-// VLA calibrator list, else of any catalogue. `store` may be null. Throws Error{kBadInput} when nobody knows the name
-// or its flux.
-calibrate::SkySource FindCalibrator(const std::string& name, state::SourceStore* store,
-                                    const calibrate::FieldView& view, const CalibrateSettings& settings);
-
 // The catalogue that fields are modelled with: the imported NVSS, or the only one there is; empty: none.
 std::string FieldCatalogue(state::SourceStore& store);
 
@@ -28,6 +22,13 @@ std::string FieldCatalogue(state::SourceStore& store);
 // `store` may be null for a file.
 std::vector<calibrate::SkySource> CatalogueSources(const std::string& catalogue, state::SourceStore* store,
                                                    const calibrate::FieldView& view, const CalibrateSettings& settings);
+
+// What a person names: a calibrator, a catalogue as above, or both. The calibrator is looked for where jobs look for it
+// (calibrate::FindCalibrator: the standards, what `catalogue` names) and then in the imported catalogues, the VLA's
+// calibrators first. Throws Error{kBadInput} when nobody knows its name or its flux density.
+calibrate::ModelSources NamedModelSources(const std::string& calibrator, const std::string& catalogue,
+                                          state::SourceStore* store, const calibrate::FieldView& view,
+                                          const CalibrateSettings& settings);
 
 // The source database of the settings, or null when there is none yet.
 std::unique_ptr<state::SourceStore> OpenSourcesIfAny(const Settings& settings);

@@ -9,8 +9,10 @@ namespace contimg::ops {
 
 void ModelOptions::Add(CLI::App* command) {
   command
-      ->add_option("--calibrator", calibrator,
-                   "a point source at its place: a Perley-Butler 2017 standard or a name from an imported catalogue")
+      ->add_option(
+          "--calibrator", calibrator,
+          "a point source at its place: a Perley-Butler 2017 standard, or a name from what --catalog names or from an "
+          "imported catalogue")
       ->type_name("NAME");
   command
       ->add_option("--catalog", catalogue,
@@ -28,14 +30,7 @@ void ModelOptions::Check() const {
 
 calibrate::ModelSources ModelOptions::Find(const Settings& settings, const calibrate::FieldView& view) const {
   const auto store = OpenSourcesIfAny(settings);
-  calibrate::ModelSources sources;
-  sources.name = catalogue;
-  if (!calibrator.empty()) {
-    sources.calibrator = FindCalibrator(calibrator, store.get(), view, settings.calibrate);
-    sources.name = sources.calibrator->name;
-  }
-  if (!catalogue.empty()) sources.field = CatalogueSources(catalogue, store.get(), view, settings.calibrate);
-  return sources;
+  return NamedModelSources(calibrator, catalogue, store.get(), view, settings.calibrate);
 }
 
 CalibrationTask::CalibrationTask(const SettingOptions& options)

@@ -103,9 +103,6 @@ void AddConfigCommand(CLI::App& app) {
       "check", "check settings, the files they name, and directories; nothing on disk is changed");
   check->callback([] {
     const LoadedSettings loaded = CurrentSettings();
-    for (const std::string& sentence : UnknownVariables(ProcessEnvironment())) {
-      fmt::print(stderr, "contimg: warning: {}\n", Printable(sentence));
-    }
     CheckDirectories(loaded.values);
     RequireWorkable(CheckSettings(loaded, UtcTime::Now()), [](bool wrong, const std::string& sentence) {
       fmt::print(stderr, "contimg: {}{}\n", wrong ? "" : "warning: ", Printable(sentence));

@@ -131,7 +131,13 @@ LoadedSettings CurrentSettings() {
   if (!Options().config_file.empty()) sources.file = Options().config_file;
   sources.environment = ProcessEnvironment();
   sources.overrides = Options().overrides;
-  return LoadSettings(sources);
+  LoadedSettings loaded = LoadSettings(sources);
+  static std::once_flag said;
+  std::call_once(said, [&] {
+    const auto reporter = MakeConsoleReporter();
+    for (const std::string& sentence : UnknownVariables(sources.environment)) reporter->Warn("contimg", sentence);
+  });
+  return loaded;
 }
 
 std::unique_ptr<Reporter> MakeConsoleReporter() { return std::make_unique<ConsoleReporter>(); }

@@ -25,7 +25,8 @@ ProgramOptions& Options();
 // Adds the shared options to the program.
 void AddProgramOptions(CLI::App& app);
 
-// The settings as this command line asks for them. Throws Error{kUsage}.
+// The settings as this command line asks for them. Warns, once, of variables CONTIMG_… that do nothing. Throws
+// Error{kUsage}.
 LoadedSettings CurrentSettings();
 
 // Reports to stderr: a progress bar on a terminal, plain lines elsewhere (progress in steps of ten per cent), one JSON

@@ -22,14 +22,11 @@ struct SettingsFindings {
 // kAll also loads AOFlagger's library where it is wanted, which brings GTK and Python into the process.
 enum class CheckDepth { kNoForeignLibraries, kAll };
 
-// Everything but the directories (CheckDirectories of ops/daemon/tree_guard.h does those). Does not throw for a wrong
-// setting. `now`: the time of the data that are to come.
-// A sentence for each variable CONTIMG_… that no program reads and LoadSettings does not refuse: one that is set and
-// does nothing. `environment` as of ProcessEnvironment.
-std::vector<std::string> UnknownVariables(const std::vector<std::pair<std::string, std::string>>& environment);
 // The names of http.allowed_hosts, lower case. Throws Error{kUsage} for what can be no name of a host.
 std::vector<std::string> ParseHosts(const std::string& names);
 
+// Everything but the directories (CheckDirectories of ops/daemon/tree_guard.h does those). Does not throw for a wrong
+// setting. `now`: the time of the data that are to come.
 SettingsFindings CheckSettings(const LoadedSettings& loaded, UtcTime now, CheckDepth depth = CheckDepth::kAll);
 
 // As `check` asks for it: throws Error{kUsage} for the last of errors and outdated ones, after `say` was called with

@@ -183,7 +183,9 @@ void RunSolve(const Job& job, const RunContext& context, JobState& state, json& 
     figures["accepted"] = solved.accepted;
     Report(solved, job, context, state);
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kNumeric && error.kind() != ErrorKind::kBadInput) throw;
+    // Of the data, the model or the settings: earlier tables may still serve the group.
+    const ErrorKind kind = error.kind();
+    if (kind != ErrorKind::kNumeric && kind != ErrorKind::kBadInput && kind != ErrorKind::kUsage) throw;
     context.reporter->Warn("solve", error.what());
     state.report.warnings.emplace_back(error.what());
     figures["accepted"] = false;

@@ -55,6 +55,22 @@ class OperatorTest(DaemonUnderTest, unittest.TestCase):
             self.assertIn(part, done.stderr)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
+    def test_every_command_names_a_variable_that_does_nothing_once(self):
+        self.environment["CONTIMG_IMGE_SIZE"] = "512"
+        nowhere = self.root / "nowhere"
+        for words in (["convert", nowhere, "--out", self.root / "x.ms"], ["flag", nowhere],
+                      ["solve", nowhere, "--calibrator", "3C286", "--out", nowhere],
+                      ["predict", nowhere, "--calibrator", "3C286"], ["apply", nowhere, "--tables", nowhere],
+                      ["image", nowhere, "--out", nowhere], ["inspect", nowhere], ["queue", "list"], ["queue", "show", "x"],
+                      ["cal", "list"], ["cal", "why", "x"], ["products", "list"], ["catalog", "info"], ["status"], ["doctor"],
+                      ["archive", "run"], ["archive", "list"], ["cleanup"], ["storage"], ["verify"], ["restore", "x"], ["pin"],
+                      ["backup", "list"], ["restore-state", "latest"], ["scratch", "show"], ["config", "show"], ["config", "check"]):
+            done = self.contimg(*words)
+            named = [line for line in done.stderr.splitlines() if "CONTIMG_IMGE_SIZE" in line]
+            self.assertEqual(named, ["contimg: warning: CONTIMG_IMGE_SIZE: is no setting and does nothing (environment variable)"],
+                             f"{words}: {done.stderr}")
+        self.assertNotIn("CONTIMG_IMGE_SIZE", self.contimg("--quiet", "queue", "list").stderr)
+
     def test_times_of_the_api_are_read_alike(self):
         self.start()
         for address in ("groups?from=yesterdy", "groups?before=2025-13-01", "products?from=x", "calibration?at=13.10.2025"):

@@ -138,6 +138,10 @@ TEST(ModelSources, AreFoundByTheWordsOfAJob) {
   const ModelSources standard = FindModelSources("calibrator:3C286", {}, view, {});
   ASSERT_TRUE(standard.calibrator);
   EXPECT_TRUE(standard.field.empty());
+  std::vector<ListedSource> rows = Rows();
+  rows[1].flux_jy = 0;
+  std::ofstream(folder / "no_flux.csv") << SourceListText(rows);
+  EXPECT_THROW(FindModelSources("calibrator:bright", folder / "no_flux.csv", view, {}), Error);
   for (const auto& [model, from] : {std::pair{"calibrator:nobody", list}, {"calibrator:nobody", {}}, {"field", {}}}) {
     EXPECT_THROW(FindModelSources(model, from, view, {}), Error) << model << " from " << from;
   }

@@ -298,7 +298,7 @@ TEST(SolveCalibration, SaysWhatTheUvLimitLeft) {
     SolveCalibration(block, testing::ModelView(block, model), params, {});
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_NE(error.message().find("leave 0 of 66 baselines"), std::string::npos) << error.what();
   }
   params.min_uv_lambda = -1;

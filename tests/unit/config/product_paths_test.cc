@@ -190,6 +190,9 @@ TEST(ProductPaths, ListsOnlyConfiguredDirectories) {
   roots.state = "/s";
   for (const auto& path : ProductPaths(roots).StandingDirectories()) EXPECT_EQ(path.string().rfind("/s", 0), 0u);
   EXPECT_GT(Paths().StandingDirectories().size(), 15u);
+  roots.state.clear();
+  roots.tmp = "/t";
+  EXPECT_EQ(ProductPaths(roots).StandingDirectories(), std::vector<std::filesystem::path>{"/t/staging"});
 }
 
 }  // namespace

@@ -230,6 +230,17 @@ TEST(SettingsLoader, RefusesUnknownNamesAndSuggestsTheNearest) {
   EXPECT_NE(UsageError(sources).find("section.key=value"), std::string::npos);
 }
 
+TEST(UnknownVariables, AreThoseThatDoNothing) {
+  EXPECT_TRUE(
+      UnknownVariables({{"CONTIMG_CONFIG", "x"}, {"CONTIMG_IMAGE_SIZE", "512"}, {"CONTIMG_NOSUCH", ""}}).empty());
+  const auto sentences = UnknownVariables({{"CONTIMG_NOSUCH", "1"}, {"CONTIMG_LOG_LEVEL", "debug"}});
+  ASSERT_EQ(sentences.size(), 2u);
+  EXPECT_EQ(sentences[0], "CONTIMG_NOSUCH: is no setting and does nothing (environment variable)");
+  EXPECT_EQ(sentences[1],
+            "CONTIMG_LOG_LEVEL: is no setting and does nothing (environment variable), did you mean "
+            "'CONTIMG_DAEMON_LOG_LEVEL'?");
+}
+
 TEST(SettingsLoader, NamesRangeUnitAndSourceOfBadValues) {
   SettingsSources sources;
   sources.environment = {{"CONTIMG_INGEST_DEADLINE_S", "3d"}};

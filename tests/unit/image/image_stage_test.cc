@@ -312,14 +312,14 @@ TEST_F(ImageStageTest, RefusesAFieldBeyondTheHorizonAndOddSizes) {
 TEST_F(ImageStageTest, RefusesThePixelsOfAnotherArray) {
   VisibilityBlock block = Tile(0.02);
   request_.settings.cell_arcsec = 300;
-  EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kUsage);
   EXPECT_NE(message_.find("pixels of 300 arcsec cannot show the fringes"), std::string::npos) << message_;
   request_.settings.cell_arcsec = 0.01;
-  EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kUsage);
   EXPECT_NE(message_.find("the field is 4 arcsec wide"), std::string::npos) << message_;
   request_.settings.cell_arcsec = 10;
   for (double& x : block.uvw_m) x *= 1e5;
-  EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kUsage);
   EXPECT_NE(message_.find(" uas "), std::string::npos) << message_;
   // Only what is used counts.
   request_.settings.max_uv_lambda = 3000;

@@ -43,17 +43,6 @@ TEST(SettingsCheck, FindsNothingWrongWithTheDefaults) {
   EXPECT_TRUE(found.errors.empty() && found.outdated.empty() && found.warnings.empty());
 }
 
-TEST(SettingsCheck, AVariableThatDoesNothingIsNamed) {
-  EXPECT_TRUE(
-      UnknownVariables({{"CONTIMG_CONFIG", "x"}, {"CONTIMG_IMAGE_SIZE", "512"}, {"CONTIMG_NOSUCH", ""}}).empty());
-  const auto sentences = UnknownVariables({{"CONTIMG_NOSUCH", "1"}, {"CONTIMG_LOG_LEVEL", "debug"}});
-  ASSERT_EQ(sentences.size(), 2u);
-  EXPECT_EQ(sentences[0], "CONTIMG_NOSUCH: is no setting and does nothing (environment variable)");
-  EXPECT_EQ(sentences[1],
-            "CONTIMG_LOG_LEVEL: is no setting and does nothing (environment variable), did you mean "
-            "'CONTIMG_DAEMON_LOG_LEVEL'?");
-}
-
 TEST(SettingsCheck, HostsAreNamesSeparatedByCommas) {
   EXPECT_EQ(ParseHosts(" Pipeline.example.org,,b "), (std::vector<std::string>{"pipeline.example.org", "b"}));
   EXPECT_EQ(ParseHosts("*"), std::vector<std::string>{"*"});
