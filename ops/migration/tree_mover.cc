@@ -189,10 +189,7 @@ class Mover {
       os_.RemoveAll(aside.path());
     }
     folders_.insert(item.to.parent_path());
-    if (!item.alias.empty() && fs::is_symlink(fs::symlink_status(item.alias)) &&
-        fs::read_symlink(item.alias) == AliasTarget(item)) {
-      os_.RemoveAll(item.alias);
-    }
+    if (!item.alias.empty() && LinkTarget(item.alias) == AliasTarget(item)) os_.RemoveAll(item.alias);
   }
   // Folders get the times they had, unless something of theirs could not be given back; days that are empty now go.
   void RestoreFolders() {

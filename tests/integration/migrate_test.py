@@ -129,7 +129,7 @@ class MigrateTest(DaemonUnderTest, unittest.TestCase):
                                  number, "--from", self.old, "--apply")
             for item in plan["items"]:
                 self.assertNotEqual(os.path.lexists(item["from"]), os.path.lexists(item["to"]), "at one of two places")
-        self.assertGreaterEqual(kills, 4)
+        self.assertGreaterEqual(kills, 3)
         self.assertEqual(len(self.journals()), 1)
         self.contimg("migrate", "tree", "--from", self.old, "--apply")
         (journal,) = self.journals()
