@@ -184,6 +184,9 @@ class Mover {
       if (StampOf(item.to, os_).fingerprint != item.fingerprint) {
         throw Changed(item.to, "was changed since it was made: it stays");
       }
+      if (StampOf(item.from, os_).fingerprint != item.fingerprint) {
+        throw Changed(item.from, "was changed since: what was made of it stays");
+      }
       const Unfinished aside(item.to, os_);
       os_.Rename(item.to, aside.path());
       os_.RemoveAll(aside.path());

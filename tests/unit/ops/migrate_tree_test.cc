@@ -299,6 +299,15 @@ TEST_F(MoverTest, WhatIsNoLongerWhatWasPutThereIsNotGivenBack) {
   EXPECT_TRUE(fs::exists(paths_.CalibratorMs(kStamp, CalInterval::k24Hours)));
 }
 
+TEST_F(MoverTest, TheCopyOfWhatWasChangedSinceStays) {
+  Make();
+  Move(TreeMode::kCopy, calm_);
+  Write(old_ / "c", "spoilt");
+  Undo(calm_);
+  EXPECT_EQ(RealOs().ReadFile(paths_.Incoming(kStamp, 3)), "fourth");
+  EXPECT_EQ(RealOs().ReadFile(old_ / "c"), "spoilt");
+}
+
 TEST_F(MoverTest, JournalsThatAreNoneAreRefused) {
   Make();
   EXPECT_THROW(FindJournal("2025", state_, RealOs()), Error);
