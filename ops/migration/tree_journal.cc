@@ -149,11 +149,10 @@ Journal BeginJournal(const TreePlan& plan, const TreePlanRequest& request, const
   }
   const fs::path directory = JournalFolder(state_directory);
   os.CreateDirectories(directory);
-  SweepUnfinished(directory, os);
   std::string name = journal.at.substr(0, 19);
   name.erase(std::remove(name.begin(), name.end(), ':'), name.end());
   for (int n = 1; journal.file.empty() || IsTaken(journal.file); ++n) {
-    journal.file = directory / (name + (n == 1 ? "" : fmt::format("-{}", n)) + kEnding);
+    journal.file = directory / (name + (n == 1 ? "" : fmt::format("_{}", n)) + kEnding);
   }
   WriteFileAtomically(os, journal.file, text);
   return journal;
@@ -207,6 +206,7 @@ std::optional<Journal> FindOpenJournal(const fs::path& from, const fs::path& sta
 }
 
 JournalWriter::JournalWriter(Journal& journal, Os& os) : journal_(journal), file_(os.OpenForUpdate(journal.file)) {
+  SweepUnfinished(journal.file.parent_path(), os);
   const std::string text = os.ReadFile(journal.file);
   end_ = text.size();
   if (!text.empty() && text.back() != '\n') Append("\n");

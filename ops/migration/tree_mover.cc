@@ -184,15 +184,15 @@ class Mover {
       if (StampOf(item.to, os_).fingerprint != item.fingerprint) {
         throw Changed(item.to, "was changed since it was made: it stays");
       }
+      if (StampOf(item.from, os_).fingerprint != item.fingerprint) {
+        throw Changed(item.from, "was changed since: what was made of it stays");
+      }
       const Unfinished aside(item.to, os_);
       os_.Rename(item.to, aside.path());
       os_.RemoveAll(aside.path());
     }
     folders_.insert(item.to.parent_path());
-    if (!item.alias.empty() && fs::is_symlink(fs::symlink_status(item.alias)) &&
-        fs::read_symlink(item.alias) == AliasTarget(item)) {
-      os_.RemoveAll(item.alias);
-    }
+    if (!item.alias.empty() && LinkTarget(item.alias) == AliasTarget(item)) os_.RemoveAll(item.alias);
   }
   // Folders get the times they had, unless something of theirs could not be given back; days that are empty now go.
   void RestoreFolders() {

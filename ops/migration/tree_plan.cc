@@ -100,7 +100,7 @@ class Planner {
     std::sort(entries.begin(), entries.end());
     for (const fs::path& path : entries) {
       context_.CheckCancelled(kStage);
-      if (fs::is_symlink(fs::symlink_status(path))) {
+      if (LinkTarget(path)) {
         Leave(path, "is a link: what it leads to is looked at where it lies");
       } else if (IsUnfinishedName(path) || path.filename().string().rfind('.', 0) == 0) {
         Leave(path, "is hidden: unfinished, or somebody's own");

@@ -30,7 +30,7 @@ ARRAY = ["--antennas", "16", "--integrations", "6", "--channels", "4", "--subban
 VIZIER = ("NVSS\tRAJ2000\tDEJ2000\tS1.4\te_S1.4\tMajAxis\tMinAxis\tPA\n"
           "133108+303033\t13 31 08.29\t+30 30 33.0\t14902.7\t447.1\t16.0\t16.0\t0\n")
 CHANGES = re.compile(r"^contimg (queue (requeue|hold|release|cancel|priority)|cal (retire|register)|catalog import|scratch|"
-                     r"restore-state|doctor --rebuild|cleanup --apply|pin|unpin)")
+                     r"restore-state|doctor --rebuild|cleanup --apply|pin|unpin|migrate tree .*--apply)")
 
 
 def inline_and_blocks(text):
@@ -137,6 +137,15 @@ class ShownCommandsTest(DaemonUnderTest, unittest.TestCase):
         if "/tmp/look" in command:  # a folder that is to be new
             self.looks = getattr(self, "looks", 0) + 1
             command = command.replace("/tmp/look", str(self.root / f"look{self.looks}"))
+        if "/data/old" in command:  # another installation's tree: a file of input that was not sent
+            old = self.root / "old"
+            old.mkdir(exist_ok=True)
+            if not list(old.iterdir()):
+                shutil.copyfile(self.pool / f"{self.held}_sb03.hdf5", old / f"{self.held}_sb03.hdf5")
+                os.utime(old / f"{self.held}_sb03.hdf5", (1.6e9, 1.6e9))
+            command = command.replace("/data/old", str(old))
+        if re.search(r"\bJOURNAL\b", command):  # of what was moved just before
+            command = re.sub(r"\bJOURNAL\b", max((self.root / "state/migrations").glob("*.jsonl")).stem, command)
         if "--config FILE" in command:
             (self.root / "contimg.toml").write_text("")
             file = self.root / "contimg.toml"

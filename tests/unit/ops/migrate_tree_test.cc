@@ -166,19 +166,20 @@ class MoverTest : public ::testing::Test {
   const fs::path state_ = paths_.roots().state, old_ = folders_.folder / "old";
   TreePlan plan_;
   std::map<std::string, std::string> before_;
+  FaultyOs calm_;  // without a fault, and without the time that syncs take
 };
 
 TEST_F(MoverTest, GoesThereAndBackInEachMode) {
   for (const TreeMode mode : {TreeMode::kMove, TreeMode::kLink, TreeMode::kCopy}) {
     SCOPED_TRACE(std::string(ToString(mode)));
     Make();
-    const Journal journal = Move(mode, RealOs());
+    const Journal journal = Move(mode, calm_);
     EXPECT_EQ(journal.Count(ItemState::kMoved), 3);
     ExpectMoved(mode);
-    Undo(RealOs());
+    Undo(calm_);
     ExpectGivenBack();
     EXPECT_FALSE(FindOpenJournal(old_, state_, RealOs()));
-    Undo(RealOs());
+    Undo(calm_);
     ExpectGivenBack();
   }
 }
@@ -202,10 +203,10 @@ TEST_F(MoverTest, KilledAtAnyCallTheNextRunGoesOnOrBack) {
         if (WIFEXITED(status)) break;
         ++n_kills;
         if (at % 2 == 0) {
-          Move(mode, RealOs());
+          Move(mode, calm_);
           ExpectMoved(mode);
         }
-        if (fs::exists(state_ / "migrations")) Undo(RealOs());
+        if (fs::exists(state_ / "migrations")) Undo(calm_);
         ExpectGivenBack();
         if (HasFailure()) return;
       }
@@ -221,7 +222,7 @@ TEST_F(MoverTest, KilledWhileItIsTakenBackTheNextRunCompletesIt) {
       for (int at = 1;; ++at) {
         SCOPED_TRACE(std::string(ToString(mode)) + " call " + std::to_string(at));
         Make();
-        Move(mode, RealOs());
+        Move(mode, calm_);
         const pid_t child = ::fork();
         if (child == 0) {
           FaultyOs os(fault, at);
@@ -230,7 +231,7 @@ TEST_F(MoverTest, KilledWhileItIsTakenBackTheNextRunCompletesIt) {
         }
         int status = 0;
         ::waitpid(child, &status, 0);
-        Undo(RealOs());
+        Undo(calm_);
         ExpectGivenBack();
         if (WIFEXITED(status) || HasFailure()) break;
         ++n_kills;
@@ -255,13 +256,13 @@ TEST_F(MoverTest, FailingAtAnyCallNothingIsLost) {
         }
         if (os.fault_at().empty()) break;
         SCOPED_TRACE(os.fault_at());
-        if (FindOpenJournal(old_, state_, RealOs())) Move(mode, RealOs());
+        if (FindOpenJournal(old_, state_, RealOs())) Move(mode, calm_);
         for (const PlannedItem& item : plan_.items) {
           EXPECT_TRUE(IsTaken(item.from) || IsTaken(item.to)) << item.from;
           const fs::path there = IsTaken(item.to) ? item.to : item.from;
           EXPECT_EQ(StampOf(there).fingerprint, item.fingerprint);
         }
-        if (fs::exists(state_ / "migrations")) Undo(RealOs());
+        if (fs::exists(state_ / "migrations")) Undo(calm_);
         ExpectGivenBack();
         if (HasFailure()) return;
       }
@@ -273,7 +274,7 @@ TEST_F(MoverTest, WhatChangedOrIsTakenStaysWithItsReason) {
   Make();
   Write(old_ / "c", "changed since");
   Write(paths_.QaMetrics(kStamp), "came meanwhile");
-  const Journal journal = Move(TreeMode::kMove, RealOs());
+  const Journal journal = Move(TreeMode::kMove, calm_);
   EXPECT_EQ(journal.items[0].state, ItemState::kMoved);
   EXPECT_EQ(journal.items[1].state, ItemState::kFailed);
   EXPECT_THAT(journal.items[1].error, HasSubstr("exists already"));
@@ -286,16 +287,25 @@ TEST_F(MoverTest, WhatChangedOrIsTakenStaysWithItsReason) {
 
 TEST_F(MoverTest, WhatIsNoLongerWhatWasPutThereIsNotGivenBack) {
   Make();
-  Move(TreeMode::kCopy, RealOs());
+  Move(TreeMode::kCopy, calm_);
   Write(paths_.QaMetrics(kStamp), "written anew here");  // the copy was changed
   fs::remove(old_ / "c");                                // the copy is the last one
   fs::remove_all(paths_.CalibratorMs(kStamp, CalInterval::k24Hours));
   fs::create_directory(paths_.CalibratorMs(kStamp, CalInterval::k24Hours));
-  Undo(RealOs());
+  Undo(calm_);
   EXPECT_EQ(RealOs().ReadFile(paths_.QaMetrics(kStamp)), "written anew here");
   EXPECT_EQ(RealOs().ReadFile(old_ / "c"), "fourth") << "given back rather than removed";
   EXPECT_EQ(RealOs().ReadFile(old_ / "below/b"), "third");
   EXPECT_TRUE(fs::exists(paths_.CalibratorMs(kStamp, CalInterval::k24Hours)));
+}
+
+TEST_F(MoverTest, TheCopyOfWhatWasChangedSinceStays) {
+  Make();
+  Move(TreeMode::kCopy, calm_);
+  Write(old_ / "c", "spoilt");
+  Undo(calm_);
+  EXPECT_EQ(RealOs().ReadFile(paths_.Incoming(kStamp, 3)), "fourth");
+  EXPECT_EQ(RealOs().ReadFile(old_ / "c"), "spoilt");
 }
 
 TEST_F(MoverTest, JournalsThatAreNoneAreRefused) {
