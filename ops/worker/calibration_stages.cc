@@ -184,8 +184,8 @@ void RunSolve(const Job& job, const RunContext& context, JobState& state, json& 
     Report(solved, job, context, state);
   } catch (const Error& error) {
     // Of the data, the model or the settings: earlier tables may still serve the group.
-    const ErrorKind kind = error.kind();
-    if (kind != ErrorKind::kNumeric && kind != ErrorKind::kBadInput && kind != ErrorKind::kUsage) throw;
+    const ErrorKind why = error.kind();
+    if (why != ErrorKind::kNumeric && why != ErrorKind::kBadInput && why != ErrorKind::kUsage) throw;
     context.reporter->Warn("solve", error.what());
     state.report.warnings.emplace_back(error.what());
     figures["accepted"] = false;

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-class BadInput : public ConvertTest {
+class ConvertBadInput : public ConvertTest {
  protected:
   fs::path victim() const { return files()[5]; }
 
@@ -35,7 +35,7 @@ class BadInput : public ConvertTest {
   void ExpectRefused() { ExpectRefused(victim().filename().string()); }
 };
 
-class DamagedFile : public BadInput, public ::testing::WithParamInterface<const char*> {};
+class DamagedFile : public ConvertBadInput, public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(DamagedFile, IsRefused) {
   if (!HavePythonPeer("h5py")) GTEST_SKIP() << "needs python3-h5py";
@@ -49,29 +49,29 @@ INSTANTIATE_TEST_SUITE_P(, DamagedFile,
                                            "times_differ", "antennas_differ", "unknown_polarisation"),
                          [](const auto& test) { return std::string(test.param); });
 
-TEST_F(BadInput, TruncatedFileIsRefused) {
+TEST_F(ConvertBadInput, TruncatedFileIsRefused) {
   fs::resize_file(victim(), fs::file_size(victim()) / 2);
   ExpectRefused();
 }
 
-TEST_F(BadInput, EmptyFileIsRefused) {
+TEST_F(ConvertBadInput, EmptyFileIsRefused) {
   fs::resize_file(victim(), 0);
   ExpectRefused();
 }
 
-TEST_F(BadInput, TextIsRefused) {
+TEST_F(ConvertBadInput, TextIsRefused) {
   std::ofstream(victim(), std::ios::trunc) << "not HDF5 at all\n";
   ExpectRefused();
 }
 
-TEST_F(BadInput, DuplicateSubbandIsRefused) {
+TEST_F(ConvertBadInput, DuplicateSubbandIsRefused) {
   // The same subband again under a stamp one second later.
   const fs::path copy = root_ / "in" / "2031-01-01T00:00:00_sb05.hdf5";
   fs::copy_file(victim(), copy);
   ExpectRefused("_sb05.hdf5");
 }
 
-TEST_F(BadInput, SwappedSubbandNumbersAreRefused) {
+TEST_F(ConvertBadInput, SwappedSubbandNumbersAreRefused) {
   const fs::path a = files()[5], b = files()[6], aside = root_ / "aside";
   fs::rename(a, aside);
   fs::rename(b, a);
@@ -79,7 +79,7 @@ TEST_F(BadInput, SwappedSubbandNumbersAreRefused) {
   ExpectRefused("_sb0");
 }
 
-TEST_F(BadInput, SamplesThatAreNotFiniteAreFlaggedAndCounted) {
+TEST_F(ConvertBadInput, SamplesThatAreNotFiniteAreFlaggedAndCounted) {
   if (!HavePythonPeer("h5py")) GTEST_SKIP() << "needs python3-h5py";
   Damage("not_finite");
   const ToolResult result = Convert("--json");
@@ -88,7 +88,7 @@ TEST_F(BadInput, SamplesThatAreNotFiniteAreFlaggedAndCounted) {
   EXPECT_EQ(NamesBelow(staging()), std::vector<std::string>());
 }
 
-TEST_F(BadInput, MissingFileIsNoDamage) {
+TEST_F(ConvertBadInput, MissingFileIsNoDamage) {
   const ToolResult result = Contimg("convert " + Quoted((root_ / "in/none_sb00.hdf5").string()) + " --out " +
                                     Quoted((out() / "x.ms").string()));
   EXPECT_EQ(result.status, 1) << result.err;
@@ -96,7 +96,7 @@ TEST_F(BadInput, MissingFileIsNoDamage) {
   ExpectNothingLeft();
 }
 
-TEST_F(BadInput, InspectTellsByItsExitStatus) {
+TEST_F(ConvertBadInput, InspectTellsByItsExitStatus) {
   const std::string good = Quoted(files()[4].string());
   EXPECT_EQ(Contimg("inspect --validate " + good).status, 0);
   EXPECT_EQ(Contimg("inspect --validate " + Quoted((root_ / "none.hdf5").string())).status, 1);
@@ -104,7 +104,7 @@ TEST_F(BadInput, InspectTellsByItsExitStatus) {
   EXPECT_EQ(Contimg("inspect --validate " + Quoted(victim().string())).status, 3);
 }
 
-TEST_F(BadInput, InspectSaysWhatItTakes) {
+TEST_F(ConvertBadInput, InspectSaysWhatItTakes) {
   const fs::path other = root_ / "x.json";
   std::ofstream(other) << "{\"not\": \"a table\"}\n";
   const std::string expected = "expected a UVH5 file, a Measurement Set, a calibration table or an image, found a file";
@@ -117,7 +117,7 @@ TEST_F(BadInput, InspectSaysWhatItTakes) {
   EXPECT_THAT(both.out, AllOf(HasSubstr("PROBLEM       " + expected), HasSubstr("  valid\n")));
 }
 
-TEST_F(BadInput, NamesWithLineFeedsStayOnTheirLine) {
+TEST_F(ConvertBadInput, NamesWithLineFeedsStayOnTheirLine) {
   const fs::path strange = root_ / "in" / "new\nline_sb05.hdf5";
   fs::rename(victim(), strange);
   const ToolResult file = Contimg("inspect " + Quoted(strange.string()));
@@ -131,7 +131,7 @@ TEST_F(BadInput, NamesWithLineFeedsStayOnTheirLine) {
   EXPECT_THAT(made.out, AllOf(HasSubstr("made\\nof it.ms: Measurement Set"), HasSubstr("new\\nline_sb05.hdf5\n")));
 }
 
-TEST_F(BadInput, QuietPrintsErrorsAlone) {
+TEST_F(ConvertBadInput, QuietPrintsErrorsAlone) {
   const ToolResult good = Convert("--quiet");
   EXPECT_EQ(good.status, 0);
   EXPECT_EQ(good.out + good.err, "");
@@ -141,7 +141,7 @@ TEST_F(BadInput, QuietPrintsErrorsAlone) {
   EXPECT_EQ(std::count(again.err.begin(), again.err.end(), '\n'), 1) << again.err;
 }
 
-TEST_F(BadInput, AbsurdCountsAreToldAndNotUsed) {
+TEST_F(ConvertBadInput, AbsurdCountsAreToldAndNotUsed) {
   if (!HavePythonPeer("h5py")) GTEST_SKIP() << "needs python3-h5py";
   Damage("absurd_counts");
   const ToolResult result = Convert("--json");
@@ -150,7 +150,7 @@ TEST_F(BadInput, AbsurdCountsAreToldAndNotUsed) {
   EXPECT_THAT(result.err, HasSubstr("10 samples claim more than 10 000 times the usual nsamples: flagged"));
 }
 
-TEST_F(BadInput, TheWritersUt1IsComparedWithTheOneInUse) {
+TEST_F(ConvertBadInput, TheWritersUt1IsComparedWithTheOneInUse) {
   if (!HavePythonPeer("h5py")) GTEST_SKIP() << "needs python3-h5py";
   Damage("ut1");  // 0.4 s
   const ToolResult without = Convert();

@@ -175,7 +175,7 @@ TEST_F(ReadCatalogueTest, NamesTheLineThatDoesNotFit) {
   EXPECT_THROW(ReadCatalogue("/nonexistent", CatalogueFormat::kCsv), Error);
 }
 
-TEST(ReadCatalogue, ReadsTheFilesPeopleHave) {
+TEST_F(ReadCatalogueTest, ReadsTheFilesPeopleHave) {
   const char* from_environment = std::getenv("CONTIMG_TEST_DATA");
   const fs::path data = from_environment != nullptr ? fs::path(from_environment)
                                                     : fs::path(CONTIMG_SOURCE_DIR) / ".." / "shared" / "data";

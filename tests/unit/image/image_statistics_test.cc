@@ -17,7 +17,7 @@ std::vector<float> Noise(std::size_t count, double sigma, unsigned seed) {
   return values;
 }
 
-TEST(RobustStatistics, FindTheNoiseUnderSources) {
+TEST(ComputeRobustStatistics, FindTheNoiseUnderSources) {
   constexpr std::size_t kN = 1000;
   std::vector<float> image = Noise(kN * kN, 2e-3, 1);
   for (std::size_t i = 0; i < image.size(); i += 101) image[i] += 5;  // 1 % of the pixels
@@ -27,7 +27,7 @@ TEST(RobustStatistics, FindTheNoiseUnderSources) {
   EXPECT_LE(s.samples, std::size_t{1} << 18);
 }
 
-TEST(RobustStatistics, IgnoreNaN) {
+TEST(ComputeRobustStatistics, IgnoreNaN) {
   std::vector<float> image = {1, 2, 3, 4, 5, std::nanf(""), std::nanf(""), std::nanf(""), std::nanf("")};
   const RobustStatistics s = ComputeRobustStatistics({image.data(), {3, 3}});
   EXPECT_EQ(s.median, 3);

@@ -64,7 +64,7 @@ void Rewrite(const Path& path, const Uvh5Fixture& fixture) {
   fixture.WriteTo(path);
 }
 
-TEST(BadInput, MissingFileIsAnIoError) {
+TEST(Uvh5BadInput, MissingFileIsAnIoError) {
   try {
     ReadSubbandHeader("/nowhere/2025-10-13T13:28:03_sb00.hdf5");
     FAIL();
@@ -74,7 +74,7 @@ TEST(BadInput, MissingFileIsAnIoError) {
   }
 }
 
-TEST(BadInput, FileThatAWriterHasOpenIsBusy) {
+TEST(Uvh5BadInput, FileThatAWriterHasOpenIsBusy) {
   const TemporaryFolder folder;
   const Path path = Uvh5Fixture{}.Write(folder.path());
   const H5::H5File writer(path.string(), H5F_ACC_RDWR);
@@ -87,27 +87,27 @@ TEST(BadInput, FileThatAWriterHasOpenIsBusy) {
   }
 }
 
-TEST(BadInput, TruncatedFile) {
+TEST(Uvh5BadInput, TruncatedFile) {
   const auto halve = [](const Path& path) { std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2); };
   EXPECT_THAT(RefusalAfter(halve), AllOf(HasSubstr("truncated: expected"), HasSubstr("bytes, found")));
 }
 
-TEST(BadInput, FileTruncatedByOneByte) {
+TEST(Uvh5BadInput, FileTruncatedByOneByte) {
   const auto cut = [](const Path& path) { std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1); };
   EXPECT_THAT(RefusalAfter(cut), HasSubstr("truncated"));
 }
 
-TEST(BadInput, ZeroBytes) {
+TEST(Uvh5BadInput, ZeroBytes) {
   const auto empty = [](const Path& path) { std::filesystem::resize_file(path, 0); };
   EXPECT_THAT(RefusalAfter(empty), HasSubstr("expected a UVH5 file, found an empty file"));
 }
 
-TEST(BadInput, NotHdf5) {
+TEST(Uvh5BadInput, NotHdf5) {
   const auto text = [](const Path& path) { std::ofstream(path) << "SIMPLE  =                    T / not HDF5 at all"; };
   EXPECT_THAT(RefusalAfter(text), HasSubstr("without the HDF5 signature"));
 }
 
-TEST(BadInput, DamagedSuperblock) {
+TEST(Uvh5BadInput, DamagedSuperblock) {
   const auto scribble = [](const Path& path) {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(8);
@@ -116,7 +116,7 @@ TEST(BadInput, DamagedSuperblock) {
   EXPECT_THAT(RefusalAfter(scribble), HasSubstr("expected a sound HDF5 file"));
 }
 
-TEST(BadInput, Directory) {
+TEST(Uvh5BadInput, Directory) {
   const TemporaryFolder folder;
   EXPECT_THAT(Refusal({folder.path()}), HasSubstr("expected a regular file"));
 }
@@ -141,7 +141,7 @@ INSTANTIATE_TEST_SUITE_P(, MissingDataSet,
                            return name;
                          });
 
-TEST(BadInput, MissingDeclination) {
+TEST(Uvh5BadInput, MissingDeclination) {
   const auto damage = [](const Path& path) {
     Remove(path, "Header/phase_center_app_dec");
     Remove(path, "Header/extra_keywords/phase_center_dec");
@@ -149,7 +149,7 @@ TEST(BadInput, MissingDeclination) {
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("found neither"));
 }
 
-TEST(BadInput, WrongRankOfVisibilities) {
+TEST(Uvh5BadInput, WrongRankOfVisibilities) {
   const auto damage = [](const Path& path) {
     Remove(path, "Data/nsamples");
     Put(path, "Data/nsamples", {30, 16}, std::vector<double>(480, 96), H5::PredType::IEEE_F32LE);
@@ -159,60 +159,60 @@ TEST(BadInput, WrongRankOfVisibilities) {
                     HasSubstr("expected (Nblts, 1, Nfreqs, Npols) = (30, 1, 8, 2), found (30, 16)")));
 }
 
-TEST(BadInput, WrongRankOfTimes) {
+TEST(Uvh5BadInput, WrongRankOfTimes) {
   const auto damage = [](const Path& path) {
     Put(path, "Header/time_array", {30, 1}, std::vector<double>(30, 2460962.0));
   };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("time_array has the wrong rank"));
 }
 
-TEST(BadInput, WrongTypeOfVisibilities) {
+TEST(Uvh5BadInput, WrongTypeOfVisibilities) {
   const auto damage = [](const Path& path) { Put(path, "Data/visdata", {30, 1, 8, 2}, std::vector<double>(480, 1)); };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("Data/visdata has the wrong type: expected complex numbers"));
 }
 
-TEST(BadInput, WrongTypeOfFlags) {
+TEST(Uvh5BadInput, WrongTypeOfFlags) {
   const auto damage = [](const Path& path) { Put(path, "Data/flags", {30, 1, 8, 2}, std::vector<double>(480, 0)); };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("Data/flags has the wrong type"));
 }
 
-TEST(BadInput, WrongTypeOfAntennas) {
+TEST(Uvh5BadInput, WrongTypeOfAntennas) {
   const auto damage = [](const Path& path) { Put(path, "Header/ant_1_array", {30}, std::vector<double>(30, 0)); };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("Header/ant_1_array has the wrong type: expected integers"));
 }
 
-TEST(BadInput, TimesOfSinglePrecision) {
+TEST(Uvh5BadInput, TimesOfSinglePrecision) {
   const auto damage = [](const Path& path) {
     Put(path, "Header/time_array", {30}, std::vector<double>(30, 2460962), H5::PredType::IEEE_F32LE);
   };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("expected 64-bit numbers"));
 }
 
-TEST(BadInput, TextWhereNumbersBelong) {
+TEST(Uvh5BadInput, TextWhereNumbersBelong) {
   const auto damage = [](const Path& path) { testing::PutString(path, "Header/freq_array", "1.4 GHz"); };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("freq_array has the wrong type"));
 }
 
-TEST(BadInput, AxesSwapped) {
+TEST(Uvh5BadInput, AxesSwapped) {
   const auto damage = [](const Path& path) {
     Put(path, "Data/nsamples", {30, 1, 2, 8}, std::vector<double>(480, 96), H5::PredType::IEEE_F32LE);
   };
   EXPECT_THAT(RefusalAfter(damage), AllOf(HasSubstr("axes swapped"), HasSubstr("found (30, 1, 2, 8)")));
 }
 
-TEST(BadInput, NbltsContradictsTheRows) {
+TEST(Uvh5BadInput, NbltsContradictsTheRows) {
   const auto damage = [](const Path& path) { Put(path, "Header/Nblts", {}, {40}, H5::PredType::STD_I64LE); };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("Header/Nblts is 40, but the number of rows in ant_1_array is 30"));
 }
 
-TEST(BadInput, ArraysOfDifferentLength) {
+TEST(Uvh5BadInput, ArraysOfDifferentLength) {
   const auto damage = [](const Path& path) {
     Put(path, "Header/ant_2_array", {20}, std::vector<double>(20, 0), H5::PredType::STD_I64LE);
   };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("ant_2_array has the wrong length: expected Nblts = 30, found 20"));
 }
 
-TEST(BadInput, DataWithFewerRowsThanTheHeader) {
+TEST(Uvh5BadInput, DataWithFewerRowsThanTheHeader) {
   const auto damage = [](const Path& path) {
     Put(path, "Data/nsamples", {20, 1, 8, 2}, std::vector<double>(320, 96), H5::PredType::IEEE_F32LE);
   };
@@ -220,7 +220,7 @@ TEST(BadInput, DataWithFewerRowsThanTheHeader) {
               AllOf(HasSubstr("Data/nsamples has the wrong shape"), HasSubstr("found (20, 1, 8, 2)")));
 }
 
-TEST(BadInput, AntennaIndexOutOfRange) {
+TEST(Uvh5BadInput, AntennaIndexOutOfRange) {
   for (const std::int64_t index : {std::int64_t{5}, std::int64_t{-1}, std::int64_t{1} << 40}) {
     const auto damage = [&](const Path& path) {
       testing::Overwrite(path, "Header/ant_2_array", {7}, &index, H5::PredType::NATIVE_INT64);
@@ -230,7 +230,7 @@ TEST(BadInput, AntennaIndexOutOfRange) {
   }
 }
 
-TEST(BadInput, BaselineTwiceInOneTime) {
+TEST(Uvh5BadInput, BaselineTwiceInOneTime) {
   const auto damage = [](const Path& path) {
     std::vector<double> ant_1, ant_2;  // rows (3,0) and (0,3) of three antennas' worth, three times
     for (int t = 0; t < 3; ++t) {
@@ -242,7 +242,7 @@ TEST(BadInput, BaselineTwiceInOneTime) {
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("each baseline once per time, found antennas 1 and 4 twice"));
 }
 
-TEST(BadInput, BaselinesThatDifferBetweenTimes) {
+TEST(Uvh5BadInput, BaselinesThatDifferBetweenTimes) {
   const std::int64_t other = 4;
   const auto damage = [&](const Path& path) {
     testing::Overwrite(path, "Header/ant_2_array", {25}, &other, H5::PredType::NATIVE_INT64);
@@ -250,7 +250,7 @@ TEST(BadInput, BaselinesThatDifferBetweenTimes) {
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("expected the same baselines at every time"));
 }
 
-TEST(BadInput, TimesThatStepBack) {
+TEST(Uvh5BadInput, TimesThatStepBack) {
   const double early = 2460962.0;
   const auto damage = [&](const Path& path) {
     testing::Overwrite(path, "Header/time_array", {15}, &early, H5::PredType::NATIVE_DOUBLE);
@@ -258,7 +258,7 @@ TEST(BadInput, TimesThatStepBack) {
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("time_array expected times that ascend"));
 }
 
-TEST(BadInput, TimesWithUnequalRows) {
+TEST(Uvh5BadInput, TimesWithUnequalRows) {
   const auto damage = [](const Path& path) {
     std::vector<double> time(30, 2460962.0);
     for (std::size_t row = 12; row < 30; ++row) time[row] += row < 20 ? 1e-3 : 2e-3;
@@ -267,7 +267,7 @@ TEST(BadInput, TimesWithUnequalRows) {
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("same number of rows at every time"));
 }
 
-TEST(BadInput, TimeThatIsNotFinite) {
+TEST(Uvh5BadInput, TimeThatIsNotFinite) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const auto damage = [&](const Path& path) {
     testing::Overwrite(path, "Header/time_array", {3}, &nan, H5::PredType::NATIVE_DOUBLE);
@@ -275,7 +275,7 @@ TEST(BadInput, TimeThatIsNotFinite) {
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("expected Julian Dates"));
 }
 
-TEST(BadInput, UnevenFrequencies) {
+TEST(Uvh5BadInput, UnevenFrequencies) {
   const double shifted = 1.48e9;
   const auto damage = [&](const Path& path) {
     testing::Overwrite(path, "Header/freq_array", {0, 3}, &shifted, H5::PredType::NATIVE_DOUBLE);
@@ -283,7 +283,7 @@ TEST(BadInput, UnevenFrequencies) {
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("evenly spaced"));
 }
 
-TEST(BadInput, UnknownPolarisation) {
+TEST(Uvh5BadInput, UnknownPolarisation) {
   for (const double code : {1.0, -9.0, 0.0}) {
     const auto damage = [&](const Path& path) {
       Put(path, "Header/polarization_array", {2}, {-5, code}, H5::PredType::STD_I64LE);
@@ -292,7 +292,7 @@ TEST(BadInput, UnknownPolarisation) {
   }
 }
 
-TEST(BadInput, PolarisationsThatAreNoSet) {
+TEST(Uvh5BadInput, PolarisationsThatAreNoSet) {
   for (const std::vector<double>& codes : {std::vector<double>{-5, -5}, {-5, -2}, {-5, -7}}) {
     const auto damage = [&](const Path& path) {
       Put(path, "Header/polarization_array", {2}, codes, H5::PredType::STD_I64LE);
@@ -301,7 +301,7 @@ TEST(BadInput, PolarisationsThatAreNoSet) {
   }
 }
 
-TEST(BadInput, PhasedToAFixedDirection) {
+TEST(Uvh5BadInput, PhasedToAFixedDirection) {
   const auto damage = [](const Path& path) {
     testing::PutString(path, "Header/phase_type", "phased");
     testing::PutString(path, "Header/extra_keywords/phase_center_epoch", "2000.0");
@@ -310,7 +310,7 @@ TEST(BadInput, PhasedToAFixedDirection) {
               HasSubstr("is phased, but the header does not say where: expected drift-scan phases"));
 }
 
-TEST(BadInput, ShapeThatTheFileCannotHold) {
+TEST(Uvh5BadInput, ShapeThatTheFileCannotHold) {
   const auto damage = [](const Path& path) {
     H5::H5File file(path.string(), H5F_ACC_RDWR);
     file.unlink("Header/ant_1_array");
@@ -322,7 +322,7 @@ TEST(BadInput, ShapeThatTheFileCannotHold) {
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("more than a file of"));
 }
 
-TEST(BadInput, UnknownCompression) {
+TEST(Uvh5BadInput, UnknownCompression) {
   const auto damage = [](const Path& path) {
     H5::H5File file(path.string(), H5F_ACC_RDWR);
     file.unlink("Data/nsamples");
@@ -335,7 +335,7 @@ TEST(BadInput, UnknownCompression) {
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("HDF5 filter 32008"));
 }
 
-TEST(BadInput, TimeAxesThatDifferBetweenSubbands) {
+TEST(Uvh5BadInput, TimeAxesThatDifferBetweenSubbands) {
   const auto later = [](const Path& path) {
     Uvh5Fixture fixture;
     fixture.subband = 4;
@@ -353,7 +353,7 @@ TEST(BadInput, TimeAxesThatDifferBetweenSubbands) {
   EXPECT_THAT(GroupRefusalAfter(shorter), HasSubstr("with 3 times, found 2"));
 }
 
-TEST(BadInput, OneTimeInsideTheAxisDiffers) {
+TEST(Uvh5BadInput, OneTimeInsideTheAxisDiffers) {
   const auto damage = [](const Path& path) {
     Uvh5Fixture fixture;
     std::vector<double> time;
@@ -364,7 +364,7 @@ TEST(BadInput, OneTimeInsideTheAxisDiffers) {
   EXPECT_THAT(GroupRefusalAfter(damage), HasSubstr("found time 1 +0.129 s away"));
 }
 
-TEST(BadInput, AntennaTablesThatDiffer) {
+TEST(Uvh5BadInput, AntennaTablesThatDiffer) {
   const double moved = 11;
   const auto move = [&](const Path& path) {
     testing::Overwrite(path, "Header/antenna_positions", {1, 0}, &moved, H5::PredType::NATIVE_DOUBLE);
@@ -377,7 +377,7 @@ TEST(BadInput, AntennaTablesThatDiffer) {
   EXPECT_THAT(GroupRefusalAfter(rename), HasSubstr("found other names or numbers"));
 }
 
-TEST(BadInput, DuplicateSubband) {
+TEST(Uvh5BadInput, DuplicateSubband) {
   const TemporaryFolder folder;
   const Uvh5Fixture fixture;
   const Path first = fixture.Write(folder.path());
@@ -386,7 +386,7 @@ TEST(BadInput, DuplicateSubband) {
   EXPECT_THAT(Refusal({first, second}), HasSubstr("duplicate: expected one file of subband 3"));
 }
 
-TEST(BadInput, SubbandNumbersThatContradictTheFrequencies) {
+TEST(Uvh5BadInput, SubbandNumbersThatContradictTheFrequencies) {
   const TemporaryFolder folder;
   Uvh5Fixture fixture;
   fixture.channel_width_hz = 100e3;  // no DSA-110 grid: the order alone decides
@@ -400,7 +400,7 @@ TEST(BadInput, SubbandNumbersThatContradictTheFrequencies) {
               HasSubstr("subband number contradicts the frequencies: expected them to fall as the number rises"));
 }
 
-TEST(BadInput, FalseSubbandZeroOfTheCorrelator) {
+TEST(Uvh5BadInput, FalseSubbandZeroOfTheCorrelator) {
   const TemporaryFolder folder;
   const Path path = folder.path() / "2025-10-13T13:28:03_sb00.hdf5";  // the frequencies are those of subband 3
   Uvh5Fixture{}.WriteTo(path);
@@ -408,7 +408,7 @@ TEST(BadInput, FalseSubbandZeroOfTheCorrelator) {
               AllOf(HasSubstr("subband number contradicts the frequencies"), HasSubstr("in subband 0 of the DSA-110")));
 }
 
-TEST(BadInput, OverlappingSubbands) {
+TEST(Uvh5BadInput, OverlappingSubbands) {
   const TemporaryFolder folder;
   Uvh5Fixture fixture;
   fixture.channel_width_hz = 100e3;
@@ -421,7 +421,7 @@ TEST(BadInput, OverlappingSubbands) {
   EXPECT_THAT(Refusal({first, second}), HasSubstr("found an overlap"));
 }
 
-TEST(BadInput, UnequalWidths) {
+TEST(Uvh5BadInput, UnequalWidths) {
   const TemporaryFolder folder;
   Uvh5Fixture fixture;
   const Path first = fixture.Write(folder.path());

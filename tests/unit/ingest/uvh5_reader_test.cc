@@ -22,7 +22,7 @@ std::vector<std::filesystem::path> FilesIn(const std::filesystem::path& folder) 
   return paths;
 }
 
-TEST(ReadSubbandHeader, ReadsTheCorrelatorsLayout) {
+TEST(RealUvh5, ReadsTheCorrelatorsLayout) {
   const std::filesystem::path folder = TestData("sample-uvh5");
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no test data in " << folder << " (set CONTIMG_TEST_DATA)";
   const SubbandHeader header = ReadSubbandHeader(folder / "2025-10-13T13:28:03_sb03.hdf5");
@@ -35,7 +35,7 @@ TEST(ReadSubbandHeader, ReadsTheCorrelatorsLayout) {
   EXPECT_NEAR(Angle::Radians(header.site.latitude_rad).deg(), 37.2333752, 1e-12);
 }
 
-TEST(ReadTile, ReadsTheSampleGroup) {
+TEST(RealUvh5, ReadsTheSampleGroup) {
   const std::filesystem::path folder = TestData("sample-uvh5");
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no test data in " << folder << " (set CONTIMG_TEST_DATA)";
   RunContext context;
@@ -49,7 +49,7 @@ TEST(ReadTile, ReadsTheSampleGroup) {
   EXPECT_EQ(tile.block->group_id, "2025-10-13T13:28:03");
 }
 
-TEST(ReadTile, ReadsTheRealVlaGroup) {
+TEST(RealUvh5, ReadsTheRealVlaGroup) {
   const std::filesystem::path folder = TestData("vla-3c286-uvh5");
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no test data in " << folder << " (set CONTIMG_TEST_DATA)";
   const TileInput tile = ReadTile(FilesIn(folder), RunContext{});

@@ -117,6 +117,10 @@ TEST_P(ReadTileVariant, GivesTheTruth) {
   EXPECT_EQ(tile.block->antennas.names[1], "2");
   for (int k = 0; k < fixture.n_channels; ++k)
     EXPECT_NEAR(tile.block->frequency_hz[static_cast<std::size_t>(k)], fixture.Frequency(k), 1e-6);
+  for (int t = 0; t < fixture.n_times; ++t) {  // the middles of the integrations; a double holds a JD to 40 us
+    EXPECT_NEAR(tile.block->time_mjd_s[static_cast<std::size_t>(t)],
+                (fixture.start_jd - 2400000.5) * 86400 + t * fixture.integration_s, 1e-4);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(, ReadTileVariant, ::testing::ValuesIn(Variants()),

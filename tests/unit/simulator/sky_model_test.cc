@@ -24,7 +24,7 @@ class CatalogueFile {
   std::filesystem::path path_;
 };
 
-TEST(ReadCatalogue, ReadsPeaksInMillijanskyAfterComments) {
+TEST(SimulatorCatalogue, ReadsPeaksInMillijanskyAfterComments) {
   const CatalogueFile file("# NVSS\n# more\nra_deg,dec_deg,peak_mjy,qual\n10.5,-4.25,110.5,2\n20,+1,50,0\n");
   const SkyModel sky = ReadCatalogue(file.path(), -0.7);
   ASSERT_EQ(sky.sources.size(), 2u);
@@ -35,14 +35,14 @@ TEST(ReadCatalogue, ReadsPeaksInMillijanskyAfterComments) {
   EXPECT_EQ(sky.sources[1].position.dec.deg(), 1.0);
 }
 
-TEST(ReadCatalogue, TakesTheSpectralIndexOfTheFile) {
+TEST(SimulatorCatalogue, TakesTheSpectralIndexOfTheFile) {
   const CatalogueFile file("ra_deg,dec_deg,flux_jy,spectral_index\n1,2,3.5,0.25\n");
   const SkyModel sky = ReadCatalogue(file.path(), -0.7);
   EXPECT_EQ(sky.sources.at(0).flux_jy, 3.5);
   EXPECT_EQ(sky.sources.at(0).spectral_index, 0.25);
 }
 
-TEST(ReadCatalogue, NamesTheLineThatIsWrong) {
+TEST(SimulatorCatalogue, NamesTheLineThatIsWrong) {
   const CatalogueFile file("ra_deg,dec_deg,flux_jy\n1,2,3\n1,two,3\n");
   try {
     ReadCatalogue(file.path(), 0);
