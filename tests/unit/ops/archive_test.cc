@@ -187,6 +187,15 @@ TEST_F(ArchiveTest, ManifestsReadBackAndRefuseWhatDoesNotFit) {
   const Manifest back = ParseManifest(text, "x");
   EXPECT_EQ(ManifestText(back), text);
   EXPECT_EQ(back.members[0].place.path, "single/a\nb.fits");
+  EXPECT_EQ(
+      nlohmann::json::parse(text)["members"].dump(),
+      R"([{"bytes":1000,"checksum":"","dec_deg":null,"end_mjd":0.0,"files":[{"bytes":1000,"mtime_s":5,"offset":512,)"
+      R"("path":"","sha256":")" +
+          std::string(64, 'b') +
+          R"("}],"grade":"","group":"","kind":"image",)"
+          R"("offset":512,"parents":[{"path":"x.hdf5","root":"input"}],"path":"single/a\nb.fits","product":0,)"
+          R"("quality":{},"ra_deg":12.5,"root":"images","sha256":")" +
+          std::string(64, 'b') + R"(","size_bytes":0,"start_mjd":0.0}])");
   EXPECT_FALSE(back.members[0].dec_deg);
 
   const auto refused = [&](const std::function<void(nlohmann::json&)>& change) {
