@@ -16,6 +16,7 @@
 
 #include "config/os.h"
 #include "config/time.h"
+#include "state/immutable_uri.h"
 
 namespace contimg::state {
 namespace {
@@ -35,17 +36,6 @@ auto Guard(const fs::path& path, const Body& body) {
 std::function<void(const std::string&)>& MigrationNotice() {
   static std::function<void(const std::string&)> notice;
   return notice;
-}
-
-// `path` as a URI that tells SQLite the file does not change while it is open.
-std::string ImmutableUri(const fs::path& path) {
-  std::string uri = "file:";
-  for (const char c : Absolute(path).string()) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
-                       c == '-' || c == '_' || c == '.';
-    uri += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return uri + "?immutable=1";
 }
 
 std::int64_t Pragma(SQLite::Database& db, const char* name) {
@@ -120,7 +110,7 @@ struct Database::Impl {
       }
     }
     Guard(path, [&] {
-      const bool as_it_is = options.read_only && options.brief && !HasLog();
+      const bool as_it_is = options.read_only && options.brief && !HasLog(path);
       const int flags = as_it_is            ? SQLite::OPEN_READONLY | SQLite::OPEN_URI
                         : options.read_only ? SQLite::OPEN_READONLY
                                             : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
@@ -145,13 +135,6 @@ struct Database::Impl {
           "there is no such database: contimg-stream makes it when it first starts (is CONTIMG_STATE_DIR right?)");
     }
     throw SystemError(kStage, path.string(), "the database cannot be read", error_number);
-  }
-
-  // Whether a write-ahead log may hold what the file itself does not yet.
-  bool HasLog() const {
-    std::error_code error;
-    const auto size = fs::file_size(path.string() + "-wal", error);
-    return error ? error != std::errc::no_such_file_or_directory : size > 0;
   }
 
   int Newest() const { return static_cast<int>(schema.migrations.size()); }

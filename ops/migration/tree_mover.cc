@@ -129,6 +129,7 @@ class Mover {
 
   void MoveOne(std::size_t i) {
     const JournalItem& item = journal_.items[i];
+    Sweep(item.to.parent_path());
     if (InodeThere(item) != 0) return;
     const TreeStamp stamp = StampOf(item.from, os_);
     if (stamp.inode != item.inode || stamp.fingerprint != item.fingerprint) {
@@ -136,7 +137,6 @@ class Mover {
     }
     const fs::path folder = item.to.parent_path();
     os_.CreateDirectories(folder);
-    Sweep(folder);
     if (journal_.mode == TreeMode::kMove) {
       os_.RenameNew(item.from, item.to);
       folders_.insert(item.from.parent_path());

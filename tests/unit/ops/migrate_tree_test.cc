@@ -97,6 +97,8 @@ class MoverTest : public ::testing::Test {
     Plan("c", paths_.Incoming(kStamp, 3), "");
     before_ = Listing(old_);
   }
+  // As after Make, when everything was given back.
+  void Forget() { fs::remove_all(state_ / "migrations"); }
   void Plan(const std::string& name, const fs::path& to, const std::string& alias) {
     PlannedItem item;
     item.from = old_ / name;
@@ -189,9 +191,10 @@ TEST_F(MoverTest, KilledAtAnyCallTheNextRunGoesOnOrBack) {
   for (const TreeMode mode : {TreeMode::kMove, TreeMode::kLink, TreeMode::kCopy}) {
     for (const auto fault : {FaultyOs::Fault::kKillBefore, FaultyOs::Fault::kKillAfter}) {
       int n_kills = 0;
+      Make();
       for (int at = 1;; ++at) {
         SCOPED_TRACE(std::string(ToString(mode)) + " call " + std::to_string(at));
-        Make();
+        Forget();
         const pid_t child = ::fork();
         if (child == 0) {
           FaultyOs os(fault, at);
@@ -219,9 +222,10 @@ TEST_F(MoverTest, KilledWhileItIsTakenBackTheNextRunCompletesIt) {
   for (const TreeMode mode : {TreeMode::kMove, TreeMode::kLink}) {
     for (const auto fault : {FaultyOs::Fault::kKillBefore, FaultyOs::Fault::kKillAfter}) {
       int n_kills = 0;
+      Make();
       for (int at = 1;; ++at) {
         SCOPED_TRACE(std::string(ToString(mode)) + " call " + std::to_string(at));
-        Make();
+        Forget();
         Move(mode, calm_);
         const pid_t child = ::fork();
         if (child == 0) {
@@ -245,9 +249,10 @@ TEST_F(MoverTest, KilledWhileItIsTakenBackTheNextRunCompletesIt) {
 TEST_F(MoverTest, FailingAtAnyCallNothingIsLost) {
   for (const int error : {EIO, ENOSPC}) {
     for (const TreeMode mode : {TreeMode::kMove, TreeMode::kCopy}) {
+      Make();
       for (int at = 1;; ++at) {
         SCOPED_TRACE(std::string(ToString(mode)) + " call " + std::to_string(at));
-        Make();
+        Forget();
         FaultyOs os(FaultyOs::Fault::kFailBefore, at, error);
         try {
           Move(mode, os);
