@@ -12,10 +12,12 @@
 
 #include "config/error.h"
 #include "config/os.h"
+#include "config/unfinished.h"
 #include "ops/job/tree_marker.h"
 #include "ops/migration/tree_stamp.h"
 #include "ops/upkeep/backup.h"
 #include "ops/upkeep/restore_state.h"
+#include "state/foreign_database.h"
 
 namespace contimg::ops {
 namespace {
@@ -97,14 +99,8 @@ std::vector<OwnDatabase> FindOwnState(const fs::path& from, const fs::path& stat
   std::vector<OwnDatabase> found;
   for (const char* file : kFiles) {
     if (!IsOwn(from / file, os)) continue;
-    state::DatabaseOptions options = state::DatabaseOptions::ForOneLook();
-    options.any_version = true;
-    try {
-      state::Database(from / file, SchemaOf(file), options);
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::kBadInput) continue;  // another program's: foreign_state.h
-      throw;
-    }
+    // Another program's of the same name is for foreign_state.h; a damaged one is an error.
+    if (state::ForeignDatabase(from / file).application_id() != SchemaOf(file).application_id) continue;
     if (!begun && IsTaken(state / file)) {
       throw Error(ErrorKind::kUsage, kStage, (state / file).string(),
                   fmt::format("is there already, and {} is not put in its place", (from / file).string()));
@@ -115,6 +111,7 @@ std::vector<OwnDatabase> FindOwnState(const fs::path& from, const fs::path& stat
 }
 
 bool OwnStateWaits(const fs::path& from, const fs::path& state, Os& os) {
+  SweepUnfinished(Folder(state), os);
   return FindIntention(from, state, os) || !FindOwnState(from, state, os).empty();
 }
 

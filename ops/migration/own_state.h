@@ -24,7 +24,7 @@ struct OwnDatabase {
 // to take them was cut short.
 std::vector<OwnDatabase> FindOwnState(const std::filesystem::path& from, const std::filesystem::path& state, Os& os);
 
-// There is something to do: such databases, or a run that was cut short.
+// There is something to do: such databases, or a run that was cut short. Sweeps what killed runs left half written.
 bool OwnStateWaits(const std::filesystem::path& from, const std::filesystem::path& state, Os& os);
 
 // Takes them. The caller holds the InstanceLock of both directories. `stamp`: BackupName of now. Error{kResource} when

@@ -29,7 +29,6 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using testing::FaultyOs;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 constexpr const char* kStamp = "2025-10-13T13:28:03";
 constexpr const char* kLater = "2025-10-13T13:33:12";
