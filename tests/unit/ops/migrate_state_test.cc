@@ -82,7 +82,8 @@ class OwnStateTest : public ::testing::Test {
     EXPECT_FALSE(fs::exists(state_ / "migrations" / kNow));
   }
 
-  TemporaryFolder folder_{"own-state"};
+  // In memory where that can be: a disk takes milliseconds for each commit.
+  TemporaryFolder folder_{"own-state", fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()};
   const fs::path from_ = folder_ / "old", state_ = folder_ / "new";
 };
 

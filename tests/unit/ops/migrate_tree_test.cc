@@ -163,9 +163,10 @@ class MoverTest : public ::testing::Test {
     EXPECT_FALSE(fs::exists(paths_.roots().output / "calibrators/2025-10-13"));
   }
 
-  WorkFolders folders_;
-  const ProductPaths& paths_ = folders_.paths;
-  const fs::path state_ = paths_.roots().state, old_ = folders_.folder / "old";
+  // In memory where that can be: a disk takes milliseconds for each of some ten thousand folders.
+  TemporaryFolder folder_{"mover", fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()};
+  const ProductPaths paths_{RootsBelow(folder_.path())};
+  const fs::path state_ = paths_.roots().state, old_ = folder_ / "old";
   TreePlan plan_;
   std::map<std::string, std::string> before_;
   FaultyOs calm_;  // without a fault, and without the time that syncs take
