@@ -194,7 +194,7 @@ JobReport ParseJobReport(const json& value, const std::string& subject) {
   return Guard(subject, [&] {
     CheckVersion(value, subject);
     JobReport report = RecordFromJson<JobReport>(value);
-    if (report.job.empty()) report.job = JobId::OfGroup(report.group).text();
+    if (!value.contains("job")) report.job = JobId::OfGroup(report.group).text();
     if (value.contains("error")) {
       const json& error = value.at("error");
       report.error_kind = ParseErrorKind(error.at("kind").get<std::string>());
