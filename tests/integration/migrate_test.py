@@ -241,7 +241,7 @@ class MigrateTest(DaemonUnderTest, unittest.TestCase):
         (self.root / "state").rename(self.root / "gone")
         (self.root / "state").symlink_to("elsewhere")  # where the helpers of these tests look
         self.start()
-        self.assertEqual(self.status_of_databases(), before)
+        self.assertLessEqual(before.items(), self.status_of_databases().items())
         self.assertEqual(state("--apply").returncode, 2)
 
     def status_of_databases(self):
