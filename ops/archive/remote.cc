@@ -255,17 +255,17 @@ std::vector<RemoteFile> Remote::List(const ObjectNames& names) const {
   return files;
 }
 
-void Remote::RequireMark() const {
+void Remote::RequireMark() const { RequireMark(true, {}); }
+
+void Remote::RequireMark(bool in_use, const std::filesystem::path& folder) const {
   std::string text;
   const bool there = Read(kMark, [&](const char* data, std::size_t size) { text.append(data, size); });
   if (there && nlohmann::json::parse(text, nullptr, false).is_object()) return;
-  throw Error(ErrorKind::kIo, kStage, remote_.name,
-              fmt::format("expected the mark {} at {}, found {}: is it mounted, is it the same place as before?", kMark,
-                          remote_.target, there ? "another file" : "none"));
-}
-
-void Remote::RequireMark(bool in_use, const std::filesystem::path& folder) const {
-  if (in_use || SizeOf(kMark)) return RequireMark();
+  if (there || in_use) {
+    throw Error(ErrorKind::kIo, kStage, remote_.name,
+                fmt::format("expected the mark {} at {}, found {}: is it mounted, is it the same place as before?",
+                            kMark, remote_.target, there ? "another file" : "none"));
+  }
   const std::filesystem::path file = folder / (std::string(".") + kMark);
   RealOs().CreateDirectories(folder);
   WriteFileAtomically(RealOs(), file, kMarkText);
