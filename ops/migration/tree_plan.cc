@@ -14,6 +14,7 @@
 #include "config/unfinished.h"
 #include "config/units.h"
 #include "ops/base/checksum.h"
+#include "ops/base/link_target.h"
 #include "ops/base/words.h"
 #include "ops/job/tree_marker.h"
 #include "ops/migration/apart.h"
