@@ -278,7 +278,7 @@ std::set<std::string> ForeignTables(const fs::path& file) {
 
 }  // namespace
 
-std::vector<fs::path> FindRawDatabases(const fs::path& directory, Os& os) {
+std::vector<fs::path> FindForeignDatabases(const fs::path& directory, Os& os) {
   std::vector<fs::path> found;
   const auto look = [&](const fs::path& file) {
     const std::string ending = file.extension().string();

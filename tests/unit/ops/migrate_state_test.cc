@@ -193,7 +193,7 @@ class ForeignStateTest : public ::testing::Test {
     table_ = tables.Register(table, 1);
   }
   std::vector<ForeignTable> Take(bool apply) {
-    return TakeForeignState(FindRawDatabases(from_, RealOs()), paths_, apply, RunContext{}, 1.77e9);
+    return TakeForeignState(FindForeignDatabases(from_, RealOs()), paths_, apply, RunContext{}, 1.77e9);
   }
   static std::string Words(const std::vector<ForeignTable>& all) {
     std::string text;
@@ -246,9 +246,9 @@ TEST_F(ForeignStateTest, OtherFilesAreNotTakenForDatabasesOfAPipeline) {
   SQLite::Database((from_ / "browser.sqlite3").string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
       .exec("CREATE TABLE bookmarks (url TEXT)");
   AddGroup(from_ / "ours.sqlite3", kStamp);
-  EXPECT_EQ(FindRawDatabases(from_, RealOs()).size(), 3u);
+  EXPECT_EQ(FindForeignDatabases(from_, RealOs()).size(), 3u);
   std::ofstream(from_ / "damaged.db") << std::string(4096, 'x');
-  EXPECT_THROW(FindRawDatabases(from_, RealOs()), Error);
+  EXPECT_THROW(FindForeignDatabases(from_, RealOs()), Error);
 }
 
 TEST_F(ForeignStateTest, ARawDatabaseIsReadWithItsLogAndNotWritten) {
