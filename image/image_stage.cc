@@ -30,13 +30,12 @@
 #include "image/response/tile_response.h"
 #include "image/response/varying_sources.h"
 #include "image/stage_cycles.h"
+#include "image/stage_name.h"
 #include "ingest/channel_slice.h"
 #include "ingest/uv_limit.h"
 
 namespace contimg::image {
 namespace {
-
-constexpr const char* kStage = "image";
 
 class ImageRun {
  public:

@@ -18,6 +18,7 @@
 #include "ops/archive/manifest.h"
 #include "ops/archive/object.h"
 #include "ops/archive/sender.h"
+#include "ops/archive/stage_name.h"
 #include "ops/base/host_name.h"
 #include "ops/base/version.h"
 #include "ops/base/words.h"
@@ -29,7 +30,6 @@ namespace fs = std::filesystem;
 using state::ArchiveRow;
 using state::ArchiveState;
 
-constexpr const char* kStage = "archive";
 constexpr int kFailuresOfARemote = 2;  // in a row without an answer: it is left alone for the rest of the run
 constexpr int kMostNames = 10000;
 constexpr double kOneMember = 1536;  // a tar's head and filling at most
@@ -122,7 +122,7 @@ class Run {
     for (const Remote& remote : work_.remotes) {
       const std::string& name = remote.about().name;
       for (const ArchiveRow& row : store_.List({name, "", "", ArchiveState::kCopied, 0})) {
-        context_.CheckCancelled(kStage);
+        context_.CheckCancelled(kArchiveStage);
         if (!Answers(name)) break;
         if (CheckSource(remote, row)) ++result_.n_verified;
       }
@@ -165,7 +165,7 @@ class Run {
         });
     if (about == planned.products.end()) return false;
     if (error.kind() == ErrorKind::kBusy) {  // made anew, or gone: another time
-      context_.reporter->Info(kStage, error.what());
+      context_.reporter->Info(kArchiveStage, error.what());
       const std::lock_guard<std::mutex> lock(mutex_);
       ++result_.n_changed;
     } else if (error.kind() == ErrorKind::kBadInput || error.kind() == ErrorKind::kUsage ||
@@ -193,7 +193,7 @@ class Run {
       }
       SetState(row.id, ArchiveState::kLost, detail);
       damaged_("archive", name + ":" + row.object, detail);
-      Fail(name, Error(ErrorKind::kBadInput, kStage, name + ": " + row.object, detail));
+      Fail(name, Error(ErrorKind::kBadInput, kArchiveStage, name + ": " + row.object, detail));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kCancelled) throw;
       Note(name, false);
@@ -214,7 +214,7 @@ class Run {
     for (int number = 1; number < kMostNames; ++number) {
       if (const std::string name = WithNumber(source.object, number); free(name)) return name;
     }
-    throw Error(ErrorKind::kBug, kStage, source.object, "has used up all names of objects");
+    throw Error(ErrorKind::kBug, kArchiveStage, source.object, "has used up all names of objects");
   }
 
   bool Answers(const std::string& remote) {
@@ -226,13 +226,14 @@ class Run {
     if (answered) {
       down_[remote] = 0;
     } else if (++down_[remote] == kFailuresOfARemote) {
-      context_.reporter->Warn(kStage, fmt::format("{} does not answer: what is for it waits for the next run", remote));
+      context_.reporter->Warn(kArchiveStage,
+                              fmt::format("{} does not answer: what is for it waits for the next run", remote));
     }
   }
   void Fail(const std::string& subject, const Error& error) {
     const std::lock_guard<std::mutex> lock(mutex_);
     result_.failures.push_back({subject, error.what()});
-    context_.reporter->Warn(kStage, error.what());
+    context_.reporter->Warn(kArchiveStage, error.what());
   }
 
   // The object in the outbox, on record at each of these remotes as staged.
@@ -242,7 +243,7 @@ class Run {
     os_.CreateDirectories(first.parent_path());
     CheckRoom(os_, first.parent_path(),
               planned.bytes() + static_cast<std::uint64_t>(kOneMember * static_cast<double>(planned.products.size())),
-              kStage, first.string());
+              kArchiveStage, first.string());
     Unfinished part(first, os_);
     const MadeObject made = MakeObject(planned.products, work_.paths.roots(), part.path(), context_);
 
@@ -287,7 +288,8 @@ class Run {
     for (const state::ProductRow& row : planned.products) {
       const auto now = products_.Find(row.id);
       if (!now || now->checksum != row.checksum || now->status != "present") {
-        throw Error(ErrorKind::kBusy, kStage, row.path, "changed while it was read: it is archived another time");
+        throw Error(ErrorKind::kBusy, kArchiveStage, row.path,
+                    "changed while it was read: it is archived another time");
       }
     }
   }
@@ -306,7 +308,7 @@ class Run {
       });
       if (free) return name;
     }
-    throw Error(ErrorKind::kBug, kStage, planned.group, "has used up all names of objects");
+    throw Error(ErrorKind::kBug, kArchiveStage, planned.group, "has used up all names of objects");
   }
 
   // What an earlier run staged of these products under another name will never be sent.
@@ -414,7 +416,7 @@ class Run {
     try {
       groups_->AddEvent(event);
     } catch (const Error& error) {
-      context_.reporter->Warn(kStage, fmt::format("not in the group's trail: {}", error.what()));
+      context_.reporter->Warn(kArchiveStage, fmt::format("not in the group's trail: {}", error.what()));
     }
   }
 
@@ -443,14 +445,14 @@ ArchiveResult CarryOut(const ArchivePlan& plan, const ArchiveWork& work, state::
   for (const PlannedObject& each : plan.objects) all += each.bytes();
   std::mutex progress;
   ParallelFor(work.transfers, plan.objects.size(), [&](std::size_t i) {
-    context.CheckCancelled(kStage);
+    context.CheckCancelled(kArchiveStage);
     run.Carry(plan.objects[i]);
     const std::lock_guard<std::mutex> lock(progress);
     done += plan.objects[i].bytes();
-    context.reporter->Progress(kStage, all > 0 ? static_cast<double>(done) / static_cast<double>(all) : 1);
+    context.reporter->Progress(kArchiveStage, all > 0 ? static_cast<double>(done) / static_cast<double>(all) : 1);
   });
   for (const PlannedReplica& each : plan.replicas) {
-    context.CheckCancelled(kStage);
+    context.CheckCancelled(kArchiveStage);
     run.Replicate(each);
   }
   run.ReadAgain();

@@ -3,14 +3,11 @@
 #include <fmt/format.h>
 
 #include "config/error.h"
+#include "ops/archive/stage_name.h"
 #include "ops/base/sha256.h"
 
 namespace contimg::ops {
-namespace {
-
-constexpr const char* kStage = "archive";
-
-}  // namespace
+namespace {}  // namespace
 
 void Sender::Send(const Remote& remote, const Outgoing& outgoing, std::int64_t id,
                   const std::function<void()>& copied) const {
@@ -30,7 +27,8 @@ void Sender::Send(const Remote& remote, const Outgoing& outgoing, std::int64_t i
   });
   copied();
   if (!is_whole()) {
-    throw Error(ErrorKind::kIo, kStage, remote.about().name + ": " + object, "does not read back as it was copied");
+    throw Error(ErrorKind::kIo, kArchiveStage, remote.about().name + ": " + object,
+                "does not read back as it was copied");
   }
 }
 
@@ -43,20 +41,20 @@ void Sender::SendFile(const Remote& remote, const std::function<void(const Remot
                       const std::string& sha256, const std::string& object, std::int64_t id,
                       const std::function<bool()>& is_same) const {
   const std::string subject = remote.about().name + ": " + object;
-  context_.CheckCancelled(kStage);
+  context_.CheckCancelled(kArchiveStage);
   if (remote.Exists(object)) {
     if (is_same()) return remote.RemovePart(PartOf(object, id));
-    throw Error(ErrorKind::kBadInput, kStage, subject,
+    throw Error(ErrorKind::kBadInput, kArchiveStage, subject,
                 "holds other bytes, and nothing there is ever replaced: the next run takes another name");
   }
   put(remote, PartOf(object, id));
   const auto found = remote.Look(PartOf(object, id));
   if (!found || found->sha256 != sha256) {
-    throw Error(ErrorKind::kIo, kStage, subject,
+    throw Error(ErrorKind::kIo, kArchiveStage, subject,
                 fmt::format("expected SHA-256 {} of what was copied there, found {}", sha256,
                             found ? found->sha256 : "nothing"));
   }
-  context_.CheckCancelled(kStage);
+  context_.CheckCancelled(kArchiveStage);
   remote.Move(PartOf(object, id), object);
 }
 
@@ -66,7 +64,7 @@ void Sender::DropParts(const Remote& remote, const std::string& object, std::int
     remote.RemovePart(PartOf(object + ".json", id));
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) throw;
-    context_.reporter->Info(kStage, error.what());
+    context_.reporter->Info(kArchiveStage, error.what());
   }
 }
 

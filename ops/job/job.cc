@@ -12,7 +12,7 @@ namespace contimg::ops {
 namespace {
 
 using nlohmann::json;
-constexpr int kVersion = 2;
+constexpr int kJobVersion = 2;
 
 template <typename Function>
 auto Guard(const std::string& subject, const Function& parse) {
@@ -25,9 +25,9 @@ auto Guard(const std::string& subject, const Function& parse) {
 
 void CheckVersion(const json& value, const std::string& subject) {
   const int version = value.at("version").get<int>();
-  if (version != kVersion) {
+  if (version != kJobVersion) {
     throw Error(ErrorKind::kBadInput, "job", subject,
-                fmt::format("expected version {} of the format and found {}", kVersion, version));
+                fmt::format("expected version {} of the format and found {}", kJobVersion, version));
   }
 }
 
@@ -178,7 +178,7 @@ Settings ParseSettings(const json& value, const std::string& subject) {
 }
 
 json ToJson(const Job& job) {
-  return {{"version", kVersion},
+  return {{"version", kJobVersion},
           {"job", JobId::OfGroup(job.group).text()},
           {"group", job.group},
           {"attempt", job.attempt},
@@ -240,7 +240,7 @@ json ToJson(const JobReport& report) {
                         {"checksum", product.checksum},
                         {"parents", PathsJson(product.parents)}});
   }
-  json value = {{"version", kVersion},
+  json value = {{"version", kJobVersion},
                 {"job", report.job},
                 {"group", report.group},
                 {"attempt", report.attempt},

@@ -16,6 +16,7 @@
 #include "ops/base/checksum.h"
 #include "ops/base/words.h"
 #include "ops/job/tree_marker.h"
+#include "ops/migration/stage_name.h"
 #include "ops/migration/thing.h"
 #include "ops/migration/tree_stamp.h"
 #include "state/cal_table_store.h"
@@ -26,7 +27,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "migrate";
 constexpr double kDish_m = 4.65;
 constexpr double kBand_hz = 1.405e9;
 constexpr double kBeamFactor = 1.02;  // full width at half power of an evenly lit dish, in wavelengths per diameter
@@ -75,9 +75,9 @@ class Planner {
     Walk(Absolute(request_.from));
     double n_done = 0;
     for (const fs::path& path : candidates_) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kMigrateStage);
       LookAt(path);
-      context_.reporter->Progress(kStage, ++n_done / static_cast<double>(candidates_.size()));
+      context_.reporter->Progress(kMigrateStage, ++n_done / static_cast<double>(candidates_.size()));
     }
     Classes();
     Places();
@@ -99,7 +99,7 @@ class Planner {
     }
     std::sort(entries.begin(), entries.end());
     for (const fs::path& path : entries) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kMigrateStage);
       if (LinkTarget(path)) {
         Leave(path, "is a link: what it leads to is looked at where it lies");
       } else if (IsUnfinishedName(path) || path.filename().string().rfind('.', 0) == 0) {
@@ -226,7 +226,7 @@ class Planner {
     std::map<fs::path, std::vector<Found*>> by_place;
     for (Found& each : found_) by_place[each.item.to].push_back(&each);
     for (auto& [place, claimants] : by_place) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kMigrateStage);
       try {
         Place(place, claimants);
       } catch (const Error& error) {
@@ -300,14 +300,15 @@ std::string_view ToString(TreeMode mode) {
 TreePlan PlanTree(const TreePlanRequest& request, const ProductPaths& paths, const RunContext& context) {
   Os& os = OsOr(context.os);
   if (!IsDirectory(request.from, os)) {
-    throw Error(ErrorKind::kUsage, kStage, request.from.string(), "expected a directory, found none");
+    throw Error(ErrorKind::kUsage, kMigrateStage, request.from.string(), "expected a directory, found none");
   }
   const fs::path from = Absolute(request.from / "").parent_path();
   const DirectoryRoots& roots = paths.roots();
   for (const fs::path& ours : {roots.output / "science", roots.output / "calibrators", roots.output / "failed",
                                roots.images / "single", roots.images / "qa", roots.state, roots.tmp, roots.staging}) {
     if (!IsBelow(from, Absolute(ours))) continue;
-    throw Error(ErrorKind::kUsage, kStage, from.string(), fmt::format("is this installation's own {}", ours.string()));
+    throw Error(ErrorKind::kUsage, kMigrateStage, from.string(),
+                fmt::format("is this installation's own {}", ours.string()));
   }
   TreePlanRequest absolute = request;
   absolute.from = from;

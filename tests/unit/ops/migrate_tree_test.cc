@@ -29,9 +29,9 @@ namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::FaultyOs;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testkit::FaultyOs;
 
 constexpr const char* kStamp = "2025-10-13T13:28:03";
 

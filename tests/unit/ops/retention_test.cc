@@ -25,10 +25,10 @@ namespace fs = std::filesystem;
 using state::PurgeState;
 using state::StoredProduct;
 using ::testing::ElementsAre;
-using testing::FaultyOs;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using testkit::FaultyOs;
 
 constexpr double kNow = 1.76e9, kDay = 86400;
 
