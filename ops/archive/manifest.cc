@@ -5,12 +5,42 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "config/error.h"
 #include "ops/archive/stage_name.h"
+#include "ops/base/json_fields.h"
 
 namespace contimg::ops {
+
+template <>
+inline constexpr auto kJsonFields<TreePath> =
+    std::tuple{JsonField{"root", &TreePath::root}, JsonField{"path", &TreePath::path}};
+template <>
+inline constexpr auto kJsonFields<ManifestFile> =
+    std::tuple{JsonField{"path", &ManifestFile::path}, JsonField{"offset", &ManifestFile::offset},
+               JsonField{"bytes", &ManifestFile::bytes}, JsonField{"sha256", &ManifestFile::sha256},
+               JsonField{"mtime_s", &ManifestFile::mtime_s}};
+template <>
+inline constexpr auto kJsonFields<ManifestMember> =
+    std::tuple{JsonField{"product", &ManifestMember::product},   JsonField{"kind", &ManifestMember::kind},
+               JsonField{nullptr, &ManifestMember::place},       JsonField{"offset", &ManifestMember::offset},
+               JsonField{"bytes", &ManifestMember::bytes},       JsonField{"sha256", &ManifestMember::sha256},
+               JsonField{"checksum", &ManifestMember::checksum}, JsonField{"size_bytes", &ManifestMember::size_bytes},
+               JsonField{"group", &ManifestMember::group},       JsonField{"start_mjd", &ManifestMember::start_mjd},
+               JsonField{"end_mjd", &ManifestMember::end_mjd},   JsonField{"ra_deg", &ManifestMember::ra_deg},
+               JsonField{"dec_deg", &ManifestMember::dec_deg},   JsonField{"grade", &ManifestMember::grade},
+               JsonField{"quality", &ManifestMember::quality},   JsonField{"parents", &ManifestMember::parents},
+               JsonField{"files", &ManifestMember::files}};
+template <>
+inline constexpr auto kJsonFields<Manifest> =
+    std::tuple{JsonField{"object", &Manifest::object},   JsonField{"class", &Manifest::product_class},
+               JsonField{"group", &Manifest::group},     JsonField{"bytes", &Manifest::bytes},
+               JsonField{"sha256", &Manifest::sha256},   JsonField{"created_at", &Manifest::created_at},
+               JsonField{"program", &Manifest::program}, JsonField{"host", &Manifest::host},
+               JsonField{"members", &Manifest::members}};
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -29,20 +59,6 @@ bool IsPlain(const fs::path& path) {
   });
 }
 
-ordered_json PlaceJson(const TreePath& place) { return {{"root", place.root}, {"path", place.path}}; }
-
-TreePath ReadPlace(const json& value) {
-  TreePath place{value.at("root"), value.at("path")};
-  const auto named = Named(DirectoryRoots{});
-  const bool known =
-      std::any_of(named.begin(), named.end(), [&](const auto& each) { return each.first == place.root; });
-  if (!known || !IsPlain(place.path)) {
-    throw Error(ErrorKind::kBadInput, kArchiveStage, "",
-                fmt::format("has a path that leads out of its tree: {}:{}", place.root, place.path));
-  }
-  return place;
-}
-
 void Require(bool holds, const std::string& why) {
   if (!holds) throw Error(ErrorKind::kBadInput, kArchiveStage, "", why);
 }
@@ -55,41 +71,32 @@ bool Fits(std::uint64_t offset, std::uint64_t bytes, std::uint64_t begin, std::u
   return offset >= begin && offset <= end && bytes <= end - offset;
 }
 
-ManifestMember ReadMember(const json& value, std::uint64_t object_bytes) {
-  ManifestMember member;
-  member.product = value.at("product");
-  member.kind = value.at("kind");
+void CheckPlace(const TreePath& place) {
+  const auto named = Named(DirectoryRoots{});
+  const bool known =
+      std::any_of(named.begin(), named.end(), [&](const auto& each) { return each.first == place.root; });
+  Require(known && IsPlain(place.path),
+          fmt::format("has a path that leads out of its tree: {}:{}", place.root, place.path));
+}
+
+void CheckMember(const ManifestMember& member, std::uint64_t object_bytes) {
   Require(FindProductKind(member.kind).has_value(), fmt::format("has a product of an unknown kind '{}'", member.kind));
-  member.place = ReadPlace(value);
-  member.offset = value.at("offset");
-  member.bytes = value.at("bytes");
-  member.sha256 = value.at("sha256");
-  member.checksum = value.at("checksum");
-  member.group = value.at("group");
-  member.start_mjd = value.at("start_mjd");
-  member.end_mjd = value.at("end_mjd");
-  if (!value.at("ra_deg").is_null()) member.ra_deg = value.at("ra_deg").get<double>();
-  if (!value.at("dec_deg").is_null()) member.dec_deg = value.at("dec_deg").get<double>();
-  member.grade = value.at("grade");
-  member.quality = value.at("quality");
-  member.size_bytes = value.at("size_bytes");
-  for (const json& parent : value.at("parents")) member.parents.push_back(ReadPlace(parent));
+  CheckPlace(member.place);
+  for (const TreePath& parent : member.parents) CheckPlace(parent);
   Require(Fits(member.offset, member.bytes, 0, object_bytes) && IsSha256(member.sha256),
           fmt::format("has a member that does not fit into the object: {}", member.place.path));
-  for (const json& each : value.at("files")) {
-    ManifestFile file{each.at("path"), each.at("offset"), each.at("bytes"), each.at("sha256"), each.at("mtime_s")};
+  const ManifestFile* before = nullptr;
+  for (const ManifestFile& file : member.files) {
     Require(file.path.empty() || IsPlain(file.path),
             fmt::format("has a file that leads out of its product: {}", file.path));
     Require(Fits(file.offset, file.bytes, member.offset, member.offset + member.bytes) && IsSha256(file.sha256),
             fmt::format("has a file that does not fit into its product: {}", file.path));
     // In the order in which they lie there: they are written as they come.
-    Require(member.files.empty() ||
-                (!file.path.empty() && file.offset >= member.files.back().offset + member.files.back().bytes),
+    Require(before == nullptr || (!file.path.empty() && file.offset >= before->offset + before->bytes),
             fmt::format("has files that lie over each other: {}", file.path));
-    member.files.push_back(std::move(file));
+    before = &file;
   }
-  Require(!member.files.empty(), fmt::format("has a product without files: {}", member.place.path));
-  return member;
+  Require(before != nullptr, fmt::format("has a product without files: {}", member.place.path));
 }
 
 }  // namespace
@@ -113,51 +120,8 @@ fs::path OnDisk(const TreePath& path, const DirectoryRoots& roots) {
 }
 
 std::string ManifestText(const Manifest& manifest) {
-  ordered_json members = ordered_json::array();
-  for (const ManifestMember& member : manifest.members) {
-    ordered_json parents = ordered_json::array(), files = ordered_json::array();
-    for (const TreePath& parent : member.parents) parents.push_back(PlaceJson(parent));
-    for (const ManifestFile& file : member.files) {
-      files.push_back({{"path", file.path},
-                       {"offset", file.offset},
-                       {"bytes", file.bytes},
-                       {"sha256", file.sha256},
-                       {"mtime_s", file.mtime_s}});
-    }
-    const auto number = [](const std::optional<double>& value) {
-      return value ? ordered_json(*value) : ordered_json();
-    };
-    members.push_back({{"product", member.product},
-                       {"kind", member.kind},
-                       {"root", member.place.root},
-                       {"path", member.place.path},
-                       {"offset", member.offset},
-                       {"bytes", member.bytes},
-                       {"sha256", member.sha256},
-                       {"checksum", member.checksum},
-                       {"size_bytes", member.size_bytes},
-                       {"group", member.group},
-                       {"start_mjd", member.start_mjd},
-                       {"end_mjd", member.end_mjd},
-                       {"ra_deg", number(member.ra_deg)},
-                       {"dec_deg", number(member.dec_deg)},
-                       {"grade", member.grade},
-                       {"quality", member.quality},
-                       {"parents", std::move(parents)},
-                       {"files", std::move(files)}});
-  }
-  const ordered_json value{{"format", kManifestFormat},
-                           {"object", manifest.object},
-                           {"class", manifest.product_class},
-                           {"group", manifest.group},
-                           {"container", "tar"},
-                           {"bytes", manifest.bytes},
-                           {"sha256", manifest.sha256},
-                           {"lossy", false},
-                           {"created_at", manifest.created_at},
-                           {"program", manifest.program},
-                           {"host", manifest.host},
-                           {"members", std::move(members)}};
+  ordered_json value{{"format", kManifestFormat}, {"container", "tar"}, {"lossy", false}};
+  value.update(RecordToJson<ordered_json>(manifest));
   try {
     return value.dump(1) + "\n";
   } catch (const json::exception&) {
@@ -174,18 +138,10 @@ Manifest ParseManifest(const std::string& text, const std::string& subject) {
                   fmt::format("expected a manifest of format {}, found {}", kManifestFormat, format.dump()));
     }
     Require(value.at("container") == "tar", "is the manifest of an object that is no tar");
-    Manifest manifest;
-    manifest.object = value.at("object");
+    Manifest manifest = RecordFromJson<Manifest>(value);
     Require(IsPlain(manifest.object), "names an object outside the remote");
-    manifest.product_class = value.at("class");
-    manifest.group = value.at("group");
-    manifest.bytes = value.at("bytes");
-    manifest.sha256 = value.at("sha256");
     Require(IsSha256(manifest.sha256), "has no SHA-256 of the object");
-    manifest.created_at = value.at("created_at");
-    manifest.program = value.at("program");
-    manifest.host = value.at("host");
-    for (const json& member : value.at("members")) manifest.members.push_back(ReadMember(member, manifest.bytes));
+    for (const ManifestMember& member : manifest.members) CheckMember(member, manifest.bytes);
     return manifest;
   } catch (const json::exception&) {
     throw Error(ErrorKind::kBadInput, kArchiveStage, subject,

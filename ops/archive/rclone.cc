@@ -81,13 +81,23 @@ std::string Content(int fd) {
 // Ends what is still there, whatever happens.
 class Running {
  public:
-  Running(Child child, double kill_after_s) : child_(child), output_(child.output), kill_after_s_(kill_after_s) {}
+  Running(Child child, std::string_view input, double kill_after_s)
+      : child_(child), input_(child.input), output_(child.output), unread_(input), kill_after_s_(kill_after_s) {}
   ~Running() {
     if (!end_) End();
   }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
   int output() const { return output_.get(); }
+  // As much as it takes now, without waiting. One that has closed its end reads no more.
+  void Feed() {
+    while (input_.open()) {
+      const ssize_t n = unread_.empty() ? 0 : ::write(input_.get(), unread_.data(), unread_.size());
+      if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+      if (n > 0) unread_.remove_prefix(static_cast<std::size_t>(n));
+      if (n < 0 || unread_.empty()) input_.Reset();
+    }
+  }
   bool HasEnded() {
     if (!end_) end_ = TryWait(child_.pid);
     return end_.has_value();
@@ -104,7 +114,8 @@ class Running {
 
  private:
   Child child_;
-  Descriptor output_;
+  Descriptor input_, output_;
+  std::string_view unread_;
   double kill_after_s_;
   std::optional<ChildEnd> end_;
 };
@@ -121,7 +132,8 @@ fs::path FindRclone() {
   return {};
 }
 
-RcloneEnd Rclone::Run(const std::vector<std::string>& words, double timeout_s, const Sink& output) const {
+RcloneEnd Rclone::Run(const std::vector<std::string>& words, double timeout_s, const Sink& output,
+                      std::string_view input) const {
   if (options_.program.empty()) {
     throw Error(ErrorKind::kUsage, kArchiveStage, "rclone", "is not installed, and nothing else copies to archives");
   }
@@ -137,7 +149,8 @@ RcloneEnd Rclone::Run(const std::vector<std::string>& words, double timeout_s, c
   if (!options_.config.empty()) child.arguments.push_back("--config=" + options_.config.string());
   if (!options_.bandwidth.empty()) child.arguments.push_back("--bwlimit=" + options_.bandwidth);
   child.error_file = fmt::format("/proc/self/fd/{}", log.get());
-  Running running(StartChild(child), options_.kill_after_s);
+  child.standard_input = !input.empty();
+  Running running(StartChild(child), input, options_.kill_after_s);
 
   const auto limit = Clock::now() + std::chrono::duration<double>(timeout_s);
   std::vector<char> buffer(std::size_t{1} << 17);
@@ -149,6 +162,7 @@ RcloneEnd Rclone::Run(const std::vector<std::string>& words, double timeout_s, c
     if (Clock::now() > limit) {
       throw Error(ErrorKind::kTimeout, kArchiveStage, "rclone", fmt::format("was not done within {} s", timeout_s));
     }
+    running.Feed();
     if (!open) {
       ::poll(nullptr, 0, 5);
       continue;

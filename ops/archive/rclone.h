@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace contimg::ops {
@@ -40,10 +41,12 @@ class Rclone {
  public:
   explicit Rclone(RcloneOptions options) : options_(std::move(options)) {}
 
-  // Runs `rclone WORDS…`; what it prints goes to `output` in pieces (may throw: rclone is ended then). Throws
+  // Runs `rclone WORDS…` with `input` to read; what it prints goes to `output` in pieces (may throw: rclone is ended
+  // then). SIGPIPE must be ignored (StopOnSignals). Throws
   // Error{kTimeout} when it took longer than `timeout_s`, Error{kCancelled}, Error{kUsage} when there is no rclone.
   using Sink = std::function<void(const char* data, std::size_t size)>;
-  RcloneEnd Run(const std::vector<std::string>& words, double timeout_s, const Sink& output = {}) const;
+  RcloneEnd Run(const std::vector<std::string>& words, double timeout_s, const Sink& output = {},
+                std::string_view input = {}) const;
 
   const RcloneOptions& options() const { return options_; }
 

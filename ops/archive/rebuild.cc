@@ -51,7 +51,9 @@ RebuildResult RebuildArchives(const std::vector<Remote>& remotes, const Director
     std::map<std::string, std::uint64_t> sizes;
     remote.Retrying([&] {
       remote.RequireMark();
-      for (RemoteFile& file : remote.List()) sizes[std::move(file.path)] = file.bytes;
+      for (RemoteFile& file : remote.List()) {
+        if (!IsPart(file.path)) sizes[std::move(file.path)] = file.bytes;
+      }
     });
     double n_done = 0;
     for (const auto& entry : sizes) {

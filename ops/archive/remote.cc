@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <utility>
 
 #include "config/error.h"
@@ -21,16 +22,30 @@ constexpr const char* kMark = "contimg-archive.json";
 constexpr const char* kMarkText = "{\"contimg_archive\": 1}\n";
 constexpr std::string_view kPart = ".part-";
 constexpr double kFirstDelayS = 1, kLongestDelayS = 60;
+constexpr std::size_t kMostTogether = 64;
+constexpr std::uint64_t kMostBytesTogether = 256'000'000;
+
+std::string PartFolder(const std::string& owner) { return std::string(kPart) + owner; }
+
+std::string Lines(const ObjectNames& names) {
+  std::string lines;
+  for (const std::string& name : names) lines += name + "\n";
+  return lines;
+}
+
+std::string Subject(const ObjectNames& names) {
+  return names.size() == 1 ? names.front() : fmt::format("{} and {} more", names.front(), names.size() - 1);
+}
 
 }  // namespace
 
-std::string PartName(const std::string& object, const std::string& owner) {
-  return object + std::string(kPart) + owner;
-}
+bool IsPart(const std::string& path) { return path.compare(0, kPart.size(), kPart) == 0; }
 
-bool IsPartName(const std::string& object) {
-  const std::size_t at = object.rfind(kPart);
-  return at != std::string::npos && object.find('/', at) == std::string::npos;
+bool Together::Takes(std::uint64_t bytes) {
+  const bool takes = n_ < kMostTogether && bytes_ + bytes <= kMostBytesTogether;
+  n_ = takes ? n_ + 1 : 1;
+  bytes_ = takes ? bytes_ + bytes : bytes;
+  return takes;
 }
 
 std::string Remote::Address(const std::string& object) const {
@@ -40,11 +55,11 @@ std::string Remote::Address(const std::string& object) const {
 
 // False: there is no such thing.
 bool Remote::Call(const std::string& object, const char* doing, const std::vector<std::string>& words,
-                  const Rclone::Sink& sink) const {
+                  const Rclone::Sink& sink, std::string_view input) const {
   const std::string subject = remote_.name + ": " + object;
   RcloneEnd end;
   try {
-    end = rclone_.Run(words, remote_.timeout_s, sink);
+    end = rclone_.Run(words, remote_.timeout_s, sink, input);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kTimeout) throw;
     throw Error(ErrorKind::kTimeout, kArchiveStage, subject, fmt::format("{}: rclone {}", doing, error.message()));
@@ -69,30 +84,89 @@ bool Remote::Call(const std::string& object, const char* doing, const std::vecto
               fmt::format("{} (rclone status {}{}{})", doing, end.status, end.words.empty() ? "" : ": ", end.words));
 }
 
-void Remote::Put(const std::filesystem::path& file, const std::string& object) const {
-  if (!Call(object, "cannot copy it there", {"copyto", "--ignore-times", file.string(), Address(object)}, {})) {
-    throw Error(ErrorKind::kIo, kArchiveStage, remote_.name + ": " + object,
-                "cannot copy it there: the folder is missing");
+void Remote::PutParts(const std::string& from, const ObjectNames& names, const std::string& owner) const {
+  if (names.empty()) return;
+  Call(Subject(names), "cannot copy it there",
+       {"copy", "--ignore-times", "--files-from-raw=-", from, Address(PartFolder(owner))}, {}, Lines(names));
+}
+
+void Remote::PutPart(const Remote& other, const std::string& its, const std::string& object,
+                     const std::string& owner) const {
+  Call(object, "cannot copy it there",
+       {"copyto", "--ignore-times", other.Address(its), Address(PartFolder(owner) + "/" + object)}, {});
+}
+
+// rclone moves nothing into a folder around the one it comes from: each folder at the root by itself.
+void Remote::NameParts(const ObjectNames& names, const std::string& owner) const {
+  std::map<std::string, ObjectNames> folders;
+  for (const std::string& name : names) {
+    const std::size_t slash = name.find('/');
+    if (slash != std::string::npos) {
+      folders[name.substr(0, slash)].push_back(name.substr(slash + 1));
+    } else {
+      Call(name, "cannot give it its name",
+           {"moveto", "--ignore-existing", Address(PartFolder(owner) + "/" + name), Address(name)}, {});
+    }
+  }
+  for (const auto& [folder, below] : folders) {
+    Call(
+        folder + "/" + Subject(below), "cannot give it its name",
+        {"move", "--ignore-existing", "--files-from-raw=-", Address(PartFolder(owner) + "/" + folder), Address(folder)},
+        {}, Lines(below));
   }
 }
 
-void Remote::PutFrom(const Remote& other, const std::string& its, const std::string& object) const {
-  const std::string doing = "cannot copy it there from " + other.remote_.name;
-  if (!Call(object, doing.c_str(), {"copyto", "--ignore-times", other.Address(its), Address(object)}, {})) {
-    throw Error(ErrorKind::kIo, kArchiveStage, remote_.name + ": " + object, doing + ": it is not there");
-  }
+void Remote::RemoveParts(const ObjectNames& names, const std::string& owner) const {
+  const std::string folder = PartFolder(owner);
+  std::vector<std::string> words{"delete", Address(folder)};
+  if (!names.empty()) words.emplace_back("--files-from-raw=-");
+  Call(folder, "cannot remove what is unfinished", words, {}, Lines(names));
+  if (names.empty()) Call(folder, "cannot remove what is unfinished", {"rmdirs", Address(folder)}, {});
 }
 
-void Remote::Move(const std::string& from, const std::string& to) const {
-  if (!Call(to, "cannot give it its name", {"moveto", "--ignore-times", Address(from), Address(to)}, {})) {
-    throw Error(ErrorKind::kIo, kArchiveStage, remote_.name + ": " + to, "cannot give it its name: the copy is gone");
-  }
+std::map<std::string, std::uint64_t> Remote::Sizes(const ObjectNames& names) const {
+  std::map<std::string, std::uint64_t> sizes;
+  if (names.empty()) return sizes;
+  for (RemoteFile& file : List(names)) sizes[std::move(file.path)] = file.bytes;
+  return sizes;
 }
 
-void Remote::RemovePart(const std::string& part) const {
-  if (!IsPartName(part)) throw Error(ErrorKind::kBug, kArchiveStage, part, "is no name of something unfinished");
-  if (!Exists(part)) return;
-  Call(part, "cannot remove what is unfinished", {"deletefile", Address(part)}, {});
+std::map<std::string, std::string> Remote::Hashes(const ObjectNames& names, const std::string& folder,
+                                                  bool told) const {
+  std::map<std::string, std::string> hashes;
+  if (names.empty()) return hashes;
+  std::string text;
+  std::optional<Error> trouble;
+  std::vector<std::string> words{"hashsum", "sha256", "--files-from-raw=-", folder};
+  if (!told) words.emplace_back("--download");
+  try {
+    Call(
+        Subject(names), told ? "cannot ask for its SHA-256" : "cannot read it", words,
+        [&](const char* data, std::size_t size) { text.append(data, size); }, Lines(names));
+  } catch (const Error& error) {  // of one of them, perhaps
+    if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kTimeout) throw;
+    trouble = error;
+  }
+  constexpr std::size_t kDigits = 64;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.size() < kDigits + 3 || line.find_first_not_of("0123456789abcdef") != kDigits) continue;
+    hashes[line.substr(kDigits + 2)] = line.substr(0, kDigits);
+  }
+  if (hashes.empty() && trouble && trouble->kind() != ErrorKind::kBadInput && !told) throw *trouble;
+  return hashes;
+}
+
+std::map<std::string, std::string> Remote::Digests(const ObjectNames& names, const std::string& owner) const {
+  const std::string folder = owner.empty() ? remote_.target : Address(PartFolder(owner));
+  std::map<std::string, std::string> digests;
+  if (by_hash_) digests = Hashes(names, folder, true);
+  ObjectNames left;  // a remote may know none
+  for (const std::string& name : names) {
+    if (digests.count(name) == 0) left.push_back(name);
+  }
+  digests.merge(Hashes(left, folder, false));
+  return digests;
 }
 
 std::optional<Digest> Remote::Look(const std::string& object) const {
@@ -157,16 +231,19 @@ bool Remote::Read(const std::string& object, const Rclone::Sink& sink) const {
 
 bool Remote::ReadPart(const std::string& object, std::uint64_t offset, std::uint64_t bytes,
                       const Rclone::Sink& sink) const {
-  if (bytes == 0) return Exists(object);
+  if (bytes == 0) return SizeOf(object).has_value();
   return Call(object, "cannot read it",
               {"cat", fmt::format("--offset={}", offset), fmt::format("--count={}", bytes), Address(object)}, sink);
 }
 
-std::vector<RemoteFile> Remote::List() const {
+std::vector<RemoteFile> Remote::List(const ObjectNames& names) const {
   std::string told;
   std::vector<RemoteFile> files;
-  if (!Call("", "cannot list it", {"lsjson", "-R", "--files-only", "--no-mimetype", "--no-modtime", remote_.target},
-            [&](const char* data, std::size_t size) { told.append(data, size); })) {
+  std::vector<std::string> words{"lsjson", "-R", "--files-only", "--no-mimetype", "--no-modtime", remote_.target};
+  if (!names.empty()) words.emplace_back("--files-from-raw=-");
+  if (!Call(
+          names.empty() ? "" : Subject(names), "cannot list it", words,
+          [&](const char* data, std::size_t size) { told.append(data, size); }, Lines(names))) {
     return files;
   }
   const nlohmann::json list = nlohmann::json::parse(told, nullptr, false);
@@ -189,11 +266,11 @@ void Remote::RequireMark() const {
 }
 
 void Remote::RequireMark(bool in_use, const std::filesystem::path& folder) const {
-  if (in_use || Exists(kMark)) return RequireMark();
+  if (in_use || SizeOf(kMark)) return RequireMark();
   const std::filesystem::path file = folder / (std::string(".") + kMark);
   RealOs().CreateDirectories(folder);
   WriteFileAtomically(RealOs(), file, kMarkText);
-  Put(file, kMark);
+  Call(kMark, "cannot copy it there", {"copyto", "--ignore-times", file.string(), Address(kMark)}, {});
   RealOs().RemoveAll(file);
 }
 

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/archive_remotes.h"
@@ -24,6 +26,20 @@ struct RemoteFile {
   std::uint64_t bytes = 0;
 };
 
+// Objects by their names: many in one call, for starting rclone takes as long as copying some megabytes.
+using ObjectNames = std::vector<std::string>;
+
+// How many go together: of small ones many, of large ones one, so that what is lost when a call is ended stays small.
+class Together {
+ public:
+  // Whether one more of this size goes with those before it. Where not, it is the first of the next.
+  bool Takes(std::uint64_t bytes);
+
+ private:
+  std::size_t n_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
 // Calls fail with Error{kIo} (no answer, refused; worth another try), Error{kTimeout}, Error{kResource} (full),
 // Error{kUsage} (no such remote in rclone's configuration), Error{kCancelled}; the subject is "<name>: <object>".
 class Remote {
@@ -34,16 +50,21 @@ class Remote {
 
   const ArchiveRemote& about() const { return remote_; }
 
-  // Copies a local file to exactly this name. What is there is replaced: for our own part names.
-  void Put(const std::filesystem::path& file, const std::string& object) const;
-  // The same from another remote, directly.
-  void PutFrom(const Remote& other, const std::string& its, const std::string& object) const;
-  void Move(const std::string& from, const std::string& to) const;
-  void RemovePart(
-      const std::string& part) const;  // nothing there: no error. Error{kBug} for a name that is no part name
+  // What is not finished, or not compared yet, lies in a folder of its own, which is nobody else's ("…/.part-<owner>").
+  // Objects come there from a folder (of this disk, or of another remote) in which they have the same names, or one by
+  // one. What is there is replaced. One that is not in `from` is passed over.
+  void PutParts(const std::string& from, const ObjectNames& names, const std::string& owner) const;
+  void PutPart(const Remote& other, const std::string& its, const std::string& object, const std::string& owner) const;
+  // Parts get their names; what has a name already stays what it is.
+  void NameParts(const ObjectNames& names, const std::string& owner) const;
+  // Of these names; empty: all, and the folder. Nothing there: no error.
+  void RemoveParts(const ObjectNames& names, const std::string& owner) const;
+  // Those of `names` that are there.
+  std::map<std::string, std::uint64_t> Sizes(const ObjectNames& names) const;
+  // Name → SHA-256 of those that could be read; of parts with an owner. Throws when none could for want of an answer.
+  std::map<std::string, std::string> Digests(const ObjectNames& names, const std::string& owner = "") const;
   // Nothing: there is no such object.
   std::optional<Digest> Look(const std::string& object) const;
-  bool Exists(const std::string& object) const { return SizeOf(object).has_value(); }
   std::optional<std::uint64_t> SizeOf(const std::string& object) const;
   // In which way an object is not what it should be, gone among them; empty: it is whole. Retries. Throws when that
   // cannot be told: no answer, the mark is not there.
@@ -51,7 +72,7 @@ class Remote {
   // `bytes` bytes from `offset` on, or all of it. False: there is no such object.
   bool Read(const std::string& object, const Rclone::Sink& sink) const;
   bool ReadPart(const std::string& object, std::uint64_t offset, std::uint64_t bytes, const Rclone::Sink& sink) const;
-  std::vector<RemoteFile> List() const;
+  std::vector<RemoteFile> List(const ObjectNames& names = {}) const;  // empty: all
 
   // Throws Error{kIo} when the mark is not there though objects should be.
   void RequireMark() const;
@@ -64,14 +85,14 @@ class Remote {
  private:
   std::string Address(const std::string& object) const;
   bool Call(const std::string& object, const char* doing, const std::vector<std::string>& words,
-            const Rclone::Sink& sink) const;
+            const Rclone::Sink& sink, std::string_view input = {}) const;
+  std::map<std::string, std::string> Hashes(const ObjectNames& names, const std::string& folder, bool told) const;
   ArchiveRemote remote_;
   Rclone rclone_;
   bool by_hash_;
 };
 
-// "<object>.part-<owner>": what is not finished, or not compared yet.
-std::string PartName(const std::string& object, const std::string& owner);
-bool IsPartName(const std::string& object);
+// Whether a path at a remote is that of a part.
+bool IsPart(const std::string& path);
 
 }  // namespace contimg::ops

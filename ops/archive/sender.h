@@ -1,41 +1,55 @@
-// One object on its way to one remote: to a part name, read back, to its name, its manifest beside it, read again.
-// Every step may be repeated after a kill.
+// Objects on their way to one remote: to part names, read back, to their names, each its manifest beside it, read
+// again. Small ones go many at a time, one call of rclone for each step. Every step may be repeated after a kill.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
+#include "config/error.h"
 #include "config/run_context.h"
 #include "ops/archive/manifest.h"
 #include "ops/archive/remote.h"
 
 namespace contimg::ops {
 
+// <outbox>/<manifest.object>.json is there, and <outbox>/<manifest.object>, unless the object lies at another remote.
 struct Outgoing {
-  std::function<void(const Remote& remote, const std::string& part)> put;  // the object itself
-  std::filesystem::path file;                                              // empty: it is not on this disk
-  std::filesystem::path manifest_file;
   Manifest manifest;
+  const Remote* at = nullptr;
+  std::string its;  // its name there
 };
+using OutgoingSet = std::vector<const Outgoing*>;
+using SendFailures = std::map<const Outgoing*, Error>;
 
 class Sender {
  public:
-  // `owner`: of part names; with the id of the object's row they are of nobody else.
-  Sender(std::string owner, const RunContext& context) : owner_(std::move(owner)), context_(context) {}
+  // `owner`: of parts, which are of nobody else.
+  Sender(std::filesystem::path outbox, std::string owner, const RunContext& context)
+      : outbox_(std::move(outbox)), owner_(std::move(owner)), context_(context) {}
 
-  // `copied` is called when object and manifest have their names, before they are read again.
-  // Error{kIo, kTimeout}: another try may help. Error{kBadInput}: another object has the name.
-  void Send(const Remote& remote, const Outgoing& outgoing, std::int64_t id, const std::function<void()>& copied) const;
-  // What nobody will finish. One that cannot be removed is in nobody's way.
-  void DropParts(const Remote& remote, const std::string& object, std::int64_t id) const;
+  // `copied` is called with those that have their names, and manifests, before they are read again. What is not
+  // among the failures has been read twice then. Failures are Error{kBadInput}: another object has the name;
+  // Error{kResource}: the remote is full; Error{kIo, kTimeout}: another try may help, and the remote's number of them
+  // is used up. Throws Error{kCancelled}.
+  SendFailures Send(const Remote& remote, OutgoingSet set, const std::function<void(const OutgoingSet&)>& copied) const;
+  // What nobody will finish: of these objects, or all of it. What cannot be removed is in nobody's way.
+  void DropParts(const Remote& remote, const OutgoingSet& set) const;
 
  private:
-  std::string PartOf(const std::string& object, std::int64_t id) const;
-  void SendFile(const Remote& remote, const std::function<void(const Remote&, const std::string&)>& put,
-                const std::string& sha256, const std::string& object, std::int64_t id,
-                const std::function<bool()>& is_same) const;
+  struct File {
+    const Outgoing* of;
+    bool is_manifest;
+    std::string name, sha256;
+  };
+  void Attempt(const Remote& remote, const OutgoingSet& set, const std::function<void(const OutgoingSet&)>& copied,
+               SendFailures& failures) const;
+  void Put(const Remote& remote, const std::vector<File>& files, SendFailures& failures) const;
+  bool IsSame(const Remote& remote, const File& file, const std::map<std::string, std::string>& digests) const;
+
+  std::filesystem::path outbox_;
   std::string owner_;
   const RunContext& context_;
 };

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <map>
+#include <utility>
 
 #include "config/error.h"
 #include "config/os.h"
@@ -83,47 +84,89 @@ VerifyResult VerifyProducts(state::ProductStore& products, state::MaintenanceSto
   return result;
 }
 
+std::vector<state::ArchiveRow> ReadTogether(const Remote& remote, const std::vector<state::ArchiveRow>& rows,
+                                            const RunContext& context,
+                                            const std::function<void(const state::ArchiveRow&)>& whole) {
+  std::vector<std::vector<state::ArchiveRow>> sets;
+  Together together;
+  for (const state::ArchiveRow& row : rows) {
+    const bool joins = together.Takes(static_cast<std::uint64_t>(std::max<std::int64_t>(row.bytes, 0)));
+    if (!joins || sets.empty()) sets.emplace_back();
+    sets.back().push_back(row);
+  }
+  std::vector<state::ArchiveRow> others;
+  bool answers = true;
+  for (const auto& set : sets) {
+    context.CheckCancelled(kVerifyStage);
+    std::map<std::string, std::string> digests;
+    ObjectNames names;
+    for (const state::ArchiveRow& row : set) names.push_back(row.object);
+    try {
+      if (answers && set.size() > 1) digests = remote.Digests(names);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kCancelled) throw;
+      answers = false;
+    }
+    for (const state::ArchiveRow& row : set) {
+      const auto found = digests.find(row.object);
+      if (found != digests.end() && found->second == row.sha256) {
+        whole(row);
+      } else {
+        others.push_back(row);
+      }
+    }
+  }
+  return others;
+}
+
 VerifyResult VerifyArchives(state::ProductStore& products, state::MaintenanceStore& findings,
                             const std::vector<Remote>& remotes, double share, const RunContext& context) {
   state::ArchiveStore store(products.database());
   VerifyResult result;
   std::vector<state::ArchiveRow> rows = store.LeastRecentlyChecked();
   rows.resize(static_cast<std::size_t>(ShareOf(static_cast<std::int64_t>(rows.size()), share)));
-  std::set<std::string> silent;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    context.CheckCancelled(kVerifyStage);
-    context.reporter->Progress(kVerifyStage, static_cast<double>(i) / static_cast<double>(rows.size()));
-    const state::ArchiveRow& row = rows[i];
-    const std::string subject = row.remote + ":" + row.object;
-    if (silent.count(row.remote) != 0) {
-      ++result.n_unreachable;
-      continue;
-    }
-    std::string detail;
-    try {
-      detail = FindRemote(remotes, row.remote)
-                   .DamageOf(row.object, row.sha256, static_cast<std::uint64_t>(std::max<std::int64_t>(row.bytes, 0)));
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::kCancelled) throw;
-      context.reporter->Warn(kVerifyStage, error.what());
-      silent.insert(row.remote);
-      ++result.n_unreachable;
-      continue;
-    }
+  std::map<std::string, std::vector<state::ArchiveRow>> of;
+  for (state::ArchiveRow& row : rows) of[row.remote].push_back(std::move(row));
+  const auto n_rows = static_cast<double>(rows.size());
+  const auto read = [&](const state::ArchiveRow& row) {
     ++result.n_checked;
     result.bytes_checked += static_cast<std::uint64_t>(row.bytes);
-    if (detail.empty()) {
-      if (row.state == state::ArchiveState::kCopied)
-        store.SetState(row.id, state::ArchiveState::kVerified, "", UtcTime::Now().unix_s());
-      store.SetChecked(row.id, UtcTime::Now().unix_s());
-      findings.Resolve("archive", subject, UtcTime::Now().unix_s());
-      continue;
+    context.reporter->Progress(kVerifyStage, static_cast<double>(result.n_checked + result.n_unreachable) / n_rows);
+  };
+  const auto whole = [&](const state::ArchiveRow& row) {
+    read(row);
+    if (row.state == state::ArchiveState::kCopied)
+      store.SetState(row.id, state::ArchiveState::kVerified, "", UtcTime::Now().unix_s());
+    store.SetChecked(row.id, UtcTime::Now().unix_s());
+    findings.Resolve("archive", row.remote + ":" + row.object, UtcTime::Now().unix_s());
+  };
+  for (auto& [name, all] : of) {
+    std::vector<state::ArchiveRow> left = std::move(all);
+    try {
+      const Remote& remote = FindRemote(remotes, name);
+      left = ReadTogether(remote, left, context, whole);
+      while (!left.empty()) {
+        context.CheckCancelled(kVerifyStage);
+        const state::ArchiveRow row = left.back();
+        const std::string detail =
+            remote.DamageOf(row.object, row.sha256, static_cast<std::uint64_t>(std::max<std::int64_t>(row.bytes, 0)));
+        left.pop_back();
+        if (detail.empty()) {
+          whole(row);
+          continue;
+        }
+        read(row);
+        ++result.n_damaged;
+        store.SetState(row.id, state::ArchiveState::kLost, detail, UtcTime::Now().unix_s());
+        findings.Report({0, UtcTime::Now().unix_s(), "archive", row.remote + ":" + row.object, detail, {}});
+        result.damaged.push_back(fmt::format("{}:{}: {}", row.remote, row.object, detail));
+        context.reporter->Warn(kVerifyStage, result.damaged.back());
+      }
+    } catch (const Error& error) {  // no answer: what is left of it another time
+      if (error.kind() == ErrorKind::kCancelled || error.stage() != "archive") throw;
+      context.reporter->Warn(kVerifyStage, error.what());
+      result.n_unreachable += static_cast<std::int64_t>(left.size());
     }
-    ++result.n_damaged;
-    store.SetState(row.id, state::ArchiveState::kLost, detail, UtcTime::Now().unix_s());
-    findings.Report({0, UtcTime::Now().unix_s(), "archive", subject, detail, {}});
-    result.damaged.push_back(fmt::format("{}: {}", subject, detail));
-    context.reporter->Warn(kVerifyStage, result.damaged.back());
   }
   context.reporter->Progress(kVerifyStage, 1);
   return result;

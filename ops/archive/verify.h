@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,15 @@ struct VerifyResult {
 VerifyResult VerifyProducts(state::ProductStore& products, state::MaintenanceStore& findings, double share,
                             const RunContext& context);
 
-// The same of copied and verified objects, place "archive": a copied one that is whole becomes verified, one that is
-// damaged or gone becomes lost. A remote that does not answer, or has lost its mark, is passed over and counted.
+// Reads small objects of one remote again, many in one call. `whole` is called with those that are; gives the others,
+// to be looked at one by one.
+std::vector<state::ArchiveRow> ReadTogether(const Remote& remote, const std::vector<state::ArchiveRow>& rows,
+                                            const RunContext& context,
+                                            const std::function<void(const state::ArchiveRow&)>& whole);
+
+// As VerifyProducts, of copied and verified objects, place "archive": a copied one that is whole becomes verified, one
+// that is damaged or gone becomes lost. A remote that does not answer, or has lost its mark, is passed over and
+// counted.
 VerifyResult VerifyArchives(state::ProductStore& products, state::MaintenanceStore& findings,
                             const std::vector<Remote>& remotes, double share, const RunContext& context);
 

@@ -91,11 +91,8 @@ void Fix(const LoadedSettings& loaded, const ProductPaths& paths, const RunConte
   const InstanceLock lock(paths.roots().state);
   RequireNoUnfinishedRestore(paths.roots().state, os);
   SweepUnfinished(paths.roots().state, os);
-  const fs::path names = paths.roots().output / "calibrators" / "by-name";
-  if (IsDirectory(names, os)) {
-    for (const fs::path& link : os.List(names)) {
-      if (fs::is_symlink(fs::symlink_status(link)) && !Exists(link, os)) os.RemoveAll(link);
-    }
+  for (const fs::path& link : CalibratorLinks(paths, os)) {
+    if (!Exists(link, os)) os.RemoveAll(link);
   }
   state::GroupStore groups(paths.Database(StateDatabase::kIngest));
   Reconciler reconciler(paths, groups, os);

@@ -8,6 +8,18 @@
 #include "ops/base/json_fields.h"
 #include "ops/job/job_id.h"
 
+namespace nlohmann {
+
+template <>
+struct adl_serializer<contimg::ProductKind> {
+  static void to_json(json& value, contimg::ProductKind kind) { value = contimg::ToString(kind); }
+  static void from_json(const json& value, contimg::ProductKind& kind) {
+    kind = contimg::ParseProductKind(value.get<std::string>());
+  }
+};
+
+}  // namespace nlohmann
+
 namespace contimg::ops {
 namespace {
 
@@ -31,123 +43,95 @@ void CheckVersion(const json& value, const std::string& subject) {
   }
 }
 
-using Paths = std::vector<std::filesystem::path>;
+}  // namespace
 
-json PathsJson(const Paths& paths) {
-  json value = json::array();
-  for (const auto& path : paths) value.push_back(path.string());
-  return value;
-}
+template <>
+inline constexpr auto kJsonFields<JobTable> =
+    std::tuple{JsonField{"id", &JobTable::id, JsonPresence::kMayLack}, JsonField{"kind", &JobTable::kind},
+               JsonField{"path", &JobTable::path}, JsonField{"checksum", &JobTable::checksum, JsonPresence::kMayLack}};
+template <>
+inline constexpr auto kJsonFields<JobSolve> = std::tuple{
+    JsonField{"kinds", &JobSolve::kinds},       JsonField{"model", &JobSolve::model},
+    JsonField{"prefix", &JobSolve::prefix},     JsonField{"interval", &JobSolve::interval},
+    JsonField{"apply", &JobSolve::apply},       JsonField{"anchor", &JobSolve::anchor},
+    JsonField{"previous", &JobSolve::previous}, JsonField{"reference_antennas", &JobSolve::reference_antennas}};
+template <>
+inline constexpr auto kJsonFields<ExpectedTrees> =
+    std::tuple{JsonField{"identity", &ExpectedTrees::identity}, JsonField{"roots", &ExpectedTrees::roots}};
+template <>
+inline constexpr auto kJsonFields<Job> =
+    std::tuple{JsonField{"group", &Job::group},
+               JsonField{"attempt", &Job::attempt},
+               JsonField{"stages", &Job::stages},
+               JsonField{"inputs", &Job::inputs},
+               JsonField{"expected_subbands", &Job::expected_subbands},
+               JsonField{"threads", &Job::threads},
+               JsonField{"memory_bytes", &Job::memory_bytes, JsonPresence::kMayLack},
+               JsonField{"measurement_set", &Job::measurement_set},
+               JsonField{"staging_root", &Job::staging_root},
+               JsonField{"fallback_root", &Job::fallback_root},
+               JsonField{"take_existing", &Job::take_existing},
+               JsonField{"replace_existing", &Job::replace_existing},
+               JsonField{"tables", &Job::tables},
+               JsonField{"solve", &Job::solve},
+               JsonField{"sky_model", &Job::sky_model},
+               JsonField{"trees", &Job::trees, JsonPresence::kMayLack},
+               JsonField{"image_prefix", &Job::image_prefix},
+               JsonField{"qa_prefix", &Job::qa_prefix}};
 
-Paths ParsePaths(const json& value) {
-  Paths paths;
-  for (const json& each : value) paths.emplace_back(each.get<std::string>());
-  return paths;
-}
-
-json TableJson(const JobTable& table) {
-  return {{"id", table.id}, {"kind", table.kind}, {"path", table.path.string()}, {"checksum", table.checksum}};
-}
-
-JobTable ParseTable(const json& value) {
-  return {value.value("id", std::int64_t{0}), value.at("kind"), value.at("path").get<std::string>(),
-          value.value("checksum", std::string())};
-}
-
-json TablesJson(const std::vector<JobTable>& tables) {
-  json value = json::array();
-  for (const JobTable& table : tables) value.push_back(TableJson(table));
-  return value;
-}
-
-std::vector<JobTable> ParseTables(const json& value) {
-  std::vector<JobTable> tables;
-  for (const json& each : value) tables.push_back(ParseTable(each));
-  return tables;
-}
-
-json SolveJson(const JobSolve& solve) {
-  return {{"kinds", solve.kinds},
-          {"model", solve.model},
-          {"prefix", solve.prefix.string()},
-          {"interval", solve.interval},
-          {"apply", TablesJson(solve.apply)},
-          {"anchor", solve.anchor ? TableJson(*solve.anchor) : json()},
-          {"previous", TablesJson(solve.previous)},
-          {"reference_antennas", solve.reference_antennas}};
-}
-
-JobSolve ParseSolve(const json& value) {
-  JobSolve solve;
-  solve.kinds = value.at("kinds").get<std::vector<std::string>>();
-  solve.model = value.at("model");
-  solve.prefix = value.at("prefix").get<std::string>();
-  solve.interval = value.at("interval");
-  solve.apply = ParseTables(value.at("apply"));
-  if (!value.at("anchor").is_null()) solve.anchor = ParseTable(value.at("anchor"));
-  solve.previous = ParseTables(value.at("previous"));
-  solve.reference_antennas = value.at("reference_antennas").get<std::vector<std::string>>();
-  return solve;
-}
-
-constexpr std::tuple kCalibrationFields{JsonField{"kind", &JobCalibration::kind},
-                                        JsonField{"path", &JobCalibration::path},
-                                        JsonField{"interval", &JobCalibration::interval},
-                                        JsonField{"model", &JobCalibration::model},
-                                        JsonField{"reference_antenna", &JobCalibration::reference_antenna},
-                                        JsonField{"accepted", &JobCalibration::accepted},
-                                        JsonField{"failures", &JobCalibration::failures},
-                                        JsonField{"reduced_chi_square", &JobCalibration::reduced_chi_square},
-                                        JsonField{"residual_fraction", &JobCalibration::residual_fraction},
-                                        JsonField{"antennas_with_data", &JobCalibration::antennas_with_data},
-                                        JsonField{"scale_change", &JobCalibration::scale_change},
-                                        JsonField{"figures", &JobCalibration::figures}};
-constexpr std::tuple kTableFactsFields{
+template <>
+inline constexpr auto kJsonFields<TableFacts> = std::tuple{
     JsonField{"kind", &TableFacts::kind},        JsonField{"mid_mjd", &TableFacts::mid_mjd},
     JsonField{"field", &TableFacts::field},      JsonField{"reference_antenna", &TableFacts::reference_antenna},
     JsonField{"quality", &TableFacts::quality},  JsonField{"flag_fractions", &TableFacts::flag_fractions},
     JsonField{"checksum", &TableFacts::checksum}};
-constexpr std::tuple kStageFields{JsonField{"name", &StageReport::name}, JsonField{"seconds", &StageReport::seconds},
-                                  JsonField{"cpu_s", &StageReport::cpu_s},
-                                  JsonField{"peak_memory_bytes", &StageReport::peak_memory_bytes},
-                                  JsonField{"figures", &StageReport::figures}};
-constexpr std::tuple kObservationFields{
-    JsonField{"start_mjd", &JobObservation::start_mjd}, JsonField{"end_mjd", &JobObservation::end_mjd},
-    JsonField{"ra_deg", &JobObservation::ra_deg}, JsonField{"dec_deg", &JobObservation::dec_deg}};
-
-template <typename Record, typename Fields>
-json RecordsJson(const std::vector<Record>& records, const Fields& fields) {
-  json value = json::array();
-  for (const Record& record : records) value.push_back(FieldsToJson(record, fields));
-  return value;
-}
-
-template <typename Record, typename Fields>
-std::vector<Record> ParseRecords(const json& value, const Fields& fields) {
-  std::vector<Record> records;
-  for (const json& each : value) records.push_back(FieldsFromJson<Record>(each, fields));
-  return records;
-}
-
-json CalibrationJson(const std::vector<JobCalibration>& calibration) {
-  json value = RecordsJson(calibration, kCalibrationFields);
-  for (std::size_t i = 0; i < calibration.size(); ++i) {
-    if (!calibration[i].table.kind.empty()) value[i]["table"] = FieldsToJson(calibration[i].table, kTableFactsFields);
-  }
-  return value;
-}
-
-// Reports of earlier versions say nothing of the table itself.
-std::vector<JobCalibration> ParseCalibration(const json& value) {
-  auto calibration = ParseRecords<JobCalibration>(value, kCalibrationFields);
-  for (std::size_t i = 0; i < calibration.size(); ++i) {
-    if (!value[i].contains("table")) continue;
-    calibration[i].table = FieldsFromJson<TableFacts>(value[i].at("table"), kTableFactsFields);
-  }
-  return calibration;
-}
-
-}  // namespace
+template <>
+inline constexpr auto kJsonFields<JobCalibration> =
+    std::tuple{JsonField{"kind", &JobCalibration::kind},
+               JsonField{"path", &JobCalibration::path},
+               JsonField{"interval", &JobCalibration::interval},
+               JsonField{"model", &JobCalibration::model},
+               JsonField{"reference_antenna", &JobCalibration::reference_antenna},
+               JsonField{"accepted", &JobCalibration::accepted},
+               JsonField{"failures", &JobCalibration::failures},
+               JsonField{"reduced_chi_square", &JobCalibration::reduced_chi_square},
+               JsonField{"residual_fraction", &JobCalibration::residual_fraction},
+               JsonField{"antennas_with_data", &JobCalibration::antennas_with_data},
+               JsonField{"scale_change", &JobCalibration::scale_change},
+               JsonField{"figures", &JobCalibration::figures},
+               JsonField{"table", &JobCalibration::table, JsonPresence::kMayLack}};
+template <>
+inline constexpr auto kJsonFields<StageReport> =
+    std::tuple{JsonField{"name", &StageReport::name}, JsonField{"seconds", &StageReport::seconds},
+               JsonField{"cpu_s", &StageReport::cpu_s}, JsonField{"peak_memory_bytes", &StageReport::peak_memory_bytes},
+               JsonField{"figures", &StageReport::figures}};
+template <>
+inline constexpr auto kJsonFields<JobObservation> =
+    std::tuple{JsonField{"start_mjd", &JobObservation::start_mjd}, JsonField{"end_mjd", &JobObservation::end_mjd},
+               JsonField{"ra_deg", &JobObservation::ra_deg}, JsonField{"dec_deg", &JobObservation::dec_deg}};
+template <>
+inline constexpr auto kJsonFields<JobProduct> = std::tuple{
+    JsonField{"kind", &JobProduct::kind}, JsonField{"path", &JobProduct::path}, JsonField{"bytes", &JobProduct::bytes},
+    JsonField{"checksum", &JobProduct::checksum}, JsonField{"parents", &JobProduct::parents}};
+template <>
+inline constexpr auto kJsonFields<JobReport> = std::tuple{JsonField{"job", &JobReport::job, JsonPresence::kMayLack},
+                                                          JsonField{"group", &JobReport::group},
+                                                          JsonField{"attempt", &JobReport::attempt},
+                                                          JsonField{"ok", &JobReport::ok},
+                                                          JsonField{"started_at", &JobReport::started_at},
+                                                          JsonField{"finished_at", &JobReport::finished_at},
+                                                          JsonField{"program_version", &JobReport::program_version},
+                                                          JsonField{"host", &JobReport::host},
+                                                          JsonField{"settings_hash", &JobReport::settings_hash},
+                                                          JsonField{"instruction_set", &JobReport::instruction_set},
+                                                          JsonField{"observation", &JobReport::observation},
+                                                          JsonField{"stages", &JobReport::stages},
+                                                          JsonField{"products", &JobReport::products},
+                                                          JsonField{"calibration", &JobReport::calibration},
+                                                          JsonField{"applied", &JobReport::applied},
+                                                          JsonField{"quality", &JobReport::quality},
+                                                          JsonField{"warnings", &JobReport::warnings},
+                                                          JsonField{"next_state", &JobReport::next_state}};
 
 // The section "paths" stays out: a worker's paths are in the job itself.
 json SettingsJson(const Settings& settings) {
@@ -178,87 +162,25 @@ Settings ParseSettings(const json& value, const std::string& subject) {
 }
 
 json ToJson(const Job& job) {
-  return {{"version", kJobVersion},
-          {"job", JobId::OfGroup(job.group).text()},
-          {"group", job.group},
-          {"attempt", job.attempt},
-          {"stages", job.stages},
-          {"inputs", PathsJson(job.inputs)},
-          {"expected_subbands", job.expected_subbands},
-          {"threads", job.threads},
-          {"memory_bytes", job.memory_bytes},
-          {"measurement_set", job.measurement_set.string()},
-          {"staging_root", job.staging_root.string()},
-          {"fallback_root", job.fallback_root.string()},
-          {"take_existing", job.take_existing},
-          {"replace_existing", job.replace_existing},
-          {"tables", TablesJson(job.tables)},
-          {"solve", job.solve ? SolveJson(*job.solve) : json()},
-          {"sky_model", job.sky_model.string()},
-          {"trees", {{"identity", job.trees.identity}, {"roots", PathsJson(job.trees.roots)}}},
-          {"image_prefix", job.image_prefix.string()},
-          {"qa_prefix", job.qa_prefix.string()},
-          {"settings", SettingsJson(job.settings)}};
+  json value = RecordToJson(job);
+  value["version"] = kJobVersion;
+  value["job"] = JobId::OfGroup(job.group).text();
+  value["settings"] = SettingsJson(job.settings);
+  return value;
 }
 
 Job ParseJob(const json& value, const std::string& subject) {
   return Guard(subject, [&] {
     CheckVersion(value, subject);
-    Job job;
-    job.group = value.at("group");
-    job.attempt = value.at("attempt");
-    job.stages = value.at("stages").get<std::vector<std::string>>();
-    job.inputs = ParsePaths(value.at("inputs"));
-    job.expected_subbands = value.at("expected_subbands");
-    job.threads = value.at("threads");
-    job.memory_bytes = value.value("memory_bytes", std::uint64_t{0});  // jobs of before have none
-    job.measurement_set = value.at("measurement_set").get<std::string>();
-    job.staging_root = value.at("staging_root").get<std::string>();
-    job.fallback_root = value.at("fallback_root").get<std::string>();
-    job.take_existing = value.at("take_existing");
-    job.replace_existing = value.at("replace_existing");
-    job.tables = ParseTables(value.at("tables"));
-    if (!value.at("solve").is_null()) job.solve = ParseSolve(value.at("solve"));
-    job.sky_model = value.at("sky_model").get<std::string>();
-    if (const auto trees = value.find("trees"); trees != value.end()) {  // jobs of before have none
-      job.trees.identity = trees->at("identity");
-      job.trees.roots = ParsePaths(trees->at("roots"));
-    }
-    job.image_prefix = value.at("image_prefix").get<std::string>();
-    job.qa_prefix = value.at("qa_prefix").get<std::string>();
+    Job job = RecordFromJson<Job>(value);
     job.settings = ParseSettings(value.at("settings"), subject);
     return job;
   });
 }
 
 json ToJson(const JobReport& report) {
-  json products = json::array();
-  for (const JobProduct& product : report.products) {
-    products.push_back({{"kind", ToString(product.kind)},
-                        {"path", product.path.string()},
-                        {"bytes", product.bytes},
-                        {"checksum", product.checksum},
-                        {"parents", PathsJson(product.parents)}});
-  }
-  json value = {{"version", kJobVersion},
-                {"job", report.job},
-                {"group", report.group},
-                {"attempt", report.attempt},
-                {"ok", report.ok},
-                {"started_at", report.started_at},
-                {"finished_at", report.finished_at},
-                {"program_version", report.program_version},
-                {"host", report.host},
-                {"settings_hash", report.settings_hash},
-                {"instruction_set", report.instruction_set},
-                {"observation", report.observation ? FieldsToJson(*report.observation, kObservationFields) : json()},
-                {"stages", RecordsJson(report.stages, kStageFields)},
-                {"products", products},
-                {"calibration", CalibrationJson(report.calibration)},
-                {"applied", PathsJson(report.applied)},
-                {"quality", report.quality},
-                {"warnings", report.warnings},
-                {"next_state", report.next_state}};
+  json value = RecordToJson(report);
+  value["version"] = kJobVersion;
   if (report.error_kind) {
     value["error"] = {{"kind", ToString(*report.error_kind)},
                       {"stage", report.error_stage},
@@ -271,31 +193,8 @@ json ToJson(const JobReport& report) {
 JobReport ParseJobReport(const json& value, const std::string& subject) {
   return Guard(subject, [&] {
     CheckVersion(value, subject);
-    JobReport report;
-    report.group = value.at("group");
-    report.job = value.value("job", JobId::OfGroup(report.group).text());  // reports of before have none
-    report.attempt = value.at("attempt");
-    report.ok = value.at("ok");
-    report.started_at = value.at("started_at");
-    report.finished_at = value.at("finished_at");
-    report.program_version = value.at("program_version");
-    report.host = value.at("host");
-    report.settings_hash = value.at("settings_hash");
-    report.instruction_set = value.at("instruction_set");
-    if (const json& o = value.at("observation"); !o.is_null()) {
-      report.observation = FieldsFromJson<JobObservation>(o, kObservationFields);
-    }
-    report.stages = ParseRecords<StageReport>(value.at("stages"), kStageFields);
-    for (const json& product : value.at("products")) {
-      report.products.push_back({ParseProductKind(product.at("kind").get<std::string>()),
-                                 product.at("path").get<std::string>(), product.at("bytes"), product.at("checksum"),
-                                 ParsePaths(product.at("parents"))});
-    }
-    report.calibration = ParseCalibration(value.at("calibration"));
-    report.applied = ParsePaths(value.at("applied"));
-    report.quality = value.at("quality");
-    report.warnings = value.at("warnings").get<std::vector<std::string>>();
-    report.next_state = value.at("next_state");
+    JobReport report = RecordFromJson<JobReport>(value);
+    if (!value.contains("job")) report.job = JobId::OfGroup(report.group).text();
     if (value.contains("error")) {
       const json& error = value.at("error");
       report.error_kind = ParseErrorKind(error.at("kind").get<std::string>());

@@ -14,23 +14,24 @@
 
 namespace contimg::ops {
 
-namespace {
+template <>
+inline constexpr auto kJsonFields<GroupObservation> =
+    std::tuple{JsonField{"mid_mjd", &GroupObservation::mid_mjd},
+               JsonField{"duration_s", &GroupObservation::duration_s},
+               JsonField{"ra_deg", &GroupObservation::ra_deg},
+               JsonField{"dec_deg", &GroupObservation::dec_deg},
+               JsonField{"longitude_deg", &GroupObservation::longitude_deg},
+               JsonField{"app_dec_deg", &GroupObservation::app_dec_deg},
+               JsonField{"antennas", &GroupObservation::antennas},
+               JsonField{"dish_m", &GroupObservation::dish_m},
+               JsonField{"baseline_deciles_m", &GroupObservation::baseline_deciles_m},
+               JsonField{"integration_s", &GroupObservation::integration_s},
+               JsonField{"channel_width_hz", &GroupObservation::channel_width_hz},
+               JsonField{"low_hz", &GroupObservation::low_hz},
+               JsonField{"high_hz", &GroupObservation::high_hz},
+               JsonField{"subbands", &GroupObservation::subbands}};
 
-using Row = GroupObservation;
-constexpr std::tuple kFields{JsonField{"mid_mjd", &Row::mid_mjd},
-                             JsonField{"duration_s", &Row::duration_s},
-                             JsonField{"ra_deg", &Row::ra_deg},
-                             JsonField{"dec_deg", &Row::dec_deg},
-                             JsonField{"longitude_deg", &Row::longitude_deg},
-                             JsonField{"app_dec_deg", &Row::app_dec_deg},
-                             JsonField{"antennas", &Row::antennas},
-                             JsonField{"dish_m", &Row::dish_m},
-                             JsonField{"baseline_deciles_m", &Row::baseline_deciles_m},
-                             JsonField{"integration_s", &Row::integration_s},
-                             JsonField{"channel_width_hz", &Row::channel_width_hz},
-                             JsonField{"low_hz", &Row::low_hz},
-                             JsonField{"high_hz", &Row::high_hz},
-                             JsonField{"subbands", &Row::subbands}};
+namespace {
 
 // Shortest, deciles and longest of the cross-correlations' baselines, metres.
 std::vector<double> BaselineDeciles(const ingest::SubbandHeader& header) {
@@ -86,10 +87,8 @@ void Widen(GroupObservation& row, const GroupObservation& other) {
   row.subbands += other.subbands;
 }
 
-nlohmann::json ToJson(const GroupObservation& row) { return FieldsToJson(row, kFields); }
+nlohmann::json ToJson(const GroupObservation& row) { return RecordToJson(row); }
 
-GroupObservation ParseObservation(const nlohmann::json& json) {
-  return FieldsFromJson<GroupObservation>(json, kFields);
-}
+GroupObservation ParseObservation(const nlohmann::json& json) { return RecordFromJson<GroupObservation>(json); }
 
 }  // namespace contimg::ops

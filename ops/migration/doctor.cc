@@ -15,6 +15,7 @@
 #include "config/time.h"
 #include "config/unfinished.h"
 #include "ops/base/words.h"
+#include "ops/migration/tree_stamp.h"
 #include "ops/upkeep/backup.h"
 #include "ops/upkeep/restore_state.h"
 #include "state/database.h"
@@ -239,6 +240,20 @@ std::vector<DoctorLine> ExamineState(const DoctorRequest& request, Os& os) {
   return lines;
 }
 
+std::vector<fs::path> CalibratorLinks(const ProductPaths& paths, Os& os) {
+  std::vector<fs::path> links;
+  const fs::path root = paths.roots().output / "calibrators";
+  if (!IsDirectory(root, os)) return links;
+  for (const fs::path& folder : os.List(root)) {
+    if (!IsDirectory(folder, os)) continue;
+    for (const fs::path& entry : os.List(folder)) {
+      if (LinkTarget(entry)) links.push_back(entry);
+    }
+  }
+  std::sort(links.begin(), links.end());
+  return links;
+}
+
 std::vector<DoctorLine> ExamineRecords(const DoctorRequest& request, Os& os) {
   std::vector<DoctorLine> lines;
   const ProductPaths& paths = request.paths;
@@ -291,15 +306,12 @@ std::vector<DoctorLine> ExamineRecords(const DoctorRequest& request, Os& os) {
   });
   Look(lines, "links", [&]() -> DoctorLine {
     std::vector<std::string> broken;
-    int n = 0;
-    const fs::path names = paths.roots().output / "calibrators" / "by-name";
-    if (IsDirectory(names, os)) {
-      for (const fs::path& link : os.List(names)) {
-        ++n;
-        if (!Exists(link, os)) broken.push_back(link.string());
-      }
+    const std::vector<fs::path> links = CalibratorLinks(paths, os);
+    for (const fs::path& link : links) {
+      if (!Exists(link, os)) broken.push_back(link.string());
     }
-    if (broken.empty()) return Well(fmt::format("{} by name", Counted(n, "calibrator")));
+    const auto n = static_cast<std::int64_t>(links.size());
+    if (broken.empty()) return Well(fmt::format("{} to calibrators lead somewhere", Counted(n, "link")));
     return Warn(fmt::format("{} nowhere: {}",
                             Counted(static_cast<std::int64_t>(broken.size()), "link") +
                                 (broken.size() == 1 ? " leads" : " lead"),

@@ -2,6 +2,7 @@
 // order and, if not, the command that cures it. Changes nothing.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,5 +36,8 @@ std::vector<DoctorLine> ExamineMachine(const DoctorRequest& request, Os& os);
 std::vector<DoctorLine> ExamineState(const DoctorRequest& request, Os& os);
 // Records without files, files without records, measurements of no product, links that lead nowhere.
 std::vector<DoctorLine> ExamineRecords(const DoctorRequest& request, Os& os);
+
+// The links in the days of the calibrators and in by-name (ops/worker/solved_names.h), sorted.
+std::vector<std::filesystem::path> CalibratorLinks(const ProductPaths& paths, Os& os);
 
 }  // namespace contimg::ops

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include "config/stopwatch.h"
@@ -240,6 +241,9 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
     ProductKind kind = name->kind;
     if (kind == ProductKind::kFailedLog) continue;
     if (kind == ProductKind::kScienceMs && calibrator) kind = ProductKind::kCalibratorMs;
+    // A name under which a solved set is also known (ops/worker/solved_names.h) is no product of its own.
+    std::error_code unknown;
+    if (kind == ProductKind::kCalibratorMs && fs::is_symlink(fs::symlink_status(path, unknown))) continue;
     const auto group = groups_.Find(name->timestamp);
     if (!group && kind != ProductKind::kMosaic) {
       ++figures_.n_strange;

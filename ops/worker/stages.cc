@@ -20,6 +20,7 @@
 #include "ops/base/version.h"
 #include "ops/job/sky_figures.h"
 #include "ops/worker/calibration_stages.h"
+#include "ops/worker/solved_names.h"
 
 namespace contimg::ops {
 namespace {
@@ -273,7 +274,26 @@ void StartWriting(const Job& job, const RunContext& context, JobState& state) {
   if (state.product) state.product->Start(*state.block, state.history);
 }
 
-void FinishWriting(const Job& job, JobState& state, json& figures) {
+namespace {
+
+// A name is a convenience: without it, the set is in its place all the same.
+void NameWhatWasSolved(const Job& job, const RunContext& context, JobState& state) {
+  const auto& solves = state.report.calibration;
+  const bool accepted =
+      std::any_of(solves.begin(), solves.end(), [](const JobCalibration& each) { return each.accepted; });
+  if (!job.solve || !state.block || !accepted) return;
+  const double dec_deg = Angle::Radians(state.block->phase_centre.dec_rad).deg();
+  try {
+    NameSolvedSet({job.measurement_set, job.solve->prefix, job.solve->model, dec_deg}, OsOr(context.os));
+  } catch (const Error& error) {
+    state.report.warnings.emplace_back(error.what());
+    context.reporter->Warn("solve", error.what());
+  }
+}
+
+}  // namespace
+
+void FinishWriting(const Job& job, const RunContext& context, JobState& state, json& figures) {
   JobProduct product{MeasurementSetKind(job.measurement_set), job.measurement_set, 0, "", job.inputs};
   if (state.product && state.product->started()) {
     state.product->Finish();
@@ -296,6 +316,7 @@ void FinishWriting(const Job& job, JobState& state, json& figures) {
   const auto at =
       std::find_if(products.begin(), products.end(), [](const JobProduct& p) { return p.kind != ProductKind::kUvh5; });
   products.insert(at, std::move(product));
+  NameWhatWasSolved(job, context, state);
 }
 
 }  // namespace contimg::ops

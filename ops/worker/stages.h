@@ -52,6 +52,6 @@ const Stage& FindStage(std::string_view name);
 // After the last stage that changes data: starts the writing of the Measurement Set, if there is anything to write.
 void StartWriting(const Job& job, const RunContext& context, JobState& state);
 // At the end: waits for it and adds the product. Throws what the writing threw.
-void FinishWriting(const Job& job, JobState& state, nlohmann::json& figures);
+void FinishWriting(const Job& job, const RunContext& context, JobState& state, nlohmann::json& figures);
 
 }  // namespace contimg::ops

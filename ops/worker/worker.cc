@@ -48,7 +48,7 @@ JobReport RunJob(const Job& job, const RunContext& context) {
       }
       if (i + 1 == last_change) StartWriting(job, context, state);
     }
-    run("write", [&](nlohmann::json& figures) { FinishWriting(job, state, figures); });
+    run("write", [&](nlohmann::json& figures) { FinishWriting(job, context, state, figures); });
   });
   return std::move(state.report);
 }

@@ -81,6 +81,10 @@ class CalibrationTest(DaemonUnderTest, unittest.TestCase):
             self.assertEqual(table["source_group"], self.bright[0])
             self.assertTrue(pathlib.Path(table["path"]).is_dir())
         self.assertEqual(tables["G"]["rests_on"], [tables["K"]["id"], tables["BP"]["id"]])
+        # The set is known beside its tables, too.
+        day = self.bright[0][:10]
+        self.assertTrue((self.root / f"scratch/ms/calibrators/{day}/{self.bright[0]}_24h.ms").samefile(
+            self.root / f"scratch/ms/science/{day}/{self.bright[0]}.ms"))
         solved = self.read("cal", "why", self.bright[0])
         self.assertEqual([solve["outcome"] for solve in solved["solves"]], ["passed"])
         self.assertEqual({row["kind"]: row["table"] for row in solved["recorded"]},

@@ -215,6 +215,61 @@ class MigrateTest(DaemonUnderTest, unittest.TestCase):
         self.migrate("--from", self.old, "--apply", "--limit", 5)
         self.assertIn(f"{n - 5} things", self.migrate("--from", self.old).stdout)
 
+    def test_a_state_moves_with_what_it_knows(self):
+        """Ours, from the scratch disk to another place: the service goes on there."""
+        process = self.start()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(60), 0)
+        before = self.status_of_databases()
+        self.environment["CONTIMG_STATE_DIR"] = str(self.root / "elsewhere")
+        (self.root / "elsewhere").mkdir()
+        state = lambda *words: self.contimg("migrate", "state", "--from", self.root / "state", *words)
+        shown = json.loads(state("--json").stdout)
+        self.assertEqual(len(shown["own"]), len(before))
+        self.assertEqual(sorted(path.name for path in (self.root / "elsewhere").iterdir()), [])
+        for i in range(6):
+            process = subprocess.Popen([BIN / "contimg", "migrate", "state", "--from", self.root / "state", "--apply"],
+                                       env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(0.02 * i)
+            process.kill()
+            process.wait()
+        done = state("--apply")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in before:
+            self.assertEqual(os.readlink(self.root / "state" / name), str(self.root / "elsewhere" / name))
+        (self.root / "state/contimg-stream.lock").unlink()
+        (self.root / "state").rename(self.root / "gone")
+        (self.root / "state").symlink_to("elsewhere")  # where the helpers of these tests look
+        self.start()
+        self.assertLessEqual(before.items(), self.status_of_databases().items())
+        self.assertEqual(state("--apply").returncode, 2)
+
+    def status_of_databases(self):
+        return {path.name: sqlite3.connect(path).execute("PRAGMA user_version").fetchone()[0]
+                for path in (self.root / "state").glob("*.sqlite3")}
+
+    def test_the_databases_of_another_pipeline(self):
+        self.old.mkdir()
+        with sqlite3.connect(self.old / "pipeline.sqlite3") as theirs:
+            theirs.executescript("""
+                CREATE TABLE ingest_queue (group_id TEXT, state TEXT, received_at REAL, error TEXT);
+                INSERT INTO ingest_queue VALUES ('2025-01-01T00:00:00', 'completed', 1735689600, NULL),
+                    ('2025-01-01T00:05:09', 'failed', 1735689900, 'subband missing');
+                CREATE TABLE images (path TEXT, created_at REAL, type TEXT, noise_jy REAL);
+                INSERT INTO images VALUES ('/gone/2025-01-01T00:00:00.image.fits', 1735689700, 'image', 0.0021);""")
+        state = lambda *words: self.contimg("migrate", "state", "--from", self.old, *words)
+        self.assertIn("1 row, of them 1 would become records", state().stdout.replace("of 1", "of them 1"))
+        self.assertFalse(list((self.root / "state").glob("*.sqlite3")))
+        done = state("--apply")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual({stamp: row["state"] for stamp, row in self.groups().items()},
+                         {"2025-01-01T00:00:00": "done", "2025-01-01T00:05:09": "cancelled"})
+        (row,) = self.read("products", "list")
+        self.assertEqual((row["status"], row["group"]), ("removed", "2025-01-01T00:00:00"))
+        self.assertIn("migrated", self.answer("products", "show", row["path"]))
+        self.assertIn("0 became", state("--apply").stdout)
+        self.assertEqual(self.rows("operations", "SELECT kind, outcome FROM maintenance_runs"), [("migrate", "ok")] * 2)
+
     def test_wrong_use(self):
         self.old.mkdir()
         for words, sentence in (((), "expected one of --from DIR and --undo JOURNAL"),

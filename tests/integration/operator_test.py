@@ -63,7 +63,7 @@ class OperatorTest(DaemonUnderTest, unittest.TestCase):
                       ["predict", nowhere, "--calibrator", "3C286"], ["apply", nowhere, "--tables", nowhere],
                       ["image", nowhere, "--out", nowhere], ["inspect", nowhere], ["queue", "list"], ["queue", "show", "x"],
                       ["cal", "list"], ["cal", "why", "x"], ["products", "list"], ["catalog", "info"], ["status"], ["doctor"],
-                      ["archive", "run"], ["archive", "list"], ["cleanup"], ["storage"], ["verify"], ["restore", "x"], ["pin"],
+                      ["archive"], ["archive", "list"], ["cleanup"], ["storage"], ["verify"], ["restore", "x"], ["pin"],
                       ["backup", "list"], ["restore-state", "latest"], ["scratch", "show"], ["config", "show"], ["config", "check"]):
             done = self.contimg(*words)
             named = [line for line in done.stderr.splitlines() if "CONTIMG_IMGE_SIZE" in line]

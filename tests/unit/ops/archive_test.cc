@@ -2,12 +2,16 @@
 // that knows the verbs we use), killed or failed at each of its steps. Real rclone: tests/integration/archive_test.py.
 #include "ops/archive/archiver.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
+#include <iterator>
 
 #include "config/error.h"
 #include "ops/archive/manifest.h"
@@ -36,18 +40,29 @@ using testkit::FaultyOs;
 constexpr const char* kGroup = "2025-10-13T13:28:03";
 constexpr const char* kObject = "images/2025-10-13/2025-10-13T132803.images.tar";
 
-// copyto, moveto, cat (--offset, --count), lsjson --stat and deletefile on absolute paths; exit status 3: not there.
+// The verbs that are used, on absolute paths; names come by --files-from-raw=-. Exit status 3: not there.
 constexpr const char* kStandIn = R"sh(#!/bin/sh
 verb=$1; shift
-offset=0; count=; args=
-for a in "$@"; do case $a in --offset=*) offset=${a#*=};; --count=*) count=${a#*=};; --*) ;; *) args="$args $a";; esac; done
+offset=0; count=; names=; args=
+for a in "$@"; do case $a in
+--offset=*) offset=${a#*=};; --count=*) count=${a#*=};; --files-from-raw=-) names=y;; -*) ;; *) args="$args $a";;
+esac; done
 set -- $args
+each() { while read -r name; do "$@"; done; }
+put() { [ ! -f "$1/$name" ] || { mkdir -p "$(dirname "$2/$name")" && $3 "$1/$name" "$2/$name"; }; }
+tell() { [ ! -f "$1/$name" ] || { printf '%s{"Path": "%s", "Size": 1}' "$comma" "$name"; comma=,; }; }
+hash() { [ ! -f "$1/$name" ] || (cd "$1" && sha256sum "$name"); }
 case $verb in
 copyto) mkdir -p "$(dirname "$2")" && cp "$1" "$2";;
-moveto) [ -f "$1" ] || exit 3; mv "$1" "$2";;
+copy) each put "$1" "$2" cp;;
+move) each put "$1" "$2" "mv -n";;
 cat) [ -f "$1" ] || exit 3; if [ -n "$count" ]; then tail -c +$((offset + 1)) "$1" | head -c "$count"; else cat "$1"; fi;;
-lsjson) [ -f "$1" ] || exit 3; echo '{"Size": 1, "IsDir": false}';;
-deletefile) [ -f "$1" ] || exit 4; rm "$1";;
+hashsum) each hash "$2";;
+lsjson) if [ -n "$names" ]; then echo [; each tell "$1"; echo ]; else
+  [ -f "$1" ] || exit 3; echo '{"Size": 1, "IsDir": false}'; fi;;
+delete) [ -d "$1" ] || exit 3; if [ -n "$names" ]; then while read -r name; do rm -f "$1/$name"; done; else
+  find "$1" -type f -delete; fi;;
+rmdirs) [ -d "$1" ] || exit 3; find "$1" -depth -type d -empty -delete;;
 *) exit 1;;
 esac
 )sh";
@@ -59,6 +74,7 @@ class ArchiveTest : public ::testing::Test {
     std::ofstream(script) << kStandIn;
     fs::permissions(script, fs::perms::owner_all);
     options_.program = script;
+    ::signal(SIGPIPE, SIG_IGN);
     for (const char* name : {"lake", "tape"}) {
       ArchiveRemote remote;
       remote.name = name;
@@ -187,6 +203,15 @@ TEST_F(ArchiveTest, ManifestsReadBackAndRefuseWhatDoesNotFit) {
   const Manifest back = ParseManifest(text, "x");
   EXPECT_EQ(ManifestText(back), text);
   EXPECT_EQ(back.members[0].place.path, "single/a\nb.fits");
+  EXPECT_EQ(
+      nlohmann::json::parse(text)["members"].dump(),
+      R"([{"bytes":1000,"checksum":"","dec_deg":null,"end_mjd":0.0,"files":[{"bytes":1000,"mtime_s":5,"offset":512,)"
+      R"("path":"","sha256":")" +
+          std::string(64, 'b') +
+          R"("}],"grade":"","group":"","kind":"image",)"
+          R"("offset":512,"parents":[{"path":"x.hdf5","root":"input"}],"path":"single/a\nb.fits","product":0,)"
+          R"("quality":{},"ra_deg":12.5,"root":"images","sha256":")" +
+          std::string(64, 'b') + R"(","size_bytes":0,"start_mjd":0.0}])");
   EXPECT_FALSE(back.members[0].dec_deg);
 
   const auto refused = [&](const std::function<void(nlohmann::json&)>& change) {
@@ -272,6 +297,42 @@ TEST_F(ArchiveTest, OnlyWhatIsAtRestIsPlanned) {
   ArchiveSelection young;
   young.after_days = 1e6;
   EXPECT_THAT(PlanArchive(young, about_, paths_.roots(), products, nullptr, 1e9).objects, IsEmpty());
+}
+
+// Starting rclone takes as long as copying some megabytes: of a hundred objects each step is one call for many.
+TEST_F(ArchiveTest, SmallObjectsGoManyAtATime) {
+  const fs::path log = folders_.folder / "calls";
+  const std::string script = RealOs().ReadFile(options_.program);
+  std::ofstream(options_.program) << "#!/bin/sh\necho \"$1\" >> " << log.string() << "\n" << script;
+  about_.resize(1);
+  constexpr int kObjects = 100;
+  for (int i = 0; i < kObjects; ++i) {
+    const fs::path path = paths_.roots().images / "single" / "2025-10-13" / fmt::format("{}.fits", i);
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << i;
+    Record(path, "image", fmt::format("2025-10-13T13:{:02}:{:02}", i / 60, i % 60));
+  }
+  const ArchiveResult result = Archive();
+  EXPECT_EQ(result.n_copied, kObjects);
+  EXPECT_THAT(result.failures, IsEmpty());
+  EXPECT_THAT(Rows(ArchiveState::kVerified), SizeIs(kObjects));
+  EXPECT_THAT(Files("lake"), SizeIs(2 * kObjects + 1));
+  EXPECT_FALSE(fs::exists(folders_.folder / "lake" / ".part-me"));
+  std::ifstream calls(log);
+  const auto n_calls = std::count(std::istreambuf_iterator<char>(calls), {}, '\n');
+  EXPECT_LE(n_calls, 2 * 6 + 8) << "starts of rclone";
+  EXPECT_GE(n_calls, 2 * 6) << "they are counted";
+  // One of many that is not what it should be is lost, and no other; the next run makes it good under another name.
+  std::ofstream(folders_.folder / "lake" / Rows(ArchiveState::kVerified)[70].object) << "damaged";
+  {
+    state::ProductStore products(database_);
+    state::MaintenanceStore findings(paths_.Database(StateDatabase::kOperations));
+    const VerifyResult found = VerifyArchives(products, findings, Remotes(), 1, RunContext{});
+    EXPECT_EQ(found.n_checked, kObjects);
+    EXPECT_THAT(found.damaged, SizeIs(1));
+  }
+  EXPECT_EQ(Archive().n_copied, 1);
+  EXPECT_THAT(Rows(ArchiveState::kVerified), SizeIs(kObjects));
 }
 
 // Killed or failed at each of its calls: whatever is on record as copied or verified is so, and the next run makes the

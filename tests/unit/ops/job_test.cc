@@ -7,6 +7,12 @@
 namespace contimg::ops {
 namespace {
 
+std::vector<std::string> Keys(const nlohmann::json& value) {
+  std::vector<std::string> keys;
+  for (const auto& each : value.items()) keys.push_back(each.key());
+  return keys;
+}
+
 TEST(Job, SurvivesTheWayThroughItsFile) {
   Job job;
   job.group = "2025-10-13T13:28:03";
@@ -27,6 +33,32 @@ TEST(Job, SurvivesTheWayThroughItsFile) {
   job.solve = solve;
   const Job back = ParseJob(nlohmann::json::parse(ToJson(job).dump()), "test");
   EXPECT_EQ(ToJson(back), ToJson(job));
+  EXPECT_EQ(Keys(ToJson(job)), (std::vector<std::string>{"attempt",
+                                                         "expected_subbands",
+                                                         "fallback_root",
+                                                         "group",
+                                                         "image_prefix",
+                                                         "inputs",
+                                                         "job",
+                                                         "measurement_set",
+                                                         "memory_bytes",
+                                                         "qa_prefix",
+                                                         "replace_existing",
+                                                         "settings",
+                                                         "sky_model",
+                                                         "solve",
+                                                         "stages",
+                                                         "staging_root",
+                                                         "tables",
+                                                         "take_existing",
+                                                         "threads",
+                                                         "trees",
+                                                         "version"}));
+  EXPECT_EQ(ToJson(job)["solve"].dump(),
+            R"({"anchor":{"checksum":"","id":4,"kind":"G","path":"/cal/x.gpcal"},)"
+            R"("apply":[{"checksum":"0123","id":3,"kind":"BP","path":"/cal/x.bpcal"}],"interval":"","kinds":["G"],)"
+            R"("model":"field","prefix":"","previous":[],"reference_antennas":[]})");
+  EXPECT_EQ(ToJson(Job())["solve"], nullptr);
   EXPECT_EQ(back.memory_bytes, 3'000'000'000u);
   EXPECT_FALSE(back.settings.convert.durable);
   EXPECT_EQ(back.settings.image.cell_arcsec, 2.5);
@@ -37,7 +69,13 @@ TEST(Job, ReadsJobsOfEarlierVersions) {
   nlohmann::json value = ToJson(Job());
   value.erase("memory_bytes");
   value["settings"]["mosaic"] = {{"threads", "0"}};  // a setting that did nothing
-  EXPECT_EQ(ParseJob(value, "test").memory_bytes, 0u);
+  value.erase("trees");
+  value["tables"] = {{{"kind", "K"}, {"path", "/cal/x.kcal"}}};
+  const Job job = ParseJob(value, "test");
+  EXPECT_EQ(job.memory_bytes, 0u);
+  ASSERT_EQ(job.tables.size(), 1u);
+  EXPECT_EQ(job.tables.front().id, 0);
+  EXPECT_EQ(job.tables.front().path, "/cal/x.kcal");
 }
 
 TEST(Job, RefusesMissingFieldsAndOtherVersions) {
@@ -47,6 +85,13 @@ TEST(Job, RefusesMissingFieldsAndOtherVersions) {
   value = ToJson(Job());
   value["version"] = 99;
   EXPECT_THROW(ParseJob(value, "test"), Error);
+  for (const char* key : {"inputs", "stages", "tables"}) {  // lists, not what might be one of a list
+    value = ToJson(Job());
+    value[key] = "x";
+    EXPECT_THROW(ParseJob(value, "test"), Error) << key;
+    value[key] = nlohmann::json{{"x", "y"}};
+    EXPECT_THROW(ParseJob(value, "test"), Error) << key;
+  }
   value = ToJson(Job());
   value["settings"] = {{"image", {{"sise", "4800"}}}};
   EXPECT_THROW(ParseJob(value, "test"), Error);
@@ -67,6 +112,26 @@ TEST(JobReport, SurvivesTheWayThroughItsFile) {
   report.calibration.push_back(table);
   report.applied = {"/x.gpcal"};
   EXPECT_EQ(ToJson(ParseJobReport(ToJson(report), "test")), ToJson(report));
+  EXPECT_EQ(Keys(ToJson(report)),
+            (std::vector<std::string>{"applied",     "attempt",         "calibration", "error",
+                                      "finished_at", "group",           "host",        "instruction_set",
+                                      "job",         "next_state",      "observation", "ok",
+                                      "products",    "program_version", "quality",     "settings_hash",
+                                      "stages",      "started_at",      "version",     "warnings"}));
+  EXPECT_EQ(ToJson(report)["products"].dump(),
+            R"([{"bytes":17,"checksum":"0123","kind":"science_ms","parents":["/a","/b"],"path":"/x.ms"}])");
+}
+
+TEST(JobReport, ReadsReportsOfEarlierVersions) {
+  JobReport report;
+  report.group = "2025-10-13T13:28:03";
+  report.calibration.emplace_back().kind = "G";
+  nlohmann::json value = ToJson(report);
+  value.erase("job");
+  value["calibration"][0].erase("table");
+  const JobReport back = ParseJobReport(value, "test");
+  EXPECT_EQ(back.job, "group/2025-10-13T13:28:03");
+  EXPECT_EQ(back.calibration.front().kind, "G");
 }
 
 TEST(ProgressLine, IgnoresWhatIsNone) {

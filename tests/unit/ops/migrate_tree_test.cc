@@ -97,6 +97,8 @@ class MoverTest : public ::testing::Test {
     Plan("c", paths_.Incoming(kStamp, 3), "");
     before_ = Listing(old_);
   }
+  // As after Make, when everything was given back.
+  void Forget() { fs::remove_all(state_ / "migrations"); }
   void Plan(const std::string& name, const fs::path& to, const std::string& alias) {
     PlannedItem item;
     item.from = old_ / name;
@@ -161,9 +163,10 @@ class MoverTest : public ::testing::Test {
     EXPECT_FALSE(fs::exists(paths_.roots().output / "calibrators/2025-10-13"));
   }
 
-  WorkFolders folders_;
-  const ProductPaths& paths_ = folders_.paths;
-  const fs::path state_ = paths_.roots().state, old_ = folders_.folder / "old";
+  // In memory where that can be: a disk takes milliseconds for each of some ten thousand folders.
+  TemporaryFolder folder_{"mover", fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()};
+  const ProductPaths paths_{RootsBelow(folder_.path())};
+  const fs::path state_ = paths_.roots().state, old_ = folder_ / "old";
   TreePlan plan_;
   std::map<std::string, std::string> before_;
   FaultyOs calm_;  // without a fault, and without the time that syncs take
@@ -189,9 +192,10 @@ TEST_F(MoverTest, KilledAtAnyCallTheNextRunGoesOnOrBack) {
   for (const TreeMode mode : {TreeMode::kMove, TreeMode::kLink, TreeMode::kCopy}) {
     for (const auto fault : {FaultyOs::Fault::kKillBefore, FaultyOs::Fault::kKillAfter}) {
       int n_kills = 0;
+      Make();
       for (int at = 1;; ++at) {
         SCOPED_TRACE(std::string(ToString(mode)) + " call " + std::to_string(at));
-        Make();
+        Forget();
         const pid_t child = ::fork();
         if (child == 0) {
           FaultyOs os(fault, at);
@@ -219,9 +223,10 @@ TEST_F(MoverTest, KilledWhileItIsTakenBackTheNextRunCompletesIt) {
   for (const TreeMode mode : {TreeMode::kMove, TreeMode::kLink}) {
     for (const auto fault : {FaultyOs::Fault::kKillBefore, FaultyOs::Fault::kKillAfter}) {
       int n_kills = 0;
+      Make();
       for (int at = 1;; ++at) {
         SCOPED_TRACE(std::string(ToString(mode)) + " call " + std::to_string(at));
-        Make();
+        Forget();
         Move(mode, calm_);
         const pid_t child = ::fork();
         if (child == 0) {
@@ -245,9 +250,10 @@ TEST_F(MoverTest, KilledWhileItIsTakenBackTheNextRunCompletesIt) {
 TEST_F(MoverTest, FailingAtAnyCallNothingIsLost) {
   for (const int error : {EIO, ENOSPC}) {
     for (const TreeMode mode : {TreeMode::kMove, TreeMode::kCopy}) {
+      Make();
       for (int at = 1;; ++at) {
         SCOPED_TRACE(std::string(ToString(mode)) + " call " + std::to_string(at));
-        Make();
+        Forget();
         FaultyOs os(FaultyOs::Fault::kFailBefore, at, error);
         try {
           Move(mode, os);

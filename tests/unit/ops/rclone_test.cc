@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "ops/archive/remote.h"
 #include "tests/temporary_folder.h"
 
@@ -33,6 +34,7 @@ class RcloneTest : public ::testing::Test {
     fs::permissions(file, fs::perms::owner_all);
     options_.program = file;
     options_.kill_after_s = 0.2;
+    ::signal(SIGPIPE, SIG_IGN);
     return Rclone(options_);
   }
   static std::string Text(const Rclone& rclone, const std::vector<std::string>& words) {
@@ -122,19 +124,38 @@ TEST_F(RcloneTest, ARemoteTriesAgainWhatMayPass) {
   };
   const std::string note = "echo \"$1\" >> " + log.string() + "; ";
   const Remote down(about, Script(note + "echo 'Failed to copyto: connection refused' >&2; exit 5"), false);
-  EXPECT_EQ(Fails([&] { down.Retrying([&] { down.Put("/x", "a.tar.part-1"); }); }), ErrorKind::kIo);
-  EXPECT_EQ(sentence_,
-            "lake: a.tar.part-1: cannot copy it there (rclone status 5: Failed to copyto: connection refused)");
+  EXPECT_EQ(Fails([&] { down.Retrying([&] { down.PutParts("/x", {"a.tar"}, "me"); }); }), ErrorKind::kIo);
+  EXPECT_EQ(sentence_, "lake: a.tar: cannot copy it there (rclone status 5: Failed to copyto: connection refused)");
   EXPECT_EQ(n_calls(), 2);
   const Remote full(about, Script(note + "echo 'Failed to copyto: no space left on device' >&2; exit 1"), false);
-  EXPECT_EQ(Fails([&] { full.Retrying([&] { full.Put("/x", "a.tar.part-1"); }); }), ErrorKind::kResource);
-  EXPECT_EQ(sentence_, "lake: a.tar.part-1: cannot copy it there: lake:x is full");
+  EXPECT_EQ(Fails([&] { full.Retrying([&] { full.PutParts("/x", {"a.tar"}, "me"); }); }), ErrorKind::kResource);
+  EXPECT_EQ(sentence_, "lake: a.tar: cannot copy it there: lake:x is full");
   EXPECT_EQ(n_calls(), 3) << "waiting makes no room";
-  const Remote any(about, Script(note + "exit 0"), false);
-  EXPECT_EQ(Fails([&] { any.RemovePart("images/a.tar"); }), ErrorKind::kBug) << "nothing but part names is removed";
-  EXPECT_EQ(n_calls(), 3);
-  EXPECT_TRUE(IsPartName(PartName("images/a.tar", "me-1")));
-  EXPECT_FALSE(IsPartName("a.part-1/b.tar"));
+  EXPECT_TRUE(IsPart(".part-me/images/a.tar"));
+  EXPECT_FALSE(IsPart("images/.part-me/a.tar"));
+}
+
+// What is removed lies in the folder of parts, whatever the names are.
+TEST_F(RcloneTest, NothingButPartsIsRemoved) {
+  ArchiveRemote about;
+  about.name = "lake";
+  about.target = "lake:x";
+  const fs::path log = folder_ / "log";
+  const Remote remote(about, Script("echo \"$1 $2\" >> " + log.string() + "; cat >> " + log.string()), false);
+  remote.RemoveParts({"images/a.tar"}, "me");
+  remote.RemoveParts({}, "me");
+  EXPECT_EQ(RealOs().ReadFile(log),
+            "delete lake:x/.part-me\nimages/a.tar\ndelete lake:x/.part-me\nrmdirs lake:x/.part-me\n");
+}
+
+TEST_F(RcloneTest, ReadsAsMuchAsThereIs) {
+  std::string names;
+  for (int i = 0; i < 30000; ++i) names += "name " + std::to_string(i) + "\n";
+  std::string back;
+  const auto take = [&](const char* data, std::size_t n) { back.append(data, n); };
+  EXPECT_EQ(Script("sleep 0.1; cat").Run({"copy"}, 60, take, names).kind, Kind::kOk);
+  EXPECT_EQ(back, names);
+  EXPECT_EQ(Script("exit 3").Run({"copy"}, 60, {}, names).kind, Kind::kMissing) << "one that reads nothing";
 }
 
 TEST_F(RcloneTest, ItsConfigurationNamesTheRemotes) {
