@@ -30,8 +30,6 @@ using state::ArchiveState;
 
 constexpr int kFailuresOfARemote = 2;  // in a row without an answer: it is left alone for the rest of the run
 
-double Now() { return UtcTime::Now().unix_s(); }
-
 // The rest of one run, shared by the threads that carry objects.
 class Run {
  public:
@@ -241,15 +239,18 @@ class Run {
       });
     };
     const SendFailures failures = sender_.Send(remote, set, [&](const OutgoingSet& named) {
-      each_row(named, [&](const Outgoing&, std::int64_t id) { store_.SetState(id, ArchiveState::kCopied, "", Now()); });
+      each_row(named, [&](const Outgoing&, std::int64_t id) {
+        store_.SetState(id, ArchiveState::kCopied, "", UtcTime::Now().unix_s());
+      });
     });
     each_row(set, [&](const Outgoing& each, std::int64_t id) {
       const auto failure = failures.find(&each);
-      if (failure == failures.end()) return store_.SetState(id, ArchiveState::kVerified, "", Now());
+      if (failure == failures.end()) return store_.SetState(id, ArchiveState::kVerified, "", UtcTime::Now().unix_s());
       const Error& error = failure->second;
       store_.SetAttempt(id, error.what());
       // A name that others have used at the remote is given up: the next run takes the next one.
-      if (error.kind() == ErrorKind::kBadInput) store_.SetState(id, ArchiveState::kRetired, error.what(), Now());
+      if (error.kind() == ErrorKind::kBadInput)
+        store_.SetState(id, ArchiveState::kRetired, error.what(), UtcTime::Now().unix_s());
     });
     OutgoingSet failed;
     bool taken = false;
@@ -281,14 +282,14 @@ class Run {
 
   void SetState(std::int64_t id, ArchiveState to, const std::string& why = "") {
     const std::lock_guard<std::mutex> lock(mutex_);
-    store_.SetState(id, to, why, Now());
+    store_.SetState(id, to, why, UtcTime::Now().unix_s());
   }
 
   // A line in the group's trail; one that cannot be written is no reason to copy again.
   void Tell(const Manifest& sent, const std::string& remote) {
     if (groups_ == nullptr || sent.group.empty()) return;
     state::EventRow event;
-    event.at = Now();
+    event.at = UtcTime::Now().unix_s();
     event.group_id = sent.group;
     event.kind = "archive";
     event.actor = "archive";

@@ -28,8 +28,6 @@ using state::ArchiveState;
 constexpr int kMostNames = 10000;
 constexpr double kOneMember = 1536;  // a tar's head and filling at most
 
-double Now() { return UtcTime::Now().unix_s(); }
-
 }  // namespace
 
 Outbox::Outbox(const ProductPaths& paths, state::ProductStore& products, std::mutex& databases,
@@ -76,9 +74,9 @@ Outgoing Outbox::Stage(const PlannedObject& planned, const std::vector<const Rem
   os_.SyncDirectory(file.parent_path());
   products_.database().Write([&] {
     for (const ManifestMember& member : staged.manifest.members) {
-      products_.SetFirstChecksum(member.product, member.checksum, Now());
+      products_.SetFirstChecksum(member.product, member.checksum, UtcTime::Now().unix_s());
       if (member.files.size() == 1 && member.files.front().path.empty()) {
-        products_.SetSha256(member.product, member.sha256, Now());
+        products_.SetSha256(member.product, member.sha256, UtcTime::Now().unix_s());
       }
     }
     for (const Remote* remote : remotes) Record(planned, staged, *remote);
@@ -101,7 +99,7 @@ double Outbox::MadeAt(const Manifest& manifest) {
   for (const ArchiveRow& row : store_.OfGroup(manifest.group, manifest.product_class)) {
     if (row.object == manifest.object && row.sha256 == manifest.sha256) return row.made_at;
   }
-  return std::floor(Now());
+  return std::floor(UtcTime::Now().unix_s());
 }
 
 // The first name that no other content has had, at any remote.
@@ -134,7 +132,7 @@ void Outbox::GiveUpEarlier(const PlannedObject& planned, const Outgoing& staged,
                          [&](const state::ProductRow& product) { return product.id == member.product_id; });
     });
     if (!all_ours) continue;
-    store_.SetState(row.id, ArchiveState::kRetired, "made anew under another name", Now());
+    store_.SetState(row.id, ArchiveState::kRetired, "made anew under another name", UtcTime::Now().unix_s());
   }
 }
 
