@@ -117,6 +117,9 @@ class Run {
   }
 
   ArchiveResult Finish() {
+    for (const Remote& remote : work_.remotes) {  // folders that are empty now
+      if (sent_to_.count(remote.about().name) != 0 && Answers(remote.about().name)) sender_.DropParts(remote, {});
+    }
     result_.n_retired = store_.RetireSuperseded();
     result_.n_products = static_cast<std::int64_t>(copied_.size());
     return std::move(result_);
@@ -273,6 +276,7 @@ class Run {
 
   void Count(const Outgoing& sent, const std::string& remote) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    sent_to_.insert(remote);
     ++result_.n_copied;
     result_.bytes_copied += sent.manifest.bytes;
     if (sent.at != nullptr) return;  // of products that are not on disk
@@ -314,6 +318,7 @@ class Run {
   Sender sender_;
   std::map<std::string, int> down_;
   std::set<std::int64_t> copied_;
+  std::set<std::string> sent_to_;
   ArchiveResult result_;
 };
 

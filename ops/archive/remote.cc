@@ -120,8 +120,8 @@ void Remote::RemoveParts(const ObjectNames& names, const std::string& owner) con
   const std::string folder = PartFolder(owner);
   std::vector<std::string> words{"delete", Address(folder)};
   if (!names.empty()) words.emplace_back("--files-from-raw=-");
-  Call(folder, "cannot remove what is unfinished", words, {}, Lines(names));
-  if (names.empty()) Call(folder, "cannot remove what is unfinished", {"rmdirs", Address(folder)}, {});
+  const bool there = Call(folder, "cannot remove what is unfinished", words, {}, Lines(names));
+  if (there && names.empty()) Call(folder, "cannot remove what is unfinished", {"rmdirs", Address(folder)}, {});
 }
 
 std::map<std::string, std::uint64_t> Remote::Sizes(const ObjectNames& names) const {

@@ -36,7 +36,7 @@ struct ForeignTable {
 
 // The databases of other programs that lie in `directory` and one folder below it and have one of the tables above.
 // Error{kBadInput} when one cannot be read.
-std::vector<std::filesystem::path> FindForeignDatabases(const std::filesystem::path& directory, Os& os);
+std::vector<std::filesystem::path> FindRawDatabases(const std::filesystem::path& directory, Os& os);
 
 // Without `apply` nothing is written, and databases that are not there yet count as empty ones. The caller holds the
 // InstanceLock and the MaintenanceLock otherwise. Reports progress as "migrate".

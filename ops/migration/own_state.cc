@@ -13,12 +13,13 @@
 #include "config/error.h"
 #include "config/os.h"
 #include "config/unfinished.h"
+#include "ops/base/link_target.h"
 #include "ops/job/tree_marker.h"
 #include "ops/migration/stage_name.h"
 #include "ops/migration/tree_stamp.h"
 #include "ops/upkeep/backup.h"
 #include "ops/upkeep/restore_state.h"
-#include "state/foreign_database.h"
+#include "state/raw_database.h"
 
 namespace contimg::ops {
 namespace {
@@ -100,7 +101,7 @@ std::vector<OwnDatabase> FindOwnState(const fs::path& from, const fs::path& stat
   for (const char* file : kFiles) {
     if (!IsOwn(from / file, os)) continue;
     // Another program's of the same name is for foreign_state.h; a damaged one is an error.
-    if (state::ForeignDatabase(from / file).application_id() != SchemaOf(file).application_id) continue;
+    if (state::RawDatabase(from / file).application_id() != SchemaOf(file).application_id) continue;
     if (!begun && IsTaken(state / file)) {
       throw Error(ErrorKind::kUsage, kMigrateStage, (state / file).string(),
                   fmt::format("is there already, and {} is not put in its place", (from / file).string()));

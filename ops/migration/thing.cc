@@ -221,4 +221,33 @@ std::optional<Thing> LookAtThing(const fs::path& path, const ProductPaths& paths
   throw Refusal(path, "is called a table and has no table.dat and table.info: it is damaged, or was copied in part");
 }
 
+nlohmann::json ToJson(const Thing& thing) {
+  return {
+      {"kind", static_cast<int>(thing.kind)},
+      {"timestamp", thing.timestamp},
+      {"reason", thing.reason},
+      {"interval", thing.named_interval ? nlohmann::json(static_cast<int>(*thing.named_interval)) : nlohmann::json()},
+      {"alias", thing.alias},
+      {"ra_deg", thing.ra_deg},
+      {"dec_deg", thing.dec_deg},
+      {"cal_kind", static_cast<int>(thing.cal_kind)},
+      {"file_class", thing.file_class},
+      {"place", thing.place.string()}};
+}
+
+Thing ThingOf(const nlohmann::json& object) {
+  Thing thing;
+  thing.kind = static_cast<Thing::Kind>(object.at("kind").get<int>());
+  thing.timestamp = object.at("timestamp");
+  thing.reason = object.at("reason");
+  if (!object.at("interval").is_null()) thing.named_interval = static_cast<CalInterval>(object["interval"].get<int>());
+  thing.alias = object.at("alias");
+  thing.ra_deg = object.at("ra_deg");
+  thing.dec_deg = object.at("dec_deg");
+  thing.cal_kind = static_cast<CalKind>(object.at("cal_kind").get<int>());
+  thing.file_class = object.at("file_class");
+  thing.place = object.at("place").get<std::string>();
+  return thing;
+}
+
 }  // namespace contimg::ops

@@ -12,6 +12,7 @@
 #include "config/os.h"
 #include "config/unfinished.h"
 #include "ops/base/checksum.h"
+#include "ops/base/link_target.h"
 #include "ops/migration/stage_name.h"
 #include "ops/migration/tree_stamp.h"
 

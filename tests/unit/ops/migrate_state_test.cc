@@ -11,14 +11,14 @@
 #include <fstream>
 
 #include "config/unfinished.h"
+#include "ops/base/link_target.h"
 #include "ops/job/tree_marker.h"
 #include "ops/migration/foreign_state.h"
 #include "ops/migration/own_state.h"
-#include "ops/migration/tree_stamp.h"
 #include "state/cal_table_store.h"
-#include "state/foreign_database.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
+#include "state/raw_database.h"
 #include "tests/faulty_os.h"
 #include "tests/unit/ops/work_folders.h"
 
@@ -193,7 +193,7 @@ class ForeignStateTest : public ::testing::Test {
     table_ = tables.Register(table, 1);
   }
   std::vector<ForeignTable> Take(bool apply) {
-    return TakeForeignState(FindForeignDatabases(from_, RealOs()), paths_, apply, RunContext{}, 1.77e9);
+    return TakeForeignState(FindRawDatabases(from_, RealOs()), paths_, apply, RunContext{}, 1.77e9);
   }
   static std::string Words(const std::vector<ForeignTable>& all) {
     std::string text;
@@ -246,17 +246,17 @@ TEST_F(ForeignStateTest, OtherFilesAreNotTakenForDatabasesOfAPipeline) {
   SQLite::Database((from_ / "browser.sqlite3").string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
       .exec("CREATE TABLE bookmarks (url TEXT)");
   AddGroup(from_ / "ours.sqlite3", kStamp);
-  EXPECT_EQ(FindForeignDatabases(from_, RealOs()).size(), 3u);
+  EXPECT_EQ(FindRawDatabases(from_, RealOs()).size(), 3u);
   std::ofstream(from_ / "damaged.db") << std::string(4096, 'x');
-  EXPECT_THROW(FindForeignDatabases(from_, RealOs()), Error);
+  EXPECT_THROW(FindRawDatabases(from_, RealOs()), Error);
 }
 
-TEST_F(ForeignStateTest, AForeignDatabaseIsReadWithItsLogAndNotWritten) {
+TEST_F(ForeignStateTest, ARawDatabaseIsReadWithItsLogAndNotWritten) {
   SQLite::Database writer((from_ / "ingest.sqlite3").string(), SQLite::OPEN_READWRITE);
   writer.exec("PRAGMA journal_mode = WAL; INSERT INTO ingest_queue (group_id) VALUES ('2025-10-14T00:00:00')");
-  state::ForeignDatabase reader(from_ / "ingest.sqlite3");
+  state::RawDatabase reader(from_ / "ingest.sqlite3");
   int n = 0;
-  reader.ForEach("ingest_queue", [&](const state::ForeignRow& row) {
+  reader.ForEach("ingest_queue", [&](const state::RawRow& row) {
     ++n;
     EXPECT_EQ(row.count("group_id"), 1u);
     EXPECT_EQ(row.count("state"), row.at("group_id") == "2025-10-14T00:00:00" ? 0u : 1u) << "NULL is left out";

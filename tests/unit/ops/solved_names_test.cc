@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "config/unfinished.h"
+#include "ops/base/link_target.h"
 #include "ops/migration/doctor.h"
-#include "ops/migration/tree_stamp.h"
 #include "ops/records/reconciler.h"
 #include "state/group_store.h"
 #include "tests/unit/ops/work_folders.h"
