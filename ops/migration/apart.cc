@@ -15,11 +15,11 @@
 #include "config/descriptor.h"
 #include "config/error.h"
 #include "config/stopwatch.h"
+#include "ops/migration/stage_name.h"
 
 namespace contimg::ops {
 namespace {
 
-constexpr const char* kStage = "migrate";
 constexpr int kLookAround_ms = 100;  // how often a wait looks whether it is cancelled
 constexpr int kAnswers = 3;          // the child's only descriptor beyond the standard ones
 
@@ -56,11 +56,11 @@ class Child {
  public:
   Child(std::size_t begin, std::size_t n, const std::function<std::string(std::size_t)>& work) {
     int ends[2];
-    if (::pipe(ends) != 0) throw SystemError(kStage, "", "cannot make a pipe", errno);
+    if (::pipe(ends) != 0) throw SystemError(kMigrateStage, "", "cannot make a pipe", errno);
     answers_.Reset(ends[0]);
     Descriptor theirs(ends[1]);
     pid_ = ::fork();
-    if (pid_ < 0) throw SystemError(kStage, "", "cannot make a process", errno);
+    if (pid_ < 0) throw SystemError(kMigrateStage, "", "cannot make a process", errno);
     if (pid_ == 0) RunChild(theirs.get(), begin, n, work);
   }
   Child(const Child&) = delete;
@@ -74,7 +74,7 @@ class Child {
     std::string text;
     const auto read = [&](char* to, std::size_t wanted) {
       while (wanted > 0) {
-        context.CheckCancelled(kStage);
+        context.CheckCancelled(kMigrateStage);
         late = watch.Seconds() > limit_s;
         if (late) return false;
         struct pollfd waits {
@@ -118,7 +118,7 @@ void EachApart(std::size_t n, const std::function<std::string(std::size_t)>& wor
                const RunContext& context, const ApartLimits& limits) {
   std::optional<Child> child;
   for (std::size_t i = 0; i < n; ++i) {
-    context.CheckCancelled(kStage);
+    context.CheckCancelled(kMigrateStage);
     if (!child) child.emplace(i, n, work);
     bool late = false;
     if (const auto text = child->Next(context, limits.seconds, late)) {

@@ -14,6 +14,7 @@
 #include "config/os.h"
 #include "config/time.h"
 #include "ops/base/host_name.h"
+#include "ops/migration/stage_name.h"
 #include "ops/migration/tree_journal.h"
 #include "state/cal_table_store.h"
 #include "state/group_store.h"
@@ -29,7 +30,6 @@ using state::NumberOf;
 using state::RawRow;
 using state::ValueOf;
 
-constexpr const char* kStage = "migrate";
 constexpr const char* kProvenance = "migrated";
 // In this order: groups rest on what is known of products.
 constexpr std::array<const char*, 6> kTables{"ms_index",  "images",       "mosaics",
@@ -77,7 +77,7 @@ class Taker {
     result_.table = table;
     state::RawDatabase database(file);
     const auto each = [&](const RawRow& row) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kMigrateStage);
       ++result_.rows;
       const bool is_new = table == "caltables"                                     ? TakeTable(row)
                           : table == "ingest_queue" || table == "processing_queue" ? TakeGroup(row)
@@ -303,7 +303,7 @@ std::vector<ForeignTable> TakeForeignState(const std::vector<fs::path>& database
     for (const fs::path& database : databases) {
       if (ForeignTables(database).count(table) != 0) all.push_back(taker.Take(database, table));
     }
-    context.reporter->Progress(kStage, ++n_done / static_cast<double>(kTables.size()));
+    context.reporter->Progress(kMigrateStage, ++n_done / static_cast<double>(kTables.size()));
   }
   return all;
 }

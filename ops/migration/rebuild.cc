@@ -33,7 +33,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "rebuild";
+constexpr const char* kRebuildStage = "rebuild";
 constexpr const char* kActor = "doctor";
 
 class Rebuild {
@@ -50,13 +50,13 @@ class Rebuild {
 
   RebuildFigures Run() {
     RegisterTables();
-    context_.reporter->Progress(kStage, 0.3);
+    context_.reporter->Progress(kRebuildStage, 0.3);
     RecordGroups();
-    context_.reporter->Progress(kStage, 0.5);
+    context_.reporter->Progress(kRebuildStage, 0.5);
     RecordProducts();
-    context_.reporter->Progress(kStage, 0.6);
+    context_.reporter->Progress(kRebuildStage, 0.6);
     CompleteProducts();
-    context_.reporter->Progress(kStage, 1);
+    context_.reporter->Progress(kRebuildStage, 1);
     return std::move(figures_);
   }
 
@@ -78,7 +78,7 @@ class Rebuild {
   }
   void Trouble(const Error& error) {
     figures_.troubles.emplace_back(error.what());
-    context_.reporter->Warn(kStage, error.what());
+    context_.reporter->Warn(kRebuildStage, error.what());
   }
 
   // --- tables
@@ -98,7 +98,7 @@ class Rebuild {
              std::tie(b.name.timestamp, b.name.interval, b.name.cal_kind);
     });
     for (const Found& each : found) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kRebuildStage);
       if (tables_.FindByPath(Absolute(each.path).string())) continue;
       try {
         RegisterOne(each.path, each.name);
@@ -164,7 +164,7 @@ class Rebuild {
     }
     ListInput();
     for (const auto& [group, trace] : traces) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kRebuildStage);
       if (groups_.Find(group)) continue;
       std::vector<state::SubbandFileRow> files = InputOf(group);
       if (!trace.finished && !files.empty()) {
@@ -252,7 +252,7 @@ class Rebuild {
   void RecordProducts() {
     Reconciler reconciler(paths_, groups_, os_);
     reconciler.Begin();
-    while (!reconciler.Step(1, now_)) context_.CheckCancelled(kStage);
+    while (!reconciler.Step(1, now_)) context_.CheckCancelled(kRebuildStage);
     figures_.products = reconciler.figures().n_adopted;
     figures_.lost = reconciler.figures().n_lost;
   }
@@ -263,8 +263,8 @@ class Rebuild {
     const std::vector<state::ProductRow> rows = products_.List(query);
     double n_done = 0;
     for (state::ProductRow row : rows) {
-      context_.CheckCancelled(kStage);
-      context_.reporter->Progress(kStage, 0.6 + 0.4 * n_done++ / static_cast<double>(rows.size()));
+      context_.CheckCancelled(kRebuildStage);
+      context_.reporter->Progress(kRebuildStage, 0.6 + 0.4 * n_done++ / static_cast<double>(rows.size()));
       if (row.checksum.empty()) Complete(row);
     }
   }

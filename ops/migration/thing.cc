@@ -17,13 +17,13 @@
 #include "convert/measurement_set_reader.h"
 #include "image/products/fits_image.h"
 #include "ingest/uvh5_reader.h"
+#include "ops/migration/stage_name.h"
 
 namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "migrate";
 constexpr double kNameTolerance_s = 900;  // of the data behind the name: a tile has five minutes
 constexpr double kStampTolerance_s = 60;  // of a subband file: a group's files begin together
 constexpr std::string_view kHdf5 = "\x89HDF\r\n\x1a\n", kPng = "\x89PNG\r\n\x1a\n", kFits = "SIMPLE  =";
@@ -38,7 +38,7 @@ constexpr std::array<std::pair<std::string_view, ProductKind>, 6> kWscleanEnding
      {"-dirty.fits", ProductKind::kDirty}}};
 
 Error Refusal(const fs::path& path, std::string why) {
-  return Error(ErrorKind::kBadInput, kStage, path.string(), std::move(why));
+  return Error(ErrorKind::kBadInput, kMigrateStage, path.string(), std::move(why));
 }
 
 std::string FirstBytes(const fs::path& file, std::size_t n) {

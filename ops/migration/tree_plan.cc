@@ -18,6 +18,7 @@
 #include "ops/base/words.h"
 #include "ops/job/tree_marker.h"
 #include "ops/migration/apart.h"
+#include "ops/migration/stage_name.h"
 #include "ops/migration/thing.h"
 #include "ops/migration/tree_stamp.h"
 #include "state/cal_table_store.h"
@@ -28,7 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "migrate";
 constexpr double kDish_m = 4.65;
 constexpr double kBand_hz = 1.405e9;
 constexpr double kBeamFactor = 1.02;  // full width at half power of an evenly lit dish, in wavelengths per diameter
@@ -80,7 +80,8 @@ class Planner {
         candidates_.size(), [&](std::size_t i) { return Looked(candidates_[i]); },
         [&](std::size_t i, const std::string& text, const std::string& death) {
           Take(candidates_[i], text, death);
-          context_.reporter->Progress(kStage, static_cast<double>(i + 1) / static_cast<double>(candidates_.size()));
+          context_.reporter->Progress(kMigrateStage,
+                                      static_cast<double>(i + 1) / static_cast<double>(candidates_.size()));
         },
         context_);
     Classes();
@@ -103,7 +104,7 @@ class Planner {
     }
     std::sort(entries.begin(), entries.end());
     for (const fs::path& path : entries) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kMigrateStage);
       if (!IsUtf8(path)) {
         Trouble(path, "has a name that is no UTF-8: rename it");
       } else if (LinkTarget(path)) {
@@ -244,7 +245,7 @@ class Planner {
     std::map<fs::path, std::vector<Found*>> by_place;
     for (Found& each : found_) by_place[each.item.to].push_back(&each);
     for (auto& [place, claimants] : by_place) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kMigrateStage);
       try {
         Place(place, claimants);
       } catch (const Error& error) {
@@ -318,14 +319,15 @@ std::string_view ToString(TreeMode mode) {
 TreePlan PlanTree(const TreePlanRequest& request, const ProductPaths& paths, const RunContext& context) {
   Os& os = OsOr(context.os);
   if (!IsDirectory(request.from, os)) {
-    throw Error(ErrorKind::kUsage, kStage, request.from.string(), "expected a directory, found none");
+    throw Error(ErrorKind::kUsage, kMigrateStage, request.from.string(), "expected a directory, found none");
   }
   const fs::path from = Absolute(request.from / "").parent_path();
   const DirectoryRoots& roots = paths.roots();
   for (const fs::path& ours : {roots.output / "science", roots.output / "calibrators", roots.output / "failed",
                                roots.images / "single", roots.images / "qa", roots.state, roots.tmp, roots.staging}) {
     if (!IsBelow(from, Absolute(ours))) continue;
-    throw Error(ErrorKind::kUsage, kStage, from.string(), fmt::format("is this installation's own {}", ours.string()));
+    throw Error(ErrorKind::kUsage, kMigrateStage, from.string(),
+                fmt::format("is this installation's own {}", ours.string()));
   }
   TreePlanRequest absolute = request;
   absolute.from = from;

@@ -27,7 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using state::GroupState;
-using testing::FaultyOs;
+using testkit::FaultyOs;
 
 class IngestServiceTest : public ::testing::Test {
  protected:

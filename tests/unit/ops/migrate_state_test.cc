@@ -27,8 +27,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
-using testing::FaultyOs;
 using ::testing::HasSubstr;
+using testkit::FaultyOs;
 
 constexpr const char* kStamp = "2025-10-13T13:28:03";
 constexpr const char* kLater = "2025-10-13T13:33:12";
