@@ -21,8 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "export";
-constexpr std::size_t kPiece = 1 << 16;
+constexpr const char* kExportStage = "export";
+constexpr std::size_t kTextPiece = 1 << 16;
 
 struct Table {
   StateDatabase database;
@@ -45,7 +45,7 @@ constexpr std::array kTables{Table{StateDatabase::kProducts, "products", "produc
 class ZstdFile {
  public:
   ZstdFile(const fs::path& path, Os& os) : path_(path), file_(os.Create(path)), stream_(archive_write_new()) {
-    if (stream_ == nullptr) throw Error(ErrorKind::kResource, kStage, path.string(), "out of memory");
+    if (stream_ == nullptr) throw Error(ErrorKind::kResource, kExportStage, path.string(), "out of memory");
     const std::unique_ptr<archive_entry, void (*)(archive_entry*)> entry(archive_entry_new(), archive_entry_free);
     archive_entry_set_filetype(entry.get(), AE_IFREG);
     Check(archive_write_set_format_raw(stream_));
@@ -60,7 +60,7 @@ class ZstdFile {
 
   void Add(const std::string& text) {
     pending_ += text;
-    if (pending_.size() >= kPiece) Flush();
+    if (pending_.size() >= kTextPiece) Flush();
   }
   void Close() {
     Flush();
@@ -90,7 +90,7 @@ class ZstdFile {
   }
   void Check(int status) {
     if (failure_) std::rethrow_exception(failure_);
-    if (status < ARCHIVE_WARN) throw Error(ErrorKind::kIo, kStage, path_.string(), "cannot be compressed");
+    if (status < ARCHIVE_WARN) throw Error(ErrorKind::kIo, kExportStage, path_.string(), "cannot be compressed");
   }
 
   fs::path path_;
@@ -111,7 +111,7 @@ ExportedTable Export(state::RawDatabase& database, const Table& table, const fs:
   file.Add(CsvLine(columns));
   std::vector<std::string> fields;
   database.ForEach(table.table, [&](const state::RawRow& row) {
-    if (made.rows++ % 1000 == 0) context.CheckCancelled(kStage);
+    if (made.rows++ % 1000 == 0) context.CheckCancelled(kExportStage);
     fields.clear();
     for (const std::string& column : columns) {
       const auto value = row.find(column);
@@ -159,7 +159,7 @@ std::string CsvLine(const std::vector<std::string>& fields) {
 
 TableExport ExportTables(const ExportRequest& request, const RunContext& context) {
   Os& os = OsOr(context.os);
-  if (!IsDay(request.day)) throw Error(ErrorKind::kUsage, kStage, request.day, "expected a day as 2025-10-14");
+  if (!IsDay(request.day)) throw Error(ErrorKind::kUsage, kExportStage, request.day, "expected a day as 2025-10-14");
   os.CreateDirectories(request.directory);
   SweepUnfinished(request.directory, os);
   TableExport done;
@@ -180,10 +180,11 @@ TableExport ExportTables(const ExportRequest& request, const RunContext& context
               fmt::format("{}  {}\n", FileSha256(unfinished.path() / done.tables.back().file), done.tables.back().file);
         }
       }
-      context.reporter->Progress(kStage, ++n_done / static_cast<double>(kTables.size()));
+      context.reporter->Progress(kExportStage, ++n_done / static_cast<double>(kTables.size()));
     }
     if (done.tables.empty()) {
-      throw Error(ErrorKind::kIo, kStage, request.paths.roots().state.string(), "there is no database to export yet");
+      throw Error(ErrorKind::kIo, kExportStage, request.paths.roots().state.string(),
+                  "there is no database to export yet");
     }
     WriteFileAtomically(os, unfinished.path() / "SHA256SUMS", sums);
     Publish(os, unfinished.path(), done.folder);

@@ -17,7 +17,7 @@ namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kStage = "solve";
+constexpr const char* kSolveStage = "solve";
 constexpr std::string_view kCalibrator = "calibrator:";
 
 void MakeLink(const fs::path& target, const fs::path& link, Os& os) {
@@ -25,7 +25,7 @@ void MakeLink(const fs::path& target, const fs::path& link, Os& os) {
   os.CreateDirectories(link.parent_path());
   const Unfinished made(link, os);
   if (::symlink(target.lexically_relative(link.parent_path()).c_str(), made.path().c_str()) != 0) {
-    throw SystemError(kStage, link.string(), "cannot make the link", errno);
+    throw SystemError(kSolveStage, link.string(), "cannot make the link", errno);
   }
   os.Rename(made.path(), link);
 }
