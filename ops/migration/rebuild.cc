@@ -35,6 +35,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kRebuildStage = "rebuild";
 constexpr const char* kActor = "doctor";
+constexpr std::size_t kCommitTogether = 64;  // products
 
 class Rebuild {
  public:
@@ -262,23 +263,44 @@ class Rebuild {
     query.newest_first = false;
     const std::vector<state::ProductRow> rows = products_.List(query);
     double n_done = 0;
-    for (state::ProductRow row : rows) {
+    for (const state::ProductRow& row : rows) {
       context_.CheckCancelled(kRebuildStage);
       context_.reporter->Progress(kRebuildStage, 0.6 + 0.4 * n_done++ / static_cast<double>(rows.size()));
       if (row.checksum.empty()) Complete(row);
+      if (completed_.size() >= kCommitTogether) CommitCompleted();
     }
+    CommitCompleted();
   }
-  void Complete(state::ProductRow& row) {
-    try {
+  void Complete(state::ProductRow row) {
+    Try([&] {
       row.checksum = ProductChecksum(row.path, context_.threads, os_);
       Grade(row);
       if (!row.group_id.empty() && row.kind != ToString(ProductKind::kUvh5)) {
         row.ra_deg = Facts(row.group_id).ra_deg;
         row.dec_deg = Facts(row.group_id).dec_deg;
       }
-      const std::int64_t id = products_.Save(row, now_);
       const std::vector<std::int64_t> parents = ParentsOf(row);
-      if (!parents.empty()) products_.SetParents(id, parents);
+      completed_.emplace_back(std::move(row), parents);
+    });
+  }
+  // A commit for each would be most of the time.
+  void CommitCompleted() {
+    products_.database().Write([&] {
+      for (const auto& [row, parents] : completed_) {
+        Try([&, &row = row, &parents = parents] {
+          products_.database().Write([&] {
+            const std::int64_t id = products_.Save(row, now_);
+            if (!parents.empty()) products_.SetParents(id, parents);
+          });
+        });
+      }
+    });
+    completed_.clear();
+  }
+  template <class Body>
+  void Try(const Body& body) {
+    try {
+      body();
     } catch (const Error& error) {
       if (MayPass(error.kind()) && error.kind() != ErrorKind::kIo) throw;
       Trouble(error);
@@ -363,6 +385,8 @@ class Rebuild {
   state::ProductStore products_;
   std::map<double, std::vector<state::SubbandFileRow>> input_;  // by stamp, unix_s
   GroupFacts facts_;                                            // of the group that was looked up last
+  std::vector<std::pair<state::ProductRow, std::vector<std::int64_t>>>
+      completed_;  // and its parents; not committed yet
   RebuildFigures figures_;
 };
 
