@@ -11,6 +11,7 @@
 
 #include "ops/base/host_name.h"
 #include "ops/base/log.h"
+#include "ops/daemon/settings_check.h"
 
 namespace contimg::ops {
 namespace {
