@@ -15,19 +15,14 @@
 #include "calibrate/nvss.h"
 #include "config/error.h"
 #include "config/sky_text.h"
+#include "config/trimmed.h"
 
 namespace contimg::calibrate {
 
 namespace {
 
-std::string_view Trim(std::string_view s) {
-  while (!s.empty() && std::isspace(static_cast<unsigned char>(s.front()))) s.remove_prefix(1);
-  while (!s.empty() && std::isspace(static_cast<unsigned char>(s.back()))) s.remove_suffix(1);
-  return s;
-}
-
 std::optional<double> Number(std::string_view text) {
-  text = Trim(text);
+  text = Trimmed(text);
   if (!text.empty() && text.front() == '+') text.remove_prefix(1);
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -65,7 +60,7 @@ class Reader {
     while (std::getline(in, line)) {
       ++line_number_;
       if (!line.empty() && line.back() == '\r') line.pop_back();
-      if (Trim(line).empty() || line.front() == '#') continue;
+      if (Trimmed(line).empty() || line.front() == '#') continue;
       if (title_ahead && !listing_ && !IsListingTitle(line)) continue;  // the program's greeting
       if (line_number_ == 1 && (line.compare(0, 9, "SIMPLE  =") == 0 || line.compare(0, 2, "\x1f\x8b") == 0)) {
         FitsTable();
@@ -173,7 +168,7 @@ class Reader {
   // CDS VIII/65: bytes 26-39 name, 41-51 RA, 53-63 Dec, 65-74 errors, 76-83 flux, 85-91 its error, 93-105 axes,
   // 107-111 position angle (counted from 1).
   static std::string_view Bytes(std::string_view line, std::size_t first, std::size_t last) {
-    return first > line.size() ? std::string_view() : Trim(line.substr(first - 1, last - first + 1));
+    return first > line.size() ? std::string_view() : Trimmed(line.substr(first - 1, last - first + 1));
   }
   static bool IsFixedWidth(std::string_view line) {
     return line.size() >= 83 && (line[52] == '+' || line[52] == '-') && Number(Bytes(line, 41, 42)) &&

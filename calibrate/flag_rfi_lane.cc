@@ -11,11 +11,11 @@
 namespace contimg::calibrate {
 namespace {
 
-using Ranked = std::vector<std::pair<float, std::size_t>>;
+using RankedRms = std::vector<std::pair<float, std::size_t>>;
 
 // Values in ascending order with their positions.
-Ranked Rank(const float* rms, std::size_t stride, std::size_t n) {
-  Ranked ranked;
+RankedRms Rank(const float* rms, std::size_t stride, std::size_t n) {
+  RankedRms ranked;
   ranked.reserve(n);
   for (std::size_t i = 0; i < n; ++i) {
     if (rms[i * stride] >= 0) ranked.emplace_back(rms[i * stride], i);
@@ -24,13 +24,13 @@ Ranked Rank(const float* rms, std::size_t stride, std::size_t n) {
   return ranked;
 }
 
-double Median(const Ranked& ranked, std::size_t begin, std::size_t end) {
+double Median(const RankedRms& ranked, std::size_t begin, std::size_t end) {
   const std::size_t n = end - begin, middle = begin + n / 2;
   return n % 2 == 1 ? ranked[middle].first : 0.5 * (double{ranked[middle - 1].first} + double{ranked[middle].first});
 }
 
 // What deviates lies at the ends of the ranked values, so what is left is always one range.
-std::vector<std::size_t> Outliers(const Ranked& ranked, double threshold, bool new_median) {
+std::vector<std::size_t> Outliers(const RankedRms& ranked, double threshold, bool new_median) {
   std::vector<std::size_t> found;
   std::size_t begin = 0, end = ranked.size();
   if (begin == end) return found;

@@ -56,7 +56,7 @@ void RereferenceDelays(SolutionSet& s, int antenna) {
 }  // namespace
 
 std::optional<SolutionKind> ParseSolutionKind(std::string_view word) {
-  for (const SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
+  for (const SolutionKind kind : kSolutionKinds) {
     if (word == ToString(kind)) return kind;
   }
   return std::nullopt;

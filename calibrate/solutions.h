@@ -22,6 +22,8 @@
 namespace contimg::calibrate {
 
 using SolutionKind = CalKind;  // K, B, G Jones; its words are config's, as the names of tables are
+// All of them, in the order in which they are solved and applied.
+inline constexpr SolutionKind kSolutionKinds[] = {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain};
 
 // The kind of that word; nothing for another one.
 std::optional<SolutionKind> ParseSolutionKind(std::string_view word);

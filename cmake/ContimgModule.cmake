@@ -13,6 +13,7 @@ function(contimg_add_module name)
   set(casacore_sources ${sources})
   list(FILTER casacore_sources INCLUDE REGEX "/casacore/")
   list(FILTER sources EXCLUDE REGEX "/casacore/|/calibrate/aoflagger/")
+  contimg_kernels_alone(${sources})
   set(target contimg_${plain})
   if(NOT sources)
     set(sources ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
@@ -40,6 +41,18 @@ function(contimg_add_module name)
     target_link_libraries(${target} PRIVATE ${ARG_CASACORE})
   endif()
   contimg_add_room(${name} USES ${ARG_USES})
+endfunction()
+
+# Sources are compiled several at a time (CMAKE_UNITY_BUILD in CMakePresets.json): what they include is then read once,
+# which is most of the work. So names in the anonymous namespaces of a module have to differ. Kernels that are compiled
+# once for each instruction set (highway's foreach_target.h) read themselves again and stay alone.
+function(contimg_kernels_alone)
+  foreach(source ${ARGN})
+    file(STRINGS ${source} kernel REGEX "hwy/foreach_target.h" LIMIT_COUNT 1)
+    if(kernel)
+      set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
+  endforeach()
 endfunction()
 
 # A room is a folder whose includes are checked: its sources may include it, what it USES, and what lies below those.
@@ -96,7 +109,6 @@ function(contimg_add_tests target dir)
     endif()
   endif()
   target_compile_options(${target} PRIVATE ${CONTIMG_LIGHT_OPTIONS})
-  target_precompile_headers(${target} PRIVATE <gtest/gtest.h> <gmock/gmock.h> <fmt/format.h> <filesystem> <fstream>)
   target_compile_definitions(${target} PRIVATE CONTIMG_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     CONTIMG_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${target}_suites.cmake CONTENT

@@ -15,8 +15,7 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g")
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # ccache caches sources behind a precompiled header only when told that the header's time stamp does not matter.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 
 set(CONTIMG_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, for example address,undefined")
@@ -30,10 +29,13 @@ target_compile_options(contimg_options INTERFACE
   -fno-math-errno        # sqrt, sin… need not set errno: lets them be inlined
   -fno-trapping-math)    # nobody installs floating-point traps: lets comparisons be vectorised
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(contimg_options INTERFACE -fpch-preprocess)  # for ccache
   # GCC 12 sees overflows that are not there inside inlined fmt and standard library code.
   target_compile_options(contimg_options INTERFACE -Wno-stringop-overflow -Wno-array-bounds -Wno-restrict
                                                    -Wno-free-nonheap-object -Wno-maybe-uninitialized)
+endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Says that a type of a header has a member of an anonymous namespace; the "header" is a source compiled with others.
+  target_compile_options(contimg_options INTERFACE -Wno-subobject-linkage)
 endif()
 if(CONTIMG_SANITIZE)
   target_compile_options(contimg_options INTERFACE -fsanitize=${CONTIMG_SANITIZE} -fno-omit-frame-pointer)

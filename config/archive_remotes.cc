@@ -9,6 +9,7 @@
 
 #include "config/error.h"
 #include "config/product_class.h"
+#include "config/trimmed.h"
 
 namespace contimg {
 namespace {
@@ -18,12 +19,6 @@ constexpr double kShortestS = 1, kLongestS = 604800;
 constexpr std::int64_t kMostRetries = 100;
 
 Error Refuse(const std::string& message) { return Error(ErrorKind::kUsage, "config", std::string(kKey), message); }
-
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0) text.remove_prefix(1);
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.remove_suffix(1);
-  return text;
-}
 
 bool IsName(std::string_view text) {
   return !text.empty() && text.size() <= 64 && text.front() != '-' && std::all_of(text.begin(), text.end(), [](char c) {

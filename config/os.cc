@@ -25,10 +25,10 @@ namespace contimg {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kStage = "files";
+constexpr const char* kFilesStage = "files";
 
 [[noreturn]] void Fail(const fs::path& path, std::string_view doing, int error_number) {
-  throw SystemError(kStage, path.string(), doing, error_number);
+  throw SystemError(kFilesStage, path.string(), doing, error_number);
 }
 
 class RealFile final : public OsFile {
@@ -122,7 +122,7 @@ class RealOperatingSystem final : public Os {
       if (::access(to.c_str(), F_OK) != 0) return Rename(from, to);
       errno = EEXIST;
     }
-    if (errno == EEXIST) throw Error(ErrorKind::kUsage, kStage, to.string(), "exists already");
+    if (errno == EEXIST) throw Error(ErrorKind::kUsage, kFilesStage, to.string(), "exists already");
     Fail(to, "cannot rename into place", errno);
   }
   void Exchange(const Path& a, const Path& b) override {
@@ -230,7 +230,7 @@ bool IsFile(const fs::path& path, Os& os) { return os.Status(path).type == FileS
 std::uint64_t FileSize(const fs::path& path, Os& os) {
   const FileStatus status = os.Status(path);
   if (status.type == FileStatus::Type::kFile) return status.size;
-  throw Error(ErrorKind::kIo, kStage, path.string(),
+  throw Error(ErrorKind::kIo, kFilesStage, path.string(),
               status.type == FileStatus::Type::kNone ? "is not there" : "is not a file");
 }
 
@@ -319,7 +319,7 @@ void CopyTree(Os& os, const fs::path& from, const fs::path& to) {
 
 void Publish(Os& os, const fs::path& staged, const fs::path& final_path, const PublishOptions& options) {
   const fs::path parent = final_path.parent_path().empty() ? fs::path(".") : final_path.parent_path();
-  if (Exists(final_path, os)) throw Error(ErrorKind::kUsage, kStage, final_path.string(), "exists already");
+  if (Exists(final_path, os)) throw Error(ErrorKind::kUsage, kFilesStage, final_path.string(), "exists already");
   os.CreateDirectories(parent);
   if (SameFileSystem(staged, parent, os)) {
     if (options.durable) SyncTree(os, staged);

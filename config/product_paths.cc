@@ -9,13 +9,13 @@
 #include <utility>
 
 #include "config/error.h"
+#include "config/stage_name.h"
 #include "config/time.h"
 
 namespace contimg {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kStage = "config";
 constexpr std::size_t kTimestampLength = 19;
 constexpr std::string_view kPictureSuffix = "qa.png", kMetricsSuffix = "metrics.json";
 
@@ -35,13 +35,13 @@ std::string_view FormatSuffix(ImageFormat format) {
 
 void RequireTimestamp(std::string_view text) {
   if (!IsTimestamp(text)) {
-    throw Error(ErrorKind::kBadInput, kStage, std::string(text), "is not a timestamp like 2025-10-13T13:28:03");
+    throw Error(ErrorKind::kBadInput, kConfigStage, std::string(text), "is not a timestamp like 2025-10-13T13:28:03");
   }
 }
 
 const fs::path& Require(const fs::path& root, std::string_view variable) {
   if (root.empty()) {
-    throw Error(ErrorKind::kUsage, kStage, std::string(variable), "is not set, and a path below it is needed");
+    throw Error(ErrorKind::kUsage, kConfigStage, std::string(variable), "is not set, and a path below it is needed");
   }
   return root;
 }
@@ -76,7 +76,7 @@ std::optional<int> TwoDigits(std::string_view text) {
 
 std::string SubbandTag(int subband) {
   if (subband < 0 || subband > 99) {
-    throw Error(ErrorKind::kBadInput, kStage, fmt::format("subband {}", subband), "is outside 0…99");
+    throw Error(ErrorKind::kBadInput, kConfigStage, fmt::format("subband {}", subband), "is outside 0…99");
   }
   return fmt::format("sb{:02}", subband);
 }
@@ -174,7 +174,8 @@ std::string ProductSuffix(ProductKind kind, ImageFormat format, int band) {
   if (kind == ProductKind::kQaPicture) return std::string(kPictureSuffix);
   if (kind == ProductKind::kQaMetrics) return std::string(kMetricsSuffix);
   if (!IsImage(kind) || band < 0 || band > 99) {
-    throw Error(ErrorKind::kBug, kStage, std::string(ToString(kind)), fmt::format("names no image (band {})", band));
+    throw Error(ErrorKind::kBug, kConfigStage, std::string(ToString(kind)),
+                fmt::format("names no image (band {})", band));
   }
   // The words of the kinds are those of the names, but for the bands, which are numbered.
   const std::string word =
@@ -222,7 +223,7 @@ fs::path ProductPaths::CalibratorMs(std::string_view timestamp, CalInterval inte
 
 fs::path ProductPaths::CalTable(std::string_view timestamp, CalInterval interval, CalKind kind) const {
   if (interval == CalInterval::k1Hour && kind != CalKind::kGain) {
-    throw Error(ErrorKind::kBug, kStage, std::string(timestamp), "an hourly table must be a gain table");
+    throw Error(ErrorKind::kBug, kConfigStage, std::string(timestamp), "an hourly table must be a gain table");
   }
   return fmt::format("{}.{}", CalTablePrefix(timestamp, interval).string(), Extension(kind));
 }
@@ -247,7 +248,7 @@ fs::path ProductPaths::Mosaic(std::string_view start, std::string_view end, doub
   RequireTimestamp(start);
   RequireTimestamp(end);
   if (!(std::abs(dec_deg) <= 90) || end < start) {
-    throw Error(ErrorKind::kBadInput, kStage, fmt::format("mosaic {} … {} at {} deg", start, end, dec_deg),
+    throw Error(ErrorKind::kBadInput, kConfigStage, fmt::format("mosaic {} … {} at {} deg", start, end, dec_deg),
                 "needs a start before its end and a declination within ±90 deg");
   }
   const long tenths = std::lround(std::abs(dec_deg) * 10);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "config/trimmed.h"
 #include "config/units.h"
 
 namespace contimg {
@@ -59,22 +60,16 @@ const Unit* Find(std::string_view word) {
   return nullptr;
 }
 
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 }  // namespace
 
 std::optional<double> ParseQuantity(std::string_view text, std::string_view unit) {
-  text = Trim(text);
+  text = Trimmed(text);
   if (!text.empty() && text.front() == '+') text.remove_prefix(1);
   double value = 0;
   const char* end = text.data() + text.size();
   const auto [rest, status] = std::from_chars(text.data(), end, value);
   if (status != std::errc() || !std::isfinite(value)) return std::nullopt;
-  const std::string_view word = Trim(std::string_view(rest, static_cast<std::size_t>(end - rest)));
+  const std::string_view word = Trimmed(std::string_view(rest, static_cast<std::size_t>(end - rest)));
   if (word.empty() || word == unit) return value;
   const Unit* from = Find(word);
   const Unit* to = Find(unit);

@@ -12,11 +12,10 @@
 #include "config/error.h"
 #include "config/product_class.h"
 #include "config/quantity.h"
+#include "config/stage_name.h"
 
 namespace contimg {
 namespace {
-
-constexpr const char* kStage = "config";
 
 std::vector<std::string_view> SplitWords(std::string_view words) {
   std::vector<std::string_view> parts;
@@ -57,7 +56,7 @@ std::string Upper(std::string_view text) {
 }
 
 Error Refuse(const SettingInfo& info, std::string_view text, std::string_view source, const std::string& expected) {
-  return Error(ErrorKind::kUsage, kStage, info.key(),
+  return Error(ErrorKind::kUsage, kConfigStage, info.key(),
                fmt::format("expected {}, found '{}' ({})", expected, text, source));
 }
 
@@ -105,7 +104,7 @@ std::vector<SettingInfo> MakeTable() {
 }
 
 void Require(bool holds, const char* key, const std::string& rule) {
-  if (!holds) throw Error(ErrorKind::kUsage, kStage, key, rule);
+  if (!holds) throw Error(ErrorKind::kUsage, kConfigStage, key, rule);
 }
 
 // Every class that is archived needs as many remotes as it needs copies.

@@ -12,12 +12,12 @@
 
 #include "config/error.h"
 #include "config/os.h"
+#include "config/stage_name.h"
 
 namespace contimg {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kStage = "config";
 
 std::string Suggestion(std::string_view word, const std::vector<std::string>& candidates) {
   const std::string nearest = NearestWord(word, candidates);
@@ -39,9 +39,10 @@ std::vector<std::string> Variables() {
 const SettingInfo& FindOrRefuse(const std::string& key, std::string_view source) {
   if (const SettingInfo* info = FindSetting(key)) return *info;
   if (const std::string why = WithdrawnBecause(key); !why.empty()) {
-    throw Error(ErrorKind::kUsage, kStage, key, fmt::format("{} ({})", why, source));
+    throw Error(ErrorKind::kUsage, kConfigStage, key, fmt::format("{} ({})", why, source));
   }
-  throw Error(ErrorKind::kUsage, kStage, key, fmt::format("is no setting ({}){}", source, Suggestion(key, Keys())));
+  throw Error(ErrorKind::kUsage, kConfigStage, key,
+              fmt::format("is no setting ({}){}", source, Suggestion(key, Keys())));
 }
 
 std::string Quoted(std::string_view text) {
@@ -89,12 +90,12 @@ class Loader {
     loaded_.file = path;
     toml::table root;
     if (!IsFile(path)) {
-      throw Error(ErrorKind::kUsage, kStage, path.string(), "the configuration file is missing or not a file");
+      throw Error(ErrorKind::kUsage, kConfigStage, path.string(), "the configuration file is missing or not a file");
     }
     try {
       root = toml::parse(RealOs().ReadFile(path), path.string());
     } catch (const toml::parse_error& error) {
-      throw Error(ErrorKind::kUsage, kStage, fmt::format("{} line {}", path.string(), error.source().begin.line),
+      throw Error(ErrorKind::kUsage, kConfigStage, fmt::format("{} line {}", path.string(), error.source().begin.line),
                   fmt::format("is not valid TOML: {}", error.description()));
     }
     std::vector<std::string> sections;
@@ -102,16 +103,16 @@ class Loader {
     for (const auto& [section, node] : root) {
       const std::string name(section.str());
       if (const std::string why = WithdrawnBecause(name); !why.empty()) {
-        throw Error(ErrorKind::kUsage, kStage, fmt::format("[{}]", name),
+        throw Error(ErrorKind::kUsage, kConfigStage, fmt::format("[{}]", name),
                     fmt::format("{} ({})", why, Place(path, node)));
       }
       if (std::find(sections.begin(), sections.end(), name) == sections.end()) {
-        throw Error(ErrorKind::kUsage, kStage, fmt::format("[{}]", name),
+        throw Error(ErrorKind::kUsage, kConfigStage, fmt::format("[{}]", name),
                     fmt::format("is no section of settings ({}){}", Place(path, node), Suggestion(name, sections)));
       }
       const toml::table* table = node.as_table();
       if (table == nullptr) {
-        throw Error(ErrorKind::kUsage, kStage, name, fmt::format("must be a section ({})", Place(path, node)));
+        throw Error(ErrorKind::kUsage, kConfigStage, name, fmt::format("must be a section ({})", Place(path, node)));
       }
       for (const auto& [key, value] : *table) ReadValue(path, name + "." + std::string(key.str()), value);
     }
@@ -127,9 +128,9 @@ class Loader {
       if (info != nullptr) {
         Set(*info, value, SettingOrigin::kEnvironment, name);
       } else if (const std::string why = WithdrawnBecause(name); !why.empty()) {
-        throw Error(ErrorKind::kUsage, kStage, name, why + " (environment variable)");
+        throw Error(ErrorKind::kUsage, kConfigStage, name, why + " (environment variable)");
       } else if (HasSectionPrefix(name)) {
-        throw Error(ErrorKind::kUsage, kStage, name,
+        throw Error(ErrorKind::kUsage, kConfigStage, name,
                     "is no setting (environment variable)" + Suggestion(name, Variables()));
       }
     }
@@ -139,7 +140,7 @@ class Loader {
     for (const std::string& text : overrides) {
       const std::size_t equals = text.find('=');
       if (equals == std::string::npos) {
-        throw Error(ErrorKind::kUsage, kStage, text, "expected section.key=value on the command line");
+        throw Error(ErrorKind::kUsage, kConfigStage, text, "expected section.key=value on the command line");
       }
       const std::string key = text.substr(0, equals);
       const SettingInfo& info = FindOrRefuse(key, "command line");
@@ -192,7 +193,8 @@ class Loader {
     } else if (value.is_array() && info.type == SettingType::kTables) {
       text = OnOneLine(value);
     } else {
-      throw Error(ErrorKind::kUsage, kStage, key, fmt::format("expected one value, found a list or table ({})", place));
+      throw Error(ErrorKind::kUsage, kConfigStage, key,
+                  fmt::format("expected one value, found a list or table ({})", place));
     }
     Set(info, text, SettingOrigin::kFile, place);
   }
@@ -203,10 +205,10 @@ class Loader {
 void RequireUsable(const fs::path& directory, int mode, const char* what) {
   std::error_code error;
   if (!fs::is_directory(directory, error)) {
-    throw Error(ErrorKind::kIo, kStage, directory.string(), "expected a directory, found something else");
+    throw Error(ErrorKind::kIo, kConfigStage, directory.string(), "expected a directory, found something else");
   }
   if (::access(directory.c_str(), mode) != 0) {
-    throw SystemError(kStage, directory.string(), fmt::format("the directory is not {}", what), errno);
+    throw SystemError(kConfigStage, directory.string(), fmt::format("the directory is not {}", what), errno);
   }
 }
 
@@ -232,7 +234,7 @@ void CheckStaging(const fs::path& staging) {
   } else {
     while (!fs::exists(there, error) && there != there.parent_path()) there = there.parent_path();
     if (there == there.root_path()) {
-      throw Error(ErrorKind::kUsage, kStage, "CONTIMG_STAGING_DIR",
+      throw Error(ErrorKind::kUsage, kConfigStage, "CONTIMG_STAGING_DIR",
                   fmt::format("expected a directory in memory like /dev/shm/contimg, and nothing of {} is there",
                               staging.string()));
     }
@@ -240,7 +242,7 @@ void CheckStaging(const fs::path& staging) {
   }
   struct statfs system {};  // a tmpfs may have no limit, and says 0 then
   if (::statfs(there.c_str(), &system) == 0 && system.f_blocks == 0 && system.f_type != TMPFS_MAGIC) {
-    throw Error(ErrorKind::kUsage, kStage, "CONTIMG_STAGING_DIR",
+    throw Error(ErrorKind::kUsage, kConfigStage, "CONTIMG_STAGING_DIR",
                 fmt::format("expected a directory that can hold files, and {} cannot", there.string()));
   }
 }
@@ -313,10 +315,10 @@ void CheckPaths(const Settings& settings) {
       {"CONTIMG_STAGING_DIR", &roots.staging}};
   for (const auto& [variable, path] : named) {
     if (path->empty()) {
-      throw Error(ErrorKind::kUsage, kStage, variable, "is not set: expected the path of a directory");
+      throw Error(ErrorKind::kUsage, kConfigStage, variable, "is not set: expected the path of a directory");
     }
     if (path->is_relative()) {
-      throw Error(ErrorKind::kUsage, kStage, variable,
+      throw Error(ErrorKind::kUsage, kConfigStage, variable,
                   fmt::format("expected an absolute path, found '{}'", path->string()));
     }
   }
@@ -327,7 +329,7 @@ void CheckPaths(const Settings& settings) {
     fs::path above = directory.parent_path();
     while (!fs::exists(above, error) && above != above.parent_path()) above = above.parent_path();
     if (!fs::is_directory(above, error) || ::access(above.c_str(), W_OK | X_OK) != 0) {
-      throw Error(ErrorKind::kIo, kStage, directory.string(),
+      throw Error(ErrorKind::kIo, kConfigStage, directory.string(),
                   fmt::format("the directory does not exist and cannot be made in {}", above.string()));
     }
   });
@@ -339,7 +341,7 @@ void MakeDirectories(const Settings& settings) {
     std::error_code error;
     fs::create_directories(directory, error);
     if (error) {
-      throw Error(ErrorKind::kIo, kStage, directory.string(),
+      throw Error(ErrorKind::kIo, kConfigStage, directory.string(),
                   fmt::format("the directory does not exist and cannot be made: {}", error.message()));
     }
     RequireUsable(directory, mode, what);

@@ -1,4 +1,5 @@
 #include "config/sky_text.h"
+#include "config/trimmed.h"
 
 #include <array>
 #include <charconv>
@@ -8,12 +9,6 @@ namespace contimg {
 namespace {
 
 bool IsBlank(char c) { return c == ' ' || c == '\t'; }
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 // The unit that a number carries, by what stands behind it.
 enum class Mark { kNone, kSeparator, kHour, kDegree, kMinute, kSecond };
@@ -36,7 +31,7 @@ Mark TakeMark(std::string_view& text) {
 
 // Value in degrees; a bare number counts as degrees, three numbers without letters as `bare_hours` says.
 std::optional<double> Parse(std::string_view text, bool bare_hours) {
-  text = Trim(text);
+  text = Trimmed(text);
   bool negative = false;
   if (!text.empty() && (text.front() == '+' || text.front() == '-')) {
     negative = text.front() == '-';
@@ -47,7 +42,7 @@ std::optional<double> Parse(std::string_view text, bool bare_hours) {
   std::size_t n = 0;
   while (!text.empty()) {
     if (n == 3 || IsBlank(text.front())) {
-      text = Trim(text);
+      text = Trimmed(text);
       if (n == 3) return std::nullopt;
     }
     if (text.empty() || text.front() < '0' || text.front() > '9') return std::nullopt;  // also nan, inf and signs

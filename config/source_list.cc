@@ -14,6 +14,7 @@
 #include "config/error.h"
 #include "config/quantity.h"
 #include "config/sky_text.h"
+#include "config/trimmed.h"
 
 namespace contimg {
 namespace {
@@ -41,12 +42,6 @@ const std::vector<Alias> kName{
     {"name", "", false}, {"nvss", "", false}, {"source", "", false}, {"id", "", false}, {"source_id", "", false}};
 const std::vector<Alias> kCBand{{"c_jy", "Jy"}};
 
-std::string_view Trim(std::string_view s) {
-  while (!s.empty() && std::isspace(static_cast<unsigned char>(s.front()))) s.remove_prefix(1);
-  while (!s.empty() && std::isspace(static_cast<unsigned char>(s.back()))) s.remove_suffix(1);
-  return s;
-}
-
 struct Column {
   std::size_t at = 0;
   std::string name;  // as the file spells it
@@ -69,8 +64,8 @@ class Reader {
     while (at_ < text_.size()) {
       line_ = next_line_;
       const std::string_view rest = text_.substr(at_, text_.find('\n', at_) - at_);
-      if (Trim(rest).empty() || rest.front() == '#') {
-        if (!rest.empty() && rest.front() == '#' && names_.empty()) comment = Trim(rest.substr(1));
+      if (Trimmed(rest).empty() || rest.front() == '#') {
+        if (!rest.empty() && rest.front() == '#' && names_.empty()) comment = Trimmed(rest.substr(1));
         SkipLine(rest.size());
         continue;
       }
@@ -78,7 +73,7 @@ class Reader {
         if (!Header(rest)) {
           if (!Header(comment)) {
             Fail(fmt::format("should name the columns, ra_deg, dec_deg and flux_jy, found '{}'",
-                             Trim(rest).substr(0, 60)));
+                             Trimmed(rest).substr(0, 60)));
           }
         } else {
           SkipLine(rest.size());
@@ -128,7 +123,7 @@ class Reader {
         ++at_;
       }
       const std::size_t end = std::min(text_.find_first_of(std::string{separator_, '\n'}, at_), text_.size());
-      const std::string_view plain = Trim(text_.substr(at_, end - at_));
+      const std::string_view plain = Trimmed(text_.substr(at_, end - at_));
       if (quoted && !plain.empty()) Fail(fmt::format("has '{}' behind a quoted field", plain.substr(0, 30)));
       if (!quoted) field = std::string(plain);
       fields.push_back(std::move(field));
@@ -152,15 +147,16 @@ class Reader {
     std::size_t n = 0;
     for (std::size_t begin = 0; begin <= line.size(); ++n) {
       const std::size_t end = std::min(line.find(separator_, begin), line.size());
-      std::string_view word = Trim(line.substr(begin, end - begin));
-      if (word.size() >= 2 && word.front() == '"' && word.back() == '"') word = Trim(word.substr(1, word.size() - 2));
+      std::string_view word = Trimmed(line.substr(begin, end - begin));
+      if (word.size() >= 2 && word.front() == '"' && word.back() == '"')
+        word = Trimmed(word.substr(1, word.size() - 2));
       begin = end + 1;
       Column column{n, std::string(word), ""};
       // "flux (mJy)" and "flux [mJy]" say their unit.
       const std::size_t bracket = word.find_first_of("([");
       if (bracket != std::string_view::npos && bracket > 0 && (word.back() == ')' || word.back() == ']')) {
-        column.unit = Trim(word.substr(bracket + 1, word.size() - bracket - 2));
-        word = Trim(word.substr(0, bracket));
+        column.unit = Trimmed(word.substr(bracket + 1, word.size() - bracket - 2));
+        word = Trimmed(word.substr(0, bracket));
       }
       std::string key;
       for (const char c : word) key += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -366,7 +362,7 @@ class Reader {
 };
 
 std::string QuotedName(const std::string& name) {
-  const bool plain = name.find_first_of(",\t;|\"\r\n") == std::string::npos && Trim(name).size() == name.size() &&
+  const bool plain = name.find_first_of(",\t;|\"\r\n") == std::string::npos && Trimmed(name).size() == name.size() &&
                      name.substr(0, 1) != "#";
   if (plain) return name;
   std::string quoted = "\"";

@@ -14,13 +14,10 @@
 #include "config/units.h"
 #include "image/operator/uv_plan.h"
 #include "image/plane/sky_coordinates.h"
+#include "image/stage_name.h"
 
 namespace contimg::image {
-namespace {
-
-constexpr const char* kStage = "image";
-
-}  // namespace
+namespace {}  // namespace
 
 void CheckImageSettings(const ImageSettings& settings) {
   ParseScales(settings.scales_px);

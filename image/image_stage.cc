@@ -30,13 +30,12 @@
 #include "image/response/tile_response.h"
 #include "image/response/varying_sources.h"
 #include "image/stage_cycles.h"
+#include "image/stage_name.h"
 #include "ingest/channel_slice.h"
 #include "ingest/uv_limit.h"
 
 namespace contimg::image {
 namespace {
-
-constexpr const char* kStage = "image";
 
 class ImageRun {
  public:
@@ -154,8 +153,8 @@ class ImageRun {
                        kUsualMinUvLambda));
     }
     if (uv_.limits()) Info(Describe(uv_));
-    if (uv_.limits() && uv_.kept < 2) {
-      throw Error(ErrorKind::kBadInput, kStage, data().group_id,
+    if (uv_.limits() && uv_.kept < 2 && uv_.all >= 2) {
+      throw Error(ErrorKind::kUsage, kStage, data().group_id,
                   Describe(uv_) +
                       ", expected several: change --minuv (image.min_uv_lambda) or --maxuv "
                       "(image.max_uv_lambda); 0 is no limit");
@@ -176,7 +175,7 @@ class ImageRun {
                       (uv_.limits() ? "; " + Describe(uv_) : ""));
     }
     if (spectral() && op.n_bands() < static_cast<std::size_t>(settings_.spectral_channels)) {
-      throw Error(ErrorKind::kBadInput, kStage, data().group_id,
+      throw Error(ErrorKind::kUsage, kStage, data().group_id,
                   fmt::format("expected usable data in each of {} bands (image.spectral_channels), found them in {}",
                               settings_.spectral_channels, op.n_bands()));
     }

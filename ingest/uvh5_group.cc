@@ -21,10 +21,6 @@ constexpr double kEdgeTolerance = 0.01;  // of a channel: neighbours may touch
 // where the correlator has its centre.
 constexpr double kGridTolerance = 0.1;
 
-double Separation(const PhaseCentre& a, const PhaseCentre& b) {
-  return std::hypot(std::remainder(a.ra_rad - b.ra_rad, 2 * kPi) * std::cos(a.dec_rad), a.dec_rad - b.dec_rad);
-}
-
 void CheckSamePhases(const SubbandHeader& first, const SubbandHeader& other) {
   const std::string reference = first.path.filename().string();
   const PhaseReference &a = first.phase, &b = other.phase;
@@ -32,15 +28,15 @@ void CheckSamePhases(const SubbandHeader& first, const SubbandHeader& other) {
   if (a.sidereal != b.sidereal) {
     throw BadFile(other.path, fmt::format("expected {} phases as in {}, found {} ones", name(a), reference, name(b)));
   }
-  if (a.sidereal && Separation(a.centre, b.centre) > kSameAngleRad) {
+  if (a.sidereal && SeparationRad(a.centre, b.centre) > kSameAngleRad) {
     throw BadFile(other.path,
                   fmt::format("expected the phase centre of {}, {:.7f} {:+.7f} rad, found {:.7f} {:+.7f} rad",
                               reference, a.centre.ra_rad, a.centre.dec_rad, b.centre.ra_rad, b.centre.dec_rad));
   }
   bool same = a.place.size() == b.place.size();
   for (std::size_t t = 0; same && t < a.place.size(); ++t) {
-    same = Separation({a.place[t].hour_angle_rad, a.place[t].dec_rad},
-                      {b.place[t].hour_angle_rad, b.place[t].dec_rad}) <= kSamePlaceRad;
+    same = SeparationRad({a.place[t].hour_angle_rad, a.place[t].dec_rad},
+                         {b.place[t].hour_angle_rad, b.place[t].dec_rad}) <= kSamePlaceRad;
   }
   if (!same) {
     throw BadFile(other.path, fmt::format("expected the apparent places of the phase centre (lst_array, "

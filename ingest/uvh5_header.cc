@@ -36,7 +36,7 @@ void CheckCount(const Hdf5Group& group, const std::string& name, std::size_t fou
 namespace {
 
 // Rows belong to one integration when their times differ by less: Julian Dates resolve 40 µs.
-constexpr double kSameTimeS = 1e-3;
+constexpr double kSameIntegrationS = 1e-3;
 // How far integration times may be from the spacing of the times: real data have dead times and rounded durations.
 constexpr double kDurationTolerance = 0.2;
 // |UT1 − UTC| stays below 0.9 s.
@@ -185,7 +185,7 @@ std::size_t ReadTimes(const Hdf5Group& group, std::size_t n_rows, SubbandHeader&
                                                 time_jd[row], row));
     }
     const double time = UtcTime::FromJd(time_jd[row]).mjd_s();
-    if (row == 0 || std::abs(time - header.time_mjd_s.back()) > kSameTimeS) {
+    if (row == 0 || std::abs(time - header.time_mjd_s.back()) > kSameIntegrationS) {
       if (!(integration[row] > 0 && integration[row] < kSecondsPerDay)) {
         throw group.Bad("integration_time", fmt::format("expected seconds, found {}", integration[row]));
       }
@@ -216,7 +216,8 @@ std::size_t ReadTimes(const Hdf5Group& group, std::size_t n_rows, SubbandHeader&
   for (std::size_t t = 0; t < n_times; ++t) {  // every integration is exactly rows_per_time long
     const double first = UtcTime::FromJd(time_jd[t * rows_per_time]).mjd_s();
     const double last = UtcTime::FromJd(time_jd[(t + 1) * rows_per_time - 1]).mjd_s();
-    if (std::abs(first - header.time_mjd_s[t]) > kSameTimeS || std::abs(last - header.time_mjd_s[t]) > kSameTimeS) {
+    if (std::abs(first - header.time_mjd_s[t]) > kSameIntegrationS ||
+        std::abs(last - header.time_mjd_s[t]) > kSameIntegrationS) {
       throw group.Bad("time_array",
                       fmt::format("expected {} rows at every time, found another number at time {}", rows_per_time, t));
     }

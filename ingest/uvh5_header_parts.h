@@ -31,4 +31,7 @@ void ReadPhasing(const H5::H5File& file, const Hdf5Group& group, std::size_t row
 // The subband of the DSA-110 that the channels fill from edge to edge, if they do.
 std::optional<int> SubbandOfFrequencies(const SubbandHeader& header);
 
+// Angle between two directions of one frame (Separation of config/units.h).
+double SeparationRad(const PhaseCentre& a, const PhaseCentre& b);
+
 }  // namespace contimg::ingest

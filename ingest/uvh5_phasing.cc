@@ -23,7 +23,7 @@ namespace contimg::ingest {
 namespace {
 
 // "Equal" for values that a writer repeats per row: 2 mas.
-constexpr double kSameAngleRad = 1e-8;
+constexpr double kSameValueRad = 1e-8;
 // Two statements of one direction: 0.2 arcsec.
 constexpr double kSameDirectionRad = 1e-6;
 // The phase centre of drift data is on the meridian: 20 arcsec allow for sidereal times of another definition.
@@ -45,7 +45,7 @@ double Constant(const Hdf5Group& group, const std::string& name) {
   const std::vector<double> values = group.Doubles(name);
   if (values.empty()) throw group.Bad(name, "is empty");
   for (const double value : values) {
-    if (!(std::abs(value - values[0]) <= kSameAngleRad)) {
+    if (!(std::abs(value - values[0]) <= kSameValueRad)) {
       throw group.Bad(name, fmt::format("expected one value for the whole file, found {} and {}", values[0], value));
     }
   }
@@ -92,12 +92,6 @@ PhaseCentre Precessed(const PhaseCentre& icrs, double mjd_s) {
   return {std::atan2(a, b) + z, std::asin(std::clamp(c, -1.0, 1.0))};
 }
 
-double Separation(const PhaseCentre& a, const PhaseCentre& b) {
-  const double h = std::pow(std::sin((a.dec_rad - b.dec_rad) / 2), 2) +
-                   std::cos(a.dec_rad) * std::cos(b.dec_rad) * std::pow(std::sin((a.ra_rad - b.ra_rad) / 2), 2);
-  return 2 * std::asin(std::min(1.0, std::sqrt(h)));
-}
-
 // FK5 (J2000) to ICRS: the rotation of Mignard & Froeschlé (2000), 23 mas.
 PhaseCentre IcrsOfFk5(const PhaseCentre& fk5) {
   const std::array<double, 3> r{Angle::Arcsec(-0.0199).rad(), Angle::Arcsec(-0.0091).rad(),
@@ -116,7 +110,7 @@ struct CorrelatorKeywords {
   double hour_angle_rad = 0;
   // The keywords speak of hour angle and declination, so they say where the dishes stand.
   bool OfHourAngleZero() const {
-    return dec_rad && (epoch.empty() || epoch == "HADEC") && std::abs(hour_angle_rad) <= kSameAngleRad;
+    return dec_rad && (epoch.empty() || epoch == "HADEC") && std::abs(hour_angle_rad) <= kSameValueRad;
   }
 };
 
@@ -283,7 +277,7 @@ double DeclinationOfDriftscan(const Hdf5Group& group, const Statement& s, double
 // Fringes stopped at hour angle 0: which declination?
 void ReadMeridian(const Hdf5Group& group, const Statement& s, const CorrelatorKeywords& keywords,
                   std::size_t rows_per_time, SubbandHeader& header) {
-  if (!(std::abs(keywords.hour_angle_rad) <= kSameAngleRad)) {
+  if (!(std::abs(keywords.hour_angle_rad) <= kSameValueRad)) {
     throw group.Bad("extra_keywords/ha_phase_center",
                     fmt::format("expected phases that refer to hour angle 0, found {}", keywords.hour_angle_rad));
   }
@@ -378,7 +372,7 @@ void ReadSidereal(const Hdf5Group& group, const Statement& s, const CorrelatorKe
     const PhaseCentre place{app_ra[row], app_dec[row]};
     if (row == first) {
       const PhaseCentre expected = Precessed(phase.centre, header.time_mjd_s[time]);
-      if (Separation(place, expected) > kApparentPlaceRad) {
+      if (SeparationRad(place, expected) > kApparentPlaceRad) {
         throw group.Bad(
             "phase_center_app_ra",
             fmt::format("and phase_center_app_dec are {:.6f} {:+.6f} rad in row {}, but {} is at {:.6f} {:+.6f} "
@@ -387,7 +381,7 @@ void ReadSidereal(const Hdf5Group& group, const Statement& s, const CorrelatorKe
                         expected.ra_rad - 2 * kPi * std::floor(expected.ra_rad / (2 * kPi)), expected.dec_rad));
       }
       if (!lst.empty()) phase.place.push_back({Wrapped(lst[row] - place.ra_rad), place.dec_rad});
-    } else if (Separation(place, {app_ra[first], app_dec[first]}) > kSameDirectionRad ||
+    } else if (SeparationRad(place, {app_ra[first], app_dec[first]}) > kSameDirectionRad ||
                (!lst.empty() && std::abs(Wrapped(lst[row] - lst[first])) > kSameDirectionRad)) {
       throw group.Bad(
           "phase_center_app_ra",
@@ -403,6 +397,12 @@ void ReadSidereal(const Hdf5Group& group, const Statement& s, const CorrelatorKe
 }
 
 }  // namespace
+
+double SeparationRad(const PhaseCentre& a, const PhaseCentre& b) {
+  return Separation({Angle::Radians(a.ra_rad), Angle::Radians(a.dec_rad)},
+                    {Angle::Radians(b.ra_rad), Angle::Radians(b.dec_rad)})
+      .rad();
+}
 
 void ReadPhasing(const H5::H5File& file, const Hdf5Group& group, std::size_t rows_per_time, SubbandHeader& header) {
   const CorrelatorKeywords keywords = ReadCorrelatorKeywords(file, group);

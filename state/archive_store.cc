@@ -9,8 +9,8 @@
 namespace contimg::state {
 namespace {
 
-constexpr std::array<std::string_view, 5> kStates{"staged", "copied", "verified", "lost", "retired"};
-const std::string kColumns =
+constexpr std::array<std::string_view, 5> kArchiveStates{"staged", "copied", "verified", "lost", "retired"};
+const std::string kArchiveColumns =
     "a.id, a.remote, a.object, a.class, a.group_id, a.format, a.bytes, a.sha256, a.lossy, a.manifest_json, a.state, "
     "a.attempts, a.error, a.made_at, a.copied_at, a.verified_at, a.checked_at";
 // The same without manifests, which are long: for lists.
@@ -40,7 +40,7 @@ ArchiveRow ReadArchive(Query& query) {
   return row;
 }
 
-std::vector<ArchiveRow> ReadAll(Query& query) {
+std::vector<ArchiveRow> ReadArchives(Query& query) {
   std::vector<ArchiveRow> rows;
   while (query.Next()) rows.push_back(ReadArchive(query));
   return rows;
@@ -53,11 +53,11 @@ std::optional<ArchiveRow> ReadOne(Query& query) {
 
 }  // namespace
 
-std::string_view ToString(ArchiveState state) { return kStates.at(static_cast<std::size_t>(state)); }
+std::string_view ToString(ArchiveState state) { return kArchiveStates.at(static_cast<std::size_t>(state)); }
 
 ArchiveState ParseArchiveState(std::string_view word) {
-  for (std::size_t i = 0; i < kStates.size(); ++i) {
-    if (kStates[i] == word) return static_cast<ArchiveState>(i);
+  for (std::size_t i = 0; i < kArchiveStates.size(); ++i) {
+    if (kArchiveStates[i] == word) return static_cast<ArchiveState>(i);
   }
   throw Error(ErrorKind::kUsage, "state", std::string(word),
               "is no state of an archived object: expected staged, copied, verified, lost or retired");
@@ -129,13 +129,13 @@ int ArchiveStore::RetireSuperseded() {
 }
 
 std::optional<ArchiveRow> ArchiveStore::Find(std::string_view remote, std::string_view object) {
-  Query query(db_, "SELECT " + kColumns + " FROM archives a WHERE a.remote = ? AND a.object = ?");
+  Query query(db_, "SELECT " + kArchiveColumns + " FROM archives a WHERE a.remote = ? AND a.object = ?");
   query.Bind(remote, object);
   return ReadOne(query);
 }
 
 std::optional<ArchiveRow> ArchiveStore::Find(std::int64_t id) {
-  Query query(db_, "SELECT " + kColumns + " FROM archives a WHERE a.id = ?");
+  Query query(db_, "SELECT " + kArchiveColumns + " FROM archives a WHERE a.id = ?");
   query.Bind(id);
   return ReadOne(query);
 }
@@ -146,7 +146,7 @@ std::vector<ArchiveRow> ArchiveStore::List(const ArchiveQuery& query) {
       AND (?3 = '' OR a.group_id = ?3) AND (?4 = '' OR a.state = ?4) ORDER BY a.id DESC LIMIT ?5)sql");
   rows.Bind(query.remote, query.product_class, query.group_id,
             query.state ? ToString(*query.state) : std::string_view(), query.limit > 0 ? query.limit : -1);
-  return ReadAll(rows);
+  return ReadArchives(rows);
 }
 
 std::vector<ArchiveMember> ArchiveStore::Members(std::int64_t archive_id) {
@@ -169,13 +169,13 @@ std::vector<ArchiveMember> ArchiveStore::Members(std::int64_t archive_id) {
 std::vector<ArchiveRow> ArchiveStore::OfGroup(std::string_view group_id, std::string_view product_class) {
   Query query(db_, "SELECT " + kShortColumns + " FROM archives a WHERE a.group_id = ? AND a.class = ? ORDER BY a.id");
   query.Bind(group_id, product_class);
-  return ReadAll(query);
+  return ReadArchives(query);
 }
 
 std::vector<ArchiveRow> ArchiveStore::LeastRecentlyChecked() {
   Query query(db_, "SELECT " + kShortColumns +
                        " FROM archives a WHERE a.state IN ('copied', 'verified') ORDER BY a.checked_at, a.id");
-  return ReadAll(query);
+  return ReadArchives(query);
 }
 
 std::map<std::pair<std::string, ArchiveState>, ArchiveSum> ArchiveStore::Totals() {
@@ -191,11 +191,11 @@ std::map<std::pair<std::string, ArchiveState>, ArchiveSum> ArchiveStore::Totals(
 }
 
 std::vector<ArchiveRow> ArchiveStore::CopiesOf(std::int64_t product_id) {
-  Query query(db_, "SELECT " + kColumns +
+  Query query(db_, "SELECT " + kArchiveColumns +
                        R"sql( FROM product_copies c JOIN archives a ON a.id = c.archive_id WHERE c.product_id = ?
       ORDER BY c.state = 'verified' DESC, a.remote, a.id)sql");
   query.Bind(product_id);
-  return ReadAll(query);
+  return ReadArchives(query);
 }
 
 std::vector<ArchiveRow> ArchiveStore::SourcesFor(std::string_view remote) {
@@ -206,7 +206,7 @@ std::vector<ArchiveRow> ArchiveStore::SourcesFor(std::string_view remote) {
        (SELECT 1 FROM product_copies d WHERE d.product_id = p.id AND d.remote = ?1))
       ORDER BY a.state = 'verified' DESC, a.id)sql");
   query.Bind(remote);
-  return ReadAll(query);
+  return ReadArchives(query);
 }
 
 std::map<std::string, ArchiveSum> ArchiveStore::Backlog(int copies) {

@@ -7,11 +7,11 @@
 
 #include "state/query.h"
 #include "state/schema/schemas.h"
+#include "state/stage_name.h"
 
 namespace contimg::state {
 namespace {
 
-constexpr const char* kStage = "state";
 const std::string kSelect =
     "SELECT id, path, kind, interval, valid_from_mjd, valid_to_mjd, source_group, model, refant, status, reason, "
     "quality_json, flag_fractions_json, checksum, rests_on, registered_at, updated_at FROM tables ";
@@ -101,7 +101,7 @@ std::vector<SolveRow> ReadSolves(Query& query) {
   return rows;
 }
 
-std::vector<CalTableRow> ReadAll(Query& query) {
+std::vector<CalTableRow> ReadTables(Query& query) {
   std::vector<CalTableRow> rows;
   while (query.Next()) rows.push_back(ReadTable(query));
   return rows;
@@ -168,7 +168,7 @@ std::vector<CalTableRow> CalTableStore::List(const CalTableQuery& selection) {
                        "valid_from_mjd < ?5) ORDER BY kind, valid_from_mjd, id LIMIT ?6");
   query.Bind(selection.kind, selection.status, selection.covering_mjd, selection.from_mjd, selection.before_mjd,
              selection.limit > 0 ? selection.limit : -1);
-  return ReadAll(query);
+  return ReadTables(query);
 }
 
 std::vector<CalTableRow> CalTableStore::Near(std::string_view kind, double mjd, double margin_days) {
@@ -176,7 +176,7 @@ std::vector<CalTableRow> CalTableStore::Near(std::string_view kind, double mjd, 
                        "WHERE kind = ?1 AND valid_from_mjd <= ?2 + ?3 AND valid_to_mjd > ?2 - ?3 ORDER BY kind, "
                        "valid_from_mjd, id");
   query.Bind(kind, mjd, margin_days);
-  return ReadAll(query);
+  return ReadTables(query);
 }
 
 void CalTableStore::Supersede(std::int64_t id, double now) {

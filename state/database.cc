@@ -17,12 +17,12 @@
 #include "config/os.h"
 #include "config/time.h"
 #include "state/immutable_uri.h"
+#include "state/stage_name.h"
 
 namespace contimg::state {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kStage = "state";
 
 template <typename Body>
 auto Guard(const fs::path& path, const Body& body) {

@@ -4,12 +4,11 @@
 
 #include <utility>
 
+#include "state/stage_name.h"
 #include "state/work_columns.h"
 
 namespace contimg::state {
 namespace {
-
-constexpr const char* kStage = "state";
 
 // The columns of GroupRow, in the order in which ReadGroup takes them.
 #define CONTIMG_GROUP_COLUMNS \

@@ -4,16 +4,16 @@
 
 #include "state/query.h"
 #include "state/schema/schemas.h"
+#include "state/stage_name.h"
 
 namespace contimg::state {
 namespace {
 
-constexpr const char* kStage = "state";
 const std::string kJobColumns =
     "id, group_id, kind, settings_hash, settings_json, program_version, host, command, started_at, finished_at, "
     "outcome, "
     "error, peak_memory_bytes, timings_json, job_json, report_json, sky_model, instruction_set";
-const std::string kColumns =
+const std::string kProductColumns =
     "p.id, p.kind, p.path, p.group_id, p.start_mjd, p.end_mjd, p.ra_deg, p.dec_deg, p.size_bytes, p.checksum, "
     "p.qa_json, "
     "p.qa_grade, p.status, p.archive_path, p.job_id, p.created_at, p.updated_at, p.sha256";
@@ -64,7 +64,7 @@ ProductRow ReadProduct(Query& query) {
   return row;
 }
 
-std::vector<ProductRow> ReadAll(Query& query) {
+std::vector<ProductRow> ReadProducts(Query& query) {
   std::vector<ProductRow> rows;
   while (query.Next()) rows.push_back(ReadProduct(query));
   return rows;
@@ -168,14 +168,14 @@ void ProductStore::SetChecked(std::int64_t id, double now) {
 }
 
 std::optional<ProductRow> ProductStore::Find(std::int64_t id) {
-  Query query(db_, "SELECT " + kColumns + " FROM products p WHERE id = ?");
+  Query query(db_, "SELECT " + kProductColumns + " FROM products p WHERE id = ?");
   query.Bind(id);
   if (!query.Next()) return std::nullopt;
   return ReadProduct(query);
 }
 
 std::optional<ProductRow> ProductStore::FindByPath(std::string_view path) {
-  Query query(db_, "SELECT " + kColumns + " FROM products p WHERE path = ?");
+  Query query(db_, "SELECT " + kProductColumns + " FROM products p WHERE path = ?");
   query.Bind(path);
   if (!query.Next()) return std::nullopt;
   return ReadProduct(query);
@@ -189,12 +189,12 @@ std::vector<ProductRow> ProductStore::List(const ProductQuery& selection) {
   if (!selection.status.empty()) where += " AND status = ?3";
   if (selection.from_mjd) where += " AND end_mjd >= ?4";
   if (selection.before_mjd) where += " AND start_mjd < ?5";
-  Query query(db_, "SELECT " + kColumns + " FROM products p " + where +
+  Query query(db_, "SELECT " + kProductColumns + " FROM products p " + where +
                        " AND ?4 IS ?4 AND ?5 IS ?5 ORDER BY start_mjd " +
                        (selection.newest_first ? "DESC, id DESC" : "ASC, id ASC") + " LIMIT ?6");
   query.Bind(selection.kind, selection.group_id, selection.status, selection.from_mjd, selection.before_mjd,
              selection.limit > 0 ? selection.limit : -1);
-  return ReadAll(query);
+  return ReadProducts(query);
 }
 
 std::vector<ProductEntry> ProductStore::ByPath(std::string_view after, std::string_view before, int limit) {
@@ -218,19 +218,19 @@ std::vector<ProductEntry> ProductStore::ByPath(std::string_view after, std::stri
 }
 
 std::vector<ProductRow> ProductStore::WithoutCopyAt(std::string_view remote) {
-  Query query(db_, "SELECT " + kColumns +
+  Query query(db_, "SELECT " + kProductColumns +
                        " FROM products p WHERE p.status = 'present' AND NOT EXISTS (SELECT 1 FROM product_copies c "
                        "WHERE c.product_id = p.id AND c.remote = ?) ORDER BY p.group_id, p.path");
   query.Bind(remote);
-  return ReadAll(query);
+  return ReadProducts(query);
 }
 
 std::vector<ProductRow> ProductStore::LeastRecentlyChecked(std::int64_t limit) {
-  Query query(db_, "SELECT " + kColumns +
+  Query query(db_, "SELECT " + kProductColumns +
                        " FROM products p WHERE p.status = 'present' AND p.checksum <> '' ORDER BY p.checked_at, p.id "
                        "LIMIT ?");
   query.Bind(limit);
-  return ReadAll(query);
+  return ReadProducts(query);
 }
 
 std::int64_t ProductStore::Count(std::string_view status, std::string_view except_kind) {
@@ -264,17 +264,17 @@ void ProductStore::SetParents(std::int64_t child, const std::vector<std::int64_t
 }
 
 std::vector<ProductRow> ProductStore::Parents(std::int64_t id) {
-  Query query(db_, "SELECT " + kColumns +
+  Query query(db_, "SELECT " + kProductColumns +
                        " FROM lineage l JOIN products p ON p.id = l.parent_id WHERE l.child_id = ? ORDER BY p.id");
   query.Bind(id);
-  return ReadAll(query);
+  return ReadProducts(query);
 }
 
 std::vector<ProductRow> ProductStore::Children(std::int64_t id) {
-  Query query(db_, "SELECT " + kColumns +
+  Query query(db_, "SELECT " + kProductColumns +
                        " FROM lineage l JOIN products p ON p.id = l.child_id WHERE l.parent_id = ? ORDER BY p.id");
   query.Bind(id);
-  return ReadAll(query);
+  return ReadProducts(query);
 }
 
 std::vector<AncestorRow> ProductStore::Ancestors(std::int64_t id) {
@@ -282,7 +282,7 @@ std::vector<AncestorRow> ProductStore::Ancestors(std::int64_t id) {
               "WITH RECURSIVE up (depth, child_id, id) AS (SELECT 1, child_id, parent_id FROM lineage WHERE child_id = "
               "?1 UNION SELECT up.depth + 1, l.child_id, l.parent_id FROM lineage l JOIN up ON l.child_id = up.id) "
               "SELECT min(up.depth), up.child_id, " +
-                  kColumns +
+                  kProductColumns +
                   " FROM up JOIN products p ON p.id = up.id GROUP BY up.child_id, up.id ORDER BY 1, up.child_id, p.id");
   query.Bind(id);
   std::vector<AncestorRow> rows;

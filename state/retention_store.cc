@@ -8,11 +8,11 @@
 namespace contimg::state {
 namespace {
 
-constexpr std::array<std::string_view, 5> kStates{"planned", "hidden", "removed", "undone", "restored"};
+constexpr std::array<std::string_view, 5> kPurgeStates{"planned", "hidden", "removed", "undone", "restored"};
 
 }  // namespace
 
-std::string_view ToString(PurgeState state) { return kStates.at(static_cast<std::size_t>(state)); }
+std::string_view ToString(PurgeState state) { return kPurgeStates.at(static_cast<std::size_t>(state)); }
 
 std::vector<StoredProduct> RetentionStore::Products() {
   std::vector<StoredProduct> products;

@@ -9,11 +9,11 @@
 #include "config/units.h"
 #include "state/query.h"
 #include "state/schema/schemas.h"
+#include "state/stage_name.h"
 
 namespace contimg::state {
 namespace {
 
-constexpr const char* kStage = "state";
 const std::string kSourceColumns =
     "s.id, s.catalogue, s.name, s.ra_deg, s.dec_deg, s.flux_jy, s.flux_error_jy, s.spectral_index, s.major_arcsec, "
     "s.minor_arcsec, s.position_angle_deg";

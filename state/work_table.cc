@@ -6,12 +6,11 @@
 #include <utility>
 
 #include "state/schema/schemas.h"
+#include "state/stage_name.h"
 #include "state/work_columns.h"
 
 namespace contimg::state {
 namespace {
-
-constexpr const char* kStage = "state";
 
 EventRow ReadEvent(Query& query) {
   EventRow row;

@@ -18,7 +18,7 @@
 #include "config/error.h"
 #include "config/os.h"
 
-namespace contimg::testing {
+namespace contimg::testkit {
 
 class FaultyOs : public Os {
  public:
@@ -166,4 +166,4 @@ class FaultyOs : public Os {
   std::unique_ptr<DiskSpace> space_;
 };
 
-}  // namespace contimg::testing
+}  // namespace contimg::testkit

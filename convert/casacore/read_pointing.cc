@@ -37,7 +37,7 @@ namespace {
 using casacore::MDirection;
 using casacore::rownr_t;
 
-constexpr std::size_t kTimesLookedAt = 25;
+constexpr std::size_t kPointingTimes = 25;
 
 // Telescopes whose dishes or station beams follow the direction that FIELD names. Others may stand still.
 constexpr std::array kTrackers{"VLA",   "EVLA",    "JVLA",  "ALMA", "ATCA", "GMRT",   "UGMRT",   "MEERKAT",  "KAT-7",
@@ -273,7 +273,7 @@ class PointingTable {
 
 std::vector<std::size_t> TimesLookedAt(std::size_t n) {
   std::vector<std::size_t> times;
-  const std::size_t count = std::min(n, kTimesLookedAt);
+  const std::size_t count = std::min(n, kPointingTimes);
   for (std::size_t i = 0; i < count; ++i) times.push_back(count == 1 ? 0 : i * (n - 1) / (count - 1));
   return times;
 }

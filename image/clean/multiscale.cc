@@ -10,17 +10,12 @@
 #include "config/buffer.h"
 #include "config/error.h"
 #include "config/parallel.h"
+#include "image/plane/fftw_planner.h"
 
 namespace contimg::image {
 namespace {
 
 using Complex = std::complex<float>;
-
-// FFTW's planner is not reentrant.
-std::mutex& PlannerMutex() {
-  static std::mutex mutex;
-  return mutex;
-}
 
 // The smallest even number from `n` on without prime factors above 7.
 std::size_t GoodSize(std::size_t n) {

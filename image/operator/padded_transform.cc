@@ -10,15 +10,10 @@
 
 #include "config/error.h"
 #include "config/parallel.h"
+#include "image/plane/fftw_planner.h"
 
 namespace contimg::image {
 namespace {
-
-// FFTW's planner is not reentrant; executing plans is.
-std::mutex& PlannerMutex() {
-  static std::mutex mutex;
-  return mutex;
-}
 
 // One name for FFTW's single and double precision functions.
 template <typename T>

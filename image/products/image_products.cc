@@ -6,12 +6,12 @@
 #include "config/error.h"
 #include "config/unfinished.h"
 #include "image/products/casacore/casacore_image.h"
+#include "image/stage_name.h"
 
 namespace contimg::image {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kStage = "image";
 
 fs::path FolderOf(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 

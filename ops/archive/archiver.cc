@@ -17,6 +17,7 @@
 #include "ops/archive/manifest.h"
 #include "ops/archive/outbox.h"
 #include "ops/archive/sender.h"
+#include "ops/archive/stage_name.h"
 #include "ops/archive/verify.h"
 #include "ops/base/words.h"
 
@@ -27,10 +28,7 @@ namespace fs = std::filesystem;
 using state::ArchiveRow;
 using state::ArchiveState;
 
-constexpr const char* kStage = "archive";
 constexpr int kFailuresOfARemote = 2;  // in a row without an answer: it is left alone for the rest of the run
-
-double Now() { return UtcTime::Now().unix_s(); }
 
 // The rest of one run, shared by the threads that carry objects.
 class Run {
@@ -51,7 +49,7 @@ class Run {
     std::deque<Outgoing> objects;
     std::map<std::string, OutgoingSet> to;
     for (const PlannedObject* planned : set) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kArchiveStage);
       std::vector<const Remote*> remotes;
       for (const std::string& name : planned->remotes) {
         if (Answers(name)) remotes.push_back(&FindRemote(work_.remotes, name));
@@ -112,7 +110,7 @@ class Run {
         ++result_.n_verified;
       });
       for (const ArchiveRow& row : left) {
-        context_.CheckCancelled(kStage);
+        context_.CheckCancelled(kArchiveStage);
         if (CheckSource(remote, row)) ++result_.n_verified;
       }
     }
@@ -154,7 +152,7 @@ class Run {
         });
     if (about == planned.products.end()) return false;
     if (error.kind() == ErrorKind::kBusy) {  // made anew, or gone: another time
-      context_.reporter->Info(kStage, error.what());
+      context_.reporter->Info(kArchiveStage, error.what());
       const std::lock_guard<std::mutex> lock(mutex_);
       ++result_.n_changed;
     } else if (error.kind() == ErrorKind::kBadInput || error.kind() == ErrorKind::kUsage ||
@@ -182,7 +180,7 @@ class Run {
       }
       SetState(row.id, ArchiveState::kLost, detail);
       damaged_("archive", name + ":" + row.object, detail);
-      Fail(name, Error(ErrorKind::kBadInput, kStage, name + ": " + row.object, detail));
+      Fail(name, Error(ErrorKind::kBadInput, kArchiveStage, name + ": " + row.object, detail));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kCancelled) throw;
       Note(name, false);
@@ -200,13 +198,14 @@ class Run {
     if (answered) {
       down_[remote] = 0;
     } else if (++down_[remote] == kFailuresOfARemote) {
-      context_.reporter->Warn(kStage, fmt::format("{} takes nothing: what is for it waits for the next run", remote));
+      context_.reporter->Warn(kArchiveStage,
+                              fmt::format("{} takes nothing: what is for it waits for the next run", remote));
     }
   }
   void Fail(const std::string& subject, const Error& error) {
     const std::lock_guard<std::mutex> lock(mutex_);
     result_.failures.push_back({subject, error.what()});
-    context_.reporter->Warn(kStage, error.what());
+    context_.reporter->Warn(kArchiveStage, error.what());
   }
 
   // One product that cannot be archived keeps none of the others. Nothing: none is left.
@@ -243,15 +242,18 @@ class Run {
       });
     };
     const SendFailures failures = sender_.Send(remote, set, [&](const OutgoingSet& named) {
-      each_row(named, [&](const Outgoing&, std::int64_t id) { store_.SetState(id, ArchiveState::kCopied, "", Now()); });
+      each_row(named, [&](const Outgoing&, std::int64_t id) {
+        store_.SetState(id, ArchiveState::kCopied, "", UtcTime::Now().unix_s());
+      });
     });
     each_row(set, [&](const Outgoing& each, std::int64_t id) {
       const auto failure = failures.find(&each);
-      if (failure == failures.end()) return store_.SetState(id, ArchiveState::kVerified, "", Now());
+      if (failure == failures.end()) return store_.SetState(id, ArchiveState::kVerified, "", UtcTime::Now().unix_s());
       const Error& error = failure->second;
       store_.SetAttempt(id, error.what());
       // A name that others have used at the remote is given up: the next run takes the next one.
-      if (error.kind() == ErrorKind::kBadInput) store_.SetState(id, ArchiveState::kRetired, error.what(), Now());
+      if (error.kind() == ErrorKind::kBadInput)
+        store_.SetState(id, ArchiveState::kRetired, error.what(), UtcTime::Now().unix_s());
     });
     OutgoingSet failed;
     bool taken = false;
@@ -284,14 +286,14 @@ class Run {
 
   void SetState(std::int64_t id, ArchiveState to, const std::string& why = "") {
     const std::lock_guard<std::mutex> lock(mutex_);
-    store_.SetState(id, to, why, Now());
+    store_.SetState(id, to, why, UtcTime::Now().unix_s());
   }
 
   // A line in the group's trail; one that cannot be written is no reason to copy again.
   void Tell(const Manifest& sent, const std::string& remote) {
     if (groups_ == nullptr || sent.group.empty()) return;
     state::EventRow event;
-    event.at = Now();
+    event.at = UtcTime::Now().unix_s();
     event.group_id = sent.group;
     event.kind = "archive";
     event.actor = "archive";
@@ -301,7 +303,7 @@ class Run {
     try {
       groups_->AddEvent(event);
     } catch (const Error& error) {
-      context_.reporter->Warn(kStage, fmt::format("not in the group's trail: {}", error.what()));
+      context_.reporter->Warn(kArchiveStage, fmt::format("not in the group's trail: {}", error.what()));
     }
   }
 
@@ -339,10 +341,10 @@ ArchiveResult CarryOut(const ArchivePlan& plan, const ArchiveWork& work, state::
     run.Carry(sets[i]);
     const std::lock_guard<std::mutex> lock(progress);
     for (const PlannedObject* each : sets[i]) done += each->bytes();
-    context.reporter->Progress(kStage, all > 0 ? static_cast<double>(done) / static_cast<double>(all) : 1);
+    context.reporter->Progress(kArchiveStage, all > 0 ? static_cast<double>(done) / static_cast<double>(all) : 1);
   });
   for (std::vector<PlannedReplica> left = plan.replicas; !left.empty();) {
-    context.CheckCancelled(kStage);
+    context.CheckCancelled(kArchiveStage);
     run.Replicate(left);
   }
   run.ReadAgain();

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "config/error.h"
+#include "ops/archive/stage_name.h"
 #include "ops/base/json_fields.h"
 
 namespace contimg::ops {
@@ -46,8 +47,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr const char* kStage = "archive";
-
 // The more special roots first: they may lie below scratch.
 std::array<std::pair<std::string_view, const fs::path*>, 4> Named(const DirectoryRoots& roots) {
   return {{{"input", &roots.input}, {"output", &roots.output}, {"images", &roots.images}, {"scratch", &roots.scratch}}};
@@ -61,7 +60,7 @@ bool IsPlain(const fs::path& path) {
 }
 
 void Require(bool holds, const std::string& why) {
-  if (!holds) throw Error(ErrorKind::kBadInput, kStage, "", why);
+  if (!holds) throw Error(ErrorKind::kBadInput, kArchiveStage, "", why);
 }
 
 bool IsSha256(const std::string& text) {
@@ -117,7 +116,7 @@ fs::path OnDisk(const TreePath& path, const DirectoryRoots& roots) {
     if (root->empty()) break;
     return *root / path.path;
   }
-  throw Error(ErrorKind::kUsage, kStage, path.root, "is the root of an archived product and is not set here");
+  throw Error(ErrorKind::kUsage, kArchiveStage, path.root, "is the root of an archived product and is not set here");
 }
 
 std::string ManifestText(const Manifest& manifest) {
@@ -126,7 +125,7 @@ std::string ManifestText(const Manifest& manifest) {
   try {
     return value.dump(1) + "\n";
   } catch (const json::exception&) {
-    throw Error(ErrorKind::kBadInput, kStage, manifest.object,
+    throw Error(ErrorKind::kBadInput, kArchiveStage, manifest.object,
                 "has a member whose name is no UTF-8 and cannot be archived: rename it");
   }
 }
@@ -135,7 +134,7 @@ Manifest ParseManifest(const std::string& text, const std::string& subject) {
   try {
     const json value = json::parse(text);
     if (const json& format = value.at("format"); format != kManifestFormat) {
-      throw Error(ErrorKind::kBadInput, kStage, "",
+      throw Error(ErrorKind::kBadInput, kArchiveStage, "",
                   fmt::format("expected a manifest of format {}, found {}", kManifestFormat, format.dump()));
     }
     Require(value.at("container") == "tar", "is the manifest of an object that is no tar");
@@ -145,10 +144,10 @@ Manifest ParseManifest(const std::string& text, const std::string& subject) {
     for (const ManifestMember& member : manifest.members) CheckMember(member, manifest.bytes);
     return manifest;
   } catch (const json::exception&) {
-    throw Error(ErrorKind::kBadInput, kStage, subject,
+    throw Error(ErrorKind::kBadInput, kArchiveStage, subject,
                 fmt::format("expected a manifest of format {}, found something else", kManifestFormat));
   } catch (const Error& error) {
-    throw Error(ErrorKind::kBadInput, kStage, subject, error.message());
+    throw Error(ErrorKind::kBadInput, kArchiveStage, subject, error.message());
   }
 }
 

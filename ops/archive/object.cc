@@ -18,6 +18,7 @@
 #include "config/descriptor.h"
 #include "config/os.h"
 #include "config/time.h"
+#include "ops/archive/stage_name.h"
 #include "ops/base/sha256.h"
 #include "ops/base/table_checksum.h"
 #include "ops/job/header_check.h"
@@ -27,7 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "archive";
 constexpr std::size_t kPiece = std::size_t{1} << 20;
 
 std::string WithoutColons(std::string_view text) {
@@ -76,13 +76,13 @@ class Output {
 class TarWriter {
  public:
   explicit TarWriter(Output& output) : output_(output), tar_(archive_write_new()) {
-    if (tar_ == nullptr) throw Error(ErrorKind::kResource, kStage, "", "out of memory");
+    if (tar_ == nullptr) throw Error(ErrorKind::kResource, kArchiveStage, "", "out of memory");
     // gnutar takes names as the bytes they are, whatever the locale.
     if (archive_write_set_format_gnutar(tar_) != ARCHIVE_OK || archive_write_add_filter_none(tar_) != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(tar_, 0) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(tar_, 1) != ARCHIVE_OK) {
       archive_write_free(tar_);
-      throw Error(ErrorKind::kBug, kStage, "", "libarchive does not write tar");
+      throw Error(ErrorKind::kBug, kArchiveStage, "", "libarchive does not write tar");
     }
     Check(archive_write_open(tar_, this, nullptr, &TarWriter::Write, nullptr));
   }
@@ -119,7 +119,7 @@ class TarWriter {
   }
   void Check(int status) {
     if (failure_) std::rethrow_exception(failure_);
-    if (status < ARCHIVE_WARN) throw Error(ErrorKind::kIo, kStage, "", "the tar cannot be written");
+    if (status < ARCHIVE_WARN) throw Error(ErrorKind::kIo, kArchiveStage, "", "the tar cannot be written");
   }
 
   Output& output_;
@@ -132,11 +132,11 @@ std::vector<fs::path> FilesOf(const fs::path& product, Os& os) {
   struct stat info {};
   if (::lstat(product.c_str(), &info) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) throw Changed{};
-    throw SystemError(kStage, product.string(), "cannot be looked at", errno);
+    throw SystemError(kArchiveStage, product.string(), "cannot be looked at", errno);
   }
   if (S_ISREG(info.st_mode)) return {product};
   if (!S_ISDIR(info.st_mode)) {
-    throw Error(ErrorKind::kUsage, kStage, product.string(),
+    throw Error(ErrorKind::kUsage, kArchiveStage, product.string(),
                 "expected a file or a folder, found a link or a device: it is not archived");
   }
   std::vector<fs::path> files;
@@ -159,7 +159,8 @@ class Maker {
     member.product = row.id;
     member.kind = row.kind;
     const auto place = InTree(path, roots_);
-    if (!place) throw Error(ErrorKind::kUsage, kStage, row.path, "lies outside the directories of this installation");
+    if (!place)
+      throw Error(ErrorKind::kUsage, kArchiveStage, row.path, "lies outside the directories of this installation");
     member.place = *place;
     member.group = row.group_id;
     member.start_mjd = row.start_mjd;
@@ -197,7 +198,7 @@ class Maker {
       }
       Compare(row, is_file, xxh64, member);
     } catch (const Changed&) {
-      throw Error(ErrorKind::kBusy, kStage, row.path, "changed while it was read: it is archived another time");
+      throw Error(ErrorKind::kBusy, kArchiveStage, row.path, "changed while it was read: it is archived another time");
     }
     made_.members.push_back(std::move(member));
   }
@@ -217,7 +218,7 @@ class Maker {
     struct stat before {
     }, after{};
     if (!file.open() || ::fstat(file.get(), &before) != 0)
-      throw SystemError(kStage, path.string(), "cannot read", errno);
+      throw SystemError(kArchiveStage, path.string(), "cannot read", errno);
     ManifestFile entry;
     entry.path = name;
     entry.bytes = static_cast<std::uint64_t>(before.st_size);
@@ -229,10 +230,10 @@ class Maker {
     std::vector<char> buffer(kPiece);
     std::uint64_t n_read = 0;
     for (;;) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kArchiveStage);
       const ssize_t n = ::read(file.get(), buffer.data(), buffer.size());
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) throw SystemError(kStage, path.string(), "cannot read", errno);
+      if (n < 0) throw SystemError(kArchiveStage, path.string(), "cannot read", errno);
       if (n == 0) break;
       n_read += static_cast<std::uint64_t>(n);
       if (n_read > entry.bytes) throw Changed{};
@@ -240,7 +241,7 @@ class Maker {
       xxh64.Add(buffer.data(), static_cast<std::size_t>(n));
       tar_.Add(buffer.data(), static_cast<std::size_t>(n));
     }
-    if (::fstat(file.get(), &after) != 0) throw SystemError(kStage, path.string(), "cannot read", errno);
+    if (::fstat(file.get(), &after) != 0) throw SystemError(kArchiveStage, path.string(), "cannot read", errno);
     if (n_read != entry.bytes || after.st_size != before.st_size || after.st_mtim.tv_sec != before.st_mtim.tv_sec ||
         after.st_mtim.tv_nsec != before.st_mtim.tv_nsec) {
       throw Changed{};
@@ -258,7 +259,7 @@ class Maker {
     const bool same = member.checksum == xxh64 || (input && is_file && HasFingerprint(row.path, member.checksum)) ||
                       (!is_file && HasTableChecksum(row.path, member.checksum, os_));
     if (!same || (is_file && row.sha256 && *row.sha256 != member.sha256)) {
-      throw Error(ErrorKind::kBadInput, kStage, row.path,
+      throw Error(ErrorKind::kBadInput, kArchiveStage, row.path,
                   fmt::format("expected the checksum {}, found {}: it is not what was recorded",
                               same ? *row.sha256 : member.checksum, same ? member.sha256 : xxh64));
     }
@@ -289,7 +290,8 @@ std::string ObjectName(const std::string& product_class, const state::ProductRow
 std::string WithNumber(const std::string& object, int number) {
   static const std::regex form(R"((.*\.[a-z_]+)(\.\d+)?\.tar)");
   std::smatch parts;
-  if (!std::regex_match(object, parts, form)) throw Error(ErrorKind::kBug, kStage, object, "is no name of an object");
+  if (!std::regex_match(object, parts, form))
+    throw Error(ErrorKind::kBug, kArchiveStage, object, "is no name of an object");
   return parts[1].str() + (number > 1 ? fmt::format(".{}", number) : "") + ".tar";
 }
 

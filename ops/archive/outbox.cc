@@ -14,6 +14,7 @@
 #include "config/unfinished.h"
 #include "ops/archive/manifest.h"
 #include "ops/archive/object.h"
+#include "ops/archive/stage_name.h"
 #include "ops/base/host_name.h"
 #include "ops/base/version.h"
 
@@ -24,11 +25,8 @@ namespace fs = std::filesystem;
 using state::ArchiveRow;
 using state::ArchiveState;
 
-constexpr const char* kStage = "archive";
 constexpr int kMostNames = 10000;
 constexpr double kOneMember = 1536;  // a tar's head and filling at most
-
-double Now() { return UtcTime::Now().unix_s(); }
 
 }  // namespace
 
@@ -48,7 +46,7 @@ Outgoing Outbox::Stage(const PlannedObject& planned, const std::vector<const Rem
   os_.CreateDirectories(first.parent_path());
   CheckRoom(os_, first.parent_path(),
             planned.bytes() + static_cast<std::uint64_t>(kOneMember * static_cast<double>(planned.products.size())),
-            kStage, first.string());
+            kArchiveStage, first.string());
   Unfinished part(first, os_);
   const MadeObject made = MakeObject(planned.products, paths_.roots(), part.path(), context_);
 
@@ -76,9 +74,9 @@ Outgoing Outbox::Stage(const PlannedObject& planned, const std::vector<const Rem
   os_.SyncDirectory(file.parent_path());
   products_.database().Write([&] {
     for (const ManifestMember& member : staged.manifest.members) {
-      products_.SetFirstChecksum(member.product, member.checksum, Now());
+      products_.SetFirstChecksum(member.product, member.checksum, UtcTime::Now().unix_s());
       if (member.files.size() == 1 && member.files.front().path.empty()) {
-        products_.SetSha256(member.product, member.sha256, Now());
+        products_.SetSha256(member.product, member.sha256, UtcTime::Now().unix_s());
       }
     }
     for (const Remote* remote : remotes) Record(planned, staged, *remote);
@@ -91,7 +89,7 @@ void Outbox::CheckUnchanged(const PlannedObject& planned) {
   for (const state::ProductRow& row : planned.products) {
     const auto now = products_.Find(row.id);
     if (!now || now->checksum != row.checksum || now->status != "present") {
-      throw Error(ErrorKind::kBusy, kStage, row.path, "changed while it was read: it is archived another time");
+      throw Error(ErrorKind::kBusy, kArchiveStage, row.path, "changed while it was read: it is archived another time");
     }
   }
 }
@@ -101,7 +99,7 @@ double Outbox::MadeAt(const Manifest& manifest) {
   for (const ArchiveRow& row : store_.OfGroup(manifest.group, manifest.product_class)) {
     if (row.object == manifest.object && row.sha256 == manifest.sha256) return row.made_at;
   }
-  return std::floor(Now());
+  return std::floor(UtcTime::Now().unix_s());
 }
 
 // The first name that no other content has had, at any remote.
@@ -118,7 +116,7 @@ std::string Outbox::NameFor(const PlannedObject& planned, const std::string& sha
     });
     if (free) return name;
   }
-  throw Error(ErrorKind::kBug, kStage, planned.group, "has used up all names of objects");
+  throw Error(ErrorKind::kBug, kArchiveStage, planned.group, "has used up all names of objects");
 }
 
 // What an earlier run staged of these products under another name will never be sent.
@@ -134,7 +132,7 @@ void Outbox::GiveUpEarlier(const PlannedObject& planned, const Outgoing& staged,
                          [&](const state::ProductRow& product) { return product.id == member.product_id; });
     });
     if (!all_ours) continue;
-    store_.SetState(row.id, ArchiveState::kRetired, "made anew under another name", Now());
+    store_.SetState(row.id, ArchiveState::kRetired, "made anew under another name", UtcTime::Now().unix_s());
   }
 }
 
@@ -170,7 +168,7 @@ std::string Outbox::ReplicaName(const ArchiveRow& source, const std::string& to)
   for (int number = 1; number < kMostNames; ++number) {
     if (const std::string name = WithNumber(source.object, number); free(name)) return name;
   }
-  throw Error(ErrorKind::kBug, kStage, source.object, "has used up all names of objects");
+  throw Error(ErrorKind::kBug, kArchiveStage, source.object, "has used up all names of objects");
 }
 
 Outgoing Outbox::StageReplica(const ArchiveRow& listed, const Remote& at, const Remote& to) {

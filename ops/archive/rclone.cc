@@ -20,6 +20,7 @@
 #include "config/error.h"
 #include "config/os.h"
 #include "config/text.h"
+#include "ops/archive/stage_name.h"
 #include "ops/base/child_process.h"
 
 namespace contimg::ops {
@@ -28,7 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kStage = "archive";
 constexpr int kLookEveryMs = 100;
 constexpr std::size_t kLongestWords = 300;
 
@@ -52,10 +52,10 @@ std::string LastWords(const std::string& log) {
   std::string last;
   std::istringstream lines(log);
   for (std::string line; std::getline(lines, line);) {
-    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-    if (json.is_object()) {
-      if (const std::string level = json.value("level", ""); level == "error" || level == "critical") {
-        last = json.value("msg", "");
+    const nlohmann::json line_json = nlohmann::json::parse(line, nullptr, false);
+    if (line_json.is_object()) {
+      if (const std::string level = line_json.value("level", ""); level == "error" || level == "critical") {
+        last = line_json.value("msg", "");
       }
     } else if (const std::size_t failed = line.find("Failed to "); failed != std::string::npos) {
       last = line.substr(failed);
@@ -135,10 +135,10 @@ fs::path FindRclone() {
 RcloneEnd Rclone::Run(const std::vector<std::string>& words, double timeout_s, const Sink& output,
                       std::string_view input) const {
   if (options_.program.empty()) {
-    throw Error(ErrorKind::kUsage, kStage, "rclone", "is not installed, and nothing else copies to archives");
+    throw Error(ErrorKind::kUsage, kArchiveStage, "rclone", "is not installed, and nothing else copies to archives");
   }
   const Descriptor log(::memfd_create("rclone-log", MFD_CLOEXEC));
-  if (!log.open()) throw SystemError(kStage, "rclone", "cannot keep its messages", errno);
+  if (!log.open()) throw SystemError(kArchiveStage, "rclone", "cannot keep its messages", errno);
   ChildOptions child;
   child.arguments = {options_.program.string()};
   child.arguments.insert(child.arguments.end(), words.begin(), words.end());
@@ -157,10 +157,10 @@ RcloneEnd Rclone::Run(const std::vector<std::string>& words, double timeout_s, c
   bool open = true;
   while (open || !running.HasEnded()) {
     if (options_.cancelled != nullptr && options_.cancelled->load(std::memory_order_relaxed)) {
-      throw Error(ErrorKind::kCancelled, kStage, "", "cancelled on request");
+      throw Error(ErrorKind::kCancelled, kArchiveStage, "", "cancelled on request");
     }
     if (Clock::now() > limit) {
-      throw Error(ErrorKind::kTimeout, kStage, "rclone", fmt::format("was not done within {} s", timeout_s));
+      throw Error(ErrorKind::kTimeout, kArchiveStage, "rclone", fmt::format("was not done within {} s", timeout_s));
     }
     running.Feed();
     if (!open) {

@@ -10,12 +10,11 @@
 #include "config/os.h"
 #include "config/time.h"
 #include "ops/archive/manifest.h"
+#include "ops/archive/stage_name.h"
 #include "state/archive_store.h"
 
 namespace contimg::ops {
 namespace {
-
-constexpr const char* kStage = "archive";
 
 // The product's id; it gets a record when it has none.
 std::int64_t Record(const ManifestMember& member, const DirectoryRoots& roots, state::ProductStore& products, Os& os,
@@ -59,8 +58,8 @@ RebuildResult RebuildArchives(const std::vector<Remote>& remotes, const Director
     double n_done = 0;
     for (const auto& entry : sizes) {
       const std::string& path = entry.first;
-      context.CheckCancelled(kStage);
-      context.reporter->Progress(kStage, n_done++ / static_cast<double>(sizes.size()));
+      context.CheckCancelled(kArchiveStage);
+      context.reporter->Progress(kArchiveStage, n_done++ / static_cast<double>(sizes.size()));
       constexpr std::string_view kEnd = ".tar.json";
       if (path.size() <= kEnd.size() || path.compare(path.size() - kEnd.size(), kEnd.size(), kEnd) != 0) continue;
       const std::string object = path.substr(0, path.size() - 5);
@@ -76,7 +75,7 @@ RebuildResult RebuildArchives(const std::vector<Remote>& remotes, const Director
         const auto there = sizes.find(object);
         if (manifest.object != object || there == sizes.end() || there->second != manifest.bytes) {
           throw Error(
-              ErrorKind::kBadInput, kStage, subject,
+              ErrorKind::kBadInput, kArchiveStage, subject,
               fmt::format("is about {} of {} bytes, found {}", manifest.object, manifest.bytes,
                           there == sizes.end() ? "none" : fmt::format("{} of {} bytes", object, there->second)));
         }
@@ -111,7 +110,7 @@ RebuildResult RebuildArchives(const std::vector<Remote>& remotes, const Director
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kBusy) throw;
         result.failures.push_back({subject, error.what()});
-        context.reporter->Warn(kStage, error.what());
+        context.reporter->Warn(kArchiveStage, error.what());
       }
     }
   }
@@ -131,7 +130,7 @@ RebuildResult RebuildArchives(const std::vector<Remote>& remotes, const Director
       }
     }
   }
-  context.reporter->Progress(kStage, 1);
+  context.reporter->Progress(kArchiveStage, 1);
   return result;
 }
 

@@ -12,12 +12,12 @@
 #include "config/error.h"
 #include "config/os.h"
 #include "config/text.h"
+#include "ops/archive/stage_name.h"
 #include "ops/base/sha256.h"
 
 namespace contimg::ops {
 namespace {
 
-constexpr const char* kStage = "archive";
 constexpr const char* kMark = "contimg-archive.json";
 constexpr const char* kMarkText = "{\"contimg_archive\": 1}\n";
 constexpr std::string_view kPart = ".part-";
@@ -62,25 +62,25 @@ bool Remote::Call(const std::string& object, const char* doing, const std::vecto
     end = rclone_.Run(words, remote_.timeout_s, sink, input);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kTimeout) throw;
-    throw Error(ErrorKind::kTimeout, kStage, subject, fmt::format("{}: rclone {}", doing, error.message()));
+    throw Error(ErrorKind::kTimeout, kArchiveStage, subject, fmt::format("{}: rclone {}", doing, error.message()));
   }
   if (end.kind == RcloneEnd::Kind::kOk) return true;
   if (end.kind == RcloneEnd::Kind::kMissing) return false;
   if (end.words.find("didn't find section in config file") != std::string::npos) {
     throw Error(
-        ErrorKind::kUsage, kStage, remote_.name,
+        ErrorKind::kUsage, kArchiveStage, remote_.name,
         fmt::format("expected the remote of {} in {}, found none", remote_.target, rclone_.options().config.string()));
   }
   for (const char* full : {"no space left", "remaining disk space", "quota", "insufficient storage"}) {
     if (end.words.find(full) == std::string::npos) continue;
-    throw Error(ErrorKind::kResource, kStage, subject, fmt::format("{}: {} is full", doing, remote_.target));
+    throw Error(ErrorKind::kResource, kArchiveStage, subject, fmt::format("{}: {} is full", doing, remote_.target));
   }
   for (const char* damaged : {"failed to authenticate decrypted block", "to be encrypted", "not an encrypted file"}) {
     if (end.words.find(damaged) == std::string::npos) continue;
-    throw Error(ErrorKind::kBadInput, kStage, subject,
+    throw Error(ErrorKind::kBadInput, kArchiveStage, subject,
                 "cannot be decrypted: it is damaged, or the password is another");
   }
-  throw Error(end.kind == RcloneEnd::Kind::kFatal ? ErrorKind::kUsage : ErrorKind::kIo, kStage, subject,
+  throw Error(end.kind == RcloneEnd::Kind::kFatal ? ErrorKind::kUsage : ErrorKind::kIo, kArchiveStage, subject,
               fmt::format("{} (rclone status {}{}{})", doing, end.status, end.words.empty() ? "" : ": ", end.words));
 }
 
@@ -247,7 +247,8 @@ std::vector<RemoteFile> Remote::List(const ObjectNames& names) const {
     return files;
   }
   const nlohmann::json list = nlohmann::json::parse(told, nullptr, false);
-  if (!list.is_array()) throw Error(ErrorKind::kIo, kStage, remote_.name, "cannot list it: the answer is no list");
+  if (!list.is_array())
+    throw Error(ErrorKind::kIo, kArchiveStage, remote_.name, "cannot list it: the answer is no list");
   for (const nlohmann::json& each : list) {
     const auto size = each.value("Size", std::int64_t{-1});
     files.push_back({each.value("Path", ""), size < 0 ? 0 : static_cast<std::uint64_t>(size)});
@@ -262,7 +263,7 @@ void Remote::RequireMark(bool in_use, const std::filesystem::path& folder) const
   const bool there = Read(kMark, [&](const char* data, std::size_t size) { text.append(data, size); });
   if (there && nlohmann::json::parse(text, nullptr, false).is_object()) return;
   if (there || in_use) {
-    throw Error(ErrorKind::kIo, kStage, remote_.name,
+    throw Error(ErrorKind::kIo, kArchiveStage, remote_.name,
                 fmt::format("expected the mark {} at {}, found {}: is it mounted, is it the same place as before?",
                             kMark, remote_.target, there ? "another file" : "none"));
   }
@@ -280,12 +281,12 @@ void Remote::Retrying(const std::function<void()>& attempt) const {
       return attempt();
     } catch (const Error& error) {
       const bool passing = error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kTimeout;
-      if (left <= 0 || !passing || error.stage() != kStage) throw;  // the disk here is no matter of waiting
+      if (left <= 0 || !passing || error.stage() != kArchiveStage) throw;  // the disk here is no matter of waiting
     }
     for (double waited = 0; waited < delay_s; waited += 0.1) {
       const auto* cancelled = rclone_.options().cancelled;
       if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) {
-        throw Error(ErrorKind::kCancelled, kStage, "", "cancelled on request");
+        throw Error(ErrorKind::kCancelled, kArchiveStage, "", "cancelled on request");
       }
       ::poll(nullptr, 0, 100);
     }

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using state::ArchiveRow;
 using state::ArchiveState;
 
-constexpr const char* kStage = "restore";
+constexpr const char* kRestoreStage = "restore";
 
 struct Damaged {
   std::string what;
@@ -124,7 +124,7 @@ class Assembler {
 
 void RequireFree(const fs::path& path) {
   if (IsTaken(path)) {
-    throw Error(ErrorKind::kUsage, kStage, path.string(), "exists already, and nothing is written over it");
+    throw Error(ErrorKind::kUsage, kRestoreStage, path.string(), "exists already, and nothing is written over it");
   }
 }
 
@@ -135,16 +135,16 @@ void Fetch(const RestoreItem& item, const ArchiveRow& copy, const std::vector<st
   const Manifest manifest = ParseManifest(copy.manifest_json, copy.remote + ": " + copy.object);
   const ManifestMember& member = MemberOf(manifest, item.product, members);
   os.CreateDirectories(item.to.parent_path());
-  CheckRoom(os, item.to.parent_path(), member.bytes, kStage, item.to.string());
+  CheckRoom(os, item.to.parent_path(), member.bytes, kRestoreStage, item.to.string());
   remote.Retrying([&] {
-    context.CheckCancelled(kStage);
+    context.CheckCancelled(kRestoreStage);
     const Unfinished part(item.to, os);
     Assembler assembler(member, part.path(), os);
     assembler.Begin();
     bool there = false;
     try {
       there = remote.ReadPart(copy.object, member.offset, member.bytes, [&](const char* data, std::size_t size) {
-        context.CheckCancelled(kStage);
+        context.CheckCancelled(kRestoreStage);
         assembler.Take(data, size);
       });
     } catch (const Error& error) {
@@ -182,7 +182,7 @@ void Record(const RestoreItem& item, const std::string& from, state::ProductStor
   try {
     groups->AddEvent(event);
   } catch (const Error& error) {
-    context.reporter->Warn(kStage, fmt::format("not in the group's trail: {}", error.what()));
+    context.reporter->Warn(kRestoreStage, fmt::format("not in the group's trail: {}", error.what()));
   }
 }
 
@@ -194,14 +194,14 @@ std::vector<RestoreItem> PlanRestore(const RestoreRequest& request, const Direct
   std::vector<RestoreItem> items;
   for (const std::int64_t id : request.products) {
     const auto row = products.Find(id);
-    if (!row) throw Error(ErrorKind::kUsage, kStage, fmt::format("product {}", id), "is not on record");
+    if (!row) throw Error(ErrorKind::kUsage, kRestoreStage, fmt::format("product {}", id), "is not on record");
     RestoreItem item;
     item.product = *row;
     item.to = row->path;
     if (!request.to.empty()) {
       const auto place = InTree(row->path, roots);
       if (!place)
-        throw Error(ErrorKind::kUsage, kStage, row->path, "lies outside the directories of this installation");
+        throw Error(ErrorKind::kUsage, kRestoreStage, row->path, "lies outside the directories of this installation");
       item.to = request.to / place->root / place->path;
     }
     // One that a killed run has given its name, and not yet its record.
@@ -212,7 +212,7 @@ std::vector<RestoreItem> PlanRestore(const RestoreRequest& request, const Direct
       std::erase_if(item.copies, [&](const ArchiveRow& copy) { return copy.remote != request.remote; });
     }
     if (item.copies.empty() && !item.is_there) {
-      throw Error(ErrorKind::kBadInput, kStage, row->path,
+      throw Error(ErrorKind::kBadInput, kRestoreStage, row->path,
                   fmt::format("no whole copy of it as it was recorded is known{}",
                               request.remote.empty() ? "" : " at " + request.remote));
     }
@@ -236,7 +236,7 @@ RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<
   if (item.is_there) {
     const ProductFinding found = CompareWithRecord(item.product, OsOr(context.os));
     if (!found.difference.empty()) {
-      throw Error(ErrorKind::kUsage, kStage, item.to.string(),
+      throw Error(ErrorKind::kUsage, kRestoreStage, item.to.string(),
                   fmt::format("exists already and is something else ({}): move it away first", found.difference));
     }
     if (record) Record(item, "where it is", products, groups, context);
@@ -262,17 +262,17 @@ RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<
     } catch (const Damaged& found) {
       store.SetState(copy.id, ArchiveState::kLost, found.what, UtcTime::Now().unix_s());
       damaged("archive", subject, found.what);
-      context.reporter->Warn(kStage, fmt::format("{}: {}", subject, found.what));
-      if (!last) last = Error(ErrorKind::kBadInput, kStage, subject, found.what);
+      context.reporter->Warn(kRestoreStage, fmt::format("{}: {}", subject, found.what));
+      if (!last) last = Error(ErrorKind::kBadInput, kRestoreStage, subject, found.what);
     } catch (const Error& error) {
       const bool next = error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kTimeout ||
                         (error.kind() == ErrorKind::kUsage && error.subject() == copy.remote);
       if (!next || error.stage() != "archive") throw;
-      context.reporter->Warn(kStage, error.what());
-      last = Error(ErrorKind::kIo, kStage, error.subject(), error.message());
+      context.reporter->Warn(kRestoreStage, error.what());
+      last = Error(ErrorKind::kIo, kRestoreStage, error.subject(), error.message());
     }
   }
-  throw Error(last->kind(), kStage, item.product.path,
+  throw Error(last->kind(), kRestoreStage, item.product.path,
               fmt::format("no copy of it could be fetched; the last was {}", last->what()));
 }
 

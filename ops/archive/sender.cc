@@ -7,12 +7,11 @@
 #include <optional>
 #include <utility>
 
+#include "ops/archive/stage_name.h"
 #include "ops/base/sha256.h"
 
 namespace contimg::ops {
 namespace {
-
-constexpr const char* kStage = "archive";
 
 bool MayPass(const Error& error) { return error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kTimeout; }
 
@@ -26,7 +25,8 @@ std::string SubjectOf(const Remote& remote, const std::string& name) { return re
 
 // What failed for many, of one of them.
 Error About(const Remote& remote, const std::string& name, const Error& error) {
-  return error.stage() == kStage ? Error(error.kind(), kStage, SubjectOf(remote, name), error.message()) : error;
+  return error.stage() == kArchiveStage ? Error(error.kind(), kArchiveStage, SubjectOf(remote, name), error.message())
+                                        : error;
 }
 
 std::string Found(const std::map<std::string, std::string>& digests, const std::string& name) {
@@ -78,7 +78,7 @@ SendFailures Sender::Send(const Remote& remote, OutgoingSet set,
 // What fails as a whole has failed for each that is not through.
 void Sender::Attempt(const Remote& remote, const OutgoingSet& set,
                      const std::function<void(const OutgoingSet&)>& copied, SendFailures& failures) const {
-  context_.CheckCancelled(kStage);
+  context_.CheckCancelled(kArchiveStage);
   try {
     std::vector<File> files;
     for (const Outgoing* each : set) {
@@ -98,7 +98,7 @@ void Sender::Attempt(const Remote& remote, const OutgoingSet& set,
       }
       try {
         if (IsSame(remote, file, digests)) continue;
-        failures.try_emplace(file.of, ErrorKind::kBadInput, kStage, SubjectOf(remote, file.name),
+        failures.try_emplace(file.of, ErrorKind::kBadInput, kArchiveStage, SubjectOf(remote, file.name),
                              "holds other bytes, and nothing there is ever replaced: the next run takes another name");
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::kBadInput) throw;
@@ -107,7 +107,7 @@ void Sender::Attempt(const Remote& remote, const OutgoingSet& set,
     }
     std::erase_if(missing, [&](const File& file) { return failures.count(file.of) != 0; });
     Put(remote, missing, failures);
-    context_.CheckCancelled(kStage);
+    context_.CheckCancelled(kArchiveStage);
     for (const bool manifests : {false, true}) {  // which never stand without their object
       std::vector<File> these;
       std::copy_if(missing.begin(), missing.end(), std::back_inserter(these),
@@ -123,7 +123,7 @@ void Sender::Attempt(const Remote& remote, const OutgoingSet& set,
     for (const Outgoing* each : named) {
       const std::string& object = each->manifest.object;
       if (Found(again, object) == each->manifest.sha256) continue;
-      failures.try_emplace(each, ErrorKind::kIo, kStage, SubjectOf(remote, object),
+      failures.try_emplace(each, ErrorKind::kIo, kArchiveStage, SubjectOf(remote, object),
                            "does not read back as it was copied");
     }
   } catch (const Error& error) {
@@ -162,7 +162,7 @@ void Sender::Put(const Remote& remote, const std::vector<File>& files, SendFailu
     if (trouble) {
       failures.try_emplace(file.of, About(remote, file.name, *trouble));
     } else {
-      failures.try_emplace(file.of, ErrorKind::kIo, kStage, SubjectOf(remote, file.name),
+      failures.try_emplace(file.of, ErrorKind::kIo, kArchiveStage, SubjectOf(remote, file.name),
                            fmt::format("expected SHA-256 {} of what was copied there, found {}", file.sha256, found));
     }
   }
@@ -192,7 +192,7 @@ void Sender::DropParts(const Remote& remote, const OutgoingSet& set) const {
     remote.RemoveParts(names, owner_);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) throw;
-    context_.reporter->Info(kStage, error.what());
+    context_.reporter->Info(kArchiveStage, error.what());
   }
 }
 

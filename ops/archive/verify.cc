@@ -19,9 +19,7 @@
 namespace contimg::ops {
 namespace {
 
-constexpr const char* kStage = "verify";
-
-double Now() { return UtcTime::Now().unix_s(); }
+constexpr const char* kVerifyStage = "verify";
 
 std::int64_t ShareOf(std::int64_t n, double share) {
   return std::max<std::int64_t>(std::min<std::int64_t>(n, 1), std::llround(std::ceil(static_cast<double>(n) * share)));
@@ -60,7 +58,7 @@ VerifyResult VerifyProducts(state::ProductStore& products, state::MaintenanceSto
   const std::int64_t n = ShareOf(products.Count("present", ""), share);
   const std::vector<state::ProductRow> rows = products.LeastRecentlyChecked(n);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    context.CheckCancelled(kStage);
+    context.CheckCancelled(kVerifyStage);
     const state::ProductRow& row = rows[i];
     const ProductFinding found = CompareWithRecord(row, os);
     const auto now = products.Find(row.id);  // as it is when it was read
@@ -69,18 +67,18 @@ VerifyResult VerifyProducts(state::ProductStore& products, state::MaintenanceSto
       ++result.n_checked;
       result.bytes_checked += static_cast<std::uint64_t>(std::max<std::int64_t>(row.size_bytes, 0));
       if (found.difference.empty()) {
-        findings.Resolve("local", row.path, Now());
-        if (!found.sha256.empty() && !row.sha256) products.SetSha256(row.id, found.sha256, Now());
+        findings.Resolve("local", row.path, UtcTime::Now().unix_s());
+        if (!found.sha256.empty() && !row.sha256) products.SetSha256(row.id, found.sha256, UtcTime::Now().unix_s());
       } else {
         ++result.n_damaged;
         const std::string sentence = fmt::format("{}: {}", row.path, found.difference);
         result.damaged.push_back(sentence);
-        findings.Report({0, Now(), "local", row.path, found.difference, {}});
-        context.reporter->Warn(kStage, sentence);
+        findings.Report({0, UtcTime::Now().unix_s(), "local", row.path, found.difference, {}});
+        context.reporter->Warn(kVerifyStage, sentence);
       }
     }
-    products.SetChecked(row.id, Now());
-    context.reporter->Progress(kStage, static_cast<double>(i + 1) / static_cast<double>(rows.size()));
+    products.SetChecked(row.id, UtcTime::Now().unix_s());
+    context.reporter->Progress(kVerifyStage, static_cast<double>(i + 1) / static_cast<double>(rows.size()));
   }
   return result;
 }
@@ -98,7 +96,7 @@ std::vector<state::ArchiveRow> ReadTogether(const Remote& remote, const std::vec
   std::vector<state::ArchiveRow> others;
   bool answers = true;
   for (const auto& set : sets) {
-    context.CheckCancelled(kStage);
+    context.CheckCancelled(kVerifyStage);
     std::map<std::string, std::string> digests;
     ObjectNames names;
     for (const state::ArchiveRow& row : set) names.push_back(row.object);
@@ -132,13 +130,14 @@ VerifyResult VerifyArchives(state::ProductStore& products, state::MaintenanceSto
   const auto read = [&](const state::ArchiveRow& row) {
     ++result.n_checked;
     result.bytes_checked += static_cast<std::uint64_t>(row.bytes);
-    context.reporter->Progress(kStage, static_cast<double>(result.n_checked + result.n_unreachable) / n_rows);
+    context.reporter->Progress(kVerifyStage, static_cast<double>(result.n_checked + result.n_unreachable) / n_rows);
   };
   const auto whole = [&](const state::ArchiveRow& row) {
     read(row);
-    if (row.state == state::ArchiveState::kCopied) store.SetState(row.id, state::ArchiveState::kVerified, "", Now());
-    store.SetChecked(row.id, Now());
-    findings.Resolve("archive", row.remote + ":" + row.object, Now());
+    if (row.state == state::ArchiveState::kCopied)
+      store.SetState(row.id, state::ArchiveState::kVerified, "", UtcTime::Now().unix_s());
+    store.SetChecked(row.id, UtcTime::Now().unix_s());
+    findings.Resolve("archive", row.remote + ":" + row.object, UtcTime::Now().unix_s());
   };
   for (auto& [name, all] : of) {
     std::vector<state::ArchiveRow> left = std::move(all);
@@ -146,7 +145,7 @@ VerifyResult VerifyArchives(state::ProductStore& products, state::MaintenanceSto
       const Remote& remote = FindRemote(remotes, name);
       left = ReadTogether(remote, left, context, whole);
       while (!left.empty()) {
-        context.CheckCancelled(kStage);
+        context.CheckCancelled(kVerifyStage);
         const state::ArchiveRow row = left.back();
         const std::string detail =
             remote.DamageOf(row.object, row.sha256, static_cast<std::uint64_t>(std::max<std::int64_t>(row.bytes, 0)));
@@ -157,18 +156,18 @@ VerifyResult VerifyArchives(state::ProductStore& products, state::MaintenanceSto
         }
         read(row);
         ++result.n_damaged;
-        store.SetState(row.id, state::ArchiveState::kLost, detail, Now());
-        findings.Report({0, Now(), "archive", row.remote + ":" + row.object, detail, {}});
+        store.SetState(row.id, state::ArchiveState::kLost, detail, UtcTime::Now().unix_s());
+        findings.Report({0, UtcTime::Now().unix_s(), "archive", row.remote + ":" + row.object, detail, {}});
         result.damaged.push_back(fmt::format("{}:{}: {}", row.remote, row.object, detail));
-        context.reporter->Warn(kStage, result.damaged.back());
+        context.reporter->Warn(kVerifyStage, result.damaged.back());
       }
     } catch (const Error& error) {  // no answer: what is left of it another time
       if (error.kind() == ErrorKind::kCancelled || error.stage() != "archive") throw;
-      context.reporter->Warn(kStage, error.what());
+      context.reporter->Warn(kVerifyStage, error.what());
       result.n_unreachable += static_cast<std::int64_t>(left.size());
     }
   }
-  context.reporter->Progress(kStage, 1);
+  context.reporter->Progress(kVerifyStage, 1);
   return result;
 }
 

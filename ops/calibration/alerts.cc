@@ -18,9 +18,7 @@ using calibrate::ChoiceOutcome;
 using calibrate::SolutionKind;
 using state::CalTableRow;
 
-constexpr double kNearbyDays = 1.5;  // tables that may serve the latest observation
-
-constexpr SolutionKind kKinds[] = {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain};
+constexpr double kServesDays = 1.5;  // tables that may serve the latest observation
 
 }  // namespace
 
@@ -36,8 +34,8 @@ void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double 
     rule.policy = calibrate::MissingPolicy::kWait;
     std::vector<calibrate::TableRecord> records;
     std::map<std::int64_t, CalTableRow> rows;
-    for (SolutionKind kind : kKinds) {
-      for (CalTableRow& table : store_.Near(ToString(kind), latest_->mid_mjd, kNearbyDays)) {
+    for (SolutionKind kind : calibrate::kSolutionKinds) {
+      for (CalTableRow& table : store_.Near(ToString(kind), latest_->mid_mjd, kServesDays)) {
         records.push_back(RecordOf(table, conditions_));
         const calibrate::TableStatus status = records.back().status;
         if (status == calibrate::TableStatus::kMissing || status == calibrate::TableStatus::kChanged) {

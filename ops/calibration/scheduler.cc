@@ -31,8 +31,6 @@ constexpr double kForgetS = 600;       // catalogues may have been imported
 constexpr double kLookBudgetS = 0.05;  // of one Tick
 constexpr double kNearbyDays = 1.5;    // solves that the planner is told about
 
-constexpr SolutionKind kKinds[] = {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain};
-
 state::DatabaseOptions RegistryOptions() {
   state::DatabaseOptions options;
   options.busy_timeout_s = kBusyTimeoutS;
@@ -157,7 +155,7 @@ CalibrationScheduler::Planned CalibrationScheduler::MakePlan(const GroupRow& row
         row.data_start_mjd > 0 ? 0.5 * (row.data_start_mjd + row.data_end_mjd) : UtcTime::FromIso8601(row.id).mjd();
   }
   std::map<std::int64_t, CalTableRow> rows;
-  for (SolutionKind kind : kKinds) {
+  for (SolutionKind kind : calibrate::kSolutionKinds) {
     double margin_s = kind == SolutionKind::kGain ? 3 * rules.gain_validity_s : rules.bandpass_validity_s;
     margin_s = std::max(margin_s, rules.choice.backward_s);
     if (rules.choice.policy == calibrate::MissingPolicy::kNearest) {

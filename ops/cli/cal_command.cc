@@ -48,7 +48,6 @@ std::string Damage(const CalTableRow& row) {
   return row.status == "active" ? TableConditions::Words(conditions.Of(row)) : "";
 }
 std::string Iso(double mjd) { return UtcTime::FromMjd(mjd).Stamp(); }
-std::string UnixStamp(double unix_s) { return UtcTime::FromUnix(unix_s).Stamp(); }
 
 double Mjd(const char* option, const std::string& text) { return UtcTime::FromPerson(option, text).mjd(); }
 
@@ -256,7 +255,8 @@ void Why(const CalArgs& args) {
     return;
   }
   if (decision) {
-    fmt::print("decided {}: {}: {}\n", UnixStamp(decision->decided_at), decision->action, Printable(decision->reason));
+    fmt::print("decided {}: {}: {}\n", UtcTime::FromUnix(decision->decided_at).Stamp(), decision->action,
+               Printable(decision->reason));
   }
   for (const auto& solve : solves) {
     fmt::print("  {} solve on {}, predicted SNR {:.0f}: {}{}{}\n", solve.interval, solve.model, solve.predicted_snr,

@@ -12,6 +12,7 @@ void AddCommands(CLI::App& app) {
   AddConvertCommand(app);
   AddDemoCommand(app);
   AddDoctorCommand(app);
+  AddExportCommand(app);
   AddFlagCommand(app);
   AddImageCommand(app);
   AddInspectCommand(app);

@@ -19,6 +19,7 @@ void AddConfigCommand(CLI::App& app);
 void AddConvertCommand(CLI::App& app);
 void AddDemoCommand(CLI::App& app);
 void AddDoctorCommand(CLI::App& app);
+void AddExportCommand(CLI::App& app);
 void AddFlagCommand(CLI::App& app);
 void AddImageCommand(CLI::App& app);
 void AddInspectCommand(CLI::App& app);

@@ -201,7 +201,7 @@ std::vector<Inspection> Inspect(const InspectRequest& request, const RunContext&
 }
 
 // Anything that is a file: the reader says what is wrong with one that is no UVH5.
-bool Recognises(const std::filesystem::path& path) {
+bool IsFile(const std::filesystem::path& path) {
   std::error_code ignored;
   return !std::filesystem::is_directory(path, ignored);
 }
@@ -233,7 +233,7 @@ std::string PolarisationName(Polarisation polarisation) {
 }
 
 const Inspector& Uvh5Inspector() {
-  static const Inspector inspector{"uvh5", Recognises, Inspect};
+  static const Inspector inspector{"uvh5", IsFile, Inspect};
   return inspector;
 }
 

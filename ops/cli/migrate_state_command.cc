@@ -19,6 +19,7 @@
 #include "ops/cli/program_options.h"
 #include "ops/migration/foreign_state.h"
 #include "ops/migration/own_state.h"
+#include "ops/migration/stage_name.h"
 #include "ops/records/maintenance_run.h"
 #include "ops/upkeep/backup.h"
 
@@ -27,8 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
-
-constexpr const char* kStage = "migrate";
 
 struct StateArgs {
   std::string from;
@@ -94,11 +93,12 @@ void Run(const StateArgs& args) {
   report.from = Absolute(fs::path(args.from) / "").parent_path();
   report.state = Absolute(paths.roots().state);
   if (!IsDirectory(report.from, os)) {
-    throw Error(ErrorKind::kUsage, kStage, report.from.string(), "expected a directory, found none");
+    throw Error(ErrorKind::kUsage, kMigrateStage, report.from.string(), "expected a directory, found none");
   }
   if (const FileStatus one = os.Status(report.from), other = os.Status(report.state);
       one.device == other.device && one.inode == other.inode) {
-    throw Error(ErrorKind::kUsage, kStage, report.from.string(), "is the state directory itself (CONTIMG_STATE_DIR)");
+    throw Error(ErrorKind::kUsage, kMigrateStage, report.from.string(),
+                "is the state directory itself (CONTIMG_STATE_DIR)");
   }
   const auto reporter = MakeConsoleReporter();
   RunContext context;
@@ -108,10 +108,10 @@ void Run(const StateArgs& args) {
   if (args.apply) {
     os.CreateDirectories(report.state);
     const InstanceLock here(report.state);
-    const MaintenanceLock lock(report.state, kStage);
+    const MaintenanceLock lock(report.state, kMigrateStage);
     report.own = FindOwnState(report.from, report.state, os);
     if (OwnStateWaits(report.from, report.state, os)) TakeOwn(report, context);
-    RunMaintenance({paths.Database(StateDatabase::kOperations), kStage, MaintenanceActor(), false}, context,
+    RunMaintenance({paths.Database(StateDatabase::kOperations), kMigrateStage, MaintenanceActor(), false}, context,
                    [&](const RunContext& inner, ordered_json& figures) {
                      report.foreign = TakeForeignState(databases, paths, true, inner, UtcTime::Now().unix_s());
                      figures = ToJson(report, true);
@@ -122,8 +122,8 @@ void Run(const StateArgs& args) {
     report.foreign = TakeForeignState(databases, paths, false, context, UtcTime::Now().unix_s());
     for (const fs::path& state : {report.from, report.state}) {
       if (const InstanceInfo running = FindInstance(state); running.pid != 0) {
-        reporter->Warn(kStage, fmt::format("contimg-stream (process {}) works on {}: stop it before --apply",
-                                           running.pid, state.string()));
+        reporter->Warn(kMigrateStage, fmt::format("contimg-stream (process {}) works on {}: stop it before --apply",
+                                                  running.pid, state.string()));
       }
     }
   }
@@ -133,7 +133,8 @@ void Run(const StateArgs& args) {
     Print(report, args.apply);
   }
   if (const std::int64_t n = Troubles(report); n > 0) {
-    throw Error(ErrorKind::kIo, kStage, report.from.string(), fmt::format("{} named above", Counted(n, "trouble")));
+    throw Error(ErrorKind::kIo, kMigrateStage, report.from.string(),
+                fmt::format("{} named above", Counted(n, "trouble")));
   }
 }
 

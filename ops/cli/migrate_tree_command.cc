@@ -21,6 +21,7 @@
 #include "ops/cli/migrate_command.h"
 #include "ops/cli/program_options.h"
 #include "ops/job/tree_marker.h"
+#include "ops/migration/stage_name.h"
 #include "ops/migration/tree_journal.h"
 #include "ops/migration/tree_mover.h"
 #include "ops/migration/tree_plan.h"
@@ -33,8 +34,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
-
-constexpr const char* kStage = "migrate";
 
 struct TreeArgs {
   std::string from, undo, classify = "auto";
@@ -186,8 +185,8 @@ class TreeMigration {
     report_.undo = !args_.undo.empty();
     if (args_.apply) {
       Prepare();
-      const MaintenanceLock lock(state_, kStage);
-      RunMaintenance({paths_.Database(StateDatabase::kOperations), kStage, MaintenanceActor(), false}, context_,
+      const MaintenanceLock lock(state_, kMigrateStage);
+      RunMaintenance({paths_.Database(StateDatabase::kOperations), kMigrateStage, MaintenanceActor(), false}, context_,
                      [&](const RunContext& inner, ordered_json& figures) {
                        try {
                          Work(inner);
@@ -208,12 +207,12 @@ class TreeMigration {
       PrintEnd(report_);
     }
     if (report_.waiting > 0) {
-      throw Error(ErrorKind::kBusy, kStage, state_.string(),
+      throw Error(ErrorKind::kBusy, kMigrateStage, state_.string(),
                   fmt::format("contimg-stream runs: {} wait. Stop it and give the same command again",
                               Counted(report_.waiting, "thing")));
     }
     if (const std::int64_t n = Troubles(report_); n > 0) {
-      throw Error(ErrorKind::kIo, kStage, report_.journal.from.string(),
+      throw Error(ErrorKind::kIo, kMigrateStage, report_.journal.from.string(),
                   fmt::format("{} named above", Counted(n, "trouble")));
     }
   }
@@ -242,7 +241,7 @@ class TreeMigration {
     if (!journal) return false;
     if (journal->undo_begun) {
       throw Error(
-          ErrorKind::kUsage, kStage, journal->file.string(),
+          ErrorKind::kUsage, kMigrateStage, journal->file.string(),
           fmt::format("is being taken back: contimg migrate tree --undo {} --apply", journal->file.stem().string()));
     }
     report_.journal = std::move(*journal);
@@ -311,10 +310,10 @@ class TreeMigration {
 
 void RunTree(const TreeArgs& args) {
   if (args.from.empty() == args.undo.empty()) {
-    throw Error(ErrorKind::kUsage, kStage, "", "expected one of --from DIR and --undo JOURNAL");
+    throw Error(ErrorKind::kUsage, kMigrateStage, "", "expected one of --from DIR and --undo JOURNAL");
   }
   if (args.copy + args.move + args.link > 1) {
-    throw Error(ErrorKind::kUsage, kStage, "", "expected at most one of --copy, --move and --link");
+    throw Error(ErrorKind::kUsage, kMigrateStage, "", "expected at most one of --copy, --move and --link");
   }
   const auto reporter = MakeConsoleReporter();
   RunContext context;

@@ -65,8 +65,7 @@ json Parsed(const std::string& text) {
   return value.is_discarded() ? json() : value;
 }
 
-std::string Iso(double mjd) { return mjd > 0 ? UtcTime::FromMjd(mjd).Stamp() : ""; }
-std::string UnixStamp(double unix_s) { return UtcTime::FromUnix(unix_s).Stamp(); }
+std::string IsoIfKnown(double mjd) { return mjd > 0 ? UtcTime::FromMjd(mjd).Stamp() : ""; }
 
 void PrintJson(const ordered_json& value) {
   fmt::print("{}\n", value.dump(2, ' ', false, ordered_json::error_handler_t::replace));
@@ -115,14 +114,14 @@ void Show(const ProductsArgs& args) {
     return PrintJson(out);
   }
   fmt::print("{} {}  {}\n", row.kind, row.id, Printable(row.path));
-  fmt::print("  group     {}, {} to {}\n", row.group_id, Iso(row.start_mjd), Iso(row.end_mjd));
+  fmt::print("  group     {}, {} to {}\n", row.group_id, IsoIfKnown(row.start_mjd), IsoIfKnown(row.end_mjd));
   if (row.ra_deg && row.dec_deg) fmt::print("  centre    RA {:.5f} Dec {:+.5f} deg\n", *row.ra_deg, *row.dec_deg);
   fmt::print("  size      {}, checksum {}, {}\n", Size(row.size_bytes), row.checksum, row.status);
   if (!row.qa_grade.empty()) fmt::print("  quality   {}\n", row.qa_grade);
   if (job) {
     fmt::print("  made by   job {}: {}, contimg {} on {}, {}, {:.1f} s, {}, settings {}\n", job->id, job->kind,
-               job->program_version, job->host, UnixStamp(job->started_at), job->finished_at - job->started_at,
-               Size(job->peak_memory_bytes), job->settings_hash);
+               job->program_version, job->host, UtcTime::FromUnix(job->started_at).Stamp(),
+               job->finished_at - job->started_at, Size(job->peak_memory_bytes), job->settings_hash);
     const json timings = Parsed(job->timings_json);
     for (const auto& [stage, figures] : timings.items()) {
       fmt::print("    {:<8} {:>7.2f} s\n", stage, figures.value("seconds", 0.0));
@@ -148,7 +147,8 @@ class Lineage {
     const auto parents = store_.Parents(row.id);
     if (job) {
       fmt::print("{}{} job {}: {}, contimg {}, settings {}, {} on {}\n", indent, parents.empty() ? "  " : "│ ", job->id,
-                 job->kind, job->program_version, job->settings_hash, UnixStamp(job->started_at), job->host);
+                 job->kind, job->program_version, job->settings_hash, UtcTime::FromUnix(job->started_at).Stamp(),
+                 job->host);
     }
     for (std::size_t i = 0; i < parents.size(); ++i) {
       const bool last = i + 1 == parents.size();

@@ -48,7 +48,7 @@ struct QueueArgs {
   int priority = 0;
 };
 
-GroupStore OpenToRead(const LoadedSettings& settings) {
+GroupStore QueueToRead(const LoadedSettings& settings) {
   return GroupStore(ProductPaths(Roots(settings.values)).Database(StateDatabase::kIngest),
                     state::DatabaseOptions::ForOneLook());
 }
@@ -57,7 +57,7 @@ GroupStore OpenToRead(const LoadedSettings& settings) {
 GroupStore OpenToWrite(const LoadedSettings& settings) {
   const auto path = ProductPaths(Roots(settings.values)).Database(StateDatabase::kIngest);
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) OpenToRead(settings);  // says why not
+  if (!std::filesystem::exists(path, error)) QueueToRead(settings);  // says why not
   return GroupStore(path);
 }
 
@@ -117,7 +117,7 @@ std::string Dump(const ordered_json& value) {
 void List(const QueueArgs& args) {
   constexpr int kScreenful = 200;
   const state::GroupQuery wanted = MakeQuery(args);
-  GroupStore store = OpenToRead(CurrentSettings());
+  GroupStore store = QueueToRead(CurrentSettings());
   state::GroupQuery query = wanted;
   const bool shortened = args.limit < 0 && !args.json;  // a person wants the newest, a script all
   query.limit = shortened ? kScreenful : std::max(0, args.limit);
@@ -224,7 +224,7 @@ void PrintGroup(const ordered_json& group) {
 
 void Show(const QueueArgs& args) {
   const LoadedSettings settings = CurrentSettings();
-  GroupStore store = OpenToRead(settings);
+  GroupStore store = QueueToRead(settings);
   const ProductPaths paths(Roots(settings.values));
   ordered_json all = ordered_json::array();
   TaskStore tasks(store.database());

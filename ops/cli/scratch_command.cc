@@ -16,7 +16,7 @@
 namespace contimg::ops {
 namespace {
 
-void Show(bool json) {
+void Show(bool as_json) {
   const ProductPaths paths(Roots(CurrentSettings().values));
   const DirectoryRoots& roots = paths.roots();
   const auto own = ReadStateIdentity(roots.state);
@@ -35,7 +35,7 @@ void Show(bool json) {
     tree["ours"] = found && own && found->second.identity == own->identity;
     trees.push_back(tree);
   }
-  if (json) {
+  if (as_json) {
     const nlohmann::ordered_json all{
         {"state", roots.state.string()},
         {"identity", own ? nlohmann::ordered_json(own->identity) : nlohmann::ordered_json()},
@@ -67,10 +67,10 @@ void Adopt(bool take_over) {
 void AddScratchCommand(CLI::App& app) {
   CLI::App* scratch = app.add_subcommand("scratch", "whose directory trees these are");
   scratch->require_subcommand(1);
-  auto json = std::make_shared<bool>(false);
+  auto as_json = std::make_shared<bool>(false);
   CLI::App* show = scratch->add_subcommand("show", "the trees and the state directories that they belong to");
-  show->add_flag("--json", *json, "print JSON");
-  show->callback([json] { Show(*json); });
+  show->add_flag("--json", *as_json, "print JSON");
+  show->callback([as_json] { Show(*as_json); });
   auto take_over = std::make_shared<bool>(false);
   CLI::App* adopt = scratch->add_subcommand(
       "adopt", "give the present trees to this state directory, after a disk was replaced or moved");

@@ -56,7 +56,7 @@ std::vector<ClassReport> Report(const Inventory& inventory, const RetentionPolic
   return report;
 }
 
-void RunStorage(bool json) {
+void RunStorage(bool as_json) {
   const Settings settings = CurrentSettings().values;
   const ProductPaths paths(Roots(settings));
   ArchiveDatabases databases(paths, false);
@@ -67,7 +67,7 @@ void RunStorage(bool json) {
   double growth = 0;
   for (const ClassReport& each : report) growth += each.bytes_a_day;
   const double days_left = growth > 0 ? static_cast<double>(space.free_bytes) / growth : -1;
-  if (json) {
+  if (as_json) {
     ordered_json classes = ordered_json::array();
     for (const ClassReport& each : report) {
       ordered_json freed = ordered_json::object();
@@ -104,14 +104,14 @@ void RunStorage(bool json) {
 }  // namespace
 
 void AddStorageCommand(CLI::App& app) {
-  auto json = std::make_shared<bool>(false);
+  auto as_json = std::make_shared<bool>(false);
   CLI::App* storage = app.add_subcommand(
       "storage", "what lies on the disks, how fast it grows, what each window of retention would free");
-  storage->add_flag("--json", *json, "one JSON object");
+  storage->add_flag("--json", *as_json, "one JSON object");
   CLI::App* report = storage->add_subcommand("report", "the same");
-  report->add_flag("--json", *json, "one JSON object");
+  report->add_flag("--json", *as_json, "one JSON object");
   storage->require_subcommand(0, 1);
-  storage->callback([json] { RunStorage(*json); });
+  storage->callback([as_json] { RunStorage(*as_json); });
 }
 
 }  // namespace contimg::ops

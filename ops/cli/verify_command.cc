@@ -21,11 +21,11 @@ namespace {
 
 using nlohmann::ordered_json;
 
-void ShowFailed(const ProductPaths& paths, bool json) {
+void ShowFailed(const ProductPaths& paths, bool as_json) {
   const std::filesystem::path file = paths.Database(StateDatabase::kOperations);
   std::vector<state::IntegrityFinding> open;
   if (Exists(file)) open = state::MaintenanceStore(file, state::DatabaseOptions::ForOneLook()).OpenFindings();
-  if (json) {
+  if (as_json) {
     ordered_json all = ordered_json::array();
     for (const state::IntegrityFinding& each : open) {
       all.push_back({{"id", each.id},

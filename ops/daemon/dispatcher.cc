@@ -9,6 +9,7 @@
 #include "config/time.h"
 #include "ops/base/log.h"
 #include "ops/base/words.h"
+#include "ops/daemon/actors.h"
 #include "ops/daemon/failed_log.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/job/task_job.h"
@@ -25,7 +26,6 @@ using state::GroupRow;
 using state::GroupState;
 using state::GroupStore;
 
-constexpr const char* kActor = "runner";
 constexpr const char* kOwnerName = "contimg-stream";
 constexpr double kLookS = 1;  // how often the state of running groups is compared with the database
 
@@ -106,7 +106,7 @@ std::vector<state::SubbandFileRow> Dispatcher::InputsAsTheyAre(const GroupRow& r
   if (review.changed.empty()) return files;
   const double now = context_.clock.Unix();
   context_.writes.Add(row.id + ": files looked at",
-                      [row, review, now](GroupStore& store) { RecordReview(store, row, review, kActor, now); });
+                      [row, review, now](GroupStore& store) { RecordReview(store, row, review, kRunner, now); });
   for (const std::string& note : review.notes) Log(LogLevel::kWarning, row.id, note);
   for (state::SubbandFileRow& file : files) {
     for (const state::SubbandFileRow& changed : review.changed) {
@@ -266,7 +266,7 @@ void Dispatcher::PutBack(const Work& work, Active& former) {
   context_.writes.Add(work.row.id + ": put back", [this, work, now](GroupStore&) {
     if (!StillOurs(work)) return;
     state::TransitionDetails details;
-    details.actor = kActor;
+    details.actor = kRunner;
     details.detail = "its former worker has not ended yet";
     details.next_attempt_at = now + kAgainS;
     TableOf(work.job).Transition(work.row.id, GroupState::kReady, details, now);
@@ -364,7 +364,7 @@ void Dispatcher::TakeBackExpired() {
   for (const auto& [job, active] : active_) kept.insert(active.work.row.id);
   for (state::WorkTable* table :
        {static_cast<state::WorkTable*>(&context_.store), static_cast<state::WorkTable*>(&tasks_)}) {
-    for (const std::string& id : table->ReclaimExpired(kActor, context_.clock.Unix(), kept)) {
+    for (const std::string& id : table->ReclaimExpired(kRunner, context_.clock.Unix(), kept)) {
       Log(LogLevel::kWarning, id, "its runner has been silent for too long; taken back");
     }
   }
@@ -478,10 +478,10 @@ void Dispatcher::FinishRecovery() {
   try {
     // What its worker had finished and still waits for another database stays as it is.
     for (state::WorkTable* table : {static_cast<state::WorkTable*>(&store), static_cast<state::WorkTable*>(&tasks_)}) {
-      for (const std::string& id : table->ReclaimOwned(kOwnerName, kActor, now, unrecorded_)) {
+      for (const std::string& id : table->ReclaimOwned(kOwnerName, kRunner, now, unrecorded_)) {
         Log(LogLevel::kInfo, id, "ready again: the daemon that ran it has ended");
       }
-      for (const std::string& id : table->PullIn(now + 2 * settings_.queue.backoff_limit_s, kActor, now)) {
+      for (const std::string& id : table->PullIn(now + 2 * settings_.queue.backoff_limit_s, kRunner, now)) {
         Log(LogLevel::kWarning, id, "its next attempt lay in a far future (the clock has been set back): due now");
       }
     }

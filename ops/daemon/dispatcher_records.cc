@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ops/base/log.h"
+#include "ops/daemon/actors.h"
 #include "ops/daemon/dispatcher.h"
 #include "ops/daemon/failed_log.h"
 #include "ops/job/retry_policy.h"
@@ -17,8 +18,6 @@ namespace fs = std::filesystem;
 using state::GroupRow;
 using state::GroupState;
 using state::GroupStore;
-
-constexpr const char* kActor = "runner";
 
 RetryRules MakeRetryRules(const Settings& settings) {
   RetryRules rules;
@@ -93,14 +92,14 @@ void Dispatcher::RecordGroup(const Work& work, const JobReport& report, state::T
     event.at = now;
     event.group_id = work.row.id;
     event.kind = "product";
-    event.actor = kActor;
+    event.actor = kRunner;
     event.detail = fmt::format("{} {}", ToString(product.kind), product.path.string());
     store.AddEvent(event);
   }
   details.timings_json = Timings(report);
   store.Transition(work.row.id, state::ParseGroupState(report.next_state), details, now);
   if (const std::string change = ChangedWhileAtWork(store, work.row.id); !change.empty()) {
-    store.Mark(work.row.id, change + " while the group was at work", kActor, now);
+    store.Mark(work.row.id, change + " while the group was at work", kRunner, now);
   }
 }
 
@@ -138,14 +137,14 @@ void Dispatcher::RecordSuccess(const Work& work, const JobReport& report, const 
       event.at = now;
       event.group_id = work.row.id;
       event.kind = "note";
-      event.actor = kActor;
+      event.actor = kRunner;
       event.detail = fmt::format("attempt {} had succeeded; not recorded, for the {} {}", work.row.attempts,
                                  table.noun(), recording->lost);
       store.AddEvent(event);
       return;
     }
     state::TransitionDetails details;
-    details.actor = kActor;
+    details.actor = kRunner;
     if (recording->refusal) {
       details.error_kind = recording->refusal->kind();
       details.error = details.detail = recording->refusal->what();
@@ -212,7 +211,7 @@ void Dispatcher::RecordFailure(const Work& work, const JobOutcome& outcome, cons
     recording->lost = !StillOurs(work);
     if (recording->lost) return;
     state::TransitionDetails details;
-    details.actor = kActor;
+    details.actor = kRunner;
     if (handed_back) {
       details.detail = "handed back: the daemon stops";
       store.Transition(row.id, GroupState::kReady, details, now);

@@ -29,7 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kLookS = 2, kHourS = kSecondsPerHour;
+constexpr double kHealthLookS = 2, kHourS = kSecondsPerHour;
 constexpr const char* kReasonEnding = ".reason";
 
 double SystemSeconds() {
@@ -178,7 +178,7 @@ void HealthWatch::Tick(bool stopping) {
   sources_.trees.AreThere();
   const double steady = sources_.clock.Steady(), now = sources_.clock.Unix();
   if (steady >= next_look_) {
-    next_look_ = steady + kLookS;
+    next_look_ = steady + kHealthLookS;
     incoming_trouble_ = IncomingTrouble(sources_.paths.roots().input);
     if (incoming_trouble_.empty()) {
       incoming_lost_at_ = 0;

@@ -5,14 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <unordered_set>
-#include <utility>
 
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/base/log.h"
-#include "ops/daemon/failed_log.h"
+#include "ops/daemon/actors.h"
+#include "ops/daemon/decision_records.h"
+#include "ops/daemon/quarantine.h"
 
 namespace contimg::ops {
 namespace {
@@ -20,11 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 using ingest::Decision;
 using ingest::DecisionKind;
-using ingest::GroupKey;
 using ingest::SubbandFile;
 using state::GroupState;
 
-constexpr const char* kActor = "watcher";
 constexpr double kCheckWatchS = 2, kFollowOperatorS = 1;
 constexpr std::size_t kChecksAtOnce = 64;
 constexpr double kMtimeToleranceS = 1e-3;  // records keep times as doubles
@@ -59,41 +57,7 @@ std::string PairOf(const SubbandFile& a, const SubbandFile& b) {
   return fmt::format("{} {} {}\n{} {} {}", a.path.string(), a.size, a.mtime_ns, b.path.string(), b.size, b.mtime_ns);
 }
 
-double MtimeSeconds(std::int64_t mtime_ns) { return static_cast<double>(mtime_ns) * 1e-9; }
-
-state::SubbandFileRow MakeFileRow(const std::string& id, const SubbandFile& file, const char* status, double now) {
-  state::SubbandFileRow row;
-  row.group_id = id;
-  row.subband = file.subband;
-  row.path = file.path.string();
-  row.size_bytes = static_cast<std::int64_t>(file.size);
-  row.mtime = MtimeSeconds(file.mtime_ns);
-  row.checksum = file.fingerprint;
-  row.status = status;
-  row.seen_at = now;
-  return row;
-}
-
 }  // namespace
-
-fs::path MoveAside(Os& os, const fs::path& from, const fs::path& directory) {
-  os.CreateDirectories(directory);
-  for (int number = 0;; ++number) {
-    fs::path to =
-        directory / (number == 0 ? from.filename().string() : fmt::format("{}.{}", from.filename().string(), number));
-    try {
-      Publish(os, from, to);
-      return to;
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::kUsage && number <= 1000) continue;  // the name is taken
-      // What failed may have come after the move (a sync), or between a copy and the removal of the original.
-      if (error.kind() == ErrorKind::kUsage || !Exists(to, os)) throw;
-      if (!Exists(from, os)) return to;
-      os.RemoveAll(to);
-      throw;
-    }
-  }
-}
 
 IngestService::IngestService(const IngestContext& context, const Settings& settings)
     : context_(context),
@@ -123,92 +87,21 @@ void IngestService::Start() {
   list_soon_ = true;
 }
 
-void IngestService::Restore(const state::GroupRow& row) {
-  if (keys_.count(row.id) != 0) return;
-  ingest::AssembledGroup group;
-  switch (row.state) {
-    case GroupState::kCollecting:
-      group.phase = ingest::GroupPhase::kCollecting;
-      break;
-    case GroupState::kHeld:
-      group.phase = ingest::GroupPhase::kHeld;
-      break;
-    case GroupState::kDead:
-      group.phase =
-          row.error_kind == ErrorKind::kIncomplete ? ingest::GroupPhase::kIncomplete : ingest::GroupPhase::kReady;
-      break;
-    default:
-      group.phase = ingest::GroupPhase::kReady;
-  }
-  group.axis = {UtcTime::FromMjd(row.data_start_mjd).mjd_s(), UtcTime::FromMjd(row.data_end_mjd).mjd_s(), 0};
-  for (const state::SubbandFileRow& file_row : context_.store.Files(row.id)) {
-    const auto name = ParseIncomingName(file_row.path);
-    if (!name) continue;
-    SubbandFile file;
-    file.path = file_row.path;
-    file.subband = file_row.subband;
-    file.stamp = UtcTime::FromIso8601(name->timestamp);
-    file.axis = group.axis;
-    file.size = static_cast<std::uint64_t>(file_row.size_bytes);
-    file.mtime_ns = static_cast<std::int64_t>(std::llround(file_row.mtime * 1e9));
-    file.fingerprint = file_row.checksum;
-    if (file_row.status == "present") group.subbands.emplace(file.subband, file);
-    if (file_row.status == "late") group.late.push_back(file);
-    // Should it come back, it is news.
-    if (file_row.status == "removed") intake_.Gone(file.path.filename().string());
-  }
-  // The deadline runs from the first file, or from when an operator let the group go on.
-  double since = row.first_file_at;
-  if (row.state == GroupState::kCollecting) {
-    for (const state::EventRow& event : context_.store.Events(row.id)) {
-      if (event.to_state == ToString(GroupState::kCollecting)) since = std::max(since, event.at);
-    }
-  }
-  const double age = std::clamp(context_.clock.Unix() - since, 0.0, settings_.ingest.deadline_s);
-  group.deadline = context_.clock.Steady() + settings_.ingest.deadline_s - age;
-  const GroupKey key = assembler_.Restore(std::move(group));
-  ids_[key] = row.id;
-  keys_[row.id] = key;
-}
-
-void IngestService::Forget(GroupKey key) {
-  assembler_.Forget(key);
-  const auto id = ids_.find(key);
-  if (id == ids_.end()) return;
-  keys_.erase(id->second);
-  ids_.erase(id);
-}
-
-void IngestService::RestoreAnew(const state::GroupRow& row) {
-  if (const auto known = keys_.find(row.id); known != keys_.end()) Forget(GroupKey(known->second));
-  Restore(row);
-}
-
 // A path that belonged to one group now holds a file of another: the first has it no more.
 void IngestService::Withdraw(const state::SubbandFileRow& former) {
   const double now = context_.clock.Unix();
-  if (const auto key = keys_.find(former.group_id); key != keys_.end()) assembler_.Withdraw(key->second, former.path);
+  if (const auto key = ids_.Find(former.group_id)) assembler_.Withdraw(*key, former.path);
   Log(LogLevel::kWarning, former.group_id, fmt::format("{} holds other times now: the group has lost it", former.path));
   context_.writes.Add(former.group_id + ": file withdrawn", [former, now](state::GroupStore& store) {
     const auto row = store.Find(former.group_id);
     if (!row) return;
     state::SubbandFileRow gone = former;
     gone.status = "removed";
-    store.AddFiles(*row, {gone}, kActor, now);
+    store.AddFiles(*row, {gone}, kWatcher, now);
     const std::string sentence = fmt::format("{} holds other times now", former.path);
-    store.AddEvent({0, now, row->id, "replaced", "", "", kActor, sentence});
-    store.Mark(row->id, sentence, kActor, now);
+    store.AddEvent({0, now, row->id, "replaced", "", "", kWatcher, sentence});
+    store.Mark(row->id, sentence, kWatcher, now);
   });
-}
-
-void IngestService::RestoreNeighbours(const SubbandFile& file) {
-  constexpr double kReachS = kSecondsPerHour;  // clocks of writers are never that far apart from the data
-  for (const UtcTime centre : {file.stamp, UtcTime::FromMjdSeconds(file.axis.first_mjd_s)}) {
-    state::GroupQuery query;
-    query.id_from = (centre - kReachS).Iso8601();
-    query.id_before = (centre + kReachS).Iso8601();
-    for (const state::GroupRow& row : context_.store.List(query)) Restore(row);
-  }
 }
 
 void IngestService::TakeWatchReport(const ingest::WatchReport& report) {
@@ -274,7 +167,7 @@ void IngestService::List() {
       const auto row = context_.store.FindFile((watcher_.directory() / file.name).string());
       if (row && row->status != "quarantined" && row->status != "removed" &&
           static_cast<std::uint64_t>(row->size_bytes) == file.size &&
-          std::abs(row->mtime - MtimeSeconds(file.mtime_ns)) < kMtimeToleranceS) {
+          std::abs(row->mtime - 1e-9 * static_cast<double>(file.mtime_ns)) < kMtimeToleranceS) {
         intake_.Remember(file.name, {file.size, file.mtime_ns});
         continue;
       }
@@ -360,10 +253,10 @@ void IngestService::Process(const CheckResult& result) {
   for (const Decision& decision : decisions) {
     CarryOut(decision);
     const bool joined = decision.kind == DecisionKind::kFounded || decision.kind == DecisionKind::kJoined;
-    if (joined && context_.observed) context_.observed(ids_.at(decision.group), result.observation);
+    if (joined && context_.observed) context_.observed(ids_.Of(decision.group), result.observation);
   }
   const bool counted = former && (former->status == "present" || former->status == "late");
-  if (counted && former->group_id != ids_.at(decisions.front().group)) Withdraw(*former);
+  if (counted && former->group_id != ids_.Of(decisions.front().group)) Withdraw(*former);
 }
 
 // Whether two files of the same size hold the same bytes takes a look at all of them. The arrived one is processed when
@@ -400,251 +293,16 @@ void IngestService::Unreadable(const CheckResult& result, const std::optional<in
         fmt::format("{}: not readable yet: {} ({})", name, result.message, ToString(result.kind)));
     return;
   }
-  Quarantine(result.path, fmt::format("{} ({})", result.message, ToString(result.kind)));
-}
-
-// The move may be a copy of hundreds of megabytes to another disk. The intake keeps the file in hand meanwhile.
-void IngestService::Quarantine(const fs::path& path, const std::string& reason) {
-  struct Moved {
-    fs::path to;
-    std::string unexplained;  // why the reason is not beside it
-  };
-  const auto moved = std::make_shared<Moved>();
-  const double now = context_.clock.Unix();
-  const fs::path directory = context_.paths.Quarantine() / UtcTime::FromUnix(now).Date();
-  const std::string text =
-      fmt::format("{}\nfrom {}\nat {}Z\n", reason, path.string(), UtcTime::FromUnix(now).Iso8601());
-  context_.background.Run(
-      [moved, &os = context_.os, path, directory, text] {
-        moved->to = MoveAside(os, path, directory);
-        try {
-          WriteFileAtomically(os, moved->to.string() + ".reason", text);
-        } catch (const Error& error) {
-          moved->unexplained = error.what();
-        }
-      },
-      [this, moved, path, reason, now](const std::exception_ptr& failure) {
-        const std::string name = path.filename().string();
-        intake_.Gone(name);
-        try {
-          if (failure) std::rethrow_exception(failure);
-        } catch (const Error& error) {  // it stays where it is and comes up again as if it had just been seen
-          Log(LogLevel::kError, "", fmt::format("{}: cannot be moved to quarantine: {}", name, error.what()));
-          return;
-        }
-        if (n_listed_ > 0) --n_listed_;
-        context_.metrics.FileRejected("unreadable");
-        Log(LogLevel::kError, "", fmt::format("{}: unreadable, moved to {}: {}", name, moved->to.string(), reason));
-        if (!moved->unexplained.empty()) {
-          Log(LogLevel::kWarning, "",
-              fmt::format("{}: the reason is not beside it: {}", moved->to.string(), moved->unexplained));
-        }
-        state::EventRow event;
-        event.at = now;
-        event.kind = "move";
-        event.actor = kActor;
-        event.detail = fmt::format("{} moved to {}: {}", path.string(), moved->to.string(), reason);
-        context_.writes.Add(name + ": quarantined", [event](state::GroupStore& store) { store.AddEvent(event); });
-      });
-}
-
-std::string IngestService::NewId(UtcTime stamp, GroupKey key) {
-  // Ids are unique seconds; a stamp that another group has already (a writer's clock was set back) gives the next one.
-  for (double offset = 0;; offset += 1) {
-    std::string id = (stamp + offset).Iso8601();
-    const auto taken = keys_.find(id);
-    if (taken == keys_.end() || taken->second == key) return id;
-  }
+  // The intake keeps the file in hand meanwhile. One that stays where it is comes up again as if it had just been seen.
+  Quarantine(context_, result.path, fmt::format("{} ({})", result.message, ToString(result.kind)),
+             [this, name](bool moved) {
+               intake_.Gone(name);
+               if (moved && n_listed_ > 0) --n_listed_;
+             });
 }
 
 void IngestService::CarryOut(const Decision& decision) {
-  const double now = context_.clock.Unix();
-  const ingest::AssembledGroup* group = assembler_.Find(decision.group);
-  WriteQueue& writes = context_.writes;
-
-  if (decision.kind == DecisionKind::kFounded) {
-    const std::string id = NewId(group->Stamp(), decision.group);
-    ids_[decision.group] = id;
-    keys_[id] = decision.group;
-  }
-  std::string id = ids_.at(decision.group);
-  std::string explanation = decision.explanation;
-
-  state::GroupRow row;
-  row.id = id;
-  row.subbands_expected = static_cast<int>(settings_.ingest.expected_subbands);
-  row.data_start_mjd = UtcTime::FromMjdSeconds(group->axis.first_mjd_s).mjd();
-  row.data_end_mjd = UtcTime::FromMjdSeconds(group->axis.last_mjd_s).mjd();
-  row.first_file_at = now;
-  const auto add_file = [&](const char* status) {
-    const auto file_row = MakeFileRow(id, *decision.file, status, now);
-    writes.Add(id + ": file",
-               [row, file_row, now](state::GroupStore& store) { store.AddFiles(row, {file_row}, kActor, now); });
-  };
-  const auto note = [&](const char* kind) {
-    state::EventRow event;
-    event.at = now;
-    event.group_id = id;
-    event.kind = kind;
-    event.actor = kActor;
-    event.detail = explanation;
-    writes.Add(id + ": " + kind, [event](state::GroupStore& store) { store.AddEvent(event); });
-  };
-  const auto transition = [&](GroupState to, std::optional<ErrorKind> kind, std::function<void()> after = {}) {
-    state::TransitionDetails details;
-    details.actor = kActor;
-    details.detail = explanation;
-    details.error_kind = kind;
-    if (kind) details.error = explanation;
-    if (to == GroupState::kReady) details.next_attempt_at = now;
-    writes.Add(
-        fmt::format("{}: {}", id, ToString(to)),
-        [id, to, details, now](state::GroupStore& store) {
-          // What the operator said a moment ago, and is not known here yet, goes first.
-          const auto row_now = store.Find(id);
-          if (row_now && (row_now->state == GroupState::kHeld || row_now->state == GroupState::kCancelled)) return;
-          store.Transition(id, to, details, now);
-        },
-        std::move(after));
-  };
-
-  switch (decision.kind) {
-    case DecisionKind::kFounded:
-    case DecisionKind::kJoined: {
-      add_file("present");
-      context_.metrics.FileAccepted(decision.file->size);
-      Log(LogLevel::kDebug, id, explanation);
-      // The data decide, and the group keeps the name that its files have: whoever looks for it by time must know.
-      const double off_s = group->axis.first_mjd_s - decision.file->stamp.mjd_s();
-      if (decision.kind == DecisionKind::kFounded && std::abs(off_s) > settings_.ingest.stamp_tolerance_s) {
-        explanation =
-            fmt::format("{} is named {:.0f} s {} its data, which begin at {}: check the clock of the writer",
-                        decision.file->path.filename().string(), std::abs(off_s), off_s > 0 ? "before" : "after",
-                        UtcTime::FromMjdSeconds(group->axis.first_mjd_s).Stamp());
-        note("stamp");
-        Log(LogLevel::kWarning, id, explanation);
-      }
-      const std::string earlier = NewId(group->Stamp(), decision.group);
-      if (group->phase == ingest::GroupPhase::kHeld || earlier == id) break;
-      writes.Add(id + ": renamed",
-                 [id, earlier, now](state::GroupStore& store) { store.Rename(id, earlier, kActor, now); });
-      keys_.erase(id);
-      keys_[earlier] = decision.group;
-      ids_[decision.group] = earlier;
-      break;
-    }
-    case DecisionKind::kComplete:
-      transition(GroupState::kReady, std::nullopt);
-      writes.Hurry();
-      context_.metrics.GroupClosed("complete");
-      Log(LogLevel::kInfo, id, "ready: " + explanation);
-      break;
-    case DecisionKind::kPartial:
-      transition(GroupState::kReady, std::nullopt);
-      context_.metrics.GroupClosed("partial");
-      Log(LogLevel::kWarning, id, "ready as partial: " + explanation);
-      break;
-    case DecisionKind::kIncomplete: {
-      FailedRecord record;
-      record.group = id;
-      record.kind = ErrorKind::kIncomplete;
-      record.message = explanation;
-      transition(GroupState::kDead, ErrorKind::kIncomplete,
-                 [this, record] { WriteFailedLog(context_.os, context_.paths.FailedLog(record.group), record); });
-      context_.metrics.GroupClosed("incomplete");
-      Log(LogLevel::kError, id, "given up: " + explanation);
-      break;
-    }
-    case DecisionKind::kDuplicate: {
-      const auto known = group->subbands.find(decision.file->subband);
-      if (known != group->subbands.end() && known->second.path == decision.file->path) break;  // seen twice
-      add_file("duplicate");
-      note("duplicate");
-      context_.metrics.FileRejected("duplicate");
-      Log(LogLevel::kInfo, id, "ignored: " + explanation);
-      break;
-    }
-    case DecisionKind::kReplaced: {
-      add_file(group->subbands.count(decision.file->subband) != 0 ? "present" : "late");
-      note("replaced");
-      writes.Add(id + ": marked", [id, explanation, now](state::GroupStore& store) {
-        if (store.Find(id)) store.Mark(id, explanation + " after the products were made", kActor, now);
-      });
-      context_.metrics.FileAccepted(decision.file->size);
-      Log(LogLevel::kWarning, id, explanation);
-      break;
-    }
-    case DecisionKind::kConflict:
-      add_file("conflict");
-      note("conflict");
-      // Held unless a worker has begun: then the group goes on with what it has, and the conflict is on record.
-      writes.Add(id + ": held", [id, explanation, now](state::GroupStore& store) {
-        const auto found = store.Find(id);
-        if (!found || (found->state != GroupState::kCollecting && found->state != GroupState::kReady &&
-                       found->state != GroupState::kFailed)) {
-          return;
-        }
-        state::TransitionDetails details;
-        details.actor = kActor;
-        details.detail = explanation;
-        store.Transition(id, GroupState::kHeld, details, now);
-      });
-      context_.metrics.FileRejected("conflict");
-      Log(LogLevel::kError, id, "a person must choose: " + explanation);
-      break;
-    case DecisionKind::kLate: {
-      const bool unused =
-          group->phase == ingest::GroupPhase::kIncomplete || group->subbands.count(decision.file->subband);
-      add_file(unused ? "present" : "late");
-      note("late");
-      context_.metrics.FileAccepted(decision.file->size);
-      Log(LogLevel::kWarning, id, explanation);
-      break;
-    }
-  }
-}
-
-// Compares the groups that are open here with those that are open in the database.
-void IngestService::FollowOperator() {
-  for (const GroupKey key : assembler_.Open()) {
-    const auto row = context_.store.Find(ids_.at(key));
-    if (!row) {
-      Forget(key);
-    } else if (row->state != GroupState::kHeld && row->state != GroupState::kCollecting) {
-      RestoreAnew(*row);  // as closed; its files may have been looked at again
-    }
-  }
-  state::GroupQuery open;
-  open.states = {GroupState::kCollecting, GroupState::kHeld};
-  for (state::GroupRow& row : context_.store.List(open)) {
-    const auto known = keys_.find(row.id);
-    const ingest::AssembledGroup* group = known == keys_.end() ? nullptr : assembler_.Find(known->second);
-    if (row.state == GroupState::kHeld) {
-      if (group == nullptr) {
-        Restore(row);
-      } else if (group->phase == ingest::GroupPhase::kCollecting) {
-        assembler_.Hold(known->second);
-      } else if (group->phase != ingest::GroupPhase::kHeld) {
-        RestoreAnew(row);
-      }
-      continue;
-    }
-    if (group != nullptr && group->phase == ingest::GroupPhase::kCollecting) continue;
-    // Released: its files as the record has them now, and a new deadline.
-    row.state = GroupState::kHeld;
-    RestoreAnew(row);
-    const double deadline = context_.clock.Steady() + settings_.ingest.deadline_s;
-    for (const Decision& decision : assembler_.Release(keys_.at(row.id), deadline)) CarryOut(decision);
-  }
-  // Names of groups that the assembler has forgotten.
-  for (auto at = ids_.begin(); at != ids_.end();) {
-    if (assembler_.Find(at->first) != nullptr) {
-      ++at;
-      continue;
-    }
-    keys_.erase(at->second);
-    at = ids_.erase(at);
-  }
+  RecordDecision(context_, settings_.ingest, ids_, *assembler_.Find(decision.group), decision);
 }
 
 void IngestService::Tick() {

@@ -1,5 +1,7 @@
 // The first half of the daemon: from files on disk to ready groups in the database. Wires the watcher, the memory of
-// files, the header checks, the assembler and the writes together; decisions are made there, this carries them out.
+// files, the header checks, the assembler and the writes together; decisions are made there, this carries them out
+// (decision_records.h says what becomes of each). ingest_from_records.cc holds what goes the other way: what the
+// records know of groups.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -19,6 +21,7 @@
 #include "ingest/group_assembler.h"
 #include "ops/base/clock.h"
 #include "ops/daemon/background.h"
+#include "ops/daemon/group_ids.h"
 #include "ops/daemon/header_checker.h"
 #include "ops/daemon/write_queue.h"
 #include "state/cal_table_store.h"
@@ -72,15 +75,15 @@ class IngestService {
   void CompareAside(const ingest::SubbandFile& known, const CheckResult& arrived);
   void LaterBecause(const std::string& name, const Error& error);
   void Unreadable(const CheckResult& result, const std::optional<ingest::ListedFile>& now_on_disk);
-  void Quarantine(const std::filesystem::path& path, const std::string& reason);
   void CarryOut(const ingest::Decision& decision);
+  // Takes over what an operator has decided in the records about groups that are open.
   void FollowOperator();
+  // Makes groups known that the records have at about the times of the file.
   void RestoreNeighbours(const ingest::SubbandFile& file);
   void Restore(const state::GroupRow& row);
   void RestoreAnew(const state::GroupRow& row);
   void Forget(ingest::GroupKey key);
   void Withdraw(const state::SubbandFileRow& former);
-  std::string NewId(UtcTime stamp, ingest::GroupKey key);
 
   IngestContext context_;
   Settings settings_;
@@ -92,8 +95,7 @@ class IngestService {
   int events_of_ = -1;
   std::deque<CheckResult> results_;
   std::map<std::string, bool> compared_;  // whether two files hold the same bytes: verdicts not yet used
-  std::map<ingest::GroupKey, std::string> ids_;
-  std::map<std::string, ingest::GroupKey> keys_;
+  GroupIds ids_;
   double next_check_ = 0, next_list_ = 0, next_follow_ = 0;
   state::Database::ChangeMark followed_;
   bool list_soon_ = false;
@@ -104,9 +106,5 @@ class IngestService {
   std::size_t n_listed_ = 0;
   std::optional<double> last_file_unix_;
 };
-
-// Moves a file, across file systems if need be, without ever replacing one: the name gets a number behind it instead.
-// Returns the new path. After an Error the file is where it was, and nowhere else.
-std::filesystem::path MoveAside(Os& os, const std::filesystem::path& from, const std::filesystem::path& directory);
 
 }  // namespace contimg::ops

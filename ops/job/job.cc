@@ -24,7 +24,7 @@ namespace contimg::ops {
 namespace {
 
 using nlohmann::json;
-constexpr int kVersion = 2;
+constexpr int kJobVersion = 2;
 
 template <typename Function>
 auto Guard(const std::string& subject, const Function& parse) {
@@ -37,9 +37,9 @@ auto Guard(const std::string& subject, const Function& parse) {
 
 void CheckVersion(const json& value, const std::string& subject) {
   const int version = value.at("version").get<int>();
-  if (version != kVersion) {
+  if (version != kJobVersion) {
     throw Error(ErrorKind::kBadInput, "job", subject,
-                fmt::format("expected version {} of the format and found {}", kVersion, version));
+                fmt::format("expected version {} of the format and found {}", kJobVersion, version));
   }
 }
 
@@ -163,7 +163,7 @@ Settings ParseSettings(const json& value, const std::string& subject) {
 
 json ToJson(const Job& job) {
   json value = RecordToJson(job);
-  value["version"] = kVersion;
+  value["version"] = kJobVersion;
   value["job"] = JobId::OfGroup(job.group).text();
   value["settings"] = SettingsJson(job.settings);
   return value;
@@ -180,7 +180,7 @@ Job ParseJob(const json& value, const std::string& subject) {
 
 json ToJson(const JobReport& report) {
   json value = RecordToJson(report);
-  value["version"] = kVersion;
+  value["version"] = kJobVersion;
   if (report.error_kind) {
     value["error"] = {{"kind", ToString(*report.error_kind)},
                       {"stage", report.error_stage},

@@ -7,12 +7,12 @@
 namespace contimg::ops {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kTaskVersion = 1;
 
 }  // namespace
 
 nlohmann::json ToJson(const TaskJob& job) {
-  return {{"task_version", kVersion},         {"job", job.job.text()},
+  return {{"task_version", kTaskVersion},     {"job", job.job.text()},
           {"attempt", job.attempt},           {"threads", job.threads},
           {"memory_bytes", job.memory_bytes}, {"work", job.work}};
 }
@@ -21,10 +21,10 @@ bool IsTaskJob(const nlohmann::json& json) { return json.is_object() && json.con
 
 TaskJob ParseTaskJob(const nlohmann::json& json, const std::string& subject) {
   try {
-    if (json.at("task_version") != kVersion) {
+    if (json.at("task_version") != kTaskVersion) {
       throw Error(
           ErrorKind::kBadInput, "worker", subject,
-          fmt::format("expected version {} of a task's job, found {}", kVersion, json.at("task_version").dump()));
+          fmt::format("expected version {} of a task's job, found {}", kTaskVersion, json.at("task_version").dump()));
     }
     TaskJob job;
     job.job = JobId::Parse(json.at("job").get<std::string>());

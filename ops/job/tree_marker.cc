@@ -49,13 +49,13 @@ auto ParseJson(const fs::path& path, const std::string& text, const Parse& parse
 }
 
 TreeMarker ParseMarker(const fs::path& path, const std::string& text) {
-  return ParseJson(path, text, [](const ordered_json& json) {
+  return ParseJson(path, text, [](const ordered_json& fields) {
     TreeMarker marker;
-    marker.identity = json.at("identity").get<std::string>();
-    marker.state = json.at("state").get<std::string>();
-    marker.host = json.at("host").get<std::string>();
-    marker.pid = json.at("pid").get<int>();
-    marker.since = json.at("since").get<std::string>();
+    marker.identity = fields.at("identity").get<std::string>();
+    marker.state = fields.at("state").get<std::string>();
+    marker.host = fields.at("host").get<std::string>();
+    marker.pid = fields.at("pid").get<int>();
+    marker.since = fields.at("since").get<std::string>();
     return marker;
   });
 }
@@ -135,12 +135,12 @@ std::optional<StateIdentity> ReadStateIdentity(const fs::path& state_directory) 
   const fs::path path = StateIdentityFile(state_directory);
   const auto text = ReadSmallFile(path);
   if (!text) return std::nullopt;
-  return ParseJson(path, *text, [](const ordered_json& json) {
+  return ParseJson(path, *text, [](const ordered_json& fields) {
     StateIdentity identity;
-    identity.identity = json.at("identity").get<std::string>();
-    identity.since = json.at("since").get<std::string>();
-    identity.complete = json.at("complete").get<bool>();
-    for (const auto& root : json.at("roots")) identity.roots.emplace_back(root.get<std::string>());
+    identity.identity = fields.at("identity").get<std::string>();
+    identity.since = fields.at("since").get<std::string>();
+    identity.complete = fields.at("complete").get<bool>();
+    for (const auto& root : fields.at("roots")) identity.roots.emplace_back(root.get<std::string>());
     return identity;
   });
 }

@@ -14,6 +14,7 @@
 #include "config/text.h"
 #include "config/time.h"
 #include "config/unfinished.h"
+#include "ops/base/link_target.h"
 #include "ops/base/words.h"
 #include "ops/migration/tree_stamp.h"
 #include "ops/upkeep/backup.h"

@@ -14,22 +14,22 @@
 #include "config/os.h"
 #include "config/time.h"
 #include "ops/base/host_name.h"
+#include "ops/migration/stage_name.h"
 #include "ops/migration/tree_journal.h"
 #include "state/cal_table_store.h"
-#include "state/foreign_database.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
+#include "state/raw_database.h"
 
 namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using state::ForeignRow;
 using state::NumberOf;
+using state::RawRow;
 using state::ValueOf;
 
-constexpr const char* kStage = "migrate";
 constexpr const char* kProvenance = "migrated";
 // In this order: groups rest on what is known of products.
 constexpr std::array<const char*, 6> kTables{"ms_index",  "images",       "mosaics",
@@ -55,7 +55,7 @@ std::string TimestampIn(const fs::path& path) {
   return IsTimestamp(stamp) ? stamp : "";
 }
 
-std::string RowText(const ForeignRow& row) { return json(row).dump(-1, ' ', false, json::error_handler_t::replace); }
+std::string RowText(const RawRow& row) { return json(row).dump(-1, ' ', false, json::error_handler_t::replace); }
 
 class Taker {
  public:
@@ -75,9 +75,9 @@ class Taker {
     result_ = {};
     result_.database = file;
     result_.table = table;
-    state::ForeignDatabase database(file);
-    const auto each = [&](const ForeignRow& row) {
-      context_.CheckCancelled(kStage);
+    state::RawDatabase database(file);
+    const auto each = [&](const RawRow& row) {
+      context_.CheckCancelled(kMigrateStage);
       ++result_.rows;
       const bool is_new = table == "caltables"                                     ? TakeTable(row)
                           : table == "ingest_queue" || table == "processing_queue" ? TakeGroup(row)
@@ -134,7 +134,7 @@ class Taker {
   }
 
   // --- products; true: something is (or would be) written
-  std::optional<ProductKind> KindOfRow(const std::string& table, const ForeignRow& row, const fs::path& path) {
+  std::optional<ProductKind> KindOfRow(const std::string& table, const RawRow& row, const fs::path& path) {
     if (table == "mosaics") return ProductKind::kMosaic;
     if (table == "ms_index") return MeasurementSetKind(path);
     if (const auto name = ParseProductName(path)) return name->kind;
@@ -144,7 +144,7 @@ class Taker {
     }
     return std::nullopt;
   }
-  bool TakeProduct(const std::string& table, const ForeignRow& row) {
+  bool TakeProduct(const std::string& table, const RawRow& row) {
     const std::string text = ValueOf(row, {"path", "output_path"});
     if (text.empty()) {
       Trouble(table, fmt::format("a row names no path: {}", RowText(row)));
@@ -200,7 +200,7 @@ class Taker {
   }
 
   // --- calibration tables: what was decided about them there
-  bool TakeTable(const ForeignRow& row) {
+  bool TakeTable(const RawRow& row) {
     const fs::path path = Absolute(ValueOf(row, {"path"}));
     const std::string status = ValueOf(row, {"status"});
     const bool serves = status.empty() ? ValueOf(row, {"active"}) != "0" : status == "active";
@@ -222,7 +222,7 @@ class Taker {
   }
 
   // --- groups
-  bool TakeGroup(const ForeignRow& row) {
+  bool TakeGroup(const RawRow& row) {
     std::string id = ValueOf(row, {"group_id"});
     if (id.size() > 10 && id[10] == ' ') id[10] = 'T';
     if (!IsTimestamp(id)) {
@@ -268,7 +268,7 @@ class Taker {
 
 std::set<std::string> ForeignTables(const fs::path& file) {
   std::set<std::string> found;
-  state::ForeignDatabase database(file);
+  state::RawDatabase database(file);
   if (database.application_id() != 0) return found;
   for (const char* table : kTables) {
     if (database.tables().count(table) != 0) found.insert(table);
@@ -303,7 +303,7 @@ std::vector<ForeignTable> TakeForeignState(const std::vector<fs::path>& database
     for (const fs::path& database : databases) {
       if (ForeignTables(database).count(table) != 0) all.push_back(taker.Take(database, table));
     }
-    context.reporter->Progress(kStage, ++n_done / static_cast<double>(kTables.size()));
+    context.reporter->Progress(kMigrateStage, ++n_done / static_cast<double>(kTables.size()));
   }
   return all;
 }

@@ -13,11 +13,13 @@
 #include "config/error.h"
 #include "config/os.h"
 #include "config/unfinished.h"
+#include "ops/base/link_target.h"
 #include "ops/job/tree_marker.h"
+#include "ops/migration/stage_name.h"
 #include "ops/migration/tree_stamp.h"
 #include "ops/upkeep/backup.h"
 #include "ops/upkeep/restore_state.h"
-#include "state/foreign_database.h"
+#include "state/raw_database.h"
 
 namespace contimg::ops {
 namespace {
@@ -25,7 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr const char* kStage = "migrate";
 constexpr std::array<const char*, 5> kFiles{"ingest.sqlite3", "cal_registry.sqlite3", "products.sqlite3",
                                             "master_sources.sqlite3", "operations.sqlite3"};
 
@@ -57,7 +58,7 @@ std::optional<Intention> FindIntention(const fs::path& from, const fs::path& sta
     if (file.extension() != ".json" || file.filename().string().rfind("state-", 0) != 0) continue;
     const json object = json::parse(os.ReadFile(file), nullptr, false);
     if (!object.is_object() || object.value("format", 0) != 1) {
-      throw Error(ErrorKind::kBadInput, kStage, file.string(), "is no record of a migration of a state");
+      throw Error(ErrorKind::kBadInput, kMigrateStage, file.string(), "is no record of a migration of a state");
     }
     Intention found{file,
                     fs::path(object.value("from", "")),
@@ -86,7 +87,7 @@ void Link(const Intention& intention, const fs::path& state, Os& os) {
     }
     if (IsTaken(old) || !IsTaken(aside)) continue;
     if (::symlink(here.c_str(), old.c_str()) != 0) {
-      throw SystemError(kStage, old.string(), "cannot make the link", errno);
+      throw SystemError(kMigrateStage, old.string(), "cannot make the link", errno);
     }
   }
   os.SyncDirectory(intention.from);
@@ -100,9 +101,9 @@ std::vector<OwnDatabase> FindOwnState(const fs::path& from, const fs::path& stat
   for (const char* file : kFiles) {
     if (!IsOwn(from / file, os)) continue;
     // Another program's of the same name is for foreign_state.h; a damaged one is an error.
-    if (state::ForeignDatabase(from / file).application_id() != SchemaOf(file).application_id) continue;
+    if (state::RawDatabase(from / file).application_id() != SchemaOf(file).application_id) continue;
     if (!begun && IsTaken(state / file)) {
-      throw Error(ErrorKind::kUsage, kStage, (state / file).string(),
+      throw Error(ErrorKind::kUsage, kMigrateStage, (state / file).string(),
                   fmt::format("is there already, and {} is not put in its place", (from / file).string()));
     }
     found.push_back({file, FileSize(from / file, os)});

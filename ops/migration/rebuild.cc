@@ -33,8 +33,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "rebuild";
+constexpr const char* kRebuildStage = "rebuild";
 constexpr const char* kActor = "doctor";
+constexpr std::size_t kCommitTogether = 64;  // products
 
 class Rebuild {
  public:
@@ -50,13 +51,13 @@ class Rebuild {
 
   RebuildFigures Run() {
     RegisterTables();
-    context_.reporter->Progress(kStage, 0.3);
+    context_.reporter->Progress(kRebuildStage, 0.3);
     RecordGroups();
-    context_.reporter->Progress(kStage, 0.5);
+    context_.reporter->Progress(kRebuildStage, 0.5);
     RecordProducts();
-    context_.reporter->Progress(kStage, 0.6);
+    context_.reporter->Progress(kRebuildStage, 0.6);
     CompleteProducts();
-    context_.reporter->Progress(kStage, 1);
+    context_.reporter->Progress(kRebuildStage, 1);
     return std::move(figures_);
   }
 
@@ -78,7 +79,7 @@ class Rebuild {
   }
   void Trouble(const Error& error) {
     figures_.troubles.emplace_back(error.what());
-    context_.reporter->Warn(kStage, error.what());
+    context_.reporter->Warn(kRebuildStage, error.what());
   }
 
   // --- tables
@@ -98,7 +99,7 @@ class Rebuild {
              std::tie(b.name.timestamp, b.name.interval, b.name.cal_kind);
     });
     for (const Found& each : found) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kRebuildStage);
       if (tables_.FindByPath(Absolute(each.path).string())) continue;
       try {
         RegisterOne(each.path, each.name);
@@ -164,7 +165,7 @@ class Rebuild {
     }
     ListInput();
     for (const auto& [group, trace] : traces) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kRebuildStage);
       if (groups_.Find(group)) continue;
       std::vector<state::SubbandFileRow> files = InputOf(group);
       if (!trace.finished && !files.empty()) {
@@ -252,7 +253,7 @@ class Rebuild {
   void RecordProducts() {
     Reconciler reconciler(paths_, groups_, os_);
     reconciler.Begin();
-    while (!reconciler.Step(1, now_)) context_.CheckCancelled(kStage);
+    while (!reconciler.Step(1, now_)) context_.CheckCancelled(kRebuildStage);
     figures_.products = reconciler.figures().n_adopted;
     figures_.lost = reconciler.figures().n_lost;
   }
@@ -262,23 +263,44 @@ class Rebuild {
     query.newest_first = false;
     const std::vector<state::ProductRow> rows = products_.List(query);
     double n_done = 0;
-    for (state::ProductRow row : rows) {
-      context_.CheckCancelled(kStage);
-      context_.reporter->Progress(kStage, 0.6 + 0.4 * n_done++ / static_cast<double>(rows.size()));
+    for (const state::ProductRow& row : rows) {
+      context_.CheckCancelled(kRebuildStage);
+      context_.reporter->Progress(kRebuildStage, 0.6 + 0.4 * n_done++ / static_cast<double>(rows.size()));
       if (row.checksum.empty()) Complete(row);
+      if (completed_.size() >= kCommitTogether) CommitCompleted();
     }
+    CommitCompleted();
   }
-  void Complete(state::ProductRow& row) {
-    try {
+  void Complete(state::ProductRow row) {
+    Try([&] {
       row.checksum = ProductChecksum(row.path, context_.threads, os_);
       Grade(row);
       if (!row.group_id.empty() && row.kind != ToString(ProductKind::kUvh5)) {
         row.ra_deg = Facts(row.group_id).ra_deg;
         row.dec_deg = Facts(row.group_id).dec_deg;
       }
-      const std::int64_t id = products_.Save(row, now_);
       const std::vector<std::int64_t> parents = ParentsOf(row);
-      if (!parents.empty()) products_.SetParents(id, parents);
+      completed_.emplace_back(std::move(row), parents);
+    });
+  }
+  // A commit for each would be most of the time.
+  void CommitCompleted() {
+    products_.database().Write([&] {
+      for (const auto& [row, parents] : completed_) {
+        Try([&, &row = row, &parents = parents] {
+          products_.database().Write([&] {
+            const std::int64_t id = products_.Save(row, now_);
+            if (!parents.empty()) products_.SetParents(id, parents);
+          });
+        });
+      }
+    });
+    completed_.clear();
+  }
+  template <class Body>
+  void Try(const Body& body) {
+    try {
+      body();
     } catch (const Error& error) {
       if (MayPass(error.kind()) && error.kind() != ErrorKind::kIo) throw;
       Trouble(error);
@@ -363,6 +385,8 @@ class Rebuild {
   state::ProductStore products_;
   std::map<double, std::vector<state::SubbandFileRow>> input_;  // by stamp, unix_s
   GroupFacts facts_;                                            // of the group that was looked up last
+  std::vector<std::pair<state::ProductRow, std::vector<std::int64_t>>>
+      completed_;  // and its parents; not committed yet
   RebuildFigures figures_;
 };
 

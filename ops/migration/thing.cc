@@ -17,13 +17,13 @@
 #include "convert/measurement_set_reader.h"
 #include "image/products/fits_image.h"
 #include "ingest/uvh5_reader.h"
+#include "ops/migration/stage_name.h"
 
 namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "migrate";
 constexpr double kNameTolerance_s = 900;  // of the data behind the name: a tile has five minutes
 constexpr double kStampTolerance_s = 60;  // of a subband file: a group's files begin together
 constexpr std::string_view kHdf5 = "\x89HDF\r\n\x1a\n", kPng = "\x89PNG\r\n\x1a\n", kFits = "SIMPLE  =";
@@ -38,7 +38,7 @@ constexpr std::array<std::pair<std::string_view, ProductKind>, 6> kWscleanEnding
      {"-dirty.fits", ProductKind::kDirty}}};
 
 Error Refusal(const fs::path& path, std::string why) {
-  return Error(ErrorKind::kBadInput, kStage, path.string(), std::move(why));
+  return Error(ErrorKind::kBadInput, kMigrateStage, path.string(), std::move(why));
 }
 
 std::string FirstBytes(const fs::path& file, std::size_t n) {
@@ -219,6 +219,35 @@ std::optional<Thing> LookAtThing(const fs::path& path, const ProductPaths& paths
     throw Refusal(path, "is an image of casacore's, which does not say when it was observed: export it as FITS");
   if (!type.empty()) throw Refusal(path, fmt::format("is a table of the type '{}', which is no product", type));
   throw Refusal(path, "is called a table and has no table.dat and table.info: it is damaged, or was copied in part");
+}
+
+nlohmann::json ToJson(const Thing& thing) {
+  return {
+      {"kind", static_cast<int>(thing.kind)},
+      {"timestamp", thing.timestamp},
+      {"reason", thing.reason},
+      {"interval", thing.named_interval ? nlohmann::json(static_cast<int>(*thing.named_interval)) : nlohmann::json()},
+      {"alias", thing.alias},
+      {"ra_deg", thing.ra_deg},
+      {"dec_deg", thing.dec_deg},
+      {"cal_kind", static_cast<int>(thing.cal_kind)},
+      {"file_class", thing.file_class},
+      {"place", thing.place.string()}};
+}
+
+Thing ThingOf(const nlohmann::json& object) {
+  Thing thing;
+  thing.kind = static_cast<Thing::Kind>(object.at("kind").get<int>());
+  thing.timestamp = object.at("timestamp");
+  thing.reason = object.at("reason");
+  if (!object.at("interval").is_null()) thing.named_interval = static_cast<CalInterval>(object["interval"].get<int>());
+  thing.alias = object.at("alias");
+  thing.ra_deg = object.at("ra_deg");
+  thing.dec_deg = object.at("dec_deg");
+  thing.cal_kind = static_cast<CalKind>(object.at("cal_kind").get<int>());
+  thing.file_class = object.at("file_class");
+  thing.place = object.at("place").get<std::string>();
+  return thing;
 }
 
 }  // namespace contimg::ops

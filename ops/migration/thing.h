@@ -10,6 +10,7 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -41,5 +42,9 @@ std::string CasacoreTableType(const std::filesystem::path& directory, Os& os = R
 // `path`) when it is damaged, or its name says what its content is not. `path` is a file or a directory that is a table
 // or is called one.
 std::optional<Thing> LookAtThing(const std::filesystem::path& path, const ProductPaths& paths, Os& os = RealOs());
+
+// A thing as JSON, and back: between processes.
+nlohmann::json ToJson(const Thing& thing);
+Thing ThingOf(const nlohmann::json& object);
 
 }  // namespace contimg::ops

@@ -15,6 +15,7 @@
 #include "config/unfinished.h"
 #include "ops/base/host_name.h"
 #include "ops/base/version.h"
+#include "ops/migration/stage_name.h"
 
 namespace contimg::ops {
 namespace {
@@ -22,7 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr const char* kStage = "migrate";
 constexpr int kFormat = 1;
 constexpr const char* kEnding = ".jsonl";
 constexpr std::array kStates{ItemState::kPlanned, ItemState::kMoved, ItemState::kRecorded, ItemState::kFailed,
@@ -35,14 +35,14 @@ Word ParseWord(const std::string& text, const std::array<Word, n>& words) {
   for (const Word word : words) {
     if (ToString(word) == text) return word;
   }
-  throw Error(ErrorKind::kBadInput, kStage, text, "is no word of a journal");
+  throw Error(ErrorKind::kBadInput, kMigrateStage, text, "is no word of a journal");
 }
 
 std::string Line(const json& object) { return object.dump() + "\n"; }
 
 std::int64_t MtimeOf(const fs::path& folder) {
   struct stat status {};
-  if (::stat(folder.c_str(), &status) != 0) throw SystemError(kStage, folder.string(), "cannot look at", errno);
+  if (::stat(folder.c_str(), &status) != 0) throw SystemError(kMigrateStage, folder.string(), "cannot look at", errno);
   return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
 }
 
@@ -61,7 +61,7 @@ json ToJson(std::size_t n, const PlannedItem& item) {
 void TakeLine(const json& line, Journal& journal) {
   if (line.contains("format")) {
     if (line.at("format") != kFormat) {
-      throw Error(ErrorKind::kBadInput, kStage, journal.file.string(),
+      throw Error(ErrorKind::kBadInput, kMigrateStage, journal.file.string(),
                   fmt::format("expected a journal of the format {}, found {}", kFormat, line.at("format").dump()));
     }
     journal.from = line.at("from").get<std::string>();
@@ -174,12 +174,12 @@ Journal ReadJournal(const fs::path& file, Os& os) {
       if (!line.is_object() || (n == 1) != line.contains("format")) throw std::out_of_range("");
       TakeLine(line, journal);
     } catch (const json::exception&) {
-      throw Error(ErrorKind::kBadInput, kStage, file.string(), fmt::format("line {} is none of a journal", n));
+      throw Error(ErrorKind::kBadInput, kMigrateStage, file.string(), fmt::format("line {} is none of a journal", n));
     } catch (const std::out_of_range&) {
-      throw Error(ErrorKind::kBadInput, kStage, file.string(), fmt::format("line {} is none of a journal", n));
+      throw Error(ErrorKind::kBadInput, kMigrateStage, file.string(), fmt::format("line {} is none of a journal", n));
     }
   }
-  if (n == 0) throw Error(ErrorKind::kBadInput, kStage, file.string(), "is no journal of a migration");
+  if (n == 0) throw Error(ErrorKind::kBadInput, kMigrateStage, file.string(), "is no journal of a migration");
   return journal;
 }
 
@@ -188,7 +188,7 @@ fs::path FindJournal(const std::string& name, const fs::path& state_directory, O
        {fs::path(name), JournalFolder(state_directory) / name, JournalFolder(state_directory) / (name + kEnding)}) {
     if (IsFile(candidate, os)) return candidate;
   }
-  throw Error(ErrorKind::kUsage, kStage, name,
+  throw Error(ErrorKind::kUsage, kMigrateStage, name,
               fmt::format("is no journal; those there are lie in {}", JournalFolder(state_directory).string()));
 }
 

@@ -12,6 +12,8 @@
 #include "config/os.h"
 #include "config/unfinished.h"
 #include "ops/base/checksum.h"
+#include "ops/base/link_target.h"
+#include "ops/migration/stage_name.h"
 #include "ops/migration/tree_stamp.h"
 
 namespace contimg::ops {
@@ -19,20 +21,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "migrate";
 constexpr std::size_t kBatch = 64;  // items whose folders and lines are synced together
 
 Error Changed(const fs::path& path, const char* what) {
-  return Error(ErrorKind::kBadInput, kStage, path.string(), what);
+  return Error(ErrorKind::kBadInput, kMigrateStage, path.string(), what);
 }
 
 // Mode and times of change of `from`, for what CopyFile and CreateDirectories made.
 void CopyTimes(const fs::path& from, const fs::path& to) {
   struct stat status {};
-  if (::stat(from.c_str(), &status) != 0) throw SystemError(kStage, from.string(), "cannot look at", errno);
+  if (::stat(from.c_str(), &status) != 0) throw SystemError(kMigrateStage, from.string(), "cannot look at", errno);
   const struct timespec times[2] = {status.st_atim, status.st_mtim};
   if (::chmod(to.c_str(), status.st_mode & 07777) != 0 || ::utimensat(AT_FDCWD, to.c_str(), times, 0) != 0) {
-    throw SystemError(kStage, to.string(), "cannot set mode and times", errno);
+    throw SystemError(kMigrateStage, to.string(), "cannot set mode and times", errno);
   }
 }
 
@@ -91,7 +92,7 @@ class Mover {
   // Does something about item `i` after `n_done` others; what it throws becomes the item's reason, unless it may pass.
   template <class Body>
   void Step(std::size_t i, std::size_t n_done, const Body& body) {
-    context_.CheckCancelled(kStage);
+    context_.CheckCancelled(kMigrateStage);
     ItemState state = ItemState::kFailed;
     std::string error;
     try {
@@ -102,13 +103,14 @@ class Mover {
         throw;
       }
       error = failure.what();
-      context_.reporter->Warn(kStage, error);
+      context_.reporter->Warn(kMigrateStage, error);
       // Going back, it keeps its state: the next attempt tries it again.
       if (journal_.undo_begun) state = journal_.items[i].state;
     }
     writer_.Set(i, state, error);
     if (++n_in_batch_ >= kBatch) EndBatch();
-    context_.reporter->Progress(kStage, static_cast<double>(n_done + 1) / static_cast<double>(journal_.items.size()));
+    context_.reporter->Progress(kMigrateStage,
+                                static_cast<double>(n_done + 1) / static_cast<double>(journal_.items.size()));
   }
   void EndBatch() {
     for (const fs::path& folder : folders_) {
@@ -160,10 +162,10 @@ class Mover {
       if (IsTaken(item.alias)) return;
       os_.CreateDirectories(item.alias.parent_path());
       if (::symlink(AliasTarget(item).c_str(), item.alias.c_str()) != 0) {
-        throw SystemError(kStage, item.alias.string(), "cannot make the link", errno);
+        throw SystemError(kMigrateStage, item.alias.string(), "cannot make the link", errno);
       }
     } catch (const Error& error) {
-      context_.reporter->Warn(kStage, error.what());
+      context_.reporter->Warn(kMigrateStage, error.what());
     }
   }
   static fs::path AliasTarget(const JournalItem& item) { return item.to.lexically_relative(item.alias.parent_path()); }
@@ -209,7 +211,8 @@ class Mover {
       if (incomplete.count(each.folder) != 0) continue;
       struct timespec times[2] = {{0, UTIME_OMIT}, {each.mtime_ns / 1'000'000'000, each.mtime_ns % 1'000'000'000}};
       if (::utimensat(AT_FDCWD, each.folder.c_str(), times, 0) != 0) {
-        context_.reporter->Warn(kStage, SystemError(kStage, each.folder.string(), "cannot set its time", errno).what());
+        context_.reporter->Warn(kMigrateStage,
+                                SystemError(kMigrateStage, each.folder.string(), "cannot set its time", errno).what());
       }
     }
   }

@@ -14,8 +14,11 @@
 #include "config/unfinished.h"
 #include "config/units.h"
 #include "ops/base/checksum.h"
+#include "ops/base/link_target.h"
 #include "ops/base/words.h"
 #include "ops/job/tree_marker.h"
+#include "ops/migration/apart.h"
+#include "ops/migration/stage_name.h"
 #include "ops/migration/thing.h"
 #include "ops/migration/tree_stamp.h"
 #include "state/cal_table_store.h"
@@ -26,7 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "migrate";
 constexpr double kDish_m = 4.65;
 constexpr double kBand_hz = 1.405e9;
 constexpr double kBeamFactor = 1.02;  // full width at half power of an evenly lit dish, in wavelengths per diameter
@@ -73,12 +75,15 @@ class Planner {
 
   TreePlan Run() {
     Walk(Absolute(request_.from));
-    double n_done = 0;
-    for (const fs::path& path : candidates_) {
-      context_.CheckCancelled(kStage);
-      LookAt(path);
-      context_.reporter->Progress(kStage, ++n_done / static_cast<double>(candidates_.size()));
-    }
+    // Apart: what crashes a library is a line of the plan, not its end.
+    EachApart(
+        candidates_.size(), [&](std::size_t i) { return Looked(candidates_[i]); },
+        [&](std::size_t i, const std::string& text, const std::string& death) {
+          Take(candidates_[i], text, death);
+          context_.reporter->Progress(kMigrateStage,
+                                      static_cast<double>(i + 1) / static_cast<double>(candidates_.size()));
+        },
+        context_);
     Classes();
     Places();
     std::stable_sort(plan_.left.begin(), plan_.left.end(),
@@ -99,8 +104,10 @@ class Planner {
     }
     std::sort(entries.begin(), entries.end());
     for (const fs::path& path : entries) {
-      context_.CheckCancelled(kStage);
-      if (LinkTarget(path)) {
+      context_.CheckCancelled(kMigrateStage);
+      if (!IsUtf8(path)) {
+        Trouble(path, "has a name that is no UTF-8: rename it");
+      } else if (LinkTarget(path)) {
         Leave(path, "is a link: what it leads to is looked at where it lies");
       } else if (IsUnfinishedName(path) || path.filename().string().rfind('.', 0) == 0) {
         Leave(path, "is hidden: unfinished, or somebody's own");
@@ -116,13 +123,30 @@ class Planner {
     }
   }
 
-  void LookAt(const fs::path& path) {
+  // What looking gives, as text: {"thing": …}, {}, or {"error": …}.
+  std::string Looked(const fs::path& path) {
+    nlohmann::json said = nlohmann::json::object();
     try {
-      if (!IsUtf8(path)) return Trouble(path, "has a name that is no UTF-8: rename it");
+      if (const auto thing = LookAtThing(path, paths_, os_)) said["thing"] = ToJson(*thing);
+    } catch (const Error& error) {
+      // What the readers below say of another file than this one is named.
+      said["error"] = error.subject().empty() || error.subject() == path.string()
+                          ? error.message()
+                          : fmt::format("{}: {}", error.subject(), error.message());
+    } catch (const std::exception& error) {
+      said["error"] = error.what();
+    }
+    return said.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+  void Take(const fs::path& path, const std::string& text, const std::string& death) {
+    if (!death.empty()) return Trouble(path, "is damaged: the process that read it " + death);
+    const auto said = nlohmann::json::parse(text);
+    if (said.contains("error")) return Trouble(path, said["error"]);
+    if (!said.contains("thing")) return Leave(path, "is no product");
+    try {
       Found found;
+      found.thing = ThingOf(said["thing"]);
       found.stamp = StampOf(path, os_);
-      auto thing = LookAtThing(path, paths_, os_);
-      if (!thing) return Leave(path, "is no product");
       if (!found.stamp.link.empty()) {
         return Trouble(path, fmt::format("holds a link, {}, which would lead elsewhere",
                                          found.stamp.link.lexically_relative(path).string()));
@@ -131,7 +155,6 @@ class Planner {
         return Trouble(path, age_s < 0 ? "was changed in the future: its time or this clock is wrong"
                                        : fmt::format("was changed {}: it may still be written", Ago(age_s)));
       }
-      found.thing = std::move(*thing);
       found.item.from = path;
       found.item.reason = found.thing.reason;
       found.item.bytes = found.stamp.bytes;
@@ -139,11 +162,7 @@ class Planner {
       found.item.fingerprint = found.stamp.fingerprint;
       found_.push_back(std::move(found));
     } catch (const Error& error) {
-      if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kResource) throw;
-      // What the readers below say of another file than this one is named.
-      Trouble(path, error.subject().empty() || error.subject() == path.string()
-                        ? error.message()
-                        : fmt::format("{}: {}", error.subject(), error.message()));
+      Trouble(path, error.message());
     }
   }
 
@@ -226,7 +245,7 @@ class Planner {
     std::map<fs::path, std::vector<Found*>> by_place;
     for (Found& each : found_) by_place[each.item.to].push_back(&each);
     for (auto& [place, claimants] : by_place) {
-      context_.CheckCancelled(kStage);
+      context_.CheckCancelled(kMigrateStage);
       try {
         Place(place, claimants);
       } catch (const Error& error) {
@@ -300,14 +319,15 @@ std::string_view ToString(TreeMode mode) {
 TreePlan PlanTree(const TreePlanRequest& request, const ProductPaths& paths, const RunContext& context) {
   Os& os = OsOr(context.os);
   if (!IsDirectory(request.from, os)) {
-    throw Error(ErrorKind::kUsage, kStage, request.from.string(), "expected a directory, found none");
+    throw Error(ErrorKind::kUsage, kMigrateStage, request.from.string(), "expected a directory, found none");
   }
   const fs::path from = Absolute(request.from / "").parent_path();
   const DirectoryRoots& roots = paths.roots();
   for (const fs::path& ours : {roots.output / "science", roots.output / "calibrators", roots.output / "failed",
                                roots.images / "single", roots.images / "qa", roots.state, roots.tmp, roots.staging}) {
     if (!IsBelow(from, Absolute(ours))) continue;
-    throw Error(ErrorKind::kUsage, kStage, from.string(), fmt::format("is this installation's own {}", ours.string()));
+    throw Error(ErrorKind::kUsage, kMigrateStage, from.string(),
+                fmt::format("is this installation's own {}", ours.string()));
   }
   TreePlanRequest absolute = request;
   absolute.from = from;

@@ -66,17 +66,20 @@ RebuildFigures RecordItems(Journal& journal, const ProductPaths& paths, const Se
 }
 
 void ForgetItems(const Journal& journal, const ProductPaths& paths, const RunContext& context, double now) {
+  context.CheckCancelled("migrate");
   Stores stores(paths);
-  for (const JournalItem& item : journal.items) {
-    context.CheckCancelled("migrate");
-    if (!IsThere(item)) continue;
-    if (const auto product = stores.products.FindByPath(item.to.string()); product && product->status == "present") {
-      stores.products.SetStatus(product->id, "removed", "", now);
+  stores.products.database().Write([&] {
+    for (const JournalItem& item : journal.items) {
+      const auto product = IsThere(item) ? stores.products.FindByPath(item.to.string()) : std::nullopt;
+      if (product && product->status == "present") stores.products.SetStatus(product->id, "removed", "", now);
     }
-    if (const auto table = stores.tables.FindByPath(item.to.string()); table && table->status == "active") {
-      stores.tables.SetStatus(table->id, "retired", kTakenBack, now);
+  });
+  stores.tables.database().Write([&] {
+    for (const JournalItem& item : journal.items) {
+      const auto table = IsThere(item) ? stores.tables.FindByPath(item.to.string()) : std::nullopt;
+      if (table && table->status == "active") stores.tables.SetStatus(table->id, "retired", kTakenBack, now);
     }
-  }
+  });
 }
 
 }  // namespace contimg::ops

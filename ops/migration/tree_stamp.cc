@@ -1,8 +1,6 @@
 #include "ops/migration/tree_stamp.h"
 
-#include <limits.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -60,14 +58,6 @@ std::uint64_t InodeOf(const fs::path& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0) return status.st_ino;
   if (errno == ENOENT || errno == ENOTDIR) return 0;
-  throw SystemError("migrate", path.string(), "cannot look at", errno);
-}
-
-std::optional<fs::path> LinkTarget(const fs::path& path) {
-  char target[PATH_MAX];
-  const ssize_t n = ::readlink(path.c_str(), target, sizeof target);
-  if (n >= 0) return fs::path(std::string(target, static_cast<std::size_t>(n)));
-  if (errno == EINVAL || errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   throw SystemError("migrate", path.string(), "cannot look at", errno);
 }
 

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 
 #include "config/os.h"
@@ -24,8 +23,5 @@ TreeStamp StampOf(const std::filesystem::path& path, Os& os = RealOs());
 
 // The inode of the name itself; 0: there is nothing of the name. Throws Error{kIo} when that cannot be told.
 std::uint64_t InodeOf(const std::filesystem::path& path);
-
-// Where a link leads, as it says; nothing when the name is no link. Throws Error{kIo} when that cannot be told.
-std::optional<std::filesystem::path> LinkTarget(const std::filesystem::path& path);
 
 }  // namespace contimg::ops

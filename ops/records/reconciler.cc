@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <map>
-#include <system_error>
 #include <utility>
 
 #include "config/stopwatch.h"
+#include "ops/base/link_target.h"
 
 namespace contimg::ops {
 namespace {
@@ -242,8 +242,7 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
     if (kind == ProductKind::kFailedLog) continue;
     if (kind == ProductKind::kScienceMs && calibrator) kind = ProductKind::kCalibratorMs;
     // A name under which a solved set is also known (ops/worker/solved_names.h) is no product of its own.
-    std::error_code unknown;
-    if (kind == ProductKind::kCalibratorMs && fs::is_symlink(fs::symlink_status(path, unknown))) continue;
+    if (kind == ProductKind::kCalibratorMs && LinkTarget(path)) continue;
     const auto group = groups_.Find(name->timestamp);
     if (!group && kind != ProductKind::kMosaic) {
       ++figures_.n_strange;

@@ -76,7 +76,7 @@ ChosenTables ChooseFromRegistry(state::CalTableStore& store, double time_mjd, do
   ChosenTables out;
   std::vector<calibrate::TableRecord> records;
   TableConditions conditions;
-  for (SolutionKind kind : {SolutionKind::kDelay, SolutionKind::kBandpass, SolutionKind::kGain}) {
+  for (SolutionKind kind : calibrate::kSolutionKinds) {
     // A second more than the rule can use: what just misses is shown with its reason.
     for (state::CalTableRow& row : store.Near(ToString(kind), time_mjd, (margin_s + 1) / kSecondsPerDay)) {
       records.push_back(RecordOf(row, conditions));

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kStage = "restore";
+constexpr const char* kRestoreStage = "restore";
 constexpr std::string_view kFolder = "restore-";
 constexpr std::string_view kDatabase = ".sqlite3";
 
@@ -48,7 +48,7 @@ RestorePlan PlanRestore(const RestoreStateRequest& request, Os& os) {
     }
     std::vector<std::string> names;
     for (const BackedUpFile& each : all) names.push_back(fs::path(each.file).stem().string());
-    throw Error(ErrorKind::kUsage, kStage, request.folder.string(),
+    throw Error(ErrorKind::kUsage, kRestoreStage, request.folder.string(),
                 fmt::format("has no database '{}': it has {}", name, fmt::join(names, ", ")));
   }
   std::uint64_t bytes = 0;
@@ -67,7 +67,7 @@ RestorePlan PlanRestore(const RestoreStateRequest& request, Os& os) {
       if (each.extension() == kDatabase && !restored) plan.left.push_back(file);
     }
     std::sort(plan.left.begin(), plan.left.end());
-    CheckRoom(os, request.state, bytes, kStage, request.state.string());
+    CheckRoom(os, request.state, bytes, kRestoreStage, request.state.string());
   }
   return plan;
 }
@@ -85,16 +85,16 @@ void RestoreState(const RestoreStateRequest& request, const RestorePlan& plan, c
       const bool wanted = std::any_of(plan.files.begin(), plan.files.end(),
                                       [&](const RestoredFile& file) { return file.file == each.file; });
       if (!wanted) continue;
-      context.CheckCancelled(kStage);
+      context.CheckCancelled(kRestoreStage);
       const fs::path copy = unfinished.path() / each.file;
       os.CopyFile(request.folder / each.file, copy);
       // Read back: what takes the place of a database is what was checked.
       if (each.sha256.size() == 64 && FileSha256(copy) != each.sha256) {
-        throw Error(ErrorKind::kIo, kStage, copy.string(), "was not read back as it was written");
+        throw Error(ErrorKind::kIo, kRestoreStage, copy.string(), "was not read back as it was written");
       }
-      context.reporter->Progress(kStage, 0.9 * ++n_done / static_cast<double>(plan.files.size()));
+      context.reporter->Progress(kRestoreStage, 0.9 * ++n_done / static_cast<double>(plan.files.size()));
     }
-    context.CheckCancelled(kStage);
+    context.CheckCancelled(kRestoreStage);
     Publish(os, unfinished.path(), decided);
   }
   const std::vector<std::string> restored = FinishRestore(request.state, os);
@@ -107,7 +107,7 @@ void RestoreState(const RestoreStateRequest& request, const RestorePlan& plan, c
     if (each.file != identity.filename() || Exists(identity, os)) continue;
     WriteFileAtomically(os, identity, os.ReadFile(request.folder / each.file));
   }
-  context.reporter->Progress(kStage, 1);
+  context.reporter->Progress(kRestoreStage, 1);
 }
 
 std::optional<fs::path> UnfinishedRestore(const fs::path& state, Os& os) {
@@ -150,7 +150,7 @@ std::vector<std::string> FinishRestore(const fs::path& state, Os& os) {
 void RequireNoUnfinishedRestore(const fs::path& state, Os& os) {
   const auto folder = UnfinishedRestore(state, os);
   if (!folder) return;
-  throw Error(ErrorKind::kIo, kStage, folder->string(),
+  throw Error(ErrorKind::kIo, kRestoreStage, folder->string(),
               "databases of a backup were about to take their places here when the restore was cut short; finish it: "
               "contimg restore-state --apply");
 }
@@ -167,7 +167,7 @@ fs::path FindBackup(const fs::path& directory, const std::string& which, Os& os)
   // One that ListBackups does not take for whole is named so that its own fault is told.
   if (IsBackupName(which) && Exists(directory / which, os)) return directory / which;
   throw Error(
-      ErrorKind::kUsage, kStage, which,
+      ErrorKind::kUsage, kRestoreStage, which,
       fmt::format("expected the name or day of a backup in {} or a directory, found no such ({})", directory.string(),
                   backups.empty() ? "there is no backup"
                                   : fmt::format("the newest is {}", backups.back().folder.filename().string())));

@@ -17,7 +17,7 @@ using state::ProductRow;
 using Ids = std::set<std::int64_t>;
 
 constexpr std::size_t kListedOpenly = 4;  // more of one kind fold into one line
-constexpr int kDeepest = 20;
+constexpr int kDeepestLineage = 20;
 
 struct Graph {
   std::map<std::int64_t, ProductRow> products;
@@ -68,7 +68,7 @@ void DrawLevel(const Graph& graph, const Ids& level, const std::string& own_grou
     if (fresh.size() < parents.size()) {
       html.Add("<span class=\"again\">{} more listed elsewhere in this tree</span>", parents.size() - fresh.size());
     }
-    if (!fresh.empty() && depth < kDeepest) DrawLevel(graph, fresh, own_group, depth + 1, drawn, html);
+    if (!fresh.empty() && depth < kDeepestLineage) DrawLevel(graph, fresh, own_group, depth + 1, drawn, html);
     html.Add("</li>\n");
   }
   html.Add("</ul>\n");

@@ -7,30 +7,25 @@
 #include <cctype>
 #include <cerrno>
 #include <string_view>
-#include <system_error>
 
 #include "config/error.h"
 #include "config/product_paths.h"
 #include "config/unfinished.h"
+#include "ops/base/link_target.h"
 
 namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kStage = "solve";
+constexpr const char* kSolveStage = "solve";
 constexpr std::string_view kCalibrator = "calibrator:";
 
-bool IsLink(const fs::path& path) {
-  std::error_code failed;
-  return fs::is_symlink(fs::symlink_status(path, failed));
-}
-
 void MakeLink(const fs::path& target, const fs::path& link, Os& os) {
-  if (IsTaken(link) && !IsLink(link)) return;
+  if (IsTaken(link) && !LinkTarget(link)) return;
   os.CreateDirectories(link.parent_path());
   const Unfinished made(link, os);
   if (::symlink(target.lexically_relative(link.parent_path()).c_str(), made.path().c_str()) != 0) {
-    throw SystemError(kStage, link.string(), "cannot make the link", errno);
+    throw SystemError(kSolveStage, link.string(), "cannot make the link", errno);
   }
   os.Rename(made.path(), link);
 }

@@ -3,7 +3,7 @@
 namespace contimg::state {
 namespace {
 
-constexpr std::string_view kVersion1 = R"sql(
+constexpr std::string_view kCalRegistry1 = R"sql(
 CREATE TABLE tables (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   path TEXT NOT NULL UNIQUE,
@@ -37,7 +37,7 @@ CREATE TABLE choices (
 CREATE INDEX choices_by_table ON choices (table_id);
 )sql";
 
-constexpr std::string_view kVersion2 = R"sql(
+constexpr std::string_view kCalRegistry2 = R"sql(
 -- JSON list of the ids of the tables whose gains were taken out before this one was solved; [] not known.
 ALTER TABLE tables ADD COLUMN rests_on TEXT NOT NULL DEFAULT '[]';
 
@@ -92,7 +92,7 @@ CREATE TABLE decisions (
 }  // namespace
 
 const Schema& CalRegistrySchema() {
-  static const Schema schema{"cal_registry", 0x63696372, {kVersion1, kVersion2}};
+  static const Schema schema{"cal_registry", 0x63696372, {kCalRegistry1, kCalRegistry2}};
   return schema;
 }
 

@@ -5,7 +5,7 @@ namespace {
 
 // Times are UTC seconds since 1970 unless the name says mjd. Ids are ISO timestamps, so their order is the order of
 // time.
-constexpr std::string_view kVersion1 = R"sql(
+constexpr std::string_view kIngest1 = R"sql(
 CREATE TABLE groups (
   id TEXT NOT NULL PRIMARY KEY CHECK (length(id) > 0),
   state TEXT NOT NULL CHECK (state IN ('collecting', 'ready', 'running', 'awaiting_calibration', 'done', 'failed',
@@ -74,12 +74,12 @@ BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 )sql";
 
 // Done groups whose input has changed since.
-constexpr std::string_view kVersion2 = R"sql(
+constexpr std::string_view kIngest2 = R"sql(
 CREATE INDEX groups_marked ON groups (id) WHERE state = 'done' AND error <> '';
 )sql";
 
 // Work that is no group. Its id is "<kind>/<subject>"; its events are in the same trail under that id.
-constexpr std::string_view kVersion3 = R"sql(
+constexpr std::string_view kIngest3 = R"sql(
 CREATE TABLE tasks (
   id TEXT NOT NULL PRIMARY KEY,
   state TEXT NOT NULL CHECK (state IN ('ready', 'running', 'done', 'failed', 'dead', 'held', 'cancelled')),
@@ -113,7 +113,7 @@ CREATE INDEX tasks_leases ON tasks (lease_expires_at) WHERE state = 'running';
 }  // namespace
 
 const Schema& IngestSchema() {
-  static const Schema schema{"ingest", 0x63696e67, {kVersion1, kVersion2, kVersion3}};
+  static const Schema schema{"ingest", 0x63696e67, {kIngest1, kIngest2, kIngest3}};
   return schema;
 }
 

@@ -5,7 +5,7 @@ namespace {
 
 // The sky index holds unit vectors, so neither RA 0 nor the poles are special. It stores 32-bit boxes rounded outwards;
 // exact positions are in `sources`.
-constexpr std::string_view kVersion1 = R"sql(
+constexpr std::string_view kMasterSources1 = R"sql(
 CREATE TABLE sources (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   catalogue TEXT NOT NULL,
@@ -78,7 +78,7 @@ CREATE INDEX candidates_by_status ON candidates (status, score);
 }  // namespace
 
 const Schema& MasterSourcesSchema() {
-  static const Schema schema{"master_sources", 0x63696d73, {kVersion1}};
+  static const Schema schema{"master_sources", 0x63696d73, {kMasterSources1}};
   return schema;
 }
 

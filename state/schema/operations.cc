@@ -4,7 +4,7 @@ namespace contimg::state {
 namespace {
 
 // What keeps the place in order, and what it found: neither queue nor products.
-constexpr std::string_view kVersion1 = R"sql(
+constexpr std::string_view kOperations1 = R"sql(
 CREATE TABLE maintenance_runs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   kind TEXT NOT NULL,
@@ -36,7 +36,7 @@ CREATE INDEX integrity_findings_open ON integrity_findings (place, subject) WHER
 }  // namespace
 
 const Schema& OperationsSchema() {
-  static const Schema schema{"operations", 0x63696f70, {kVersion1}};
+  static const Schema schema{"operations", 0x63696f70, {kOperations1}};
   return schema;
 }
 

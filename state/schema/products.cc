@@ -3,7 +3,7 @@
 namespace contimg::state {
 namespace {
 
-constexpr std::string_view kVersion1 = R"sql(
+constexpr std::string_view kProducts1 = R"sql(
 CREATE TABLE jobs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   group_id TEXT NOT NULL,
@@ -56,7 +56,7 @@ CREATE INDEX lineage_by_parent ON lineage (parent_id);
 )sql";
 
 // What it takes to repeat a job, and all it reported.
-constexpr std::string_view kVersion2 = R"sql(
+constexpr std::string_view kProducts2 = R"sql(
 ALTER TABLE jobs ADD COLUMN job_json TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE jobs ADD COLUMN report_json TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE jobs ADD COLUMN sky_model TEXT NOT NULL DEFAULT '';
@@ -64,13 +64,13 @@ ALTER TABLE jobs ADD COLUMN instruction_set TEXT NOT NULL DEFAULT '';
 )sql";
 
 // The newest of all kinds, as the pages list them.
-constexpr std::string_view kVersion3 = R"sql(
+constexpr std::string_view kProducts3 = R"sql(
 CREATE INDEX products_by_start ON products (start_mjd, id);
 )sql";
 
 // SHA-256 besides the checksum, filled by who has the time (archive, release). Images that were recorded under the kind
 // of another (bands as images) or of none get their own.
-constexpr std::string_view kVersion4 = R"sql(
+constexpr std::string_view kProducts4 = R"sql(
 ALTER TABLE products ADD COLUMN sha256 TEXT CHECK (sha256 IS NULL OR length(sha256) = 64);
 UPDATE products SET kind = 'band.image', qa_json = '{}', qa_grade = ''
   WHERE kind IN ('image', 'image_other')
@@ -85,7 +85,7 @@ UPDATE products SET kind = 'alpha.error'
 
 // What becomes of products: copies in archives, leave-taking, pins. A copy counts as long as its member is the product
 // as it is now: one that was made anew has no copies until it is archived again.
-constexpr std::string_view kVersion5 = R"sql(
+constexpr std::string_view kProducts5 = R"sql(
 ALTER TABLE products ADD COLUMN checked_at REAL;
 CREATE INDEX products_by_check ON products (checked_at) WHERE status = 'present';
 
@@ -156,7 +156,7 @@ CREATE VIEW product_copies AS
 }  // namespace
 
 const Schema& ProductsSchema() {
-  static const Schema schema{"products", 0x63697064, {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5}};
+  static const Schema schema{"products", 0x63697064, {kProducts1, kProducts2, kProducts3, kProducts4, kProducts5}};
   return schema;
 }
 

@@ -21,7 +21,7 @@
 namespace contimg::fuzz {
 namespace {
 
-using ingest::testing::Uvh5Fixture;
+using ingest::testkit::Uvh5Fixture;
 
 constexpr std::array<const char*, 24> kDataSets{"Header/ant_1_array",
                                                 "Header/ant_2_array",
@@ -109,9 +109,9 @@ void EditChunkIndex(std::vector<char>& image, Choices& choices) {
 void EditDataSet(const H5::H5File& file, Choices& choices) {
   const std::string name = kDataSets[choices.Byte() % kDataSets.size()];
   const std::uint8_t kind = choices.Byte() % 6;
-  if (kind == 0) return ingest::testing::Remove(file, name);
+  if (kind == 0) return ingest::testkit::Remove(file, name);
   if (kind == 1)
-    return ingest::testing::PutString(file, name, std::string(choices.Byte() % 12, static_cast<char>(choices.Byte())));
+    return ingest::testkit::PutString(file, name, std::string(choices.Byte() % 12, static_cast<char>(choices.Byte())));
   if (kind == 2 || kind == 3) {  // another shape and type
     std::vector<hsize_t> shape(choices.Byte() % 5);
     hsize_t count = 1;
@@ -124,7 +124,7 @@ void EditDataSet(const H5::H5File& file, Choices& choices) {
     const std::array<H5::PredType, 5> types{H5::PredType::IEEE_F64LE, H5::PredType::IEEE_F32BE, H5::PredType::STD_I64LE,
                                             H5::PredType::STD_U8LE, H5::PredType::STD_I16BE};
     const H5::PredType type = types[choices.Byte() % types.size()];
-    return ingest::testing::Put(file, name, shape, std::vector<double>(count, choices.Number()), type);
+    return ingest::testkit::Put(file, name, shape, std::vector<double>(count, choices.Number()), type);
   }
   // one element of what is there
   const H5::DataSet data_set = file.openDataSet(name);
@@ -145,7 +145,7 @@ void EditDataSet(const H5::H5File& file, Choices& choices) {
     std::memcpy(value.data(), &number, sizeof number);
   }
   if (data_set.getTypeClass() != H5T_STRING || data_set.getDataType().getSize() <= value.size()) {
-    ingest::testing::OverwriteInOwnType(file, name, at, value.data());
+    ingest::testkit::OverwriteInOwnType(file, name, at, value.data());
   }
 }
 

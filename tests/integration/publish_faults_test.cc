@@ -26,7 +26,7 @@ namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
-using Fault = testing::FaultyOs::Fault;
+using Fault = testkit::FaultyOs::Fault;
 
 class PublishFaultsTest : public ::testing::Test {
  protected:
@@ -72,7 +72,7 @@ class PublishFaultsTest : public ::testing::Test {
   static bool RunUntilKilled(const Job& job, Fault fault, int at) {
     const pid_t child = ::fork();
     if (child == 0) {
-      testing::FaultyOs os(fault, at);
+      testkit::FaultyOs os(fault, at);
       const JobReport report = Run(job, os);
       ::_exit(report.ok ? 0 : 1);
     }
@@ -88,7 +88,7 @@ class PublishFaultsTest : public ::testing::Test {
     if (fs::exists(job.measurement_set.parent_path())) {
       SweepUnfinished(job.measurement_set.parent_path(), RealOs());
     }
-    testing::FaultyOs no_fault;
+    testkit::FaultyOs no_fault;
     const JobReport report = Run(job, no_fault);
     ASSERT_TRUE(report.ok) << report.error_message;
     const auto info = convert::DescribeMeasurementSet(job.measurement_set);
@@ -123,7 +123,7 @@ class PublishFaultsTest : public ::testing::Test {
   }
 
   static std::vector<int> FaultPoints(const Job& job) {
-    testing::FaultyOs os;
+    testkit::FaultyOs os;
     const JobReport report = Run(job, os);
     EXPECT_TRUE(report.ok) << report.error_message;
     EXPECT_GT(os.n_calls(), 10);
@@ -146,7 +146,7 @@ class PublishFaultsTest : public ::testing::Test {
   }
 
   void Fail(const Job& job, int at, int error_number, ErrorKind kind) {
-    testing::FaultyOs os(Fault::kFailBefore, at, error_number);
+    testkit::FaultyOs os(Fault::kFailBefore, at, error_number);
     const JobReport report = Run(job, os);
     SCOPED_TRACE("call " + std::to_string(at) + ": " + os.fault_at());
     // Some failures are repaired on the spot (another staging folder) or do not matter (removing a leftover).

@@ -426,7 +426,7 @@ TEST_F(WorkerTest, AKilledJobIsMadeAnewWithTheSameResult) {
   ASSERT_TRUE(solved.ok) << solved.error_message;
   Job job = MakeJob({"convert", "flag", "apply", "image"});
   job.tables = TablesOf(solved);
-  testing::FaultyOs counting;
+  testkit::FaultyOs counting;
   ASSERT_TRUE(Run(job, &counting).ok);
   fs::remove_all(root_ / "a");
   const int calls = counting.n_calls();
@@ -436,7 +436,7 @@ TEST_F(WorkerTest, AKilledJobIsMadeAnewWithTheSameResult) {
     SCOPED_TRACE("call " + std::to_string(at));
     const pid_t child = ::fork();
     if (child == 0) {
-      testing::FaultyOs os(testing::FaultyOs::Fault::kKillAfter, at);
+      testkit::FaultyOs os(testkit::FaultyOs::Fault::kKillAfter, at);
       ::_exit(Run(job, &os).ok ? 0 : 1);
     }
     int status = 0;

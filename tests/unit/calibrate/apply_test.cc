@@ -41,7 +41,7 @@ SolutionSet UniformGain(const VisibilityBlock& block, std::complex<double> value
 }
 
 TEST(ApplyGains, DividesByTheGainsAndScalesTheWeights) {
-  VisibilityBlock block = testing::MakeBlock({});
+  VisibilityBlock block = testkit::MakeBlock({});
   std::fill(block.vis.begin(), block.vis.end(), Visibility(6, 0));
   SolutionSet g = UniformGain(block, 1);
   g.value[g.Index(0, 2, 0, 0)] = {0, 2};  // antenna 2, window 0, X
@@ -59,7 +59,7 @@ TEST(ApplyGains, DividesByTheGainsAndScalesTheWeights) {
 }
 
 TEST(ApplyGains, FlagsDataWithoutASolution) {
-  VisibilityBlock block = testing::MakeBlock({});
+  VisibilityBlock block = testkit::MakeBlock({});
   std::fill(block.vis.begin(), block.vis.end(), Visibility(6, 0));
   SolutionSet g = UniformGain(block, 1);
   g.flag[g.Index(0, 4, 1, 1)] = kFlagged;
@@ -77,9 +77,9 @@ TEST(ApplyGains, FlagsDataWithoutASolution) {
 }
 
 TEST(ApplyGains, CorrectsCrossHandsWithTheGainOfEachReceptor) {
-  testing::BlockShape shape;
+  testkit::BlockShape shape;
   shape.polarisations = {Polarisation::kXX, Polarisation::kXY, Polarisation::kYX, Polarisation::kYY};
-  VisibilityBlock block = testing::MakeBlock(shape);
+  VisibilityBlock block = testkit::MakeBlock(shape);
   std::fill(block.vis.begin(), block.vis.end(), Visibility(12, 0));
   SolutionSet g = UniformGain(block, 1);
   for (std::size_t w = 0; w < 2; ++w) {
@@ -95,7 +95,7 @@ TEST(ApplyGains, CorrectsCrossHandsWithTheGainOfEachReceptor) {
 
 // An apply with a bad table and its undoing leave weights and flags as they were, so that another apply starts afresh.
 TEST(UndoApply, RestoresWeightsAndFlags) {
-  VisibilityBlock block = testing::MakeBlock({}), raw = testing::MakeBlock({});
+  VisibilityBlock block = testkit::MakeBlock({}), raw = testkit::MakeBlock({});
   for (VisibilityBlock* each : {&block, &raw}) {
     std::fill(each->vis.begin(), each->vis.end(), Visibility(6, 1));
     std::fill(each->weight.begin(), each->weight.end(), 96.0F);
@@ -109,7 +109,7 @@ TEST(UndoApply, RestoresWeightsAndFlags) {
   ApplyGains(block, EvaluateGains(block, {{&g, Interpolation::kNearest, "g"}}), {}, 2);
   EXPECT_FALSE(std::equal(raw.flag.begin(), raw.flag.end(), block.flag.begin()));
   // As they lie on the disk: flags and weights of the apply beside the raw data.
-  VisibilityBlock stored = testing::MakeBlock({});
+  VisibilityBlock stored = testkit::MakeBlock({});
   std::copy(raw.vis.begin(), raw.vis.end(), stored.vis.begin());
   std::copy(block.flag.begin(), block.flag.end(), stored.flag.begin());
   std::copy(block.weight.begin(), block.weight.end(), stored.weight.begin());
@@ -143,7 +143,7 @@ TEST(GainsOn, WarnsAboutWindowsThatATableLacks) {
   } listener;
   RunContext context;
   context.reporter = &listener;
-  const VisibilityBlock block = testing::MakeBlock({});
+  const VisibilityBlock block = testkit::MakeBlock({});
   std::vector<LoadedTable> tables{{"/cal/whole.gpcal", UniformGain(block, 1)}};
   TileGains gains = GainsOn(block, tables, {}, false, context);
   EXPECT_TRUE(listener.warnings.empty());
@@ -163,10 +163,10 @@ TEST(GainsOn, WarnsAboutWindowsThatATableLacks) {
 }
 
 TEST(EvaluateGains, InterpolatesAmplitudeAndPhaseInTime) {
-  testing::BlockShape shape;
+  testkit::BlockShape shape;
   shape.n_times = 5;
   shape.integration_s = 10;
-  const VisibilityBlock block = testing::MakeBlock(shape);
+  const VisibilityBlock block = testkit::MakeBlock(shape);
   SolutionSet g = UniformGain(block, 1, {block.time_mjd_s[0], block.time_mjd_s[4]});
   for (std::size_t a = 0; a < 12; ++a) {
     g.value[g.Index(0, a, 0, 0)] = std::polar(1.0, 3.0);
@@ -184,7 +184,7 @@ TEST(EvaluateGains, InterpolatesAmplitudeAndPhaseInTime) {
 }
 
 TEST(EvaluateGains, TurnsADelayIntoAPhaseFromTheReferenceFrequency) {
-  const VisibilityBlock block = testing::MakeBlock({});
+  const VisibilityBlock block = testkit::MakeBlock({});
   SolutionSet k = UniformGain(block, 1);
   k.kind = SolutionKind::kDelay;
   for (auto& v : k.value) v = 25;  // ns
@@ -196,7 +196,7 @@ TEST(EvaluateGains, TurnsADelayIntoAPhaseFromTheReferenceFrequency) {
 }
 
 TEST(EvaluateGains, MatchesChannelsByFrequencyAndAntennasByName) {
-  const VisibilityBlock block = testing::MakeBlock({});
+  const VisibilityBlock block = testkit::MakeBlock({});
   SolutionSet b = UniformGain(block, 1);
   b.kind = SolutionKind::kBandpass;
   std::reverse(b.antennas.begin(), b.antennas.end());
@@ -215,7 +215,7 @@ TEST(EvaluateGains, MatchesChannelsByFrequencyAndAntennasByName) {
 }
 
 TEST(CheckTables, RefusesTablesThatDoNotBelong) {
-  const VisibilityBlock block = testing::MakeBlock({});
+  const VisibilityBlock block = testkit::MakeBlock({});
   const SolutionSet good = UniformGain(block, 1);
   const auto check = [&](const std::vector<const SolutionSet*>& sets) {
     std::vector<ApplyTable> tables;

@@ -22,14 +22,14 @@ class CalibrationTable : public ::testing::Test {
 };
 
 SolveResult Solved() {
-  static VisibilityBlock block = testing::MakeBlock({});
-  const auto model = testing::ConstantModel(block, 10);
-  testing::FillVisibilities(block, model, testing::RandomGains(block, 50), 0.5);
+  static VisibilityBlock block = testkit::MakeBlock({});
+  const auto model = testkit::ConstantModel(block, 10);
+  testkit::FillVisibilities(block, model, testkit::RandomGains(block, 50), 0.5);
   SolveParams params;
   params.source_ms = "tile.ms";
   params.field_name = "3C286";
   params.gain_interval_s = 0;
-  return SolveCalibration(block, testing::ModelView(block, model), params, {});
+  return SolveCalibration(block, testkit::ModelView(block, model), params, {});
 }
 
 TEST_F(CalibrationTable, ReadsBackWhatItWrote) {

@@ -7,14 +7,14 @@
 namespace contimg::calibrate {
 namespace {
 
-using testing::Gains;
+using testkit::Gains;
 
 DelaySolution Solve(const VisibilityBlock& block, const std::vector<Visibility>& model) {
   StatisticsParams params;
   params.intervals = {{0, block.n_times()}};
   for (std::size_t c = 0; c <= block.n_channels(); ++c) params.cells.push_back(c);
   const Statistics s =
-      AccumulateStatistics({&block, testing::ModelView(block, model), nullptr}, EstimateNoise(block, 1), params, 1);
+      AccumulateStatistics({&block, testkit::ModelView(block, model), nullptr}, EstimateNoise(block, 1), params, 1);
   return SolveDelays(s, block.baselines, block.antennas.size(), block.frequency_hz, {}, 2);
 }
 
@@ -25,12 +25,12 @@ struct Case {
 };
 
 Case MakeCase(double max_ns, double sigma, std::size_t n_antennas = 12) {
-  testing::BlockShape shape;
+  testkit::BlockShape shape;
   shape.n_antennas = n_antennas;
   shape.n_windows = 4;
   shape.channels_per_window = 48;
-  Case c{testing::MakeBlock(shape), {}, {}};
-  c.model = testing::ConstantModel(c.block, 10);
+  Case c{testkit::MakeBlock(shape), {}, {}};
+  c.model = testkit::ConstantModel(c.block, 10);
   std::mt19937 random(9);
   std::uniform_real_distribution<double> unit(-1, 1);
   Gains gains(n_antennas * 192 * 2);
@@ -43,7 +43,7 @@ Case MakeCase(double max_ns, double sigma, std::size_t n_antennas = 12) {
       }
     }
   }
-  testing::FillVisibilities(c.block, c.model, gains, sigma);
+  testkit::FillVisibilities(c.block, c.model, gains, sigma);
   return c;
 }
 

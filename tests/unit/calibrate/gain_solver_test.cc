@@ -9,8 +9,8 @@
 namespace contimg::calibrate {
 namespace {
 
-using testing::BlockShape;
-using testing::Gains;
+using testkit::BlockShape;
+using testkit::Gains;
 
 StatisticsParams PerChannel(const VisibilityBlock& block) {
   StatisticsParams params;
@@ -23,7 +23,7 @@ GainSolution Solve(const VisibilityBlock& block, const std::vector<Visibility>& 
                    const GainSolveParams& solve = {}, int threads = 1) {
   const auto noise = EstimateNoise(block, threads);
   const Statistics s =
-      AccumulateStatistics({&block, testing::ModelView(block, model), nullptr}, noise, params, threads);
+      AccumulateStatistics({&block, testkit::ModelView(block, model), nullptr}, noise, params, threads);
   return SolveGains(s, block.baselines, block.antennas.size(), solve, threads);
 }
 
@@ -41,10 +41,10 @@ std::complex<double> Align(const GainSolution& s, const Gains& truth, std::size_
 TEST(SolveGains, RecoversGainsWithinTheirStatisticalErrors) {
   BlockShape shape;
   shape.n_antennas = 24;
-  VisibilityBlock block = testing::MakeBlock(shape);
-  const auto model = testing::ConstantModel(block, 10);
-  const Gains truth = testing::RandomGains(block, 5);
-  testing::FillVisibilities(block, model, truth, 2.0);
+  VisibilityBlock block = testkit::MakeBlock(shape);
+  const auto model = testkit::ConstantModel(block, 10);
+  const Gains truth = testkit::RandomGains(block, 5);
+  testkit::FillVisibilities(block, model, truth, 2.0);
   const GainSolution s = Solve(block, model, PerChannel(block));
   double chi = 0;
   std::size_t n = 0;
@@ -66,9 +66,9 @@ TEST(SolveGains, RecoversGainsWithinTheirStatisticalErrors) {
 }
 
 TEST(SolveGains, GivesTheSameAnswerForAnyNumberOfThreads) {
-  VisibilityBlock block = testing::MakeBlock({});
-  const auto model = testing::ConstantModel(block, 5);
-  testing::FillVisibilities(block, model, testing::RandomGains(block, 5), 1.0);
+  VisibilityBlock block = testkit::MakeBlock({});
+  const auto model = testkit::ConstantModel(block, 5);
+  testkit::FillVisibilities(block, model, testkit::RandomGains(block, 5), 1.0);
   const GainSolution one = Solve(block, model, PerChannel(block), {}, 1);
   const GainSolution two = Solve(block, model, PerChannel(block), {}, 2);
   EXPECT_EQ(one.gain, two.gain);
@@ -76,13 +76,13 @@ TEST(SolveGains, GivesTheSameAnswerForAnyNumberOfThreads) {
 }
 
 TEST(SolveGains, UsesAModelThatChangesInTimeExactly) {
-  VisibilityBlock block = testing::MakeBlock({});
-  auto model = testing::ConstantModel(block, 1);
+  VisibilityBlock block = testkit::MakeBlock({});
+  auto model = testkit::ConstantModel(block, 1);
   std::mt19937 random(5);
   std::normal_distribution<float> normal(0, 3);
   for (auto& m : model) m = {normal(random), normal(random)};
-  const Gains truth = testing::RandomGains(block, 0);
-  testing::FillVisibilities(block, model, truth, 1e-3);
+  const Gains truth = testkit::RandomGains(block, 0);
+  testkit::FillVisibilities(block, model, truth, 1e-3);
   StatisticsParams params = PerChannel(block);
   params.cells = {0, 32};  // one gain over the whole band
   const GainSolution s = Solve(block, model, params);
@@ -94,11 +94,11 @@ TEST(SolveGains, UsesAModelThatChangesInTimeExactly) {
 }
 
 TEST(SolveGains, DeadAntennaIsFlaggedAndHarmless) {
-  VisibilityBlock block = testing::MakeBlock({});
-  const auto model = testing::ConstantModel(block, 10);
-  Gains truth = testing::RandomGains(block, 0);
+  VisibilityBlock block = testkit::MakeBlock({});
+  const auto model = testkit::ConstantModel(block, 10);
+  Gains truth = testkit::RandomGains(block, 0);
   for (std::size_t c = 0; c < 32; ++c) truth[(3 * 32 + c) * 2] = 0;  // receptor X of antenna 3 sees noise only
-  testing::FillVisibilities(block, model, truth, 1.0);
+  testkit::FillVisibilities(block, model, truth, 1.0);
   const GainSolution s = Solve(block, model, PerChannel(block));
   for (std::size_t c = 0; c < 32; ++c) {
     const auto phase = Align(s, truth, 0, c, 0, 32, c);
@@ -117,19 +117,19 @@ TEST(SolveGains, DeadAntennaIsFlaggedAndHarmless) {
 TEST(SolveGains, PureNoiseGivesFlaggedSolutions) {
   BlockShape shape;
   shape.n_antennas = 30;
-  VisibilityBlock block = testing::MakeBlock(shape);
-  const auto model = testing::ConstantModel(block, 10);
-  testing::FillVisibilities(block, model, Gains(30 * 32 * 2, 0.0), 1.0);
+  VisibilityBlock block = testkit::MakeBlock(shape);
+  const auto model = testkit::ConstantModel(block, 10);
+  testkit::FillVisibilities(block, model, Gains(30 * 32 * 2, 0.0), 1.0);
   const GainSolution s = Solve(block, model, PerChannel(block));
   const auto usable = std::count(s.flag.begin(), s.flag.end(), 0);
   EXPECT_LT(static_cast<double>(usable) / static_cast<double>(s.flag.size()), 0.01);
 }
 
 TEST(SolveGains, FlaggedAndNotFiniteDataAreLeftOut) {
-  VisibilityBlock block = testing::MakeBlock({});
-  const auto model = testing::ConstantModel(block, 10);
-  const Gains truth = testing::RandomGains(block, 0);
-  testing::FillVisibilities(block, model, truth, 0.1);
+  VisibilityBlock block = testkit::MakeBlock({});
+  const auto model = testkit::ConstantModel(block, 10);
+  const Gains truth = testkit::RandomGains(block, 0);
+  testkit::FillVisibilities(block, model, truth, 0.1);
   auto vis = block.vis_view();
   auto flag = block.flag_view();
   for (std::size_t b = 0; b < block.n_baselines(); ++b) {
@@ -148,9 +148,9 @@ TEST(SolveGains, FlaggedAndNotFiniteDataAreLeftOut) {
 }
 
 TEST(SolveGains, AllDataFlaggedMeansNoSolutionAndNoDefault) {
-  VisibilityBlock block = testing::MakeBlock({});
-  const auto model = testing::ConstantModel(block, 10);
-  testing::FillVisibilities(block, model, testing::RandomGains(block, 0), 0.1);
+  VisibilityBlock block = testkit::MakeBlock({});
+  const auto model = testkit::ConstantModel(block, 10);
+  testkit::FillVisibilities(block, model, testkit::RandomGains(block, 0), 0.1);
   std::fill(block.flag.begin(), block.flag.end(), std::uint8_t{1});
   const GainSolution s = Solve(block, model, PerChannel(block));
   for (std::size_t i = 0; i < s.gain.size(); ++i) {
@@ -160,9 +160,9 @@ TEST(SolveGains, AllDataFlaggedMeansNoSolutionAndNoDefault) {
 }
 
 TEST(SolveGains, AntennaWithTooFewBaselinesIsFlagged) {
-  VisibilityBlock block = testing::MakeBlock({});
-  const auto model = testing::ConstantModel(block, 10);
-  testing::FillVisibilities(block, model, testing::RandomGains(block, 0), 0.1);
+  VisibilityBlock block = testkit::MakeBlock({});
+  const auto model = testkit::ConstantModel(block, 10);
+  testkit::FillVisibilities(block, model, testkit::RandomGains(block, 0), 0.1);
   auto flag = block.flag_view();
   int kept = 0;
   for (std::size_t b = 0; b < block.n_baselines(); ++b) {
@@ -179,10 +179,10 @@ TEST(SolveGains, AntennaWithTooFewBaselinesIsFlagged) {
 }
 
 TEST(SolveGains, PhaseOnlyLeavesAmplitudesAtOne) {
-  VisibilityBlock block = testing::MakeBlock({});
-  const auto model = testing::ConstantModel(block, 10);
-  const Gains truth = testing::RandomGains(block, 0);
-  testing::FillVisibilities(block, model, truth, 0.1);
+  VisibilityBlock block = testkit::MakeBlock({});
+  const auto model = testkit::ConstantModel(block, 10);
+  const Gains truth = testkit::RandomGains(block, 0);
+  testkit::FillVisibilities(block, model, truth, 0.1);
   StatisticsParams params = PerChannel(block);
   params.intervals = {{0, 2}, {2, 4}};
   params.cells = {0, 16, 32};
@@ -204,10 +204,10 @@ TEST(SolveGains, PhaseOnlyLeavesAmplitudesAtOne) {
 TEST(AccumulateStatistics, RobustWeightsKeepOutliersFromTheGains) {
   BlockShape shape;
   shape.n_times = 24;
-  VisibilityBlock block = testing::MakeBlock(shape);
-  const auto model = testing::ConstantModel(block, 10);
+  VisibilityBlock block = testkit::MakeBlock(shape);
+  const auto model = testkit::ConstantModel(block, 10);
   const Gains truth(12 * 32 * 2, 1.0);
-  testing::FillVisibilities(block, model, truth, 0.5);
+  testkit::FillVisibilities(block, model, truth, 0.5);
   std::mt19937 random(11);
   for (std::size_t i = 0; i < block.vis.size(); ++i) {
     if (random() % 100 == 0) block.vis[i] += Visibility(60, 30);
@@ -216,10 +216,10 @@ TEST(AccumulateStatistics, RobustWeightsKeepOutliersFromTheGains) {
   StatisticsParams params = PerChannel(block);
   params.cells = {0, 32};
   params.robust_k = 3;
-  const Statistics s = AccumulateStatistics({&block, testing::ModelView(block, model), nullptr}, noise, params, 1);
+  const Statistics s = AccumulateStatistics({&block, testkit::ModelView(block, model), nullptr}, noise, params, 1);
   const GainSolution robust = SolveGains(s, block.baselines, 12, {}, 1);
   params.robust_k = 0;
-  const Statistics plain = AccumulateStatistics({&block, testing::ModelView(block, model), nullptr}, noise, params, 1);
+  const Statistics plain = AccumulateStatistics({&block, testkit::ModelView(block, model), nullptr}, noise, params, 1);
   const GainSolution ordinary = SolveGains(plain, block.baselines, 12, {}, 1);
   // 1 % outliers of 6.7 times the model move a plain mean by 6 %.
   EXPECT_GT(std::abs(ordinary.gain[0]) - 1, 0.01);
@@ -230,10 +230,10 @@ TEST(EstimateNoise, SeesTheNoiseUnderASmoothSky) {
   BlockShape shape;
   shape.n_times = 12;
   shape.channels_per_window = 48;
-  VisibilityBlock block = testing::MakeBlock(shape);
+  VisibilityBlock block = testkit::MakeBlock(shape);
   for (std::size_t i = 0; i < block.weight.size(); ++i) block.weight[i] = i % 3 == 0 ? 4.0F : 1.0F;
-  const auto model = testing::ConstantModel(block, 20);
-  testing::FillVisibilities(block, model, testing::RandomGains(block, 30), 1.5);
+  const auto model = testkit::ConstantModel(block, 20);
+  testkit::FillVisibilities(block, model, testkit::RandomGains(block, 30), 1.5);
   const auto noise = EstimateNoise(block, 2);
   double sum = 0;
   std::size_t n = 0;

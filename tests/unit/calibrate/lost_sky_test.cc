@@ -13,7 +13,7 @@
 namespace contimg::calibrate {
 namespace {
 
-using namespace testing;
+using namespace testkit;
 
 // 24 antennas, 6 integrations, 64 channels of 244 kHz.
 BlockShape Shape() {

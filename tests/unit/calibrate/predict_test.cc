@@ -20,7 +20,7 @@ struct PredictCase {
   std::vector<float> flux;
   std::vector<Visibility> model;
 
-  explicit PredictCase(const testing::BlockShape& shape, std::size_t n_components) : block(testing::MakeBlock(shape)) {
+  explicit PredictCase(const testkit::BlockShape& shape, std::size_t n_components) : block(testkit::MakeBlock(shape)) {
     std::mt19937 random(3);
     std::uniform_real_distribution<double> unit(-1, 1);
     input.uvw_m = block.uvw_view();
@@ -79,7 +79,7 @@ struct PredictCase {
 };
 
 TEST(PredictVisibilities, AgreesWithADirectSumInDoublePrecision) {
-  testing::BlockShape shape;
+  testkit::BlockShape shape;
   shape.channels_per_window = 23;  // not a multiple of any vector length
   PredictCase s(shape, 20);
   s.input.smearing = false;
@@ -97,7 +97,7 @@ TEST(PredictVisibilities, AgreesWithADirectSumInDoublePrecision) {
 
 TEST(PredictVisibilities, SmearsAsAveragingInTimeAndFrequencyDoes) {
   for (std::size_t n_times : {1U, 4U}) {  // analytic and differenced rates
-    testing::BlockShape shape;
+    testkit::BlockShape shape;
     shape.n_times = n_times;
     shape.n_antennas = 5;
     shape.extent_m = 4000;
@@ -122,7 +122,7 @@ TEST(PredictVisibilities, SmearsAsAveragingInTimeAndFrequencyDoes) {
 }
 
 TEST(PredictVisibilities, HandlesGapsInTheBand) {
-  testing::BlockShape shape;
+  testkit::BlockShape shape;
   PredictCase s(shape, 4);
   for (std::size_t c = 16; c < 32; ++c) s.input.frequency_hz[c] += 37.5e6;
   s.input.smearing = false;
@@ -146,9 +146,9 @@ convert::TileBeam Beam(const VisibilityBlock& block, const char* mode) {
 }
 
 TEST(Predict, PutsABeamOnTheMeridianThatTheSkyDriftsThrough) {
-  testing::BlockShape shape;
+  testkit::BlockShape shape;
   shape.n_times = 24;
-  VisibilityBlock block = testing::MakeBlock(shape);
+  VisibilityBlock block = testkit::MakeBlock(shape);
   SkySource source;
   source.flux_jy = 2;
   source.ra_rad = block.phase_centre.ra_rad;
@@ -171,7 +171,7 @@ TEST(Predict, PutsABeamOnTheMeridianThatTheSkyDriftsThrough) {
 // degrees, a twelfth of a turn on the longest baseline. The simulator's arithmetic is its own.
 TEST(Predict, PutsSourcesFarFromThePhaseCentreWhereTheSimulatorDoes) {
   const simulator::ArrayConfig array = simulator::Dsa110Array();
-  testing::BlockShape shape;
+  testkit::BlockShape shape;
   shape.n_antennas = 24;
   shape.n_times = 24;
   shape.n_windows = 1;
@@ -181,7 +181,7 @@ TEST(Predict, PutsSourcesFarFromThePhaseCentreWhereTheSimulatorDoes) {
   options.smearing = false;
   double longest_m = 0, worst = 0, most_stretched = 0;
   for (int quarter = 0; quarter < 4; ++quarter) {
-    VisibilityBlock block = testing::MakeBlock(shape);
+    VisibilityBlock block = testkit::MakeBlock(shape);
     for (std::size_t a = 0; a < shape.n_antennas; ++a) {
       // Every fourth antenna of the correlator: from one end of the arms to the other.
       block.antennas.positions_itrf_m[a] =
@@ -236,7 +236,7 @@ TEST(Predict, PutsSourcesFarFromThePhaseCentreWhereTheSimulatorDoes) {
 }
 
 TEST(Predict, RefusesDataThatAreNotPhased) {
-  VisibilityBlock block = testing::MakeBlock({});
+  VisibilityBlock block = testkit::MakeBlock({});
   block.phase_state = PhaseState::kMeridian;
   EXPECT_THROW(Predict(block, {SkySource{}}, {}, 1), Error);
 }

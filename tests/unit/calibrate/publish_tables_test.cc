@@ -16,9 +16,9 @@ namespace contimg::calibrate {
 namespace {
 
 namespace fs = std::filesystem;
-using contimg::testing::FaultyOs;
+using contimg::testkit::FaultyOs;
 
-SolutionSet Gains(float amplitude) {
+SolutionSet OneGain(float amplitude) {
   SolutionSet s;
   s.kind = SolutionKind::kGain;
   for (const char* name : {"1", "2", "3"}) {
@@ -49,17 +49,17 @@ class PublishTablesTest : public ::testing::Test {
 };
 
 TEST_F(PublishTablesTest, NewTablesTakeTheNamesOfOlderOnes) {
-  PublishTables({Gains(1), Gains(2)}, paths_, false, RealOs());
-  PublishTables({Gains(3), Gains(4)}, paths_, true, RealOs());
+  PublishTables({OneGain(1), OneGain(2)}, paths_, false, RealOs());
+  PublishTables({OneGain(3), OneGain(4)}, paths_, true, RealOs());
   EXPECT_EQ(Amplitude(0), 3);
   EXPECT_EQ(Amplitude(1), 4);
   EXPECT_EQ(Names(), 2u);
 }
 
 TEST_F(PublishTablesTest, OlderTablesInTheWayAreAnError) {
-  PublishTables({Gains(1)}, {paths_[1]}, false, RealOs());
+  PublishTables({OneGain(1)}, {paths_[1]}, false, RealOs());
   try {
-    PublishTables({Gains(3), Gains(4)}, paths_, false, RealOs());
+    PublishTables({OneGain(3), OneGain(4)}, paths_, false, RealOs());
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
@@ -70,12 +70,12 @@ TEST_F(PublishTablesTest, OlderTablesInTheWayAreAnError) {
 
 // Whichever step fails, the older ones are what they were.
 TEST_F(PublishTablesTest, AFailureLeavesTheOlderTables) {
-  PublishTables({Gains(1), Gains(2)}, paths_, false, RealOs());
+  PublishTables({OneGain(1), OneGain(2)}, paths_, false, RealOs());
   bool came = true;
   for (int n = 1; came && n < 50; ++n) {
     FaultyOs os(FaultyOs::Fault::kFailBefore, n, EIO);
     try {
-      PublishTables({Gains(3), Gains(4)}, paths_, true, os);
+      PublishTables({OneGain(3), OneGain(4)}, paths_, true, os);
       came = false;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kIo) << os.fault_at();
@@ -90,7 +90,7 @@ TEST_F(PublishTablesTest, AFailureLeavesTheOlderTables) {
 TEST_F(PublishTablesTest, AFailureLeavesNothingWhereNothingWas) {
   for (int n = 1; n <= 3; ++n) {
     FaultyOs os(FaultyOs::Fault::kFailBefore, n, EIO);
-    EXPECT_THROW(PublishTables({Gains(3), Gains(4)}, paths_, false, os), Error) << n;
+    EXPECT_THROW(PublishTables({OneGain(3), OneGain(4)}, paths_, false, os), Error) << n;
     EXPECT_EQ(Names(), 0u) << os.fault_at();
   }
 }

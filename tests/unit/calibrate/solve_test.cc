@@ -9,22 +9,22 @@
 namespace contimg::calibrate {
 namespace {
 
-using testing::Gains;
+using testkit::Gains;
 
-struct Tile {
+struct SolvedTile {
   VisibilityBlock block;
   std::vector<Visibility> model;
   Gains truth;
 };
 
-Tile MakeTile(double sigma = 1.0, std::size_t n_times = 10) {
-  testing::BlockShape shape;
+SolvedTile MakeTile(double sigma = 1.0, std::size_t n_times = 10) {
+  testkit::BlockShape shape;
   shape.n_antennas = 16;
   shape.n_times = n_times;
   shape.channels_per_window = 32;
-  Tile tile{testing::MakeBlock(shape), {}, {}};
-  tile.model = testing::ConstantModel(tile.block, 12);
-  tile.truth = testing::RandomGains(tile.block, 200);
+  SolvedTile tile{testkit::MakeBlock(shape), {}, {}};
+  tile.model = testkit::ConstantModel(tile.block, 12);
+  tile.truth = testkit::RandomGains(tile.block, 200);
   // A ripple on top, so that K alone is not enough.
   for (std::size_t a = 0; a < 16; ++a) {
     for (std::size_t c = 0; c < 64; ++c) {
@@ -34,7 +34,7 @@ Tile MakeTile(double sigma = 1.0, std::size_t n_times = 10) {
       }
     }
   }
-  testing::FillVisibilities(tile.block, tile.model, tile.truth, sigma);
+  testkit::FillVisibilities(tile.block, tile.model, tile.truth, sigma);
   return tile;
 }
 
@@ -45,8 +45,8 @@ std::vector<ApplyTable> Tables(const SolveResult& result) {
 }
 
 TEST(SolveCalibration, CorrectedDataMatchTheModelToTheNoise) {
-  Tile tile = MakeTile();
-  const SolveResult result = SolveCalibration(tile.block, testing::ModelView(tile.block, tile.model), {}, {});
+  SolvedTile tile = MakeTile();
+  const SolveResult result = SolveCalibration(tile.block, testkit::ModelView(tile.block, tile.model), {}, {});
   ASSERT_EQ(result.solutions.size(), 3U);
   EXPECT_EQ(result.antennas_with_data, 16U);
   EXPECT_NEAR(result.reports[1].reduced_chi_square, 1, 0.1);
@@ -67,10 +67,10 @@ TEST(SolveCalibration, CorrectedDataMatchTheModelToTheNoise) {
 }
 
 TEST(SolveCalibration, SplitsTheGainsAsTheConventionsSay) {
-  Tile tile = MakeTile(0.2);
+  SolvedTile tile = MakeTile(0.2);
   SolveParams params;
   params.reference_antennas = {"99", "5"};
-  const SolveResult result = SolveCalibration(tile.block, testing::ModelView(tile.block, tile.model), params, {});
+  const SolveResult result = SolveCalibration(tile.block, testkit::ModelView(tile.block, tile.model), params, {});
   const SolutionSet &k = result.solutions[0], &b = result.solutions[1], &g = result.solutions[2];
   EXPECT_EQ(k.kind, SolutionKind::kDelay);
   for (const SolutionSet& s : result.solutions) EXPECT_EQ(s.reference_antenna, 4);
@@ -96,7 +96,7 @@ TEST(SolveCalibration, SplitsTheGainsAsTheConventionsSay) {
 }
 
 TEST(SolveCalibration, ShortPhasesKeepADriftingPhaseFromWashingOutTheBandpass) {
-  Tile tile = MakeTile(0.2, 20);
+  SolvedTile tile = MakeTile(0.2, 20);
   // Antenna 3 drifts by 2 rad over the tile.
   const auto [n_t, n_b, n_c, n_p] = tile.block.shape();
   for (std::size_t t = 0; t < n_t; ++t) {
@@ -111,7 +111,7 @@ TEST(SolveCalibration, ShortPhasesKeepADriftingPhaseFromWashingOutTheBandpass) {
   with.normalise_bandpass = without.normalise_bandpass = false;
   with.gain = without.gain = false;
   without.pre_phase_s = 0;
-  const auto model = testing::ModelView(tile.block, tile.model);
+  const auto model = testkit::ModelView(tile.block, tile.model);
   const auto good = SolveCalibration(tile.block, model, with, {}).solutions[1];
   const auto washed = SolveCalibration(tile.block, model, without, {}).solutions[1];
   const std::size_t i = good.Index(0, 3, 10, 0);
@@ -121,8 +121,8 @@ TEST(SolveCalibration, ShortPhasesKeepADriftingPhaseFromWashingOutTheBandpass) {
 }
 
 TEST(SolveCalibration, HourlyGainUsesTheDaysTablesAndTheirReference) {
-  Tile tile = MakeTile(0.5);
-  const auto model = testing::ModelView(tile.block, tile.model);
+  SolvedTile tile = MakeTile(0.5);
+  const auto model = testkit::ModelView(tile.block, tile.model);
   SolveParams day;
   day.reference_antennas = {"7"};
   const SolveResult first = SolveCalibration(tile.block, model, day, {});
@@ -140,8 +140,8 @@ TEST(SolveCalibration, HourlyGainUsesTheDaysTablesAndTheirReference) {
 }
 
 TEST(SolveCalibration, RefusesWhatItCannotSolve) {
-  Tile tile = MakeTile();
-  const auto model = testing::ModelView(tile.block, tile.model);
+  SolvedTile tile = MakeTile();
+  const auto model = testkit::ModelView(tile.block, tile.model);
   const auto kind_of = [&](const SolveParams& params, ArrayView<const Visibility, 3> with) {
     try {
       SolveCalibration(tile.block, with, params, {});
@@ -151,7 +151,7 @@ TEST(SolveCalibration, RefusesWhatItCannotSolve) {
     return ErrorKind::kBug;
   };
   const std::vector<Visibility> zero(tile.model.size());
-  EXPECT_EQ(kind_of({}, testing::ModelView(tile.block, zero)), ErrorKind::kBadInput);
+  EXPECT_EQ(kind_of({}, testkit::ModelView(tile.block, zero)), ErrorKind::kBadInput);
   EXPECT_EQ(kind_of({}, ArrayView<const Visibility, 3>(zero.data(), {1, 1, 1})), ErrorKind::kBadInput);
   tile.block.data_state = DataState::kCorrected;
   EXPECT_EQ(kind_of({}, model), ErrorKind::kBadInput);
@@ -161,11 +161,11 @@ TEST(SolveCalibration, RefusesWhatItCannotSolve) {
 }
 
 TEST(SolveCalibration, AModelOfAnotherFieldGivesNoSolution) {
-  Tile tile = MakeTile(1.0);
+  SolvedTile tile = MakeTile(1.0);
   std::mt19937 random(5);
   std::normal_distribution<float> normal(0, 8);
   for (auto& m : tile.model) m = {normal(random), normal(random)};
-  EXPECT_THROW(SolveCalibration(tile.block, testing::ModelView(tile.block, tile.model), {}, {}), Error);
+  EXPECT_THROW(SolveCalibration(tile.block, testkit::ModelView(tile.block, tile.model), {}, {}), Error);
 }
 
 SolutionSet SmallBandpass(std::size_t n_channels) {
@@ -244,18 +244,18 @@ TEST(MeasureQuality, IgnoresPhaseStepsOfTheBandpassBetweenWindows) {
 }
 
 TEST(SolveCalibration, SolvesByNumbersOfIntegrations) {
-  Tile tile = MakeTile(0.5, 10);
+  SolvedTile tile = MakeTile(0.5, 10);
   SolveParams params;
   params.gain_integrations = 4;
-  const SolveResult result = SolveCalibration(tile.block, testing::ModelView(tile.block, tile.model), params, {});
+  const SolveResult result = SolveCalibration(tile.block, testkit::ModelView(tile.block, tile.model), params, {});
   ASSERT_EQ(result.solutions[2].intervals.size(), 3U);
   EXPECT_NEAR(result.solutions[2].intervals[0].length_s, 4 * 12.885, 1e-6);
   EXPECT_NEAR(result.solutions[2].intervals[2].length_s, 2 * 12.885, 1e-6);
 }
 
 TEST(JudgeQuality, AcceptsAGoodSolutionAndNamesWhatIsWrong) {
-  Tile tile = MakeTile();
-  const SolveResult result = SolveCalibration(tile.block, testing::ModelView(tile.block, tile.model), {}, {});
+  SolvedTile tile = MakeTile();
+  const SolveResult result = SolveCalibration(tile.block, testkit::ModelView(tile.block, tile.model), {}, {});
   for (std::size_t i = 0; i < 3; ++i) {
     const SolutionQuality quality = MeasureQuality(result.solutions[i], nullptr, result.reports[i].reduced_chi_square);
     const QualityVerdict verdict = JudgeQuality(result.solutions[i].kind, quality, 16, {});
@@ -271,9 +271,9 @@ TEST(JudgeQuality, AcceptsAGoodSolutionAndNamesWhatIsWrong) {
 }
 
 TEST(AnchorAmplitude, LimitsHowFarTheScaleMayMove) {
-  Tile tile = MakeTile();
+  SolvedTile tile = MakeTile();
   const SolutionSet anchor =
-      SolveCalibration(tile.block, testing::ModelView(tile.block, tile.model), {}, {}).solutions[2];
+      SolveCalibration(tile.block, testkit::ModelView(tile.block, tile.model), {}, {}).solutions[2];
   SolutionSet gain = anchor;
   for (auto& v : gain.value) v *= 1.3;
   EXPECT_NEAR(AnchorAmplitude(gain, anchor, 0.1), 1.3, 1e-6);
@@ -286,16 +286,16 @@ TEST(AnchorAmplitude, LimitsHowFarTheScaleMayMove) {
 
 // The limit of another array leaves this one nothing: it is named, or, where nobody asked for it, left out.
 TEST(SolveCalibration, SaysWhatTheUvLimitLeft) {
-  testing::BlockShape shape;
+  testkit::BlockShape shape;
   shape.extent_m = 100;
-  VisibilityBlock block = testing::MakeBlock(shape);
-  const auto model = testing::ConstantModel(block, 10);
-  testing::FillVisibilities(block, model, testing::RandomGains(block, 50), 0.5);
+  VisibilityBlock block = testkit::MakeBlock(shape);
+  const auto model = testkit::ConstantModel(block, 10);
+  testkit::FillVisibilities(block, model, testkit::RandomGains(block, 50), 0.5);
   SolveParams params;
   params.delay = params.bandpass = false;
   params.min_uv_lambda = 1000;
   try {
-    SolveCalibration(block, testing::ModelView(block, model), params, {});
+    SolveCalibration(block, testkit::ModelView(block, model), params, {});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
@@ -303,7 +303,7 @@ TEST(SolveCalibration, SaysWhatTheUvLimitLeft) {
   }
   params.min_uv_lambda = -1;
   params.max_model_error = 0;
-  const SolveResult result = SolveCalibration(block, testing::ModelView(block, model), params, {});
+  const SolveResult result = SolveCalibration(block, testkit::ModelView(block, model), params, {});
   EXPECT_TRUE(result.uv.usual_left_out);
   EXPECT_EQ(result.uv.kept, 66U);
   // A model that is wrong, with a limit: both are said.
@@ -312,7 +312,7 @@ TEST(SolveCalibration, SaysWhatTheUvLimitLeft) {
   auto wrong = model;
   for (std::size_t i = 0; i < wrong.size(); ++i) wrong[i] *= i % 3 == 0 ? 30.0F : -1.0F;
   try {
-    SolveCalibration(block, testing::ModelView(block, wrong), params, {});
+    SolveCalibration(block, testkit::ModelView(block, wrong), params, {});
     FAIL();
   } catch (const Error& error) {
     EXPECT_NE(error.message().find("of 66 baselines"), std::string::npos) << error.what();

@@ -9,7 +9,7 @@
 #include "config/units.h"
 #include "ingest/visibility_block.h"
 
-namespace contimg::calibrate::testing {
+namespace contimg::calibrate::testkit {
 
 struct BlockShape {
   std::size_t n_antennas = 12, n_times = 4, n_windows = 2, channels_per_window = 16;
@@ -123,4 +123,4 @@ inline Gains RandomGains(const VisibilityBlock& block, double max_delay_ns, unsi
   return gains;
 }
 
-}  // namespace contimg::calibrate::testing
+}  // namespace contimg::calibrate::testkit

@@ -19,7 +19,7 @@ ListedSource One(const std::string& text) {
   return sources.empty() ? ListedSource() : sources.front();
 }
 
-std::string Refusal(const std::string& text) {
+std::string ListRefusal(const std::string& text) {
   try {
     Parse(text);
   } catch (const Error& error) {
@@ -59,8 +59,8 @@ TEST(SourceList, TakesUnitsWholeOrNotAtAll) {
   EXPECT_EQ(One("ra_deg,dec_deg,flux_mjy\n106.4,16.1,2Jy\n").flux_jy, 2);
   EXPECT_EQ(One("RA (deg),Dec (deg),Flux (mJy)\n106.4,16.1,2000\n").flux_jy, 2);
   EXPECT_EQ(One("ra_deg;dec_deg;flux_jy;major_arcsec\n106.4;16.1;2;1arcmin\n").major_arcsec, 60);
-  EXPECT_NE(Refusal("ra_deg,dec_deg,flux_jy\n106.4,16.1,2000 mK\n").find("line 2"), std::string::npos);
-  EXPECT_NE(Refusal("ra_deg,dec_deg,flux [K]\n106.4,16.1,2000\n").find("the unit 'K'"), std::string::npos);
+  EXPECT_NE(ListRefusal("ra_deg,dec_deg,flux_jy\n106.4,16.1,2000 mK\n").find("line 2"), std::string::npos);
+  EXPECT_NE(ListRefusal("ra_deg,dec_deg,flux [K]\n106.4,16.1,2000\n").find("the unit 'K'"), std::string::npos);
 }
 
 TEST(SourceList, ReadsTheShapesThatProgramsWrite) {
@@ -90,14 +90,15 @@ TEST(SourceList, NamesTheLineThatDoesNotFit) {
        {"466.4,16.1,2,0", "-253.4,16.1,2,0", "106.4,95,2,0", "106.4,16.1,nan,0", "106.4,16.1,-2,0", "106.4,16.1,2 K,0",
         "106.4,16.1,\"2,0\",0", "106,4,16,1,2,0", "x,16.1,2,0", ",16.1,2,0", "106.4,,2,0", "106.4,16.1",
         "106.4,16.1,2,steep", "106.4,16.1,2,70", "1,2,3,0", "106.4,16.1,\"2,0", "106.4,16.1,\"2\"0,0"}) {
-    EXPECT_NE(Refusal(head + row + "\n").find("line 4 "), std::string::npos) << row << ": " << Refusal(head + row);
+    EXPECT_NE(ListRefusal(head + row + "\n").find("line 4 "), std::string::npos)
+        << row << ": " << ListRefusal(head + row);
   }
-  EXPECT_NE(Refusal("a,b\n1,2\n").find("name the columns"), std::string::npos);
-  EXPECT_NE(Refusal("106.4,16.1,2\n").find("name the columns"), std::string::npos);
-  EXPECT_NE(Refusal("ra_deg,dec_deg\n1,2\n").find("flux_jy"), std::string::npos);
-  EXPECT_NE(Refusal("ra_deg,flux_jy\n1,2\n").find("dec_deg"), std::string::npos);
-  EXPECT_NE(Refusal("").find("no line"), std::string::npos);
-  EXPECT_NE(Refusal("SIMPLE  =                    T").find("no text"), std::string::npos);
+  EXPECT_NE(ListRefusal("a,b\n1,2\n").find("name the columns"), std::string::npos);
+  EXPECT_NE(ListRefusal("106.4,16.1,2\n").find("name the columns"), std::string::npos);
+  EXPECT_NE(ListRefusal("ra_deg,dec_deg\n1,2\n").find("flux_jy"), std::string::npos);
+  EXPECT_NE(ListRefusal("ra_deg,flux_jy\n1,2\n").find("dec_deg"), std::string::npos);
+  EXPECT_NE(ListRefusal("").find("no line"), std::string::npos);
+  EXPECT_NE(ListRefusal("SIMPLE  =                    T").find("no text"), std::string::npos);
   EXPECT_THROW(ReadSourceList("/nonexistent"), Error);
 }
 
@@ -129,28 +130,28 @@ TEST(SourceList, GivesEveryNameBack) {
 
 TEST(SourceList, RefusesColumnsThatContradictEachOther) {
   EXPECT_EQ(
-      Refusal("ra_deg,dec_deg,flux_jy,flux_mjy\n106,16.1,3,9000\n"),
+      ListRefusal("ra_deg,dec_deg,flux_jy,flux_mjy\n106,16.1,3,9000\n"),
       "line 2 has '3' in column flux_jy and '9000' in column flux_mjy: expected the same, or one of the two columns");
   EXPECT_EQ(One("ra_deg,dec_deg,flux_jy,flux_mjy\n106,16.1,3,3001\n").flux_jy, 3);
   EXPECT_EQ(One("ra_deg,dec_deg,flux_jy,flux_mjy\n106,16.1,3,\n").flux_jy, 3);
   EXPECT_EQ(One("ra_deg,dec_deg,flux_jy,peak_mjy\n106,16.1,3,900\n").flux_jy, 3);  // another quantity
   EXPECT_EQ(One("_RAJ2000\t_DEJ2000\tRAJ2000\tDEJ2000\tS1.4\n106.4\t16.1\t07 05 36.0\t+16 06 00\t2000\n").ra_deg,
             106.4);
-  EXPECT_NE(Refusal("_RAJ2000\t_DEJ2000\tRAJ2000\tDEJ2000\tS1.4\n106.4\t16.1\t07 06 36.0\t+16 06 00\t2000\n")
+  EXPECT_NE(ListRefusal("_RAJ2000\t_DEJ2000\tRAJ2000\tDEJ2000\tS1.4\n106.4\t16.1\t07 06 36.0\t+16 06 00\t2000\n")
                 .find("'07 06 36.0' in column RAJ2000"),
             std::string::npos);
-  EXPECT_NE(Refusal("ra,dec,flux_jy,dec_deg\n106,16,3,17\n").find("in column dec_deg"), std::string::npos);
+  EXPECT_NE(ListRefusal("ra,dec,flux_jy,dec_deg\n106,16,3,17\n").find("in column dec_deg"), std::string::npos);
   EXPECT_NE(
-      Refusal("ra_deg,dec_deg,flux_jy,alpha,spectral_index\n106,16,3,-0.7,0.7\n").find("in column spectral_index"),
+      ListRefusal("ra_deg,dec_deg,flux_jy,alpha,spectral_index\n106,16,3,-0.7,0.7\n").find("in column spectral_index"),
       std::string::npos);
-  EXPECT_NE(Refusal("ra_deg,dec_deg,flux_jy,major_arcsec,majaxis\n106,16,3,10,20\n").find("in column majaxis"),
+  EXPECT_NE(ListRefusal("ra_deg,dec_deg,flux_jy,major_arcsec,majaxis\n106,16,3,10,20\n").find("in column majaxis"),
             std::string::npos);
 }
 
 TEST(SourceList, RefusesAColumnThatStandsThereTwice) {
-  EXPECT_EQ(Refusal("name,ra_deg,ra_deg,dec_deg,flux_jy\na,106.0,206,16.1,3\n"),
+  EXPECT_EQ(ListRefusal("name,ra_deg,ra_deg,dec_deg,flux_jy\na,106.0,206,16.1,3\n"),
             "line 1 names the column ra_deg twice");
-  EXPECT_EQ(Refusal("ra_deg,dec_deg,flux_jy,Flux_Jy\n106.0,16.1,3,4\n"), "line 1 names the column flux_jy twice");
+  EXPECT_EQ(ListRefusal("ra_deg,dec_deg,flux_jy,Flux_Jy\n106.0,16.1,3,4\n"), "line 1 names the column flux_jy twice");
   EXPECT_EQ(One("note,ra_deg,dec_deg,flux_jy,note,,\nx,106.0,16.1,3,y,,\n").flux_jy, 3);  // not read
 }
 

@@ -13,19 +13,19 @@
 namespace contimg::image {
 namespace {
 
-constexpr std::size_t kN = 200;
+constexpr std::size_t kPsfSize = 200;
 constexpr double kCell = 3.0 / 206265.0;
 
 // Rows north, columns west.
 std::vector<float> Gaussian(double major_px, double minor_px, double angle_deg) {
   const double pa = angle_deg * kPi / 180;
-  std::vector<float> image(kN * kN);
-  for (std::size_t y = 0; y < kN; ++y) {
-    for (std::size_t x = 0; x < kN; ++x) {
-      const double east = -(static_cast<double>(x) - kN / 2.0), north = static_cast<double>(y) - kN / 2.0;
+  std::vector<float> image(kPsfSize * kPsfSize);
+  for (std::size_t y = 0; y < kPsfSize; ++y) {
+    for (std::size_t x = 0; x < kPsfSize; ++x) {
+      const double east = -(static_cast<double>(x) - kPsfSize / 2.0), north = static_cast<double>(y) - kPsfSize / 2.0;
       const double along = east * std::sin(pa) + north * std::cos(pa),
                    across = east * std::cos(pa) - north * std::sin(pa);
-      image[y * kN + x] = static_cast<float>(std::exp(
+      image[y * kPsfSize + x] = static_cast<float>(std::exp(
           -4 * std::log(2.0) * (along * along / (major_px * major_px) + across * across / (minor_px * minor_px))));
     }
   }
@@ -37,7 +37,7 @@ class FitBeamOfGaussian : public testing::TestWithParam<std::array<double, 3>> {
 TEST_P(FitBeamOfGaussian, IsExact) {
   const auto [major, minor, angle] = GetParam();
   const std::vector<float> psf = Gaussian(major, minor, angle);
-  const GaussianBeam beam = FitBeam({psf.data(), {kN, kN}}, kCell);
+  const GaussianBeam beam = FitBeam({psf.data(), {kPsfSize, kPsfSize}}, kCell);
   // float32 pixels: 6e-8 relative, over at least a dozen of them.
   EXPECT_NEAR(beam.major_rad / kCell, major, 1e-5 * major);
   EXPECT_NEAR(beam.minor_rad / kCell, minor, 1e-5 * minor);
@@ -57,8 +57,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, FitBeamOfGaussian,
 
 TEST(FitBeam, IgnoresSidelobesOutsideTheCore) {
   std::vector<float> psf = Gaussian(8, 5, 20);
-  for (std::size_t y = 20; y < 60; ++y) std::fill_n(&psf[y * kN + 20], 40, 0.6F);
-  const GaussianBeam beam = FitBeam({psf.data(), {kN, kN}}, kCell);
+  for (std::size_t y = 20; y < 60; ++y) std::fill_n(&psf[y * kPsfSize + 20], 40, 0.6F);
+  const GaussianBeam beam = FitBeam({psf.data(), {kPsfSize, kPsfSize}}, kCell);
   EXPECT_NEAR(beam.major_rad / kCell, 8, 1e-3);
 }
 
@@ -69,40 +69,40 @@ struct Antenna {
 // The PSF of a snapshot in five channels, each baseline with the same weight, by a direct sum.
 std::vector<float> PsfOf(const std::vector<Antenna>& array, double turns_per_pixel) {
   using Complex = std::complex<double>;
-  std::vector<Complex> column(kN), row(kN);
-  std::vector<double> sum(kN * kN);
+  std::vector<Complex> column(kPsfSize), row(kPsfSize);
+  std::vector<double> sum(kPsfSize * kPsfSize);
   for (std::size_t i = 0; i < array.size(); ++i) {
     for (std::size_t k = i + 1; k < array.size(); ++k) {
       for (const double f : {0.94, 0.97, 1.0, 1.03, 1.06}) {
         const double scale = 2 * kPi * f * turns_per_pixel;
         const double u = scale * (array[i].east - array[k].east), v = scale * (array[i].north - array[k].north);
-        for (std::size_t p = 0; p < kN; ++p) {
-          const double at = static_cast<double>(p) - kN / 2.0;
+        for (std::size_t p = 0; p < kPsfSize; ++p) {
+          const double at = static_cast<double>(p) - kPsfSize / 2.0;
           column[p] = std::polar(1.0, -u * at);
           row[p] = std::polar(1.0, v * at);
         }
-        for (std::size_t y = 0; y < kN; ++y) {
-          for (std::size_t x = 0; x < kN; ++x) sum[y * kN + x] += (row[y] * column[x]).real();
+        for (std::size_t y = 0; y < kPsfSize; ++y) {
+          for (std::size_t x = 0; x < kPsfSize; ++x) sum[y * kPsfSize + x] += (row[y] * column[x]).real();
         }
       }
     }
   }
   std::vector<float> psf;
-  for (const double value : sum) psf.push_back(static_cast<float>(value / sum[kN / 2 * kN + kN / 2]));
+  for (const double value : sum) psf.push_back(static_cast<float>(value / sum[kPsfSize / 2 * kPsfSize + kPsfSize / 2]));
   return psf;
 }
 
 // The full width at half power along a direction (east of north), in pixels.
 double HalfPowerWidth(const std::vector<float>& psf, double angle_rad) {
   const auto value = [&](double r) {
-    const double x = kN / 2.0 - r * std::sin(angle_rad), y = kN / 2.0 + r * std::cos(angle_rad);
+    const double x = kPsfSize / 2.0 - r * std::sin(angle_rad), y = kPsfSize / 2.0 + r * std::cos(angle_rad);
     const auto ix = static_cast<std::size_t>(x), iy = static_cast<std::size_t>(y);
     const double fx = x - static_cast<double>(ix), fy = y - static_cast<double>(iy);
-    const float* p = &psf[iy * kN + ix];
-    return (p[0] * (1 - fx) + p[1] * fx) * (1 - fy) + (p[kN] * (1 - fx) + p[kN + 1] * fx) * fy;
+    const float* p = &psf[iy * kPsfSize + ix];
+    return (p[0] * (1 - fx) + p[1] * fx) * (1 - fy) + (p[kPsfSize] * (1 - fx) + p[kPsfSize + 1] * fx) * fy;
   };
   double r = 0;
-  while (value(r) > 0.5 && r < kN / 2.0 - 2) r += 0.01;
+  while (value(r) > 0.5 && r < kPsfSize / 2.0 - 2) r += 0.01;
   return 2 * r;
 }
 
@@ -137,7 +137,7 @@ std::vector<Antenna> CoreAndOutriggers(int core, double size, int far, double ea
 }
 
 void ExpectHalfPowerWidths(const std::string& name, const std::vector<float>& psf, double tolerance) {
-  const GaussianBeam beam = FitBeam({psf.data(), {kN, kN}}, kCell);
+  const GaussianBeam beam = FitBeam({psf.data(), {kPsfSize, kPsfSize}}, kCell);
   const double major = HalfPowerWidth(psf, beam.angle_rad), minor = HalfPowerWidth(psf, beam.angle_rad + kPi / 2);
   EXPECT_NEAR(beam.major_rad / kCell, major, tolerance * major) << name;
   EXPECT_NEAR(beam.minor_rad / kCell, minor, tolerance * minor) << name;
@@ -177,11 +177,12 @@ TEST(FitBeam, LeavesOutSideLobesThatHangOnToTheMainLobe) {
 }
 
 TEST(FitBeam, RefusesAPsfWithoutAPeak) {
-  std::vector<float> flat(kN * kN, 1.0F), spike(kN * kN, 0.0F), nan(kN * kN, std::nanf(""));
-  spike[kN * kN / 2 + kN / 2] = 1;
+  std::vector<float> flat(kPsfSize * kPsfSize, 1.0F), spike(kPsfSize * kPsfSize, 0.0F),
+      nan(kPsfSize * kPsfSize, std::nanf(""));
+  spike[kPsfSize * kPsfSize / 2 + kPsfSize / 2] = 1;
   for (const auto* psf : {&flat, &spike, &nan}) {
     try {
-      FitBeam({psf->data(), {kN, kN}}, kCell);
+      FitBeam({psf->data(), {kPsfSize, kPsfSize}}, kCell);
       FAIL() << "no error";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kNumeric);

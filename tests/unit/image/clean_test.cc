@@ -11,13 +11,16 @@
 namespace contimg::image {
 namespace {
 
-constexpr std::size_t kN = 96;
+constexpr std::size_t kCleanSize = 96;
 const std::vector<Point> kSky = {{30, 40, 1.0}, {60, 31, 0.4}, {71, 70, 0.1}, {40, 60, 0.3}};
 
 struct Imaging {
   explicit Imaging(const std::vector<Point>& sky, double noise = 0)
-      : array(kN, 400, 0.07, 5), psf(array.PsfImage()), dirty(kN * kN), model(kN * kN) {
-    array.Add(sky, 1, {dirty.data(), {kN, kN}});
+      : array(kCleanSize, 400, 0.07, 5),
+        psf(array.PsfImage()),
+        dirty(kCleanSize * kCleanSize),
+        model(kCleanSize * kCleanSize) {
+    array.Add(sky, 1, {dirty.data(), {kCleanSize, kCleanSize}});
     std::mt19937 random(7);
     std::normal_distribution<float> normal(0, 1);
     for (float& value : dirty) value += static_cast<float>(noise) * normal(random);
@@ -27,15 +30,17 @@ struct Imaging {
     TestMajorCycle exact(array, dirty);
     CleanInput input;
     input.major_cycle = major != nullptr ? major : &exact;
-    input.psf = {psf.data(), {kN, kN}};
-    if (!mask.empty()) input.user_mask = {mask.data(), {kN, kN}};
-    return Clean(input, settings, {residual.data(), {kN, kN}}, {model.data(), {kN, kN}});
+    input.psf = {psf.data(), {kCleanSize, kCleanSize}};
+    if (!mask.empty()) input.user_mask = {mask.data(), {kCleanSize, kCleanSize}};
+    return Clean(input, settings, {residual.data(), {kCleanSize, kCleanSize}},
+                 {model.data(), {kCleanSize, kCleanSize}});
   }
   double FluxNear(double x, double y, double radius) const {
     double sum = 0;
-    for (std::size_t j = 0; j < kN; ++j) {
-      for (std::size_t i = 0; i < kN; ++i) {
-        if (std::hypot(static_cast<double>(i) - x, static_cast<double>(j) - y) <= radius) sum += model[j * kN + i];
+    for (std::size_t j = 0; j < kCleanSize; ++j) {
+      for (std::size_t i = 0; i < kCleanSize; ++i) {
+        if (std::hypot(static_cast<double>(i) - x, static_cast<double>(j) - y) <= radius)
+          sum += model[j * kCleanSize + i];
       }
     }
     return sum;
@@ -67,9 +72,9 @@ TEST(Clean, ModelAndComponentsAgree) {
   settings.auto_mask = settings.auto_threshold = 0;
   settings.threshold_jy = 0.01;
   const CleanReport report = run(settings);
-  std::vector<double> sum(kN * kN);
+  std::vector<double> sum(kCleanSize * kCleanSize);
   for (const CleanComponent& c : report.components) {
-    sum[static_cast<std::size_t>(c.y) * kN + static_cast<std::size_t>(c.x)] += c.flux_jy;
+    sum[static_cast<std::size_t>(c.y) * kCleanSize + static_cast<std::size_t>(c.x)] += c.flux_jy;
   }
   for (std::size_t i = 0; i < sum.size(); ++i) EXPECT_NEAR(sum[i], run.model[i], 1e-6);
 }
@@ -145,8 +150,8 @@ TEST(Clean, AutomaticLevelIsReachedWithinAQuarterOfIt) {
 
 TEST(Clean, UserMaskBoundsComponents) {
   Imaging run(kSky);
-  run.mask.assign(kN * kN, 0);
-  for (std::size_t y = 25; y < 50; ++y) std::fill_n(&run.mask[y * kN + 20], 25, std::uint8_t{1});
+  run.mask.assign(kCleanSize * kCleanSize, 0);
+  for (std::size_t y = 25; y < 50; ++y) std::fill_n(&run.mask[y * kCleanSize + 20], 25, std::uint8_t{1});
   CleanSettings settings;
   settings.auto_mask = settings.auto_threshold = 0;
   settings.threshold_jy = 0.02;
@@ -180,8 +185,9 @@ TEST(Clean, LocalRmsFindsAFaintSourceInTheQuietHalfFirst) {
   Imaging run({{70, 20, 0.1}});
   std::mt19937 random(9);
   std::normal_distribution<float> normal(0, 1);
-  for (std::size_t y = 0; y < kN; ++y) {
-    for (std::size_t x = 0; x < kN; ++x) run.dirty[y * kN + x] += (x < kN / 4 ? 0.06F : 0.01F) * normal(random);
+  for (std::size_t y = 0; y < kCleanSize; ++y) {
+    for (std::size_t x = 0; x < kCleanSize; ++x)
+      run.dirty[y * kCleanSize + x] += (x < kCleanSize / 4 ? 0.06F : 0.01F) * normal(random);
   }
   run.residual = run.dirty;
   CleanSettings settings;

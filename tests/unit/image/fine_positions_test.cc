@@ -10,19 +10,19 @@
 namespace contimg::image {
 namespace {
 
-constexpr std::size_t kN = 96;
+constexpr std::size_t kFineSize = 96;
 constexpr double kBand = 0.25;  // 3.5 sigma of the uv points
 
 class FinePositionsTest : public testing::Test {
  protected:
-  FinePositionsTest() : array_(kN, 400, 0.07, 5), psf_(array_.PsfImage()) {}
-  ArrayView<const float, 2> Psf() const { return {psf_.data(), {kN, kN}}; }
+  FinePositionsTest() : array_(kFineSize, 400, 0.07, 5), psf_(array_.PsfImage()) {}
+  ArrayView<const float, 2> Psf() const { return {psf_.data(), {kFineSize, kFineSize}}; }
 
   // The largest pixel of the difference between the dirty images of two lists of points.
   double Difference(const std::vector<Point>& a, const std::vector<Point>& b) const {
-    std::vector<float> image(kN * kN);
-    array_.Add(a, 1, {image.data(), {kN, kN}});
-    array_.Add(b, -1, {image.data(), {kN, kN}});
+    std::vector<float> image(kFineSize * kFineSize);
+    array_.Add(a, 1, {image.data(), {kFineSize, kFineSize}});
+    array_.Add(b, -1, {image.data(), {kFineSize, kFineSize}});
     double largest = 0;
     for (const float value : image) largest = std::max<double>(largest, std::abs(value));
     return largest;
@@ -30,7 +30,8 @@ class FinePositionsTest : public testing::Test {
   static std::vector<Point> PointsOf(const std::vector<float>& model) {
     std::vector<Point> points;
     for (std::size_t i = 0; i < model.size(); ++i) {
-      if (model[i] != 0) points.push_back({static_cast<double>(i % kN), static_cast<double>(i / kN), model[i]});
+      if (model[i] != 0)
+        points.push_back({static_cast<double>(i % kFineSize), static_cast<double>(i / kFineSize), model[i]});
     }
     return points;
   }
@@ -42,8 +43,8 @@ TEST_F(FinePositionsTest, PatternOfAPointHasTheDirtyImageOfThePoint) {
   const FinePositions fine(Psf(), kBand);
   ASSERT_TRUE(fine.usable());
   for (const double fraction : {0.125, 0.25, 0.4375, -0.3125}) {
-    std::vector<float> model(kN * kN);
-    fine.AddPoints({{40, 50, 0, 2.0F, static_cast<float>(fraction), -0.25F}}, {model.data(), {kN, kN}});
+    std::vector<float> model(kFineSize * kFineSize);
+    fine.AddPoints({{40, 50, 0, 2.0F, static_cast<float>(fraction), -0.25F}}, {model.data(), {kFineSize, kFineSize}});
     // The interpolator's error is 1e-4 rms of each sample; of the 400 samples all errors may add up at one pixel.
     EXPECT_LT(Difference(PointsOf(model), {{40 + fraction, 49.75, 2.0}}), 2e-3) << fraction;
   }
@@ -53,7 +54,7 @@ TEST_F(FinePositionsTest, JoinsPixelsAroundASourceIntoTheSource) {
   const FinePositions fine(Psf(), kBand);
   // The four pixels about (40.3, 50.6), shared bilinearly, with the flux that makes their response that of 1 Jy.
   std::vector<CleanComponent> four = {{40, 50, 0, 0.28F}, {41, 50, 0, 0.12F}, {40, 51, 0, 0.42F}, {41, 51, 0, 0.18F}};
-  std::vector<float> image(kN * kN);
+  std::vector<float> image(kFineSize * kFineSize);
   std::vector<Point> points;
   for (const CleanComponent& c : four) {
     points.push_back({static_cast<double>(c.x), static_cast<double>(c.y), c.flux_jy});
@@ -92,8 +93,8 @@ TEST_F(FinePositionsTest, DoesNothingWhereThePixelsAreTooCoarse) {
 // The reason for all this: a source between pixels is restored with its flux.
 TEST_F(FinePositionsTest, CleanPutsASourceBetweenPixelsWhereItIs) {
   const Point source{40.5, 50.4, 1.0};
-  std::vector<float> dirty(kN * kN);
-  array_.Add({source}, 1, {dirty.data(), {kN, kN}});
+  std::vector<float> dirty(kFineSize * kFineSize);
+  array_.Add({source}, 1, {dirty.data(), {kFineSize, kFineSize}});
   TestMajorCycle exact(array_, dirty);
   CleanInput input;
   input.major_cycle = &exact;
@@ -104,8 +105,9 @@ TEST_F(FinePositionsTest, CleanPutsASourceBetweenPixelsWhereItIs) {
   double flux[2];
   for (const bool fine : {false, true}) {
     settings.psf_band = fine ? kBand : 0;
-    std::vector<float> residual = dirty, model(kN * kN);
-    const CleanReport report = Clean(input, settings, {residual.data(), {kN, kN}}, {model.data(), {kN, kN}});
+    std::vector<float> residual = dirty, model(kFineSize * kFineSize);
+    const CleanReport report =
+        Clean(input, settings, {residual.data(), {kFineSize, kFineSize}}, {model.data(), {kFineSize, kFineSize}});
     // What a restoring beam much wider than the core would show at the source.
     double sum = 0;
     for (const CleanComponent& c : report.components) {

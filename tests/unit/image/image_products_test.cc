@@ -17,7 +17,7 @@ namespace contimg::image {
 namespace {
 
 namespace fs = std::filesystem;
-using contimg::testing::FaultyOs;
+using contimg::testkit::FaultyOs;
 
 class ImageProductsTest : public ::testing::Test {
  protected:

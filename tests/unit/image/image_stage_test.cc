@@ -323,7 +323,7 @@ TEST_F(ImageStageTest, RefusesThePixelsOfAnotherArray) {
   EXPECT_NE(message_.find(" uas "), std::string::npos) << message_;
   // Only what is used counts.
   request_.settings.max_uv_lambda = 3000;
-  EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kUsage);
   EXPECT_NE(message_.find("(to 3000 wavelengths) leave 0 of"), std::string::npos) << message_;
   EXPECT_EQ(Files(), 0U);
 }
@@ -477,6 +477,21 @@ TEST_F(ImageStageTest, FindsSpectralIndicesAndCleansDeeperWithThem) {
                   high = ReadFitsImage(folder_ / "bands.band03.image.fits");
   const double ratio = high.view()(200, 200) / low.view()(200, 200);
   EXPECT_NEAR(ratio, std::pow(high.header.frequency_hz / low.header.frequency_hz, -0.7), 0.01);
+}
+
+TEST_F(ImageStageTest, BandsNeedDataInEachOfThem) {
+  VisibilityBlock block = Tile(0.02, {{0, 0, 1.0, -0.7}}, 25e6);
+  const auto flag = block.flag_view();
+  for (std::size_t t = 0; t < block.n_times(); ++t) {
+    for (std::size_t b = 0; b < block.n_baselines(); ++b) {
+      std::fill_n(&flag(t, b, 0, 0), block.n_channels() / 2 * block.n_pols(), std::uint8_t{1});
+    }
+  }
+  request_.settings.spectral_channels = 4;
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kUsage);
+  EXPECT_NE(message_.find("in each of 4 bands (image.spectral_channels), found them in 2"), std::string::npos)
+      << message_;
+  EXPECT_EQ(Files(), 0U);
 }
 
 TEST_F(ImageStageTest, PredictsTheSpectraOfTheModel) {

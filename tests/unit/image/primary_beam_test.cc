@@ -13,7 +13,7 @@
 namespace contimg::image {
 namespace {
 
-ImageGeometry Field(std::size_t n, double degrees) {
+ImageGeometry FieldGeometry(std::size_t n, double degrees) {
   ImageGeometry geometry;
   geometry.nx = geometry.ny = n;
   geometry.cell_rad = Angle::Degrees(degrees / static_cast<double>(n)).rad();
@@ -67,7 +67,7 @@ TEST(BeamTrack, NeedsNoPointingWhenThePhaseCentreIsTheMeridian) {
 
 TEST(PrimaryBeamMap, EqualsTheDirectAverage) {
   const VisibilityBlock block = Tile();
-  const ImageGeometry field = Field(200, 4);
+  const ImageGeometry field = FieldGeometry(200, 4);
   std::vector<double> weights(6 * 48);
   for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<double>((i * 37) % 11);
   const BeamModel model = BeamModel::Airy(4.65);
@@ -93,7 +93,7 @@ TEST(PrimaryBeamMap, EqualsTheDirectAverage) {
 
 TEST(PrimaryBeamMap, DriftBroadensTheBeamAlongRightAscension) {
   const VisibilityBlock block = Tile();
-  const ImageGeometry field = Field(100, 4);
+  const ImageGeometry field = FieldGeometry(100, 4);
   const std::vector<double> weights(6 * 48, 1.0);
   std::vector<float> drift(100 * 100), tracking(100 * 100), none(100 * 100);
   const auto make = [&](BeamMode mode, const char* word, std::vector<float>& image) {

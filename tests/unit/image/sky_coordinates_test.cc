@@ -50,9 +50,9 @@ TEST(AberrationScale, LeavesNothingOfDifferentialAberration) {
       with = std::max(with, std::hypot(x - scale * l, y - scale * m));
     }
   }
-  constexpr double kArcsec = kPi / 648000;
-  EXPECT_GT(without, 0.5 * kArcsec);
-  EXPECT_LT(with, 0.03 * kArcsec);  // beta · theta² / 2 = 0.025"
+  constexpr double kOneArcsec = kPi / 648000;
+  EXPECT_GT(without, 0.5 * kOneArcsec);
+  EXPECT_LT(with, 0.03 * kOneArcsec);  // beta · theta² / 2 = 0.025"
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace contimg::image {
 namespace {
 
-constexpr std::size_t kN = 256;
+constexpr std::size_t kSlantSize = 256;
 
 struct Wave {
   double u, v, re, im;  // cycles per radian
@@ -49,9 +49,9 @@ class Resampling : public testing::TestWithParam<std::pair<double, double>> {};
 TEST_P(Resampling, EqualsTheImageItselfAtThePlainPositions) {
   const auto [band, tolerance] = GetParam();
   const double cell = 5e-4;  // 7 degrees across: the shift reaches 3 pixels at the corners
-  const ImageGeometry slant = Geometry(kN + 32, cell, 0.15, -0.385), plain = Geometry(kN, cell, 0, 0);
+  const ImageGeometry slant = Geometry(kSlantSize + 32, cell, 0.15, -0.385), plain = Geometry(kSlantSize, cell, 0, 0);
   const std::vector<Wave> waves = Waves(band, cell, 3);
-  std::vector<float> input(slant.nx * slant.ny), output(kN * kN);
+  std::vector<float> input(slant.nx * slant.ny), output(kSlantSize * kSlantSize);
   for (std::size_t y = 0; y < slant.ny; ++y) {
     for (std::size_t x = 0; x < slant.nx; ++x) {
       const double l = -(static_cast<double>(x) - static_cast<double>(slant.nx / 2)) * cell;
@@ -60,14 +60,16 @@ TEST_P(Resampling, EqualsTheImageItselfAtThePlainPositions) {
     }
   }
   const BandlimitedInterpolator interpolator(band, 3e-5);
-  ResampleToPlain({input.data(), {slant.ny, slant.nx}}, slant, interpolator, {output.data(), {kN, kN}}, plain, 2);
+  ResampleToPlain({input.data(), {slant.ny, slant.nx}}, slant, interpolator, {output.data(), {kSlantSize, kSlantSize}},
+                  plain, 2);
   double error2 = 0, sum2 = 0;
-  for (std::size_t y = 0; y < kN; y += 3) {
-    for (std::size_t x = 0; x < kN; x += 3) {
-      const double l = -(static_cast<double>(x) - kN / 2.0) * cell, m = (static_cast<double>(y) - kN / 2.0) * cell;
+  for (std::size_t y = 0; y < kSlantSize; y += 3) {
+    for (std::size_t x = 0; x < kSlantSize; x += 3) {
+      const double l = -(static_cast<double>(x) - kSlantSize / 2.0) * cell,
+                   m = (static_cast<double>(y) - kSlantSize / 2.0) * cell;
       const double n1 = std::sqrt(1 - l * l - m * m) - 1;
       const double expected = Sum(waves, l + 0.15 * n1, m - 0.385 * n1);
-      error2 += std::pow(output[y * kN + x] - expected, 2);
+      error2 += std::pow(output[y * kSlantSize + x] - expected, 2);
       sum2 += expected * expected;
     }
   }
@@ -97,13 +99,13 @@ TEST(BandlimitedInterpolator, KeepsAConstant) {
 
 TEST(ResampleToPlain, MarksPixelsOutsideTheInput) {
   const double cell = 5e-4;
-  const ImageGeometry slant = Geometry(kN, cell, 0, -0.4), plain = Geometry(kN, cell, 0, 0);
-  std::vector<float> input(kN * kN, 1.0F), output(kN * kN);
-  ResampleToPlain({input.data(), {kN, kN}}, slant, BandlimitedInterpolator(0.19, 3e-5), {output.data(), {kN, kN}},
-                  plain, 1);
+  const ImageGeometry slant = Geometry(kSlantSize, cell, 0, -0.4), plain = Geometry(kSlantSize, cell, 0, 0);
+  std::vector<float> input(kSlantSize * kSlantSize, 1.0F), output(kSlantSize * kSlantSize);
+  ResampleToPlain({input.data(), {kSlantSize, kSlantSize}}, slant, BandlimitedInterpolator(0.19, 3e-5),
+                  {output.data(), {kSlantSize, kSlantSize}}, plain, 1);
   // At the top corners m' = m − 0.4 (n − 1) > m lies beyond the last row.
-  EXPECT_TRUE(std::isnan(output[(kN - 1) * kN]));
-  EXPECT_NEAR(output[kN / 2 * kN + kN / 2], 1, 6e-5);
+  EXPECT_TRUE(std::isnan(output[(kSlantSize - 1) * kSlantSize]));
+  EXPECT_NEAR(output[kSlantSize / 2 * kSlantSize + kSlantSize / 2], 1, 6e-5);
 }
 
 }  // namespace

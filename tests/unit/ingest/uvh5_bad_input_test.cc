@@ -15,9 +15,9 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::Put;
-using testing::Remove;
-using testing::Uvh5Fixture;
+using testkit::Put;
+using testkit::Remove;
+using testkit::Uvh5Fixture;
 using Path = std::filesystem::path;
 
 // The message of the error that reading `paths` throws; "" (and a failure) when there is none.
@@ -189,7 +189,7 @@ TEST(Uvh5BadInput, TimesOfSinglePrecision) {
 }
 
 TEST(Uvh5BadInput, TextWhereNumbersBelong) {
-  const auto damage = [](const Path& path) { testing::PutString(path, "Header/freq_array", "1.4 GHz"); };
+  const auto damage = [](const Path& path) { testkit::PutString(path, "Header/freq_array", "1.4 GHz"); };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("freq_array has the wrong type"));
 }
 
@@ -223,7 +223,7 @@ TEST(Uvh5BadInput, DataWithFewerRowsThanTheHeader) {
 TEST(Uvh5BadInput, AntennaIndexOutOfRange) {
   for (const std::int64_t index : {std::int64_t{5}, std::int64_t{-1}, std::int64_t{1} << 40}) {
     const auto damage = [&](const Path& path) {
-      testing::Overwrite(path, "Header/ant_2_array", {7}, &index, H5::PredType::NATIVE_INT64);
+      testkit::Overwrite(path, "Header/ant_2_array", {7}, &index, H5::PredType::NATIVE_INT64);
     };
     EXPECT_THAT(RefusalAfter(damage), AllOf(HasSubstr("antenna index out of range"),
                                             HasSubstr("found " + std::to_string(index) + " in row 7")));
@@ -245,7 +245,7 @@ TEST(Uvh5BadInput, BaselineTwiceInOneTime) {
 TEST(Uvh5BadInput, BaselinesThatDifferBetweenTimes) {
   const std::int64_t other = 4;
   const auto damage = [&](const Path& path) {
-    testing::Overwrite(path, "Header/ant_2_array", {25}, &other, H5::PredType::NATIVE_INT64);
+    testkit::Overwrite(path, "Header/ant_2_array", {25}, &other, H5::PredType::NATIVE_INT64);
   };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("expected the same baselines at every time"));
 }
@@ -253,7 +253,7 @@ TEST(Uvh5BadInput, BaselinesThatDifferBetweenTimes) {
 TEST(Uvh5BadInput, TimesThatStepBack) {
   const double early = 2460962.0;
   const auto damage = [&](const Path& path) {
-    testing::Overwrite(path, "Header/time_array", {15}, &early, H5::PredType::NATIVE_DOUBLE);
+    testkit::Overwrite(path, "Header/time_array", {15}, &early, H5::PredType::NATIVE_DOUBLE);
   };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("time_array expected times that ascend"));
 }
@@ -270,7 +270,7 @@ TEST(Uvh5BadInput, TimesWithUnequalRows) {
 TEST(Uvh5BadInput, TimeThatIsNotFinite) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const auto damage = [&](const Path& path) {
-    testing::Overwrite(path, "Header/time_array", {3}, &nan, H5::PredType::NATIVE_DOUBLE);
+    testkit::Overwrite(path, "Header/time_array", {3}, &nan, H5::PredType::NATIVE_DOUBLE);
   };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("expected Julian Dates"));
 }
@@ -278,7 +278,7 @@ TEST(Uvh5BadInput, TimeThatIsNotFinite) {
 TEST(Uvh5BadInput, UnevenFrequencies) {
   const double shifted = 1.48e9;
   const auto damage = [&](const Path& path) {
-    testing::Overwrite(path, "Header/freq_array", {0, 3}, &shifted, H5::PredType::NATIVE_DOUBLE);
+    testkit::Overwrite(path, "Header/freq_array", {0, 3}, &shifted, H5::PredType::NATIVE_DOUBLE);
   };
   EXPECT_THAT(RefusalAfter(damage), HasSubstr("evenly spaced"));
 }
@@ -303,8 +303,8 @@ TEST(Uvh5BadInput, PolarisationsThatAreNoSet) {
 
 TEST(Uvh5BadInput, PhasedToAFixedDirection) {
   const auto damage = [](const Path& path) {
-    testing::PutString(path, "Header/phase_type", "phased");
-    testing::PutString(path, "Header/extra_keywords/phase_center_epoch", "2000.0");
+    testkit::PutString(path, "Header/phase_type", "phased");
+    testkit::PutString(path, "Header/extra_keywords/phase_center_epoch", "2000.0");
   };
   EXPECT_THAT(RefusalAfter(damage),
               HasSubstr("is phased, but the header does not say where: expected drift-scan phases"));
@@ -367,12 +367,12 @@ TEST(Uvh5BadInput, OneTimeInsideTheAxisDiffers) {
 TEST(Uvh5BadInput, AntennaTablesThatDiffer) {
   const double moved = 11;
   const auto move = [&](const Path& path) {
-    testing::Overwrite(path, "Header/antenna_positions", {1, 0}, &moved, H5::PredType::NATIVE_DOUBLE);
+    testkit::Overwrite(path, "Header/antenna_positions", {1, 0}, &moved, H5::PredType::NATIVE_DOUBLE);
   };
   EXPECT_THAT(GroupRefusalAfter(move), AllOf(HasSubstr("expected the antenna table of"), HasSubstr("antenna 2")));
   const auto rename = [](const Path& path) {
     const H5::StrType type(H5::PredType::C_S1, 4);
-    testing::Overwrite(path, "Header/antenna_names", {1}, "99\0", type);
+    testkit::Overwrite(path, "Header/antenna_names", {1}, "99\0", type);
   };
   EXPECT_THAT(GroupRefusalAfter(rename), HasSubstr("found other names or numbers"));
 }

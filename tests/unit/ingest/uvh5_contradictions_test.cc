@@ -17,9 +17,9 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using testing::Put;
-using testing::PutString;
-using testing::Uvh5Fixture;
+using testkit::Put;
+using testkit::PutString;
+using testkit::Uvh5Fixture;
 using Path = std::filesystem::path;
 using Damage = std::function<void(const Path&)>;
 
@@ -98,7 +98,7 @@ TEST(Durations, OfOneIntegrationGapsAndShortEndsAreSound) {
 TEST(Durations, NanInAnyRowIsRefused) {
   for (const hsize_t row : {0, 1, 5, 10, 29}) {
     EXPECT_THAT(After([row](const Path& path) {
-                  testing::Overwrite(path, "Header/integration_time", {row}, &kNan, H5::PredType::NATIVE_DOUBLE);
+                  testkit::Overwrite(path, "Header/integration_time", {row}, &kNan, H5::PredType::NATIVE_DOUBLE);
                 }),
                 HasSubstr("integration_time expected"))
         << row;
@@ -193,14 +193,14 @@ TEST(Geometry, AntennasAtOnePlace) {
   EXPECT_THAT(After([](const Path& path) {
                 for (hsize_t i = 0; i < 3; ++i) {
                   const double x = Uvh5Fixture::Position(1)[i];
-                  testing::Overwrite(path, "Header/antenna_positions", {3, i}, &x, H5::PredType::NATIVE_DOUBLE);
+                  testkit::Overwrite(path, "Header/antenna_positions", {3, i}, &x, H5::PredType::NATIVE_DOUBLE);
                 }
               }),
               HasSubstr("has antennas 2 and 4 at one place"));
   EXPECT_EQ(After([](const Path& path) {  // a station of the table without data
               for (hsize_t i = 0; i < 3; ++i) {
                 const double x = Uvh5Fixture::Position(1)[i];
-                testing::Overwrite(path, "Header/antenna_positions", {4, i}, &x, H5::PredType::NATIVE_DOUBLE);
+                testkit::Overwrite(path, "Header/antenna_positions", {4, i}, &x, H5::PredType::NATIVE_DOUBLE);
               }
             }),
             "accepted");
@@ -245,10 +245,10 @@ TEST(AbsurdCounts, AreNotUsed) {
   const float absurd = 1e30F, heavy = 9000;
   const std::int8_t flagged = 1;
   for (hsize_t k = 0; k < 8; ++k)
-    testing::Overwrite(path, "Data/nsamples", {13, 0, k, 1}, &absurd, H5::PredType::NATIVE_FLOAT);
-  testing::OverwriteInOwnType(path, "Data/flags", {13, 0, 2, 1}, &flagged);
-  testing::Overwrite(path, "Data/nsamples", {4, 0, 0, 0}, &heavy, H5::PredType::NATIVE_FLOAT);  // 94 times the others
-  testing::Overwrite(path, "Data/nsamples", {29, 0, 0, 0}, &absurd, H5::PredType::NATIVE_FLOAT);
+    testkit::Overwrite(path, "Data/nsamples", {13, 0, k, 1}, &absurd, H5::PredType::NATIVE_FLOAT);
+  testkit::OverwriteInOwnType(path, "Data/flags", {13, 0, 2, 1}, &flagged);
+  testkit::Overwrite(path, "Data/nsamples", {4, 0, 0, 0}, &heavy, H5::PredType::NATIVE_FLOAT);  // 94 times the others
+  testkit::Overwrite(path, "Data/nsamples", {29, 0, 0, 0}, &absurd, H5::PredType::NATIVE_FLOAT);
   const TileInput tile = ReadTile({path}, RunContext{});
   EXPECT_EQ(tile.report.absurd_weights, 8U);
   EXPECT_EQ(tile.report.flagged, 8U);
@@ -270,7 +270,7 @@ TEST(AbsurdCounts, OfTheOnlyIntegrationAreNotUsed) {
   fixture.n_times = 1;
   const Path path = fixture.Write(folder.path());
   const float absurd = 1e30F;
-  testing::Overwrite(path, "Data/nsamples", {3, 0, 0, 0}, &absurd, H5::PredType::NATIVE_FLOAT);
+  testkit::Overwrite(path, "Data/nsamples", {3, 0, 0, 0}, &absurd, H5::PredType::NATIVE_FLOAT);
   const TileInput tile = ReadTile({path}, RunContext{});
   EXPECT_EQ(tile.report.absurd_weights, 1U);
   EXPECT_EQ(tile.report.max_nsamples, 96);

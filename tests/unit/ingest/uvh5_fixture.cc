@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
-namespace contimg::ingest::testing {
+namespace contimg::ingest::testkit {
 namespace {
 
 struct Receptors {
@@ -309,4 +309,4 @@ void OverwriteInOwnType(const H5::H5File& file, const std::string& name, const s
   WriteElement(data_set, at, value, data_set.getDataType());
 }
 
-}  // namespace contimg::ingest::testing
+}  // namespace contimg::ingest::testkit

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace contimg::ingest::testing {
+namespace contimg::ingest::testkit {
 
 enum class Storage { kCorrelator, kContiguous, kDeflate, kBigChunks, kLatestFormat };
 enum class Number { kFloat, kDouble, kInt32, kInt64, kBigEndian };
@@ -73,4 +73,4 @@ void Overwrite(const std::filesystem::path& path, const std::string& name, const
 void OverwriteInOwnType(const std::filesystem::path& path, const std::string& name, const std::vector<hsize_t>& at,
                         const void* value);
 
-}  // namespace contimg::ingest::testing
+}  // namespace contimg::ingest::testkit

@@ -20,10 +20,10 @@ using Path = std::filesystem::path;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
-using testing::Put;
-using testing::PutString;
-using testing::Remove;
-using testing::Uvh5Fixture;
+using testkit::Put;
+using testkit::PutString;
+using testkit::Remove;
+using testkit::Uvh5Fixture;
 
 constexpr hsize_t kRows = 30;  // of the fixture: 10 baselines, 3 times
 constexpr double kLatitude = 37.2333752 * kPi / 180;

@@ -13,7 +13,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::Uvh5Fixture;
+using testkit::Uvh5Fixture;
 
 Validation Validate(const std::filesystem::path& path) {
   return ValidateSubband(ReadSubbandHeader(path), ValidationLimits{}, RunContext{});
@@ -44,7 +44,7 @@ TEST(ValidateSubband, FindsUnevenTimes) {
     const int t = row / 10;
     time.push_back(fixture.start_jd + (t == 2 ? 2.5 : t) * fixture.integration_s / 86400);
   }
-  testing::Put(path, "Header/time_array", {30}, time);
+  testkit::Put(path, "Header/time_array", {30}, time);
   EXPECT_THAT(Validate(path).problems,
               ElementsAre(HasSubstr("expected times 12.885 s apart, found 19.327 s before time 2")));
 }
@@ -52,7 +52,7 @@ TEST(ValidateSubband, FindsUnevenTimes) {
 TEST(ValidateSubband, RejectsAFileWithoutUsableSamples) {
   const TemporaryFolder folder;
   const std::filesystem::path path = Uvh5Fixture{}.Write(folder.path());
-  testing::Put(path, "Data/nsamples", {30, 1, 8, 2}, std::vector<double>(480, 0), H5::PredType::IEEE_F32LE);
+  testkit::Put(path, "Data/nsamples", {30, 1, 8, 2}, std::vector<double>(480, 0), H5::PredType::IEEE_F32LE);
   const Validation validation = Validate(path);
   EXPECT_EQ(validation.flagged_fraction, 1);
   EXPECT_THAT(validation.problems, ElementsAre(HasSubstr("found 100.0 % flagged")));
@@ -62,7 +62,7 @@ TEST(ValidateSubband, RejectsAFileWithoutUsableSamples) {
 TEST(DescribeDataSets, TellsTypeChunksAndFilters) {
   const TemporaryFolder folder;
   Uvh5Fixture fixture;
-  fixture.storage = testing::Storage::kDeflate;
+  fixture.storage = testkit::Storage::kDeflate;
   const std::vector<DataSetFacts> facts = DescribeDataSets(fixture.Write(folder.path()));
   ASSERT_EQ(facts.size(), 3u);
   EXPECT_EQ(facts[0].type, "complex float32");

@@ -19,7 +19,7 @@ namespace {
 using Path = std::filesystem::path;
 using ::testing::Contains;
 using ::testing::HasSubstr;
-using testing::Uvh5Fixture;
+using testkit::Uvh5Fixture;
 
 void PutUnwritten(const Path& path, const std::string& name, bool chunked) {
   const H5::H5File file(path.string(), H5F_ACC_RDWR);
@@ -46,7 +46,7 @@ TEST(UnwrittenStorage, OfVisibilitiesIsFlaggedAndCounted) {
 }
 
 TEST(UnwrittenStorage, OfSomeVisibilitiesLeavesTheOthersAlone) {
-  for (const auto number : {testing::Number::kFloat, testing::Number::kInt32}) {
+  for (const auto number : {testkit::Number::kFloat, testkit::Number::kInt32}) {
     const TemporaryFolder folder;
     Uvh5Fixture fixture;
     fixture.number = number;
@@ -55,8 +55,8 @@ TEST(UnwrittenStorage, OfSomeVisibilitiesLeavesTheOthersAlone) {
     H5::CompType complex(std::size_t{16});
     complex.insertMember("r", 0, H5::PredType::NATIVE_DOUBLE);
     complex.insertMember("i", 8, H5::PredType::NATIVE_DOUBLE);
-    testing::Overwrite(path, "Data/visdata", {4, 0, 3, 0}, zero.data(), complex);
-    testing::Overwrite(path, "Data/visdata", {17, 0, 5, 1}, minus.data(), complex);
+    testkit::Overwrite(path, "Data/visdata", {4, 0, 3, 0}, zero.data(), complex);
+    testkit::Overwrite(path, "Data/visdata", {17, 0, 5, 1}, minus.data(), complex);
     const TileInput tile = ReadTile({path}, RunContext{});
     EXPECT_EQ(tile.report.zero, 2u);
     EXPECT_EQ(tile.report.flagged, 2u);

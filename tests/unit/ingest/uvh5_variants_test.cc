@@ -13,9 +13,9 @@
 namespace contimg::ingest {
 namespace {
 
-using testing::Number;
-using testing::Storage;
-using testing::Uvh5Fixture;
+using testkit::Number;
+using testkit::Storage;
+using testkit::Uvh5Fixture;
 
 struct Receptors {
   int p, q;
@@ -167,8 +167,8 @@ TEST(ReadTile, FlagsAndCountsNonFiniteSamples) {
   complex.insertMember("i", 4, H5::PredType::NATIVE_FLOAT);
   const float nan[2] = {std::numeric_limits<float>::quiet_NaN(), 1};
   const float infinite[2] = {1, -std::numeric_limits<float>::infinity()};
-  testing::Overwrite(path, "Data/visdata", {0, 0, 7, 0}, nan, complex);  // antennas 3-3: the last baseline
-  testing::Overwrite(path, "Data/visdata", {0, 0, 7, 1}, infinite, complex);
+  testkit::Overwrite(path, "Data/visdata", {0, 0, 7, 0}, nan, complex);  // antennas 3-3: the last baseline
+  testkit::Overwrite(path, "Data/visdata", {0, 0, 7, 1}, infinite, complex);
   const TileInput tile = ReadTile({path}, RunContext{});
   EXPECT_EQ(tile.report.non_finite, 2u);
   EXPECT_EQ(tile.report.flagged, 2u);
@@ -185,10 +185,10 @@ TEST(ReadTile, FlagsSamplesWithoutDataAndClampsTheLastIntegration) {
   const std::filesystem::path path = Uvh5Fixture{}.Write(folder.path());
   const float values[4] = {0, -3, std::numeric_limits<float>::quiet_NaN(), 1e9f};
   for (hsize_t i = 0; i < 3; ++i)
-    testing::Overwrite(path, "Data/nsamples", {0, 0, i, 0}, &values[i], H5::PredType::NATIVE_FLOAT);
-  testing::Overwrite(path, "Data/nsamples", {29, 0, 0, 0}, &values[3], H5::PredType::NATIVE_FLOAT);
+    testkit::Overwrite(path, "Data/nsamples", {0, 0, i, 0}, &values[i], H5::PredType::NATIVE_FLOAT);
+  testkit::Overwrite(path, "Data/nsamples", {29, 0, 0, 0}, &values[3], H5::PredType::NATIVE_FLOAT);
   const std::int8_t flagged = 1;
-  testing::OverwriteInOwnType(path, "Data/flags", {5, 0, 0, 0}, &flagged);
+  testkit::OverwriteInOwnType(path, "Data/flags", {5, 0, 0, 0}, &flagged);
   const TileInput tile = ReadTile({path}, RunContext{});
   EXPECT_EQ(tile.report.no_samples, 3u);
   EXPECT_EQ(tile.report.flagged_in_file, 1u);

@@ -32,10 +32,10 @@ namespace {
 namespace fs = std::filesystem;
 using state::ArchiveState;
 using ::testing::ElementsAre;
-using testing::FaultyOs;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using testkit::FaultyOs;
 
 constexpr const char* kGroup = "2025-10-13T13:28:03";
 constexpr const char* kObject = "images/2025-10-13/2025-10-13T132803.images.tar";

@@ -31,8 +31,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
-using testing::FaultyOs;
 using ::testing::HasSubstr;
+using testkit::FaultyOs;
 
 class BackupTest : public ::testing::Test {
  protected:

@@ -13,9 +13,9 @@ using calibrate::SolutionKind;
 using calibrate::TableRecord;
 using calibrate::TableStatus;
 
-constexpr double kT0 = 60000.25;  // MJD of the middle of a tile
-constexpr double kMinute = 1.0 / 1440, kHour = 1.0 / 24;
-constexpr double kTile = 309.24;
+constexpr double kPlanT0 = 60000.25;  // MJD of the middle of a tile
+constexpr double kMinute = 1.0 / 1440, kPlanHour = 1.0 / 24;
+constexpr double kPlanTile = 309.24;
 constexpr double kDec = 16;
 
 TableRecord Table(std::int64_t id, SolutionKind kind, double from, TableStatus status = TableStatus::kActive) {
@@ -23,7 +23,7 @@ TableRecord Table(std::int64_t id, SolutionKind kind, double from, TableStatus s
   record.id = id;
   record.kind = kind;
   record.valid_from_mjd = from;
-  record.valid_to_mjd = from + (kind == SolutionKind::kGain ? kHour : 1);
+  record.valid_to_mjd = from + (kind == SolutionKind::kGain ? kPlanHour : 1);
   record.status = status;
   record.declination_deg = kDec;
   return record;
@@ -51,7 +51,7 @@ PlanInput Group(double time, std::vector<TableRecord> tables = {}) {
   PlanInput input;
   input.group = "2023-02-25T06:00:00";
   input.time_mjd = time;
-  input.tile_s = kTile;
+  input.tile_s = kPlanTile;
   input.declination_deg = kDec;
   input.tables = std::move(tables);
   input.forecast = Field(20);
@@ -95,217 +95,222 @@ INSTANTIATE_TEST_SUITE_P(
     Table, CalibrationPlan,
     ::testing::Values(
         // Cold start.
-        PlanCase{"ColdStartSolvesAtOnce", Group(kT0), PlanAction::kSolve, SolveScope::kDay, "no bandpass serves"},
-        PlanCase{"ColdStartNamesTheModel", With(Group(kT0), [](auto& i) { i.forecast = Bright(); }), PlanAction::kSolve,
-                 SolveScope::kDay, "calibrator:3C286, 14.00 Jy apparent, predicted SNR 250"},
+        PlanCase{"ColdStartSolvesAtOnce", Group(kPlanT0), PlanAction::kSolve, SolveScope::kDay, "no bandpass serves"},
+        PlanCase{"ColdStartNamesTheModel", With(Group(kPlanT0), [](auto& i) { i.forecast = Bright(); }),
+                 PlanAction::kSolve, SolveScope::kDay, "calibrator:3C286, 14.00 Jy apparent, predicted SNR 250"},
         PlanCase{"ColdStartNeedsSignal",
-                 With(Group(kT0), [](auto& i) { i.forecast = Field(14.9); }),
+                 With(Group(kPlanT0), [](auto& i) { i.forecast = Field(14.9); }),
                  PlanAction::kWait,
                  {},
                  "predicted SNR of a solve on it is 14.9, below 15"},
-        PlanCase{"ColdStartSolvesEvenWhereThePolicyWouldGoOn", Group(kT0), PlanAction::kSolve, SolveScope::kDay,
+        PlanCase{"ColdStartSolvesEvenWhereThePolicyWouldGoOn", Group(kPlanT0), PlanAction::kSolve, SolveScope::kDay,
                  "no bandpass serves", MissingPolicy::kUncalibrated},
-        PlanCase{"ColdStartSolvesBeforeItBorrows", Group(kT0, DaySet(kT0 - 1.2)), PlanAction::kSolve, SolveScope::kDay,
-                 "no bandpass serves", MissingPolicy::kNearest},
+        PlanCase{"ColdStartSolvesBeforeItBorrows", Group(kPlanT0, DaySet(kPlanT0 - 1.2)), PlanAction::kSolve,
+                 SolveScope::kDay, "no bandpass serves", MissingPolicy::kNearest},
         PlanCase{"WithoutForecastItWaits",
-                 With(Group(kT0), [](auto& i) { i.forecast.reset(); }),
+                 With(Group(kPlanT0), [](auto& i) { i.forecast.reset(); }),
                  PlanAction::kWait,
                  {},
                  "solving is off"},
         PlanCase{"WithoutPointingItWaits",
-                 With(Group(kT0), [](auto& i) { i.declination_deg.reset(); }),
+                 With(Group(kPlanT0), [](auto& i) { i.declination_deg.reset(); }),
                  PlanAction::kWait,
                  {},
                  "its pointing is not known"},
         PlanCase{"AnotherStripIsAColdStart",
-                 With(Group(kT0, DaySet(kT0 - kHour / 4)), [](auto& i) { i.declination_deg = 54.6; }),
+                 With(Group(kPlanT0, DaySet(kPlanT0 - kPlanHour / 4)), [](auto& i) { i.declination_deg = 54.6; }),
                  PlanAction::kSolve, SolveScope::kDay, "no bandpass serves"},
         PlanCase{"RetiredTablesAreAColdStart",
-                 Group(kT0, {Table(1, SolutionKind::kBandpass, kT0 - kHour, TableStatus::kRetired),
-                             Table(2, SolutionKind::kGain, kT0 - kHour / 2)}),
+                 Group(kPlanT0, {Table(1, SolutionKind::kBandpass, kPlanT0 - kPlanHour, TableStatus::kRetired),
+                                 Table(2, SolutionKind::kGain, kPlanT0 - kPlanHour / 2)}),
                  PlanAction::kSolve, SolveScope::kDay, "no bandpass serves"},
         PlanCase{"FailedTablesAreAColdStart",
-                 Group(kT0, {Table(1, SolutionKind::kBandpass, kT0 - kHour, TableStatus::kFailed)}), PlanAction::kSolve,
-                 SolveScope::kDay, "no bandpass serves"},
+                 Group(kPlanT0, {Table(1, SolutionKind::kBandpass, kPlanT0 - kPlanHour, TableStatus::kFailed)}),
+                 PlanAction::kSolve, SolveScope::kDay, "no bandpass serves"},
         PlanCase{"WhatFailedHereIsNotTriedAgain",
-                 With(Group(kT0),
+                 With(Group(kPlanT0),
                       [](auto& i) {
-                        i.past = {{i.group, kT0, SolveScope::kDay, false}};
+                        i.past = {{i.group, kPlanT0, SolveScope::kDay, false}};
                       }),
                  PlanAction::kWait,
                  {},
                  "failed already"},
         PlanCase{"WhatFailedElsewhereIsTriedHere",
-                 With(Group(kT0),
+                 With(Group(kPlanT0),
                       [](auto& i) {
-                        i.past = {{"another", kT0 - kTile / 86400, SolveScope::kDay, false}};
+                        i.past = {{"another", kPlanT0 - kPlanTile / 86400, SolveScope::kDay, false}};
                       }),
                  PlanAction::kSolve, SolveScope::kDay, "no bandpass serves"},
         // A solve that is under way.
         PlanCase{"APendingSolveIsWaitedFor",
-                 With(Group(kT0),
+                 With(Group(kPlanT0),
                       [](auto& i) {
-                        i.pending = {{"early", kT0 - 5 * kMinute, kDec, SolveScope::kDay}};
+                        i.pending = {{"early", kPlanT0 - 5 * kMinute, kDec, SolveScope::kDay}};
                       }),
                  PlanAction::kWait,
                  {},
                  "the solve on early is under way"},
         PlanCase{"APendingSolveServesBackwards",
-                 With(Group(kT0),
+                 With(Group(kPlanT0),
                       [](auto& i) {
-                        i.pending = {{"late", kT0 + 25 * kMinute, kDec, SolveScope::kDay}};
+                        i.pending = {{"late", kPlanT0 + 25 * kMinute, kDec, SolveScope::kDay}};
                       }),
                  PlanAction::kWait,
                  {},
                  "the solve on late is under way"},
         PlanCase{"APendingSolveTooLateDoesNotServe",
-                 With(Group(kT0),
+                 With(Group(kPlanT0),
                       [](auto& i) {
-                        i.pending = {{"late", kT0 + 31 * kMinute, kDec, SolveScope::kDay}};
+                        i.pending = {{"late", kPlanT0 + 31 * kMinute, kDec, SolveScope::kDay}};
                       }),
                  PlanAction::kSolve, SolveScope::kDay, "no bandpass serves"},
         PlanCase{"APendingSolveOfAnotherStripDoesNotServe",
-                 With(Group(kT0),
+                 With(Group(kPlanT0),
                       [](auto& i) {
-                        i.pending = {{"early", kT0 - 5 * kMinute, 54.6, SolveScope::kDay}};
+                        i.pending = {{"early", kPlanT0 - 5 * kMinute, 54.6, SolveScope::kDay}};
                       }),
                  PlanAction::kSolve, SolveScope::kDay, "no bandpass serves"},
         PlanCase{"PendingGainsDoNotMakeABandpass",
-                 With(Group(kT0),
+                 With(Group(kPlanT0),
                       [](auto& i) {
-                        i.pending = {{"early", kT0 - 5 * kMinute, kDec, SolveScope::kHour}};
+                        i.pending = {{"early", kPlanT0 - 5 * kMinute, kDec, SolveScope::kHour}};
                       }),
                  PlanAction::kSolve, SolveScope::kDay, "no bandpass serves"},
         PlanCase{"PendingGainsAreNotSolvedTwice",
-                 With(Group(kT0, DaySet(kT0 - 52 * kMinute)),
+                 With(Group(kPlanT0, DaySet(kPlanT0 - 52 * kMinute)),
                       [](auto& i) {
-                        i.pending = {{"early", kT0 - 5 * kMinute, kDec, SolveScope::kHour}};
+                        i.pending = {{"early", kPlanT0 - 5 * kMinute, kDec, SolveScope::kHour}};
                       }),
                  PlanAction::kApply,
                  {},
                  "tables of its own time"},
         // The normal course.
-        PlanCase{"TablesAreApplied", Group(kT0, DaySet(kT0 - 20 * kMinute)), PlanAction::kApply, {}, "its own time"},
         PlanCase{
-            "TablesServeBackwards", Group(kT0, DaySet(kT0 + 20 * kMinute)), PlanAction::kApply, {}, "its own time"},
-        PlanCase{"GainsAreRenewedBeforeTheyEnd", Group(kT0, DaySet(kT0 - 50 * kMinute)), PlanAction::kSolve,
-                 SolveScope::kHour, "the gains run out in 10 min"},
-        PlanCase{"GainsWithTwoTilesLeftAreKept",
-                 Group(kT0, DaySet(kT0 - kHour + 2 * kTile / 86400 + 1e-8)),
+            "TablesAreApplied", Group(kPlanT0, DaySet(kPlanT0 - 20 * kMinute)), PlanAction::kApply, {}, "its own time"},
+        PlanCase{"TablesServeBackwards",
+                 Group(kPlanT0, DaySet(kPlanT0 + 20 * kMinute)),
                  PlanAction::kApply,
                  {},
                  "its own time"},
-        PlanCase{"GainsWithLessAreNot", Group(kT0, DaySet(kT0 - kHour + 2 * kTile / 86400 - 1e-8)), PlanAction::kSolve,
-                 SolveScope::kHour, "the gains run out"},
-        PlanCase{"MissingGainsAreSolved", Group(kT0, DaySet(kT0 - 3 * kHour)), PlanAction::kSolve, SolveScope::kHour,
-                 "no gains serve"},
+        PlanCase{"GainsAreRenewedBeforeTheyEnd", Group(kPlanT0, DaySet(kPlanT0 - 50 * kMinute)), PlanAction::kSolve,
+                 SolveScope::kHour, "the gains run out in 10 min"},
+        PlanCase{"GainsWithTwoTilesLeftAreKept",
+                 Group(kPlanT0, DaySet(kPlanT0 - kPlanHour + 2 * kPlanTile / 86400 + 1e-8)),
+                 PlanAction::kApply,
+                 {},
+                 "its own time"},
+        PlanCase{"GainsWithLessAreNot", Group(kPlanT0, DaySet(kPlanT0 - kPlanHour + 2 * kPlanTile / 86400 - 1e-8)),
+                 PlanAction::kSolve, SolveScope::kHour, "the gains run out"},
+        PlanCase{"MissingGainsAreSolved", Group(kPlanT0, DaySet(kPlanT0 - 3 * kPlanHour)), PlanAction::kSolve,
+                 SolveScope::kHour, "no gains serve"},
         PlanCase{"MissingGainsNeedSignal",
-                 With(Group(kT0, DaySet(kT0 - 3 * kHour)), [](auto& i) { i.forecast = Field(0.2); }),
+                 With(Group(kPlanT0, DaySet(kPlanT0 - 3 * kPlanHour)), [](auto& i) { i.forecast = Field(0.2); }),
                  PlanAction::kWait,
                  {},
                  "no gain serves this time and the predicted SNR"},
         PlanCase{"WeakFieldsKeepOldGains",
-                 With(Group(kT0, DaySet(kT0 - 55 * kMinute)), [](auto& i) { i.forecast = Field(0.2); }),
+                 With(Group(kPlanT0, DaySet(kPlanT0 - 55 * kMinute)), [](auto& i) { i.forecast = Field(0.2); }),
                  PlanAction::kApply,
                  {},
                  "its own time"},
         PlanCase{"AHourlyGainSucceedsTheDays",
-                 Group(kT0, Plus(DaySet(kT0 - 70 * kMinute), {Hourly(9, kT0 - 20 * kMinute)})),
+                 Group(kPlanT0, Plus(DaySet(kPlanT0 - 70 * kMinute), {Hourly(9, kPlanT0 - 20 * kMinute)})),
                  PlanAction::kApply,
                  {},
                  "its own time"},
         PlanCase{"BackdatedGroupsAreNotRenewed",
-                 Group(kT0, Plus(DaySet(kT0 - 55 * kMinute), {Hourly(9, kT0 + 2 * kHour)})),
+                 Group(kPlanT0, Plus(DaySet(kPlanT0 - 55 * kMinute), {Hourly(9, kPlanT0 + 2 * kPlanHour)})),
                  PlanAction::kApply,
                  {},
                  "its own time"},
         PlanCase{"BackdatedGroupsInAGapAreSolved",
-                 Group(kT0, Plus(DaySet(kT0 - 2 * kHour), {Hourly(9, kT0 + 2 * kHour)})), PlanAction::kSolve,
-                 SolveScope::kHour, "no gains serve"},
+                 Group(kPlanT0, Plus(DaySet(kPlanT0 - 2 * kPlanHour), {Hourly(9, kPlanT0 + 2 * kPlanHour)})),
+                 PlanAction::kSolve, SolveScope::kHour, "no gains serve"},
         // The day's renewal.
         PlanCase{"NoRenewalWhileTheDayIsYoung",
-                 With(Group(kT0, Plus(DaySet(kT0 - 0.7), {Hourly(9, kT0 - 20 * kMinute)})),
+                 With(Group(kPlanT0, Plus(DaySet(kPlanT0 - 0.7), {Hourly(9, kPlanT0 - 20 * kMinute)})),
                       [](auto& i) { i.forecast = Bright(); }),
                  PlanAction::kApply,
                  {},
                  "its own time"},
         PlanCase{"TheBestTileIsTaken",
-                 With(Group(kT0, Plus(DaySet(kT0 - 0.8), {Hourly(9, kT0 - 20 * kMinute)})),
+                 With(Group(kPlanT0, Plus(DaySet(kPlanT0 - 0.8), {Hourly(9, kPlanT0 - 20 * kMinute)})),
                       [](auto& i) {
                         i.forecast = Bright();
-                        i.others = {{kT0 + kHour, 240}};
+                        i.others = {{kPlanT0 + kPlanHour, 240}};
                       }),
                  PlanAction::kSolve, SolveScope::kDay, "no better tile comes before"},
         PlanCase{"ABetterTileIsWaitedFor",
-                 With(Group(kT0, Plus(DaySet(kT0 - 0.8), {Hourly(9, kT0 - 20 * kMinute)})),
+                 With(Group(kPlanT0, Plus(DaySet(kPlanT0 - 0.8), {Hourly(9, kPlanT0 - 20 * kMinute)})),
                       [](auto& i) {
-                        i.others = {{kT0 + kHour, 250}};
+                        i.others = {{kPlanT0 + kPlanHour, 250}};
                       }),
                  PlanAction::kApply,
                  {},
                  "its own time"},
         PlanCase{"ABetterTileAfterTheEndIsNot",
-                 With(Group(kT0, Plus(DaySet(kT0 - 0.99), {Hourly(9, kT0 - 20 * kMinute)})),
+                 With(Group(kPlanT0, Plus(DaySet(kPlanT0 - 0.99), {Hourly(9, kPlanT0 - 20 * kMinute)})),
                       [](auto& i) {
-                        i.others = {{kT0 + kHour, 250}};
+                        i.others = {{kPlanT0 + kPlanHour, 250}};
                       }),
                  PlanAction::kSolve, SolveScope::kDay, "the bandpass runs out in 14 min"},
         PlanCase{"APendingRenewalIsNotRepeated",
-                 With(Group(kT0, Plus(DaySet(kT0 - 0.8), {Hourly(9, kT0 - 20 * kMinute)})),
+                 With(Group(kPlanT0, Plus(DaySet(kPlanT0 - 0.8), {Hourly(9, kPlanT0 - 20 * kMinute)})),
                       [](auto& i) {
                         i.forecast = Bright();
-                        i.pending = {{"early", kT0 - 5 * kMinute, kDec, SolveScope::kDay}};
+                        i.pending = {{"early", kPlanT0 - 5 * kMinute, kDec, SolveScope::kDay}};
                       }),
                  PlanAction::kApply,
                  {},
                  "its own time"},
         PlanCase{"FailingHourlySolvesLeadToANewDay",
-                 With(Group(kT0, Plus(DaySet(kT0 - 0.3), {Hourly(9, kT0 - 55 * kMinute)})),
+                 With(Group(kPlanT0, Plus(DaySet(kPlanT0 - 0.3), {Hourly(9, kPlanT0 - 55 * kMinute)})),
                       [](auto& i) {
-                        i.past = {{"a", kT0 - 10 * kMinute, SolveScope::kHour, false},
-                                  {"b", kT0 - 5 * kMinute, SolveScope::kHour, false}};
+                        i.past = {{"a", kPlanT0 - 10 * kMinute, SolveScope::kHour, false},
+                                  {"b", kPlanT0 - 5 * kMinute, SolveScope::kHour, false}};
                       }),
                  PlanAction::kSolve, SolveScope::kDay, "the last 2 hourly solves have failed"},
         PlanCase{"ASuccessEndsTheRow",
-                 With(Group(kT0, Plus(DaySet(kT0 - 0.3), {Hourly(9, kT0 - 55 * kMinute)})),
+                 With(Group(kPlanT0, Plus(DaySet(kPlanT0 - 0.3), {Hourly(9, kPlanT0 - 55 * kMinute)})),
                       [](auto& i) {
-                        i.past = {{"a", kT0 - 10 * kMinute, SolveScope::kHour, false},
-                                  {"b", kT0 - 5 * kMinute, SolveScope::kHour, true}};
+                        i.past = {{"a", kPlanT0 - 10 * kMinute, SolveScope::kHour, false},
+                                  {"b", kPlanT0 - 5 * kMinute, SolveScope::kHour, true}};
                       }),
                  PlanAction::kSolve, SolveScope::kHour, "the gains run out"},
         // Tables that do not belong together.
         PlanCase{"ABandpassWithoutItsDelaysIsNone",
-                 Group(kT0, {[] {
-                               auto k = Table(1, SolutionKind::kDelay, kT0 - kHour / 4, TableStatus::kRetired);
-                               return k;
-                             }(),
-                             DaySet(kT0 - kHour / 4)[1], DaySet(kT0 - kHour / 4)[2]}),
+                 Group(kPlanT0, {[] {
+                                   auto k =
+                                       Table(1, SolutionKind::kDelay, kPlanT0 - kPlanHour / 4, TableStatus::kRetired);
+                                   return k;
+                                 }(),
+                                 DaySet(kPlanT0 - kPlanHour / 4)[1], DaySet(kPlanT0 - kPlanHour / 4)[2]}),
                  PlanAction::kSolve, SolveScope::kDay, "no bandpass serves"},
-        PlanCase{
-            "AGainOfAnotherBandpassDoesNotServe",
-            Group(kT0, {DaySet(kT0 - kHour / 4, 11)[0], DaySet(kT0 - kHour / 4, 11)[1], Hourly(9, kT0 - kHour / 4, 1)}),
-            PlanAction::kSolve, SolveScope::kHour, "no gains serve"},
+        PlanCase{"AGainOfAnotherBandpassDoesNotServe",
+                 Group(kPlanT0, {DaySet(kPlanT0 - kPlanHour / 4, 11)[0], DaySet(kPlanT0 - kPlanHour / 4, 11)[1],
+                                 Hourly(9, kPlanT0 - kPlanHour / 4, 1)}),
+                 PlanAction::kSolve, SolveScope::kHour, "no gains serve"},
         // Policies.
         PlanCase{"NearestBorrows",
-                 With(Group(kT0, DaySet(kT0 - 1.2)), [](auto& i) { i.forecast = Field(1); }),
+                 With(Group(kPlanT0, DaySet(kPlanT0 - 1.2)), [](auto& i) { i.forecast = Field(1); }),
                  PlanAction::kApply,
                  {},
                  "borrowed",
                  MissingPolicy::kNearest},
         PlanCase{"NearestHasALimit",
-                 With(Group(kT0, DaySet(kT0 - 2.5)), [](auto& i) { i.forecast = Field(1); }),
+                 With(Group(kPlanT0, DaySet(kPlanT0 - 2.5)), [](auto& i) { i.forecast = Field(1); }),
                  PlanAction::kWait,
                  {},
                  "no bandpass or gain serves",
                  MissingPolicy::kNearest},
         PlanCase{"UncalibratedGoesOn",
-                 With(Group(kT0), [](auto& i) { i.forecast = Field(1); }),
+                 With(Group(kPlanT0), [](auto& i) { i.forecast = Field(1); }),
                  PlanAction::kUncalibrated,
                  {},
                  "no bandpass or gain serves",
                  MissingPolicy::kUncalibrated},
         PlanCase{"WaitingHasALimit",
-                 With(Group(kT0),
+                 With(Group(kPlanT0),
                       [](auto& i) {
                         i.forecast = Field(1);
                         i.waited_s = 86400;
@@ -314,7 +319,7 @@ INSTANTIATE_TEST_SUITE_P(
                  {},
                  "it has waited for 24.0 h"},
         PlanCase{"JustBeforeTheLimitItWaits",
-                 With(Group(kT0),
+                 With(Group(kPlanT0),
                       [](auto& i) {
                         i.forecast = Field(1);
                         i.waited_s = 86399;
@@ -325,11 +330,11 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& each) { return each.param.name; });
 
 TEST(CalibrationPlanning, ASolveCarriesTheTablesThatServeShouldItFail) {
-  const Plan renewal = PlanCalibration(Group(kT0, DaySet(kT0 - 52 * kMinute)), {});
+  const Plan renewal = PlanCalibration(Group(kPlanT0, DaySet(kPlanT0 - 52 * kMinute)), {});
   ASSERT_EQ(renewal.action, PlanAction::kSolve);
   EXPECT_EQ(renewal.choice.outcome, calibrate::ChoiceOutcome::kComplete);
   EXPECT_EQ(renewal.choice.gain, 3);
-  const Plan missing = PlanCalibration(Group(kT0, DaySet(kT0 - 3 * kHour)), {});
+  const Plan missing = PlanCalibration(Group(kPlanT0, DaySet(kPlanT0 - 3 * kPlanHour)), {});
   ASSERT_EQ(missing.action, PlanAction::kSolve);
   EXPECT_EQ(missing.choice.delay, 1);
   EXPECT_EQ(missing.choice.bandpass, 2);  // what the hourly gain is solved on
@@ -339,19 +344,19 @@ TEST(CalibrationPlanning, ASolveCarriesTheTablesThatServeShouldItFail) {
 // A day of a drift scan, tile by tile: nothing is ever without tables, one solve of everything a day, on the
 // calibrator, and a gain every hour at most.
 TEST(CalibrationPlanning, ADriftScanIsServedThroughout) {
-  const double tile = kTile / 86400;
+  const double tile = kPlanTile / 86400;
   const double transit_every = 86164.0905 / 86400;
-  const double first_transit = kT0 + 0.31;
+  const double first_transit = kPlanT0 + 0.31;
   std::vector<TableRecord> tables;
   const auto forecast_at = [&](double t) {
     const double phase = std::remainder(t - first_transit, transit_every) * 86400;
-    return std::abs(phase) < 0.5 * kTile ? Bright() : Field(20);
+    return std::abs(phase) < 0.5 * kPlanTile ? Bright() : Field(20);
   };
   std::vector<double> days;
   int hours = 0;
   std::int64_t next = 1, day_first = 0;
   for (int i = 0; i < 3 * 280; ++i) {
-    const double t = kT0 + i * tile;
+    const double t = kPlanT0 + i * tile;
     PlanInput input = Group(t, tables);
     input.group = std::to_string(i);
     input.forecast = forecast_at(t);
@@ -386,11 +391,11 @@ struct Backlog {
   int n_tiles = 70, days = 0, hours = 0;
 
   explicit Backlog(bool newest_first) {
-    const double tile = kTile / 86400;
+    const double tile = kPlanTile / 86400;
     std::vector<TableRecord> tables;
     std::int64_t next = 1;
     for (int i = 0; i < n_tiles; ++i) {
-      const double t = kT0 + (newest_first ? -i : i) * tile;
+      const double t = kPlanT0 + (newest_first ? -i : i) * tile;
       PlanInput input = Group(t, tables);
       input.group = std::to_string(i);
       const Plan plan = PlanCalibration(input, {});

@@ -391,7 +391,7 @@ TEST_F(CalibrationSchedulerTest, TablesRegisteredByHandReleaseToo) {
 }
 
 // An operating system that asks, whenever a directory is listed, whether somebody holds the registry.
-class AskingOs : public testing::FaultyOs {
+class AskingOs : public testkit::FaultyOs {
  public:
   explicit AskingOs(fs::path registry) : registry_(std::move(registry)) {}
   std::vector<Path> List(const Path& directory) override {
@@ -451,7 +451,7 @@ TEST_F(CalibrationSchedulerTest, ATableThatCouldNotBeReadIsLookedAtAgain) {
   Finish(first, Solve(Plan(first)));
   state::CalTableStore store(paths_->Database(StateDatabase::kCalRegistry));
   const state::CalTableRow row = store.List({}).at(0);
-  testing::FaultyOs os;
+  testkit::FaultyOs os;
   for (int n = 1;; ++n) {  // each looking call in turn
     TableConditions conditions(TableConditions::Depth::kContent, os);
     os.FailReads(n);
@@ -510,7 +510,7 @@ TEST_F(CalibrationSchedulerTest, RegistersAllTablesOrNone) {
 
 // What may pass is asked again: a solve is not lost to a disk that fails for a moment.
 TEST_F(CalibrationSchedulerTest, ATableThatCannotBeReadForAMomentIsRegisteredLater) {
-  testing::FaultyOs os;
+  testkit::FaultyOs os;
   scheduler_ = std::make_unique<CalibrationScheduler>(*paths_, os, metrics_, settings_);
   const auto first = Group(0);
   const JobReport report = Solve(Plan(first));

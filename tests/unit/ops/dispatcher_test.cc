@@ -32,7 +32,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using state::GroupState;
-using testing::FaultyOs;
+using testkit::FaultyOs;
 
 constexpr const char* kGroup = "2025-10-13T13:28:03";
 

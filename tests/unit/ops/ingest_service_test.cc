@@ -3,6 +3,7 @@
 #include "ops/daemon/ingest_service.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using state::GroupState;
-using testing::FaultyOs;
+using testkit::FaultyOs;
 
 class IngestServiceTest : public ::testing::Test {
  protected:

@@ -11,14 +11,14 @@
 #include <fstream>
 
 #include "config/unfinished.h"
+#include "ops/base/link_target.h"
 #include "ops/job/tree_marker.h"
 #include "ops/migration/foreign_state.h"
 #include "ops/migration/own_state.h"
-#include "ops/migration/tree_stamp.h"
 #include "state/cal_table_store.h"
-#include "state/foreign_database.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
+#include "state/raw_database.h"
 #include "tests/faulty_os.h"
 #include "tests/unit/ops/work_folders.h"
 
@@ -27,20 +27,20 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
-using testing::FaultyOs;
 using ::testing::HasSubstr;
+using testkit::FaultyOs;
 
-constexpr const char* kStamp = "2025-10-13T13:28:03";
-constexpr const char* kLater = "2025-10-13T13:33:12";
-constexpr const char* kNow = "2025-10-14T120000Z";
+constexpr const char* kMigratedTile = "2025-10-13T13:28:03";
+constexpr const char* kNextTile = "2025-10-13T13:33:12";
+constexpr const char* kMoment = "2025-10-14T120000Z";
 
-void AddGroup(const fs::path& database, const char* id) {
+void MakeGroupIn(const fs::path& database, const char* id) {
   state::GroupStore groups(database);
   state::GroupRow row;
   row.id = id;
   groups.Create(row, "test", 1);
 }
-bool HasGroup(const fs::path& database, const char* id) {
+bool KnowsGroup(const fs::path& database, const char* id) {
   return state::GroupStore(database, state::DatabaseOptions::ForOneLook()).Find(id).has_value();
 }
 
@@ -53,7 +53,7 @@ class OwnStateTest : public ::testing::Test {
     fs::remove_all(state_);
     fs::create_directories(from_);
     fs::create_directories(state_);
-    AddGroup(from_ / "ingest.sqlite3", kStamp);
+    MakeGroupIn(from_ / "ingest.sqlite3", kMigratedTile);
     state::ProductStore(from_ / "products.sqlite3");
     WriteFileAtomically(RealOs(), StateIdentityFile(from_), "{\"identity\": \"x\"}\n");
     fs::permissions(from_ / "products.sqlite3", fs::perms::owner_read | fs::perms::owner_write);
@@ -62,16 +62,17 @@ class OwnStateTest : public ::testing::Test {
   void Take(Os& os) {
     RunContext context;
     context.os = &os;
-    if (OwnStateWaits(from_, state_, os)) TakeOwnState(from_, state_, kNow, context);
+    if (OwnStateWaits(from_, state_, os)) TakeOwnState(from_, state_, kMoment, context);
   }
   void ExpectTaken() {
-    EXPECT_TRUE(HasGroup(state_ / "ingest.sqlite3", kStamp));
+    EXPECT_TRUE(KnowsGroup(state_ / "ingest.sqlite3", kMigratedTile));
     for (const char* file : {"ingest.sqlite3", "products.sqlite3"}) {
       EXPECT_EQ(LinkTarget(from_ / file), state_ / file);
       EXPECT_FALSE(LinkTarget(state_ / file));
-      EXPECT_TRUE(fs::exists(from_ / (std::string(file) + ".moved-" + kNow)));
+      EXPECT_TRUE(fs::exists(from_ / (std::string(file) + ".moved-" + kMoment)));
     }
-    EXPECT_TRUE(HasGroup(from_ / ("ingest.sqlite3.moved-" + std::string(kNow)), kStamp)) << "nothing is removed";
+    EXPECT_TRUE(KnowsGroup(from_ / ("ingest.sqlite3.moved-" + std::string(kMoment)), kMigratedTile))
+        << "nothing is removed";
     struct stat status {};
     ::stat((state_ / "products.sqlite3").c_str(), &status);
     EXPECT_EQ(status.st_mode & 07777, 0600u);
@@ -79,7 +80,7 @@ class OwnStateTest : public ::testing::Test {
     EXPECT_TRUE(fs::exists(from_ / "notes.txt"));
     EXPECT_FALSE(OwnStateWaits(from_, state_, RealOs()));
     for (const fs::path& each : FilesBelow(state_)) EXPECT_FALSE(IsUnfinishedName(each)) << each;
-    EXPECT_FALSE(fs::exists(state_ / "migrations" / kNow));
+    EXPECT_FALSE(fs::exists(state_ / "migrations" / kMoment));
   }
 
   // In memory where that can be: a disk takes milliseconds for each commit.
@@ -90,17 +91,17 @@ class OwnStateTest : public ::testing::Test {
 TEST_F(OwnStateTest, GoesThereWithItsLogAndLeavesLinks) {
   Make();
   state::GroupStore open(from_ / "ingest.sqlite3");  // its log is not written back while it is open
-  AddGroup(from_ / "ingest.sqlite3", kLater);
+  MakeGroupIn(from_ / "ingest.sqlite3", kNextTile);
   ASSERT_GT(fs::file_size(from_ / "ingest.sqlite3-wal"), 0u);
   Take(RealOs());
-  EXPECT_TRUE(HasGroup(state_ / "ingest.sqlite3", kLater));
+  EXPECT_TRUE(KnowsGroup(state_ / "ingest.sqlite3", kNextTile));
   ExpectTaken();
-  EXPECT_TRUE(HasGroup(from_ / "ingest.sqlite3", kLater)) << "by the link";
+  EXPECT_TRUE(KnowsGroup(from_ / "ingest.sqlite3", kNextTile)) << "by the link";
 }
 
 TEST_F(OwnStateTest, WhatIsThereIsNotReplaced) {
   Make();
-  AddGroup(state_ / "ingest.sqlite3", kLater);
+  MakeGroupIn(state_ / "ingest.sqlite3", kNextTile);
   try {
     FindOwnState(from_, state_, RealOs());
     FAIL() << "must be refused";
@@ -108,7 +109,7 @@ TEST_F(OwnStateTest, WhatIsThereIsNotReplaced) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_THAT(error.what(), HasSubstr("is there already"));
   }
-  EXPECT_TRUE(HasGroup(state_ / "ingest.sqlite3", kLater));
+  EXPECT_TRUE(KnowsGroup(state_ / "ingest.sqlite3", kNextTile));
 }
 
 TEST_F(OwnStateTest, DamagedNothingChanges) {
@@ -180,8 +181,8 @@ class ForeignStateTest : public ::testing::Test {
     state::ProductStore ours(paths_.Database(StateDatabase::kProducts));
     state::ProductRow image;
     image.kind = "image";
-    image.group_id = kStamp;
-    image.path = paths_.Image(kStamp, ProductKind::kImage).string();
+    image.group_id = kMigratedTile;
+    image.path = paths_.Image(kMigratedTile, ProductKind::kImage).string();
     image_ = ours.Save(image, 1);
     state::CalTableStore tables(paths_.Database(StateDatabase::kCalRegistry));
     state::CalTableRow table;
@@ -189,7 +190,7 @@ class ForeignStateTest : public ::testing::Test {
     table.interval = "24h";
     table.valid_from_mjd = 60961;
     table.valid_to_mjd = 60962;
-    table.path = paths_.CalTable(kStamp, CalInterval::k24Hours, CalKind::kBandpass).string();
+    table.path = paths_.CalTable(kMigratedTile, CalInterval::k24Hours, CalKind::kBandpass).string();
     table_ = tables.Register(table, 1);
   }
   std::vector<ForeignTable> Take(bool apply) {
@@ -231,13 +232,13 @@ TEST_F(ForeignStateTest, RowsBecomeRecordsOnce) {
   const auto table = state::CalTableStore(paths_.Database(StateDatabase::kCalRegistry)).Find(table_);
   EXPECT_EQ(table->status + ", " + table->reason, "retired, migrated: it was retired there, bad day");
   state::GroupStore groups(paths_.Database(StateDatabase::kIngest));
-  EXPECT_EQ(groups.Find(kStamp)->state, state::GroupState::kDone);
-  EXPECT_EQ(groups.Find(kStamp)->first_file_at, 1760362100);
-  EXPECT_EQ(groups.Find(kLater)->state, state::GroupState::kCancelled);
-  EXPECT_EQ(groups.Find(kLater)->error, "migrated: no tables");
+  EXPECT_EQ(groups.Find(kMigratedTile)->state, state::GroupState::kDone);
+  EXPECT_EQ(groups.Find(kMigratedTile)->first_file_at, 1760362100);
+  EXPECT_EQ(groups.Find(kNextTile)->state, state::GroupState::kCancelled);
+  EXPECT_EQ(groups.Find(kNextTile)->error, "migrated: no tables");
   EXPECT_FALSE(groups.Find("2025-10-13T13:38:21")) << "its input makes it anew";
   EXPECT_FALSE(groups.Find("2025-10-13T13:43:30")) << "nothing of it is known";
-  EXPECT_EQ(groups.Events(kStamp).back().actor, "migrated");
+  EXPECT_EQ(groups.Events(kMigratedTile).back().actor, "migrated");
   EXPECT_EQ(Words(Take(true)), "images 5/0/3 caltables 2/0/0 ingest_queue 5/0/1 ");
 }
 
@@ -245,18 +246,18 @@ TEST_F(ForeignStateTest, OtherFilesAreNotTakenForDatabasesOfAPipeline) {
   std::ofstream(from_ / "empty.sqlite3");
   SQLite::Database((from_ / "browser.sqlite3").string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
       .exec("CREATE TABLE bookmarks (url TEXT)");
-  AddGroup(from_ / "ours.sqlite3", kStamp);
+  MakeGroupIn(from_ / "ours.sqlite3", kMigratedTile);
   EXPECT_EQ(FindForeignDatabases(from_, RealOs()).size(), 3u);
   std::ofstream(from_ / "damaged.db") << std::string(4096, 'x');
   EXPECT_THROW(FindForeignDatabases(from_, RealOs()), Error);
 }
 
-TEST_F(ForeignStateTest, AForeignDatabaseIsReadWithItsLogAndNotWritten) {
+TEST_F(ForeignStateTest, ARawDatabaseIsReadWithItsLogAndNotWritten) {
   SQLite::Database writer((from_ / "ingest.sqlite3").string(), SQLite::OPEN_READWRITE);
   writer.exec("PRAGMA journal_mode = WAL; INSERT INTO ingest_queue (group_id) VALUES ('2025-10-14T00:00:00')");
-  state::ForeignDatabase reader(from_ / "ingest.sqlite3");
+  state::RawDatabase reader(from_ / "ingest.sqlite3");
   int n = 0;
-  reader.ForEach("ingest_queue", [&](const state::ForeignRow& row) {
+  reader.ForEach("ingest_queue", [&](const state::RawRow& row) {
     ++n;
     EXPECT_EQ(row.count("group_id"), 1u);
     EXPECT_EQ(row.count("state"), row.at("group_id") == "2025-10-14T00:00:00" ? 0u : 1u) << "NULL is left out";

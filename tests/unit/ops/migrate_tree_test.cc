@@ -29,11 +29,11 @@ namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::FaultyOs;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testkit::FaultyOs;
 
-constexpr const char* kStamp = "2025-10-13T13:28:03";
+constexpr const char* kTreeStamp = "2025-10-13T13:28:03";
 
 void Write(const fs::path& path, const std::string& text) {
   fs::create_directories(path.parent_path());
@@ -92,9 +92,9 @@ class MoverTest : public ::testing::Test {
     for (const auto& entry : fs::recursive_directory_iterator(old_))
       ::utimensat(AT_FDCWD, entry.path().c_str(), times, 0);
     ::utimensat(AT_FDCWD, old_.c_str(), times, 0);
-    Plan("a", paths_.CalibratorMs(kStamp, CalInterval::k24Hours), "3C286_133108_+30.5");
-    Plan("below/b", paths_.QaMetrics(kStamp), "");
-    Plan("c", paths_.Incoming(kStamp, 3), "");
+    Plan("a", paths_.CalibratorMs(kTreeStamp, CalInterval::k24Hours), "3C286_133108_+30.5");
+    Plan("below/b", paths_.QaMetrics(kTreeStamp), "");
+    Plan("c", paths_.Incoming(kTreeStamp, 3), "");
     before_ = Listing(old_);
   }
   // As after Make, when everything was given back.
@@ -136,11 +136,11 @@ class MoverTest : public ::testing::Test {
     }
   }
   void ExpectMoved(TreeMode mode) {
-    const fs::path ms = paths_.CalibratorMs(kStamp, CalInterval::k24Hours);
+    const fs::path ms = paths_.CalibratorMs(kTreeStamp, CalInterval::k24Hours);
     EXPECT_EQ(RealOs().ReadFile(ms / "table.dat"), "first");
     EXPECT_EQ(RealOs().ReadFile(ms / "sub/table.f0"), "second");
-    EXPECT_EQ(RealOs().ReadFile(paths_.QaMetrics(kStamp)), "third");
-    EXPECT_EQ(RealOs().ReadFile(paths_.Incoming(kStamp, 3)), "fourth");
+    EXPECT_EQ(RealOs().ReadFile(paths_.QaMetrics(kTreeStamp)), "third");
+    EXPECT_EQ(RealOs().ReadFile(paths_.Incoming(kTreeStamp, 3)), "fourth");
     EXPECT_EQ(RealOs().ReadFile(old_ / "other"), "somebody's");
     EXPECT_EQ(fs::exists(old_ / "c"), mode != TreeMode::kMove);
     EXPECT_EQ(fs::read_symlink(paths_.roots().output / "calibrators/by-name/3C286_133108_+30.5").string(),
@@ -279,14 +279,14 @@ TEST_F(MoverTest, FailingAtAnyCallNothingIsLost) {
 TEST_F(MoverTest, WhatChangedOrIsTakenStaysWithItsReason) {
   Make();
   Write(old_ / "c", "changed since");
-  Write(paths_.QaMetrics(kStamp), "came meanwhile");
+  Write(paths_.QaMetrics(kTreeStamp), "came meanwhile");
   const Journal journal = Move(TreeMode::kMove, calm_);
   EXPECT_EQ(journal.items[0].state, ItemState::kMoved);
   EXPECT_EQ(journal.items[1].state, ItemState::kFailed);
   EXPECT_THAT(journal.items[1].error, HasSubstr("exists already"));
   EXPECT_EQ(journal.items[2].state, ItemState::kFailed);
   EXPECT_THAT(journal.items[2].error, HasSubstr("was changed since the plan was made"));
-  EXPECT_EQ(RealOs().ReadFile(paths_.QaMetrics(kStamp)), "came meanwhile");
+  EXPECT_EQ(RealOs().ReadFile(paths_.QaMetrics(kTreeStamp)), "came meanwhile");
   EXPECT_EQ(RealOs().ReadFile(old_ / "below/b"), "third");
   EXPECT_EQ(RealOs().ReadFile(old_ / "c"), "changed since");
 }
@@ -294,15 +294,15 @@ TEST_F(MoverTest, WhatChangedOrIsTakenStaysWithItsReason) {
 TEST_F(MoverTest, WhatIsNoLongerWhatWasPutThereIsNotGivenBack) {
   Make();
   Move(TreeMode::kCopy, calm_);
-  Write(paths_.QaMetrics(kStamp), "written anew here");  // the copy was changed
-  fs::remove(old_ / "c");                                // the copy is the last one
-  fs::remove_all(paths_.CalibratorMs(kStamp, CalInterval::k24Hours));
-  fs::create_directory(paths_.CalibratorMs(kStamp, CalInterval::k24Hours));
+  Write(paths_.QaMetrics(kTreeStamp), "written anew here");  // the copy was changed
+  fs::remove(old_ / "c");                                    // the copy is the last one
+  fs::remove_all(paths_.CalibratorMs(kTreeStamp, CalInterval::k24Hours));
+  fs::create_directory(paths_.CalibratorMs(kTreeStamp, CalInterval::k24Hours));
   Undo(calm_);
-  EXPECT_EQ(RealOs().ReadFile(paths_.QaMetrics(kStamp)), "written anew here");
+  EXPECT_EQ(RealOs().ReadFile(paths_.QaMetrics(kTreeStamp)), "written anew here");
   EXPECT_EQ(RealOs().ReadFile(old_ / "c"), "fourth") << "given back rather than removed";
   EXPECT_EQ(RealOs().ReadFile(old_ / "below/b"), "third");
-  EXPECT_TRUE(fs::exists(paths_.CalibratorMs(kStamp, CalInterval::k24Hours)));
+  EXPECT_TRUE(fs::exists(paths_.CalibratorMs(kTreeStamp, CalInterval::k24Hours)));
 }
 
 TEST_F(MoverTest, TheCopyOfWhatWasChangedSinceStays) {
@@ -310,7 +310,7 @@ TEST_F(MoverTest, TheCopyOfWhatWasChangedSinceStays) {
   Move(TreeMode::kCopy, calm_);
   Write(old_ / "c", "spoilt");
   Undo(calm_);
-  EXPECT_EQ(RealOs().ReadFile(paths_.Incoming(kStamp, 3)), "fourth");
+  EXPECT_EQ(RealOs().ReadFile(paths_.Incoming(kTreeStamp, 3)), "fourth");
   EXPECT_EQ(RealOs().ReadFile(old_ / "c"), "spoilt");
 }
 
@@ -366,9 +366,9 @@ class TreePlanTest : public ::testing::Test {
 };
 
 TEST_F(TreePlanTest, ImagesGoByTheirHeadersAndTheKindOfTheirNames) {
-  WriteImage(old_ / "2025-10-13T13:28:03.image.fits", kStamp);
-  WriteImage(old_ / "field7-MFS-residual.fits", kStamp);
-  WriteImage(old_ / "2025-10-13T13:28:03.qa.fits", kStamp);
+  WriteImage(old_ / "2025-10-13T13:28:03.image.fits", kTreeStamp);
+  WriteImage(old_ / "field7-MFS-residual.fits", kTreeStamp);
+  WriteImage(old_ / "2025-10-13T13:28:03.qa.fits", kTreeStamp);
   WriteImage(old_ / "2025-10-13T13:28:03.psf.fits", "2025-10-13T15:28:03");
   WriteImage(old_ / "2025-10-13T13:28:03.pb.fits", "");
   Write(old_ / "2025-10-13T13:28:03.model.fits", "SIMPLE  =");
@@ -377,8 +377,8 @@ TEST_F(TreePlanTest, ImagesGoByTheirHeadersAndTheKindOfTheirNames) {
   Write(old_ / "2025-10-13T13:28:03.image.pbcor.fits", "text");
   const TreePlan plan = Plan();
   ASSERT_EQ(plan.items.size(), 2u);
-  EXPECT_EQ(plan.items[0].to, paths_.Image(kStamp, ProductKind::kImage));
-  EXPECT_EQ(plan.items[1].to, paths_.Image(kStamp, ProductKind::kResidual));
+  EXPECT_EQ(plan.items[0].to, paths_.Image(kTreeStamp, ProductKind::kImage));
+  EXPECT_EQ(plan.items[1].to, paths_.Image(kTreeStamp, ProductKind::kResidual));
   EXPECT_EQ(Left("2025-10-13T13:28:03.qa.fits"),
             "trouble: is a FITS file whose name does not say which image of a group it is (image, residual…)");
   EXPECT_EQ(Left("2025-10-13T13:28:03.psf.fits"),
@@ -391,7 +391,7 @@ TEST_F(TreePlanTest, ImagesGoByTheirHeadersAndTheKindOfTheirNames) {
 }
 
 TEST_F(TreePlanTest, WhatBelongsInOnePlaceIsNeverChosenByChance) {
-  WriteImage(old_ / "a" / "2025-10-13T13:28:03.image.fits", kStamp);
+  WriteImage(old_ / "a" / "2025-10-13T13:28:03.image.fits", kTreeStamp);
   EXPECT_EQ(Plan().items.size(), 1u);
   fs::create_directories(old_ / "b");
   fs::copy(old_ / "a/2025-10-13T13:28:03.image.fits", old_ / "b/2025-10-13T13:28:03.image.fits");
@@ -405,8 +405,8 @@ TEST_F(TreePlanTest, WhatBelongsInOnePlaceIsNeverChosenByChance) {
 }
 
 TEST_F(TreePlanTest, WhatIsInItsPlaceIsComparedAndNeverOverwritten) {
-  WriteImage(old_ / "2025-10-13T13:28:03.image.fits", kStamp);
-  const fs::path place = paths_.Image(kStamp, ProductKind::kImage);
+  WriteImage(old_ / "2025-10-13T13:28:03.image.fits", kTreeStamp);
+  const fs::path place = paths_.Image(kTreeStamp, ProductKind::kImage);
   fs::create_directories(place.parent_path());
   fs::copy(old_ / "2025-10-13T13:28:03.image.fits", place);
   EXPECT_THAT(Plan().items, IsEmpty());
@@ -442,7 +442,7 @@ TEST_F(TreePlanTest, LinksHiddenFoldersAndOddThingsStay) {
 }
 
 TEST_F(TreePlanTest, WhatWasChangedAMomentAgoMayStillBeWritten) {
-  WriteImage(old_ / "2025-10-13T13:28:03.image.fits", kStamp);
+  WriteImage(old_ / "2025-10-13T13:28:03.image.fits", kTreeStamp);
   TreePlanRequest request;
   request.from = old_;
   request.now_unix_s = UtcTime::Now().unix_s() + 5;
@@ -462,21 +462,21 @@ TEST_F(TreePlanTest, PlacesOfThisInstallationAreNotTakenForAFlatTree) {
     EXPECT_THROW(PlanTree(request, paths_, RunContext{}), Error) << own;
   }
   // Above them is where a flat tree may lie: they are passed over.
-  WriteImage(paths_.roots().images / "2025-10-13T13:28:03.image.fits", kStamp);
+  WriteImage(paths_.roots().images / "2025-10-13T13:28:03.image.fits", kTreeStamp);
   const fs::path in_place = paths_.Image("2025-10-13T13:33:12", ProductKind::kImage);
   fs::create_directories(in_place.parent_path());
   WriteImage(in_place, "2025-10-13T13:33:12");
   request.from = paths_.roots().images;
   const TreePlan plan = PlanTree(request, paths_, RunContext{});
   ASSERT_EQ(plan.items.size(), 1u);
-  EXPECT_EQ(plan.items[0].to, paths_.Image(kStamp, ProductKind::kImage));
+  EXPECT_EQ(plan.items[0].to, paths_.Image(kTreeStamp, ProductKind::kImage));
   EXPECT_THAT(plan.left, IsEmpty());
 }
 
 // --- records
 
 TEST_F(TreePlanTest, RecordsComeAndGoWithTheThings) {
-  WriteImage(old_ / "2025-10-13T13:28:03.image.fits", kStamp);
+  WriteImage(old_ / "2025-10-13T13:28:03.image.fits", kTreeStamp);
   WriteImage(old_ / "2025-10-13T13:33:12.psf.fits", "2025-10-13T13:33:12");  // nothing else is known of its group
   Settings settings;
   for (const bool again : {false, true}) {
@@ -491,11 +491,11 @@ TEST_F(TreePlanTest, RecordsComeAndGoWithTheThings) {
     EXPECT_FALSE(journal.open());
     EXPECT_EQ(journal.items[0].error, "");
     EXPECT_THAT(journal.items[1].error, HasSubstr("nothing else is known of its group"));
-    const std::string path = paths_.Image(kStamp, ProductKind::kImage).string();
+    const std::string path = paths_.Image(kTreeStamp, ProductKind::kImage).string();
     const auto row = state::ProductStore(paths_.Database(StateDatabase::kProducts)).FindByPath(path);
     ASSERT_TRUE(row) << again;
     EXPECT_EQ(row->status, "present");
-    EXPECT_EQ(row->group_id, kStamp);
+    EXPECT_EQ(row->group_id, kTreeStamp);
     EXPECT_FALSE(row->checksum.empty());
     ForgetItems(journal, paths_, RunContext{}, 1.77e9);
     UndoItems(journal, RunContext{});

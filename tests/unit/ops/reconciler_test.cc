@@ -101,7 +101,7 @@ TEST_F(ReconcilerTest, ALookThatFailsSaysNothingOfTheProducts) {
   const fs::path unrecorded = MakeMs("2025-10-13T13:33:12");
   bool came = true;
   for (int n = 1; came && n < 100; ++n) {
-    contimg::testing::FaultyOs os;
+    contimg::testkit::FaultyOs os;
     reconciler_ = std::make_unique<Reconciler>(paths_, *groups_, os);
     os.FailReads(n);
     reconciler_->Begin();

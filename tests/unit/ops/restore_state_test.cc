@@ -22,9 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
-using testing::FaultyOs;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testkit::FaultyOs;
 
 constexpr const char* kOld = "2025-10-13T13:28:03";
 constexpr const char* kNew = "2025-10-13T13:33:12";

@@ -25,12 +25,12 @@ namespace fs = std::filesystem;
 using state::PurgeState;
 using state::StoredProduct;
 using ::testing::ElementsAre;
-using testing::FaultyOs;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using testkit::FaultyOs;
 
-constexpr double kNow = 1.76e9, kDay = 86400;
+constexpr double kRetainedAt = 1.76e9, kDay = 86400;
 
 // --- the plan ------------------------------------------------------------------------------------------------------
 
@@ -50,12 +50,12 @@ class RetentionPlan : public ::testing::Test {
     row.group_id = group;
     row.start_mjd = 60000 - age_days;
     row.bytes = 1000;
-    row.created_at = row.updated_at = kNow - age_days * kDay;
+    row.created_at = row.updated_at = kRetainedAt - age_days * kDay;
     row.present = true;
     row.verified_copies = copies;
     inventory_.products.push_back(row);
     for (const std::int64_t parent : parents) inventory_.lineage.emplace_back(row.id, parent);
-    if (inventory_.groups.count(group) == 0) inventory_.groups[group] = {true, true, kNow - age_days * kDay};
+    if (inventory_.groups.count(group) == 0) inventory_.groups[group] = {true, true, kRetainedAt - age_days * kDay};
     return row.id;
   }
   // Input, Measurement Set and image of a group.
@@ -66,7 +66,7 @@ class RetentionPlan : public ::testing::Test {
     Add("image", "/s/images/single/2025-10-01/" + group + ".image", age_days, image_copies, {set}, group);
   }
   std::vector<std::string> Leaving() {
-    plan_ = PlanCleanup(inventory_, policy_, selection_, kNow);
+    plan_ = PlanCleanup(inventory_, policy_, selection_, kRetainedAt);
     std::vector<std::string> classes;
     for (const auto& each : plan_.leaving) classes.push_back(each.product_class);
     return classes;
@@ -129,10 +129,10 @@ TEST_F(RetentionPlan, NotBothAThingAndWhatItIsMadeOf) {
 TEST_F(RetentionPlan, WhatIsNeverLetGo) {
   for (auto& [name, of] : policy_.classes) of = {1, Require::kNone};
   AddTile(5);
-  inventory_.groups.begin()->second = {false, false, kNow - 5 * kDay};
+  inventory_.groups.begin()->second = {false, false, kRetainedAt - 5 * kDay};
   EXPECT_THAT(Leaving(), IsEmpty());
   EXPECT_EQ(Kept("science_ms"), "its group is not done");
-  inventory_.groups.begin()->second = {true, true, kNow - 5 * kDay};
+  inventory_.groups.begin()->second = {true, true, kRetainedAt - 5 * kDay};
   for (StoredProduct& row : inventory_.products) row.pinned = true;
   EXPECT_THAT(Leaving(), IsEmpty());
   EXPECT_EQ(Kept("images"), "pinned");
@@ -191,11 +191,11 @@ TEST_F(RetentionPlan, AWeekOfAClassIsMoreThanItsShare) {
 TEST_F(RetentionPlan, ExplainsOneProduct) {
   policy_.classes["incoming"].days = 7;
   AddTile(8, 0);
-  const auto said = Explain(inventory_, policy_, selection_, "1", kNow);
+  const auto said = Explain(inventory_, policy_, selection_, "1", kRetainedAt);
   ASSERT_THAT(said, SizeIs(5));
   EXPECT_THAT(said[0], HasSubstr("class incoming"));
   EXPECT_EQ(said[4], "stays: not archived");
-  EXPECT_THAT(Explain(inventory_, policy_, selection_, "/nothing", kNow), IsEmpty());
+  EXPECT_THAT(Explain(inventory_, policy_, selection_, "/nothing", kRetainedAt), IsEmpty());
 }
 
 // A year of a telescope: 100 000 groups as rows.
@@ -204,7 +204,7 @@ TEST_F(RetentionPlan, AYear) {
   policy_.classes["science_ms"] = {7, Require::kRegenerable};
   policy_.classes["images"] = {90, Require::kArchived};
   for (int i = 0; i < 100000; ++i) {
-    const std::string group = UtcTime::FromUnix(kNow - 365.0 * kDay * (1 - i / 1e5)).Iso8601().substr(0, 19);
+    const std::string group = UtcTime::FromUnix(kRetainedAt - 365.0 * kDay * (1 - i / 1e5)).Iso8601().substr(0, 19);
     AddTile(365.0 * (1 - i / 1e5), i % 100 == 0 ? 0 : 1, 1, group);
   }
   Leaving();

@@ -14,13 +14,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const UtcTime kNow = UtcTime::FromIso8601("2026-03-01T12:00:00");
+const UtcTime kCheckedAt = UtcTime::FromIso8601("2026-03-01T12:00:00");
 
 SettingsFindings Check(std::vector<std::string> overrides) {
   SettingsSources sources;
   overrides.push_back("calibrate.schedule=false");  // no word about catalogues
   sources.overrides = std::move(overrides);
-  return CheckSettings(LoadSettings(sources), kNow);
+  return CheckSettings(LoadSettings(sources), kCheckedAt);
 }
 
 std::string Written(const TemporaryFolder& folder, const std::string& name, const std::string& text) {
@@ -95,7 +95,7 @@ TEST(SettingsCheck, RefusesWhatEveryJobWouldRefuse) {
 
 TEST(SettingsCheck, AnEarthOrientationTableMustReachToday) {
   const TemporaryFolder folder("eop");
-  const double today = std::floor(kNow.mjd());
+  const double today = std::floor(kCheckedAt.mjd());
   const auto check = [&](const std::string& name, double first, int days) {
     return Check({"telescope.earth_orientation_file=" + Orientation(folder, name, first, days)});
   };

@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "config/unfinished.h"
+#include "ops/base/link_target.h"
 #include "ops/migration/doctor.h"
-#include "ops/migration/tree_stamp.h"
 #include "ops/records/reconciler.h"
 #include "state/group_store.h"
 #include "tests/unit/ops/work_folders.h"
@@ -16,20 +16,20 @@ namespace contimg::ops {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kStamp = "2025-10-13T13:28:03";
+constexpr const char* kSolvedTile = "2025-10-13T13:28:03";
 
 class SolvedNamesTest : public ::testing::Test {
  protected:
   SolvedNamesTest() {
-    fs::create_directories(paths_.ScienceMs(kStamp));
-    std::ofstream(paths_.ScienceMs(kStamp) / "table.dat") << "data";
+    fs::create_directories(paths_.ScienceMs(kSolvedTile));
+    std::ofstream(paths_.ScienceMs(kSolvedTile) / "table.dat") << "data";
   }
   SolvedSet Solved(const std::string& model, CalInterval interval = CalInterval::k24Hours) const {
-    return {paths_.ScienceMs(kStamp), paths_.CalTablePrefix(kStamp, interval), model, 30.509};
+    return {paths_.ScienceMs(kSolvedTile), paths_.CalTablePrefix(kSolvedTile, interval), model, 30.509};
   }
   WorkFolders folders_;
   const ProductPaths& paths_ = folders_.paths;
-  const fs::path daily_ = paths_.CalibratorMs(kStamp, CalInterval::k24Hours);
+  const fs::path daily_ = paths_.CalibratorMs(kSolvedTile, CalInterval::k24Hours);
 };
 
 TEST_F(SolvedNamesTest, LinksLeadToTheSetFromItsTablesAndFromItsCalibrator) {
@@ -40,7 +40,7 @@ TEST_F(SolvedNamesTest, LinksLeadToTheSetFromItsTablesAndFromItsCalibrator) {
   EXPECT_EQ(RealOs().ReadFile(name / "table.dat"), "data");
   NameSolvedSet(Solved("calibrator:3C286"), RealOs());  // solved again
   NameSolvedSet(Solved("field", CalInterval::k1Hour), RealOs());
-  EXPECT_EQ(RealOs().ReadFile(paths_.CalibratorMs(kStamp, CalInterval::k1Hour) / "table.dat"), "data");
+  EXPECT_EQ(RealOs().ReadFile(paths_.CalibratorMs(kSolvedTile, CalInterval::k1Hour) / "table.dat"), "data");
   EXPECT_EQ(RealOs().List(paths_.roots().output / "calibrators/by-name").size(), 1u) << "a field has no name";
   for (const fs::path& each : RealOs().List(daily_.parent_path())) EXPECT_FALSE(IsUnfinishedName(each)) << each;
   EXPECT_EQ(CalibratorLinks(paths_, RealOs()).size(), 3u);
@@ -67,7 +67,7 @@ TEST_F(SolvedNamesTest, ALinkIsNoProductOfItsOwn) {
   NameSolvedSet(Solved("field"), RealOs());
   state::GroupStore groups(paths_.Database(StateDatabase::kIngest));
   state::GroupRow row;
-  row.id = kStamp;
+  row.id = kSolvedTile;
   row.state = state::GroupState::kDone;
   groups.Create(row, "test", 1);
   Reconciler reconciler(paths_, groups);
@@ -76,7 +76,7 @@ TEST_F(SolvedNamesTest, ALinkIsNoProductOfItsOwn) {
   }
   EXPECT_EQ(reconciler.figures().n_adopted, 1);
   state::ProductStore products(paths_.Database(StateDatabase::kProducts));
-  EXPECT_TRUE(products.FindByPath(paths_.ScienceMs(kStamp).string()));
+  EXPECT_TRUE(products.FindByPath(paths_.ScienceMs(kSolvedTile).string()));
   EXPECT_FALSE(products.FindByPath(daily_.string()));
 }
 

@@ -69,7 +69,7 @@ TEST(StagingLevel, IsRelative) {
 }
 
 TEST(LookAtDisks, StopsDispatchOnACriticalDiskAndSaysWhich) {
-  testing::FaultyOs os;
+  testkit::FaultyOs os;
   DirectoryRoots roots;
   roots.output = roots.state = roots.staging = "/tmp";
   os.SetSpace({1 * kGB, 100 * kGB});
@@ -84,7 +84,7 @@ TEST(LookAtDisks, StopsDispatchOnACriticalDiskAndSaysWhich) {
           "the scratch disk (that of /tmp) has 1.0 GB free of 100.0 GB: no new work starts until there is room"));
 }
 
-class BrokenOs final : public testing::FaultyOs {
+class BrokenOs final : public testkit::FaultyOs {
  public:
   DiskSpace Space(const Path&) override { throw std::runtime_error("of another kind"); }
 };

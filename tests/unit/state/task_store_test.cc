@@ -16,7 +16,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using S = WorkState;
 
-TransitionDetails By(const std::string& actor) {
+TransitionDetails ByActor(const std::string& actor) {
   TransitionDetails details;
   details.actor = actor;
   return details;
@@ -49,36 +49,36 @@ TEST(TaskStore, GoesThroughTheMachineOfStates) {
   EXPECT_THAT(tasks.ReclaimExpired("daemon", 116), ElementsAre(made.id));
 
   ASSERT_TRUE(tasks.TakeNext("daemon-1", QueueOrder::kOldest, 10, 116));
-  TransitionDetails failed = By("runner");
+  TransitionDetails failed = ByActor("runner");
   failed.error_kind = ErrorKind::kIo;
   failed.error = "no room";
   failed.next_attempt_at = 200;
   tasks.Transition(made.id, S::kFailed, failed, 120);
   EXPECT_FALSE(tasks.TakeNext("daemon-1", QueueOrder::kOldest, 10, 199));
   ASSERT_TRUE(tasks.TakeNext("daemon-1", QueueOrder::kOldest, 10, 200));
-  tasks.Transition(made.id, S::kDone, By("runner"), 210);
+  tasks.Transition(made.id, S::kDone, ByActor("runner"), 210);
   EXPECT_EQ(tasks.Find(made.id)->attempts, 3);
   EXPECT_EQ(tasks.Find(made.id)->error, "");
   EXPECT_THAT(Trail(tasks, made.id),
               ElementsAre("ready", "running", "ready", "running", "failed", "ready", "running", "done"));
-  EXPECT_THROW(tasks.Transition(made.id, S::kHeld, By("operator"), 211), Error);
+  EXPECT_THROW(tasks.Transition(made.id, S::kHeld, ByActor("operator"), 211), Error);
 }
 
 TEST(TaskStore, IsHeldReleasedAndCancelledLikeGroups) {
   TemporaryDatabase place;
   TaskStore tasks(place.path());
   const std::string id = tasks.Create("backup", "a", "test", "", 1).id;
-  tasks.Transition(id, S::kHeld, By("operator"), 2);
+  tasks.Transition(id, S::kHeld, ByActor("operator"), 2);
   EXPECT_FALSE(tasks.TakeNext("d", QueueOrder::kOldest, 10, 3));
-  tasks.Transition(id, S::kReady, By("operator"), 4);
-  tasks.Transition(id, S::kCancelled, By("operator"), 5);
-  tasks.Transition(id, S::kReady, By("operator"), 6);
+  tasks.Transition(id, S::kReady, ByActor("operator"), 4);
+  tasks.Transition(id, S::kCancelled, ByActor("operator"), 5);
+  tasks.Transition(id, S::kReady, ByActor("operator"), 6);
   EXPECT_TRUE(tasks.TakeNext("d", QueueOrder::kOldest, 10, 7));
   // A task has no files to wait for.
-  EXPECT_THROW(tasks.Transition(id, S::kAwaitingCalibration, By("runner"), 8), Error);
+  EXPECT_THROW(tasks.Transition(id, S::kAwaitingCalibration, ByActor("runner"), 8), Error);
   EXPECT_EQ(tasks.Find(id)->state, S::kRunning);
   try {
-    tasks.Transition("backup/none", S::kHeld, By("operator"), 9);
+    tasks.Transition("backup/none", S::kHeld, ByActor("operator"), 9);
     FAIL() << "must be refused";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("no such task"));

@@ -1,5 +1,5 @@
-// A database of another program, read as it is: nothing is written, and none is made. Its tables are told by their
-// names, and its rows come as text, since versions of one program differ in their columns.
+// A database read as it is, whosever it is: nothing is written, and none is made. Its tables are told by their names,
+// and its rows come as text: versions of one program differ in their columns.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace SQLite {  // NOLINT(readability-identifier-naming): the library's
 class Database;
@@ -18,22 +19,26 @@ class Database;
 
 namespace contimg::state {
 
-using ForeignRow = std::map<std::string, std::string>;  // column → its value as text; none where it is NULL
+using RawRow = std::map<std::string, std::string>;  // column → its value as text; none where it is NULL
 
-class ForeignDatabase {
+class RawDatabase {
  public:
   // Errors as state/database.h says. While a log lies beside it (its program runs, or was killed) SQLite makes an index
   // of the log there.
-  explicit ForeignDatabase(const std::filesystem::path& path);
-  ~ForeignDatabase();
+  explicit RawDatabase(const std::filesystem::path& path);
+  ~RawDatabase();
 
   // By which SQLite marks files of programs that ask for it; 0: of none.
   std::uint32_t application_id() const { return application_id_; }
   const std::set<std::string>& tables() const { return tables_; }
-  // Every row of one of tables(), in the order they lie in.
-  void ForEach(const std::string& table, const std::function<void(const ForeignRow&)>& take);
+  // Of one of tables(), in the order of its definition.
+  std::vector<std::string> Columns(const std::string& table);
+  // Every row of it, in the order they lie in.
+  void ForEach(const std::string& table, const std::function<void(const RawRow&)>& take);
 
  private:
+  void Require(const std::string& table) const;
+
   std::filesystem::path path_;
   std::unique_ptr<SQLite::Database> db_;
   std::uint32_t application_id_ = 0;
@@ -41,8 +46,8 @@ class ForeignDatabase {
 };
 
 // The value of the first of these columns that the row has; empty: it has none.
-std::string ValueOf(const ForeignRow& row, std::initializer_list<const char*> columns);
+std::string ValueOf(const RawRow& row, std::initializer_list<const char*> columns);
 // The same as a number; 0: none, or no number.
-double NumberOf(const ForeignRow& row, std::initializer_list<const char*> columns);
+double NumberOf(const RawRow& row, std::initializer_list<const char*> columns);
 
 }  // namespace contimg::state

@@ -1,4 +1,4 @@
-#include "state/foreign_database.h"
+#include "state/raw_database.h"
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <unistd.h>
@@ -23,7 +23,7 @@ std::string Quoted(const std::string& name) {
 
 }  // namespace
 
-ForeignDatabase::ForeignDatabase(const std::filesystem::path& path) : path_(path) {
+RawDatabase::RawDatabase(const std::filesystem::path& path) : path_(path) {
   if (::access(path.c_str(), R_OK) != 0) {
     throw SystemError("state", path.string(), "the database cannot be read", errno);
   }
@@ -40,15 +40,29 @@ ForeignDatabase::ForeignDatabase(const std::filesystem::path& path) : path_(path
   }
 }
 
-ForeignDatabase::~ForeignDatabase() = default;
+RawDatabase::~RawDatabase() = default;
 
-void ForeignDatabase::ForEach(const std::string& table, const std::function<void(const ForeignRow&)>& take) {
-  if (tables_.count(table) == 0) {
-    throw Error(ErrorKind::kBug, "state", path_.string(), "has no table " + table);
+void RawDatabase::Require(const std::string& table) const {
+  if (tables_.count(table) == 0) throw Error(ErrorKind::kBug, "state", path_.string(), "has no table " + table);
+}
+
+std::vector<std::string> RawDatabase::Columns(const std::string& table) {
+  Require(table);
+  try {
+    const SQLite::Statement query(*db_, "SELECT * FROM " + Quoted(table));
+    std::vector<std::string> names;
+    for (int i = 0; i < query.getColumnCount(); ++i) names.emplace_back(query.getColumnName(i));
+    return names;
+  } catch (const SQLite::Exception& error) {
+    throw SqliteError(path_, error.getExtendedErrorCode(), error.what());
   }
+}
+
+void RawDatabase::ForEach(const std::string& table, const std::function<void(const RawRow&)>& take) {
+  Require(table);
   try {
     SQLite::Statement query(*db_, "SELECT * FROM " + Quoted(table));
-    ForeignRow row;
+    RawRow row;
     while (query.executeStep()) {
       row.clear();
       for (int i = 0; i < query.getColumnCount(); ++i) {
@@ -62,14 +76,14 @@ void ForeignDatabase::ForEach(const std::string& table, const std::function<void
   }
 }
 
-std::string ValueOf(const ForeignRow& row, std::initializer_list<const char*> columns) {
+std::string ValueOf(const RawRow& row, std::initializer_list<const char*> columns) {
   for (const char* column : columns) {
     if (const auto found = row.find(column); found != row.end() && !found->second.empty()) return found->second;
   }
   return "";
 }
 
-double NumberOf(const ForeignRow& row, std::initializer_list<const char*> columns) {
+double NumberOf(const RawRow& row, std::initializer_list<const char*> columns) {
   const std::string text = ValueOf(row, columns);
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
