@@ -120,8 +120,12 @@ void Remote::RemoveParts(const ObjectNames& names, const std::string& owner) con
   const std::string folder = PartFolder(owner);
   std::vector<std::string> words{"delete", Address(folder)};
   if (!names.empty()) words.emplace_back("--files-from-raw=-");
-  const bool there = Call(folder, "cannot remove what is unfinished", words, {}, Lines(names));
-  if (there && names.empty()) Call(folder, "cannot remove what is unfinished", {"rmdirs", Address(folder)}, {});
+  Call(folder, "cannot remove what is unfinished", words, {}, Lines(names));
+}
+
+void Remote::RemovePartFolder(const std::string& owner) const {
+  const std::string folder = PartFolder(owner);
+  Call(folder, "cannot remove what is empty", {"rmdirs", Address(folder)}, {});
 }
 
 std::map<std::string, std::uint64_t> Remote::Sizes(const ObjectNames& names) const {
