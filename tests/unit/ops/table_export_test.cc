@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
-using testing::FaultyOs;
+using testkit::FaultyOs;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
