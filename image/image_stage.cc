@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -17,9 +16,11 @@
 #include "image/clean/image_spectra.h"
 #include "image/clean/restore.h"
 #include "image/clean/spectral_model.h"
+#include "image/component_drawing.h"
 #include "image/expected_products.h"
 #include "image/image_description.h"
 #include "image/image_plan.h"
+#include "image/model_prediction.h"
 #include "image/operator/band_operators.h"
 #include "image/plane/plane.h"
 #include "image/plane/sky_coordinates.h"
@@ -91,8 +92,10 @@ class ImageRun {
     if (all()) {
       Deconvolve(op);
       report_.timings.clean_s = watch.Lap();
-      Restore(staged, scratch);
-      if (spectral_) WriteSpectra(op, staged, scratch);
+      const ComponentDrawing components(report_.clean.components, settings_, slant_, plain_, report_.beam,
+                                        context_.threads);
+      Restore(staged, components, scratch);
+      if (spectral_) WriteSpectra(op, staged, components, scratch);
       report_.timings.products_s += watch.Lap();
     } else if (!psf_only()) {
       image_ = std::move(scratch);
@@ -349,22 +352,7 @@ class ImageRun {
     context_.CheckCancelled(kStage);
   }
 
-  // The components as points of the plain grid, their fluxes times a factor of each; extended ones as a lattice.
-  std::vector<SkyPoint> Points(const std::function<double(const CleanComponent&)>& factor, double lattice_px) const {
-    std::vector<ScaleKernel> kernels;
-    for (double scale : ParseScales(settings_.scales_px)) kernels.emplace_back(scale);
-    if (kernels.empty()) kernels.emplace_back(0.0);
-    std::vector<CleanComponent> components = report_.clean.components;
-    for (CleanComponent& c : components) c.flux_jy *= static_cast<decltype(c.flux_jy)>(factor(c));
-    return PointsOfComponents(components, kernels, slant_, plain_, lattice_px);
-  }
-  void AddComponentBeams(const std::function<double(const CleanComponent&)>& factor, Plane& to) const {
-    const std::vector<SkyPoint> points = Points(factor, report_.beam.minor_rad / plain_.cell_rad / 2.5);
-    AddBeams(points, report_.beam, plain_.cell_rad, to.view(), context_.threads);
-  }
-  static double One(const CleanComponent&) { return 1; }
-
-  void Restore(StagedProducts& staged, Plane& scratch) {
+  void Restore(StagedProducts& staged, const ComponentDrawing& components, Plane& scratch) {
     header_.history.push_back(fmt::format("CLEAN: {} components in {} major cycles, stopped by {}",
                                           report_.clean.iterations, report_.clean.cycles.size(),
                                           ToString(report_.clean.stop)));
@@ -374,11 +362,11 @@ class ImageRun {
     Write(staged, ProductKind::kResidual, plain_residual_, "Jy/beam", true);
 
     image_ = Copy(plain_residual_);
-    AddComponentBeams(One, image_);
+    components.AddBeams(ComponentDrawing::One, image_.view());
     Write(staged, ProductKind::kImage, image_, "Jy/beam", true);
 
     std::fill(scratch.pixels.begin(), scratch.pixels.end(), 0.0F);
-    DepositPoints(Points(One, 1), scratch.view());
+    DepositPoints(components.Points(ComponentDrawing::One, 1), scratch.view());
     for (const CleanComponent& c : report_.clean.components) report_.model_flux_jy += c.flux_jy;
     Write(staged, ProductKind::kModel, scratch, "Jy/pixel");
 
@@ -392,14 +380,15 @@ class ImageRun {
     Write(staged, ProductKind::kPbcor, scratch, "Jy/beam", true);
   }
 
-  void WriteSpectra(const BandOperators& op, StagedProducts& staged, Plane& scratch) {
+  void WriteSpectra(const BandOperators& op, StagedProducts& staged, const ComponentDrawing& components,
+                    Plane& scratch) {
     SpectralIndexMaker maker(*spectral_, op, slant_, plain_);
     for (std::size_t i = 0; i < op.n_bands(); ++i) {
       const BandOperators::Band& band = op.band(i);
       ToPlain(spectral_->band_residual(i), scratch);
       report_.bands.push_back(
           {band.frequency_hz, band.high_hz - band.low_hz, ComputeRobustStatistics(spectral_->band_residual(i)).rms});
-      AddComponentBeams([&](const CleanComponent& c) { return spectral_->FactorAt(c, i); }, scratch);
+      components.AddBeams([&](const CleanComponent& c) { return spectral_->FactorAt(c, i); }, scratch.view());
       FitsHeader header = header_;
       header.unit = "Jy/beam";
       header.beam = report_.beam;
@@ -412,10 +401,10 @@ class ImageRun {
     }
     report_.spectra = maker.Finish(data().phase_centre, header_.geometry.cell_rad / plain_.cell_rad);
     Plane flux(plain_), weighted(plain_);
-    AddComponentBeams([&](const CleanComponent& c) { return maker.Known(c) ? 1.0 : 0.0; }, flux);
-    const auto write = [&](ProductKind kind, const std::function<double(const CleanComponent&)>& value) {
+    components.AddBeams([&](const CleanComponent& c) { return maker.Known(c) ? 1.0 : 0.0; }, flux.view());
+    const auto write = [&](ProductKind kind, const ComponentDrawing::Factor& value) {
       std::fill(weighted.pixels.begin(), weighted.pixels.end(), 0.0F);
-      AddComponentBeams(value, weighted);
+      components.AddBeams(value, weighted.view());
       maker.Divide(weighted.view(), flux.view(), static_cast<float>(5 * report_.bands.front().rms_jy), scratch.view(),
                    context_.threads);
       Write(staged, kind, scratch, "", true);
@@ -457,23 +446,10 @@ class ImageRun {
     WriteQuickLook(staged.Path(ProductKind::kQaPicture), picture);
   }
 
-  // The model's visibilities for the whole block: channels outside the bands get the nearest band's model.
   void PredictInto(const BandOperators& op) {
-    if (op.n_bands() == 1) {
-      op.op(0).Predict(model_.view(), varying_, block_);
-    } else {
-      Plane band_model(slant_);
-      const std::size_t offset = request_.channels ? request_.channels->first : 0;
-      for (std::size_t i = 0; i < op.n_bands(); ++i) {
-        const std::size_t first = i == 0 ? 0 : offset + op.band(i).first_channel;
-        const std::size_t last = i + 1 == op.n_bands() ? block_.n_channels() - 1 : offset + op.band(i).last_channel;
-        VisibilityBlock part = SliceChannels(block_, first, last, context_.threads);
-        spectral_->BandModel(model_.view(), i, band_model.view());
-        op.op(i).Predict(band_model.view(), spectral_->BandVarying(i), part);
-        InsertChannels(part, first, block_, context_.threads);
-      }
-    }
-    block_.data_state = DataState::kModel;
+    if (op.n_bands() == 1) return PredictModel(op, model_.view(), varying_, block_);
+    PredictBands(op, model_.view(), *spectral_, slant_, request_.channels ? request_.channels->first : 0, block_,
+                 context_.threads);
   }
 
   VisibilityBlock& block_;

@@ -13,6 +13,7 @@
 #include "convert/casacore/casacore_lock.h"
 #include "convert/casacore/check_units.h"
 #include "convert/casacore/field_direction.h"
+#include "convert/casacore/polarisation_order.h"
 #include "convert/casacore/row_map.h"
 #include "convert/casacore/spectral_setup.h"
 #include "convert/casacore/tile_file.h"

@@ -1,7 +1,6 @@
 #include "convert/casacore/row_map.h"
 
 #include <casacore/casa/Arrays/Matrix.h>
-#include <casacore/measures/Measures/Stokes.h>
 #include <casacore/tables/Tables/TableDesc.h>
 #include <fmt/format.h>
 
@@ -10,11 +9,13 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "config/time.h"
 #include "convert/casacore/check_geometry.h"
 #include "convert/casacore/check_units.h"
 #include "convert/casacore/field_direction.h"
+#include "convert/casacore/polarisation_order.h"
 #include "convert/casacore/read_pointing.h"
 #include "convert/casacore/spectral_setup.h"
 
@@ -153,45 +154,13 @@ class AxesReader {
     }
   }
 
-  // In the block's order.
   void OrderPolarisations() {
-    std::vector<std::pair<int, std::size_t>> order;  // CASA number, position in the set
-    for (const int stokes : ReadCorrelations(tables_, setup_)) order.emplace_back(stokes, order.size());
-    if (order.empty()) throw BadSet(path_, "has a polarisation setup without correlations");
-    std::sort(order.begin(), order.end());
-    rows_.n_polarisations = order.size();
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      block_.polarisations.push_back(PolarisationOfStokes(order[i].first, path_));
-      rows_.polarisation.push_back(order[i].second);
-      if (i > 0 && order[i].first == order[i - 1].first) {
-        throw BadSet(path_, fmt::format("has correlation type {} twice in one polarisation setup", order[i].first));
-      }
-    }
-    for (const Polarisation p : block_.polarisations) {
-      const auto at = std::find(block_.polarisations.begin(), block_.polarisations.end(), Mirrored(p));
-      if (at == block_.polarisations.end()) {
-        mirror_is_whole_ = false;
-      } else {
-        rows_.swapped_polarisation.push_back(
-            rows_.polarisation[static_cast<std::size_t>(at - block_.polarisations.begin())]);
-      }
-    }
-  }
-
-  // What a product of the receptors of antennas p and q is for q and p.
-  static Polarisation Mirrored(Polarisation p) {
-    switch (p) {
-      case Polarisation::kXY:
-        return Polarisation::kYX;
-      case Polarisation::kYX:
-        return Polarisation::kXY;
-      case Polarisation::kRL:
-        return Polarisation::kLR;
-      case Polarisation::kLR:
-        return Polarisation::kRL;
-      default:
-        return p;
-    }
+    PolarisationOrder order = internal::OrderPolarisations(ReadCorrelations(tables_, setup_), path_);
+    block_.polarisations = std::move(order.polarisations);
+    rows_.polarisation = std::move(order.position);
+    rows_.swapped_polarisation = std::move(order.swapped_position);
+    rows_.n_polarisations = rows_.polarisation.size();
+    mirror_is_whole_ = order.mirror_is_whole;
   }
 
   // The feeds of a receiver with several look at different places of the sky.
@@ -448,35 +417,10 @@ class AxesReader {
   casacore::Matrix<double> uvw_;         // [row][3]
   std::vector<std::uint8_t> dismissed_;  // per row; empty: none
   std::size_t n_selected_ = 0;
-  bool mirror_is_whole_ = true;  // with every cross hand there is the other one
+  bool mirror_is_whole_ = true;  // convert/casacore/polarisation_order.h
 };
 
 }  // namespace
-
-Polarisation PolarisationOfStokes(int stokes, const std::string& path) {
-  switch (stokes) {
-    case casacore::Stokes::XX:
-      return Polarisation::kXX;
-    case casacore::Stokes::XY:
-      return Polarisation::kXY;
-    case casacore::Stokes::YX:
-      return Polarisation::kYX;
-    case casacore::Stokes::YY:
-      return Polarisation::kYY;
-    case casacore::Stokes::RR:
-      return Polarisation::kRR;
-    case casacore::Stokes::RL:
-      return Polarisation::kRL;
-    case casacore::Stokes::LR:
-      return Polarisation::kLR;
-    case casacore::Stokes::LL:
-      return Polarisation::kLL;
-    case casacore::Stokes::I:
-      return Polarisation::kI;
-    default:
-      throw BadSet(path, fmt::format("has correlation type {}, expected XX…YY, RR…LL or I", stokes));
-  }
-}
 
 std::vector<RowRun> RowMap::Runs(std::size_t limit) const {
   std::vector<RowRun> runs;

@@ -26,8 +26,8 @@ struct RowMap {
   std::vector<std::uint8_t> swapped;    // per row: stored as antenna1 > antenna2
   std::vector<std::uint8_t> flagged;    // per row: FLAG_ROW; empty when the set has none that is true
   std::vector<std::uint8_t> reversed;   // per window of the block: the set's frequencies descend
-  // Position in the set of each of the block's polarisations: of rows as they are, and of rows that are swapped, whose
-  // first receptor is the block's second: their XY is the block's YX.
+  // Position in the set of each of the block's polarisations: of rows as they are, and of rows that are swapped
+  // (convert/casacore/polarisation_order.h).
   std::vector<std::size_t> polarisation, swapped_polarisation;
   std::size_t n_polarisations = 0;  // in the set
 
@@ -46,8 +46,5 @@ struct SelectedAxes {
 // Reads the axes of the selection. The casacore lock is held by the caller. Throws Error{kBadInput} where
 // ReadMeasurementSet says so.
 SelectedAxes ReadAxes(const SetTables& tables, const MeasurementSetSelection& selection);
-
-// The block's polarisation of a CASA Stokes number; throws Error{kBadInput} for another one.
-Polarisation PolarisationOfStokes(int stokes, const std::string& path);
 
 }  // namespace contimg::convert::internal

@@ -117,8 +117,8 @@ class Run {
   }
 
   ArchiveResult Finish() {
-    for (const Remote& remote : work_.remotes) {  // folders that are empty now
-      if (sent_to_.count(remote.about().name) != 0 && Answers(remote.about().name)) sender_.DropParts(remote, {});
+    for (const Remote& remote : work_.remotes) {
+      if (sent_to_.count(remote.about().name) != 0 && Answers(remote.about().name)) sender_.DropEmptyFolder(remote);
     }
     result_.n_retired = store_.RetireSuperseded();
     result_.n_products = static_cast<std::int64_t>(copied_.size());
@@ -133,7 +133,7 @@ class Run {
       }
       try {
         remote.Retrying([&] { remote.RequireMark(in_use, outbox_.folder()); });
-        sender_.DropParts(remote, {});
+        if (!store_.List({remote.about().name, "", "", ArchiveState::kStaged, 1}).empty()) sender_.DropAllParts(remote);
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::kCancelled) throw;
         Fail(remote.about().name, error);

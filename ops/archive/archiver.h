@@ -1,12 +1,12 @@
 // From products to verified copies: what needs one is planned, made into objects, copied to every remote, and read
 // back.
 //
-//   outbox (<scratch>/archive/…) → part name at the remote → read back → final name, refused when it has other bytes
-//   → manifest → on record as copied → read again → verified → outbox emptied
+//   outbox (<scratch>/archive/…) → folder of parts at the remote → read back → final name, refused when it has other
+//   bytes → manifest → on record as copied → read again → verified → outbox emptied
 //
 // Metadata first: an object is on record (staged) before anything of it leaves. A killed run leaves rows that say
-// staged, part names that only its own row can have, and files in the outbox; the next run makes the same bytes of the
-// same products and goes on: a final name with the same bytes is taken as copied.
+// staged, parts in a folder of this installation alone, and files in the outbox; the next run makes the same bytes of
+// the same products and goes on: a final name with the same bytes is taken as copied.
 #pragma once
 
 #include <cstdint>
@@ -87,7 +87,7 @@ struct ArchiveWork {
   ProductPaths paths;
   std::vector<Remote> remotes;
   int transfers = 1;
-  std::string owner;  // of part names: this installation
+  std::string owner;  // of parts: this installation
 };
 
 // Damage that was found: place ("local", "archive"), path or REMOTE:OBJECT, sentence.

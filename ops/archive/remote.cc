@@ -120,8 +120,12 @@ void Remote::RemoveParts(const ObjectNames& names, const std::string& owner) con
   const std::string folder = PartFolder(owner);
   std::vector<std::string> words{"delete", Address(folder)};
   if (!names.empty()) words.emplace_back("--files-from-raw=-");
-  const bool there = Call(folder, "cannot remove what is unfinished", words, {}, Lines(names));
-  if (there && names.empty()) Call(folder, "cannot remove what is unfinished", {"rmdirs", Address(folder)}, {});
+  Call(folder, "cannot remove what is unfinished", words, {}, Lines(names));
+}
+
+void Remote::RemovePartFolder(const std::string& owner) const {
+  const std::string folder = PartFolder(owner);
+  Call(folder, "cannot remove what is empty", {"rmdirs", Address(folder)}, {});
 }
 
 std::map<std::string, std::uint64_t> Remote::Sizes(const ObjectNames& names) const {
@@ -256,17 +260,17 @@ std::vector<RemoteFile> Remote::List(const ObjectNames& names) const {
   return files;
 }
 
-void Remote::RequireMark() const {
+void Remote::RequireMark() const { RequireMark(true, {}); }
+
+void Remote::RequireMark(bool in_use, const std::filesystem::path& folder) const {
   std::string text;
   const bool there = Read(kMark, [&](const char* data, std::size_t size) { text.append(data, size); });
   if (there && nlohmann::json::parse(text, nullptr, false).is_object()) return;
-  throw Error(ErrorKind::kIo, kArchiveStage, remote_.name,
-              fmt::format("expected the mark {} at {}, found {}: is it mounted, is it the same place as before?", kMark,
-                          remote_.target, there ? "another file" : "none"));
-}
-
-void Remote::RequireMark(bool in_use, const std::filesystem::path& folder) const {
-  if (in_use || SizeOf(kMark)) return RequireMark();
+  if (there || in_use) {
+    throw Error(ErrorKind::kIo, kArchiveStage, remote_.name,
+                fmt::format("expected the mark {} at {}, found {}: is it mounted, is it the same place as before?",
+                            kMark, remote_.target, there ? "another file" : "none"));
+  }
   const std::filesystem::path file = folder / (std::string(".") + kMark);
   RealOs().CreateDirectories(folder);
   WriteFileAtomically(RealOs(), file, kMarkText);

@@ -57,8 +57,10 @@ class Remote {
   void PutPart(const Remote& other, const std::string& its, const std::string& object, const std::string& owner) const;
   // Parts get their names; what has a name already stays what it is.
   void NameParts(const ObjectNames& names, const std::string& owner) const;
-  // Of these names; empty: all, and the folder. Nothing there: no error.
+  // Of these names; empty: all.
   void RemoveParts(const ObjectNames& names, const std::string& owner) const;
+  // The folder of parts, where nothing is left in it.
+  void RemovePartFolder(const std::string& owner) const;
   // Those of `names` that are there.
   std::map<std::string, std::uint64_t> Sizes(const ObjectNames& names) const;
   // Name → SHA-256 of those that could be read; of parts with an owner. Throws when none could for want of an answer.

@@ -132,7 +132,7 @@ void Sender::Attempt(const Remote& remote, const OutgoingSet& set,
   }
 }
 
-// To part names, and read back. A call that fails may have carried some.
+// To the folder of parts, and read back. A call that fails may have carried some.
 void Sender::Put(const Remote& remote, const std::vector<File>& files, SendFailures& failures) const {
   std::map<std::string, ObjectNames> from;
   for (const File& file : files) {
@@ -188,8 +188,20 @@ void Sender::DropParts(const Remote& remote, const OutgoingSet& set) const {
     names.push_back(each->manifest.object);
     names.push_back(each->manifest.object + ".json");
   }
+  Trying([&] { remote.RemoveParts(names, owner_); });
+}
+
+void Sender::DropAllParts(const Remote& remote) const {
+  Trying([&] { remote.RemoveParts({}, owner_); });
+}
+
+void Sender::DropEmptyFolder(const Remote& remote) const {
+  Trying([&] { remote.RemovePartFolder(owner_); });
+}
+
+void Sender::Trying(const std::function<void()>& removal) const {
   try {
-    remote.RemoveParts(names, owner_);
+    removal();
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) throw;
     context_.reporter->Info(kArchiveStage, error.what());

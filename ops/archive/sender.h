@@ -1,5 +1,5 @@
-// Objects on their way to one remote: to part names, read back, to their names, each its manifest beside it, read
-// again. Small ones go many at a time, one call of rclone for each step. Every step may be repeated after a kill.
+// Objects on their way to one remote: to a folder of parts, read back, to their names, each its manifest beside it,
+// read again. Small ones go many at a time, one call of rclone for each step. Every step may be repeated after a kill.
 #pragma once
 
 #include <filesystem>
@@ -35,8 +35,10 @@ class Sender {
   // Error{kResource}: the remote is full; Error{kIo, kTimeout}: another try may help, and the remote's number of them
   // is used up. Throws Error{kCancelled}.
   SendFailures Send(const Remote& remote, OutgoingSet set, const std::function<void(const OutgoingSet&)>& copied) const;
-  // What nobody will finish: of these objects, or all of it. What cannot be removed is in nobody's way.
+  // What is left of parts, in nobody's way when it cannot be removed: of these objects; of killed runs; empty folders.
   void DropParts(const Remote& remote, const OutgoingSet& set) const;
+  void DropAllParts(const Remote& remote) const;
+  void DropEmptyFolder(const Remote& remote) const;
 
  private:
   struct File {
@@ -47,6 +49,7 @@ class Sender {
   void Attempt(const Remote& remote, const OutgoingSet& set, const std::function<void(const OutgoingSet&)>& copied,
                SendFailures& failures) const;
   void Put(const Remote& remote, const std::vector<File>& files, SendFailures& failures) const;
+  void Trying(const std::function<void()>& removal) const;
   bool IsSame(const Remote& remote, const File& file, const std::map<std::string, std::string>& digests) const;
 
   std::filesystem::path outbox_;

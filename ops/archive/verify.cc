@@ -42,10 +42,9 @@ ProductFinding CompareWithRecord(const state::ProductRow& row, Os& os) {
     const std::string is = ProductChecksum(row.path, 1, os);
     return is == row.checksum || HasTableChecksum(row.path, row.checksum, os) ? found : differs(row.checksum, is);
   }
-  if (row.kind == ToString(ProductKind::kUvh5)) {
-    if (!HasFingerprint(row.path, row.checksum)) return differs(row.checksum, Fingerprint(row.path));
-  } else if (const std::string is = ProductChecksum(row.path, 1, os); is != row.checksum) {
-    return differs(row.checksum, is);
+  // Of inputs the digest of the intake, or, when there was none, that of their first archiving.
+  if (row.kind != ToString(ProductKind::kUvh5) || !HasFingerprint(row.path, row.checksum)) {
+    if (const std::string is = ProductChecksum(row.path, 1, os); is != row.checksum) return differs(row.checksum, is);
   }
   found.sha256 = FileSha256(row.path);
   if (row.sha256 && *row.sha256 != found.sha256) return differs(*row.sha256, found.sha256);

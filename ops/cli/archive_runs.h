@@ -28,7 +28,7 @@ struct ArchiveDatabases {
 // Writes findings of damage into operations.sqlite3; one that cannot be written is a warning.
 ReportDamage DamageReporter(const ProductPaths& paths, Reporter& reporter);
 
-// The owner of part names at remotes: this installation.
+// The owner of parts at remotes: this installation.
 std::string PartOwner(const ProductPaths& paths);
 
 nlohmann::ordered_json FailuresJson(const std::vector<ArchiveFailure>& failures);

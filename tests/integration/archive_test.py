@@ -564,7 +564,7 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         for _ in range(12):
             arguments, environment = self.command("archive", "--apply")
             with subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-                time.sleep(dice.uniform(0.05, 2.5))
+                time.sleep(dice.uniform(0.05, 1.2))
                 kill(process)
             for row in self.copies():  # what is on record as verified is so at any time
                 file = self.root / row["remote"] / "contimg" / row["object"]

@@ -14,9 +14,11 @@ struct PeerResult {
   std::string output;  // stdout and stderr
 };
 
+// Without the variables that are for the tests: the commands of contimg would warn of them.
 inline PeerResult RunCommand(const std::string& command) {
   PeerResult result;
-  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  const std::string own = "unset CONTIMG_TEST_DATA CONTIMG_TEST_FULL_TILE CONTIMG_EVERY_FAULT; ";
+  FILE* pipe = popen((own + command + " 2>&1").c_str(), "r");
   if (pipe == nullptr) return result;
   std::array<char, 4096> buffer;
   for (std::size_t n; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) result.output.append(buffer.data(), n);

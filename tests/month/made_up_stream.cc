@@ -19,6 +19,7 @@
 #include "config/product_paths.h"
 #include "config/time.h"
 #include "ops/base/checksum.h"
+#include "ops/job/header_check.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
 
@@ -106,7 +107,7 @@ class Stream {
       file.path = paths_.Incoming(stamp_, i).string();
       file.size_bytes = kSubbandBytes;
       file.mtime = now_;
-      file.checksum = ops::ProductChecksum(file.path);
+      file.checksum = ops::Fingerprint(file.path);
       file.seen_at = now_;
       files.push_back(std::move(file));
     }
@@ -127,7 +128,7 @@ class Stream {
     row.start_mjd = start_mjd_;
     row.end_mjd = start_mjd_ + 300 / kSecondsPerDay;
     row.size_bytes = static_cast<std::int64_t>(ops::ProductBytes(path));
-    row.checksum = ops::ProductChecksum(path);
+    row.checksum = kind == ProductKind::kUvh5 ? ops::Fingerprint(path) : ops::ProductChecksum(path);
     row.job_id = job;
     row.created_at = row.updated_at = now_;
     if (IsImage(kind)) row.qa_grade = "A";

@@ -1,21 +1,24 @@
 #!/usr/bin/python3
-"""Weeks at the full rate of a telescope through the programs that keep the place in order.
+"""A month at the full rate of a telescope through the programs that keep the place in order.
 
 Groups of true proportions (tests/month/made_up_stream.cc) fill a small scratch disk; contimg archive, cleanup, backup and
-verify run as their timers would, on a clock that is moved on, and are killed at random; of two remotes one is away for a
-while, one is full once, an object is damaged, one is lost. At the end:
+verify run as their timers would, on a clock that is moved on, contimg-stream runs beside them on the same state and tree,
+and all are killed at random; of two remotes one is away for a week, one is full for a day, an object is damaged, one is
+lost. At the end:
 
   * every product is there, or has the verified copies that the policy asks for, or was let go by it: nothing is lost
   * files and records agree, byte for byte, and nothing is half there
-  * the disk was above its target nearly always (99 % of the samples) and never below the critical watermark
-  * nothing was let go twice; with the default settings nothing is
+  * the disk was above its target nearly always (99 % of the samples, four a second) and never below the critical watermark
+  * nothing was let go twice
 
-    tests/month/month.py --bin build/release/bin [--groups 8400] [--kills 200] [--seed 1] [--keep]
+    tests/month/month.py --bin build/release/bin [--groups 8400] [--kills 200] [--seed 1] [--keep] [--defaults]
 
-Needs root, for the small disks; 77: it cannot mount them here, or has no rclone.
+--defaults: with the settings as they come, on a disk that holds all of it, nothing is let go: not one file.
+Needs root, for the small disks; 77: it cannot mount them here, or has no rclone. TMPDIR=/dev/shm spares the disk.
 """
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -26,6 +29,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
@@ -43,28 +47,36 @@ class Month:
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="contimg-month-"))
         self.scratch, self.state = self.root / "scratch", self.root / "state"
         self.remotes = [self.root / "remote-a", self.root / "remote-b"]
-        self.mounts, self.samples, self.kills, self.refused = [], [], 0, []
+        self.mounts, self.samples, self.durations, self.times, self.hurt = [], [], {}, {}, {}
+        self.n_killed = {"contimg": 0, "contimg-stream": 0}
+        self.daemon, self.killer, self.over = None, None, threading.Event()
         self.disk_bytes = args.disk_groups * GROUP_BYTES
         self.target = round(0.25 * self.disk_bytes)
         self.critical = round(0.05 * self.disk_bytes)
         for folder in (self.state, self.root / "backups", *self.remotes):
             folder.mkdir()
         self.mount(self.scratch, self.disk_bytes)
+        if not args.defaults:
+            self.mount(self.remotes[1], 2 * args.groups * GROUP_BYTES)
         self.calls = FaultyCalls(self.root / "clock", [self.root / "nothing"], program="none", seed=args.seed)
         self.settings = self.root / "contimg.toml"
-        self.write_settings(keep_all=False)
+        self.write_settings()
 
-    def write_settings(self, keep_all):
-        days = "" if keep_all else (
-            f'incoming_days = 7\nscience_ms_days = 7\nimages_days = 90\nmin_free_bytes = {self.target + self.args.batch * GROUP_BYTES}\n'
-            'max_share = 1.0\n'
-            'require_incoming = "archived"\nrequire_science_ms = "regenerable"\n')
-        text = (f'[paths]\nscratch_dir = "{self.scratch}"\nstate_dir = "{self.state}"\n'
-                f'[backup]\ndir = "{self.root / "backups"}"\nkeep_days = 14\n'
-                f'[archive]\ncopies = 1\nclasses = "{self.args.classes}"\nafter_days = 0\n'
-                f'rclone_config = "{self.root / "rclone.conf"}"\n'
-                + "".join(f'[[archive.remotes]]\nname = "{path.name}"\ntarget = "{path}"\nretries = 1\n' for path in self.remotes)
-                + (f"[retention]\n{days}" if days else ""))
+    def write_settings(self):
+        staging = self.scratch / "staging"
+        text = (f'[paths]\nscratch_dir = "{self.scratch}"\nstate_dir = "{self.state}"\nstaging_dir = "{staging}"\n'
+                f'[http]\nlisten = "127.0.0.1:0"\n[backup]\ndir = "{self.root / "backups"}"\n')
+        if not self.args.defaults:
+            # Room for the groups until the next round and for what lies in the outbox meanwhile (of two threads as many
+            # objects as go together, a third of a group each).
+            free = self.target + (2 * self.args.batch + 48) * GROUP_BYTES
+            text += (f'[disk]\ncritical_free_bytes = {self.critical}\nwarn_free_bytes = {2 * self.critical}\n'
+                     f'[archive]\ncopies = 1\nclasses = "{self.args.classes}"\nafter_days = 0\n'
+                     f'rclone_config = "{self.root / "rclone.conf"}"\n'
+                     + "".join(f'[[archive.remotes]]\nname = "{path.name}"\ntarget = "{path}"\nretries = 1\n'
+                               for path in self.remotes)
+                     + f'[retention]\nincoming_days = 7\nscience_ms_days = 7\nimages_days = 90\nmin_free_bytes = {free}\n'
+                       'max_share = 1.0\nrequire_incoming = "archived"\nrequire_science_ms = "regenerable"\n')
         (self.root / "rclone.conf").touch()
         self.settings.write_text(text)
 
@@ -78,6 +90,10 @@ class Month:
         self.mounts.append(folder)
 
     def end(self):
+        self.over.set()
+        if self.daemon is not None:
+            self.daemon.kill()
+            self.daemon.wait()
         for folder in reversed(self.mounts):
             subprocess.run(["umount", "-l", folder], check=False)
         if self.args.keep:
@@ -100,35 +116,57 @@ class Month:
         while True:
             process = subprocess.Popen([self.bin / "contimg", *map(str, words)], env=self.environment(), text=True,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-            if kill and self.kills < self.args.kills and self.random.random() < self.kill_share:
+            if kill and self.n_killed["contimg"] < self.args.kills // 2 and self.random.random() < self.kill_share:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(self.random.random() * self.usual(words[0]))
+                    process.wait(self.random.random() * self.durations.get(words[0], 0.5))
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.communicate()
-                    self.kills += 1
-                    self.sample()
+                    self.n_killed["contimg"] += 1
                     continue
             began = time.monotonic()
             out, err = process.communicate()
             if process.returncode == 0:
                 self.durations[words[0]] = time.monotonic() - began
+            self.times[words[0]] = self.times.get(words[0], 0) + time.monotonic() - began
             if process.returncode not in allowed:
                 raise AssertionError(f"contimg {' '.join(map(str, words))}: {process.returncode}\n{out}\n{err}")
             return process.returncode, out, err
 
-    durations: dict = {}
-
-    def usual(self, word):
-        return self.durations.get(word, 0.5)
-
     @property
     def kill_share(self):
-        return min(0.5, 2.0 * self.args.kills / max(2 * self.args.groups / self.args.batch, 1))
+        return min(0.5, self.args.kills * self.args.batch / self.args.groups / 3)
+
+    def start_daemon(self):
+        """It lives until it is killed, some time before the next files come, or when they do."""
+        with open(self.root / "daemon.log", "ab") as log:
+            self.daemon = subprocess.Popen([self.bin / "contimg-stream"], env=self.environment(), stdout=log, stderr=log,
+                                           start_new_session=True)
+        self.killer = threading.Timer(self.random.random() * 1.5 * self.durations.get("round", 5), self.daemon.kill)
+        self.killer.start()
+
+    def end_daemon(self):
+        if self.daemon is None:
+            return
+        in_peace = self.random.random() < 0.1 or self.n_killed["contimg-stream"] >= self.args.kills // 2
+        if self.daemon.poll() is None and self.killer.is_alive() and in_peace:
+            self.daemon.terminate()  # one in ten ends in peace
+            self.killer.cancel()
+            if self.daemon.wait(60) != 0:
+                raise AssertionError(f"contimg-stream ended with status {self.daemon.returncode}")
+        self.daemon.kill()
+        self.killer.cancel()
+        status = self.daemon.wait()
+        if status not in (0, -signal.SIGKILL):
+            log = (self.root / "daemon.log").read_text()[-2000:]
+            raise AssertionError(f"contimg-stream ended with status {status}:\n{log}")
+        self.n_killed["contimg-stream"] += status != 0
+        self.daemon = None
 
     def sample(self):
-        disk = os.statvfs(self.scratch)
-        self.samples.append(disk.f_bavail * disk.f_frsize)
+        while not self.over.wait(0.25):
+            disk = os.statvfs(self.scratch)
+            self.samples.append(disk.f_bavail * disk.f_frsize)
 
     # --- troubles
     def troubles(self, done):
@@ -142,21 +180,9 @@ class Month:
             if a.exists():
                 shutil.rmtree(a)  # nothing may have been made in place of what is not mounted
             away.rename(a)
-        full = 20 * day <= done < 21 * day
-        if full and b not in self.mounts:
-            used = sum(f.stat().st_blocks * 512 for f in b.rglob("*") if f.is_file())
-            held = b.with_name("held")
-            b.rename(held)
-            self.mount(b, used + 40 * 4096 + len(list(held.rglob("*"))) * 4096)
-            shutil.copytree(held, b, dirs_exist_ok=True)
-            shutil.rmtree(held)
-        elif done >= 21 * day and b in self.mounts:
-            held = b.with_name("held")
-            shutil.copytree(b, held)
-            subprocess.run(["umount", b], check=True)
-            self.mounts.remove(b)
-            b.rmdir()
-            held.rename(b)
+        used = sum(f.stat().st_blocks * 512 for f in b.rglob("*"))
+        size = used + 400 * 1024 if 20 * day <= done < 21 * day else 2 * self.args.groups * GROUP_BYTES
+        subprocess.run(["mount", "-o", f"remount,size={size}", b], check=True)
         for number, at in enumerate((5 * day, 25 * day)):
             if done >= at and number not in self.hurt:
                 objects = sorted(f for f in b.rglob("*.tar"))
@@ -171,34 +197,42 @@ class Month:
                     victim.unlink()
                 self.hurt[number] = str(victim.relative_to(b))
 
-    hurt: dict = {}
-
     # --- the month
     def go(self):
         args = self.args
         began, done, day = time.monotonic(), 0, -1
+        sampler = threading.Thread(target=self.sample, daemon=True)
+        sampler.start()
         while done < args.groups:
+            round_began = time.monotonic()
             n = min(args.batch, args.groups - done)
             self.at(done + n)
             subprocess.run([self.bin / "made_up_stream", self.scratch, self.state, str(done), str(n), str(args.seed)], check=True)
             done += n
-            self.sample()
-            self.troubles(done)
-            # 1: something could not be copied, or not enough could be let go, which is said
-            self.run("archive", "--apply", "--json", allowed=(0, 1), kill=True)
-            self.run("cleanup", "--apply", "--json", allowed=(0, 1), kill=True)
-            self.sample()
+            if self.random.random() < args.kills * args.batch / args.groups / 1.8:
+                self.start_daemon()
+            if not args.defaults:
+                self.troubles(done)
+                # 1: something could not be copied, or not enough could be let go, which is said
+                self.run("archive", "--apply", "--json", allowed=(0, 1), kill=True)
+            self.run("cleanup", "--apply", "--json", allowed=(0,) if args.defaults else (0, 1), kill=True)
             if done * 30 // args.groups != day:
                 day = done * 30 // args.groups
                 self.run("backup", "--json", kill=True)
-                self.run("verify", "--share", "0.05", "--json", allowed=(0, 1, 3), kill=True)
-                print(f"day {day}: {done} groups, {self.kills} kills, {self.samples[-1] / self.disk_bytes:.0%} free, "
+                self.run("verify", "--share", "0.02", "--json", allowed=(0, 1, 3), kill=True)
+                print(f"day {day}: {done} groups, killed {self.n_killed}, {self.samples[-1] / self.disk_bytes:.0%} free, "
                       f"{time.monotonic() - began:.0f} s", flush=True)
+            self.end_daemon()
+            self.durations["round"] = time.monotonic() - round_began
+        self.over.set()
+        sampler.join()
+        if args.defaults:
+            return self.check_nothing_is_let_go()
         for _ in range(3):  # everything is back: what was left over is made good
             self.run("verify", "--archive", "--share", "1", "--json", allowed=(0, 1, 3))
             self.run("archive", "--apply", "--json", allowed=(0, 1))
             self.run("cleanup", "--apply", "--json", allowed=(0, 1))
-        self.check()
+        return self.check()
 
     def check(self):
         faults = []
@@ -251,44 +285,79 @@ class Month:
             faults.append(f"{lowest} bytes free once, the critical watermark is {self.critical}")
         if above < 0.99:
             faults.append(f"above the target in {above:.1%} of the samples")
-        self.check_defaults(faults)
+        db.close()
+        objects = self.check_remotes(faults)
+        groups = dict(sqlite3.connect(self.state / "ingest.sqlite3").execute(
+            "SELECT state, count(*) FROM groups WHERE id NOT LIKE '%/%' GROUP BY state"))
+        if groups != {"done": self.args.groups}:
+            faults.append(f"groups are no longer done: {groups}")
         verified = sum(1 for n in copies.values() if n)
-        print(f"{self.args.groups} groups, {len(rows)} products, {len(present)} on disk, {verified} with verified copies, "
-              f"{sum(removed.values())} let go, {self.kills} kills; hurt: {self.hurt}; above the target in {above:.1%}, "
-              f"lowest {lowest / self.disk_bytes:.1%} free")
+        print(f"{self.args.groups} groups, {len(rows)} products, {len(present)} on disk, {verified} with verified copies in "
+              f"{objects} objects, {sum(removed.values())} let go, killed {self.n_killed}; hurt: {self.hurt}; above the "
+              f"target in {above:.2%} of {len(self.samples)} samples, lowest {lowest / self.disk_bytes:.1%} free; "
+              + ", ".join(f"{word} {seconds:.0f} s" for word, seconds in self.times.items()))
+        return self.report(faults)
+
+    def check_remotes(self, faults):
+        """Objects are what the records say; nothing is there but them, their manifests and the marks."""
+        db = sqlite3.connect(self.state / "products.sqlite3")
+        known = {(remote, name): (sha256, state) for remote, name, sha256, state in
+                 db.execute("SELECT remote, object, sha256, state FROM archives")}
+        for (remote, name), (sha256, state) in known.items():
+            if state not in ("copied", "verified"):
+                continue
+            file = self.root / remote / name
+            if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+                faults.append(f"{state}, but not what was recorded: {file}")
+            elif json.loads(pathlib.Path(f"{file}.json").read_text())["sha256"] != sha256:
+                faults.append(f"not its manifest: {file}.json")
+        for remote in self.remotes:
+            for file in remote.rglob("*"):
+                name = str(file.relative_to(remote))
+                if file.is_file() and name != "contimg-archive.json" and (remote.name, name.removesuffix(".json")) not in known:
+                    faults.append(f"on no record: {file}")
+        return sum(state == "verified" for _, state in known.values())
+
+    def check_nothing_is_let_go(self):
+        db = sqlite3.connect(self.state / "products.sqlite3")
+        made = [pathlib.Path(path) for path, in db.execute("SELECT path FROM products")]
+        n_gone = sum(not path.exists() for path in made)
+        n_files = sum(len(list(path.rglob("*"))) if path.is_dir() else 1 for path in made)
+        statuses = dict(db.execute("SELECT status, count(*) FROM products GROUP BY status"))
+        print(f"{self.args.groups} groups, {len(made)} products in {n_files} files {statuses}, {n_gone} let go, "
+              f"killed {self.n_killed}")
+        faults = [f"{n_gone} products are gone"] if n_gone or set(statuses) != {"present"} else []
+        faults += [f"{n} purges" for n, in db.execute("SELECT count(*) FROM purges") if n]
+        return self.report(faults)
+
+    @staticmethod
+    def report(faults):
         for fault in faults[:30]:
             print("FAULT", fault)
-        if faults:
-            sys.exit(f"{len(faults)} faults")
-        print("0 faults")
-
-    def check_defaults(self, faults):
-        """With the settings as they come nothing is let go."""
-        self.write_settings(keep_all=True)
-        before = sum(len(files) for _, _, files in os.walk(self.scratch))
-        self.run("cleanup", "--apply", "--json", allowed=(0,))
-        after = sum(len(files) for _, _, files in os.walk(self.scratch))
-        if before != after:
-            faults.append(f"with default settings {before - after} files were let go")
+        print(f"{len(faults)} faults")
+        return 1 if faults else 0
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--bin", required=True)
     parser.add_argument("--groups", type=int, default=8400)
-    parser.add_argument("--batch", type=int, default=14, help="groups between two rounds of archive and cleanup")
-    parser.add_argument("--disk-groups", type=int, default=150, help="groups that fit on the scratch disk")
+    parser.add_argument("--batch", type=int, default=28, help="groups between two rounds of archive and cleanup")
+    parser.add_argument("--disk-groups", type=int, default=400, help="groups that fit on the scratch disk")
     parser.add_argument("--classes", default="incoming,caltables,images,qa")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--defaults", action="store_true")
     parser.add_argument("--keep", action="store_true")
     args = parser.parse_args()
+    if args.defaults:
+        args.disk_groups = round(1.3 * args.groups) + 20
     if library() is None or shutil.which("rclone") is None:
         print("needs CONTIMG_FAULTY_CALLS and rclone")
         sys.exit(77)
     month = Month(args)
     try:
-        month.go()
+        sys.exit(month.go())
     finally:
         month.end()
 

@@ -444,6 +444,7 @@ TEST_F(ArchiveTest, DamageOnDiskIsAFindingAndNoneWhenItIsCured) {
   Record(input, "uvh5");
   state::ProductStore products(database_);
   state::MaintenanceStore findings(paths_.Database(StateDatabase::kOperations));
+  EXPECT_EQ(VerifyProducts(products, findings, 1, RunContext{}).n_damaged, 0) << "recorded by XXH64";
   {  // the intake's digest of samples is what is recorded of inputs
     state::ProductRow row = *products.FindByPath(input.string());
     row.checksum = Fingerprint(input);

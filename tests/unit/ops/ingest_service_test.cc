@@ -3,6 +3,7 @@
 #include "ops/daemon/ingest_service.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>

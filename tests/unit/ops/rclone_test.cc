@@ -144,6 +144,7 @@ TEST_F(RcloneTest, NothingButPartsIsRemoved) {
   const Remote remote(about, Script("echo \"$1 $2\" >> " + log.string() + "; cat >> " + log.string()), false);
   remote.RemoveParts({"images/a.tar"}, "me");
   remote.RemoveParts({}, "me");
+  remote.RemovePartFolder("me");
   EXPECT_EQ(RealOs().ReadFile(log),
             "delete lake:x/.part-me\nimages/a.tar\ndelete lake:x/.part-me\nrmdirs lake:x/.part-me\n");
 }
