@@ -11,15 +11,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
-#include <map>
 #include <mutex>
 #include <numeric>
-#include <set>
 #include <string_view>
 #include <utility>
 
 #include "calibrate/casacore/calibration_table.h"
+#include "calibrate/solution_times.h"
 #include "config/error.h"
 #include "config/time.h"
 #include "convert/casacore/casacore_lock.h"
@@ -270,74 +268,30 @@ class TableReader {
     s_.history = text("HISTORY", "MESSAGE");
   }
 
-  // Interval of each row; fills s_.intervals and, where the windows' times differ, s_.window_time_mjd_s. Equal times of
-  // a window, to a millisecond, are one solution.
-  std::vector<std::size_t> GroupTimes(const std::vector<double>& times, const std::vector<double>& lengths,
-                                      const std::vector<cc::Int>& windows) {
-    constexpr double kSameTime = 1e-3;
-    std::vector<std::size_t> order(times.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    for (std::size_t i : order) {
-      if (!std::isfinite(times[i])) Fail(fmt::format("has no time in row {}", i));
+  // Fills the intervals; returns that of each row.
+  std::vector<std::size_t> ReadTimes(const std::vector<double>& times, const std::vector<cc::Int>& windows) {
+    std::vector<double> lengths(times.size(), 0.0);
+    if (main_.tableDesc().isColumn("INTERVAL")) {
+      NeedColumn(main_, "INTERVAL", cc::TpDouble, false);
+      lengths = cc::Vector<cc::Double>(cc::ScalarColumn<cc::Double>(main_, "INTERVAL").getColumn()).tovector();
     }
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return times[a] < times[b]; });
-    // The shortest step from one solution of a window to its next.
-    const std::size_t n_windows = s_.windows.size();
-    const auto window_of = [&](std::size_t row) { return position_[static_cast<std::size_t>(windows[row])]; };
-    const double never = -std::numeric_limits<double>::infinity();
-    double step = std::numeric_limits<double>::infinity();
-    std::vector<double> latest(n_windows, never);
-    for (std::size_t i : order) {
-      double& last = latest[window_of(i)];
-      if (times[i] - last > kSameTime) {
-        if (last != never) step = std::min(step, times[i] - last);
-        last = times[i];
-      }
+    std::vector<std::size_t> window(times.size());
+    for (std::size_t row = 0; row < times.size(); ++row) {
+      if (!std::isfinite(times[row])) Fail(fmt::format("has no time in row {}", row));
+      window[row] = position_[static_cast<std::size_t>(windows[row])];
     }
-    std::vector<std::size_t> interval(times.size());
-    std::vector<double> start, own_times(n_windows, std::numeric_limits<double>::quiet_NaN());
-    const std::vector<double> none = own_times;
-    double sum = 0, length = 0, first = 0;
-    std::size_t n = 0;
-    const auto close = [&] {
-      s_.intervals.push_back({first + sum / static_cast<double>(n), length});
-      s_.window_time_mjd_s.insert(s_.window_time_mjd_s.end(), own_times.begin(), own_times.end());
-      own_times = none;
-      sum = length = 0;
-      n = 0;
-    };
-    for (std::size_t i : order) {
-      const double& own = own_times[window_of(i)];
-      const bool next = std::isfinite(own) ? times[i] - own > kSameTime : times[i] - first > 0.5 * step;
-      if (n > 0 && next) close();
-      if (n == 0) first = times[i];
-      if (!std::isfinite(own_times[window_of(i)])) own_times[window_of(i)] = times[i];
-      sum += times[i] - first;  // sums of whole times would lose microseconds
-      length = std::max(length, lengths[i]);
-      ++n;
-      interval[i] = s_.intervals.size();
-    }
-    close();
-    bool alike = true;
-    for (std::size_t k = 0; k < s_.window_time_mjd_s.size(); ++k) {
-      const double away = s_.window_time_mjd_s[k] - s_.intervals[k / n_windows].time_mjd_s;
-      alike = alike && away == 0;  // not where there is none
-    }
-    if (alike) s_.window_time_mjd_s.clear();
-    return interval;
+    SolutionTimes grouped = GroupTimes(times, lengths, window, s_.windows.size());
+    s_.intervals = std::move(grouped.intervals);
+    s_.window_time_mjd_s = std::move(grouped.window_time_mjd_s);
+    return std::move(grouped.interval_of_row);
   }
 
   void ReadRows() {
     const std::size_t n_rows = main_.nrow();
     const std::vector<double> times =
         cc::Vector<cc::Double>(cc::ScalarColumn<cc::Double>(main_, "TIME").getColumn()).tovector();
-    std::vector<double> lengths(n_rows, 0.0);
-    if (main_.tableDesc().isColumn("INTERVAL")) {
-      NeedColumn(main_, "INTERVAL", cc::TpDouble, false);
-      lengths = cc::Vector<cc::Double>(cc::ScalarColumn<cc::Double>(main_, "INTERVAL").getColumn()).tovector();
-    }
     const std::vector<cc::Int> antennas = Integers("ANTENNA1"), windows = Integers("SPECTRAL_WINDOW_ID");
-    const std::vector<std::size_t> interval = GroupTimes(times, lengths, windows);
+    const std::vector<std::size_t> interval = ReadTimes(times, windows);
     FindReference();
     const RowColumns columns = Attach();
     SizeBy(columns);

@@ -85,17 +85,17 @@ Share CountRecorded(state::ProductStore& store, const fs::path& root) {
   return share;
 }
 
-struct Plan {
+struct MarkerPlan {
   StateIdentity identity;
   std::vector<Root> demanded;  // the marker must be there
   std::vector<Root> unmarked;  // gets one
 };
 
 // What is demanded of the trees; refuses what is not this state's. `recorded` may be empty: then nothing is compared.
-Plan MakePlan(const ProductPaths& paths, const Recorded& recorded) {
+MarkerPlan MakePlan(const ProductPaths& paths, const Recorded& recorded) {
   const fs::path& state = paths.roots().state;
   const std::optional<StateIdentity> own = ReadStateIdentity(state);
-  Plan plan;
+  MarkerPlan plan;
   if (own) plan.identity = *own;
   for (const Root& root : RootsOf(paths)) {
     const auto nearest = NearestTreeMarker(root.path);
@@ -195,7 +195,7 @@ TreeGuard::TreeGuard(const Settings& settings, Os& os) : input_(Roots(settings).
   std::optional<state::ProductStore> products;
   const fs::path database = paths.Database(StateDatabase::kProducts);
   std::error_code error;
-  Plan plan = MakePlan(paths, [&](const fs::path& root) {
+  MarkerPlan plan = MakePlan(paths, [&](const fs::path& root) {
     if (!products && fs::exists(database, error)) products.emplace(database);
     return products ? CountRecorded(*products, root) : Share();
   });

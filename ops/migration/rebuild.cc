@@ -39,12 +39,14 @@ constexpr std::size_t kCommitTogether = 64;  // products
 
 class Rebuild {
  public:
-  Rebuild(const ProductPaths& paths, const Settings& settings, const RunContext& context, double now)
+  Rebuild(const ProductPaths& paths, const Settings& settings, const RunContext& context, double now,
+          const std::map<std::string, std::string>& checksums)
       : paths_(paths),
         settings_(settings),
         context_(context),
         os_(OsOr(context.os)),
         now_(now),
+        checksums_(checksums),
         groups_(paths.Database(StateDatabase::kIngest)),
         tables_(paths.Database(StateDatabase::kCalRegistry)),
         products_(paths.Database(StateDatabase::kProducts)) {}
@@ -273,7 +275,8 @@ class Rebuild {
   }
   void Complete(state::ProductRow row) {
     Try([&] {
-      row.checksum = ProductChecksum(row.path, context_.threads, os_);
+      const auto known = checksums_.find(row.path);
+      row.checksum = known != checksums_.end() ? known->second : ProductChecksum(row.path, context_.threads, os_);
       Grade(row);
       if (!row.group_id.empty() && row.kind != ToString(ProductKind::kUvh5)) {
         row.ra_deg = Facts(row.group_id).ra_deg;
@@ -380,6 +383,7 @@ class Rebuild {
   const RunContext& context_;
   Os& os_;
   double now_;
+  const std::map<std::string, std::string>& checksums_;
   state::GroupStore groups_;
   state::CalTableStore tables_;
   state::ProductStore products_;
@@ -393,8 +397,8 @@ class Rebuild {
 }  // namespace
 
 RebuildFigures RebuildRecords(const ProductPaths& paths, const Settings& settings, const RunContext& context,
-                              double now) {
-  return Rebuild(paths, settings, context, now).Run();
+                              double now, const std::map<std::string, std::string>& checksums) {
+  return Rebuild(paths, settings, context, now, checksums).Run();
 }
 
 }  // namespace contimg::ops

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,9 +33,9 @@ struct RebuildFigures {
   std::vector<std::string> troubles;  // a sentence each: what could not be read
 };
 
-// The caller holds the InstanceLock and the MaintenanceLock. Reports progress as stage "rebuild". Error as the
-// databases say.
+// The caller holds the InstanceLock and the MaintenanceLock. `checksums`: path → what was read lately; others are read.
+// Reports progress as stage "rebuild". Error as the databases say.
 RebuildFigures RebuildRecords(const ProductPaths& paths, const Settings& settings, const RunContext& context,
-                              double now);
+                              double now, const std::map<std::string, std::string>& checksums = {});
 
 }  // namespace contimg::ops

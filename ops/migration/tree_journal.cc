@@ -87,6 +87,7 @@ void TakeLine(const json& line, Journal& journal) {
     if (line.contains("inode")) item.inode_there = line.at("inode");
     if (line.at("state") != "made") item.state = ParseWord(line.at("state").get<std::string>(), kStates);
     if (line.contains("error")) item.error = line.at("error");
+    if (line.contains("checksum")) item.checksum = line.at("checksum");
   } else if (line.at("undo") == "begun") {
     journal.undo_begun = true;
   } else {
@@ -221,6 +222,12 @@ void JournalWriter::Made(std::size_t item, std::uint64_t inode) {
   Append(Line({{"did", item}, {"state", "made"}, {"inode", inode}}));
   Sync();
   journal_.items[item].inode_there = inode;
+}
+
+void JournalWriter::Moved(std::size_t item, const std::string& checksum) {
+  Append(Line({{"did", item}, {"state", ToString(ItemState::kMoved)}, {"checksum", checksum}}));
+  journal_.items[item].state = ItemState::kMoved;
+  journal_.items[item].checksum = checksum;
 }
 
 void JournalWriter::Set(std::size_t item, ItemState state, const std::string& error) {

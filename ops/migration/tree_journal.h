@@ -29,6 +29,7 @@ std::string_view ToString(ItemState state);  // "planned", "moved"…
 struct JournalItem : PlannedItem {
   ItemState state = ItemState::kPlanned;
   std::uint64_t inode_there = 0;  // of what stands, or is about to, under `to`; 0: nothing was made
+  std::string checksum;           // of its content, once it is in its place
   std::string error;              // why it failed, or what is to be said of it
 };
 
@@ -65,6 +66,7 @@ class JournalWriter {
  public:
   JournalWriter(Journal& journal, Os& os);
   void Made(std::size_t item, std::uint64_t inode);  // synced: under a hidden name, about to get its own
+  void Moved(std::size_t item, const std::string& checksum);
   void Set(std::size_t item, ItemState state, const std::string& error = {});
   void UndoBegun();
   void UndoEnded();

@@ -59,11 +59,14 @@ class Mover {
     for (std::size_t i = 0; i < journal_.items.size(); ++i) {
       const JournalItem& item = journal_.items[i];
       if (item.state != ItemState::kPlanned || !wanted(item)) continue;
-      Step(i, i, [&] {
-        MoveOne(i);
-        NameIt(item);
-        return ItemState::kMoved;
-      });
+      std::string checksum;
+      Step(
+          i, i,
+          [&] {
+            checksum = MoveOne(i);
+            NameIt(item);
+          },
+          [&] { writer_.Moved(i, checksum); });
     }
     EndBatch();
   }
@@ -78,10 +81,8 @@ class Mover {
         Sweep(item.to.parent_path());
         continue;
       }
-      Step(n, journal_.items.size() - 1 - n, [&] {
-        UndoOne(n);
-        return ItemState::kUndone;
-      });
+      Step(
+          n, journal_.items.size() - 1 - n, [&] { UndoOne(n); }, [&] { writer_.Set(n, ItemState::kUndone); });
     }
     EndBatch();
     RestoreFolders();
@@ -89,14 +90,14 @@ class Mover {
   }
 
  private:
-  // Does something about item `i` after `n_done` others; what it throws becomes the item's reason, unless it may pass.
-  template <class Body>
-  void Step(std::size_t i, std::size_t n_done, const Body& body) {
+  // Does something about item `i` after `n_done` others, and notes it; what it throws becomes the item's reason, unless
+  // it may pass.
+  template <class Body, class Note>
+  void Step(std::size_t i, std::size_t n_done, const Body& body, const Note& note) {
     context_.CheckCancelled(kMigrateStage);
-    ItemState state = ItemState::kFailed;
     std::string error;
     try {
-      state = body();
+      body();
     } catch (const Error& failure) {
       if (failure.kind() == ErrorKind::kCancelled || failure.kind() == ErrorKind::kResource ||
           failure.kind() == ErrorKind::kBusy) {
@@ -104,10 +105,14 @@ class Mover {
       }
       error = failure.what();
       context_.reporter->Warn(kMigrateStage, error);
-      // Going back, it keeps its state: the next attempt tries it again.
-      if (journal_.undo_begun) state = journal_.items[i].state;
     }
-    writer_.Set(i, state, error);
+    // Outside: what fails in the journal is no fault of the item's. Going back, one that failed keeps its state: the
+    // next attempt tries it again.
+    if (error.empty()) {
+      note();
+    } else {
+      writer_.Set(i, journal_.undo_begun ? journal_.items[i].state : ItemState::kFailed, error);
+    }
     if (++n_in_batch_ >= kBatch) EndBatch();
     context_.reporter->Progress(kMigrateStage,
                                 static_cast<double>(n_done + 1) / static_cast<double>(journal_.items.size()));
@@ -129,10 +134,13 @@ class Mover {
     if (swept_.insert(folder).second && IsDirectory(folder, os_)) SweepUnfinished(folder, os_);
   }
 
-  void MoveOne(std::size_t i) {
+  // The checksum of what is in its place now. It is taken here, where a service may run meanwhile: records are made in
+  // seconds then.
+  std::string MoveOne(std::size_t i) {
     const JournalItem& item = journal_.items[i];
     Sweep(item.to.parent_path());
-    if (InodeThere(item) != 0) return;
+    if (InodeThere(item) != 0) return Checksum(item.to);
+    const std::string checksum = Checksum(item.from);
     const TreeStamp stamp = StampOf(item.from, os_);
     if (stamp.inode != item.inode || stamp.fingerprint != item.fingerprint) {
       throw Changed(item.from, "was changed since the plan was made: it stays, and the next run looks at it again");
@@ -145,8 +153,7 @@ class Mover {
     } else {
       const Unfinished part(item.to, os_);
       MakeTree(os_, item.from, part.path(), journal_.mode == TreeMode::kLink);
-      if (journal_.mode == TreeMode::kCopy &&
-          ProductChecksum(part.path(), context_.threads, os_) != ProductChecksum(item.from, context_.threads, os_)) {
+      if (journal_.mode == TreeMode::kCopy && Checksum(part.path()) != checksum) {
         throw Changed(item.from, "was changed while it was copied: it stays, and the next run looks at it again");
       }
       SyncTree(os_, part.path());
@@ -154,7 +161,9 @@ class Mover {
       os_.RenameNew(part.path(), item.to);
     }
     folders_.insert(folder);
+    return checksum;
   }
+  std::string Checksum(const fs::path& path) { return ProductChecksum(path, context_.threads, os_); }
   // A name by which a calibrator is called is a convenience: without it, the set is in its place all the same.
   void NameIt(const JournalItem& item) {
     if (item.alias.empty()) return;

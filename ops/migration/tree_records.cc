@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <optional>
+#include <string>
 
 #include "config/error.h"
 #include "config/os.h"
@@ -41,13 +43,16 @@ void Revive(const JournalItem& item, Stores& stores, double now) {
 RebuildFigures RecordItems(Journal& journal, const ProductPaths& paths, const Settings& settings,
                            const RunContext& context, double now) {
   Os& os = OsOr(context.os);
+  std::map<std::string, std::string> checksums;
   {
     Stores stores(paths);
     for (const JournalItem& item : journal.items) {
-      if (item.state == ItemState::kMoved) Revive(item, stores, now);
+      if (item.state != ItemState::kMoved) continue;
+      Revive(item, stores, now);
+      if (!item.checksum.empty()) checksums[item.to.string()] = item.checksum;
     }
   }
-  RebuildFigures figures = RebuildRecords(paths, settings, context, now);
+  RebuildFigures figures = RebuildRecords(paths, settings, context, now, checksums);
   Stores stores(paths);
   JournalWriter writer(journal, os);
   for (std::size_t i = 0; i < journal.items.size(); ++i) {

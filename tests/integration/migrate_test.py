@@ -168,6 +168,10 @@ class MigrateTest(DaemonUnderTest, unittest.TestCase):
         again = json.loads(self.migrate("--from", self.old, "--json", status=1).stdout)
         self.assertEqual([item["from"] for item in again["items"]], [], "what is left is in trouble")
 
+        # The checksums on record are those of what lies there.
+        verified = self.contimg("verify", "--local", "--share", "1", "--json")
+        self.assertEqual(verified.returncode, 0, verified.stdout[-2000:] + verified.stderr)
+
         # Back, with kills on the way, bit for bit.
         for i in range(4):
             begin = self.lines()

@@ -14,6 +14,7 @@
 #include "config/time.h"
 #include "config/unfinished.h"
 #include "image/products/fits_image.h"
+#include "ops/base/checksum.h"
 #include "ops/migration/thing.h"
 #include "ops/migration/tree_journal.h"
 #include "ops/migration/tree_mover.h"
@@ -179,6 +180,9 @@ TEST_F(MoverTest, GoesThereAndBackInEachMode) {
     const Journal journal = Move(mode, calm_);
     EXPECT_EQ(journal.Count(ItemState::kMoved), 3);
     ExpectMoved(mode);
+    for (const JournalItem& item : ReadJournal(journal.file, RealOs()).items) {
+      EXPECT_EQ(item.checksum, ProductChecksum(item.to)) << item.to;
+    }
     Undo(calm_);
     ExpectGivenBack();
     EXPECT_FALSE(FindOpenJournal(old_, state_, RealOs()));

@@ -24,9 +24,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
-using testkit::FaultyOs;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+using testkit::FaultyOs;
 
 // As `zstd -dc` gives it.
 std::string Decompressed(const fs::path& path) {
