@@ -15,4 +15,7 @@ foreach(suite ${suites})
   string(REGEX REPLACE "[\n.]" "" suite "${suite}")
   add_test("${label}.${suite}" "${program}" "--gtest_filter=${suite}.*")
   set_tests_properties("${label}.${suite}" PROPERTIES LABELS ${label} TIMEOUT 900 SKIP_RETURN_CODE 77)
+  if(NOT label STREQUAL "unit")  # they convert and image whole tiles, with threads
+    set_tests_properties("${label}.${suite}" PROPERTIES PROCESSORS 2 COST 20)
+  endif()
 endforeach()

@@ -14,7 +14,7 @@
 #include "config/units.h"
 #include "image/operator/uv_plan.h"
 #include "image/plane/sky_coordinates.h"
-#include "image/stage_name.h"
+#include "image/plane/stage_name.h"
 
 namespace contimg::image {
 namespace {}  // namespace
@@ -124,15 +124,22 @@ void CheckCells(const VisibilityBlock& block, const ImageSettings& settings) {
     return std::find(row, row + block.n_channels() * block.n_pols(), std::uint8_t{0}) !=
            row + block.n_channels() * block.n_pols();
   };
-  for (std::size_t t = 0; t < block.n_times(); ++t) {
-    for (std::size_t b = 0; b < block.n_baselines(); ++b) {
+  std::size_t n_used = 0;
+  for (std::size_t b = 0; b < block.n_baselines(); ++b) {
+    if (block.baselines[b].is_auto()) continue;
+    bool seen = false;
+    for (std::size_t t = 0; t < block.n_times(); ++t) {
       const double length = std::hypot(block.uvw_view()(t, b, 0), block.uvw_view()(t, b, 1));
-      if (length > longest_m && used(t, b)) longest_m = length;
+      if ((seen && length <= longest_m) || !used(t, b)) continue;
+      seen = true;
+      longest_m = std::max(longest_m, length);
     }
+    n_used += seen ? 1 : 0;
   }
   double longest = longest_m * block.frequency_hz.back() / kSpeedOfLight;
   if (settings.max_uv_lambda > 0) longest = std::min(longest, settings.max_uv_lambda);
-  if (!(longest > 0) || !std::isfinite(longest)) return;  // said where rows and weights are looked at
+  // Of such data no pixels make an image: said where rows and weights are looked at.
+  if (n_used < 2 || !(longest > 0) || !std::isfinite(longest)) return;
   const Angle fringe = Angle::Radians(1 / longest), cell = Angle::Arcsec(settings.cell_arcsec);
   const double field_rad = static_cast<double>(settings.size) * cell.rad();
   const SmallAngleUnit unit = UnitFor(fringe), cell_unit = UnitFor(cell);

@@ -34,7 +34,7 @@ ImageGeometry PlainGeometry(const ImageSettings& settings);
 ImageGeometry SlantGeometry(const VisibilityBlock& block, const ImageGeometry& plain);
 
 // Throws Error{kUsage} when the longest baseline in use has fringes narrower than a pixel, or fringes wider than the
-// field: what the pixels of one array are makes no image of another.
+// field: what the pixels of one array are makes no image of another. Says nothing of data without two baselines.
 void CheckCells(const VisibilityBlock& block, const ImageSettings& settings);
 
 // Images alive at once besides the operators' memory; throws Error{kResource} with the need and what there is when

@@ -427,6 +427,9 @@ TEST_F(ImageStageTest, ABeamNeedsMoreThanOneBaseline) {
   }
   EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
   EXPECT_NE(message_.find("baselines"), std::string::npos) << message_;
+  request_.settings.cell_arcsec = 0.01;  // whatever the pixels are
+  EXPECT_EQ(KindOfFailure(block), ErrorKind::kBadInput);
+  EXPECT_NE(message_.find("baselines"), std::string::npos) << message_;
   EXPECT_EQ(Files(), 0U);
 }
 
