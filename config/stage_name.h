@@ -1,8 +1,9 @@
+// How errors of settings, and of the paths they give, name their origin.
 #pragma once
 
 namespace contimg {
 
 inline constexpr const char* kConfigStage =
-    "config";  // how errors of settings, and of the paths they give, name their origin
+    "config";
 
 }  // namespace contimg

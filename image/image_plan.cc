@@ -14,7 +14,7 @@
 #include "config/units.h"
 #include "image/operator/uv_plan.h"
 #include "image/plane/sky_coordinates.h"
-#include "image/stage_name.h"
+#include "image/plane/stage_name.h"
 
 namespace contimg::image {
 namespace {}  // namespace

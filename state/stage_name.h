@@ -1,7 +1,8 @@
+// How errors of the databases name their origin.
 #pragma once
 
 namespace contimg::state {
 
-inline constexpr const char* kStage = "state";  // how errors of the databases name their origin
+inline constexpr const char* kStage = "state";
 
 }  // namespace contimg::state

@@ -5,8 +5,8 @@
 
 #include "config/error.h"
 #include "config/unfinished.h"
+#include "image/plane/stage_name.h"
 #include "image/products/casacore/casacore_image.h"
-#include "image/stage_name.h"
 
 namespace contimg::image {
 namespace {

@@ -22,7 +22,7 @@ constexpr const char* kMark = "contimg-archive.json";
 constexpr const char* kMarkText = "{\"contimg_archive\": 1}\n";
 constexpr std::string_view kPart = ".part-";
 constexpr double kFirstDelayS = 1, kLongestDelayS = 60;
-constexpr std::size_t kMostTogether = 64;
+constexpr std::size_t kMostTogether = 128;
 constexpr std::uint64_t kMostBytesTogether = 256'000'000;
 
 std::string PartFolder(const std::string& owner) { return std::string(kPart) + owner; }

@@ -1,7 +1,8 @@
+// How errors of archives name their origin.
 #pragma once
 
 namespace contimg::ops {
 
-inline constexpr const char* kArchiveStage = "archive";  // how errors of archives name their origin
+inline constexpr const char* kArchiveStage = "archive";
 
 }  // namespace contimg::ops

@@ -1,7 +1,8 @@
+// How errors of a migration name their origin.
 #pragma once
 
 namespace contimg::ops {
 
-inline constexpr const char* kMigrateStage = "migrate";  // how errors of a migration name their origin
+inline constexpr const char* kMigrateStage = "migrate";
 
 }  // namespace contimg::ops

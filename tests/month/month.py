@@ -69,7 +69,7 @@ class Month:
         if not self.args.defaults:
             # Room for the groups until the next round and for what lies in the outbox meanwhile (of two threads as many
             # objects as go together, a third of a group each).
-            free = self.target + (2 * self.args.batch + 48) * GROUP_BYTES
+            free = self.target + (2 * self.args.batch + min(48, 2 * self.args.batch)) * GROUP_BYTES
             text += (f'[disk]\ncritical_free_bytes = {self.critical}\nwarn_free_bytes = {2 * self.critical}\n'
                      f'[archive]\ncopies = 1\nclasses = "{self.args.classes}"\nafter_days = 0\n'
                      f'rclone_config = "{self.root / "rclone.conf"}"\n'
