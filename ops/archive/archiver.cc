@@ -93,26 +93,16 @@ class Run {
     for (const Outgoing& each : objects) set.push_back(&each);
     const OutgoingSet failed = Send(to, set);
     result_.n_replicas += static_cast<std::int64_t>(set.size() - failed.size());
-    for (const Outgoing* each : failed) {  // is it the copy there that is bad?
-      const ArchiveRow& source = sources.at(each);
-      CheckSource(FindRemote(work_.remotes, source.remote), source);
-    }
+    std::map<std::string, std::vector<ArchiveRow>> doubted;  // is it the copy there that is bad?
+    for (const Outgoing* each : failed) doubted[sources.at(each).remote].push_back(sources.at(each));
+    for (const auto& [at, rows] : doubted) ReadAgain(FindRemote(work_.remotes, at), rows);
     for (const Outgoing& each : objects) Drop(each);
   }
 
   // Copied by a run that was cut short, or put on record from a manifest.
-  void ReadAgain() {
+  void ReadCopied() {
     for (const Remote& remote : work_.remotes) {
-      if (!Answers(remote.about().name)) continue;
-      const auto rows = store_.List({remote.about().name, "", "", ArchiveState::kCopied, 0});
-      const auto left = ReadTogether(remote, rows, context_, [&](const ArchiveRow& row) {
-        SetState(row.id, ArchiveState::kVerified);
-        ++result_.n_verified;
-      });
-      for (const ArchiveRow& row : left) {
-        context_.CheckCancelled(kArchiveStage);
-        if (CheckSource(remote, row)) ++result_.n_verified;
-      }
+      result_.n_verified += ReadAgain(remote, store_.List({remote.about().name, "", "", ArchiveState::kCopied, 0}));
     }
   }
 
@@ -167,7 +157,22 @@ class Run {
     return true;
   }
 
-  // Reads an object: what is whole is verified, what is not is lost.
+  // Reads objects: what is whole is verified, what is not is lost. How many are whole.
+  std::int64_t ReadAgain(const Remote& remote, const std::vector<ArchiveRow>& rows) {
+    if (!Answers(remote.about().name)) return 0;
+    std::int64_t n_whole = 0;
+    const auto left = ReadTogether(remote, rows, context_, [&](const ArchiveRow& row) {
+      SetState(row.id, ArchiveState::kVerified);
+      ++n_whole;
+    });
+    for (const ArchiveRow& row : left) {
+      context_.CheckCancelled(kArchiveStage);
+      if (CheckSource(remote, row)) ++n_whole;
+    }
+    return n_whole;
+  }
+
+  // One by itself.
   bool CheckSource(const Remote& remote, const ArchiveRow& row) {
     const std::string& name = remote.about().name;
     if (!Answers(name)) return false;
@@ -347,7 +352,7 @@ ArchiveResult CarryOut(const ArchivePlan& plan, const ArchiveWork& work, state::
     context.CheckCancelled(kArchiveStage);
     run.Replicate(left);
   }
-  run.ReadAgain();
+  run.ReadCopied();
   return run.Finish();
 }
 
