@@ -11,7 +11,7 @@ install(CODE [[
   set(cron_folder "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/share/contimg/cron")
 ]])
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/ops/prometheus ${PROJECT_SOURCE_DIR}/ops/alertmanager
-                  ${PROJECT_SOURCE_DIR}/ops/logrotate
+                  ${PROJECT_SOURCE_DIR}/ops/grafana ${PROJECT_SOURCE_DIR}/ops/logrotate
         DESTINATION ${CMAKE_INSTALL_DATADIR}/contimg)
 install(CODE "set(ops_source \"${PROJECT_SOURCE_DIR}/ops\")")
 install(CODE [[

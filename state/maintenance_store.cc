@@ -1,5 +1,7 @@
 #include "state/maintenance_store.h"
 
+#include <fmt/format.h>
+
 #include <array>
 
 #include "state/query.h"
@@ -15,6 +17,35 @@ RunOutcome ParseOutcome(std::string_view word) {
     if (kOutcomes[i] == word) return static_cast<RunOutcome>(i);
   }
   throw Error(ErrorKind::kBadInput, "state", std::string(word), "is no outcome of a maintenance run");
+}
+
+std::string Selected(std::string_view condition) {
+  return fmt::format(
+      R"sql(SELECT id, kind, actor, host, pid, dry_run, started_at, updated_at, finished_at, outcome, error,
+      progress, figures_json FROM maintenance_runs {})sql",
+      condition);
+}
+
+std::vector<MaintenanceRow> ReadRows(Query& query) {
+  std::vector<MaintenanceRow> rows;
+  while (query.Next()) {
+    MaintenanceRow row;
+    row.id = query.Integer();
+    row.kind = query.Text();
+    row.actor = query.Text();
+    row.host = query.Text();
+    row.pid = query.Int();
+    row.dry_run = query.Flag();
+    row.started_at = query.Number();
+    row.updated_at = query.Number();
+    row.finished_at = query.OptionalNumber();
+    row.outcome = ParseOutcome(query.View());
+    row.error = query.Text();
+    row.progress = query.Number();
+    row.figures_json = query.Text();
+    rows.push_back(std::move(row));
+  }
+  return rows;
 }
 
 }  // namespace
@@ -67,29 +98,15 @@ int MaintenanceStore::CloseAbandoned(std::string_view kind, std::string_view hos
 }
 
 std::vector<MaintenanceRow> MaintenanceStore::List(std::string_view kind, int limit) {
-  Query query(db_,
-              R"sql(SELECT id, kind, actor, host, pid, dry_run, started_at, updated_at, finished_at, outcome, error,
-      progress, figures_json FROM maintenance_runs WHERE ?1 = '' OR kind = ?1 ORDER BY id DESC LIMIT ?2)sql");
+  Query query(db_, Selected("WHERE ?1 = '' OR kind = ?1 ORDER BY id DESC LIMIT ?2"));
   query.Bind(kind, limit > 0 ? limit : -1);
-  std::vector<MaintenanceRow> rows;
-  while (query.Next()) {
-    MaintenanceRow row;
-    row.id = query.Integer();
-    row.kind = query.Text();
-    row.actor = query.Text();
-    row.host = query.Text();
-    row.pid = query.Int();
-    row.dry_run = query.Flag();
-    row.started_at = query.Number();
-    row.updated_at = query.Number();
-    row.finished_at = query.OptionalNumber();
-    row.outcome = ParseOutcome(query.View());
-    row.error = query.Text();
-    row.progress = query.Number();
-    row.figures_json = query.Text();
-    rows.push_back(std::move(row));
-  }
-  return rows;
+  return ReadRows(query);
+}
+
+std::vector<MaintenanceRow> MaintenanceStore::LastEnded() {
+  Query query(db_, Selected(R"sql(WHERE id IN (SELECT max(id) FROM maintenance_runs
+      WHERE finished_at IS NOT NULL AND dry_run = 0 GROUP BY kind) ORDER BY kind)sql"));
+  return ReadRows(query);
 }
 
 std::map<std::string, double> MaintenanceStore::LastSuccess() {

@@ -56,6 +56,8 @@ class MaintenanceStore {
   // failed. Returns how many.
   int CloseAbandoned(std::string_view kind, std::string_view host, double before, double now);
   std::vector<MaintenanceRow> List(std::string_view kind, int limit);  // newest first; empty kind: all; 0: no limit
+  // The newest run of each kind that ended, without dry runs.
+  std::vector<MaintenanceRow> LastEnded();
   // kind → when the newest run that changed or checked something (dry runs do not) ended well.
   std::map<std::string, double> LastSuccess();
   // (kind, outcome) → number; of runs that ended, without dry runs.

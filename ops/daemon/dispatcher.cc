@@ -55,6 +55,7 @@ bool WasFlagged(GroupStore& store, const std::string& id) {
 
 Dispatcher::Dispatcher(const DispatchContext& context, const Settings& settings)
     : context_(context), tasks_(context.store.database()), settings_(settings), sky_(context.metrics) {
+  for (const TaskKind& kind : TaskKinds()) context.metrics.ExpectStage(kind.stages);
   for (const state::LostWorker& lost : state::LostWorkers(context.store, context.clock.Unix() - kSecondsPerHour)) {
     deaths_.push_back({lost.at, lost.id, fmt::format("{}: {}", lost.id, lost.cause)});
   }

@@ -168,7 +168,11 @@ void LocalExecutor::Collect() {
   }
   for (const auto& job : finished) {
     const JobOutcome outcome = MakeOutcome(*job);
-    boost::asio::post(io_, [this, outcome] { events_.finished(outcome); });
+    ++n_untold_;
+    boost::asio::post(io_, [this, outcome] {
+      --n_untold_;
+      events_.finished(outcome);
+    });
   }
 }
 

@@ -37,7 +37,7 @@ class LocalExecutor final : public Executor {
   void Stop(const JobId& job, ErrorKind kind, const std::string& message) override;
   void Tick() override;
   std::vector<RunningJob> Running() const override;
-  std::size_t n_running() const override { return jobs_.size(); }
+  std::size_t n_running() const override { return jobs_.size() + n_untold_; }
   void EndStrays(const std::vector<JobRequest>& jobs) override;
 
  private:
@@ -70,6 +70,7 @@ class LocalExecutor final : public Executor {
   Events events_;
   boost::asio::signal_set child_signals_;
   std::map<std::string, std::shared_ptr<RunningProcess>> jobs_;  // by the job's id
+  std::size_t n_untold_ = 0;                                     // ended, and `finished` is still to be called
 };
 
 // The last `max_bytes` of a file, from the start of a line; empty when there is none.

@@ -8,6 +8,7 @@
 
 #include "config/os.h"
 #include "config/product_class.h"
+#include "config/time.h"
 #include "state/archive_store.h"
 #include "state/maintenance_store.h"
 #include "state/product_store.h"
@@ -17,6 +18,9 @@ namespace contimg::ops {
 namespace {
 
 constexpr double kEveryS = 60;
+constexpr double kHoursPerDay = 24;
+// Cron archives weekly, timers daily: the longer, and two days of grace.
+constexpr double kArchiveOverdueS = 9 * kSecondsPerDay;
 
 void ReadOperations(const std::filesystem::path& file, UpkeepFigures& figures) {
   if (!Exists(file)) return;
@@ -25,9 +29,7 @@ void ReadOperations(const std::filesystem::path& file, UpkeepFigures& figures) {
   figures.runs = store.Counts();
   figures.integrity_failures = store.FindingCounts();
   figures.open_findings = static_cast<std::int64_t>(store.OpenFindings().size());
-  std::set<std::string> seen;
-  for (const state::MaintenanceRow& row : store.List("", 500)) {
-    if (!row.finished_at || row.dry_run || !seen.insert(row.kind).second) continue;
+  for (const state::MaintenanceRow& row : store.LastEnded()) {
     figures.last_duration_s[row.kind] = *row.finished_at - row.started_at;
     if (row.kind != "cleanup") continue;
     const auto written = nlohmann::json::parse(row.figures_json, nullptr, false);
@@ -115,6 +117,11 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
 }
 
 void UpkeepWatch::SetLimits(const DiskReport& disks) {
+  metrics_.SetNoDataLimit(settings_.ingest.no_data_after_s);
+  // Half a period of grace. Where the service makes no backups a timer or an operator is to make one a day.
+  metrics_.SetMaintenanceLimit(
+      "backup", 1.5 * kSecondsPerHour * (settings_.backup.every_h > 0 ? settings_.backup.every_h : kHoursPerDay));
+  metrics_.SetMaintenanceLimit("archive", kArchiveOverdueS);
   metrics_.SetStagingLimit(settings_.disk.staging_critical_used_fraction);
   const auto scratch = disks.disks.find("scratch");
   if (scratch == disks.disks.end() || scratch->second.space.total_bytes == 0) return;

@@ -85,6 +85,7 @@ class Executor {
   // Called about once a second: progress, limits, silent deaths.
   virtual void Tick() = 0;
   virtual std::vector<RunningJob> Running() const = 0;
+  // Jobs whose end has not been told: those of Running, and ends that are on their way to `finished`.
   virtual std::size_t n_running() const = 0;
   // Makes sure that none of these jobs of an earlier daemon is running any more: asks all of them to end, then waits.
   virtual void EndStrays(const std::vector<JobRequest>& jobs) = 0;

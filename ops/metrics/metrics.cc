@@ -40,6 +40,13 @@ void Raise(Counter& counter, std::int64_t total) {
   if (more > 0) counter.Increment(more);
 }
 
+template <typename Function>
+void ForEachKind(const Function& function) {
+  for (int kind = 0; kind <= static_cast<int>(ErrorKind::kCancelled); ++kind) {  // the last of them
+    function(std::string(ToString(static_cast<ErrorKind>(kind))));
+  }
+}
+
 const Histogram::BucketBoundaries kStageSeconds{0.1, 0.25, 0.5, 1,  2,  4,   7,   10,  15,
                                                 20,  30,   45,  60, 90, 120, 180, 300, 600};
 const Histogram::BucketBoundaries kWaitSeconds{0.1, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 21600, 86400};
@@ -126,6 +133,12 @@ struct Metrics::Families {
   Family<Gauge>& database_bytes = AddGauge(registry, "contimg_database_size_bytes", "Size of the databases.");
   Family<Gauge>& database_wal =
       AddGauge(registry, "contimg_database_wal_bytes", "Size of the write-ahead logs beside the databases.");
+  Gauge& no_data_limit = AddGauge(registry, "contimg_no_data_limit_seconds",
+                                  "Without a new file for this long something is wrong; 0: silence never is.")
+                             .Add({});
+  Family<Gauge>& maintenance_limit =
+      AddGauge(registry, "contimg_maintenance_overdue_after_seconds",
+               "When one was last done longer ago than this, it is overdue, by kind of maintenance.");
   Gauge& disk_warning = AddGauge(registry, "contimg_scratch_disk_warning_free_bytes",
                                  "Free space below which the scratch disk warns, as the settings give it.")
                             .Add({});
@@ -199,6 +212,8 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
   for (const char* outcome : {"complete", "partial", "incomplete"}) {
     families_->groups_closed.Add({{"outcome", outcome}});
   }
+  for (const char* stage : {"start", "convert", "flag", "solve", "apply", "image", "write"}) ExpectStage(stage);
+  ForEachKind([this](const std::string& kind) { families_->job_retries.Add({{"kind", kind}}); });
   for (const char* interval : {"24h", "1h"}) {
     for (const char* outcome : {"passed", "failed", "abandoned"}) {
       families_->calibration_solves.Add({{"interval", interval}, {"outcome", outcome}});
@@ -206,6 +221,13 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
   }
 }
 Metrics::~Metrics() = default;
+
+void Metrics::ExpectStage(std::string_view stage) {
+  const std::string word(stage);
+  families_->jobs.Add({{"stage", word}, {"outcome", "ok"}});
+  ForEachKind([&](const std::string& kind) { families_->jobs.Add({{"stage", word}, {"outcome", kind}}); });
+  families_->stage_seconds.Add({{"stage", word}}, kStageSeconds);
+}
 
 void Metrics::FileSeen() { families_->files_seen.Increment(); }
 void Metrics::FileAccepted(std::uint64_t bytes) {
@@ -275,6 +297,10 @@ void Metrics::SetDiskLimits(std::uint64_t warning_bytes, std::uint64_t critical_
   families_->disk_critical.Set(static_cast<double>(critical_bytes));
 }
 void Metrics::SetStagingLimit(double used) { families_->staging_critical.Set(used); }
+void Metrics::SetNoDataLimit(double seconds) { families_->no_data_limit.Set(seconds); }
+void Metrics::SetMaintenanceLimit(std::string_view kind, double seconds) {
+  families_->maintenance_limit.Add({{"kind", std::string(kind)}}).Set(seconds);
+}
 void Metrics::SetOldestUnprocessed(double age_s) { families_->oldest.Set(age_s); }
 void Metrics::SetOldestDispatchable(double age_s) { families_->queue_lag.Set(age_s); }
 void Metrics::SetProducts(std::int64_t missing, std::int64_t strange) {

@@ -19,6 +19,9 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
+  // A word for the label `stage` that can come: its series exist from now on, at 0. Those of a group's jobs do already.
+  void ExpectStage(std::string_view stage);
+
   // Counters.
   void FileSeen();  // an event or a listing named a new file
   void FileAccepted(std::uint64_t bytes);
@@ -71,6 +74,10 @@ class Metrics {
   void SetCalibration(std::string_view kind, double left_s, double age_s);
   void SetCalibrationMissing(bool missing);
   void SetCalibrationTablesDamaged(std::size_t n);
+
+  // Limits in force, for rules and dashboards.
+  void SetNoDataLimit(double seconds);                              // silence that is worth a word; 0: none is
+  void SetMaintenanceLimit(std::string_view kind, double seconds);  // since the last success, then it is overdue
 
   // The whole, in Prometheus's text format.
   std::string Serialize() const;

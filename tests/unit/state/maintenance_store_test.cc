@@ -53,6 +53,26 @@ TEST(MaintenanceStore, DryRunsAndFailuresAreNoSuccess) {
                                                    Pair(Pair("backup", "failed"), 1)));
 }
 
+TEST(MaintenanceStore, TheLastThatEndedOfEachKindIsFoundHoweverManyOfOthersFollow) {
+  TemporaryDatabase place;
+  MaintenanceStore store(place.path());
+  const auto run = [&](const std::string& kind, bool dry, RunOutcome outcome, double start, double seconds) {
+    store.Finish(store.Begin(ARun(kind, dry), start), outcome, "", "{}", start + seconds);
+  };
+  run("backup", false, RunOutcome::kOk, 50, 7);
+  run("backup", false, RunOutcome::kFailed, 100, 42);
+  run("backup", true, RunOutcome::kOk, 200, 1);
+  store.Begin(ARun("backup"), 300);
+  for (int i = 0; i < 600; ++i) run("cleanup", false, RunOutcome::kOk, 1000 + i, 0.5);
+  const auto rows = store.LastEnded();
+  ASSERT_THAT(rows, SizeIs(2));
+  EXPECT_EQ(rows[0].kind, "backup");
+  EXPECT_EQ(rows[0].outcome, RunOutcome::kFailed);
+  EXPECT_EQ(rows[0].finished_at, 142);
+  EXPECT_EQ(rows[1].kind, "cleanup");
+  EXPECT_EQ(rows[1].finished_at, 1599.5);
+}
+
 TEST(MaintenanceStore, RunsThatWereKilledAreClosed) {
   TemporaryDatabase place;
   MaintenanceStore store(place.path());
