@@ -120,6 +120,15 @@ void CheckArchive(const ArchiveSettings& archive) {
   }
 }
 
+void CheckBackup(const Settings& settings) {
+  if (settings.backup.remote.empty()) return;
+  const std::vector<ArchiveRemote> remotes = RemotesOf(settings.archive);
+  Require(std::any_of(remotes.begin(), remotes.end(),
+                      [&](const ArchiveRemote& remote) { return remote.name == settings.backup.remote; }),
+          "backup.remote",
+          fmt::format("is '{}', and no table of archive.remotes has that name", settings.backup.remote));
+}
+
 // Tables and mosaics are kept for good unless an age says otherwise.
 void CheckRetention(const RetentionSettings& retention) {
   for (const std::string& word : ParseProductClasses("retention.pressure_order", retention.pressure_order)) {
@@ -290,6 +299,7 @@ void CheckRules(const Settings& s) {
           fmt::format("is {}, which is more than disk.staging_critical_used_fraction ({})",
                       s.disk.staging_warn_used_fraction, s.disk.staging_critical_used_fraction));
   CheckArchive(s.archive);
+  CheckBackup(s);
   CheckRetention(s.retention);
 }
 

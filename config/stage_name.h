@@ -3,7 +3,6 @@
 
 namespace contimg {
 
-inline constexpr const char* kConfigStage =
-    "config";
+inline constexpr const char* kConfigStage = "config";
 
 }  // namespace contimg

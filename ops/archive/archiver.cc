@@ -117,10 +117,7 @@ class Run {
   // What is no place for copies now is left alone, and what a killed run has left at the others goes.
   void Begin() {
     for (const Remote& remote : work_.remotes) {
-      bool in_use = false;
-      for (const ArchiveState each : {ArchiveState::kCopied, ArchiveState::kVerified}) {
-        in_use = in_use || !store_.List({remote.about().name, "", "", each, 1}).empty();
-      }
+      const bool in_use = HoldsCopies(store_, remote);
       try {
         remote.Retrying([&] { remote.RequireMark(in_use, outbox_.folder()); });
         if (!store_.List({remote.about().name, "", "", ArchiveState::kStaged, 1}).empty()) sender_.DropAllParts(remote);

@@ -67,6 +67,8 @@ std::vector<Remote> OpenRemotes(const Settings& settings, const std::atomic<bool
 // Whether calls could work: rclone is there, its configuration knows the remotes. Nothing is asked of them.
 // Error{kUsage}; Error{kIo} when the configuration cannot be read by this user.
 void CheckRemotes(const Settings& settings);
+// Whether there should be objects at a remote: then its mark must be there, too (Remote::RequireMark).
+bool HoldsCopies(state::ArchiveStore& store, const Remote& remote);
 const Remote& FindRemote(const std::vector<Remote>& remotes, const std::string& name);  // Error{kUsage}
 
 struct ArchiveFailure {

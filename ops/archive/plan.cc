@@ -184,6 +184,11 @@ void CheckRemotes(const Settings& settings) {
   }
 }
 
+bool HoldsCopies(state::ArchiveStore& store, const Remote& remote) {
+  return !store.List({remote.about().name, "", "", state::ArchiveState::kCopied, 1}).empty() ||
+         !store.List({remote.about().name, "", "", state::ArchiveState::kVerified, 1}).empty();
+}
+
 const Remote& FindRemote(const std::vector<Remote>& remotes, const std::string& name) {
   for (const Remote& remote : remotes) {
     if (remote.about().name == name) return remote;

@@ -53,6 +53,12 @@ std::string Remote::Address(const std::string& object) const {
   return remote_.target + (last == ':' || last == '/' ? "" : "/") + object;
 }
 
+Remote Remote::Below(const std::string& folder) const {
+  Remote below = *this;
+  below.remote_.target = Address(folder);
+  return below;
+}
+
 // False: there is no such thing.
 bool Remote::Call(const std::string& object, const char* doing, const std::vector<std::string>& words,
                   const Rclone::Sink& sink, std::string_view input) const {

@@ -49,6 +49,8 @@ class Remote {
       : remote_(std::move(remote)), rclone_(std::move(rclone)), by_hash_(by_hash) {}
 
   const ArchiveRemote& about() const { return remote_; }
+  // A folder of it, as a remote.
+  Remote Below(const std::string& folder) const;
 
   // What is not finished, or not compared yet, lies in a folder of its own, which is nobody else's ("…/.part-<owner>").
   // Objects come there from a folder (of this disk, or of another remote) in which they have the same names, or one by

@@ -12,11 +12,15 @@
 #include "config/product_paths.h"
 #include "config/text.h"
 #include "config/time.h"
+#include "ops/archive/archiver.h"
 #include "ops/base/stop_signals.h"
+#include "ops/cli/archive_runs.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/records/maintenance_run.h"
 #include "ops/upkeep/backup.h"
+#include "ops/upkeep/backup_shipping.h"
+#include "state/archive_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -29,6 +33,7 @@ struct BackupArgs {
   double keep_days = -1;
   double unless_newer_h = 0;
   std::vector<std::string> names;
+  std::string remote;  // empty: backup.remote, or none
   bool json = false;
 };
 
@@ -65,6 +70,31 @@ fs::path DirectoryOf(const BackupArgs& args, const LoadedSettings& settings) {
                          : Absolute(fs::path(args.to));
 }
 
+Remote RemoteOf(const std::string& name, const Settings& settings, const RunContext& context) {
+  return FindRemote(OpenRemotes(settings, context.cancelled), name);
+}
+
+// On record as a run of its own: a backup that is made and not shipped is a backup.
+void Ship(const BackupArgs& args, const LoadedSettings& settings, const ProductPaths& paths,
+          const RunContext& context) {
+  const std::string name = args.remote.empty() ? settings.values.backup.remote : args.remote;
+  if (name.empty()) return;
+  const Remote remote = RemoteOf(name, settings.values, context);
+  std::vector<std::string> shipped;
+  RunMaintenance({paths.Database(StateDatabase::kOperations), "backup_shipping", MaintenanceActor(), false}, context,
+                 [&](const RunContext& inner, ordered_json& figures) {
+                   figures["remote"] = name;
+                   ArchiveDatabases databases(paths, false);
+                   state::ArchiveStore archives(databases.products.database());
+                   shipped = ShipBackups(remote, DirectoryOf(args, settings), PartOwner(paths),
+                                         HoldsCopies(archives, remote), inner);
+                   figures["backups"] = shipped;
+                   return state::RunOutcome::kOk;
+                 });
+  if (args.json) return;
+  for (const std::string& each : shipped) fmt::print("shipped  {}  to {}\n", each, Printable(name));
+}
+
 void Make(const BackupArgs& args) {
   const LoadedSettings settings = CurrentSettings();
   const ProductPaths paths(Roots(settings.values));
@@ -83,14 +113,39 @@ void Make(const BackupArgs& args) {
     const double age_h = there.empty() ? 0 : (UtcTime::Now().unix_s() - there.back().made_at) / kSecondsPerHour;
     if (!there.empty() && age_h < args.unless_newer_h) {
       Print({there.back()}, args.json, "there is one  ");
-      return;
+      return Ship(args, settings, paths, context);
     }
   }
   Print({MakeRecordedBackup(request, paths.Database(StateDatabase::kOperations), MaintenanceActor(), context)},
         args.json, "");
+  Ship(args, settings, paths, context);
+}
+
+// From a remote into backup.dir, where restore-state finds it.
+void Fetch(const BackupArgs& args) {
+  const LoadedSettings settings = CurrentSettings();
+  const auto reporter = MakeConsoleReporter();
+  RunContext context;
+  context.reporter = reporter.get();
+  context.cancelled = &StopOnSignals();
+  const std::string name = args.remote.empty() ? settings.values.backup.remote : args.remote;
+  if (name.empty()) throw Error(ErrorKind::kUsage, "backup", "backup.remote", "is not set: say --remote NAME");
+  const Remote remote = RemoteOf(name, settings.values, context);
+  Print({FetchBackup(remote, args.names.empty() ? "latest" : args.names.front(), DirectoryOf(args, settings), context)},
+        args.json, "fetched  ");
 }
 
 void List(const BackupArgs& args) {
+  if (!args.remote.empty()) {
+    const LoadedSettings settings = CurrentSettings();
+    RunContext context;
+    context.cancelled = &StopOnSignals();
+    const std::vector<std::string> names = BackupsAt(RemoteOf(args.remote, settings.values, context));
+    if (args.json) return PrintJsonObject(names);
+    for (const std::string& name : names) fmt::print("{}\n", name);
+    if (names.empty()) fmt::print("no backups at {} yet\n", Printable(args.remote));
+    return;
+  }
   const std::vector<Backup> backups = ListBackups(DirectoryOf(args, CurrentSettings()), RealOs());
   Print(backups, args.json, "");
   if (backups.empty() && !args.json) fmt::print("no backups yet (contimg backup makes one)\n");
@@ -138,8 +193,17 @@ void AddBackupCommand(CLI::App& app) {
   backup->add_option("--unless-newer", args->unless_newer_h, "make none while the newest is younger (h)")
       ->check(CLI::Range(0.0, 8760.0))
       ->type_name("HOURS");
+  const auto remote = [args](CLI::App* command, const char* help) {
+    command->add_option("--remote", args->remote, help)->type_name("NAME");
+  };
+  remote(backup, "take it there besides, a name in archive.remotes (default: backup.remote)");
   CLI::App* list = backup->add_subcommand("list", "Whole backups, oldest first");
   common(list, true);
+  remote(list, "those there, a name in archive.remotes");
+  CLI::App* fetch = backup->add_subcommand("fetch", "Bring a backup back from a remote and check it");
+  fetch->add_option("backup", args->names, "its name (default: the newest)")->expected(0, 1);
+  common(fetch, true);
+  remote(fetch, "from there, a name in archive.remotes (default: backup.remote)");
   CLI::App* verify = backup->add_subcommand("verify", "Read backups again: checksums, pages, references");
   verify->add_option("backup", args->names, "names or folders (default: the newest)");
   common(verify, true);
@@ -148,6 +212,7 @@ void AddBackupCommand(CLI::App& app) {
   keep(prune);
   backup->require_subcommand(0, 1);
   list->callback([args] { List(*args); });
+  fetch->callback([args] { Fetch(*args); });
   verify->callback([args] { Verify(*args); });
   prune->callback([args] { Prune(*args); });
   backup->callback([args, backup] {

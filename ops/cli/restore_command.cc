@@ -27,7 +27,7 @@ using nlohmann::ordered_json;
 struct RestoreArgs {
   std::vector<std::string> what, groups;
   std::string to, remote, product_class;
-  bool apply = false, json = false;
+  bool all = false, apply = false, json = false;
 };
 
 std::int64_t IdOf(state::ProductStore& products, const std::string& what) {
@@ -44,11 +44,13 @@ std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots
   std::vector<std::int64_t> ids;
   for (const std::string& each : args.what) ids.push_back(IdOf(products, each));
   state::ArchiveStore store(products.database());
-  for (const std::string& group : args.groups) {
+  std::vector<std::string> groups = args.groups;
+  if (args.all) groups.emplace_back();  // any
+  for (const std::string& group : groups) {
     state::ProductQuery query;
     query.group_id = group;
     const auto rows = products.List(query);
-    if (rows.empty()) throw Error(ErrorKind::kUsage, "restore", group, "has no products on record");
+    if (rows.empty() && !args.all) throw Error(ErrorKind::kUsage, "restore", group, "has no products on record");
     for (const state::ProductRow& row : rows) {  // what is not there and can be had
       const auto kind = FindProductKind(row.kind);
       if (!args.product_class.empty() && (!kind || ProductClass(*kind, row.path, roots) != args.product_class))
@@ -74,8 +76,8 @@ void Run(const RestoreArgs& args) {
   RunContext context;
   context.reporter = reporter.get();
   context.cancelled = &StopOnSignals();
-  if (args.what.empty() == args.groups.empty()) {
-    throw Error(ErrorKind::kUsage, "restore", "", "expected ids or paths of products, or --group");
+  if (int{!args.what.empty()} + int{!args.groups.empty()} + int{args.all} != 1) {
+    throw Error(ErrorKind::kUsage, "restore", "", "expected ids or paths of products, or --group, or --all");
   }
   const bool record = args.to.empty();
   std::optional<MaintenanceLock> lock;
@@ -151,7 +153,9 @@ void AddRestoreCommand(CLI::App& app) {
   restore->add_option("product", args->what, "ids or paths")->type_name("ID|PATH");
   restore->add_option("--group", args->groups, "what is not on disk of these groups (may be repeated)")
       ->type_name("ID");
-  restore->add_option("--class", args->product_class, "with --group: of one class")->check(CLI::IsMember(classes));
+  restore->add_flag("--all", args->all, "everything that is not on disk and has a copy");
+  restore->add_option("--class", args->product_class, "with --group or --all: of one class")
+      ->check(CLI::IsMember(classes));
   restore->add_option("--remote", args->remote, "only from there")->type_name("NAME");
   restore->add_option("--to", args->to, "into this folder, and nothing is recorded")->type_name("DIR");
   restore->add_flag("--apply", args->apply, "do it; otherwise it is only shown");

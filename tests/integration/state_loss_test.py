@@ -64,16 +64,24 @@ class StateLossTest(DaemonUnderTest, unittest.TestCase):
             run.becomes(stamp, "done")
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
+        run.environment["CONTIMG_BACKUP_REMOTE"] = "lake"
+        run.environment["CONTIMG_ARCHIVE_REMOTES"] = (
+            f'[{{name = "lake", target = "lake:{run.root}/lake", classes = "incoming,science_ms,caltables,'
+            'images,qa"}]')
+        (run.root / "rclone.conf").write_text("[lake]\ntype = local\n")
+        run.environment["CONTIMG_ARCHIVE_RCLONE_CONFIG"] = str(run.root / "rclone.conf")
+        run.environment["CONTIMG_ARCHIVE_AFTER_DAYS"] = "0"
+        run.answer("archive", "--apply")
         run.answer("backup")
         cls.kept = pathlib.Path(tempfile.mkdtemp(prefix="contimg-loss-kept-"))
         cls.addClassCleanup(shutil.rmtree, cls.kept)
-        for name in ("state", "scratch", "backups"):
+        for name in ("state", "scratch", "backups", "lake"):
             shutil.copytree(run.root / name, cls.kept / name, symlinks=True)
 
     def setUp(self):
         run = type(self).made
         self.__dict__.update(run.__dict__)
-        for name in ("state", "scratch", "backups"):
+        for name in ("state", "scratch", "backups", "lake"):
             shutil.rmtree(self.root / name)
             shutil.copytree(self.kept / name, self.root / name, symlinks=True)
         self.before = self.known()
@@ -178,6 +186,25 @@ esac
         self.assertEqual(after["tables"], self.before["tables"])
         self.assert_same_products(after["products"])
         self.assertEqual(set(self.attempts().values()), {0}, "nothing is made again")
+
+    @unittest.skipUnless(shutil.which("rclone"), "needs rclone")
+    def test_state_and_scratch(self):
+        """## State and scratch are gone"""
+        for name in ("state", "scratch", "backups"):
+            shutil.rmtree(self.root / name)
+        said = self.carry_out("State and scratch are gone")
+        self.assertIn("fetched  ", said)
+        after = self.known()
+        self.assertEqual(after["groups"], self.before["groups"])
+        self.assertEqual(after["tables"], self.before["tables"])
+        self.assert_same_products(after["products"])
+        self.assertEqual({row["status"] for row in self.read("products", "list")}, {"present"})
+        for old in (self.kept / "scratch").rglob("*.fits"):
+            new = self.root / old.relative_to(self.kept)
+            self.assertEqual(new.read_bytes(), old.read_bytes(), str(new))
+        # What came back can be worked on, and gives what it gave.
+        image = next(row for row in self.read("products", "list", "--kind", "image.pbcor"))
+        self.answer("products", "reproduce", image["path"])
 
     def test_scratch(self):
         """## The scratch disk is gone"""

@@ -1,0 +1,35 @@
+// Backups at a remote of archive.remotes, where they outlive all disks of this machine: the files of a backup as objects
+//
+//   backups/2025-10-13T030000Z/ingest.sqlite3 …
+//   backups/2025-10-13T030000Z/SHA256SUMS         last: with it, the backup is whole
+//
+// Each is read back before it gets its name, and again under it. Nothing is removed there. `rclone copy` of such a
+// folder and `sha256sum -c SHA256SUMS` need nothing of contimg.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "config/run_context.h"
+#include "ops/archive/remote.h"
+#include "ops/upkeep/backup.h"
+
+namespace contimg::ops {
+
+// The names of the whole ones there, oldest first. Throws what Remote throws.
+std::vector<std::string> BackupsAt(const Remote& remote);
+
+// Takes those of `directory` there that are not, the newest first; returns their names. `owner`: of parts (PartOwner).
+// `in_use`: there are other objects, so the remote's mark must be there.
+// Error{kBadInput} when a copy is not what SHA256SUMS says, or another backup has its name there; and what Remote
+// throws. Those before it are whole then.
+std::vector<std::string> ShipBackups(const Remote& remote, const std::filesystem::path& directory,
+                                     const std::string& owner, bool in_use, const RunContext& context);
+
+// Brings one back into `directory`, checked like every backup (VerifyBackup) before it gets its name; one that is there
+// already is checked only. `name` as BackupsAt says, or "latest". Error{kUsage} when there is none of that name.
+Backup FetchBackup(const Remote& remote, const std::string& name, const std::filesystem::path& directory,
+                   const RunContext& context);
+
+}  // namespace contimg::ops
