@@ -20,9 +20,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kShipping = "backup";
 constexpr const char* kWholeMark = "SHA256SUMS";
-constexpr const char* kFolder = "backups";
+constexpr const char* kBackupsThere = "backups";
 
-// What is below kFolder, by backup: file → bytes.
+// What is below kBackupsThere, by backup: file → bytes.
 std::map<std::string, std::map<std::string, std::uint64_t>> ListThere(const Remote& below) {
   std::map<std::string, std::map<std::string, std::uint64_t>> found;
   for (const RemoteFile& file : below.List()) {
@@ -76,7 +76,7 @@ void Ship(const Remote& below, const fs::path& folder, const std::string& owner,
 
 std::vector<std::string> BackupsAt(const Remote& remote) {
   std::vector<std::string> names;
-  for (const auto& [name, files] : ListThere(remote.Below(kFolder))) {
+  for (const auto& [name, files] : ListThere(remote.Below(kBackupsThere))) {
     if (files.count(kWholeMark) > 0) names.push_back(name);
   }
   return names;
@@ -85,7 +85,7 @@ std::vector<std::string> BackupsAt(const Remote& remote) {
 std::vector<std::string> ShipBackups(const Remote& remote, const fs::path& directory, const std::string& owner,
                                      bool in_use, const RunContext& context) {
   Os& os = OsOr(context.os);
-  const Remote below = remote.Below(kFolder);
+  const Remote below = remote.Below(kBackupsThere);
   std::vector<Backup> here = ListBackups(directory, os);
   std::reverse(here.begin(), here.end());
   std::vector<std::string> there, shipped;
@@ -108,7 +108,7 @@ std::vector<std::string> ShipBackups(const Remote& remote, const fs::path& direc
 Backup FetchBackup(const Remote& remote, const std::string& name, const fs::path& directory,
                    const RunContext& context) {
   Os& os = OsOr(context.os);
-  const Remote below = remote.Below(kFolder);
+  const Remote below = remote.Below(kBackupsThere);
   std::map<std::string, std::map<std::string, std::uint64_t>> there;
   remote.Retrying([&] { there = ListThere(below); });
   std::string wanted = name;
