@@ -162,6 +162,8 @@ esac
         last = self.stamps[-1]
         with sqlite3.connect(self.root / "state/products.sqlite3") as connection:  # as of before
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("DELETE FROM archive_members")
+            connection.execute("DELETE FROM archives")
             connection.execute("DELETE FROM products WHERE group_id = ? AND kind <> 'caltable'", (last,))
         with sqlite3.connect(self.root / "state/ingest.sqlite3") as connection:
             connection.execute("DROP TRIGGER events_are_never_removed")
