@@ -13,7 +13,7 @@ function(contimg_add_module name)
   set(casacore_sources ${sources})
   list(FILTER casacore_sources INCLUDE REGEX "/casacore/")
   list(FILTER sources EXCLUDE REGEX "/casacore/|/calibrate/aoflagger/")
-  contimg_kernels_alone(${sources})
+  contimg_compile_alone(${sources})
   set(target contimg_${plain})
   if(NOT sources)
     set(sources ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
@@ -45,11 +45,12 @@ endfunction()
 
 # Sources are compiled several at a time (CMAKE_UNITY_BUILD in CMakePresets.json): what they include is then read once,
 # which is most of the work. So names in the anonymous namespaces of a module have to differ. Kernels that are compiled
-# once for each instruction set (highway's foreach_target.h) read themselves again and stay alone.
-function(contimg_kernels_alone)
+# once for each instruction set (highway's foreach_target.h) read themselves again and stay alone; so does what calls
+# casacore, for a program that needs another source of the module must not be linked with it.
+function(contimg_compile_alone)
   foreach(source ${ARGN})
-    file(STRINGS ${source} kernel REGEX "hwy/foreach_target.h" LIMIT_COUNT 1)
-    if(kernel)
+    file(STRINGS ${source} alone REGEX "hwy/foreach_target.h|#include \"[a-z/]*casacore/" LIMIT_COUNT 1)
+    if(alone)
       set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     endif()
   endforeach()

@@ -92,7 +92,7 @@ class KillStagesTest(DaemonUnderTest, unittest.TestCase):
         # What lies in the folders of products is what is recorded, and nothing is left in those of work.
         scratch = self.root / "scratch"
         on_disk = {str(path) for folder in ("ms/science", "ms/calibrators", "images/single", "images/qa")
-                   for path in (scratch / folder).glob("*/*")}
+                   for path in (scratch / folder).glob("*/*") if not path.is_symlink()}
         self.assertEqual(on_disk, {path for path in paths if not path.endswith(".hdf5")})
         left = [path for folder in (self.staging, scratch / "tmp/staging", scratch / "ms/failed")
                 for path in folder.rglob("*") if path.is_file()]
