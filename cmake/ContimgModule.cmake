@@ -28,6 +28,8 @@ function(contimg_add_module name)
     target_link_libraries(${target} PUBLIC contimg_${used})
   endforeach()
   if(casacore_sources)
+    # A program that needs one source of the module must not be linked with casacore because another one calls it.
+    set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
     add_library(${target}_casacore OBJECT ${casacore_sources})
     set_target_properties(${target}_casacore PROPERTIES CXX_STANDARD 17)
     target_include_directories(${target}_casacore PRIVATE ${PROJECT_SOURCE_DIR})
@@ -45,11 +47,10 @@ endfunction()
 
 # Sources are compiled several at a time (CMAKE_UNITY_BUILD in CMakePresets.json): what they include is then read once,
 # which is most of the work. So names in the anonymous namespaces of a module have to differ. Kernels that are compiled
-# once for each instruction set (highway's foreach_target.h) read themselves again and stay alone; so does what calls
-# casacore, for a program that needs another source of the module must not be linked with it.
+# once for each instruction set (highway's foreach_target.h) read themselves again and stay alone.
 function(contimg_compile_alone)
   foreach(source ${ARGN})
-    file(STRINGS ${source} alone REGEX "hwy/foreach_target.h|#include \"[a-z/]*casacore/" LIMIT_COUNT 1)
+    file(STRINGS ${source} alone REGEX "hwy/foreach_target.h" LIMIT_COUNT 1)
     if(alone)
       set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     endif()

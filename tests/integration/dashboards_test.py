@@ -4,6 +4,7 @@ name in them is exported, and a real Prometheus that scrapes the service answers
 
     CONTIMG_BIN_DIR=build/release/bin /usr/bin/python3 tests/integration/dashboards_test.py [-v]
 """
+import contextlib
 import copy
 import itertools
 import json
