@@ -1,4 +1,5 @@
-// Backups at a remote of archive.remotes, where they outlive all disks of this machine: the files of a backup as objects
+// Backups at a remote of archive.remotes, where they outlive all disks of this machine: the files of a backup as
+// objects
 //
 //   backups/2025-10-13T030000Z/ingest.sqlite3 …
 //   backups/2025-10-13T030000Z/SHA256SUMS         last: with it, the backup is whole
