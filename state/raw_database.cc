@@ -13,7 +13,7 @@
 namespace contimg::state {
 namespace {
 
-constexpr int kBusyTimeout_ms = 10000;
+constexpr int kBusyTimeoutMs = 10000;
 
 std::string Quoted(const std::string& name) {
   std::string quoted = "\"";
@@ -31,7 +31,7 @@ RawDatabase::RawDatabase(const std::filesystem::path& path) : path_(path) {
     const bool as_it_is = !HasLog(path);
     db_ = std::make_unique<SQLite::Database>(
         as_it_is ? ImmutableUri(path) : path.string(),
-        as_it_is ? SQLite::OPEN_READONLY | SQLite::OPEN_URI : SQLite::OPEN_READONLY, kBusyTimeout_ms);
+        as_it_is ? SQLite::OPEN_READONLY | SQLite::OPEN_URI : SQLite::OPEN_READONLY, kBusyTimeoutMs);
     application_id_ = static_cast<std::uint32_t>(db_->execAndGet("PRAGMA application_id").getInt64());
     SQLite::Statement query(*db_, "SELECT name FROM sqlite_schema WHERE type = 'table'");
     while (query.executeStep()) tables_.insert(query.getColumn(0).getString());

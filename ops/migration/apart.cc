@@ -20,8 +20,8 @@
 namespace contimg::ops {
 namespace {
 
-constexpr int kLookAround_ms = 100;  // how often a wait looks whether it is cancelled
-constexpr int kAnswers = 3;          // the child's only descriptor beyond the standard ones
+constexpr int kLookAroundMs = 100;  // how often a wait looks whether it is cancelled
+constexpr int kAnswers = 3;         // the child's only descriptor beyond the standard ones
 
 bool WriteAll(int fd, const void* data, std::size_t size) {
   const char* p = static_cast<const char*>(data);
@@ -80,7 +80,7 @@ class Child {
         struct pollfd waits {
           answers_.get(), POLLIN, 0
         };
-        if (::poll(&waits, 1, kLookAround_ms) <= 0) continue;
+        if (::poll(&waits, 1, kLookAroundMs) <= 0) continue;
         const ssize_t n = ::read(answers_.get(), to, wanted);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return false;

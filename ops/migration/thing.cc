@@ -24,8 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kNameTolerance_s = 900;  // of the data behind the name: a tile has five minutes
-constexpr double kStampTolerance_s = 60;  // of a subband file: a group's files begin together
+constexpr double kNameToleranceS = 900;  // of the data behind the name: a tile has five minutes
+constexpr double kStampToleranceS = 60;  // of a subband file: a group's files begin together
 constexpr std::string_view kHdf5 = "\x89HDF\r\n\x1a\n", kPng = "\x89PNG\r\n\x1a\n", kFits = "SIMPLE  =";
 
 // What WSClean writes behind its prefix, with "-MFS" before it or not.
@@ -53,7 +53,7 @@ bool BeginsWith(const std::string& bytes, std::string_view magic) { return bytes
 std::string StampOfData(double mjd_s) { return UtcTime::FromMjdSeconds(mjd_s).Iso8601().substr(0, 19); }
 
 // The timestamp that the name begins with, where the data agree; that of the data when the name begins with none.
-std::string TimestampOf(const fs::path& path, double start_mjd_s, double tolerance_s = kNameTolerance_s) {
+std::string TimestampOf(const fs::path& path, double start_mjd_s, double tolerance_s = kNameToleranceS) {
   if (!(start_mjd_s > 0)) throw Refusal(path, "does not say when it was observed");
   const UtcTime start = UtcTime::FromMjdSeconds(start_mjd_s);
   const std::string name = path.filename().string().substr(0, 19);
@@ -98,7 +98,7 @@ Thing LookAtTable(const fs::path& path) {
   thing.timestamp = TimestampOf(path, middle_mjd_s);
   const std::string of = fs::path(solutions.source_ms).filename().string().substr(0, 19);
   if (!name && IsTimestamp(of) &&
-      std::abs(UtcTime::FromIso8601(of) - UtcTime::FromMjdSeconds(middle_mjd_s)) <= kNameTolerance_s) {
+      std::abs(UtcTime::FromIso8601(of) - UtcTime::FromMjdSeconds(middle_mjd_s)) <= kNameToleranceS) {
     thing.timestamp = of;
   }
   thing.reason = solutions.source_ms.empty() ? "by the time of its solutions" : "solved from " + solutions.source_ms;
@@ -113,7 +113,7 @@ Thing LookAtSubband(const fs::path& path, const ProductPaths& paths) {
     if (name->incomplete) throw Refusal(path, "is still being written");
     thing.timestamp = name->timestamp;
     if (std::abs(UtcTime::FromIso8601(thing.timestamp) - UtcTime::FromMjdSeconds(header.start_mjd_s())) >
-        kStampTolerance_s) {
+        kStampToleranceS) {
       throw Refusal(
           path, fmt::format("is called {} and holds data of {}", thing.timestamp, StampOfData(header.start_mjd_s())));
     }

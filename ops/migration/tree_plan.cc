@@ -29,8 +29,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kDish_m = 4.65;
-constexpr double kBand_hz = 1.405e9;
+constexpr double kDishM = 4.65;
+constexpr double kBandHz = 1.405e9;
 constexpr double kBeamFactor = 1.02;  // full width at half power of an evenly lit dish, in wavelengths per diameter
 constexpr const char* kCalibrators = "vla-calibrators";
 
@@ -111,11 +111,10 @@ class Planner {
         Leave(path, "is a link: what it leads to is looked at where it lies");
       } else if (IsUnfinishedName(path) || path.filename().string().rfind('.', 0) == 0) {
         Leave(path, "is hidden: unfinished, or somebody's own");
-      } else if (const FileStatus::Type type = os_.Status(path).type; type == FileStatus::Type::kFile) {
-        candidates_.push_back(path);
-      } else if (type != FileStatus::Type::kDirectory) {
+      } else if (const FileStatus::Type type = os_.Status(path).type;
+                 type != FileStatus::Type::kFile && type != FileStatus::Type::kDirectory) {
         Trouble(path, "is neither file nor folder");
-      } else if (!CasacoreTableType(path, os_).empty() || IsCalledATable(path)) {
+      } else if (type == FileStatus::Type::kFile || !CasacoreTableType(path, os_).empty() || IsCalledATable(path)) {
         candidates_.push_back(path);
       } else if (standing_.count(path) == 0) {
         Walk(path);
@@ -233,8 +232,8 @@ class Planner {
   }
   std::optional<std::string> NearCalibrator(const Thing& thing) {
     if (!sources_) return std::nullopt;
-    const double dish_m = request_.dish_m > 0 ? request_.dish_m : kDish_m;
-    const double half_beam_deg = Angle::Radians(0.5 * kBeamFactor * kSpeedOfLight / kBand_hz / dish_m).deg();
+    const double dish_m = request_.dish_m > 0 ? request_.dish_m : kDishM;
+    const double half_beam_deg = Angle::Radians(0.5 * kBeamFactor * kSpeedOfLight / kBandHz / dish_m).deg();
     const auto near = sources_->Cone(thing.ra_deg, thing.dec_deg, half_beam_deg, kCalibrators);
     if (near.empty()) return std::nullopt;
     return near.front().source.name;
