@@ -150,7 +150,8 @@ void Sender::Put(const Remote& remote, const std::vector<File>& files, SendFailu
       trouble = error;
     }
   };
-  for (const auto& [folder, names] : from) trying([&] { remote.PutParts(folder, names, owner_); });
+  for (const auto& [folder, names] : from)
+    trying([&, &folder = folder, &names = names] { remote.PutParts(folder, names, owner_); });
   for (const File& file : files) {
     if (file.is_manifest || file.of->at == nullptr || file.of->its == file.name) continue;
     trying([&] { remote.PutPart(*file.of->at, file.of->its, file.name, owner_); });
