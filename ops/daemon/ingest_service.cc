@@ -17,7 +17,6 @@
 namespace contimg::ops {
 namespace {
 
-namespace fs = std::filesystem;
 using ingest::Decision;
 using ingest::DecisionKind;
 using ingest::SubbandFile;
