@@ -20,6 +20,7 @@
 #include "state/product_store.h"
 #include "state/raw_database.h"
 #include "tests/faulty_os.h"
+#include "tests/unit/ops/group_records.h"
 #include "tests/unit/ops/work_folders.h"
 
 namespace contimg::ops {
@@ -34,16 +35,6 @@ constexpr const char* kMigratedTile = "2025-10-13T13:28:03";
 constexpr const char* kNextTile = "2025-10-13T13:33:12";
 constexpr const char* kMoment = "2025-10-14T120000Z";
 
-void MakeGroupIn(const fs::path& database, const char* id) {
-  state::GroupStore groups(database);
-  state::GroupRow row;
-  row.id = id;
-  groups.Create(row, "test", 1);
-}
-bool KnowsGroup(const fs::path& database, const char* id) {
-  return state::GroupStore(database, state::DatabaseOptions::ForOneLook()).Find(id).has_value();
-}
-
 // --- ours
 
 class OwnStateTest : public ::testing::Test {
@@ -53,7 +44,7 @@ class OwnStateTest : public ::testing::Test {
     fs::remove_all(state_);
     fs::create_directories(from_);
     fs::create_directories(state_);
-    MakeGroupIn(from_ / "ingest.sqlite3", kMigratedTile);
+    AddGroup(from_ / "ingest.sqlite3", kMigratedTile);
     state::ProductStore(from_ / "products.sqlite3");
     WriteFileAtomically(RealOs(), StateIdentityFile(from_), "{\"identity\": \"x\"}\n");
     fs::permissions(from_ / "products.sqlite3", fs::perms::owner_read | fs::perms::owner_write);
@@ -65,13 +56,13 @@ class OwnStateTest : public ::testing::Test {
     if (OwnStateWaits(from_, state_, os)) TakeOwnState(from_, state_, kMoment, context);
   }
   void ExpectTaken() {
-    EXPECT_TRUE(KnowsGroup(state_ / "ingest.sqlite3", kMigratedTile));
+    EXPECT_TRUE(HasGroup(state_ / "ingest.sqlite3", kMigratedTile));
     for (const char* file : {"ingest.sqlite3", "products.sqlite3"}) {
       EXPECT_EQ(LinkTarget(from_ / file), state_ / file);
       EXPECT_FALSE(LinkTarget(state_ / file));
       EXPECT_TRUE(fs::exists(from_ / (std::string(file) + ".moved-" + kMoment)));
     }
-    EXPECT_TRUE(KnowsGroup(from_ / ("ingest.sqlite3.moved-" + std::string(kMoment)), kMigratedTile))
+    EXPECT_TRUE(HasGroup(from_ / ("ingest.sqlite3.moved-" + std::string(kMoment)), kMigratedTile))
         << "nothing is removed";
     struct stat status {};
     ::stat((state_ / "products.sqlite3").c_str(), &status);
@@ -91,17 +82,17 @@ class OwnStateTest : public ::testing::Test {
 TEST_F(OwnStateTest, GoesThereWithItsLogAndLeavesLinks) {
   Make();
   state::GroupStore open(from_ / "ingest.sqlite3");  // its log is not written back while it is open
-  MakeGroupIn(from_ / "ingest.sqlite3", kNextTile);
+  AddGroup(from_ / "ingest.sqlite3", kNextTile);
   ASSERT_GT(fs::file_size(from_ / "ingest.sqlite3-wal"), 0u);
   Take(RealOs());
-  EXPECT_TRUE(KnowsGroup(state_ / "ingest.sqlite3", kNextTile));
+  EXPECT_TRUE(HasGroup(state_ / "ingest.sqlite3", kNextTile));
   ExpectTaken();
-  EXPECT_TRUE(KnowsGroup(from_ / "ingest.sqlite3", kNextTile)) << "by the link";
+  EXPECT_TRUE(HasGroup(from_ / "ingest.sqlite3", kNextTile)) << "by the link";
 }
 
 TEST_F(OwnStateTest, WhatIsThereIsNotReplaced) {
   Make();
-  MakeGroupIn(state_ / "ingest.sqlite3", kNextTile);
+  AddGroup(state_ / "ingest.sqlite3", kNextTile);
   try {
     FindOwnState(from_, state_, RealOs());
     FAIL() << "must be refused";
@@ -109,7 +100,7 @@ TEST_F(OwnStateTest, WhatIsThereIsNotReplaced) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_THAT(error.what(), HasSubstr("is there already"));
   }
-  EXPECT_TRUE(KnowsGroup(state_ / "ingest.sqlite3", kNextTile));
+  EXPECT_TRUE(HasGroup(state_ / "ingest.sqlite3", kNextTile));
 }
 
 TEST_F(OwnStateTest, DamagedNothingChanges) {
@@ -246,7 +237,7 @@ TEST_F(ForeignStateTest, OtherFilesAreNotTakenForDatabasesOfAPipeline) {
   std::ofstream(from_ / "empty.sqlite3");
   SQLite::Database((from_ / "browser.sqlite3").string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
       .exec("CREATE TABLE bookmarks (url TEXT)");
-  MakeGroupIn(from_ / "ours.sqlite3", kMigratedTile);
+  AddGroup(from_ / "ours.sqlite3", kMigratedTile);
   EXPECT_EQ(FindForeignDatabases(from_, RealOs()).size(), 3u);
   std::ofstream(from_ / "damaged.db") << std::string(4096, 'x');
   EXPECT_THROW(FindForeignDatabases(from_, RealOs()), Error);

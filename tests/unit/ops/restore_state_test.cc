@@ -15,6 +15,7 @@
 #include "state/maintenance_store.h"
 #include "state/product_store.h"
 #include "tests/faulty_os.h"
+#include "tests/unit/ops/group_records.h"
 #include "tests/unit/ops/work_folders.h"
 
 namespace contimg::ops {
@@ -28,17 +29,6 @@ using testkit::FaultyOs;
 
 constexpr const char* kOld = "2025-10-13T13:28:03";
 constexpr const char* kNew = "2025-10-13T13:33:12";
-
-void AddGroup(const fs::path& database, const char* id) {
-  state::GroupStore groups(database);
-  state::GroupRow row;
-  row.id = id;
-  groups.Create(row, "test", 1);
-}
-
-bool HasGroup(const fs::path& database, const char* id) {
-  return state::GroupStore(database, state::DatabaseOptions::ForOneLook()).Find(id).has_value();
-}
 
 class RestoreStateTest : public ::testing::Test {
  protected:
