@@ -16,6 +16,7 @@
 #include "ops/archive/object.h"
 #include "ops/archive/stage_name.h"
 #include "ops/base/host_name.h"
+#include "ops/base/sha256.h"
 #include "ops/base/version.h"
 
 namespace contimg::ops {
@@ -28,7 +29,22 @@ using state::ArchiveState;
 constexpr int kMostNames = 10000;
 constexpr double kOneMember = 1536;  // a tar's head and filling at most
 
+std::string Sha256Of(const std::string& text) {
+  Sha256 sha256;
+  sha256.Add(text);
+  return sha256.Hex();
+}
+
 }  // namespace
+
+Outgoing::Outgoing(Manifest of, const Remote* at, const std::string& its) : manifest(std::move(of)) {
+  files.push_back({manifest.object, manifest.sha256, at, its});
+  mark = {manifest.object + ".json", Sha256Of(ManifestText(manifest)), nullptr, ""};
+  // Another run, or another host, may have written one about the same bytes.
+  says_the_same = [name = mark.name, sha256 = manifest.sha256](const std::string& text) {
+    return ParseManifest(text, name).sha256 == sha256;
+  };
+}
 
 Outbox::Outbox(const ProductPaths& paths, state::ProductStore& products, std::mutex& databases,
                const RunContext& context)
@@ -52,21 +68,22 @@ Outgoing Outbox::Stage(const PlannedObject& planned, const std::vector<const Rem
 
   const std::lock_guard<std::mutex> lock(mutex_);
   CheckUnchanged(planned);
-  Outgoing staged;
-  staged.manifest.object = NameFor(planned, made.sha256, remotes);
-  staged.manifest.product_class = planned.product_class;
-  staged.manifest.group = planned.group;
-  staged.manifest.bytes = made.bytes;
-  staged.manifest.sha256 = made.sha256;
-  staged.manifest.created_at = UtcTime::FromUnix(MadeAt(staged.manifest)).Stamp();
-  staged.manifest.program = std::string("contimg ") + kVersion;
-  staged.manifest.host = HostName();
-  staged.manifest.members = made.members;
-  for (ManifestMember& member : staged.manifest.members) {
+  Manifest manifest;
+  manifest.object = NameFor(planned, made.sha256, remotes);
+  manifest.product_class = planned.product_class;
+  manifest.group = planned.group;
+  manifest.bytes = made.bytes;
+  manifest.sha256 = made.sha256;
+  manifest.created_at = UtcTime::FromUnix(MadeAt(manifest)).Stamp();
+  manifest.program = std::string("contimg ") + kVersion;
+  manifest.host = HostName();
+  manifest.members = made.members;
+  for (ManifestMember& member : manifest.members) {
     for (const state::ProductRow& parent : products_.Parents(member.product)) {
       if (const auto place = InTree(parent.path, paths_.roots())) member.parents.push_back(*place);
     }
   }
+  Outgoing staged(std::move(manifest));
   const fs::path file = folder_ / staged.manifest.object;
   os_.RemoveAll(file);  // of a killed run
   os_.Rename(part.path(), file);
@@ -173,11 +190,9 @@ std::string Outbox::ReplicaName(const ArchiveRow& source, const std::string& to)
 
 Outgoing Outbox::StageReplica(const ArchiveRow& listed, const Remote& at, const Remote& to) {
   const ArchiveRow source = *store_.Find(listed.id);
-  Outgoing staged;
-  staged.manifest = ParseManifest(source.manifest_json, source.remote + ": " + source.object);
-  staged.manifest.object = ReplicaName(source, to.about().name);
-  staged.at = &at;
-  staged.its = source.object;
+  Manifest manifest = ParseManifest(source.manifest_json, source.remote + ": " + source.object);
+  manifest.object = ReplicaName(source, to.about().name);
+  const Outgoing staged(std::move(manifest), &at, source.object);
   const fs::path file = folder_ / (staged.manifest.object + ".json");
   os_.CreateDirectories(file.parent_path());
   WriteFileAtomically(os_, file, ManifestText(staged.manifest));
@@ -194,7 +209,7 @@ Outgoing Outbox::StageReplica(const ArchiveRow& listed, const Remote& at, const 
 }
 
 void Outbox::Drop(const Outgoing& sent) {
-  if (sent.at == nullptr) os_.RemoveAll(folder_ / sent.manifest.object);
+  if (!sent.is_replica()) os_.RemoveAll(folder_ / sent.manifest.object);
   os_.RemoveAll(folder_ / (sent.manifest.object + ".json"));
 }
 

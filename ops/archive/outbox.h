@@ -10,11 +10,23 @@
 #include "config/product_paths.h"
 #include "config/run_context.h"
 #include "ops/archive/archiver.h"
+#include "ops/archive/manifest.h"
 #include "ops/archive/sender.h"
 #include "state/archive_store.h"
 #include "state/product_store.h"
 
 namespace contimg::ops {
+
+// An object and its manifest on their way. <outbox>/<manifest.object>.json is there, and <outbox>/<manifest.object>,
+// unless the object lies at another remote.
+struct Outgoing : Delivery {
+  // `at`, `its`: where the object lies, and its name there.
+  explicit Outgoing(Manifest of, const Remote* at = nullptr, const std::string& its = "");
+
+  Manifest manifest;
+  bool is_replica() const { return files.front().at != nullptr; }
+};
+using OutgoingSet = std::vector<const Outgoing*>;
 
 // Threads share it; `databases` is locked where it reads or writes records.
 class Outbox {

@@ -246,6 +246,12 @@ bool Remote::ReadPart(const std::string& object, std::uint64_t offset, std::uint
               {"cat", fmt::format("--offset={}", offset), fmt::format("--count={}", bytes), Address(object)}, sink);
 }
 
+void Remote::Fetch(const ObjectNames& names, const std::filesystem::path& folder) const {
+  if (names.empty()) return;
+  Call(Subject(names), "cannot fetch it",
+       {"copy", "--ignore-times", "--files-from-raw=-", remote_.target, folder.string()}, {}, Lines(names));
+}
+
 std::vector<RemoteFile> Remote::List(const ObjectNames& names) const {
   std::string told;
   std::vector<RemoteFile> files;

@@ -76,6 +76,8 @@ class Remote {
   // `bytes` bytes from `offset` on, or all of it. False: there is no such object.
   bool Read(const std::string& object, const Rclone::Sink& sink) const;
   bool ReadPart(const std::string& object, std::uint64_t offset, std::uint64_t bytes, const Rclone::Sink& sink) const;
+  // Those of `names` that are there, into a folder of this disk, under the same names.
+  void Fetch(const ObjectNames& names, const std::filesystem::path& folder) const;
   std::vector<RemoteFile> List(const ObjectNames& names = {}) const;  // empty: all
 
   // Throws Error{kIo} when the mark is not there though objects should be.

@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "config/error.h"
 #include "config/os.h"
@@ -128,39 +131,70 @@ void RequireFree(const fs::path& path) {
   }
 }
 
-// The product under its final name, from this copy.
+using ReadPiece = std::function<void(const Rclone::Sink& sink)>;
+
+// The product under its final name, of what `read` gives.
+void PutTogether(const RestoreItem& item, const ManifestMember& member, const ReadPiece& read,
+                 const RunContext& context) {
+  Os& os = OsOr(context.os);
+  context.CheckCancelled(kRestoreStage);
+  const Unfinished part(item.to, os);
+  Assembler assembler(member, part.path(), os);
+  assembler.Begin();
+  read([&](const char* data, std::size_t size) {
+    context.CheckCancelled(kRestoreStage);
+    assembler.Take(data, size);
+  });
+  assembler.Finish();
+  RequireFree(item.to);
+  SyncTree(os, part.path());
+  os.RenameNew(part.path(), item.to);
+  os.SyncDirectory(item.to.parent_path());
+}
+
+void ReadPieceOf(const fs::path& object, const ManifestMember& member, const Rclone::Sink& sink) {
+  std::ifstream file(object, std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(member.offset));
+  std::vector<char> buffer(std::size_t{1} << 20);
+  for (std::uint64_t left = member.bytes; left > 0;) {
+    file.read(buffer.data(), static_cast<std::streamsize>(std::min<std::uint64_t>(left, buffer.size())));
+    const auto n = static_cast<std::size_t>(file.gcount());
+    if (n == 0) return;  // is found out by who takes it
+    sink(buffer.data(), n);
+    left -= n;
+  }
+}
+
+// From this copy; from `object` first, if it was brought here.
 void Fetch(const RestoreItem& item, const ArchiveRow& copy, const std::vector<state::ArchiveMember>& members,
-           const Remote& remote, const RunContext& context) {
+           const std::optional<fs::path>& object, const Remote& remote, const RunContext& context) {
   Os& os = OsOr(context.os);
   const Manifest manifest = ParseManifest(copy.manifest_json, copy.remote + ": " + copy.object);
   const ManifestMember& member = MemberOf(manifest, item.product, members);
   os.CreateDirectories(item.to.parent_path());
   CheckRoom(os, item.to.parent_path(), member.bytes, kRestoreStage, item.to.string());
-  remote.Retrying([&] {
-    context.CheckCancelled(kRestoreStage);
-    const Unfinished part(item.to, os);
-    Assembler assembler(member, part.path(), os);
-    assembler.Begin();
-    bool there = false;
+  if (object) {
     try {
-      there = remote.ReadPart(copy.object, member.offset, member.bytes, [&](const char* data, std::size_t size) {
-        context.CheckCancelled(kRestoreStage);
-        assembler.Take(data, size);
-      });
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::kBadInput) throw;
-      remote.RequireMark();  // which can be decrypted
-      throw Damaged{error.message()};
+      return PutTogether(
+          item, member, [&](const Rclone::Sink& sink) { ReadPieceOf(*object, member, sink); }, context);
+    } catch (const Damaged&) {  // on the way, or there: the remote tells
     }
-    if (!there) {
+  }
+  remote.Retrying([&] {
+    const auto read = [&](const Rclone::Sink& sink) {
+      bool there = false;
+      try {
+        there = remote.ReadPart(copy.object, member.offset, member.bytes, sink);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::kBadInput) throw;
+        remote.RequireMark();  // which can be decrypted
+        throw Damaged{error.message()};
+      }
+      if (there) return;
       remote.RequireMark();
       throw Damaged{"is not there any more"};
-    }
-    assembler.Finish();
-    RequireFree(item.to);
-    SyncTree(os, part.path());
-    os.RenameNew(part.path(), item.to);
-    os.SyncDirectory(item.to.parent_path());
+    };
+    PutTogether(item, member, read, context);
   });
 }
 
@@ -230,7 +264,7 @@ std::vector<RestoreItem> PlanRestore(const RestoreRequest& request, const Direct
 
 RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<Remote>& remotes,
                         state::ProductStore& products, state::GroupStore* groups, const ReportDamage& damaged,
-                        const RunContext& context) {
+                        const RunContext& context, const std::optional<fs::path>& object) {
   state::ArchiveStore store(products.database());
   SweepUnfinished(item.to.parent_path(), OsOr(context.os));  // of runs that were killed
   if (item.is_there) {
@@ -248,7 +282,8 @@ RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<
     try {
       const Remote& remote = FindRemote(remotes, copy.remote);
       try {
-        Fetch(item, copy, store.Members(copy.id), remote, context);
+        const bool is_first = &copy == &item.copies.front();
+        Fetch(item, copy, store.Members(copy.id), is_first ? object : std::nullopt, remote, context);
       } catch (const Error& error) {
         if (error.stage() != "archive" || (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout))
           throw;

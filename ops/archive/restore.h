@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,12 +42,13 @@ struct RestoredProduct {
   std::uint64_t bytes = 0;
 };
 
+// `object`: the object of the first copy, where it was brought here already (FetchedObjects).
 // Fetches one product into its place. A copy that is damaged or gone is recorded as lost, told to `damaged`, and the
 // next one is tried; a remote that does not answer is passed over. With `record` the product becomes present, its purge
 // restored, and the trail of its group says so. Error{kBadInput}: no copy is whole; Error{kIo}: none could be reached;
 // Error{kUsage}: the target is there already.
 RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<Remote>& remotes,
                         state::ProductStore& products, state::GroupStore* groups, const ReportDamage& damaged,
-                        const RunContext& context);
+                        const RunContext& context, const std::optional<std::filesystem::path>& object = std::nullopt);
 
 }  // namespace contimg::ops

@@ -75,7 +75,7 @@ Remote RemoteOf(const std::string& name, const Settings& settings, const RunCont
 }
 
 // On record as a run of its own: a backup that is made and not shipped is a backup.
-void Ship(const BackupArgs& args, const LoadedSettings& settings, const ProductPaths& paths,
+void Ship(const BackupArgs& args, const LoadedSettings& settings, const ProductPaths& paths, const std::string& made,
           const RunContext& context) {
   const std::string name = args.remote.empty() ? settings.values.backup.remote : args.remote;
   if (name.empty()) return;
@@ -86,8 +86,8 @@ void Ship(const BackupArgs& args, const LoadedSettings& settings, const ProductP
                    figures["remote"] = name;
                    ArchiveDatabases databases(paths, false);
                    state::ArchiveStore archives(databases.products.database());
-                   shipped = ShipBackups(remote, DirectoryOf(args, settings), PartOwner(paths),
-                                         HoldsCopies(archives, remote), inner);
+                   shipped = ShipBackups(remote, DirectoryOf(args, settings),
+                                         {PartOwner(paths), HoldsCopies(archives, remote), made}, inner);
                    figures["backups"] = shipped;
                    return state::RunOutcome::kOk;
                  });
@@ -113,12 +113,12 @@ void Make(const BackupArgs& args) {
     const double age_h = there.empty() ? 0 : (UtcTime::Now().unix_s() - there.back().made_at) / kSecondsPerHour;
     if (!there.empty() && age_h < args.unless_newer_h) {
       Print({there.back()}, args.json, "there is one  ");
-      return Ship(args, settings, paths, context);
+      return Ship(args, settings, paths, "", context);
     }
   }
   Print({MakeRecordedBackup(request, paths.Database(StateDatabase::kOperations), MaintenanceActor(), context)},
         args.json, "");
-  Ship(args, settings, paths, context);
+  Ship(args, settings, paths, request.name, context);
 }
 
 // From a remote into backup.dir, where restore-state finds it.

@@ -10,6 +10,7 @@
 #include "config/os.h"
 #include "config/product_class.h"
 #include "config/text.h"
+#include "ops/archive/fetched_objects.h"
 #include "ops/archive/restore.h"
 #include "ops/base/stop_signals.h"
 #include "ops/base/words.h"
@@ -106,27 +107,35 @@ void Run(const RestoreArgs& args) {
   }
   std::vector<RestoredProduct> restored;
   std::vector<Error> failures;
-  RunMaintenance({paths.Database(StateDatabase::kOperations), "restore", MaintenanceActor(), false}, context,
-                 [&](const RunContext& inner, ordered_json& figures) {
-                   const std::vector<Remote> remotes = OpenRemotes(settings, inner.cancelled);
-                   std::uint64_t done = 0;
-                   for (const RestoreItem& item : items) {
-                     inner.CheckCancelled("restore");
-                     try {
-                       restored.push_back(Restore(item, record, remotes, databases.products, databases.groups_or_null(),
-                                                  DamageReporter(paths, *inner.reporter), inner));
-                     } catch (const Error& error) {
-                       if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kResource) throw;
-                       failures.push_back(error);
-                       inner.reporter->Warn("restore", error.what());
-                     }
-                     done += item.bytes;
-                     inner.reporter->Progress("restore",
-                                              bytes > 0 ? static_cast<double>(done) / static_cast<double>(bytes) : 1);
-                     figures = {{"products", restored.size()}, {"bytes", done}, {"failures", failures.size()}};
-                   }
-                   return failures.empty() ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
-                 });
+  RunMaintenance(
+      {paths.Database(StateDatabase::kOperations), "restore", MaintenanceActor(), false}, context,
+      [&](const RunContext& inner, ordered_json& figures) {
+        const std::vector<Remote> remotes = OpenRemotes(settings, inner.cancelled);
+        std::vector<FetchedObjects::Wanted> wanted;
+        for (const RestoreItem& item : items) {
+          wanted.push_back(
+              {item.copies.empty() ? state::ArchiveRow{} : item.copies.front(), item.is_there ? 0 : item.bytes});
+        }
+        FetchedObjects fetched(std::move(wanted), remotes, record ? paths.roots().tmp : request.to, inner);
+        std::uint64_t done = 0;
+        for (std::size_t i = 0; i < items.size(); ++i) {
+          const RestoreItem& item = items[i];
+          inner.CheckCancelled("restore");
+          try {
+            const auto object = item.is_there ? std::nullopt : fetched.Bring(i);
+            restored.push_back(Restore(item, record, remotes, databases.products, databases.groups_or_null(),
+                                       DamageReporter(paths, *inner.reporter), inner, object));
+          } catch (const Error& error) {
+            if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kResource) throw;
+            failures.push_back(error);
+            inner.reporter->Warn("restore", error.what());
+          }
+          done += item.bytes;
+          inner.reporter->Progress("restore", bytes > 0 ? static_cast<double>(done) / static_cast<double>(bytes) : 1);
+          figures = {{"products", restored.size()}, {"bytes", done}, {"failures", failures.size()}};
+        }
+        return failures.empty() ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
+      });
   for (const RestoredProduct& each : restored) {
     printed["products"].push_back(
         {{"product", each.product}, {"path", each.path.string()}, {"bytes", each.bytes}, {"from", each.from}});

@@ -11,6 +11,7 @@
 #include "config/error.h"
 #include "config/os.h"
 #include "config/unfinished.h"
+#include "ops/archive/sender.h"
 #include "ops/base/sha256.h"
 
 namespace contimg::ops {
@@ -33,43 +34,28 @@ std::map<std::string, std::map<std::string, std::uint64_t>> ListThere(const Remo
   return found;
 }
 
-void Compare(const Remote& below, const std::map<std::string, std::string>& expected,
-             const std::map<std::string, std::string>& found, const char* what) {
-  for (const auto& [name, sha256] : expected) {
-    const auto digest = found.find(name);
-    if (digest != found.end() && digest->second == sha256) continue;
-    throw Error(ErrorKind::kBadInput, kShipping, below.about().name + ": " + name,
-                fmt::format("{}: expected SHA-256 {}, found {}", what, sha256,
-                            digest == found.end() ? "nothing" : digest->second));
-  }
-}
-
-// Objects → SHA-256 of the files here.
-void Send(const Remote& below, const fs::path& directory, const std::map<std::string, std::string>& objects,
-          const std::string& owner) {
-  ObjectNames names;
-  for (const auto& [name, sha256] : objects) names.push_back(name);
-  below.Retrying([&] {
-    below.PutParts(directory.string(), names, owner);
-    Compare(below, objects, below.Digests(names, owner), "was copied and read back");
-    below.NameParts(names, owner);
-    Compare(below, objects, below.Digests(names), "another one has its name there");
-  });
-  below.RemoveParts({}, owner);
-  below.RemovePartFolder(owner);
-}
-
-void Ship(const Remote& below, const fs::path& folder, const std::string& owner, Os& os) {
-  const Backup backup = VerifyBackup(folder, os);
-  std::map<std::string, std::string> files, mark;
-  const std::string name = folder.filename().string();
+void Ship(const Remote& below, const Backup& backup, bool verified, const std::string& owner,
+          const RunContext& context) {
+  Os& os = OsOr(context.os);
+  if (!verified) VerifyBackup(backup.folder, os);
+  const std::string name = backup.folder.filename().string();
+  Delivery delivery;
+  const auto file = [&](const std::string& each, const std::string& sha256) {
+    return Delivery::File{name + "/" + each, sha256, nullptr, ""};
+  };
   for (const auto* each : {&backup.databases, &backup.files}) {
-    for (const BackedUpFile& file : *each) files[name + "/" + file.file] = file.sha256;
+    for (const BackedUpFile& listed : *each) delivery.files.push_back(file(listed.file, listed.sha256));
   }
-  files[name + "/backup.json"] = FileSha256(folder / "backup.json");
-  mark[name + "/" + kWholeMark] = FileSha256(folder / kWholeMark);
-  Send(below, folder.parent_path(), files, owner);
-  Send(below, folder.parent_path(), mark, owner);
+  delivery.files.push_back(file("backup.json", FileSha256(backup.folder / "backup.json")));
+  delivery.mark = file(kWholeMark, FileSha256(backup.folder / kWholeMark));
+  const Sender sender(backup.folder.parent_path(), owner, context);
+  const SendFailures failures = sender.Send(below, {&delivery}, {});
+  sender.DropAllParts(below);
+  sender.DropEmptyFolder(below);
+  if (failures.empty()) return;
+  const Error& failure = failures.begin()->second;
+  if (verified && failure.kind() == ErrorKind::kIo) VerifyBackup(backup.folder, os);  // is it the one here that is bad?
+  throw Error(failure.kind(), kShipping, failure.subject(), failure.message());
 }
 
 }  // namespace
@@ -82,22 +68,22 @@ std::vector<std::string> BackupsAt(const Remote& remote) {
   return names;
 }
 
-std::vector<std::string> ShipBackups(const Remote& remote, const fs::path& directory, const std::string& owner,
-                                     bool in_use, const RunContext& context) {
+std::vector<std::string> ShipBackups(const Remote& remote, const fs::path& directory, const ShippingOptions& options,
+                                     const RunContext& context) {
   Os& os = OsOr(context.os);
   const Remote below = remote.Below(kBackupsThere);
   std::vector<Backup> here = ListBackups(directory, os);
   std::reverse(here.begin(), here.end());
   std::vector<std::string> there, shipped;
   remote.Retrying([&] { there = BackupsAt(remote); });
-  remote.Retrying([&] { remote.RequireMark(in_use || !there.empty(), directory); });
+  remote.Retrying([&] { remote.RequireMark(options.in_use || !there.empty(), directory); });
   double n_done = 0;
   for (const Backup& backup : here) {
     context.CheckCancelled(kShipping);
     const std::string name = backup.folder.filename().string();
     const bool has_sums = Exists(backup.folder / kWholeMark, os);  // format 1 had none
     if (has_sums && std::find(there.begin(), there.end(), name) == there.end()) {
-      Ship(below, backup.folder, owner, os);
+      Ship(below, backup, name == options.verified, options.owner, context);
       shipped.push_back(name);
     }
     context.reporter->Progress(kShipping, ++n_done / static_cast<double>(here.size()));

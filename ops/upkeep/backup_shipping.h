@@ -21,12 +21,16 @@ namespace contimg::ops {
 // The names of the whole ones there, oldest first. Throws what Remote throws.
 std::vector<std::string> BackupsAt(const Remote& remote);
 
-// Takes those of `directory` there that are not, the newest first; returns their names. `owner`: of parts (PartOwner).
-// `in_use`: there are other objects, so the remote's mark must be there.
-// Error{kBadInput} when a copy is not what SHA256SUMS says, or another backup has its name there; and what Remote
-// throws. Those before it are whole then.
+struct ShippingOptions {
+  std::string owner;     // of parts (PartOwner)
+  bool in_use = false;   // there are other objects, so the remote's mark must be there
+  std::string verified;  // the name of one that was checked a moment ago (it was made then): not again
+};
+// Takes those of `directory` there that are not, the newest first; returns their names. As often as the remote's number
+// of retries, what does not read back is copied anew. Error{kBadInput} when a backup here is damaged, or something else
+// has a name there; and what Remote throws. Those before it are whole then.
 std::vector<std::string> ShipBackups(const Remote& remote, const std::filesystem::path& directory,
-                                     const std::string& owner, bool in_use, const RunContext& context);
+                                     const ShippingOptions& options, const RunContext& context);
 
 // Brings one back into `directory`, checked like every backup (VerifyBackup) before it gets its name; one that is there
 // already is checked only. `name` as BackupsAt says, or "latest". Error{kUsage} when there is none of that name.
