@@ -295,9 +295,8 @@ void Show(const ArchiveArgs& args) {
   ArchiveDatabases databases(ProductPaths(Roots(CurrentSettings().values)), false);
   state::ArchiveStore store(databases.products.database());
   std::vector<ArchiveRow> rows;
-  const bool number = args.object.find_first_not_of("0123456789") == std::string::npos && args.object.size() < 18;
-  if (number) {
-    if (const auto row = store.Find(std::stoll(args.object))) rows.push_back(*row);
+  if (const auto number = RecordNumber(args.object)) {
+    if (const auto row = store.Find(*number)) rows.push_back(*row);
   } else {
     for (const ArchiveRow& each : store.List({})) {
       if (each.object == args.object) rows.push_back(*store.Find(each.id));

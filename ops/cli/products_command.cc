@@ -19,6 +19,7 @@
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/base/version.h"
+#include "ops/base/words.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/compare_products.h"
 #include "ops/cli/program_options.h"
@@ -51,10 +52,10 @@ ProductStore OpenStore() {
 // By id or path.
 ProductRow FindRow(ProductStore& store, const std::string& what) {
   std::optional<ProductRow> row;
-  if (!what.empty() && what.find_first_not_of("0123456789") == std::string::npos && what.size() < 18) {
-    row = store.Find(std::stoll(what));
+  if (const auto id = RecordNumber(what)) {
+    row = store.Find(*id);
   } else {
-    row = store.FindByPath(fs::absolute(what).lexically_normal().string());
+    row = store.FindByPath(Absolute(what).string());
   }
   if (!row) throw Error(ErrorKind::kUsage, "products", what, "is neither the id nor the path of a recorded product");
   return *row;

@@ -32,9 +32,7 @@ struct RestoreArgs {
 };
 
 std::int64_t IdOf(state::ProductStore& products, const std::string& what) {
-  if (!what.empty() && what.find_first_not_of("0123456789") == std::string::npos && what.size() < 18) {
-    return std::stoll(what);
-  }
+  if (const auto id = RecordNumber(what)) return *id;
   const auto row = products.FindByPath(Absolute(fs::path(what)).string());
   if (!row) throw Error(ErrorKind::kUsage, "restore", what, "is neither the id nor the path of a recorded product");
   return row->id;

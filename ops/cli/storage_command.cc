@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,23 +32,31 @@ struct ClassReport {
   std::vector<std::int64_t> freed;  // for each of kWindows
 };
 
-std::vector<ClassReport> Report(const Inventory& inventory, const RetentionPolicy& policy, double now) {
-  std::vector<ClassReport> report;
-  for (const auto& [name, sums] : PlanCleanup(inventory, policy, {}, now).present)
-    report.push_back({name, sums, 0, {}});
-  for (ClassReport& each : report) {
+std::vector<ClassReport> Report(const Inventory& inventory, const RetentionPolicy& policy,
+                                const std::vector<state::StoredProduct>& latest, double now) {
+  std::vector<std::string> classes = AllHeldClasses();
+  std::sort(classes.begin(), classes.end());
+  std::vector<RetentionPolicy> windows;
+  for (const std::string& name : classes) {
     for (const double days : kWindows) {
-      RetentionPolicy window = policy;
+      RetentionPolicy& window = windows.emplace_back(policy);
       window.min_free_bytes = 0;
-      for (auto& [name, of] : window.classes) of.days = name == each.name ? days : 0;
-      each.freed.push_back(PlanCleanup(inventory, window, {}, now).bytes());
+      for (auto& [each, of] : window.classes) of.days = each == name ? days : 0;
     }
   }
+  std::vector<ClassReport> report;
+  PlanCleanups(inventory, windows, now, [&](std::size_t i, const CleanupPlan& plan) {
+    const std::string& name = classes[i / std::size(kWindows)];
+    const auto sums = plan.present.find(name);
+    if (sums == plan.present.end()) return;
+    if (i % std::size(kWindows) == 0) report.push_back({name, sums->second, 0, {}});
+    report.back().freed.push_back(plan.bytes());
+  });
   double first = now;
   std::map<std::string, std::int64_t> recent;
-  for (const state::StoredProduct& row : inventory.products) {
+  for (const state::StoredProduct& row : latest) {
     const auto kind = FindProductKind(row.kind);
-    if (!kind || now - row.created_at > kGrowthDays * kSecondsPerDay) continue;
+    if (!kind) continue;
     first = std::min(first, row.created_at);
     recent[std::string(ProductClass(*kind, row.path, inventory.roots))] += row.bytes;
   }
@@ -60,9 +69,14 @@ void RunStorage(bool as_json) {
   const Settings settings = CurrentSettings().values;
   const ProductPaths paths(Roots(settings));
   ArchiveDatabases databases(paths, false);
-  const Inventory inventory = TakeInventory(paths, databases.products, databases.groups_or_null(), RealOs());
   const double now = UtcTime::Now().unix_s();
-  const std::vector<ClassReport> report = Report(inventory, PolicyOf(settings), now);
+  std::vector<ClassReport> report;
+  databases.products.database().Read([&] {
+    const Inventory inventory =
+        TakeInventory(paths, databases.products, databases.groups_or_null(), AllHeldClasses(), RealOs());
+    state::RetentionStore store(databases.products.database());
+    report = Report(inventory, PolicyOf(settings), store.RecordedSince(now - kGrowthDays * kSecondsPerDay), now);
+  });
   const DiskSpace space = RealOs().Space(paths.roots().scratch);
   double growth = 0;
   for (const ClassReport& each : report) growth += each.bytes_a_day;

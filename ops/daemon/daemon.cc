@@ -119,7 +119,7 @@ Daemon::Daemon(const DaemonOptions& options)
       tasks_(store_.database()),
       writes_(store_, metrics_, clock_),
       background_(io_),
-      upkeep_(options_.settings, paths_, background_, metrics_),
+      upkeep_(options_.settings, paths_, background_, metrics_, clock_.Unix()),
       calibration_(paths_, os_, metrics_, options.settings),
       ingest_(
           IngestContext{

@@ -4,11 +4,13 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "config/os.h"
 #include "config/product_class.h"
 #include "config/time.h"
+#include "ops/job/tree_marker.h"
 #include "state/archive_store.h"
 #include "state/maintenance_store.h"
 #include "state/product_store.h"
@@ -19,8 +21,19 @@ namespace {
 
 constexpr double kEveryS = 60;
 constexpr double kHoursPerDay = 24;
-// Cron archives weekly, timers daily: the longer, and two days of grace.
-constexpr double kArchiveOverdueS = 9 * kSecondsPerDay;
+// From here on failures are no accident.
+constexpr Metrics::FailureLimits kFailureLimits{0.25, 6, 2, 2, 3};
+
+// When this state was first started; nothing where nobody can tell.
+std::optional<double> FirstStart(const ProductPaths& paths) {
+  try {
+    const auto identity = ReadStateIdentity(paths.roots().state);
+    if (!identity) return std::nullopt;
+    return UtcTime::FromIso8601(identity->since).unix_s();
+  } catch (const Error&) {
+    return std::nullopt;  // damaged, or of another version: its readers say so
+  }
+}
 
 void ReadOperations(const std::filesystem::path& file, UpkeepFigures& figures) {
   if (!Exists(file)) return;
@@ -66,6 +79,7 @@ UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings
     const std::filesystem::path log = file.string() + "-wal";
     figures.databases[file.stem().string()] = {FileSize(file), Exists(log) ? FileSize(log) : 0};
   }
+  figures.first_start = FirstStart(paths);
   ReadOperations(paths.Database(StateDatabase::kOperations), figures);
   ReadProducts(paths.Database(StateDatabase::kProducts), archive, figures);
   return figures;
@@ -94,9 +108,12 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
   for (const auto& [of, n] : figures_.runs) kinds.insert(of.first);
   for (const std::string& kind : kinds) {
     const auto by_service = tasks_done_at.find(kind);
-    metrics_.SetMaintenance(
-        kind, std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second),
-        figures_.last_duration_s[kind]);
+    const double last =
+        std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second);
+    metrics_.SetMaintenance(kind, last, figures_.last_duration_s[kind]);
+    // A first start in the future was one of a clock that was wrong.
+    const double first = std::min(figures_.first_start.value_or(started_unix_), started_unix_);
+    if (kind == "backup" || kind == "archive") metrics_.SetMaintenanceWaiting(kind, last > 0 ? last : first);
     for (const char* outcome : {"ok", "failed", "refused", "cancelled"}) {
       metrics_.SetMaintenanceRuns(kind, outcome, figures_.runs[{kind, outcome}]);
     }
@@ -121,7 +138,10 @@ void UpkeepWatch::SetLimits(const DiskReport& disks) {
   // Half a period of grace. Where the service makes no backups a timer or an operator is to make one a day.
   metrics_.SetMaintenanceLimit(
       "backup", 1.5 * kSecondsPerHour * (settings_.backup.every_h > 0 ? settings_.backup.every_h : kHoursPerDay));
-  metrics_.SetMaintenanceLimit("archive", kArchiveOverdueS);
+  metrics_.SetMaintenanceLimit("archive", kSecondsPerDay * settings_.archive.overdue_days);
+  metrics_.SetBehindLimit(settings_.queue.behind_after_s);
+  metrics_.SetForecastLimit(kSecondsPerDay * settings_.disk.forecast_days);
+  metrics_.SetFailureLimits(kFailureLimits);
   metrics_.SetStagingLimit(settings_.disk.staging_critical_used_fraction);
   const auto scratch = disks.disks.find("scratch");
   if (scratch == disks.disks.end() || scratch->second.space.total_bytes == 0) return;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -16,6 +17,7 @@
 namespace contimg::ops {
 
 struct UpkeepFigures {
+  std::optional<double> first_start;                                 // of this state, unix_s
   std::map<std::string, double> last_success;                        // kind of maintenance → unix_s
   std::map<std::string, double> last_duration_s;                     // of the newest run that ended
   std::map<std::pair<std::string, std::string>, std::int64_t> runs;  // (kind, outcome) → number
@@ -34,8 +36,10 @@ UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings
 // Reads them every minute and hands them to Prometheus.
 class UpkeepWatch {
  public:
-  UpkeepWatch(const Settings& settings, const ProductPaths& paths, Background& background, Metrics& metrics)
-      : settings_(settings), paths_(paths), background_(background), metrics_(metrics) {}
+  // `started_unix_s`: when the service was.
+  UpkeepWatch(const Settings& settings, const ProductPaths& paths, Background& background, Metrics& metrics,
+              double started_unix_s)
+      : settings_(settings), paths_(paths), background_(background), metrics_(metrics), started_unix_(started_unix_s) {}
 
   void Tick(double steady_s);
   // `tasks_done_at`: kind → when the service's own task was last done (unix_s).
@@ -47,6 +51,7 @@ class UpkeepWatch {
   const ProductPaths& paths_;
   Background& background_;
   Metrics& metrics_;
+  double started_unix_;
   double next_ = 0;
   bool reading_ = false;
   bool known_ = false;  // figures_ were read once

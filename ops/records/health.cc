@@ -18,7 +18,6 @@ using nlohmann::ordered_json;
 
 // From so many on, one accident has become a pattern.
 constexpr std::int64_t kRepeats = 3;
-constexpr double kSlowS = 1800;                    // a group waits for a worker
 constexpr double kExpiresSoonS = kSecondsPerHour;  // the last table of a kind
 constexpr double kBusyLongS = 10;                  // the queue cannot be written
 
@@ -268,7 +267,7 @@ class Judge {
       Add(n_dead >= kRepeats, HealthCode::kTasksFailing, fmt::format("{} {}", newest.id, what), newest.cure,
           newest.since);
     }
-    if (facts_.longest_wait_s > kSlowS) {
+    if (facts_.behind_after_s > 0 && facts_.longest_wait_s > facts_.behind_after_s / 2) {
       Add(false, HealthCode::kBehindSky,
           fmt::format("{} for a worker, the longest for {}: work falls behind the sky",
                       facts_.n_waiting == 1 ? "1 group waits" : fmt::format("{} groups wait", facts_.n_waiting),

@@ -142,6 +142,7 @@ struct HealthFacts {
   std::size_t n_writes_waiting = 0;
   std::int64_t n_waiting = 0;  // groups that are due and wait for a worker
   double longest_wait_s = 0;
+  double behind_after_s = 0;  // half of it is a long wait; 0: none is
 
   // Calibration.
   struct Calibration {

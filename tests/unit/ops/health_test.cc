@@ -24,6 +24,7 @@ HealthFacts Well() {
   facts.incoming = "/stage/incoming";
   facts.last_file_at = kNow - 100;
   facts.no_data_after_s = 3600;
+  facts.behind_after_s = 3600;
   return facts;
 }
 
