@@ -62,7 +62,7 @@ void ReadProducts(const std::filesystem::path& file, const ArchiveSettings& arch
   std::set<std::string, std::less<>> classes;
   for (const ArchiveRemote& remote : RemotesOf(archive)) classes.insert(remote.classes.begin(), remote.classes.end());
   if (classes.empty()) return;
-  for (const auto& [word, sum] : archives.Backlog(static_cast<int>(archive.copies))) {
+  for (const auto& [word, sum] : archives.Backlog(static_cast<int>(archive.copies), archive.images == "rice")) {
     const auto kind = FindProductKind(word);
     if (kind && classes.count(ProductClass(*kind, {}, {})) > 0) figures.archive_backlog_bytes += sum.bytes;
   }
