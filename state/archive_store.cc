@@ -235,6 +235,26 @@ std::map<std::string, ArchiveSum> ArchiveStore::Backlog(int copies, bool lossy_c
   return backlog;
 }
 
+std::vector<LostObject> ArchiveStore::NotMadeGood() {
+  Query query(db_, R"sql(SELECT a.remote, a.object, sum(p.status <> 'present' AND NOT EXISTS
+      (SELECT 1 FROM product_copies d WHERE d.product_id = p.id)), coalesce(a.checked_at, a.made_at)
+      FROM archives a JOIN archive_members m ON m.archive_id = a.id
+      JOIN products p ON p.id = m.product_id AND p.checksum = m.checksum
+      WHERE a.state = 'lost' AND p.status <> 'removed' AND NOT EXISTS
+      (SELECT 1 FROM product_copies c WHERE c.product_id = p.id AND c.remote = a.remote)
+      GROUP BY a.id ORDER BY 4 DESC, a.id DESC)sql");
+  std::vector<LostObject> lost;
+  while (query.Next()) {
+    LostObject object;
+    object.remote = query.Text();
+    object.object = query.Text();
+    object.n_gone = query.Integer();
+    object.since = query.Number();
+    lost.push_back(std::move(object));
+  }
+  return lost;
+}
+
 void ArchiveStore::MarkRestored(std::int64_t product_id, double now) {
   db_.Write([&] {
     Query(db_, R"sql(UPDATE purges SET state = 'restored', finished_at = ?1 WHERE state = 'removed' AND id =

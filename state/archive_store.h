@@ -61,6 +61,13 @@ struct ArchiveSum {
   std::int64_t n = 0, bytes = 0;
 };
 
+// An object that is lost although products as they are now have no copy at its remote but this one.
+struct LostObject {
+  std::string remote, object;
+  std::int64_t n_gone = 0;  // products of it that are not on disk and have no copy anywhere
+  double since = 0;         // unix_s
+};
+
 class ArchiveStore {
  public:
   explicit ArchiveStore(Database& products) : db_(products) {}  // that of a ProductStore
@@ -98,6 +105,8 @@ class ArchiveStore {
   std::vector<ArchiveRow> SourcesFor(std::string_view remote);
   // kind → present products that have fewer than `copies` verified copies.
   std::map<std::string, ArchiveSum> Backlog(int copies, bool lossy_counts = false);
+  // Losses that no later object has made good, newest first.
+  std::vector<LostObject> NotMadeGood();
   // What was let go is back: its last purge becomes "restored".
   void MarkRestored(std::int64_t product_id, double now);
 

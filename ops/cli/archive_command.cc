@@ -14,6 +14,7 @@
 #include "config/time.h"
 #include "ops/archive/manifest.h"
 #include "ops/archive/rebuild.h"
+#include "ops/archive/verify.h"
 #include "ops/base/host_name.h"
 #include "ops/base/stop_signals.h"
 #include "ops/base/words.h"
@@ -112,6 +113,16 @@ void PrintPlan(const ArchivePlan& plan) {
              Size(static_cast<double>(all.bytes)), Counted(all.objects, "object"));
 }
 
+// What has other copies now is no open finding any more.
+void Settle(const ProductPaths& paths, state::ProductStore& products, Reporter& reporter) {
+  try {
+    state::MaintenanceStore findings(paths.Database(StateDatabase::kOperations));
+    SettleFindings(products, findings, UtcTime::Now().unix_s());
+  } catch (const Error& error) {
+    reporter.Warn("archive", fmt::format("damage that was made good stays on record: {}", error.what()));
+  }
+}
+
 void RunArchive(const ArchiveArgs& args) {
   const Settings settings = CurrentSettings().values;
   const ProductPaths paths(Roots(settings));
@@ -160,6 +171,8 @@ void RunArchive(const ArchiveArgs& args) {
                               {"products", result.n_products},     {"verified", result.n_verified},
                               {"changed", result.n_changed},       {"retired", result.n_retired},
                               {"failures", result.failures.size()}};
+                   if (!result.failures.empty()) figures["failure"] = result.failures.front().sentence;
+                   Settle(paths, databases.products, *inner.reporter);
                    printed = PlanJson(plan, true);
                    return result.failures.empty() ? RunOutcome::kOk : RunOutcome::kFailed;
                  });
