@@ -52,7 +52,8 @@ struct ArchiveMember {
 struct ArchiveQuery {
   std::string remote, product_class, group_id;  // empty: any
   std::optional<ArchiveState> state;
-  int limit = 0;  // newest first
+  int limit = 0;            // newest first
+  std::string object = {};  // of any remote; empty: any
 };
 
 // Number and bytes of objects or products.
@@ -88,7 +89,7 @@ class ArchiveStore {
   std::map<std::pair<std::string, ArchiveState>, ArchiveSum> Totals();  // (remote, state) → objects
 
   // --- products
-  // The objects in which a product is as it is now: verified ones first, then by remote.
+  // The objects in which a product is as it is now: verified ones first, then by remote. Without manifests.
   std::vector<ArchiveRow> CopiesOf(std::int64_t product_id);
   // Objects at other remotes in which there are products that are not on disk any more (archived or missing) and have
   // no copy at this one: they can only come from there. Verified ones first.

@@ -166,11 +166,11 @@ void ReadPieceOf(const fs::path& object, const ManifestMember& member, const Rcl
 }
 
 // From this copy; from `object` first, if it was brought here.
-void Fetch(const RestoreItem& item, const ArchiveRow& copy, const std::vector<state::ArchiveMember>& members,
+void Fetch(const RestoreItem& item, const ArchiveRow& copy, state::ArchiveStore& store,
            const std::optional<fs::path>& object, const Remote& remote, const RunContext& context) {
   Os& os = OsOr(context.os);
-  const Manifest manifest = ParseManifest(copy.manifest_json, copy.remote + ": " + copy.object);
-  const ManifestMember& member = MemberOf(manifest, item.product, members);
+  const Manifest manifest = ParseManifest(store.Find(copy.id)->manifest_json, copy.remote + ": " + copy.object);
+  const ManifestMember& member = MemberOf(manifest, item.product, store.Members(copy.id));
   os.CreateDirectories(item.to.parent_path());
   CheckRoom(os, item.to.parent_path(), member.bytes, kRestoreStage, item.to.string());
   if (object) {
@@ -283,7 +283,7 @@ RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<
       const Remote& remote = FindRemote(remotes, copy.remote);
       try {
         const bool is_first = &copy == &item.copies.front();
-        Fetch(item, copy, store.Members(copy.id), is_first ? object : std::nullopt, remote, context);
+        Fetch(item, copy, store, is_first ? object : std::nullopt, remote, context);
       } catch (const Error& error) {
         if (error.stage() != "archive" || (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout))
           throw;

@@ -1,6 +1,7 @@
 #include "ops/daemon/upkeep_watch.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -20,6 +21,8 @@ namespace contimg::ops {
 namespace {
 
 constexpr double kEveryS = 60;
+// Records of years take seconds to add up: for that no more than a twentieth of a processor.
+constexpr double kTimesAsLong = 20, kAtLeastEveryS = 3600;
 constexpr double kHoursPerDay = 24;
 // From here on failures are no accident.
 constexpr Metrics::FailureLimits kFailureLimits{0.25, 6, 2, 2, 3};
@@ -90,10 +93,16 @@ void UpkeepWatch::Tick(double steady_s) {
   next_ = steady_s + kEveryS;
   reading_ = true;
   auto figures = std::make_shared<UpkeepFigures>();
+  auto took_s = std::make_shared<double>(0);
   background_.Run(
-      [figures, paths = paths_, archive = settings_.archive] { *figures = ReadUpkeepFigures(paths, archive); },
-      [this, figures](const std::exception_ptr& failure) {
+      [figures, took_s, paths = paths_, archive = settings_.archive] {
+        const auto began = std::chrono::steady_clock::now();
+        *figures = ReadUpkeepFigures(paths, archive);
+        *took_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+      },
+      [this, figures, took_s, steady_s](const std::exception_ptr& failure) {
         reading_ = false;
+        next_ = steady_s + std::clamp(kTimesAsLong * *took_s, kEveryS, kAtLeastEveryS);
         if (failure) return;  // a database that is busy now: another time
         figures_ = *figures;
         known_ = true;
