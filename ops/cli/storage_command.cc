@@ -15,6 +15,8 @@
 #include "ops/cli/archive_runs.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/records/disk_forecast.h"
+#include "ops/records/watermarks.h"
 #include "ops/retention/cleanup.h"
 
 namespace contimg::ops {
@@ -81,6 +83,11 @@ void RunStorage(bool as_json) {
   double growth = 0;
   for (const ClassReport& each : report) growth += each.bytes_a_day;
   const double days_left = growth > 0 ? static_cast<double>(space.free_bytes) / growth : -1;
+  // What the service saw of it, with all that comes and leaves.
+  const DiskSpace scratch = RealOs().Space(paths.roots().output);
+  const auto full_in_s = SecondsToCritical(
+      DiskHistory(paths.roots().state), static_cast<double>(scratch.free_bytes),
+      static_cast<double>(ScratchLimits(scratch.total_bytes, settings.disk).critical.free_bytes), now);
   if (as_json) {
     ordered_json classes = ordered_json::array();
     for (const ClassReport& each : report) {
@@ -95,6 +102,7 @@ void RunStorage(bool as_json) {
     }
     ordered_json all = {{"free_bytes", space.free_bytes}, {"size_bytes", space.total_bytes}, {"bytes_a_day", growth}};
     all["days_until_full"] = days_left >= 0 ? ordered_json(days_left) : ordered_json();
+    all["full_in_s"] = full_in_s ? ordered_json(*full_in_s) : ordered_json();
     all["classes"] = std::move(classes);
     return PrintJsonObject(all);
   }
@@ -113,6 +121,9 @@ void RunStorage(bool as_json) {
              days_left >= 0 ? fmt::format("; at {} a day it is full in {} if nothing leaves", size(growth),
                                           Duration(days_left * kSecondsPerDay))
                             : "");
+  if (full_in_s) {
+    fmt::print("by what it did in the last days, it will have no room for new work in {}\n", Duration(*full_in_s));
+  }
 }
 
 }  // namespace

@@ -279,6 +279,7 @@ HealthFacts HealthWatch::Facts() {
       facts.database_trouble_kind = error.kind();
     }
   }
+  sources_.upkeep.Tell(facts);
   facts.calibration = sources_.calibration.Facts();
   if (settings_.calibrate.policy == "uncalibrated") facts.calibration.missing.clear();  // as it was asked for
   const auto& deaths = sources_.dispatcher.deaths();

@@ -148,6 +148,9 @@ struct Metrics::Families {
   Gauge& forecast_limit = AddGauge(registry, "contimg_scratch_disk_forecast_limit_seconds",
                                    "A scratch disk that is going to be full within this is worth a word; 0: never.")
                               .Add({});
+  Family<Gauge>& seconds_to_critical = AddGauge(
+      registry, "contimg_scratch_disk_seconds_to_critical",
+      "When the scratch disk will have no room for new work; absent while that is not known or it does not shrink.");
   Gauge& burst_ratio = AddGauge(registry, "contimg_failure_burst_limit_ratio",
                                 "Part of the jobs of an hour above which failures are a burst.")
                            .Add({});
@@ -367,6 +370,14 @@ void Metrics::SetDisk(std::string_view which, std::uint64_t free_bytes, std::uin
     const double used = 1 - static_cast<double>(free_bytes) / static_cast<double>(total_bytes);
     families_->tmpfs_usage.Set(used);
     families_->tmpfs_percent.Set(100 * used);
+  }
+}
+void Metrics::SetSecondsToCritical(std::optional<double> seconds) {
+  Gauge& gauge = families_->seconds_to_critical.Add({});
+  if (seconds) {
+    gauge.Set(*seconds);
+  } else {
+    families_->seconds_to_critical.Remove(&gauge);
   }
 }
 void Metrics::SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -62,6 +63,7 @@ class Metrics {
   void SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes);
   void SetIncoming(std::size_t files, std::size_t pending, std::size_t retrying);
   void SetDisk(std::string_view which, std::uint64_t free_bytes, std::uint64_t total_bytes);  // scratch, state, staging
+  void SetSecondsToCritical(std::optional<double> seconds);  // of the scratch disk; nothing: there is no such series
   void SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s);
   void SetDispatchAllowed(bool allowed);
   void SetHealth(std::string_view code, int level);  // 0 well, 1 amber, 2 red
