@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -24,6 +25,8 @@ namespace contimg::ops {
 namespace {
 
 constexpr double kEveryS = 60;
+// Records of years take seconds to add up: for that no more than a twentieth of a processor.
+constexpr double kTimesAsLong = 20, kAtLeastEveryS = 3600;
 constexpr double kHoursPerDay = 24;
 constexpr double kSaveHistoryS = 600;
 constexpr std::size_t kMostDamage = 200;  // of more than that, who looks at whether each has a copy?
@@ -134,8 +137,9 @@ void UpkeepWatch::Tick(double steady_s, double unix_s, const DiskReport* disks) 
     const auto found = disks->disks.find("scratch");
     if (found != disks->disks.end() && found->second.space.total_bytes > 0) scratch = found->second.space;
   }
+  const auto took_s = std::make_shared<double>(0);
   background_.Run(
-      [figures, forecast, scratch, unix_s, paths = paths_, archive = settings_.archive, limits = settings_.disk,
+      [figures, forecast, took_s, scratch, unix_s, paths = paths_, archive = settings_.archive, limits = settings_.disk,
        history = history_] {
         if (scratch) {
           history->hours.Add(unix_s, *scratch);
@@ -147,10 +151,13 @@ void UpkeepWatch::Tick(double steady_s, double unix_s, const DiskReport* disks) 
           *forecast = SecondsToCritical(history->hours, static_cast<double>(scratch->free_bytes),
                                         static_cast<double>(in_force.critical.free_bytes), unix_s);
         }
+        const auto began = std::chrono::steady_clock::now();
         *figures = ReadUpkeepFigures(paths, archive);
+        *took_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       },
-      [this, figures, forecast](const std::exception_ptr& failure) {
+      [this, figures, forecast, took_s, steady_s](const std::exception_ptr& failure) {
         reading_ = false;
+        next_ = steady_s + std::clamp(kTimesAsLong * *took_s, kEveryS, kAtLeastEveryS);
         seconds_to_critical_ = *forecast;
         if (failure) return;  // a database that is busy now: another time
         figures_ = *figures;
