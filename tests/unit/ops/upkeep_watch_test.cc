@@ -189,7 +189,7 @@ TEST(UpkeepWatch, TheForecastOutlivesARestartAndIsNoSeriesWhileItIsNotKnown) {
   const WorkFolders folders;
   DiskReport disks;
   const std::string series = "\ncontimg_scratch_disk_seconds_to_critical ";
-  for (int hour = 0; hour <= 30; ++hour) {  // the service is started anew each hour
+  for (int hour = 0; hour <= 14; ++hour) {  // the service is started anew each hour
     disks.disks["scratch"].space = {static_cast<std::uint64_t>((1000 - 10 * hour) * 1e9),
                                     static_cast<std::uint64_t>(4e12)};
     const Watched watched(folders, Settings(), 1.8e9 + 3600.0 * hour, &disks);
@@ -203,7 +203,7 @@ TEST(UpkeepWatch, TheForecastOutlivesARestartAndIsNoSeriesWhileItIsNotKnown) {
     EXPECT_NEAR(std::stod(watched.text.substr(at + series.size())), (90 - hour) * 3600.0, 1) << hour;
     EXPECT_EQ(watched.facts.forecast.full_in_s.has_value(), true);
   }
-  const Watched unmounted(folders, Settings(), 1.8e9 + 3600.0 * 31, nullptr);
+  const Watched unmounted(folders, Settings(), 1.8e9 + 3600.0 * 15, nullptr);
   EXPECT_EQ(unmounted.text.find(series), std::string::npos);
 }
 
