@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -24,7 +25,8 @@ namespace contimg::ops {
 namespace {
 
 constexpr double kEveryS = 60;
-constexpr double kHoursPerDay = 24;
+constexpr double kHoursPerDay = 24, kGrace = 1.5;
+constexpr std::array<const char*, 3> kWaitedFor{"backup", "backup_shipping", "archive"};
 constexpr double kSaveHistoryS = 600;
 constexpr std::size_t kMostDamage = 200;  // of more than that, who looks at whether each has a copy?
 // From here on failures are no accident.
@@ -55,10 +57,10 @@ void ReadOperations(const std::filesystem::path& file, UpkeepFigures& figures) {
   for (const state::MaintenanceRow& row : store.LastEnded()) {
     figures.last_duration_s[row.kind] = *row.finished_at - row.started_at;
     const auto written = nlohmann::json::parse(row.figures_json, nullptr, false);
-    if (row.kind == "archive" && row.outcome == state::RunOutcome::kFailed) {
-      figures.archive_failure = row.error.empty() && written.is_object() ? written.value("failure", "") : row.error;
-      if (figures.archive_failure.empty()) figures.archive_failure = "what failed is not on record";
-      figures.archive_failed_at = *row.finished_at;
+    if (row.outcome == state::RunOutcome::kFailed) {
+      UpkeepFigures::Failure& failure = figures.failed[row.kind];
+      failure = {row.error.empty() && written.is_object() ? written.value("failure", "") : row.error, *row.finished_at};
+      if (failure.sentence.empty()) failure.sentence = "what failed is not on record";
     }
     if (row.kind != "cleanup") continue;
     if (!written.is_object() || !written.contains("blocked")) continue;
@@ -87,10 +89,7 @@ void ReadProducts(const std::filesystem::path& file, const ArchiveSettings& arch
   // A remote that was given up lacks nothing, unless what it had is nowhere else.
   figures.lost = archives.NotMadeGood();
   std::erase_if(figures.lost, [&](const auto& each) { return names.count(each.remote) == 0 && each.n_gone == 0; });
-  if (classes.empty()) {
-    figures.archive_failure.clear();
-    return;
-  }
+  if (classes.empty()) return;
   for (const auto& [word, sum] : archives.Backlog(static_cast<int>(archive.copies))) {
     const auto kind = FindProductKind(word);
     if (kind && classes.count(ProductClass(*kind, {}, {})) > 0) figures.archive_backlog_bytes += sum.bytes;
@@ -161,9 +160,12 @@ HealthFacts::Waiting UpkeepWatch::WaitingFor(const std::string& kind, double las
   // A first start in the future was one of a clock that was wrong.
   const double first = std::min(figures_.first_start.value_or(started_unix_), started_unix_);
   double limit_s = kSecondsPerDay * settings_.archive.overdue_days;
-  if (kind == "backup") {
-    // Half a period of grace. Where the service makes no backups a timer or an operator is to make one a day.
-    limit_s = 1.5 * kSecondsPerHour * (settings_.backup.every_h > 0 ? settings_.backup.every_h : kHoursPerDay);
+  // Half a period of grace. Where the service makes no backups a timer or an operator is to make one a day; they alone
+  // take them to a remote.
+  const double every_h = settings_.backup.every_h > 0 ? settings_.backup.every_h : kHoursPerDay;
+  if (kind == "backup") limit_s = kGrace * kSecondsPerHour * every_h;
+  if (kind == "backup_shipping") {
+    limit_s = settings_.backup.remote.empty() ? 0 : kGrace * kSecondsPerHour * std::max(kHoursPerDay, every_h);
   }
   return {last > 0 ? last : first, limit_s, last > 0};
 }
@@ -180,8 +182,21 @@ void UpkeepWatch::Tell(HealthFacts& facts) const {
   archive.run = WaitingFor("archive", last("archive"));
   archive.backlog_bytes = figures_.archive_backlog_bytes;
   for (const auto& [name, bytes] : figures_.blocked_bytes) archive.blocked_bytes += bytes;
-  archive.failure = figures_.archive_failure;
-  archive.failed_at = figures_.archive_failed_at;
+  const auto failed = [&](const char* kind) {
+    const auto found = figures_.failed.find(kind);
+    return found == figures_.failed.end() ? UpkeepFigures::Failure() : found->second;
+  };
+  if (!settings_.archive.remotes.empty()) {
+    archive.failure = failed("archive").sentence;
+    archive.failed_at = failed("archive").at;
+  }
+  HealthFacts::Shipping& shipping = facts.shipping;
+  shipping.remote = settings_.backup.remote;
+  if (!shipping.remote.empty()) {
+    shipping.run = WaitingFor("backup_shipping", last("backup_shipping"));
+    shipping.failure = failed("backup_shipping").sentence;
+    shipping.failed_at = failed("backup_shipping").at;
+  }
   for (const state::LostObject& each : figures_.lost) {
     if (archive.n_lost == 0) archive.lost = each.remote + ":" + each.object;
     ++archive.n_lost;
@@ -210,10 +225,15 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
     const double last =
         std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second);
     metrics_.SetMaintenance(kind, last, figures_.last_duration_s[kind]);
-    if (kind == "backup" || kind == "archive") metrics_.SetMaintenanceWaiting(kind, WaitingFor(kind, last).since);
     for (const char* outcome : {"ok", "failed", "refused", "cancelled"}) {
       metrics_.SetMaintenanceRuns(kind, outcome, figures_.runs[{kind, outcome}]);
     }
+  }
+  for (const std::string kind : kWaitedFor) {
+    const auto by_service = tasks_done_at.find(kind);
+    const double last =
+        std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second);
+    metrics_.SetMaintenanceWaiting(kind, WaitingFor(kind, last).since);
   }
   for (const std::string_view each : AllProductClasses()) {
     const std::string name(each);
@@ -232,8 +252,7 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
 
 void UpkeepWatch::SetLimits(const DiskReport& disks) {
   metrics_.SetNoDataLimit(settings_.ingest.no_data_after_s);
-  for (const char* kind : {"backup", "archive"})
-    metrics_.SetMaintenanceLimit(kind, WaitingFor(kind, 0).overdue_after_s);
+  for (const char* kind : kWaitedFor) metrics_.SetMaintenanceLimit(kind, WaitingFor(kind, 0).overdue_after_s);
   metrics_.SetBehindLimit(settings_.queue.behind_after_s);
   metrics_.SetForecastLimit(kSecondsPerDay * settings_.disk.forecast_days);
   metrics_.SetFailureLimits(kFailureLimits);

@@ -34,10 +34,13 @@ struct UpkeepFigures {
   std::int64_t archive_backlog_bytes = 0;                  // present, of classes that are archived, with too few copies
   std::map<std::string, std::int64_t> integrity_failures;  // place → ever found
   std::int64_t open_findings = 0;                          // not made good
-  std::string archive_failure;  // of the last run; empty: it ended well, or nothing is archived
-  double archive_failed_at = 0;
-  std::vector<state::LostObject> lost;  // archived objects that are gone and not made good, newest first
-  struct Damage {                       // on disk, as found by verify
+  struct Failure {
+    std::string sentence;
+    double at = 0;
+  };
+  std::map<std::string, Failure> failed;  // kind → its last run, where that failed
+  std::vector<state::LostObject> lost;    // archived objects that are gone and not made good, newest first
+  struct Damage {                         // on disk, as found by verify
     state::IntegrityFinding finding;
     bool has_copy = false;
   };

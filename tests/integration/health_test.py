@@ -332,7 +332,7 @@ class HealthTest(DaemonUnderTest, unittest.TestCase):
         process = self.start()
         found = self.finds("archive_behind", "amber", "the last run of the archive failed: ", "wait for verified copies")
         self.assertEqual(found["cure"], "contimg archive --apply")
-        self.finds("backup_overdue", "amber", "no backup of the databases was made since the first start")
+        self.finds("backup_behind", "amber", "no backup of the databases was made since the first start")
         self.stopped(process)
         self.environment["CONTIMG_ARCHIVE_REMOTES"] = f'[{{name = "lake", target = "{self.root}/lake"}}]'
         if shutil.which("rclone") is None:
