@@ -87,14 +87,18 @@ std::int64_t ArchiveStore::Save(const ArchiveRow& row, const std::vector<Archive
       id = query.Integer();
     }
     Query(db_, "DELETE FROM archive_members WHERE archive_id = ?").Bind(id).Run();
-    for (const ArchiveMember& member : members) {
-      Query(db_, R"sql(INSERT INTO archive_members (archive_id, product_id, member, bytes, sha256, checksum)
-          VALUES (?, ?, ?, ?, ?, ?))sql")
-          .Bind(id, member.product_id, member.member, member.bytes, member.sha256, member.checksum)
-          .Run();
-    }
+    for (const ArchiveMember& member : members) AddMember(id, member);
   });
   return id;
+}
+
+void ArchiveStore::AddMember(std::int64_t archive_id, const ArchiveMember& member) {
+  db_.Write([&] {
+    Query(db_, R"sql(INSERT OR REPLACE INTO archive_members (archive_id, product_id, member, bytes, sha256, checksum,
+        lossy) VALUES (?, ?, ?, ?, ?, ?, ?))sql")
+        .Bind(archive_id, member.product_id, member.member, member.bytes, member.sha256, member.checksum, member.lossy)
+        .Run();
+  });
 }
 
 void ArchiveStore::SetState(std::int64_t id, ArchiveState state, std::string_view error, double now) {
@@ -143,14 +147,17 @@ std::optional<ArchiveRow> ArchiveStore::Find(std::int64_t id) {
 std::vector<ArchiveRow> ArchiveStore::List(const ArchiveQuery& query) {
   Query rows(db_, "SELECT " + kShortColumns +
                       R"sql( FROM archives a WHERE (?1 = '' OR a.remote = ?1) AND (?2 = '' OR a.class = ?2)
-      AND (?3 = '' OR a.group_id = ?3) AND (?4 = '' OR a.state = ?4) ORDER BY a.id DESC LIMIT ?5)sql");
+      AND (?3 = '' OR a.group_id = ?3) AND (?4 = '' OR a.state = ?4) AND (?5 = '' OR a.object = ?5)
+      ORDER BY a.id DESC LIMIT ?6)sql");
   rows.Bind(query.remote, query.product_class, query.group_id,
-            query.state ? ToString(*query.state) : std::string_view(), query.limit > 0 ? query.limit : -1);
+            query.state ? ToString(*query.state) : std::string_view(), query.object,
+            query.limit > 0 ? query.limit : -1);
   return ReadArchives(rows);
 }
 
 std::vector<ArchiveMember> ArchiveStore::Members(std::int64_t archive_id) {
-  Query query(db_, R"sql(SELECT product_id, member, bytes, sha256, checksum FROM archive_members WHERE archive_id = ?
+  Query query(db_,
+              R"sql(SELECT product_id, member, bytes, sha256, checksum, lossy FROM archive_members WHERE archive_id = ?
       ORDER BY member)sql");
   query.Bind(archive_id);
   std::vector<ArchiveMember> members;
@@ -161,6 +168,7 @@ std::vector<ArchiveMember> ArchiveStore::Members(std::int64_t archive_id) {
     member.bytes = query.Integer();
     member.sha256 = query.Text();
     member.checksum = query.Text();
+    member.lossy = query.Flag();
     members.push_back(std::move(member));
   }
   return members;
@@ -191,29 +199,35 @@ std::map<std::pair<std::string, ArchiveState>, ArchiveSum> ArchiveStore::Totals(
 }
 
 std::vector<ArchiveRow> ArchiveStore::CopiesOf(std::int64_t product_id) {
-  Query query(db_, "SELECT " + kArchiveColumns +
-                       R"sql( FROM product_copies c JOIN archives a ON a.id = c.archive_id WHERE c.product_id = ?
-      ORDER BY c.state = 'verified' DESC, a.remote, a.id)sql");
+  Query query(db_, "SELECT " + kShortColumns +
+                       R"sql(, c.lossy FROM product_copies c JOIN archives a ON a.id = c.archive_id WHERE
+      c.product_id = ? ORDER BY c.lossy, c.state = 'verified' DESC, a.remote, a.id)sql");
   query.Bind(product_id);
-  return ReadArchives(query);
+  std::vector<ArchiveRow> rows;
+  while (query.Next()) {
+    rows.push_back(ReadArchive(query));
+    rows.back().lossy = query.Flag();
+  }
+  return rows;
 }
 
 std::vector<ArchiveRow> ArchiveStore::SourcesFor(std::string_view remote) {
   Query query(db_, "SELECT " + kShortColumns +
                        R"sql( FROM archives a WHERE a.remote <> ?1 AND a.state IN ('copied', 'verified') AND EXISTS
       (SELECT 1 FROM product_copies c JOIN products p ON p.id = c.product_id WHERE c.archive_id = a.id
-       AND p.status IN ('archived', 'missing') AND NOT EXISTS
+       AND (p.status IN ('archived', 'missing') OR (p.status = 'removed' AND c.lossy = 1)) AND NOT EXISTS
        (SELECT 1 FROM product_copies d WHERE d.product_id = p.id AND d.remote = ?1))
       ORDER BY a.state = 'verified' DESC, a.id)sql");
   query.Bind(remote);
   return ReadArchives(query);
 }
 
-std::map<std::string, ArchiveSum> ArchiveStore::Backlog(int copies) {
+std::map<std::string, ArchiveSum> ArchiveStore::Backlog(int copies, bool lossy_counts) {
   Query query(db_, R"sql(SELECT p.kind, count(*), sum(p.size_bytes) FROM products p WHERE p.status = 'present'
-      AND (SELECT count(DISTINCT c.remote) FROM product_copies c WHERE c.product_id = p.id AND c.state = 'verified') < ?
+      AND (SELECT count(DISTINCT c.remote) FROM product_copies c WHERE c.product_id = p.id AND c.state = 'verified'
+           AND (c.lossy = 0 OR ?)) < ?
       GROUP BY p.kind)sql");
-  query.Bind(copies);
+  query.Bind(lossy_counts, copies);
   std::map<std::string, ArchiveSum> backlog;
   while (query.Next()) {
     ArchiveSum& sum = backlog[query.Text()];

@@ -41,7 +41,7 @@ class Run {
         groups_(groups),
         damaged_(damaged),
         context_(context),
-        outbox_(work.paths, products, mutex_, context),
+        outbox_(work.paths, work.rice ? ImagesAs::kRice : ImagesAs::kLossless, products, mutex_, context),
         sender_(outbox_.folder(), work.owner, context) {}
 
   // Each set of products becomes an object, and all of them go to each remote together.

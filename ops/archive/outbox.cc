@@ -46,9 +46,10 @@ Outgoing::Outgoing(Manifest of, const Remote* at, const std::string& its) : mani
   };
 }
 
-Outbox::Outbox(const ProductPaths& paths, state::ProductStore& products, std::mutex& databases,
+Outbox::Outbox(const ProductPaths& paths, ImagesAs images, state::ProductStore& products, std::mutex& databases,
                const RunContext& context)
     : paths_(paths),
+      images_(images),
       products_(products),
       store_(products.database()),
       mutex_(databases),
@@ -64,7 +65,7 @@ Outgoing Outbox::Stage(const PlannedObject& planned, const std::vector<const Rem
             planned.bytes() + static_cast<std::uint64_t>(kOneMember * static_cast<double>(planned.products.size())),
             kArchiveStage, first.string());
   Unfinished part(first, os_);
-  const MadeObject made = MakeObject(planned.products, paths_.roots(), part.path(), context_);
+  const MadeObject made = MakeObject(planned.products, paths_.roots(), part.path(), context_, images_);
 
   const std::lock_guard<std::mutex> lock(mutex_);
   CheckUnchanged(planned);
@@ -93,7 +94,8 @@ Outgoing Outbox::Stage(const PlannedObject& planned, const std::vector<const Rem
     for (const ManifestMember& member : staged.manifest.members) {
       products_.SetFirstChecksum(member.product, member.checksum, UtcTime::Now().unix_s());
       if (member.files.size() == 1 && member.files.front().path.empty()) {
-        products_.SetSha256(member.product, member.sha256, UtcTime::Now().unix_s());
+        products_.SetSha256(member.product, member.lossy ? member.lossy->original_sha256 : member.sha256,
+                            UtcTime::Now().unix_s());
       }
     }
     for (const Remote* remote : remotes) Record(planned, staged, *remote);
@@ -162,13 +164,15 @@ void Outbox::Record(const PlannedObject& planned, const Outgoing& staged, const 
   row.group_id = planned.group;
   row.bytes = static_cast<std::int64_t>(staged.manifest.bytes);
   row.sha256 = staged.manifest.sha256;
+  row.lossy = staged.manifest.lossy();
   row.manifest_json = ManifestText(staged.manifest);
   row.made_at = UtcTime::FromIso8601(staged.manifest.created_at).unix_s();
   if (const auto known = store_.Find(row.remote, row.object)) row.attempts = known->attempts;
   std::vector<state::ArchiveMember> members;
   for (const ManifestMember& member : staged.manifest.members) {
     members.push_back({member.product, member.place.root + "/" + member.place.path,
-                       static_cast<std::int64_t>(member.bytes), member.sha256, member.checksum});
+                       static_cast<std::int64_t>(member.bytes), member.sha256, member.checksum,
+                       member.lossy.has_value()});
   }
   store_.Save(row, members);
 }

@@ -11,6 +11,7 @@
 #include "config/run_context.h"
 #include "ops/archive/archiver.h"
 #include "ops/archive/manifest.h"
+#include "ops/archive/object.h"
 #include "ops/archive/sender.h"
 #include "state/archive_store.h"
 #include "state/product_store.h"
@@ -31,7 +32,8 @@ using OutgoingSet = std::vector<const Outgoing*>;
 // Threads share it; `databases` is locked where it reads or writes records.
 class Outbox {
  public:
-  Outbox(const ProductPaths& paths, state::ProductStore& products, std::mutex& databases, const RunContext& context);
+  Outbox(const ProductPaths& paths, ImagesAs images, state::ProductStore& products, std::mutex& databases,
+         const RunContext& context);
 
   const std::filesystem::path& folder() const { return folder_; }
   // Makes the object of these products and puts it on record at each of the remotes. Errors as MakeObject.
@@ -50,6 +52,7 @@ class Outbox {
   void Record(const PlannedObject& planned, const Outgoing& staged, const Remote& remote);
 
   const ProductPaths& paths_;
+  ImagesAs images_;
   state::ProductStore& products_;
   state::ArchiveStore store_;
   std::mutex& mutex_;

@@ -129,8 +129,14 @@ void Remote::RemoveParts(const ObjectNames& names, const std::string& owner) con
   Call(folder, "cannot remove what is unfinished", words, {}, Lines(names));
 }
 
-void Remote::RemovePartFolder(const std::string& owner) const {
-  const std::string folder = PartFolder(owner);
+void Remote::RemovePartFolder(const std::string& owner) const { RemoveEmptyFolders(PartFolder(owner)); }
+
+void Remote::Remove(const ObjectNames& names) const {
+  if (names.empty()) return;
+  Call(Subject(names), "cannot remove it", {"delete", "--files-from-raw=-", remote_.target}, {}, Lines(names));
+}
+
+void Remote::RemoveEmptyFolders(const std::string& folder) const {
   Call(folder, "cannot remove what is empty", {"rmdirs", Address(folder)}, {});
 }
 

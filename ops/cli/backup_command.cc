@@ -80,19 +80,27 @@ void Ship(const BackupArgs& args, const LoadedSettings& settings, const ProductP
   const std::string name = args.remote.empty() ? settings.values.backup.remote : args.remote;
   if (name.empty()) return;
   const Remote remote = RemoteOf(name, settings.values, context);
-  std::vector<std::string> shipped;
+  ShippingOptions shipping;
+  shipping.owner = PartOwner(paths);
+  shipping.verified = made;
+  shipping.keep_days = settings.values.backup.remote_keep_days;
+  shipping.now = UtcTime::Now().unix_s();
+  std::vector<std::string> shipped, removed;
   RunMaintenance({paths.Database(StateDatabase::kOperations), "backup_shipping", MaintenanceActor(), false}, context,
                  [&](const RunContext& inner, ordered_json& figures) {
                    figures["remote"] = name;
                    ArchiveDatabases databases(paths, false);
                    state::ArchiveStore archives(databases.products.database());
-                   shipped = ShipBackups(remote, DirectoryOf(args, settings),
-                                         {PartOwner(paths), HoldsCopies(archives, remote), made}, inner);
+                   shipping.in_use = HoldsCopies(archives, remote);
+                   shipped = ShipBackups(remote, DirectoryOf(args, settings), shipping, inner);
                    figures["backups"] = shipped;
+                   removed = PruneBackupsAt(remote, shipping, shipped, inner);
+                   if (!removed.empty()) figures["removed"] = removed;
                    return state::RunOutcome::kOk;
                  });
   if (args.json) return;
   for (const std::string& each : shipped) fmt::print("shipped  {}  to {}\n", each, Printable(name));
+  for (const std::string& each : removed) fmt::print("removed  {}  at {}\n", each, Printable(name));
 }
 
 void Make(const BackupArgs& args) {
@@ -171,8 +179,9 @@ void Verify(const BackupArgs& args) {
 void Prune(const BackupArgs& args) {
   const LoadedSettings settings = CurrentSettings();
   const double keep_days = args.keep_days >= 0 ? args.keep_days : settings.values.backup.keep_days;
-  const int n = PruneBackups(DirectoryOf(args, settings), keep_days, UtcTime::Now().unix_s(), RealOs());
-  fmt::print("{} older than {:g} days removed\n", Counted(n, "backup"), keep_days);
+  const auto removed = PruneBackups(DirectoryOf(args, settings), keep_days, UtcTime::Now().unix_s(), RealOs());
+  fmt::print("{} older than {:g} days removed\n", Counted(static_cast<std::int64_t>(removed.size()), "backup"),
+             keep_days);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // `contimg restore`: products come back from their copies.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "config/product_class.h"
 #include "config/text.h"
 #include "ops/archive/fetched_objects.h"
+#include "ops/archive/manifest.h"
 #include "ops/archive/restore.h"
 #include "ops/base/stop_signals.h"
 #include "ops/base/words.h"
@@ -55,7 +57,11 @@ std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots
       if (!args.product_class.empty() && (!kind || ProductClass(*kind, row.path, roots) != args.product_class))
         continue;
       if (args.to.empty() && IsTaken(row.path)) continue;
-      if (!store.CopiesOf(row.id).empty()) ids.push_back(row.id);
+      const std::vector<state::ArchiveRow> copies = store.CopiesOf(row.id);
+      if (copies.empty()) continue;
+      // What came back of a lossy copy before is a product by itself.
+      if (args.to.empty() && copies.front().lossy && products.FindByPath(LossyName(row.path).string())) continue;
+      ids.push_back(row.id);
     }
   }
   return ids;
@@ -64,8 +70,11 @@ std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots
 ordered_json ItemJson(const RestoreItem& item) {
   ordered_json copies = ordered_json::array();
   for (const state::ArchiveRow& copy : item.copies) copies.push_back(copy.remote + ":" + copy.object);
-  return {
-      {"product", item.product.id}, {"path", item.to.string()}, {"bytes", item.bytes}, {"copies", std::move(copies)}};
+  return {{"product", item.product.id},
+          {"path", item.to.string()},
+          {"bytes", item.bytes},
+          {"lossy", item.lossy()},
+          {"copies", std::move(copies)}};
 }
 
 void Run(const RestoreArgs& args) {
@@ -94,7 +103,8 @@ void Run(const RestoreArgs& args) {
     for (const RestoreItem& item : items) {
       printed["products"].push_back(ItemJson(item));
       if (args.json) continue;
-      fmt::print("{:>9}  {}  from {}\n", Bytes(static_cast<double>(item.bytes)), Printable(item.to.string()),
+      fmt::print("{:>9}  {}{}  from {}\n", Bytes(static_cast<double>(item.bytes)), Printable(item.to.string()),
+                 item.lossy() ? "  (lossy)" : "",
                  item.is_there ? "itself: it is there already"
                                : item.copies.front().remote + ":" + item.copies.front().object);
     }
@@ -134,10 +144,23 @@ void Run(const RestoreArgs& args) {
         }
         return failures.empty() ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
       });
+  std::int64_t n_lossy = 0;
   for (const RestoredProduct& each : restored) {
-    printed["products"].push_back(
-        {{"product", each.product}, {"path", each.path.string()}, {"bytes", each.bytes}, {"from", each.from}});
-    if (!args.json) fmt::print("{}{}\n", Printable(each.path.string()), each.from.empty() ? "" : "  from " + each.from);
+    printed["products"].push_back({{"product", each.product},
+                                   {"path", each.path.string()},
+                                   {"bytes", each.bytes},
+                                   {"from", each.from},
+                                   {"lossy", !each.lossy.empty()}});
+    n_lossy += each.lossy.empty() ? 0 : 1;
+    if (args.json) continue;
+    fmt::print("{}{}{}\n", Printable(each.path.string()), each.from.empty() ? "" : "  from " + each.from,
+               each.lossy.empty() ? "" : "  " + each.lossy);
+  }
+  if (n_lossy > 0 && !args.json) {
+    fmt::print(
+        "{} lossy: what came back is not what was made, bit for bit, and has a name and a record of its own; "
+        "contimg products reproduce makes that again\n",
+        n_lossy == 1 ? "1 of them is" : fmt::format("{} of them are", n_lossy));
   }
   printed["failures"] = ordered_json::array();
   for (const Error& each : failures) printed["failures"].push_back(each.what());

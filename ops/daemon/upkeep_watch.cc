@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -25,6 +26,8 @@ namespace contimg::ops {
 namespace {
 
 constexpr double kEveryS = 60;
+// Records of years take seconds to add up: for that no more than a twentieth of a processor.
+constexpr double kTimesAsLong = 20, kAtLeastEveryS = 3600;
 constexpr double kHoursPerDay = 24, kGrace = 1.5;
 constexpr std::array<const char*, 3> kWaitedFor{"backup", "backup_shipping", "archive"};
 constexpr double kSaveHistoryS = 600;
@@ -79,7 +82,8 @@ void ReadProducts(const std::filesystem::path& file, const ArchiveSettings& arch
   for (std::size_t i = 0; i < std::min(kMostDamage, figures.damage.size()); ++i) {
     UpkeepFigures::Damage& each = figures.damage[figures.damage.size() - 1 - i];
     const auto row = products.FindByPath(each.finding.subject);
-    each.has_copy = row && !archives.CopiesOf(row->id).empty();
+    const auto copies = row ? archives.CopiesOf(row->id) : std::vector<state::ArchiveRow>{};
+    each.has_copy = !copies.empty() && !copies.front().lossy;
   }
   std::set<std::string, std::less<>> classes, names;
   for (const ArchiveRemote& remote : RemotesOf(archive)) {
@@ -90,7 +94,7 @@ void ReadProducts(const std::filesystem::path& file, const ArchiveSettings& arch
   figures.lost = archives.NotMadeGood();
   std::erase_if(figures.lost, [&](const auto& each) { return names.count(each.remote) == 0 && each.n_gone == 0; });
   if (classes.empty()) return;
-  for (const auto& [word, sum] : archives.Backlog(static_cast<int>(archive.copies))) {
+  for (const auto& [word, sum] : archives.Backlog(static_cast<int>(archive.copies), archive.images == "rice")) {
     const auto kind = FindProductKind(word);
     if (kind && classes.count(ProductClass(*kind, {}, {})) > 0) figures.archive_backlog_bytes += sum.bytes;
   }
@@ -122,38 +126,42 @@ UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings
 }
 
 void UpkeepWatch::Tick(double steady_s, double unix_s, const DiskReport* disks) {
+  KeepHistory(steady_s, unix_s, disks);
   if (steady_s < next_ || reading_) return;
   next_ = steady_s + kEveryS;
   reading_ = true;
   auto figures = std::make_shared<UpkeepFigures>();
-  const auto forecast = std::make_shared<std::optional<double>>();
-  std::optional<DiskSpace> scratch;
-  if (disks != nullptr) {
-    const auto found = disks->disks.find("scratch");
-    if (found != disks->disks.end() && found->second.space.total_bytes > 0) scratch = found->second.space;
-  }
+  const auto took_s = std::make_shared<double>(0);
   background_.Run(
-      [figures, forecast, scratch, unix_s, paths = paths_, archive = settings_.archive, limits = settings_.disk,
-       history = history_] {
-        if (scratch) {
-          history->hours.Add(unix_s, *scratch);
-          if (std::abs(unix_s - history->saved_at) >= kSaveHistoryS) {
-            history->saved_at = unix_s;
-            SaveHistory(history->hours);
-          }
-          const DiskLimits in_force = ScratchLimits(scratch->total_bytes, limits);
-          *forecast = SecondsToCritical(history->hours, static_cast<double>(scratch->free_bytes),
-                                        static_cast<double>(in_force.critical.free_bytes), unix_s);
-        }
+      [figures, took_s, paths = paths_, archive = settings_.archive] {
+        const auto began = std::chrono::steady_clock::now();
         *figures = ReadUpkeepFigures(paths, archive);
+        *took_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       },
-      [this, figures, forecast](const std::exception_ptr& failure) {
+      [this, figures, took_s, steady_s](const std::exception_ptr& failure) {
         reading_ = false;
-        seconds_to_critical_ = *forecast;
+        next_ = steady_s + std::clamp(kTimesAsLong * *took_s, kEveryS, kAtLeastEveryS);
         if (failure) return;  // a database that is busy now: another time
         figures_ = *figures;
         known_ = true;
       });
+}
+
+void UpkeepWatch::KeepHistory(double steady_s, double unix_s, const DiskReport* disks) {
+  if (steady_s < next_history_) return;
+  next_history_ = steady_s + kEveryS;
+  seconds_to_critical_.reset();
+  if (disks == nullptr) return;
+  const auto found = disks->disks.find("scratch");
+  if (found == disks->disks.end() || found->second.space.total_bytes == 0) return;
+  const DiskSpace& space = found->second.space;
+  history_.Add(unix_s, space);
+  const DiskLimits limits = ScratchLimits(space.total_bytes, settings_.disk);
+  seconds_to_critical_ = SecondsToCritical(history_, static_cast<double>(space.free_bytes),
+                                           static_cast<double>(limits.critical.free_bytes), unix_s);
+  if (steady_s < next_save_) return;
+  next_save_ = steady_s + kSaveHistoryS;
+  background_.Run([history = history_] { SaveHistory(history); }, [](const std::exception_ptr&) {});
 }
 
 HealthFacts::Waiting UpkeepWatch::WaitingFor(const std::string& kind, double last) const {

@@ -62,7 +62,7 @@ class UpkeepWatch {
         background_(background),
         metrics_(metrics),
         started_unix_(started_unix_s),
-        history_(std::make_shared<History>(paths.roots().state)) {}
+        history_(paths.roots().state) {}
 
   // `disks`: as last measured; null while it is not certain that these are the right ones.
   void Tick(double steady_s, double unix_s, const DiskReport* disks);
@@ -74,11 +74,7 @@ class UpkeepWatch {
   std::optional<double> seconds_to_critical() const { return seconds_to_critical_; }
 
  private:
-  struct History {  // touched by the work in the background alone
-    explicit History(const std::filesystem::path& state) : hours(state) {}
-    DiskHistory hours;
-    double saved_at = 0;
-  };
+  void KeepHistory(double steady_s, double unix_s, const DiskReport* disks);
   HealthFacts::Waiting WaitingFor(const std::string& kind, double last) const;
   void SetLimits(const DiskReport& disks);
   const Settings& settings_;
@@ -86,11 +82,11 @@ class UpkeepWatch {
   Background& background_;
   Metrics& metrics_;
   double started_unix_;
-  double next_ = 0;
+  double next_ = 0, next_history_ = 0, next_save_ = 0;
   bool reading_ = false;
   bool known_ = false;  // figures_ were read once
   UpkeepFigures figures_;
-  std::shared_ptr<History> history_;
+  DiskHistory history_;
   std::optional<double> seconds_to_critical_;
 };
 

@@ -226,7 +226,7 @@ TEST_F(ArchiveTest, ManifestsReadBackAndRefuseWhatDoesNotFit) {
     }
     return std::string("taken");
   };
-  EXPECT_THAT(refused([](auto& m) { m["format"] = 2; }), HasSubstr("expected a manifest of format 1, found 2"));
+  EXPECT_THAT(refused([](auto& m) { m["format"] = 3; }), HasSubstr("expected a manifest of format 1 or 2, found 3"));
   EXPECT_THAT(refused([](auto& m) { m.erase("sha256"); }), HasSubstr("found something else"));
   EXPECT_THAT(refused([](auto& m) { m["object"] = "../x.tar"; }), HasSubstr("outside the remote"));
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["root"] = "/"; }), HasSubstr("leads out of its tree"));
