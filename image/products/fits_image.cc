@@ -17,6 +17,10 @@
 #include "config/time.h"
 #include "config/units.h"
 
+// In no header that is installed: fits_write_subset with a value for blanks.
+extern "C" int fits_write_compressed_img(fitsfile* file, int type, long* first, long* last, int has_blanks,
+                                         void* values, void* blank, int* status);
+
 namespace contimg::image {
 namespace {
 
@@ -216,18 +220,10 @@ void CreateRiceImage(FitsFile& fits, const std::filesystem::path& path, std::siz
   fits_create_img(fits.file, FLOAT_IMG, 2, lengths, &status);
 }
 
-// Steps in the noise; negative: the step. Astropy 5.2 takes blanks that are stored in steps for values, so tiles with
-// blanks are to be stored as floats, which cfitsio does when there would be too many steps, or one of no size.
-float StepsFor(const std::vector<float>& tile) {
-  if (std::all_of(tile.begin(), tile.end(), [](float v) { return std::isfinite(v); })) return kRiceQuantum;
-  constexpr float kTooSmall = -1e-35F;
-  const bool empty = std::all_of(tile.begin(), tile.end(), [](float v) { return std::isnan(v); });
-  return empty ? std::numeric_limits<float>::infinity() : kTooSmall;
-}
-
 void WriteRicePixels(FitsFile& fits, const float* values, long nx, long ny, const std::filesystem::path& path,
                      int& status) {
   fits_set_hdustruc(fits.file, &status);  // else the first tile resets the steps
+  float blank = -9.0e35F;                 // cfitsio marks blanks by a value, not by NaN
   std::vector<float> tile;
   for (long y = 0; y < ny && status == 0; y += kRiceTile) {
     for (long x = 0; x < nx && status == 0; x += kRiceTile) {
@@ -236,9 +232,13 @@ void WriteRicePixels(FitsFile& fits, const float* values, long nx, long ny, cons
       for (long row = y; row < y + height; ++row) {
         tile.insert(tile.end(), values + row * nx + x, values + row * nx + x + width);
       }
-      fits.file->Fptr->quantize_level = StepsFor(tile);
+      const bool finite = std::all_of(tile.begin(), tile.end(), [](float v) { return std::isfinite(v); });
+      std::replace_if(
+          tile.begin(), tile.end(), [](float v) { return std::isnan(v); }, blank);
+      // Astropy 5.2 takes blanks that are stored in steps for values. With steps of no size cfitsio stores the floats.
+      fits.file->Fptr->quantize_level = finite ? kRiceQuantum : std::numeric_limits<float>::infinity();
       long first[2] = {x + 1, y + 1}, last[2] = {x + width, y + height};
-      fits_write_subset(fits.file, TFLOAT, first, last, tile.data(), &status);
+      fits_write_compressed_img(fits.file, TFLOAT, first, last, finite ? 0 : 1, tile.data(), &blank, &status);
     }
   }
   Check(status, ErrorKind::kIo, path, "cannot write the compressed image");
