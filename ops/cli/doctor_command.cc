@@ -127,7 +127,7 @@ void Rebuild(const DoctorArgs& args, const LoadedSettings& loaded, const Product
   RebuildFigures figures;
   RunMaintenance({paths.Database(StateDatabase::kOperations), "rebuild", MaintenanceActor(), false}, context,
                  [&](const RunContext& inner, ordered_json& written) {
-                   figures = RebuildRecords(paths, loaded.values, inner, UtcTime::Now().unix_s());
+                   figures = RebuildRecords(paths, loaded.values, inner, UtcTime::Now().unix_s(), "doctor");
                    written = ToJson(figures);
                    return figures.troubles.empty() ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
                  });

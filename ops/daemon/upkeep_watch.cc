@@ -9,6 +9,7 @@
 #include "config/os.h"
 #include "config/product_class.h"
 #include "config/time.h"
+#include "ops/records/maintenance_run.h"
 #include "state/archive_store.h"
 #include "state/maintenance_store.h"
 #include "state/product_store.h"
@@ -77,7 +78,11 @@ void UpkeepWatch::Tick(double steady_s) {
   reading_ = true;
   auto figures = std::make_shared<UpkeepFigures>();
   background_.Run(
-      [figures, paths = paths_, archive = settings_.archive] { *figures = ReadUpkeepFigures(paths, archive); },
+      [figures, paths = paths_, archive = settings_.archive] {
+        const std::filesystem::path operations = paths.Database(StateDatabase::kOperations);
+        if (Exists(operations)) CloseKilledRuns(operations);
+        *figures = ReadUpkeepFigures(paths, archive);
+      },
       [this, figures](const std::exception_ptr& failure) {
         reading_ = false;
         if (failure) return;  // a database that is busy now: another time

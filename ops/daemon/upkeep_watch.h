@@ -31,7 +31,7 @@ struct UpkeepFigures {
 // Reads what there is; what is not there yet counts as none. Error as state/database.h says.
 UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings& archive);
 
-// Reads them every minute and hands them to Prometheus.
+// Reads them every minute and hands them to Prometheus; runs that were killed are closed on record first.
 class UpkeepWatch {
  public:
   UpkeepWatch(const Settings& settings, const ProductPaths& paths, Background& background, Metrics& metrics)
