@@ -1,6 +1,6 @@
 // The program rclone, the only way by which anything leaves or comes: each call a process of its own, in its own
 // process group, without a shell, with a time limit. Of its verbs copy, copyto, move, moveto, cat, hashsum and lsjson
-// are used, and delete and rmdirs on our own folder of parts alone: never sync or purge.
+// are used, and rcat, delete and rmdirs on our own folder of parts alone: never sync or purge.
 #pragma once
 
 #include <atomic>
