@@ -87,14 +87,18 @@ std::int64_t ArchiveStore::Save(const ArchiveRow& row, const std::vector<Archive
       id = query.Integer();
     }
     Query(db_, "DELETE FROM archive_members WHERE archive_id = ?").Bind(id).Run();
-    for (const ArchiveMember& member : members) {
-      Query(db_, R"sql(INSERT INTO archive_members (archive_id, product_id, member, bytes, sha256, checksum)
-          VALUES (?, ?, ?, ?, ?, ?))sql")
-          .Bind(id, member.product_id, member.member, member.bytes, member.sha256, member.checksum)
-          .Run();
-    }
+    for (const ArchiveMember& member : members) AddMember(id, member);
   });
   return id;
+}
+
+void ArchiveStore::AddMember(std::int64_t archive_id, const ArchiveMember& member) {
+  db_.Write([&] {
+    Query(db_, R"sql(INSERT OR REPLACE INTO archive_members (archive_id, product_id, member, bytes, sha256, checksum,
+        lossy) VALUES (?, ?, ?, ?, ?, ?, ?))sql")
+        .Bind(archive_id, member.product_id, member.member, member.bytes, member.sha256, member.checksum, member.lossy)
+        .Run();
+  });
 }
 
 void ArchiveStore::SetState(std::int64_t id, ArchiveState state, std::string_view error, double now) {
@@ -150,7 +154,8 @@ std::vector<ArchiveRow> ArchiveStore::List(const ArchiveQuery& query) {
 }
 
 std::vector<ArchiveMember> ArchiveStore::Members(std::int64_t archive_id) {
-  Query query(db_, R"sql(SELECT product_id, member, bytes, sha256, checksum FROM archive_members WHERE archive_id = ?
+  Query query(db_,
+              R"sql(SELECT product_id, member, bytes, sha256, checksum, lossy FROM archive_members WHERE archive_id = ?
       ORDER BY member)sql");
   query.Bind(archive_id);
   std::vector<ArchiveMember> members;
@@ -161,6 +166,7 @@ std::vector<ArchiveMember> ArchiveStore::Members(std::int64_t archive_id) {
     member.bytes = query.Integer();
     member.sha256 = query.Text();
     member.checksum = query.Text();
+    member.lossy = query.Flag();
     members.push_back(std::move(member));
   }
   return members;
@@ -192,28 +198,34 @@ std::map<std::pair<std::string, ArchiveState>, ArchiveSum> ArchiveStore::Totals(
 
 std::vector<ArchiveRow> ArchiveStore::CopiesOf(std::int64_t product_id) {
   Query query(db_, "SELECT " + kArchiveColumns +
-                       R"sql( FROM product_copies c JOIN archives a ON a.id = c.archive_id WHERE c.product_id = ?
-      ORDER BY c.state = 'verified' DESC, a.remote, a.id)sql");
+                       R"sql(, c.lossy FROM product_copies c JOIN archives a ON a.id = c.archive_id WHERE
+      c.product_id = ? ORDER BY c.lossy, c.state = 'verified' DESC, a.remote, a.id)sql");
   query.Bind(product_id);
-  return ReadArchives(query);
+  std::vector<ArchiveRow> rows;
+  while (query.Next()) {
+    rows.push_back(ReadArchive(query));
+    rows.back().lossy = query.Flag();
+  }
+  return rows;
 }
 
 std::vector<ArchiveRow> ArchiveStore::SourcesFor(std::string_view remote) {
   Query query(db_, "SELECT " + kShortColumns +
                        R"sql( FROM archives a WHERE a.remote <> ?1 AND a.state IN ('copied', 'verified') AND EXISTS
       (SELECT 1 FROM product_copies c JOIN products p ON p.id = c.product_id WHERE c.archive_id = a.id
-       AND p.status IN ('archived', 'missing') AND NOT EXISTS
+       AND (p.status IN ('archived', 'missing') OR (p.status = 'removed' AND c.lossy = 1)) AND NOT EXISTS
        (SELECT 1 FROM product_copies d WHERE d.product_id = p.id AND d.remote = ?1))
       ORDER BY a.state = 'verified' DESC, a.id)sql");
   query.Bind(remote);
   return ReadArchives(query);
 }
 
-std::map<std::string, ArchiveSum> ArchiveStore::Backlog(int copies) {
+std::map<std::string, ArchiveSum> ArchiveStore::Backlog(int copies, bool lossy_counts) {
   Query query(db_, R"sql(SELECT p.kind, count(*), sum(p.size_bytes) FROM products p WHERE p.status = 'present'
-      AND (SELECT count(DISTINCT c.remote) FROM product_copies c WHERE c.product_id = p.id AND c.state = 'verified') < ?
+      AND (SELECT count(DISTINCT c.remote) FROM product_copies c WHERE c.product_id = p.id AND c.state = 'verified'
+           AND (c.lossy = 0 OR ?)) < ?
       GROUP BY p.kind)sql");
-  query.Bind(copies);
+  query.Bind(lossy_counts, copies);
   std::map<std::string, ArchiveSum> backlog;
   while (query.Next()) {
     ArchiveSum& sum = backlog[query.Text()];
@@ -221,6 +233,26 @@ std::map<std::string, ArchiveSum> ArchiveStore::Backlog(int copies) {
     sum.bytes = query.Integer();
   }
   return backlog;
+}
+
+std::vector<LostObject> ArchiveStore::NotMadeGood() {
+  Query query(db_, R"sql(SELECT a.remote, a.object, sum(p.status <> 'present' AND NOT EXISTS
+      (SELECT 1 FROM product_copies d WHERE d.product_id = p.id)), coalesce(a.checked_at, a.made_at)
+      FROM archives a JOIN archive_members m ON m.archive_id = a.id
+      JOIN products p ON p.id = m.product_id AND p.checksum = m.checksum
+      WHERE a.state = 'lost' AND p.status <> 'removed' AND NOT EXISTS
+      (SELECT 1 FROM product_copies c WHERE c.product_id = p.id AND c.remote = a.remote)
+      GROUP BY a.id ORDER BY 4 DESC, a.id DESC)sql");
+  std::vector<LostObject> lost;
+  while (query.Next()) {
+    LostObject object;
+    object.remote = query.Text();
+    object.object = query.Text();
+    object.n_gone = query.Integer();
+    object.since = query.Number();
+    lost.push_back(std::move(object));
+  }
+  return lost;
 }
 
 void ArchiveStore::MarkRestored(std::int64_t product_id, double now) {

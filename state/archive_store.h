@@ -32,7 +32,7 @@ struct ArchiveRow {
   std::string format = "tar";
   std::int64_t bytes = 0;
   std::string sha256;
-  bool lossy = false;
+  bool lossy = false;  // any of its members; of CopiesOf: that product
   std::string manifest_json = "{}";
   ArchiveState state = ArchiveState::kStaged;
   int attempts = 0;
@@ -47,6 +47,7 @@ struct ArchiveMember {
   std::int64_t bytes = 0;
   std::string sha256;    // of these bytes of the object
   std::string checksum;  // the product's (XXH64) when it was read
+  bool lossy = false;    // not what was read, bit for bit
 };
 
 struct ArchiveQuery {
@@ -58,6 +59,13 @@ struct ArchiveQuery {
 // Number and bytes of objects or products.
 struct ArchiveSum {
   std::int64_t n = 0, bytes = 0;
+};
+
+// An object that is lost although products as they are now have no copy at its remote but this one.
+struct LostObject {
+  std::string remote, object;
+  std::int64_t n_gone = 0;  // products of it that are not on disk and have no copy anywhere
+  double since = 0;         // unix_s
 };
 
 class ArchiveStore {
@@ -88,13 +96,17 @@ class ArchiveStore {
   std::map<std::pair<std::string, ArchiveState>, ArchiveSum> Totals();  // (remote, state) → objects
 
   // --- products
-  // The objects in which a product is as it is now: verified ones first, then by remote.
+  // A further product whose content is this piece of an object (what came back of a lossy copy).
+  void AddMember(std::int64_t archive_id, const ArchiveMember& member);
+  // The objects in which a product is as it is now: lossless ones first, of these verified ones, then by remote.
   std::vector<ArchiveRow> CopiesOf(std::int64_t product_id);
-  // Objects at other remotes in which there are products that are not on disk any more (archived or missing) and have
-  // no copy at this one: they can only come from there. Verified ones first.
+  // Objects at other remotes in which there are products that are not on disk any more (archived, missing, or removed
+  // with a lossy copy) and have no copy at this one: they can only come from there. Verified ones first.
   std::vector<ArchiveRow> SourcesFor(std::string_view remote);
   // kind → present products that have fewer than `copies` verified copies.
-  std::map<std::string, ArchiveSum> Backlog(int copies);
+  std::map<std::string, ArchiveSum> Backlog(int copies, bool lossy_counts = false);
+  // Losses that no later object has made good, newest first.
+  std::vector<LostObject> NotMadeGood();
   // What was let go is back: its last purge becomes "restored".
   void MarkRestored(std::int64_t product_id, double now);
 

@@ -217,11 +217,12 @@ std::vector<ProductEntry> ProductStore::ByPath(std::string_view after, std::stri
   return names;
 }
 
-std::vector<ProductRow> ProductStore::WithoutCopyAt(std::string_view remote) {
-  Query query(db_, "SELECT " + kProductColumns +
-                       " FROM products p WHERE p.status = 'present' AND NOT EXISTS (SELECT 1 FROM product_copies c "
-                       "WHERE c.product_id = p.id AND c.remote = ?) ORDER BY p.group_id, p.path");
-  query.Bind(remote);
+std::vector<ProductRow> ProductStore::WithoutCopyAt(std::string_view remote, bool lossy_counts) {
+  Query query(db_,
+              "SELECT " + kProductColumns +
+                  " FROM products p WHERE p.status = 'present' AND NOT EXISTS (SELECT 1 FROM product_copies c "
+                  "WHERE c.product_id = p.id AND c.remote = ? AND (c.lossy = 0 OR ?)) ORDER BY p.group_id, p.path");
+  query.Bind(remote, lossy_counts);
   return ReadProducts(query);
 }
 

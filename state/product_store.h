@@ -109,7 +109,7 @@ class ProductStore {
   std::vector<ProductEntry> ByPath(std::string_view after, std::string_view before, int limit);
   // Present products of which no copy that counts is at this remote (view product_copies), in the order of group and
   // path.
-  std::vector<ProductRow> WithoutCopyAt(std::string_view remote);
+  std::vector<ProductRow> WithoutCopyAt(std::string_view remote, bool lossy_counts = false);
   // Present products with a checksum, those first that were not read again for the longest.
   std::vector<ProductRow> LeastRecentlyChecked(std::int64_t limit);
   // Number of products with this status, of all kinds but `except_kind` (may be empty).

@@ -1,8 +1,9 @@
 #include "state/retention_store.h"
 
+#include <algorithm>
 #include <array>
-#include <unordered_map>
 
+#include "config/product_paths.h"
 #include "state/query.h"
 
 namespace contimg::state {
@@ -10,64 +11,104 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kPurgeStates{"planned", "hidden", "removed", "undone", "restored"};
 
+const std::string kColumns = R"sql(p.id, p.kind, p.path, p.group_id, p.start_mjd, p.size_bytes, p.created_at,
+    p.updated_at, p.status = 'present', n.product_id IS NOT NULL
+    FROM products p LEFT JOIN pins n ON n.product_id = p.id)sql";
+
+StoredProduct ReadStored(Query& query) {
+  StoredProduct row;
+  row.id = query.Integer();
+  row.kind = query.Text();
+  row.path = query.Text();
+  row.group_id = query.Text();
+  row.start_mjd = query.Number();
+  row.bytes = query.Integer();
+  row.created_at = query.Number();
+  row.updated_at = query.Number();
+  row.present = query.Flag();
+  row.pinned = query.Flag();
+  return row;
+}
+
+std::vector<std::int64_t> Ids(Query& query) {
+  std::vector<std::int64_t> ids;
+  while (query.Next()) ids.push_back(query.Integer());
+  return ids;
+}
+
 }  // namespace
 
 std::string_view ToString(PurgeState state) { return kPurgeStates.at(static_cast<std::size_t>(state)); }
 
-std::vector<StoredProduct> RetentionStore::Products() {
+std::vector<StoredProduct> RetentionStore::Present(const std::vector<std::string_view>& kinds) {
   std::vector<StoredProduct> products;
   db_->Read([&] {
-    std::unordered_map<std::int64_t, std::pair<int, std::string>> copies;
-    {
-      Query query(*db_,
-                  R"sql(SELECT product_id, count(DISTINCT remote), min(remote || ':' || object) FROM product_copies
-          WHERE state = 'verified' AND lossy = 0 GROUP BY product_id)sql");
-      while (query.Next()) {
-        const std::int64_t id = query.Integer();
-        const int n = query.Int();
-        copies[id] = {n, query.Text()};
-      }
-    }
-    std::unordered_map<std::int64_t, bool> pins;
-    for (const PinRow& pin : Pins()) pins[pin.product_id] = true;
-    Query query(*db_, R"sql(SELECT id, kind, path, group_id, start_mjd, size_bytes, created_at, updated_at,
-        status = 'present' FROM products ORDER BY id)sql");
-    while (query.Next()) {
-      StoredProduct row;
-      row.id = query.Integer();
-      row.kind = query.Text();
-      row.path = query.Text();
-      row.group_id = query.Text();
-      row.start_mjd = query.Number();
-      row.bytes = query.Integer();
-      row.created_at = query.Number();
-      row.updated_at = query.Number();
-      row.present = query.Flag();
-      if (const auto found = copies.find(row.id); found != copies.end()) {
-        row.verified_copies = found->second.first;
-        row.copy = found->second.second;
-      }
-      row.pinned = pins.count(row.id) > 0;
-      products.push_back(std::move(row));
+    for (const std::string_view kind : kinds) {
+      Query query(*db_, "SELECT " + kColumns + " WHERE p.status = 'present' AND p.kind = ?");
+      query.Bind(kind);
+      while (query.Next()) products.push_back(ReadStored(query));
     }
   });
+  std::sort(products.begin(), products.end(),
+            [](const StoredProduct& a, const StoredProduct& b) { return a.id < b.id; });
   return products;
 }
 
-std::vector<std::pair<std::int64_t, std::int64_t>> RetentionStore::Lineage() {
-  Query query(*db_, "SELECT child_id, parent_id FROM lineage ORDER BY child_id, parent_id");
-  std::vector<std::pair<std::int64_t, std::int64_t>> edges;
-  while (query.Next()) {
-    const std::int64_t child = query.Integer();
-    edges.emplace_back(child, query.Integer());
-  }
-  return edges;
+std::optional<StoredProduct> RetentionStore::Find(std::int64_t id) {
+  Query query(*db_, "SELECT " + kColumns + " WHERE p.id = ?");
+  query.Bind(id);
+  return query.Next() ? std::optional(ReadStored(query)) : std::nullopt;
 }
 
+std::optional<StoredProduct> RetentionStore::FindByPath(std::string_view path) {
+  Query query(*db_, "SELECT " + kColumns + " WHERE p.path = ?");
+  query.Bind(path);
+  return query.Next() ? std::optional(ReadStored(query)) : std::nullopt;
+}
+
+VerifiedCopies RetentionStore::CopiesOf(std::int64_t id) {
+  Query query(*db_, R"sql(SELECT count(DISTINCT remote), coalesce(min(remote || ':' || object), '') FROM product_copies
+      WHERE product_id = ? AND state = 'verified' AND lossy = 0)sql");
+  query.Bind(id);
+  query.Next();
+  const int n = query.Int();
+  return {n, query.Text()};
+}
+
+std::vector<std::int64_t> RetentionStore::Parents(std::int64_t id) {
+  Query query(*db_, "SELECT parent_id FROM lineage WHERE child_id = ?");
+  return Ids(query.Bind(id));
+}
+
+std::vector<std::int64_t> RetentionStore::Children(std::int64_t id) {
+  Query query(*db_, "SELECT child_id FROM lineage WHERE parent_id = ?");
+  return Ids(query.Bind(id));
+}
+
+std::vector<StoredProduct> RetentionStore::RecordedSince(double since) {
+  Query query(*db_, "SELECT " + kColumns + " WHERE p.created_at >= ?");
+  query.Bind(since);
+  std::vector<StoredProduct> products;
+  while (query.Next()) products.push_back(ReadStored(query));
+  return products;
+}
+
+// Without looking at each row: what is new stands at the end of its table.
 double RetentionStore::NewestChange() {
-  Query query(*db_, "SELECT coalesce(max(updated_at), 0) FROM products");
+  Query query(*db_, R"sql(SELECT coalesce(max(at), 0) FROM (
+      SELECT max(updated_at) AS at FROM (SELECT updated_at FROM products ORDER BY id DESC LIMIT 1000)
+      UNION ALL SELECT max(finished_at) FROM (SELECT finished_at FROM jobs ORDER BY id DESC LIMIT 1000)
+      UNION ALL SELECT max(at) FROM (SELECT at FROM purges ORDER BY id DESC LIMIT 1000)))sql");
   query.Next();
   return query.Number();
+}
+
+std::string RetentionStore::NewestGroup() {
+  Query query(*db_, "SELECT DISTINCT group_id FROM products WHERE group_id < ':' ORDER BY group_id DESC");
+  while (query.Next()) {
+    if (std::string group = query.Text(); IsTimestamp(group)) return group;
+  }
+  return "";
 }
 
 void RetentionStore::Plan(std::vector<PurgeRow>& rows, double now) {

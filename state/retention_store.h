@@ -48,9 +48,12 @@ struct StoredProduct {
   std::int64_t bytes = 0;
   double created_at = 0, updated_at = 0;
   bool present = false;
-  int verified_copies = 0;  // lossless ones, one for each remote
-  std::string copy;         // one of them, "<remote>:<object>"; empty: none
   bool pinned = false;
+};
+
+struct VerifiedCopies {
+  int n = 0;        // lossless ones, one for each remote
+  std::string one;  // "<remote>:<object>"; empty: none
 };
 
 class RetentionStore {
@@ -58,12 +61,19 @@ class RetentionStore {
   // Shares the connection of a ProductStore.
   explicit RetentionStore(Database& products) : db_(&products) {}
 
-  // All products, by id.
-  std::vector<StoredProduct> Products();
-  // (child, parent), by child.
-  std::vector<std::pair<std::int64_t, std::int64_t>> Lineage();
-  // The newest change of any product; 0: there is none.
+  // Those of these kinds that are on disk, by id.
+  std::vector<StoredProduct> Present(const std::vector<std::string_view>& kinds);
+  std::optional<StoredProduct> Find(std::int64_t id);
+  std::optional<StoredProduct> FindByPath(std::string_view path);
+  VerifiedCopies CopiesOf(std::int64_t id);
+  std::vector<std::int64_t> Parents(std::int64_t id);
+  std::vector<std::int64_t> Children(std::int64_t id);
+  // Those that were recorded since then, whether they are here or not.
+  std::vector<StoredProduct> RecordedSince(double since);
+  // When a job or a purge ended last, or the newest product was recorded or changed; 0: there is nothing.
   double NewestChange();
+  // The newest group of which something is on record: the greatest timestamp; empty: there is none.
+  std::string NewestGroup();
 
   // --- purges
   // Adds the rows as planned and fills in their ids; one transaction.

@@ -179,11 +179,7 @@ class AxesReader {
     }
   }
 
-  void ReadUvw() {
-    const casacore::Array<double> cells = tables_.Arrays<double>("UVW").getColumn();
-    if (cells.ndim() != 2 || cells.shape()[0] != 3) throw BadSet(path_, "expected three numbers in every cell of UVW");
-    uvw_.reference(casacore::Matrix<double>(cells));
-  }
+  void ReadUvw() { uvw_.reference(tables_.Cells("UVW", 3)); }
 
   // Rows that are flagged whole and have no TIME or no UVW are no data, and say nothing of times and baselines. Others
   // without them are refused.

@@ -8,6 +8,8 @@
 
 #include <utility>
 
+#include "convert/casacore/tile_file.h"
+
 namespace contimg::convert::internal {
 namespace {
 
@@ -69,6 +71,30 @@ bool SetTables::Has(const std::string& column, casacore::DataType type, bool sca
 
 bool SetTables::HasScalars(const std::string& column, casacore::DataType type) const { return Has(column, type, true); }
 bool SetTables::HasArrays(const std::string& column, casacore::DataType type) const { return Has(column, type, false); }
+
+bool SetTables::ReadStraight(const std::string& column, std::size_t bits, std::size_t n,
+                             const std::function<void*(std::size_t rows)>& room) const {
+  const auto file = TileFile::Find(main_, column, bits);
+  if (!file || file->bits_per_row() != bits * n) return false;
+  file->Read(0, main_.nrow(), room(main_.nrow()));
+  return true;
+}
+
+casacore::Matrix<double> SetTables::Cells(const std::string& column, std::size_t n) const {
+  const casacore::ArrayColumn<double> cells = Arrays<double>(column);
+  casacore::Matrix<double> values;
+  if (ReadStraight(column, 64, n, [&](std::size_t rows) {
+        values.resize(n, rows);
+        return values.data();
+      })) {
+    return values;
+  }
+  const casacore::Array<double> all = cells.getColumn();
+  if (all.ndim() != 2 || static_cast<std::size_t>(all.shape()[0]) != n) {
+    throw BadSet(path_, fmt::format("expected {} numbers in every cell of {}", n, column));
+  }
+  return casacore::Matrix<double>(all);
+}
 
 Error SetTables::Lacks(const std::string& column) const {
   return BadSet(path_, "has no column " + column + ", which is needed");

@@ -2,14 +2,18 @@
 // (PROCESSOR, STATE, HISTORY…) and are read all the same. C++17.
 #pragma once
 
+#include <casacore/casa/Arrays/Matrix.h>
 #include <casacore/casa/Arrays/Vector.h>
 #include <casacore/casa/Utilities/ValType.h>
 #include <casacore/tables/Tables/ArrayColumn.h>
 #include <casacore/tables/Tables/ScalarColumn.h>
 #include <casacore/tables/Tables/Table.h>
 
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <type_traits>
 
 #include "config/error.h"
 
@@ -42,6 +46,15 @@ class SetTables {
   template <typename T>
   casacore::Vector<T> Scalars(const std::string& column) const {
     if (!HasScalars(column, casacore::ValType::getType(static_cast<T*>(nullptr)))) throw Lacks(column);
+    casacore::Vector<T> values;
+    if constexpr (!std::is_same_v<T, bool>) {
+      if (ReadStraight(column, 8 * sizeof(T), 1, [&](std::size_t rows) {
+            values.resize(rows);
+            return values.data();
+          })) {
+        return values;
+      }
+    }
     return casacore::ScalarColumn<T>(main_, column).getColumn();
   }
   // An array column of MAIN, likewise.
@@ -50,11 +63,17 @@ class SetTables {
     if (!HasArrays(column, casacore::ValType::getType(static_cast<T*>(nullptr)))) throw Lacks(column);
     return casacore::ArrayColumn<T>(main_, column);
   }
+  // All of an array column of MAIN whose cells have `n` numbers each, [row][n]. Throws Error{kBadInput} when it is
+  // absent, has another type or other cells.
+  casacore::Matrix<double> Cells(const std::string& column, std::size_t n) const;
   // "has no column X, which is needed"
   Error Lacks(const std::string& column) const;
 
  private:
   bool Has(const std::string& column, casacore::DataType type, bool scalar) const;
+  // Reads a column of `n` numbers of `bits` a row from its file, where tile_file.h can, to where room(rows) says.
+  bool ReadStraight(const std::string& column, std::size_t bits, std::size_t n,
+                    const std::function<void*(std::size_t rows)>& room) const;
 
   casacore::Table main_;
   std::string path_;

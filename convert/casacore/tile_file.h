@@ -24,6 +24,7 @@ class TileFile {
   // `bits`: of one element. Throws Error{kIo} when the file cannot be opened.
   static std::optional<TileFile> Find(const casacore::Table& table, const std::string& column, std::size_t bits);
 
+  std::size_t bits_per_row() const { return bits_per_row_; }
   // `rows` rows as they lie in the file. Thread-safe. Throws Error{kIo}.
   void Read(std::size_t first_row, std::size_t rows, void* to) const;
   // The same for a column of bits (lowest first): one byte, 0 or 1, per element.

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <numeric>
+#include <utility>
 
 #include "config/parallel.h"
 #include "image/clean/minor_cycle_kernel.h"
@@ -74,40 +73,23 @@ std::vector<std::uint32_t> CellsAbove(const Search& search, float level, int thr
   return cells;
 }
 
-// The active cells with their pixels, laid out for the kernel.
-struct ActiveCells {
-  std::vector<std::int32_t> x;  // first pixel
-  std::vector<std::int32_t> y;
-  Buffer<float> value;   // [cell][16], zero beyond the image
-  Buffer<float> weight;  // [cell][16], zero where no component may stand
-};
-
-ActiveCells Gather(const Search& search, ArrayView<const float, 2> residual, const std::vector<std::uint32_t>& cells) {
+ActiveTiles Gather(const Search& search, ArrayView<const float, 2> residual, const PaddedPsf& psf,
+                   const MinorCycleParams& params, const std::vector<std::uint32_t>& cells) {
   const std::size_t per_row = CellsPerRow(search.nx());
-  ActiveCells active;
-  active.x.resize(cells.size());
-  active.y.resize(cells.size());
-  active.value = Buffer<float>(cells.size() * kCell);
-  active.weight = Buffer<float>(cells.size() * kCell);
-  for (std::size_t i = 0; i < cells.size(); ++i) {
-    const std::size_t y = cells[i] / per_row, x0 = (cells[i] % per_row) * kCell;
-    active.x[i] = static_cast<std::int32_t>(x0);
-    active.y[i] = static_cast<std::int32_t>(y);
-    for (std::size_t k = 0; k < kCell && x0 + k < search.nx(); ++k) {
-      active.value[i * kCell + k] = residual(y, x0 + k);
-      active.weight[i * kCell + k] = search.Weight(x0 + k, y);
-    }
+  std::vector<ActiveCell> active;
+  for (const std::uint32_t cell : cells) {
+    active.push_back({static_cast<std::int32_t>(cell % per_row * kCell), static_cast<std::int32_t>(cell / per_row)});
   }
-  return active;
+  return {std::move(active), psf, params.allow_negative, [&](const ActiveCell& cell, float* value, float* weight) {
+            const auto x0 = static_cast<std::size_t>(cell.x), y = static_cast<std::size_t>(cell.y);
+            for (std::size_t k = 0; k < kCell && x0 + k < search.nx(); ++k) {
+              value[k] = residual(y, x0 + k);
+              weight[k] = search.Weight(x0 + k, y);
+            }
+          }};
 }
 
 }  // namespace
-
-PaddedPsf::PaddedPsf(ArrayView<const float, 2> psf, int threads)
-    : nx_(psf.shape(1)), ny_(psf.shape(0)), stride_(psf.shape(1) + kPad), data_(psf.shape(0) * stride_ + 2 * kPad) {
-  ParallelFor(threads, ny_,
-              [&](std::size_t y) { std::memcpy(data_.data() + kPad + y * stride_, &psf(y, 0), nx_ * sizeof(float)); });
-}
 
 float SearchPeak(ArrayView<const float, 2> residual, const SearchWeights& weights, const MinorCycleParams& params,
                  int threads) {
@@ -143,10 +125,9 @@ MinorCycleResult RunMinorCycle(ArrayView<const float, 2> residual, const PaddedP
   result.cells = cells.size();
   if (cells.empty()) return result;
 
-  ActiveCells active = Gather(search, residual, cells);
-  const CellSet set{active.x.data(), active.y.data(), active.value.data(), active.weight.data(), cells.size()};
-  CellPeak peak = FindCellPeak(set, params.allow_negative);
+  ActiveTiles active = Gather(search, residual, psf, params, cells);
   while (true) {
+    const ActiveTiles::Peak peak = active.FindPeak();
     result.final_peak = peak.search_value;
     if (peak.search_value < result.level || peak.search_value <= 0) {
       result.stop = result.components.empty() ? MinorCycleStop::kNothingToDo : MinorCycleStop::kLevelReached;
@@ -156,17 +137,9 @@ MinorCycleResult RunMinorCycle(ArrayView<const float, 2> residual, const PaddedP
       result.stop = MinorCycleStop::kIterations;
       return result;
     }
-    const std::size_t cell = peak.pixel / kCell, k = peak.pixel % kCell;
-    CleanComponent component{active.x[cell] + static_cast<std::int32_t>(k), active.y[cell], params.scale,
-                             params.gain * active.value[peak.pixel]};
-    result.components.push_back(component);
-    const PsfView view{psf.pixels(),
-                       static_cast<std::int32_t>(psf.nx()),
-                       static_cast<std::int32_t>(psf.ny()),
-                       psf.stride(),
-                       component.x - static_cast<std::int32_t>(psf.nx() / 2),
-                       component.y - static_cast<std::int32_t>(psf.ny() / 2)};
-    peak = SubtractAndFindPeak(set, view, component.flux_jy, params.allow_negative);
+    const float flux = params.gain * peak.value;
+    result.components.push_back({peak.x, peak.y, params.scale, flux});
+    active.Subtract(peak.x, peak.y, flux);
   }
 }
 

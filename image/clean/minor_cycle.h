@@ -3,7 +3,8 @@
 // Clark's idea (1980, A&A 89, 377): collect the pixels above the level down to which this cycle will clean, and
 // subtract only there, with the full PSF; the other pixels are brought up to date by the exact major cycle that
 // follows (Schwab 1984, AJ 89, 1076). Pixels are collected in cells of 16 neighbours of one row so that a subtraction
-// reads the PSF in runs. The result does not depend on the number of threads.
+// reads the PSF in runs, and cells in tiles that wait until they matter (active_tiles.h). The result does not depend on
+// the number of threads.
 #pragma once
 
 #include <cstddef>
@@ -11,35 +12,16 @@
 #include <vector>
 
 #include "config/array_view.h"
-#include "config/buffer.h"
+#include "image/clean/active_tiles.h"
 #include "image/plane/clean_component.h"
 
 namespace contimg::image {
-
-// A PSF image with zero columns around each row, so that runs of 16 pixels may overhang its edges.
-class PaddedPsf {
- public:
-  PaddedPsf() = default;
-  // psf [y][x] with its peak at (nx/2, ny/2); copied.
-  PaddedPsf(ArrayView<const float, 2> psf, int threads);
-  std::size_t nx() const { return nx_; }
-  std::size_t ny() const { return ny_; }
-  std::size_t stride() const { return stride_; }
-  const float* pixels() const { return data_.data() + kPad; }  // pixel (0, 0); row r starts stride() further on
-  float at(std::size_t x, std::size_t y) const { return pixels()[y * stride_ + x]; }
-
-  static constexpr std::size_t kPad = 16;
-
- private:
-  std::size_t nx_ = 0, ny_ = 0, stride_ = 0;
-  Buffer<float> data_;
-};
 
 // What the search sees besides the residual. A pixel's search value is |residual| · weight (or residual · weight
 // without negative components) inside the mask and nothing outside. Empty views: everywhere, weight 1.
 struct SearchWeights {
   ArrayView<const std::uint8_t, 2> mask;  // non-zero = allowed
-  ArrayView<const float, 2> weight;       // for example min(local rms) / local rms
+  ArrayView<const float, 2> weight;       // at most 1, for example min(local rms) / local rms
 };
 
 struct MinorCycleParams {

@@ -85,29 +85,19 @@ CellPeak FindPeak(const CellSet& cells) {
   return tracker.Result();
 }
 
-template <bool kNegative>
-CellPeak Subtract(const CellSet& cells, const PsfView& psf, float flux) {
+void SubtractTarget(const CellSet& cells, const PsfView& psf, float flux) {
   const D d;
   const auto minus_flux = hn::Set(d, -flux);
   constexpr std::int32_t kLast = static_cast<std::int32_t>(kMinorCycleCell) - 1;
-  PeakTracker tracker;
   for (std::size_t i = 0; i < cells.n; ++i) {
     const std::int32_t px = cells.x[i] - psf.x0, py = cells.y[i] - psf.y0;
-    if (py < 0 || py >= psf.ny || px < -kLast || px >= psf.nx) {
-      OfferCell<kNegative>(cells, i, tracker);
-      continue;
-    }
+    if (py < 0 || py >= psf.ny || px < -kLast || px >= psf.nx) continue;
     const float* row = psf.pixels + static_cast<std::ptrdiff_t>(py) * static_cast<std::ptrdiff_t>(psf.stride) + px;
-    for (std::size_t part = 0; part < kParts; ++part) {
-      const std::size_t k = part * kLanes;
+    for (std::size_t k = 0; k < kMinorCycleCell; k += kLanes) {
       float* at = cells.value + i * kMinorCycleCell + k;
-      const auto value = hn::MulAdd(minus_flux, hn::LoadU(d, row + k), hn::LoadU(d, at));
-      hn::StoreU(value, d, at);
-      const auto weight = hn::LoadU(d, cells.weight + i * kMinorCycleCell + k);
-      tracker.Offer(SearchValue<kNegative>(value, weight), part, i);
+      hn::StoreU(hn::MulAdd(minus_flux, hn::LoadU(d, row + k), hn::LoadU(d, at)), d, at);
     }
   }
-  return tracker.Result();
 }
 
 float CellMaximumAny(const float* values, bool allow_negative) {
@@ -124,10 +114,6 @@ CellPeak FindAny(const CellSet& cells, bool allow_negative) {
   return allow_negative ? FindPeak<true>(cells) : FindPeak<false>(cells);
 }
 
-CellPeak SubtractAny(const CellSet& cells, const PsfView& psf, float flux, bool allow_negative) {
-  return allow_negative ? Subtract<true>(cells, psf, flux) : Subtract<false>(cells, psf, flux);
-}
-
 }  // namespace contimg::image::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -136,7 +122,7 @@ namespace contimg::image {
 
 HWY_EXPORT(CellMaximumAny);
 HWY_EXPORT(FindAny);
-HWY_EXPORT(SubtractAny);
+HWY_EXPORT(SubtractTarget);
 
 float CellMaximum(const float* values, bool allow_negative) {
   return HWY_DYNAMIC_DISPATCH(CellMaximumAny)(values, allow_negative);
@@ -144,8 +130,8 @@ float CellMaximum(const float* values, bool allow_negative) {
 CellPeak FindCellPeak(const CellSet& cells, bool allow_negative) {
   return HWY_DYNAMIC_DISPATCH(FindAny)(cells, allow_negative);
 }
-CellPeak SubtractAndFindPeak(const CellSet& cells, const PsfView& psf, float flux, bool allow_negative) {
-  return HWY_DYNAMIC_DISPATCH(SubtractAny)(cells, psf, flux, allow_negative);
+void SubtractPsf(const CellSet& cells, const PsfView& psf, float flux) {
+  HWY_DYNAMIC_DISPATCH(SubtractTarget)(cells, psf, flux);
 }
 
 }  // namespace contimg::image

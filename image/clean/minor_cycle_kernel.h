@@ -1,4 +1,4 @@
-// The inner loop of the minor cycle, SIMD with run-time dispatch. Private to image/clean/minor_cycle.cc.
+// The inner loop of the minor cycle, SIMD with run-time dispatch. Private to image/clean/.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,7 @@ struct PsfView {
 // Largest |value| (or value, never below 0) of 16 consecutive floats.
 float CellMaximum(const float* values, bool allow_negative);
 CellPeak FindCellPeak(const CellSet& cells, bool allow_negative);
-// value ← value − flux · PSF in every cell, then the peak.
-CellPeak SubtractAndFindPeak(const CellSet& cells, const PsfView& psf, float flux, bool allow_negative);
+// value ← value − flux · PSF in every cell.
+void SubtractPsf(const CellSet& cells, const PsfView& psf, float flux);
 
 }  // namespace contimg::image

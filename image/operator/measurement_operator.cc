@@ -10,6 +10,7 @@
 #include "config/machine.h"
 #include "config/parallel.h"
 #include "image/operator/grid_engine.h"
+#include "image/operator/image_grid.h"
 #include "image/operator/imaging_weights.h"
 #include "image/operator/sample_kernels.h"
 #include "image/operator/uv_plan.h"
@@ -24,7 +25,8 @@ constexpr double kOversampling = 1.5;
 constexpr double kSinglePrecisionLimit = 5e-6;  // finer accuracies need double precision grids
 constexpr std::size_t kDistributionBins = 1024;
 
-// The three sources of error share the request evenly (they add in squares, so the sum stays below it).
+// The sources of error share the request evenly (they add in squares, so the sum stays below it): kernel, w terms,
+// interpolation in frequency, and that between pixels.
 double ErrorShare(double accuracy) { return accuracy / 3; }
 
 void CheckMemory(std::size_t needed, std::size_t limit, const ImageGeometry& geometry) {
@@ -107,6 +109,11 @@ ImageGeometry WithSlant(const VisibilityBlock& block, ImageGeometry geometry, co
   return geometry;
 }
 
+// Double precision is for images that keep their own pixels.
+ImageGrid GridOf(const VisibilityBlock& block, const ImageGeometry& geometry, double max_uv_lambda, double accuracy) {
+  return ChooseGrid(block, geometry, max_uv_lambda, accuracy < kSinglePrecisionLimit ? 0 : ErrorShare(accuracy));
+}
+
 UvPlanRequest PlanRequest(const WeightSettings& weights, const OperatorSettings& settings) {
   UvPlanRequest request;
   request.min_uv_lambda = weights.min_uv_lambda;
@@ -135,6 +142,7 @@ struct MeasurementOperator::Impl {
 
   OperatorSettings settings;
   ImageGeometry geometry;
+  ImageGrid grid;
   UvPlan plan;
   OperatorFigures figures;
   Buffer<float> node_re;  // weighted visibilities at the nodes, conjugated as GridEngine wants them
@@ -156,7 +164,8 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
                                 const VaryingSources& outside)
     : settings(operator_settings),
       geometry(WithSlant(block, requested, operator_settings)),
-      plan(block, geometry, PlanRequest(weights, operator_settings)),
+      grid(GridOf(block, geometry, weights.max_uv_lambda, operator_settings.accuracy)),
+      plan(block, grid.geometry, PlanRequest(weights, operator_settings)),
       n_times(block.n_times()),
       n_baselines(block.n_baselines()) {
   const HandSelection hands = SelectHands(block, weights.accept_single_hand);
@@ -189,8 +198,8 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
                     figures.n_selected));
   }
 
-  const GridEngineSetup setup = MakeSetup(plan, geometry, settings.accuracy, row_weight_squared);
-  engine = MakeGridEngine(setup);
+  const GridEngineSetup setup = MakeSetup(plan, grid.geometry, settings.accuracy, row_weight_squared);
+  engine = grid.MakeEngine(setup);
   const GridEngine::Memory memory = engine->MemoryBytes(settings.threads);
   const std::size_t still_needed = memory.held_bytes + memory.scratch_bytes + residual_bytes;
   const std::size_t limit = settings.memory_limit_bytes;
@@ -206,7 +215,8 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
   figures.n_w_terms = setup.expansion.n_terms();
   figures.uses_w_planes = setup.expansion.uses_planes();
   const double w_error = setup.expansion.expected_error();
-  figures.expected_error = std::sqrt(shape.rms_error * shape.rms_error + w_error * w_error +
+  const double pixel_error = grid.doubling ? grid.doubling->largest_error() : 0;
+  figures.expected_error = std::sqrt(shape.rms_error * shape.rms_error + w_error * w_error + pixel_error * pixel_error +
                                      ErrorShare(settings.accuracy) * ErrorShare(settings.accuracy));
   figures.kernel_support = static_cast<std::size_t>(shape.support);
   figures.fft_nx = engine->padded_nx();
@@ -371,9 +381,10 @@ void MeasurementOperator::Predict(ArrayView<const float, 2> model, const Varying
   request.autocorrelations = true;
   request.interpolation_error = ErrorShare(impl_->settings.accuracy);
   request.threads = impl_->settings.threads;
-  const UvPlan plan(block, impl_->geometry, request);
-  const std::unique_ptr<GridEngine> engine = MakeGridEngine(
-      MakeSetup(plan, impl_->geometry, impl_->settings.accuracy, std::vector<double>(plan.rows.size(), 1.0)));
+  const ImageGrid grid = GridOf(block, impl_->geometry, request.max_uv_lambda, impl_->settings.accuracy);
+  const UvPlan plan(block, grid.geometry, request);
+  const std::unique_ptr<GridEngine> engine = grid.MakeEngine(
+      MakeSetup(plan, grid.geometry, impl_->settings.accuracy, std::vector<double>(plan.rows.size(), 1.0)));
   const int threads = impl_->settings.threads;
   const GridEngine::Memory memory = engine->MemoryBytes(threads);
   CheckMemory(memory.held_bytes + memory.scratch_bytes + 2 * sizeof(float) * plan.n_nodes,

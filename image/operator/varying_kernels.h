@@ -11,7 +11,7 @@ namespace contimg::image {
 
 // Room for figures of all sources; one per thread.
 struct VaryingScratch {
-  std::vector<float> phasors;
+  std::vector<float> figures;
 };
 
 // re, im [node] += Σ S (P/P̄ · D/D̄ − 1) exp(−2πiν(u l + v m + w (n − 1))) at the row's nodes: as GridEngine::FromImage

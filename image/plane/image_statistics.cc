@@ -29,6 +29,49 @@ void SmoothAxis(std::vector<double>& map, std::size_t count, std::size_t n, std:
   }
 }
 
+struct RowMoments {
+  double s1 = 0, s2 = 0, s3 = 0, s4 = 0;
+  float low = HUGE_VALF, high = -HUGE_VALF;
+  std::size_t count = 0;
+};
+
+// Sums in eight lanes, so that the compiler can use vectors without reordering anything.
+RowMoments MomentsOfRow(const float* row, std::size_t n) {
+  constexpr std::size_t kLanes = 8;
+  double s1[kLanes] = {}, s2[kLanes] = {}, s3[kLanes] = {}, s4[kLanes] = {}, used[kLanes] = {};
+  float low[kLanes], high[kLanes];
+  std::fill_n(low, kLanes, HUGE_VALF);
+  std::fill_n(high, kLanes, -HUGE_VALF);
+  const auto add = [&](std::size_t lane, float value) {
+    const bool number = value == value;
+    const double v = number ? value : 0.0F, v2 = v * v;
+    s1[lane] += v;
+    s2[lane] += v2;
+    s3[lane] += v2 * v;
+    s4[lane] += v2 * v2;
+    used[lane] += number ? 1.0 : 0.0;
+    low[lane] = value < low[lane] ? value : low[lane];
+    high[lane] = value > high[lane] ? value : high[lane];
+  };
+  std::size_t x = 0;
+  for (; x + kLanes <= n; x += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) add(lane, row[x + lane]);
+  }
+  for (std::size_t lane = 0; x < n; ++x, ++lane) add(lane, row[x]);
+  RowMoments sum;
+  double count = 0;
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    sum.s1 += s1[lane], sum.s2 += s2[lane], sum.s3 += s3[lane], sum.s4 += s4[lane], count += used[lane];
+    sum.low = std::min(sum.low, low[lane]), sum.high = std::max(sum.high, high[lane]);
+  }
+  sum.count = static_cast<std::size_t>(count);
+  return sum;
+}
+
+std::size_t PlaceOf(float value, const float* row, std::size_t n) {
+  return static_cast<std::size_t>(std::find(row, row + n, value) - row);
+}
+
 }  // namespace
 
 RobustStatistics ComputeRobustStatistics(ArrayView<const float, 2> image, std::size_t max_samples) {
@@ -62,18 +105,12 @@ ImageMoments ComputeMoments(ArrayView<const float, 2> image, int threads) {
   ParallelFor(threads, bands, [&](std::size_t band) {
     Part& part = parts[band];
     for (std::size_t y = band * kBand; y < std::min(ny, (band + 1) * kBand); ++y) {
-      for (std::size_t x = 0; x < nx; ++x) {
-        const float value = image(y, x);
-        if (std::isnan(value)) continue;
-        if (value < part.low) part.low = value, part.low_at = y * nx + x;
-        if (value > part.high) part.high = value, part.high_at = y * nx + x;
-        const double v = value, v2 = v * v;
-        part.s1 += v;
-        part.s2 += v2;
-        part.s3 += v2 * v;
-        part.s4 += v2 * v2;
-        ++part.count;
-      }
+      const float* row = &image(y, 0);
+      const RowMoments m = MomentsOfRow(row, nx);
+      part.s1 += m.s1, part.s2 += m.s2, part.s3 += m.s3, part.s4 += m.s4, part.count += m.count;
+      // Where they are only matters for rows with a new extreme.
+      if (m.low < part.low) part.low = m.low, part.low_at = y * nx + PlaceOf(m.low, row, nx);
+      if (m.high > part.high) part.high = m.high, part.high_at = y * nx + PlaceOf(m.high, row, nx);
     }
   });
   Part all;

@@ -202,22 +202,23 @@ void WritePlain(Os& os, const std::filesystem::path& path, ArrayView<const float
   file->Close();
 }
 
-void WriteRice(const std::filesystem::path& path, ArrayView<const float, 2> image, const FitsHeader& header) {
-  int status = 0;
-  FitsFile fits;
+// cfitsio compresses up to three axes only, and astropy reads no more: two.
+void CreateRiceImage(FitsFile& fits, const std::filesystem::path& path, std::size_t nx, std::size_t ny, int& status) {
   fits_create_diskfile(&fits.file, path.c_str(), &status);
   fits_set_compression_type(fits.file, RICE_1, &status);
-  fits_set_quantize_level(fits.file, 16, &status);
+  long tile[2] = {static_cast<long>(nx), 1};
+  fits_set_tile_dim(fits.file, 2, tile, &status);
+  fits_set_quantize_level(fits.file, kRiceQuantum, &status);
   fits_set_quantize_method(fits.file, SUBTRACTIVE_DITHER_2, &status);  // exact zeros stay zeros
-  // cfitsio compresses up to three axes only.
-  long lengths[2] = {static_cast<long>(header.geometry.nx), static_cast<long>(header.geometry.ny)};
+  fits_set_dither_seed(fits.file, kRiceDitherSeed, &status);           // cfitsio's own is from the clock
+  long lengths[2] = {static_cast<long>(nx), static_cast<long>(ny)};
   fits_create_img(fits.file, FLOAT_IMG, 2, lengths, &status);
-  CardWriter cards(fits.file, status);
-  WriteKeywords(cards, header, 2);
+}
+
+void WriteRicePixels(FitsFile& fits, std::vector<float> values, const std::filesystem::path& path, int& status) {
   long first[2] = {1, 1};
   // cfitsio marks blanks by a value, not by NaN.
   float blank = -9.0e35F;
-  std::vector<float> values(image.begin(), image.end());
   const bool has_blanks = std::any_of(values.begin(), values.end(), [](float v) { return std::isnan(v); });
   std::replace_if(
       values.begin(), values.end(), [](float v) { return std::isnan(v); }, blank);
@@ -227,6 +228,15 @@ void WriteRice(const std::filesystem::path& path, ArrayView<const float, 2> imag
   fits_close_file(fits.file, &status);
   fits.file = nullptr;
   Check(status, ErrorKind::kIo, path, "cannot close the compressed image");
+}
+
+void WriteRice(const std::filesystem::path& path, ArrayView<const float, 2> image, const FitsHeader& header) {
+  int status = 0;
+  FitsFile fits;
+  CreateRiceImage(fits, path, header.geometry.nx, header.geometry.ny, status);
+  CardWriter cards(fits.file, status);
+  WriteKeywords(cards, header, 2);
+  WriteRicePixels(fits, {image.begin(), image.end()}, path, status);
 }
 
 class CardReader {
@@ -309,6 +319,60 @@ FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const l
   return header;
 }
 
+// One image of 32-bit floats in two axes that count, alone in its file, its values as they are.
+bool IsPlainFloatImage(fitsfile* file, long (&lengths)[9]) {
+  int status = 0, n_hdus = 0, type = 0, n_axes = 0;
+  fits_get_num_hdus(file, &n_hdus, &status);
+  fits_get_img_param(file, 9, &type, &n_axes, lengths, &status);
+  if (status != 0) fits_clear_errmsg();
+  if (status != 0 || n_hdus != 1 || type != FLOAT_IMG || n_axes < 2 || n_axes > 9) return false;
+  if (std::any_of(lengths + 2, lengths + n_axes, [](long length) { return length != 1; })) return false;
+  CardReader cards(file);
+  return lengths[0] > 0 && lengths[1] > 0 && cards.Number("BSCALE", 1) == 1 && cards.Number("BZERO", 0) == 0;
+}
+
+void CopyCards(fitsfile* from, fitsfile* to, int& status) {
+  int n_cards = 0;
+  fits_get_hdrspace(from, &n_cards, nullptr, &status);
+  for (int i = 1; i <= n_cards && status == 0; ++i) {
+    char card[FLEN_CARD] = "";
+    fits_read_record(from, i, card, &status);
+    const int kind = fits_get_keyclass(card);
+    if (kind == TYP_STRUC_KEY || kind == TYP_CKSUM_KEY || kind == TYP_SCAL_KEY || kind == TYP_CMPRS_KEY) continue;
+    fits_write_record(to, card, &status);
+  }
+}
+
+// The largest step of the rows, when all is as it should be.
+std::optional<double> LargestStep(const std::filesystem::path& path, const std::vector<float>& values, std::size_t nx) {
+  int status = 0, column = 0;
+  FitsFile fits;
+  fits_open_diskfile(&fits.file, path.c_str(), READONLY, &status);
+  fits_movabs_hdu(fits.file, 2, nullptr, &status);
+  std::vector<float> again(values.size());
+  long first[2] = {1, 1};
+  float blank = std::numeric_limits<float>::quiet_NaN();
+  int any_null = 0;
+  fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(again.size()), &blank, again.data(), &any_null,
+                &status);
+  std::vector<double> steps(values.size() / nx, 0);  // a row without one is stored as it is
+  if (status == 0 && fits_get_colnum(fits.file, CASEINSEN, const_cast<char*>("ZSCALE"), &column, &status) == 0) {
+    fits_read_col(fits.file, TDOUBLE, column, 1, 1, static_cast<LONGLONG>(steps.size()), nullptr, steps.data(),
+                  &any_null, &status);
+  } else if (status == COL_NOT_FOUND) {
+    status = 0;
+  }
+  fits_clear_errmsg();
+  if (status != 0) return std::nullopt;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::isnan(values[i]) != std::isnan(again[i])) return std::nullopt;
+    if (std::isnan(values[i]) || values[i] == again[i]) continue;
+    const double rounding = 4 * std::numeric_limits<float>::epsilon() * std::abs(static_cast<double>(values[i]));
+    if (!(std::abs(static_cast<double>(values[i]) - again[i]) <= steps[i / nx] / 2 + rounding)) return std::nullopt;
+  }
+  return *std::max_element(steps.begin(), steps.end());
+}
+
 }  // namespace
 
 void WriteFitsImage(Os& os, const std::filesystem::path& path, ArrayView<const float, 2> image,
@@ -321,6 +385,34 @@ void WriteFitsImage(Os& os, const std::filesystem::path& path, ArrayView<const f
   } else {
     WritePlain(os, path, image, header, options.threads);
   }
+}
+
+std::optional<RiceCopy> WriteRiceCopy(const std::filesystem::path& from, const std::filesystem::path& to) {
+  int status = 0;
+  FitsFile in;
+  fits_open_diskfile(&in.file, from.c_str(), READONLY, &status);
+  long lengths[9] = {};
+  if (status != 0 || !IsPlainFloatImage(in.file, lengths)) {
+    fits_clear_errmsg();
+    return std::nullopt;
+  }
+  const auto nx = static_cast<std::size_t>(lengths[0]), ny = static_cast<std::size_t>(lengths[1]);
+  std::vector<float> values(nx * ny);
+  long first[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+  int any_null = 0;
+  fits_read_pix(in.file, TFLOAT, first, static_cast<LONGLONG>(values.size()), nullptr, values.data(), &any_null,
+                &status);
+  if (status != 0) {
+    fits_clear_errmsg();
+    return std::nullopt;
+  }
+  FitsFile out;
+  CreateRiceImage(out, to, nx, ny, status);
+  CopyCards(in.file, out.file, status);
+  WriteRicePixels(out, values, to, status);
+  const auto largest = LargestStep(to, values, nx);
+  if (!largest || FileSize(to) >= FileSize(from)) return std::nullopt;
+  return RiceCopy{*largest};
 }
 
 FitsImage ReadFitsImage(const std::filesystem::path& path) {

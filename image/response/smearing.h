@@ -18,11 +18,13 @@ namespace contimg::image {
 
 constexpr double kEarthRotation = 7.292115e-5;  // rad/s, sidereal
 
-// sin(x)/x from x²; the series is good to 1e-9 for |x| < 1.5.
+// sin(x)/x from x²; the series is good to 1e-9 for x² < kSeriesEnd.
+constexpr double kSeriesEnd = 2.25;
+inline double SinOverXSeries(double x2) {
+  return 1 - x2 / 6 * (1 - x2 / 20 * (1 - x2 / 42 * (1 - x2 / 72 * (1 - x2 / 110 * (1 - x2 / 156)))));
+}
 inline double SinOverX(double x2) {
-  if (x2 < 2.25) {
-    return 1 - x2 / 6 * (1 - x2 / 20 * (1 - x2 / 42 * (1 - x2 / 72 * (1 - x2 / 110 * (1 - x2 / 156)))));
-  }
+  if (x2 < kSeriesEnd) return SinOverXSeries(x2);
   const double x = std::sqrt(x2);
   return std::sin(x) / x;
 }

@@ -41,7 +41,7 @@ class Run {
         groups_(groups),
         damaged_(damaged),
         context_(context),
-        outbox_(work.paths, products, mutex_, context),
+        outbox_(work.paths, work.rice ? ImagesAs::kRice : ImagesAs::kLossless, products, mutex_, context),
         sender_(outbox_.folder(), work.owner, context) {}
 
   // Each set of products becomes an object, and all of them go to each remote together.
@@ -237,18 +237,19 @@ class Run {
   OutgoingSet Send(const Remote& remote, const OutgoingSet& set) {
     const std::string& name = remote.about().name;
     if (set.empty() || !Answers(name)) return set;
-    const auto each_row = [&](const OutgoingSet& of, const std::function<void(const Outgoing&, std::int64_t)>& change) {
+    const DeliverySet all(set.begin(), set.end());
+    const auto each_row = [&](const DeliverySet& of, const std::function<void(const Delivery&, std::int64_t)>& change) {
       const std::lock_guard<std::mutex> lock(mutex_);
       products_.database().Write([&] {
-        for (const Outgoing* each : of) change(*each, store_.Find(name, each->manifest.object)->id);
+        for (const Delivery* each : of) change(*each, store_.Find(name, each->files.front().name)->id);
       });
     };
-    const SendFailures failures = sender_.Send(remote, set, [&](const OutgoingSet& named) {
-      each_row(named, [&](const Outgoing&, std::int64_t id) {
+    const SendFailures failures = sender_.Send(remote, all, [&](const DeliverySet& named) {
+      each_row(named, [&](const Delivery&, std::int64_t id) {
         store_.SetState(id, ArchiveState::kCopied, "", UtcTime::Now().unix_s());
       });
     });
-    each_row(set, [&](const Outgoing& each, std::int64_t id) {
+    each_row(all, [&](const Delivery& each, std::int64_t id) {
       const auto failure = failures.find(&each);
       if (failure == failures.end()) return store_.SetState(id, ArchiveState::kVerified, "", UtcTime::Now().unix_s());
       const Error& error = failure->second;
@@ -272,7 +273,7 @@ class Run {
       failed.push_back(each);
     }
     Note(name, taken);
-    if (!failed.empty() && Answers(name)) sender_.DropParts(remote, failed);
+    if (!failed.empty() && Answers(name)) sender_.DropParts(remote, {failed.begin(), failed.end()});
     return failed;
   }
 
@@ -281,7 +282,7 @@ class Run {
     sent_to_.insert(remote);
     ++result_.n_copied;
     result_.bytes_copied += sent.manifest.bytes;
-    if (sent.at != nullptr) return;  // of products that are not on disk
+    if (sent.is_replica()) return;  // of products that are not on disk
     for (const ManifestMember& member : sent.manifest.members) copied_.insert(member.product);
     Tell(sent.manifest, remote);
   }

@@ -30,7 +30,8 @@ namespace contimg::ops {
 struct ArchiveSelection {
   std::vector<std::string> classes, groups, remotes;  // empty: all
   double after_days = 0;
-  int limit = 0;  // objects; 0: all
+  bool lossy_counts = false;  // a lossy copy is one: archive.images = rice
+  int limit = 0;              // objects; 0: all
 };
 
 struct PlannedObject {
@@ -90,6 +91,7 @@ struct ArchiveWork {
   std::vector<Remote> remotes;
   int transfers = 1;
   std::string owner;  // of parts: this installation
+  bool rice = false;  // images go lossy (object.h)
 };
 
 // Damage that was found: place ("local", "archive"), path or REMOTE:OBJECT, sentence.

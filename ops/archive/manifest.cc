@@ -23,16 +23,32 @@ inline constexpr auto kJsonFields<ManifestFile> =
                JsonField{"bytes", &ManifestFile::bytes}, JsonField{"sha256", &ManifestFile::sha256},
                JsonField{"mtime_s", &ManifestFile::mtime_s}};
 template <>
+inline constexpr auto kJsonFields<LossyCopy> = std::tuple{JsonField{"codec", &LossyCopy::codec},
+                                                          JsonField{"quantum", &LossyCopy::quantum},
+                                                          JsonField{"largest_step", &LossyCopy::largest_step},
+                                                          JsonField{"dither_seed", &LossyCopy::dither_seed},
+                                                          JsonField{"original_bytes", &LossyCopy::original_bytes},
+                                                          JsonField{"original_sha256", &LossyCopy::original_sha256}};
+template <>
 inline constexpr auto kJsonFields<ManifestMember> =
-    std::tuple{JsonField{"product", &ManifestMember::product},   JsonField{"kind", &ManifestMember::kind},
-               JsonField{nullptr, &ManifestMember::place},       JsonField{"offset", &ManifestMember::offset},
-               JsonField{"bytes", &ManifestMember::bytes},       JsonField{"sha256", &ManifestMember::sha256},
-               JsonField{"checksum", &ManifestMember::checksum}, JsonField{"size_bytes", &ManifestMember::size_bytes},
-               JsonField{"group", &ManifestMember::group},       JsonField{"start_mjd", &ManifestMember::start_mjd},
-               JsonField{"end_mjd", &ManifestMember::end_mjd},   JsonField{"ra_deg", &ManifestMember::ra_deg},
-               JsonField{"dec_deg", &ManifestMember::dec_deg},   JsonField{"grade", &ManifestMember::grade},
-               JsonField{"quality", &ManifestMember::quality},   JsonField{"parents", &ManifestMember::parents},
-               JsonField{"files", &ManifestMember::files}};
+    std::tuple{JsonField{"product", &ManifestMember::product},
+               JsonField{"kind", &ManifestMember::kind},
+               JsonField{nullptr, &ManifestMember::place},
+               JsonField{"offset", &ManifestMember::offset},
+               JsonField{"bytes", &ManifestMember::bytes},
+               JsonField{"sha256", &ManifestMember::sha256},
+               JsonField{"checksum", &ManifestMember::checksum},
+               JsonField{"size_bytes", &ManifestMember::size_bytes},
+               JsonField{"group", &ManifestMember::group},
+               JsonField{"start_mjd", &ManifestMember::start_mjd},
+               JsonField{"end_mjd", &ManifestMember::end_mjd},
+               JsonField{"ra_deg", &ManifestMember::ra_deg},
+               JsonField{"dec_deg", &ManifestMember::dec_deg},
+               JsonField{"grade", &ManifestMember::grade},
+               JsonField{"quality", &ManifestMember::quality},
+               JsonField{"parents", &ManifestMember::parents},
+               JsonField{"files", &ManifestMember::files},
+               JsonField{"lossy", &ManifestMember::lossy, JsonPresence::kMayLack}};
 template <>
 inline constexpr auto kJsonFields<Manifest> =
     std::tuple{JsonField{"object", &Manifest::object},   JsonField{"class", &Manifest::product_class},
@@ -97,9 +113,23 @@ void CheckMember(const ManifestMember& member, std::uint64_t object_bytes) {
     before = &file;
   }
   Require(before != nullptr, fmt::format("has a product without files: {}", member.place.path));
+  if (!member.lossy) return;
+  Require(member.files.size() == 1 && before->path.empty() && IsSha256(member.lossy->original_sha256),
+          fmt::format("has a lossy copy of something that is no file: {}", member.place.path));
 }
 
 }  // namespace
+
+bool Manifest::lossy() const {
+  return std::any_of(members.begin(), members.end(),
+                     [](const ManifestMember& member) { return member.lossy.has_value(); });
+}
+
+std::string LossyWords(const LossyCopy& copy) {
+  return fmt::format("(lossy: Rice, steps of 1/{} of the noise, at most {:.2g})", copy.quantum, copy.largest_step);
+}
+
+fs::path LossyName(const fs::path& path) { return path.string() + ".fz"; }
 
 std::optional<TreePath> InTree(const fs::path& path, const DirectoryRoots& roots) {
   for (const auto& [name, root] : Named(roots)) {
@@ -120,8 +150,13 @@ fs::path OnDisk(const TreePath& path, const DirectoryRoots& roots) {
 }
 
 std::string ManifestText(const Manifest& manifest) {
-  ordered_json value{{"format", kManifestFormat}, {"container", "tar"}, {"lossy", false}};
+  const bool lossy = manifest.lossy();
+  ordered_json value{
+      {"format", lossy ? kLossyManifestFormat : kManifestFormat}, {"container", "tar"}, {"lossy", lossy}};
   value.update(RecordToJson<ordered_json>(manifest));
+  for (ordered_json& member : value["members"]) {
+    if (member["lossy"].is_null()) member.erase("lossy");
+  }
   try {
     return value.dump(1) + "\n";
   } catch (const json::exception&) {
@@ -133,9 +168,10 @@ std::string ManifestText(const Manifest& manifest) {
 Manifest ParseManifest(const std::string& text, const std::string& subject) {
   try {
     const json value = json::parse(text);
-    if (const json& format = value.at("format"); format != kManifestFormat) {
+    if (const json& format = value.at("format"); format != kManifestFormat && format != kLossyManifestFormat) {
       throw Error(ErrorKind::kBadInput, kArchiveStage, "",
-                  fmt::format("expected a manifest of format {}, found {}", kManifestFormat, format.dump()));
+                  fmt::format("expected a manifest of format {} or {}, found {}", kManifestFormat, kLossyManifestFormat,
+                              format.dump()));
     }
     Require(value.at("container") == "tar", "is the manifest of an object that is no tar");
     Manifest manifest = RecordFromJson<Manifest>(value);
@@ -145,7 +181,8 @@ Manifest ParseManifest(const std::string& text, const std::string& subject) {
     return manifest;
   } catch (const json::exception&) {
     throw Error(ErrorKind::kBadInput, kArchiveStage, subject,
-                fmt::format("expected a manifest of format {}, found something else", kManifestFormat));
+                fmt::format("expected a manifest of format {} or {}, found something else", kManifestFormat,
+                            kLossyManifestFormat));
   } catch (const Error& error) {
     throw Error(ErrorKind::kBadInput, kArchiveStage, subject, error.message());
   }

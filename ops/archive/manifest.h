@@ -14,7 +14,7 @@
 
 namespace contimg::ops {
 
-inline constexpr int kManifestFormat = 1;
+inline constexpr int kManifestFormat = 1, kLossyManifestFormat = 2;  // which older programs refuse
 
 // Where a product is, whatever disks this or another installation has: a root of the tree and the way below it.
 struct TreePath {
@@ -34,6 +34,16 @@ struct ManifestFile {
   std::int64_t mtime_s = 0;
 };
 
+// A FITS image that lies in the object Rice-compressed (image/products/fits_image.h), as <path>.fz.
+struct LossyCopy {
+  std::string codec = "rice";
+  int quantum = 0;          // steps in the noise of a row
+  double largest_step = 0;  // no value is off by more than half of it
+  int dither_seed = 0;
+  std::uint64_t original_bytes = 0;
+  std::string original_sha256;
+};
+
 struct ManifestMember {
   std::int64_t product = 0;  // its id where it was archived
   std::string kind;          // a word of config/product_kind.h
@@ -42,7 +52,7 @@ struct ManifestMember {
   // that holds a folder's files.
   std::uint64_t offset = 0, bytes = 0;
   std::string sha256;    // of that piece
-  std::string checksum;  // on record (products.checksum)
+  std::string checksum;  // on record (products.checksum), of the original
   std::string group;
   double start_mjd = 0, end_mjd = 0;
   std::optional<double> ra_deg, dec_deg;
@@ -51,6 +61,7 @@ struct ManifestMember {
   std::uint64_t size_bytes = 0;  // of the product
   std::vector<TreePath> parents;
   std::vector<ManifestFile> files;
+  std::optional<LossyCopy> lossy;  // nothing: it is what was made, bit for bit
 };
 
 struct Manifest {
@@ -60,7 +71,13 @@ struct Manifest {
   std::string created_at;  // "2025-10-14T03:00:00Z"
   std::string program, host;
   std::vector<ManifestMember> members;
+  bool lossy() const;  // any of them
 };
+
+// "(lossy: Rice, steps of 1/16 of the noise, at most 3.1e-05)"
+std::string LossyWords(const LossyCopy& copy);
+// What a file's lossy copy is called: <path>.fz.
+std::filesystem::path LossyName(const std::filesystem::path& path);
 
 // Throws Error{kBadInput} for a name that is no UTF-8: no manifest could say it.
 std::string ManifestText(const Manifest& manifest);

@@ -11,14 +11,18 @@
 #include <cctype>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <regex>
 #include <utility>
 
 #include "config/checksum.h"
 #include "config/descriptor.h"
 #include "config/os.h"
+#include "config/product_kind.h"
 #include "config/time.h"
+#include "image/products/fits_image.h"
 #include "ops/archive/stage_name.h"
+#include "ops/base/checksum.h"
 #include "ops/base/sha256.h"
 #include "ops/base/table_checksum.h"
 #include "ops/job/header_check.h"
@@ -150,8 +154,14 @@ std::vector<fs::path> FilesOf(const fs::path& product, Os& os) {
 
 class Maker {
  public:
-  Maker(const DirectoryRoots& roots, const fs::path& file, const RunContext& context)
-      : roots_(roots), context_(context), os_(OsOr(context.os)), output_(os_, file), tar_(output_) {}
+  Maker(const DirectoryRoots& roots, const fs::path& file, const RunContext& context, ImagesAs images)
+      : roots_(roots),
+        context_(context),
+        images_(images),
+        os_(OsOr(context.os)),
+        compressed_(LossyName(file)),
+        output_(os_, file),
+        tar_(output_) {}
 
   void Add(const state::ProductRow& row) {
     const fs::path path = row.path;
@@ -175,6 +185,10 @@ class Maker {
       std::sort(files.begin(), files.end());
       if (files.empty()) throw Changed{};
       const bool is_file = files.size() == 1 && files.front() == path;
+      if (is_file && AddLossy(row, *place, member)) {
+        made_.members.push_back(std::move(member));
+        return;
+      }
       member.offset = output_.position();
       if (!is_file) output_.BeginPiece();
       Xxh64 tree;
@@ -212,7 +226,46 @@ class Maker {
   }
 
  private:
-  std::pair<ManifestFile, std::string> AddFile(const fs::path& path, const std::string& name, const TreePath& place) {
+  // False: there is no lossy copy of it to be had, or none is wanted.
+  bool AddLossy(const state::ProductRow& row, const TreePath& place, ManifestMember& member) {
+    const auto kind = FindProductKind(row.kind);
+    const bool is_image = kind && (IsImage(*kind) || *kind == ProductKind::kMosaic);
+    if (images_ != ImagesAs::kRice || !is_image || fs::path(row.path).extension() != ".fits") return false;
+    const struct Cleaner {
+      ~Cleaner() {
+        std::error_code ignored;
+        fs::remove(file, ignored);
+      }
+      fs::path file;
+    } cleaner{compressed_};
+    os_.RemoveAll(compressed_);
+    struct stat before {
+    }, after{};
+    if (::stat(row.path.c_str(), &before) != 0) throw Changed{};
+    const auto copy = image::WriteRiceCopy(row.path, compressed_);
+    if (!copy) return false;
+    // Of the original: read after it was compressed, and not changed since before.
+    member.size_bytes = static_cast<std::uint64_t>(before.st_size);
+    member.sha256 = FileSha256(row.path);
+    Compare(row, true, ProductChecksum(row.path, 1, os_), member);
+    if (::stat(row.path.c_str(), &after) != 0 || after.st_size != before.st_size ||
+        after.st_mtim.tv_sec != before.st_mtim.tv_sec || after.st_mtim.tv_nsec != before.st_mtim.tv_nsec) {
+      throw Changed{};
+    }
+    member.lossy = LossyCopy{
+        "rice", image::kRiceQuantum, copy->largest_step, image::kRiceDitherSeed, member.size_bytes, member.sha256};
+    ManifestFile entry =
+        AddFile(compressed_, "", {place.root, LossyName(place.path).string()}, before.st_mtim.tv_sec).first;
+    member.offset = entry.offset;
+    member.bytes = entry.bytes;
+    member.sha256 = entry.sha256;
+    member.files.push_back(std::move(entry));
+    return true;
+  }
+
+  // `mtime_s`: instead of its own.
+  std::pair<ManifestFile, std::string> AddFile(const fs::path& path, const std::string& name, const TreePath& place,
+                                               const std::optional<std::int64_t>& mtime_s = std::nullopt) {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!file.open() && errno == ENOENT) throw Changed{};
     struct stat before {
@@ -222,7 +275,7 @@ class Maker {
     ManifestFile entry;
     entry.path = name;
     entry.bytes = static_cast<std::uint64_t>(before.st_size);
-    entry.mtime_s = before.st_mtim.tv_sec;
+    entry.mtime_s = mtime_s.value_or(before.st_mtim.tv_sec);
     tar_.BeginFile(place.root + "/" + place.path + (name.empty() ? "" : "/" + name), entry.bytes, entry.mtime_s);
     entry.offset = output_.position();
     Sha256 sha256;
@@ -267,7 +320,9 @@ class Maker {
 
   const DirectoryRoots& roots_;
   const RunContext& context_;
+  ImagesAs images_;
   Os& os_;
+  fs::path compressed_;
   Output output_;
   TarWriter tar_;
   MadeObject made_;
@@ -301,10 +356,10 @@ bool IsObjectName(const fs::path& relative) {
 }
 
 MadeObject MakeObject(const std::vector<state::ProductRow>& products, const DirectoryRoots& roots, const fs::path& file,
-                      const RunContext& context) {
+                      const RunContext& context, ImagesAs images) {
   Os& os = OsOr(context.os);
   try {
-    Maker maker(roots, file, context);
+    Maker maker(roots, file, context, images);
     for (const state::ProductRow& row : products) maker.Add(row);
     return maker.Finish();
   } catch (...) {

@@ -5,8 +5,8 @@
 //
 // Names have no colons (S3, SMB, NTFS). An object is a plain tar: images, visibilities and gains are noise, which no
 // lossless compression makes smaller (1.08 times), and each product stays a stretch that can be fetched by itself.
-// Members are <root>/<path>, sorted, of mode 0644 and nobody's, with the times of the files and without casacore's
-// table.lock: the same products give the same bytes.
+// Members are <root>/<path> (<root>/<path>.fz of a lossy copy), sorted, of mode 0644 and nobody's, with the times of
+// the files and without casacore's table.lock: the same products give the same bytes.
 #pragma once
 
 #include <filesystem>
@@ -32,12 +32,17 @@ struct MadeObject {
   std::vector<ManifestMember> members;  // without parents
 };
 
+// As they are; or FITS images that can be (WriteRiceCopy) compressed with loss, all else as it is. By way of a file
+// beside the object.
+enum class ImagesAs { kLossless, kRice };
+
 // Writes the tar of `products` to `file` (which must not exist) and syncs it. Every file is read once, and what was
 // read is compared with the record. Error{kBusy}: a product changed while it was read, or is not there (made anew,
 // removed): another time. Error{kBadInput}: it is not what was recorded, though nobody touches it; the subject is its
 // path. Error{kUsage}: something in it is neither file nor folder (a link), which the subject names. Error{kResource}:
 // no room. Nothing is left at `file` then.
 MadeObject MakeObject(const std::vector<state::ProductRow>& products, const DirectoryRoots& roots,
-                      const std::filesystem::path& file, const RunContext& context);
+                      const std::filesystem::path& file, const RunContext& context,
+                      ImagesAs images = ImagesAs::kLossless);
 
 }  // namespace contimg::ops

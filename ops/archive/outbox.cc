@@ -16,6 +16,7 @@
 #include "ops/archive/object.h"
 #include "ops/archive/stage_name.h"
 #include "ops/base/host_name.h"
+#include "ops/base/sha256.h"
 #include "ops/base/version.h"
 
 namespace contimg::ops {
@@ -28,11 +29,27 @@ using state::ArchiveState;
 constexpr int kMostNames = 10000;
 constexpr double kOneMember = 1536;  // a tar's head and filling at most
 
+std::string Sha256Of(const std::string& text) {
+  Sha256 sha256;
+  sha256.Add(text);
+  return sha256.Hex();
+}
+
 }  // namespace
 
-Outbox::Outbox(const ProductPaths& paths, state::ProductStore& products, std::mutex& databases,
+Outgoing::Outgoing(Manifest of, const Remote* at, const std::string& its) : manifest(std::move(of)) {
+  files.push_back({manifest.object, manifest.sha256, at, its});
+  mark = {manifest.object + ".json", Sha256Of(ManifestText(manifest)), nullptr, ""};
+  // Another run, or another host, may have written one about the same bytes.
+  says_the_same = [name = mark.name, sha256 = manifest.sha256](const std::string& text) {
+    return ParseManifest(text, name).sha256 == sha256;
+  };
+}
+
+Outbox::Outbox(const ProductPaths& paths, ImagesAs images, state::ProductStore& products, std::mutex& databases,
                const RunContext& context)
     : paths_(paths),
+      images_(images),
       products_(products),
       store_(products.database()),
       mutex_(databases),
@@ -48,25 +65,26 @@ Outgoing Outbox::Stage(const PlannedObject& planned, const std::vector<const Rem
             planned.bytes() + static_cast<std::uint64_t>(kOneMember * static_cast<double>(planned.products.size())),
             kArchiveStage, first.string());
   Unfinished part(first, os_);
-  const MadeObject made = MakeObject(planned.products, paths_.roots(), part.path(), context_);
+  const MadeObject made = MakeObject(planned.products, paths_.roots(), part.path(), context_, images_);
 
   const std::lock_guard<std::mutex> lock(mutex_);
   CheckUnchanged(planned);
-  Outgoing staged;
-  staged.manifest.object = NameFor(planned, made.sha256, remotes);
-  staged.manifest.product_class = planned.product_class;
-  staged.manifest.group = planned.group;
-  staged.manifest.bytes = made.bytes;
-  staged.manifest.sha256 = made.sha256;
-  staged.manifest.created_at = UtcTime::FromUnix(MadeAt(staged.manifest)).Stamp();
-  staged.manifest.program = std::string("contimg ") + kVersion;
-  staged.manifest.host = HostName();
-  staged.manifest.members = made.members;
-  for (ManifestMember& member : staged.manifest.members) {
+  Manifest manifest;
+  manifest.object = NameFor(planned, made.sha256, remotes);
+  manifest.product_class = planned.product_class;
+  manifest.group = planned.group;
+  manifest.bytes = made.bytes;
+  manifest.sha256 = made.sha256;
+  manifest.created_at = UtcTime::FromUnix(MadeAt(manifest)).Stamp();
+  manifest.program = std::string("contimg ") + kVersion;
+  manifest.host = HostName();
+  manifest.members = made.members;
+  for (ManifestMember& member : manifest.members) {
     for (const state::ProductRow& parent : products_.Parents(member.product)) {
       if (const auto place = InTree(parent.path, paths_.roots())) member.parents.push_back(*place);
     }
   }
+  Outgoing staged(std::move(manifest));
   const fs::path file = folder_ / staged.manifest.object;
   os_.RemoveAll(file);  // of a killed run
   os_.Rename(part.path(), file);
@@ -76,7 +94,8 @@ Outgoing Outbox::Stage(const PlannedObject& planned, const std::vector<const Rem
     for (const ManifestMember& member : staged.manifest.members) {
       products_.SetFirstChecksum(member.product, member.checksum, UtcTime::Now().unix_s());
       if (member.files.size() == 1 && member.files.front().path.empty()) {
-        products_.SetSha256(member.product, member.sha256, UtcTime::Now().unix_s());
+        products_.SetSha256(member.product, member.lossy ? member.lossy->original_sha256 : member.sha256,
+                            UtcTime::Now().unix_s());
       }
     }
     for (const Remote* remote : remotes) Record(planned, staged, *remote);
@@ -145,13 +164,15 @@ void Outbox::Record(const PlannedObject& planned, const Outgoing& staged, const 
   row.group_id = planned.group;
   row.bytes = static_cast<std::int64_t>(staged.manifest.bytes);
   row.sha256 = staged.manifest.sha256;
+  row.lossy = staged.manifest.lossy();
   row.manifest_json = ManifestText(staged.manifest);
   row.made_at = UtcTime::FromIso8601(staged.manifest.created_at).unix_s();
   if (const auto known = store_.Find(row.remote, row.object)) row.attempts = known->attempts;
   std::vector<state::ArchiveMember> members;
   for (const ManifestMember& member : staged.manifest.members) {
     members.push_back({member.product, member.place.root + "/" + member.place.path,
-                       static_cast<std::int64_t>(member.bytes), member.sha256, member.checksum});
+                       static_cast<std::int64_t>(member.bytes), member.sha256, member.checksum,
+                       member.lossy.has_value()});
   }
   store_.Save(row, members);
 }
@@ -173,11 +194,9 @@ std::string Outbox::ReplicaName(const ArchiveRow& source, const std::string& to)
 
 Outgoing Outbox::StageReplica(const ArchiveRow& listed, const Remote& at, const Remote& to) {
   const ArchiveRow source = *store_.Find(listed.id);
-  Outgoing staged;
-  staged.manifest = ParseManifest(source.manifest_json, source.remote + ": " + source.object);
-  staged.manifest.object = ReplicaName(source, to.about().name);
-  staged.at = &at;
-  staged.its = source.object;
+  Manifest manifest = ParseManifest(source.manifest_json, source.remote + ": " + source.object);
+  manifest.object = ReplicaName(source, to.about().name);
+  const Outgoing staged(std::move(manifest), &at, source.object);
   const fs::path file = folder_ / (staged.manifest.object + ".json");
   os_.CreateDirectories(file.parent_path());
   WriteFileAtomically(os_, file, ManifestText(staged.manifest));
@@ -194,7 +213,7 @@ Outgoing Outbox::StageReplica(const ArchiveRow& listed, const Remote& at, const 
 }
 
 void Outbox::Drop(const Outgoing& sent) {
-  if (sent.at == nullptr) os_.RemoveAll(folder_ / sent.manifest.object);
+  if (!sent.is_replica()) os_.RemoveAll(folder_ / sent.manifest.object);
   os_.RemoveAll(folder_ / (sent.manifest.object + ".json"));
 }
 

@@ -75,7 +75,7 @@ ArchivePlan PlanArchive(const ArchiveSelection& selection, const std::vector<Arc
   for (const ArchiveRemote& remote : remotes) {
     if (!selection.remotes.empty() && !Contains(selection.remotes, remote.name)) continue;
     std::map<std::pair<std::string, std::string>, std::vector<state::ProductRow>> sets;
-    for (state::ProductRow& row : products.WithoutCopyAt(remote.name)) {
+    for (state::ProductRow& row : products.WithoutCopyAt(remote.name, selection.lossy_counts)) {
       const auto kind = FindProductKind(row.kind);
       if (!kind) continue;  // of a newer version
       const std::string product_class(ProductClass(*kind, row.path, roots));
@@ -129,7 +129,8 @@ std::map<std::string, state::ArchiveSum> ArchiveBacklog(const Settings& settings
   const std::vector<ArchiveRemote> remotes = RemotesOf(settings.archive);
   std::map<std::string, state::ArchiveSum> backlog;
   state::ArchiveStore store(products.database());
-  for (const auto& [word, sum] : store.Backlog(static_cast<int>(settings.archive.copies))) {
+  for (const auto& [word, sum] :
+       store.Backlog(static_cast<int>(settings.archive.copies), settings.archive.images == "rice")) {
     const auto kind = FindProductKind(word);
     if (!kind) continue;
     const std::string product_class(ProductClass(*kind, {}, Roots(settings)));

@@ -32,10 +32,11 @@ std::int64_t Record(const ManifestMember& member, const DirectoryRoots& roots, s
   row.dec_deg = member.dec_deg;
   row.size_bytes = static_cast<std::int64_t>(member.size_bytes);
   row.checksum = member.checksum;
-  if (member.files.size() == 1 && member.files.front().path.empty()) row.sha256 = member.sha256;
+  if (member.files.size() == 1 && member.files.front().path.empty())
+    row.sha256 = member.lossy ? member.lossy->original_sha256 : member.sha256;
   row.qa_json = member.quality.dump();
   row.qa_grade = member.grade;
-  row.status = Exists(path, os) ? "present" : "archived";
+  row.status = Exists(path, os) ? "present" : member.lossy ? "removed" : "archived";
   return products.Save(row, now);
 }
 
@@ -95,6 +96,7 @@ RebuildResult RebuildArchives(const std::vector<Remote>& remotes, const Director
           row.group_id = manifest.group;
           row.bytes = static_cast<std::int64_t>(manifest.bytes);
           row.sha256 = manifest.sha256;
+          row.lossy = manifest.lossy();
           row.manifest_json = text;
           row.state = state::ArchiveState::kCopied;
           row.made_at = UtcTime::FromIso8601(manifest.created_at).unix_s();
@@ -103,7 +105,7 @@ RebuildResult RebuildArchives(const std::vector<Remote>& remotes, const Director
           for (const ManifestMember& member : manifest.members) {
             const std::int64_t id = Record(member, roots, products, os, now, result);
             members.push_back({id, member.place.root + "/" + member.place.path, static_cast<std::int64_t>(member.bytes),
-                               member.sha256, member.checksum});
+                               member.sha256, member.checksum, member.lossy.has_value()});
           }
           store.Save(row, members);
         });

@@ -130,8 +130,14 @@ void Remote::RemoveParts(const ObjectNames& names, const std::string& owner) con
   Call(folder, "cannot remove what is unfinished", words, {}, Lines(names));
 }
 
-void Remote::RemovePartFolder(const std::string& owner) const {
-  const std::string folder = PartFolder(owner);
+void Remote::RemovePartFolder(const std::string& owner) const { RemoveEmptyFolders(PartFolder(owner)); }
+
+void Remote::Remove(const ObjectNames& names) const {
+  if (names.empty()) return;
+  Call(Subject(names), "cannot remove it", {"delete", "--files-from-raw=-", remote_.target}, {}, Lines(names));
+}
+
+void Remote::RemoveEmptyFolders(const std::string& folder) const {
   Call(folder, "cannot remove what is empty", {"rmdirs", Address(folder)}, {});
 }
 
@@ -245,6 +251,12 @@ bool Remote::ReadPart(const std::string& object, std::uint64_t offset, std::uint
   if (bytes == 0) return SizeOf(object).has_value();
   return Call(object, "cannot read it",
               {"cat", fmt::format("--offset={}", offset), fmt::format("--count={}", bytes), Address(object)}, sink);
+}
+
+void Remote::Fetch(const ObjectNames& names, const std::filesystem::path& folder) const {
+  if (names.empty()) return;
+  Call(Subject(names), "cannot fetch it",
+       {"copy", "--ignore-times", "--files-from-raw=-", remote_.target, folder.string()}, {}, Lines(names));
 }
 
 std::vector<RemoteFile> Remote::List(const ObjectNames& names) const {

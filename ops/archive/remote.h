@@ -63,6 +63,9 @@ class Remote {
   void RemoveParts(const ObjectNames& names, const std::string& owner) const;
   // The folder of parts, where nothing is left in it.
   void RemovePartFolder(const std::string& owner) const;
+  // Files of ours alone, by their whole names; those that are gone already are passed over.
+  void Remove(const ObjectNames& names) const;
+  void RemoveEmptyFolders(const std::string& folder) const;  // it and those below
   // Those of `names` that are there.
   std::map<std::string, std::uint64_t> Sizes(const ObjectNames& names) const;
   // Name → SHA-256 of those that could be read; of parts with an owner. Throws when none could for want of an answer.
@@ -76,6 +79,8 @@ class Remote {
   // `bytes` bytes from `offset` on, or all of it. False: there is no such object.
   bool Read(const std::string& object, const Rclone::Sink& sink) const;
   bool ReadPart(const std::string& object, std::uint64_t offset, std::uint64_t bytes, const Rclone::Sink& sink) const;
+  // Those of `names` that are there, into a folder of this disk, under the same names.
+  void Fetch(const ObjectNames& names, const std::filesystem::path& folder) const;
   std::vector<RemoteFile> List(const ObjectNames& names = {}) const;  // empty: all
 
   // Whether its root is there. Asks for one level of what is in it.

@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "config/error.h"
 #include "config/os.h"
@@ -14,6 +17,7 @@
 #include "config/unfinished.h"
 #include "ops/archive/manifest.h"
 #include "ops/archive/verify.h"
+#include "ops/base/checksum.h"
 #include "ops/base/sha256.h"
 
 namespace contimg::ops {
@@ -128,50 +132,131 @@ void RequireFree(const fs::path& path) {
   }
 }
 
-// The product under its final name, from this copy.
-void Fetch(const RestoreItem& item, const ArchiveRow& copy, const std::vector<state::ArchiveMember>& members,
-           const Remote& remote, const RunContext& context) {
+using ReadPiece = std::function<void(const Rclone::Sink& sink)>;
+
+// The product under its final name, of what `read` gives.
+void PutTogether(const fs::path& to, const ManifestMember& member, const ReadPiece& read, const RunContext& context) {
   Os& os = OsOr(context.os);
-  const Manifest manifest = ParseManifest(copy.manifest_json, copy.remote + ": " + copy.object);
-  const ManifestMember& member = MemberOf(manifest, item.product, members);
-  os.CreateDirectories(item.to.parent_path());
-  CheckRoom(os, item.to.parent_path(), member.bytes, kRestoreStage, item.to.string());
-  remote.Retrying([&] {
+  context.CheckCancelled(kRestoreStage);
+  const Unfinished part(to, os);
+  Assembler assembler(member, part.path(), os);
+  assembler.Begin();
+  read([&](const char* data, std::size_t size) {
     context.CheckCancelled(kRestoreStage);
-    const Unfinished part(item.to, os);
-    Assembler assembler(member, part.path(), os);
-    assembler.Begin();
-    bool there = false;
+    assembler.Take(data, size);
+  });
+  assembler.Finish();
+  RequireFree(to);
+  SyncTree(os, part.path());
+  os.RenameNew(part.path(), to);
+  os.SyncDirectory(to.parent_path());
+}
+
+void ReadPieceOf(const fs::path& object, const ManifestMember& member, const Rclone::Sink& sink) {
+  std::ifstream file(object, std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(member.offset));
+  std::vector<char> buffer(std::size_t{1} << 20);
+  for (std::uint64_t left = member.bytes; left > 0;) {
+    file.read(buffer.data(), static_cast<std::streamsize>(std::min<std::uint64_t>(left, buffer.size())));
+    const auto n = static_cast<std::size_t>(file.gcount());
+    if (n == 0) return;  // is found out by who takes it
+    sink(buffer.data(), n);
+    left -= n;
+  }
+}
+
+// From this copy; from `object` first, if it was brought here.
+void Fetch(const fs::path& to, const ArchiveRow& copy, const ManifestMember& member,
+           const std::optional<fs::path>& object, const Remote& remote, const RunContext& context) {
+  Os& os = OsOr(context.os);
+  os.CreateDirectories(to.parent_path());
+  CheckRoom(os, to.parent_path(), member.bytes, kRestoreStage, to.string());
+  if (object) {
     try {
-      there = remote.ReadPart(copy.object, member.offset, member.bytes, [&](const char* data, std::size_t size) {
-        context.CheckCancelled(kRestoreStage);
-        assembler.Take(data, size);
-      });
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::kBadInput) throw;
-      remote.RequireMark();  // which can be decrypted
-      throw Damaged{error.message()};
+      return PutTogether(
+          to, member, [&](const Rclone::Sink& sink) { ReadPieceOf(*object, member, sink); }, context);
+    } catch (const Damaged&) {  // on the way, or there: the remote tells
     }
-    if (!there) {
+  }
+  remote.Retrying([&] {
+    const auto read = [&](const Rclone::Sink& sink) {
+      bool there = false;
+      try {
+        there = remote.ReadPart(copy.object, member.offset, member.bytes, sink);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::kBadInput) throw;
+        remote.RequireMark();  // which can be decrypted
+        throw Damaged{error.message()};
+      }
+      if (there) return;
       remote.RequireMark();
       throw Damaged{"is not there any more"};
-    }
-    assembler.Finish();
-    RequireFree(item.to);
-    SyncTree(os, part.path());
-    os.RenameNew(part.path(), item.to);
-    os.SyncDirectory(item.to.parent_path());
+    };
+    PutTogether(to, member, read, context);
   });
 }
 
-void Record(const RestoreItem& item, const std::string& from, state::ProductStore& products, state::GroupStore* groups,
-            const RunContext& context) {
+// Tells a copy that is cut off, which may fail to be read, from a remote that does not answer.
+void FetchOrSize(const fs::path& to, const ArchiveRow& copy, const ManifestMember& member,
+                 const std::optional<fs::path>& object, const Remote& remote, const RunContext& context) {
+  try {
+    Fetch(to, copy, member, object, remote, context);
+  } catch (const Error& error) {
+    if (error.stage() != "archive" || (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout)) throw;
+    const auto size = remote.SizeOf(copy.object);
+    if (!size || *size == static_cast<std::uint64_t>(copy.bytes)) throw;
+    remote.RequireMark();
+    throw Damaged{fmt::format("expected {} bytes, found {}", copy.bytes, *size)};
+  }
+}
+
+void RecordItself(std::int64_t product, state::ProductStore& products) {
   const double now = UtcTime::Now().unix_s();
   products.database().Write([&] {
-    products.SetStatus(item.product.id, "present", "", now);
-    products.SetChecked(item.product.id, now);
-    state::ArchiveStore(products.database()).MarkRestored(item.product.id, now);
+    products.SetStatus(product, "present", "", now);
+    products.SetChecked(product, now);
+    state::ArchiveStore(products.database()).MarkRestored(product, now);
   });
+}
+
+// A lossy copy as a product of its own, whose copies are those that are lossy of the other. Returns its id.
+std::int64_t RecordLossy(const state::ProductRow& original, const ManifestMember& member, const fs::path& to,
+                         state::ProductStore& products, Os& os) {
+  const double now = UtcTime::Now().unix_s();
+  state::ProductRow row = original;
+  row.id = 0;
+  row.path = to.string();
+  row.size_bytes = static_cast<std::int64_t>(member.bytes);
+  row.checksum = ProductChecksum(to, 1, os);
+  row.sha256 = member.sha256;
+  row.status = "present";
+  row.archive_path.clear();
+  nlohmann::json quality = nlohmann::json::parse(original.qa_json, nullptr, false);
+  if (!quality.is_object()) quality = nlohmann::json::object();
+  quality["lossy"] = {
+      {"codec", member.lossy->codec}, {"quantum", member.lossy->quantum}, {"largest_step", member.lossy->largest_step}};
+  row.qa_json = quality.dump();
+  products.database().Write([&] {
+    row.id = products.Save(row, now);
+    products.Link(row.id, {original.id});
+    products.SetChecked(row.id, now);
+    state::ArchiveStore store(products.database());
+    store.MarkRestored(row.id, now);
+    for (const ArchiveRow& copy : store.CopiesOf(original.id)) {
+      for (state::ArchiveMember each : store.Members(copy.id)) {
+        if (each.product_id != original.id || each.sha256 != member.sha256) continue;
+        each.product_id = row.id;
+        each.checksum = row.checksum;
+        each.lossy = false;
+        store.AddMember(copy.id, each);
+      }
+    }
+  });
+  return row.id;
+}
+
+void Tell(const RestoreItem& item, const std::string& from, state::GroupStore* groups, const RunContext& context) {
+  const double now = UtcTime::Now().unix_s();
   if (groups == nullptr || item.product.group_id.empty()) return;
   state::EventRow event;
   event.at = now;
@@ -197,20 +282,23 @@ std::vector<RestoreItem> PlanRestore(const RestoreRequest& request, const Direct
     if (!row) throw Error(ErrorKind::kUsage, kRestoreStage, fmt::format("product {}", id), "is not on record");
     RestoreItem item;
     item.product = *row;
-    item.to = row->path;
+    item.place = row->path;
     if (!request.to.empty()) {
       const auto place = InTree(row->path, roots);
       if (!place)
         throw Error(ErrorKind::kUsage, kRestoreStage, row->path, "lies outside the directories of this installation");
-      item.to = request.to / place->root / place->path;
+      item.place = request.to / place->root / place->path;
     }
-    // One that a killed run has given its name, and not yet its record.
-    item.is_there = request.to.empty() && row->status != "present" && IsTaken(item.to);
-    if (!item.is_there) RequireFree(item.to);
     item.copies = store.CopiesOf(id);
     if (!request.remote.empty()) {
       std::erase_if(item.copies, [&](const ArchiveRow& copy) { return copy.remote != request.remote; });
     }
+    const bool lossy = !item.copies.empty() && item.copies.front().lossy && !IsTaken(item.place);
+    item.to = lossy ? LossyName(item.place) : item.place;
+    // One that a killed run has given its name, and not yet its record.
+    const auto recorded = lossy ? products.FindByPath(item.to.string()) : row;
+    item.is_there = request.to.empty() && (!recorded || recorded->status != "present") && IsTaken(item.to);
+    if (!item.is_there) RequireFree(item.to);
     if (item.copies.empty() && !item.is_there) {
       throw Error(ErrorKind::kBadInput, kRestoreStage, row->path,
                   fmt::format("no whole copy of it as it was recorded is known{}",
@@ -230,35 +318,45 @@ std::vector<RestoreItem> PlanRestore(const RestoreRequest& request, const Direct
 
 RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<Remote>& remotes,
                         state::ProductStore& products, state::GroupStore* groups, const ReportDamage& damaged,
-                        const RunContext& context) {
+                        const RunContext& context, const std::optional<fs::path>& object) {
   state::ArchiveStore store(products.database());
   SweepUnfinished(item.to.parent_path(), OsOr(context.os));  // of runs that were killed
-  if (item.is_there) {
+  const auto differs = [&](const std::string& difference) {
+    return Error(ErrorKind::kUsage, kRestoreStage, item.to.string(),
+                 fmt::format("exists already and is something else ({}): move it away first", difference));
+  };
+  if (item.is_there && !item.lossy()) {
     const ProductFinding found = CompareWithRecord(item.product, OsOr(context.os));
-    if (!found.difference.empty()) {
-      throw Error(ErrorKind::kUsage, kRestoreStage, item.to.string(),
-                  fmt::format("exists already and is something else ({}): move it away first", found.difference));
+    if (!found.difference.empty()) throw differs(found.difference);
+    if (record) {
+      RecordItself(item.product.id, products);
+      Tell(item, "where it is", groups, context);
     }
-    if (record) Record(item, "where it is", products, groups, context);
-    return {item.product.id, item.to, "", 0};
+    return {item.product.id, item.to, "", "", 0};
   }
   std::optional<Error> last;  // one that could not be reached, if there was one: it may serve another time
   for (const ArchiveRow& copy : item.copies) {
     const std::string subject = copy.remote + ":" + copy.object;
     try {
-      const Remote& remote = FindRemote(remotes, copy.remote);
-      try {
-        Fetch(item, copy, store.Members(copy.id), remote, context);
-      } catch (const Error& error) {
-        if (error.stage() != "archive" || (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kTimeout))
-          throw;
-        const auto size = remote.SizeOf(copy.object);  // one that is cut off may fail to be read
-        if (!size || *size == static_cast<std::uint64_t>(copy.bytes)) throw;
-        remote.RequireMark();
-        throw Damaged{fmt::format("expected {} bytes, found {}", copy.bytes, *size)};
+      const Manifest manifest = ParseManifest(copy.manifest_json, copy.remote + ": " + copy.object);
+      const ManifestMember& member = MemberOf(manifest, item.product, store.Members(copy.id));
+      const fs::path to = copy.lossy ? LossyName(item.place) : item.place;
+      if (item.is_there) {
+        if (FileSha256(to) != member.sha256) throw differs("expected SHA-256 " + member.sha256);
+      } else {
+        const Remote& remote = FindRemote(remotes, copy.remote);
+        const bool is_first = &copy == &item.copies.front();
+        FetchOrSize(to, copy, member, is_first ? object : std::nullopt, remote, context);
       }
-      if (record) Record(item, "from " + subject, products, groups, context);
-      return {item.product.id, item.to, subject, item.bytes};
+      RestoredProduct restored{item.product.id, to, subject, copy.lossy ? LossyWords(*member.lossy) : "", member.bytes};
+      if (record && copy.lossy) {
+        restored.product = RecordLossy(item.product, member, to, products, OsOr(context.os));
+      } else if (record) {
+        RecordItself(item.product.id, products);
+      }
+      if (record)
+        Tell(item, fmt::format("from {}{}{}", subject, copy.lossy ? " " : "", restored.lossy), groups, context);
+      return restored;
     } catch (const Damaged& found) {
       store.SetState(copy.id, ArchiveState::kLost, found.what, UtcTime::Now().unix_s());
       damaged("archive", subject, found.what);

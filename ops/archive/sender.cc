@@ -8,18 +8,11 @@
 #include <utility>
 
 #include "ops/archive/stage_name.h"
-#include "ops/base/sha256.h"
 
 namespace contimg::ops {
 namespace {
 
 bool MayPass(const Error& error) { return error.kind() == ErrorKind::kIo || error.kind() == ErrorKind::kTimeout; }
-
-std::string Sha256Of(const std::string& text) {
-  Sha256 sha256;
-  sha256.Add(text);
-  return sha256.Hex();
-}
 
 std::string SubjectOf(const Remote& remote, const std::string& name) { return remote.about().name + ": " + name; }
 
@@ -34,18 +27,9 @@ std::string Found(const std::map<std::string, std::string>& digests, const std::
   return found == digests.end() ? "nothing" : found->second;
 }
 
-template <typename File>
-ObjectNames NamesOf(const std::vector<File>& files, const SendFailures& failures) {
-  ObjectNames names;
-  for (const File& file : files) {
-    if (failures.count(file.of) == 0) names.push_back(file.name);
-  }
-  return names;
-}
-
-OutgoingSet Rest(const OutgoingSet& set, const SendFailures& failures) {
-  OutgoingSet rest;
-  for (const Outgoing* each : set) {
+DeliverySet Rest(const DeliverySet& set, const SendFailures& failures) {
+  DeliverySet rest;
+  for (const Delivery* each : set) {
     if (failures.count(each) == 0) rest.push_back(each);
   }
   return rest;
@@ -53,12 +37,12 @@ OutgoingSet Rest(const OutgoingSet& set, const SendFailures& failures) {
 
 }  // namespace
 
-SendFailures Sender::Send(const Remote& remote, OutgoingSet set,
-                          const std::function<void(const OutgoingSet&)>& copied) const {
+SendFailures Sender::Send(const Remote& remote, DeliverySet set,
+                          const std::function<void(const DeliverySet&)>& copied) const {
   SendFailures failures;
   try {
     remote.Retrying([&] {
-      for (const Outgoing* each : set) failures.erase(each);
+      for (const Delivery* each : set) failures.erase(each);
       Attempt(remote, set, copied, failures);
       set.clear();
       std::optional<Error> first;
@@ -76,69 +60,65 @@ SendFailures Sender::Send(const Remote& remote, OutgoingSet set,
 }
 
 // What fails as a whole has failed for each that is not through.
-void Sender::Attempt(const Remote& remote, const OutgoingSet& set,
-                     const std::function<void(const OutgoingSet&)>& copied, SendFailures& failures) const {
+void Sender::Attempt(const Remote& remote, const DeliverySet& set,
+                     const std::function<void(const DeliverySet&)>& copied, SendFailures& failures) const {
   context_.CheckCancelled(kArchiveStage);
   try {
-    std::vector<File> files;
-    for (const Outgoing* each : set) {
-      files.push_back({each, false, each->manifest.object, each->manifest.sha256});
-      files.push_back({each, true, each->manifest.object + ".json", Sha256Of(ManifestText(each->manifest))});
-    }
-    // One that is there already must be the same.
-    ObjectNames known;
-    std::vector<File> missing;
-    const auto sizes = remote.Sizes(NamesOf(files, failures));
-    for (const auto& each : sizes) known.push_back(each.first);
-    const auto digests = remote.Digests(known);
-    for (File& file : files) {
-      if (sizes.count(file.name) == 0) {
-        missing.push_back(std::move(file));
-        continue;
-      }
-      try {
-        if (IsSame(remote, file, digests)) continue;
-        failures.try_emplace(file.of, ErrorKind::kBadInput, kArchiveStage, SubjectOf(remote, file.name),
-                             "holds other bytes, and nothing there is ever replaced: the next run takes another name");
-      } catch (const Error& error) {
-        if (error.kind() != ErrorKind::kBadInput) throw;
-        failures.try_emplace(file.of, error);
-      }
-    }
-    std::erase_if(missing, [&](const File& file) { return failures.count(file.of) != 0; });
+    const std::vector<Part> missing = Missing(remote, set, failures);
     Put(remote, missing, failures);
     context_.CheckCancelled(kArchiveStage);
-    for (const bool manifests : {false, true}) {  // which never stand without their object
-      std::vector<File> these;
+    for (const bool marks : {false, true}) {  // which never stand without the others
+      std::vector<Part> these;
       std::copy_if(missing.begin(), missing.end(), std::back_inserter(these),
-                   [&](const File& file) { return file.is_manifest == manifests; });
+                   [&](const Part& part) { return part.is_mark() == marks; });
       remote.NameParts(NamesOf(these, failures), owner_);
     }
-    const OutgoingSet named = Rest(set, failures);
+    const DeliverySet named = Rest(set, failures);
     if (named.empty()) return;
-    copied(named);
-    ObjectNames objects;
-    for (const Outgoing* each : named) objects.push_back(each->manifest.object);
-    const auto again = remote.Digests(objects);
-    for (const Outgoing* each : named) {
-      const std::string& object = each->manifest.object;
-      if (Found(again, object) == each->manifest.sha256) continue;
-      failures.try_emplace(each, ErrorKind::kIo, kArchiveStage, SubjectOf(remote, object),
-                           "does not read back as it was copied");
-    }
+    if (copied) copied(named);
+    ReadAgain(remote, named, missing, failures);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) throw;
-    for (const Outgoing* each : set) failures.try_emplace(each, About(remote, each->manifest.object, error));
+    for (const Delivery* each : set) failures.try_emplace(each, About(remote, each->files.front().name, error));
   }
 }
 
+// What is there already must be the same; the rest of those of which it is.
+std::vector<Sender::Part> Sender::Missing(const Remote& remote, const DeliverySet& set, SendFailures& failures) const {
+  std::vector<Part> all, missing;
+  for (const Delivery* each : set) {
+    for (const Delivery::File& file : each->files) all.push_back({each, &file});
+    all.push_back({each, &each->mark});
+  }
+  ObjectNames known;
+  const auto sizes = remote.Sizes(NamesOf(all, failures));
+  for (const auto& each : sizes) known.push_back(each.first);
+  const auto digests = remote.Digests(known);
+  for (const Part& part : all) {
+    if (sizes.count(part.file->name) == 0) {
+      missing.push_back(part);
+      continue;
+    }
+    try {
+      if (IsSame(remote, part, digests)) continue;
+      failures.try_emplace(part.of, ErrorKind::kBadInput, kArchiveStage, SubjectOf(remote, part.file->name),
+                           "holds other bytes, and nothing there is ever replaced");
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kBadInput) throw;
+      failures.try_emplace(part.of, error);
+    }
+  }
+  std::erase_if(missing, [&](const Part& part) { return failures.count(part.of) != 0; });
+  return missing;
+}
+
 // To the folder of parts, and read back. A call that fails may have carried some.
-void Sender::Put(const Remote& remote, const std::vector<File>& files, SendFailures& failures) const {
+void Sender::Put(const Remote& remote, const std::vector<Part>& parts, SendFailures& failures) const {
   std::map<std::string, ObjectNames> from;
-  for (const File& file : files) {
-    const Remote* at = file.is_manifest ? nullptr : file.of->at;
-    if (at == nullptr || file.of->its == file.name) {
-      from[at == nullptr ? outbox_.string() : at->about().target].push_back(file.name);
+  for (const Part& part : parts) {
+    const Delivery::File& file = *part.file;
+    if (file.at == nullptr || file.its == file.name) {
+      from[file.at == nullptr ? folder_.string() : file.at->about().target].push_back(file.name);
     }
   }
   std::optional<Error> trouble;
@@ -152,42 +132,70 @@ void Sender::Put(const Remote& remote, const std::vector<File>& files, SendFailu
   };
   for (const auto& [folder, names] : from)
     trying([&, &folder = folder, &names = names] { remote.PutParts(folder, names, owner_); });
-  for (const File& file : files) {
-    if (file.is_manifest || file.of->at == nullptr || file.of->its == file.name) continue;
-    trying([&] { remote.PutPart(*file.of->at, file.of->its, file.name, owner_); });
+  for (const Part& part : parts) {
+    const Delivery::File& file = *part.file;
+    if (file.at == nullptr || file.its == file.name) continue;
+    trying([&] { remote.PutPart(*file.at, file.its, file.name, owner_); });
   }
-  const auto arrived = remote.Digests(NamesOf(files, {}), owner_);
-  for (const File& file : files) {
-    const std::string found = Found(arrived, file.name);
-    if (found == file.sha256) continue;
+  const auto arrived = remote.Digests(NamesOf(parts, {}), owner_);
+  for (const Part& part : parts) {
+    const std::string& name = part.file->name;
+    const std::string found = Found(arrived, name);
+    if (found == part.file->sha256) continue;
     if (trouble) {
-      failures.try_emplace(file.of, About(remote, file.name, *trouble));
+      failures.try_emplace(part.of, About(remote, name, *trouble));
     } else {
-      failures.try_emplace(file.of, ErrorKind::kIo, kArchiveStage, SubjectOf(remote, file.name),
-                           fmt::format("expected SHA-256 {} of what was copied there, found {}", file.sha256, found));
+      failures.try_emplace(
+          part.of, ErrorKind::kIo, kArchiveStage, SubjectOf(remote, name),
+          fmt::format("expected SHA-256 {} of what was copied there, found {}", part.file->sha256, found));
     }
   }
 }
 
-bool Sender::IsSame(const Remote& remote, const File& file, const std::map<std::string, std::string>& digests) const {
-  const auto found = digests.find(file.name);
-  if (found != digests.end() && found->second == file.sha256) return true;
-  if (!file.is_manifest) {
-    if (found != digests.end()) return false;
-    const auto read = remote.Look(file.name);  // says why it cannot be read
-    return read && read->sha256 == file.sha256;
+// All but marks that were there before: they may have other bytes.
+void Sender::ReadAgain(const Remote& remote, const DeliverySet& named, const std::vector<Part>& put,
+                       SendFailures& failures) const {
+  std::vector<Part> parts;
+  for (const Delivery* each : named) {
+    for (const Delivery::File& file : each->files) parts.push_back({each, &file});
   }
-  // Another run, or another host, may have written one about the same bytes.
-  std::string text;
-  remote.Read(file.name, [&](const char* data, std::size_t size) { text.append(data, size); });
-  return ParseManifest(text, SubjectOf(remote, file.name)).sha256 == file.of->manifest.sha256;
+  std::copy_if(put.begin(), put.end(), std::back_inserter(parts), [](const Part& part) { return part.is_mark(); });
+  const auto again = remote.Digests(NamesOf(parts, failures));
+  for (const Part& part : parts) {
+    if (Found(again, part.file->name) == part.file->sha256) continue;
+    failures.try_emplace(part.of, ErrorKind::kIo, kArchiveStage, SubjectOf(remote, part.file->name),
+                         "does not read back as it was copied");
+  }
 }
 
-void Sender::DropParts(const Remote& remote, const OutgoingSet& set) const {
+bool Sender::IsSame(const Remote& remote, const Part& part, const std::map<std::string, std::string>& digests) {
+  const std::string& name = part.file->name;
+  const auto found = digests.find(name);
+  if (found != digests.end() && found->second == part.file->sha256) return true;
+  if (!part.is_mark() || !part.of->says_the_same) {
+    if (found != digests.end()) return false;
+    const auto read = remote.Look(name);  // says why it cannot be read
+    return read && read->sha256 == part.file->sha256;
+  }
+  std::string text;
+  remote.Read(name, [&](const char* data, std::size_t size) { text.append(data, size); });
+  return part.of->says_the_same(text);
+}
+
+// Of those whose delivery has not failed.
+ObjectNames Sender::NamesOf(const std::vector<Part>& parts, const SendFailures& failures) {
   ObjectNames names;
-  for (const Outgoing* each : set) {
-    names.push_back(each->manifest.object);
-    names.push_back(each->manifest.object + ".json");
+  for (const Part& part : parts) {
+    if (failures.count(part.of) == 0) names.push_back(part.file->name);
+  }
+  return names;
+}
+
+void Sender::DropParts(const Remote& remote, const DeliverySet& set) const {
+  ObjectNames names;
+  for (const Delivery* each : set) {
+    for (const Delivery::File& file : each->files) names.push_back(file.name);
+    names.push_back(each->mark.name);
   }
   Trying([&] { remote.RemoveParts(names, owner_); });
 }

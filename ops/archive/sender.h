@@ -1,5 +1,5 @@
-// Objects on their way to one remote: to a folder of parts, read back, to their names, each its manifest beside it,
-// read again. Small ones go many at a time, one call of rclone for each step. Every step may be repeated after a kill.
+// Files on their way to one remote: to a folder of parts, read back, to their names, read again. Small deliveries go
+// many at a time, one call of rclone for each step. Every step may be repeated after a kill.
 #pragma once
 
 #include <filesystem>
@@ -10,49 +10,59 @@
 
 #include "config/error.h"
 #include "config/run_context.h"
-#include "ops/archive/manifest.h"
 #include "ops/archive/remote.h"
 
 namespace contimg::ops {
 
-// <outbox>/<manifest.object>.json is there, and <outbox>/<manifest.object>, unless the object lies at another remote.
-struct Outgoing {
-  Manifest manifest;
-  const Remote* at = nullptr;
-  std::string its;  // its name there
+// Files that stand or fall together.
+struct Delivery {
+  struct File {
+    std::string name;  // there, and in the sender's folder unless it comes from another remote
+    std::string sha256;
+    const Remote* at = nullptr;  // the other remote
+    std::string its;             // the file's name there
+  };
+  std::vector<File> files;
+  File mark;  // gets its name after the others: with it, all of them are there
+  // Whether a mark of other bytes that is there already says the same; none: it does not.
+  std::function<bool(const std::string& text)> says_the_same;
 };
-using OutgoingSet = std::vector<const Outgoing*>;
-using SendFailures = std::map<const Outgoing*, Error>;
+using DeliverySet = std::vector<const Delivery*>;
+using SendFailures = std::map<const Delivery*, Error>;
 
 class Sender {
  public:
-  // `owner`: of parts, which are of nobody else.
-  Sender(std::filesystem::path outbox, std::string owner, const RunContext& context)
-      : outbox_(std::move(outbox)), owner_(std::move(owner)), context_(context) {}
+  // `folder`: where the files are. `owner`: of parts, which are of nobody else.
+  Sender(std::filesystem::path folder, std::string owner, const RunContext& context)
+      : folder_(std::move(folder)), owner_(std::move(owner)), context_(context) {}
 
-  // `copied` is called with those that have their names, and manifests, before they are read again. What is not
-  // among the failures has been read twice then. Failures are Error{kBadInput}: another object has the name;
+  // `copied` is called with those whose files have their names, marks too, before they are read again. What is not
+  // among the failures has been read twice then. Failures are Error{kBadInput}: something else has a name;
   // Error{kResource}: the remote is full; Error{kIo, kTimeout}: another try may help, and the remote's number of them
   // is used up. Throws Error{kCancelled}.
-  SendFailures Send(const Remote& remote, OutgoingSet set, const std::function<void(const OutgoingSet&)>& copied) const;
-  // What is left of parts, in nobody's way when it cannot be removed: of these objects; of killed runs; empty folders.
-  void DropParts(const Remote& remote, const OutgoingSet& set) const;
+  SendFailures Send(const Remote& remote, DeliverySet set, const std::function<void(const DeliverySet&)>& copied) const;
+  // What is left of parts, in nobody's way when it cannot be removed: of these; of killed runs; empty folders.
+  void DropParts(const Remote& remote, const DeliverySet& set) const;
   void DropAllParts(const Remote& remote) const;
   void DropEmptyFolder(const Remote& remote) const;
 
  private:
-  struct File {
-    const Outgoing* of;
-    bool is_manifest;
-    std::string name, sha256;
+  struct Part {
+    const Delivery* of;
+    const Delivery::File* file;
+    bool is_mark() const { return file == &of->mark; }
   };
-  void Attempt(const Remote& remote, const OutgoingSet& set, const std::function<void(const OutgoingSet&)>& copied,
+  void Attempt(const Remote& remote, const DeliverySet& set, const std::function<void(const DeliverySet&)>& copied,
                SendFailures& failures) const;
-  void Put(const Remote& remote, const std::vector<File>& files, SendFailures& failures) const;
+  std::vector<Part> Missing(const Remote& remote, const DeliverySet& set, SendFailures& failures) const;
+  void Put(const Remote& remote, const std::vector<Part>& parts, SendFailures& failures) const;
+  void ReadAgain(const Remote& remote, const DeliverySet& named, const std::vector<Part>& put,
+                 SendFailures& failures) const;
   void Trying(const std::function<void()>& removal) const;
-  bool IsSame(const Remote& remote, const File& file, const std::map<std::string, std::string>& digests) const;
+  static bool IsSame(const Remote& remote, const Part& part, const std::map<std::string, std::string>& digests);
+  static ObjectNames NamesOf(const std::vector<Part>& parts, const SendFailures& failures);
 
-  std::filesystem::path outbox_;
+  std::filesystem::path folder_;
   std::string owner_;
   const RunContext& context_;
 };

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "config/error.h"
@@ -51,12 +53,42 @@ ProductFinding CompareWithRecord(const state::ProductRow& row, Os& os) {
   return found;
 }
 
+int SettleFindings(state::ProductStore& products, state::MaintenanceStore& findings, double now) {
+  const std::vector<state::IntegrityFinding> open = findings.OpenFindings();
+  if (open.empty()) return 0;
+  std::set<std::string> lost;
+  for (const state::LostObject& each : state::ArchiveStore(products.database()).NotMadeGood()) {
+    lost.insert(each.remote + ":" + each.object);
+  }
+  int n = 0;
+  for (const state::IntegrityFinding& each : open) {
+    bool over = false;
+    if (each.place == "archive") {
+      over = lost.count(each.subject) == 0;
+    } else if (each.place == "local") {
+      const auto row = products.FindByPath(each.subject);
+      over = !row || row->status == "archived" || row->status == "removed";
+    }
+    if (!over) continue;
+    findings.Resolve(each.place, each.subject, now);
+    ++n;
+  }
+  return n;
+}
+
 VerifyResult VerifyProducts(state::ProductStore& products, state::MaintenanceStore& findings, double share,
                             const RunContext& context) {
   Os& os = OsOr(context.os);
   VerifyResult result;
   const std::int64_t n = ShareOf(products.Count("present", ""), share);
-  const std::vector<state::ProductRow> rows = products.LeastRecentlyChecked(n);
+  SettleFindings(products, findings, UtcTime::Now().unix_s());
+  std::vector<state::ProductRow> rows = products.LeastRecentlyChecked(n);
+  for (const state::IntegrityFinding& open : findings.OpenFindings()) {
+    if (open.place != "local") continue;
+    const bool among = std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.path == open.subject; });
+    auto row = among ? std::nullopt : products.FindByPath(open.subject);
+    if (row && row->status == "present") rows.push_back(std::move(*row));
+  }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     context.CheckCancelled(kVerifyStage);
     const state::ProductRow& row = rows[i];
@@ -167,6 +199,7 @@ VerifyResult VerifyArchives(state::ProductStore& products, state::MaintenanceSto
       result.n_unreachable += static_cast<std::int64_t>(left.size());
     }
   }
+  SettleFindings(products, findings, UtcTime::Now().unix_s());
   context.reporter->Progress(kVerifyStage, 1);
   return result;
 }

@@ -31,7 +31,12 @@ struct VerifyResult {
   std::vector<std::string> damaged;  // one sentence each
 };
 
-// A share of the present products (1: all), those first that were not read for the longest. What is damaged is reported
+// Ends the findings that nothing is left to do about: of products that are on no record any more or were let go, and of
+// archived objects whose products have other copies at that remote (or are others now). Returns how many.
+int SettleFindings(state::ProductStore& products, state::MaintenanceStore& findings, double now);
+
+// A share of the present products (1: all), those first that were not read for the longest, and all about which there
+// is a finding: what was cured meanwhile is known as such the next time. What is damaged is reported
 // as a finding of place "local", what is whole resolves one. A product that is not there is not this one's business
 // (the reconciler's), nor is one that is made anew meanwhile.
 VerifyResult VerifyProducts(state::ProductStore& products, state::MaintenanceStore& findings, double share,

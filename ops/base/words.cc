@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <cmath>
+#include <system_error>
 
 #include "config/time.h"
 
@@ -73,5 +75,12 @@ std::string Stamp(double unix_s) {
 }
 
 std::string StampOfMjd(double mjd) { return mjd > 0 ? Stamp(UtcTime::FromMjd(mjd).unix_s()) : "–"; }
+
+std::optional<std::int64_t> RecordNumber(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = failed == std::errc() && end == text.data() + text.size() && text.front() != '-';
+  return whole ? std::optional(number) : std::nullopt;
+}
 
 }  // namespace contimg::ops

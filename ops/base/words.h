@@ -1,7 +1,8 @@
-// Quantities in words, as people read them on a page.
+// Quantities in words, as people read them on a page and write them on a command line.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,5 +17,7 @@ std::string Count(std::int64_t count);  // with thin spaces: "12 345"
 // "2025-10-13 13:28:03" of unix seconds; "–" for 0.
 std::string Stamp(double unix_s);
 std::string StampOfMjd(double mjd);
+// The number of a record; nothing: there are other things than digits in it, none, or more than any number has.
+std::optional<std::int64_t> RecordNumber(std::string_view text);
 
 }  // namespace contimg::ops

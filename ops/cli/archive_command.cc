@@ -14,6 +14,7 @@
 #include "config/time.h"
 #include "ops/archive/manifest.h"
 #include "ops/archive/rebuild.h"
+#include "ops/archive/verify.h"
 #include "ops/base/host_name.h"
 #include "ops/base/stop_signals.h"
 #include "ops/base/words.h"
@@ -112,6 +113,16 @@ void PrintPlan(const ArchivePlan& plan) {
              Size(static_cast<double>(all.bytes)), Counted(all.objects, "object"));
 }
 
+// What has other copies now is no open finding any more.
+void Settle(const ProductPaths& paths, state::ProductStore& products, Reporter& reporter) {
+  try {
+    state::MaintenanceStore findings(paths.Database(StateDatabase::kOperations));
+    SettleFindings(products, findings, UtcTime::Now().unix_s());
+  } catch (const Error& error) {
+    reporter.Warn("archive", fmt::format("damage that was made good stays on record: {}", error.what()));
+  }
+}
+
 void RunArchive(const ArchiveArgs& args) {
   const Settings settings = CurrentSettings().values;
   const ProductPaths paths(Roots(settings));
@@ -120,6 +131,7 @@ void RunArchive(const ArchiveArgs& args) {
   selection.groups = args.groups;
   selection.remotes = args.remotes;
   selection.after_days = args.older_than_days >= 0 ? args.older_than_days : settings.archive.after_days;
+  selection.lossy_counts = settings.archive.images == "rice";
   selection.limit = args.limit;
   const std::vector<ArchiveRemote> remotes = RemotesOf(settings.archive);
   if (remotes.empty()) {
@@ -147,7 +159,11 @@ void RunArchive(const ArchiveArgs& args) {
                  [&](const RunContext& inner, ordered_json& figures) {
                    SweepOutbox(paths, RealOs());
                    const ArchivePlan plan = plan_with(databases);
-                   ArchiveWork work{paths, {}, static_cast<int>(settings.archive.transfers), PartOwner(paths)};
+                   ArchiveWork work{paths,
+                                    {},
+                                    static_cast<int>(settings.archive.transfers),
+                                    PartOwner(paths),
+                                    settings.archive.images == "rice"};
                    work.remotes = OpenRemotes(settings, inner.cancelled);
                    result = CarryOut(plan, work, databases.products, databases.groups_or_null(),
                                      DamageReporter(paths, *inner.reporter), inner);
@@ -155,6 +171,8 @@ void RunArchive(const ArchiveArgs& args) {
                               {"products", result.n_products},     {"verified", result.n_verified},
                               {"changed", result.n_changed},       {"retired", result.n_retired},
                               {"failures", result.failures.size()}};
+                   if (!result.failures.empty()) figures["failure"] = result.failures.front().sentence;
+                   Settle(paths, databases.products, *inner.reporter);
                    printed = PlanJson(plan, true);
                    return result.failures.empty() ? RunOutcome::kOk : RunOutcome::kFailed;
                  });
@@ -274,8 +292,9 @@ void List(const ArchiveArgs& args) {
     return PrintJsonObject({{"objects", std::move(all)}, {"waiting", std::move(waiting)}});
   }
   for (const ArchiveRow& row : rows) {
-    fmt::print("{:>6} {:<8} {:<10} {:>9}  {}{}\n", row.id, ToString(row.state), row.remote,
-               Size(static_cast<double>(row.bytes)), row.object, row.error.empty() ? "" : "  " + Printable(row.error));
+    fmt::print("{:>6} {:<8} {:<10} {:>9}  {}{}{}\n", row.id, ToString(row.state), row.remote,
+               Size(static_cast<double>(row.bytes)), row.object, row.lossy ? "  (lossy)" : "",
+               row.error.empty() ? "" : "  " + Printable(row.error));
   }
   for (const auto& [key, sum] : store.Totals()) {
     fmt::print("{}: {} {}, {}\n", key.first, Counted(sum.n, "object"), ToString(key.second),
@@ -291,13 +310,20 @@ void List(const ArchiveArgs& args) {
              Size(static_cast<double>(waiting.bytes)));
 }
 
+// "(lossy: …)"
+std::string LossyWords(const ArchiveRow& row, const state::ArchiveMember& member) {
+  for (const ManifestMember& each : ParseManifest(row.manifest_json, row.object).members) {
+    if (each.lossy && each.place.root + "/" + each.place.path == member.member) return LossyWords(*each.lossy);
+  }
+  return "(lossy)";
+}
+
 void Show(const ArchiveArgs& args) {
   ArchiveDatabases databases(ProductPaths(Roots(CurrentSettings().values)), false);
   state::ArchiveStore store(databases.products.database());
   std::vector<ArchiveRow> rows;
-  const bool number = args.object.find_first_not_of("0123456789") == std::string::npos && args.object.size() < 18;
-  if (number) {
-    if (const auto row = store.Find(std::stoll(args.object))) rows.push_back(*row);
+  if (const auto number = RecordNumber(args.object)) {
+    if (const auto row = store.Find(*number)) rows.push_back(*row);
   } else {
     for (const ArchiveRow& each : store.List({})) {
       if (each.object == args.object) rows.push_back(*store.Find(each.id));
@@ -317,13 +343,15 @@ void Show(const ArchiveArgs& args) {
     }
     fmt::print("{}  {} at {}\n", row.object, ToString(row.state), row.remote);
     fmt::print("  {}, SHA-256 {}\n", Size(static_cast<double>(row.bytes)), row.sha256);
+    if (row.lossy)
+      fmt::print("  lossy: images in it are not what was made, bit for bit, and do not come back as such\n");
     fmt::print("  made {}, copied {}, verified {}, last read {}\n", UtcTime::FromUnix(row.made_at).Stamp(),
                StampOrNone(row.copied_at), StampOrNone(row.verified_at), StampOrNone(row.checked_at));
     if (!row.error.empty()) fmt::print("  {}\n", Printable(row.error));
     for (const state::ArchiveMember& member : store.Members(row.id)) {
       const auto product = databases.products.Find(member.product_id);
-      fmt::print("  {:>7} {:>9}  {}{}\n", member.product_id, Size(static_cast<double>(member.bytes)),
-                 Printable(member.member),
+      fmt::print("  {:>7} {:>9}  {}{}{}\n", member.product_id, Size(static_cast<double>(member.bytes)),
+                 Printable(member.member), member.lossy ? "  " + LossyWords(row, member) : "",
                  product && product->checksum == member.checksum ? "" : "  (made anew since)");
     }
   }

@@ -75,24 +75,32 @@ Remote RemoteOf(const std::string& name, const Settings& settings, const RunCont
 }
 
 // On record as a run of its own: a backup that is made and not shipped is a backup.
-void Ship(const BackupArgs& args, const LoadedSettings& settings, const ProductPaths& paths,
+void Ship(const BackupArgs& args, const LoadedSettings& settings, const ProductPaths& paths, const std::string& made,
           const RunContext& context) {
   const std::string name = args.remote.empty() ? settings.values.backup.remote : args.remote;
   if (name.empty()) return;
   const Remote remote = RemoteOf(name, settings.values, context);
-  std::vector<std::string> shipped;
+  ShippingOptions shipping;
+  shipping.owner = PartOwner(paths);
+  shipping.verified = made;
+  shipping.keep_days = settings.values.backup.remote_keep_days;
+  shipping.now = UtcTime::Now().unix_s();
+  std::vector<std::string> shipped, removed;
   RunMaintenance({paths.Database(StateDatabase::kOperations), "backup_shipping", MaintenanceActor(), false}, context,
                  [&](const RunContext& inner, ordered_json& figures) {
                    figures["remote"] = name;
                    ArchiveDatabases databases(paths, false);
                    state::ArchiveStore archives(databases.products.database());
-                   shipped = ShipBackups(remote, DirectoryOf(args, settings), PartOwner(paths),
-                                         HoldsCopies(archives, remote), inner);
+                   shipping.in_use = HoldsCopies(archives, remote);
+                   shipped = ShipBackups(remote, DirectoryOf(args, settings), shipping, inner);
                    figures["backups"] = shipped;
+                   removed = PruneBackupsAt(remote, shipping, shipped, inner);
+                   if (!removed.empty()) figures["removed"] = removed;
                    return state::RunOutcome::kOk;
                  });
   if (args.json) return;
   for (const std::string& each : shipped) fmt::print("shipped  {}  to {}\n", each, Printable(name));
+  for (const std::string& each : removed) fmt::print("removed  {}  at {}\n", each, Printable(name));
 }
 
 void Make(const BackupArgs& args) {
@@ -113,12 +121,12 @@ void Make(const BackupArgs& args) {
     const double age_h = there.empty() ? 0 : (UtcTime::Now().unix_s() - there.back().made_at) / kSecondsPerHour;
     if (!there.empty() && age_h < args.unless_newer_h) {
       Print({there.back()}, args.json, "there is one  ");
-      return Ship(args, settings, paths, context);
+      return Ship(args, settings, paths, "", context);
     }
   }
   Print({MakeRecordedBackup(request, paths.Database(StateDatabase::kOperations), MaintenanceActor(), context)},
         args.json, "");
-  Ship(args, settings, paths, context);
+  Ship(args, settings, paths, request.name, context);
 }
 
 // From a remote into backup.dir, where restore-state finds it.
@@ -171,8 +179,9 @@ void Verify(const BackupArgs& args) {
 void Prune(const BackupArgs& args) {
   const LoadedSettings settings = CurrentSettings();
   const double keep_days = args.keep_days >= 0 ? args.keep_days : settings.values.backup.keep_days;
-  const int n = PruneBackups(DirectoryOf(args, settings), keep_days, UtcTime::Now().unix_s(), RealOs());
-  fmt::print("{} older than {:g} days removed\n", Counted(n, "backup"), keep_days);
+  const auto removed = PruneBackups(DirectoryOf(args, settings), keep_days, UtcTime::Now().unix_s(), RealOs());
+  fmt::print("{} older than {:g} days removed\n", Counted(static_cast<std::int64_t>(removed.size()), "backup"),
+             keep_days);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "config/units.h"
 #include "convert/measurement_set_reader.h"
 #include "ops/base/table_checksum.h"
+#include "ops/base/words.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/records/registration.h"
@@ -68,10 +69,10 @@ void PrintLine(const CalTableRow& row) {
 // A row by id or path.
 CalTableRow FindRow(CalTableStore& store, const std::string& what) {
   std::optional<CalTableRow> row;
-  if (!what.empty() && what.find_first_not_of("0123456789") == std::string::npos) {
-    row = store.Find(std::stoll(what));
+  if (const auto id = RecordNumber(what)) {
+    row = store.Find(*id);
   } else {
-    row = store.FindByPath(fs::absolute(what).lexically_normal().string());
+    row = store.FindByPath(Absolute(what).string());
   }
   if (!row)
     throw Error(ErrorKind::kUsage, "cal", what,

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "config/os.h"
-#include "config/product_class.h"
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/base/stop_signals.h"
@@ -50,7 +49,8 @@ CleanupRequest RequestOf(const CleanupArgs& args) {
 
 void ExplainOne(const CleanupArgs& args, const CleanupRequest& request) {
   ArchiveDatabases databases(request.paths, false);
-  const Inventory inventory = TakeInventory(request.paths, databases.products, databases.groups_or_null(), RealOs());
+  const Inventory inventory =
+      TakeInventory(request.paths, databases.products, databases.groups_or_null(), AllHeldClasses(), RealOs());
   CleanupSelection selection = request.selection;
   selection.free_bytes = RealOs().Space(request.paths.roots().scratch).free_bytes;
   const std::string subject =
@@ -103,12 +103,11 @@ void AddCleanupCommand(CLI::App& app) {
   auto args = std::make_shared<CleanupArgs>();
   CLI::App* cleanup =
       app.add_subcommand("cleanup", "what may leave the disk by policy (retention.*); with --apply it leaves");
-  std::vector<std::string> words{"quarantine", "jobs"};
-  for (const std::string_view name : AllProductClasses()) words.emplace_back(name);
   const auto days = [&](const char* name, double& value, const char* help) {
     cleanup->add_option(name, value, help)->type_name("N")->check(CLI::Range(0.0, 36500.0));
   };
-  cleanup->add_option("--class", args->classes, "only these classes (may be repeated)")->check(CLI::IsMember(words));
+  cleanup->add_option("--class", args->classes, "only these classes (may be repeated)")
+      ->check(CLI::IsMember(AllHeldClasses()));
   days("--incoming-retention-days", args->incoming_days, "instead of retention.incoming_days");
   days("--science-ms-retention-days", args->science_ms_days, "instead of retention.science_ms_days");
   days("--image-retention-days", args->image_days, "instead of retention.images_days");

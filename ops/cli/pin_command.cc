@@ -8,6 +8,7 @@
 #include "config/os.h"
 #include "config/text.h"
 #include "config/time.h"
+#include "ops/base/words.h"
 #include "ops/cli/archive_runs.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
@@ -27,8 +28,8 @@ struct PinArgs {
 
 state::ProductRow FindProduct(state::ProductStore& products, const std::string& id_or_path) {
   std::optional<state::ProductRow> row;
-  if (id_or_path.find_first_not_of("0123456789") == std::string::npos && id_or_path.size() < 19) {
-    row = products.Find(std::stoll(id_or_path));
+  if (const auto id = RecordNumber(id_or_path)) {
+    row = products.Find(*id);
   } else {
     row = products.FindByPath(Absolute(id_or_path).string());
   }

@@ -18,7 +18,9 @@
 #include "config/product_paths.h"
 #include "config/text.h"
 #include "config/time.h"
+#include "ops/base/checksum.h"
 #include "ops/base/version.h"
+#include "ops/base/words.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/compare_products.h"
 #include "ops/cli/program_options.h"
@@ -51,10 +53,10 @@ ProductStore OpenStore() {
 // By id or path.
 ProductRow FindRow(ProductStore& store, const std::string& what) {
   std::optional<ProductRow> row;
-  if (!what.empty() && what.find_first_not_of("0123456789") == std::string::npos && what.size() < 18) {
-    row = store.Find(std::stoll(what));
+  if (const auto id = RecordNumber(what)) {
+    row = store.Find(*id);
   } else {
-    row = store.FindByPath(fs::absolute(what).lexically_normal().string());
+    row = store.FindByPath(Absolute(what).string());
   }
   if (!row) throw Error(ErrorKind::kUsage, "products", what, "is neither the id nor the path of a recorded product");
   return *row;
@@ -287,8 +289,16 @@ void Reproduce(const ProductsArgs& args) {
     for (const ProductRow& each : OpenStore().List(query)) {  // anew: the job took its time
       if (fs::path(each.path).filename() == again.path.filename() && each.job_id == row.job_id) original = each;
     }
-    if (!original || !fs::exists(original->path)) continue;
-    const std::string difference = CompareProducts(original->path, again.path);
+    if (!original) continue;
+    const bool here = fs::exists(original->path);
+    // Of an image that is not on disk any more the record has the checksum of every byte.
+    if (!here && (!IsImage(again.kind) || !fs::is_regular_file(again.path) || original->checksum.empty())) continue;
+    std::string difference;
+    if (here) {
+      difference = CompareProducts(original->path, again.path);
+    } else if (const std::string is = ProductChecksum(again.path, 1, RealOs()); is != original->checksum) {
+      difference = fmt::format("expected the checksum {} of the record, found {}", original->checksum, is);
+    }
     ++n_compared;
     n_equal += difference.empty() ? 1 : 0;
     out["products"].push_back({{"kind", ToString(again.kind)},

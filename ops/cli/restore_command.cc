@@ -1,6 +1,7 @@
 // `contimg restore`: products come back from their copies.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -10,6 +11,8 @@
 #include "config/os.h"
 #include "config/product_class.h"
 #include "config/text.h"
+#include "ops/archive/fetched_objects.h"
+#include "ops/archive/manifest.h"
 #include "ops/archive/restore.h"
 #include "ops/base/stop_signals.h"
 #include "ops/base/words.h"
@@ -31,9 +34,7 @@ struct RestoreArgs {
 };
 
 std::int64_t IdOf(state::ProductStore& products, const std::string& what) {
-  if (!what.empty() && what.find_first_not_of("0123456789") == std::string::npos && what.size() < 18) {
-    return std::stoll(what);
-  }
+  if (const auto id = RecordNumber(what)) return *id;
   const auto row = products.FindByPath(Absolute(fs::path(what)).string());
   if (!row) throw Error(ErrorKind::kUsage, "restore", what, "is neither the id nor the path of a recorded product");
   return row->id;
@@ -56,7 +57,11 @@ std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots
       if (!args.product_class.empty() && (!kind || ProductClass(*kind, row.path, roots) != args.product_class))
         continue;
       if (args.to.empty() && IsTaken(row.path)) continue;
-      if (!store.CopiesOf(row.id).empty()) ids.push_back(row.id);
+      const std::vector<state::ArchiveRow> copies = store.CopiesOf(row.id);
+      if (copies.empty()) continue;
+      // What came back of a lossy copy before is a product by itself.
+      if (args.to.empty() && copies.front().lossy && products.FindByPath(LossyName(row.path).string())) continue;
+      ids.push_back(row.id);
     }
   }
   return ids;
@@ -65,8 +70,11 @@ std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots
 ordered_json ItemJson(const RestoreItem& item) {
   ordered_json copies = ordered_json::array();
   for (const state::ArchiveRow& copy : item.copies) copies.push_back(copy.remote + ":" + copy.object);
-  return {
-      {"product", item.product.id}, {"path", item.to.string()}, {"bytes", item.bytes}, {"copies", std::move(copies)}};
+  return {{"product", item.product.id},
+          {"path", item.to.string()},
+          {"bytes", item.bytes},
+          {"lossy", item.lossy()},
+          {"copies", std::move(copies)}};
 }
 
 void Run(const RestoreArgs& args) {
@@ -95,7 +103,8 @@ void Run(const RestoreArgs& args) {
     for (const RestoreItem& item : items) {
       printed["products"].push_back(ItemJson(item));
       if (args.json) continue;
-      fmt::print("{:>9}  {}  from {}\n", Bytes(static_cast<double>(item.bytes)), Printable(item.to.string()),
+      fmt::print("{:>9}  {}{}  from {}\n", Bytes(static_cast<double>(item.bytes)), Printable(item.to.string()),
+                 item.lossy() ? "  (lossy)" : "",
                  item.is_there ? "itself: it is there already"
                                : item.copies.front().remote + ":" + item.copies.front().object);
     }
@@ -106,31 +115,52 @@ void Run(const RestoreArgs& args) {
   }
   std::vector<RestoredProduct> restored;
   std::vector<Error> failures;
-  RunMaintenance({paths.Database(StateDatabase::kOperations), "restore", MaintenanceActor(), false}, context,
-                 [&](const RunContext& inner, ordered_json& figures) {
-                   const std::vector<Remote> remotes = OpenRemotes(settings, inner.cancelled);
-                   std::uint64_t done = 0;
-                   for (const RestoreItem& item : items) {
-                     inner.CheckCancelled("restore");
-                     try {
-                       restored.push_back(Restore(item, record, remotes, databases.products, databases.groups_or_null(),
-                                                  DamageReporter(paths, *inner.reporter), inner));
-                     } catch (const Error& error) {
-                       if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kResource) throw;
-                       failures.push_back(error);
-                       inner.reporter->Warn("restore", error.what());
-                     }
-                     done += item.bytes;
-                     inner.reporter->Progress("restore",
-                                              bytes > 0 ? static_cast<double>(done) / static_cast<double>(bytes) : 1);
-                     figures = {{"products", restored.size()}, {"bytes", done}, {"failures", failures.size()}};
-                   }
-                   return failures.empty() ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
-                 });
+  RunMaintenance(
+      {paths.Database(StateDatabase::kOperations), "restore", MaintenanceActor(), false}, context,
+      [&](const RunContext& inner, ordered_json& figures) {
+        const std::vector<Remote> remotes = OpenRemotes(settings, inner.cancelled);
+        std::vector<FetchedObjects::Wanted> wanted;
+        for (const RestoreItem& item : items) {
+          wanted.push_back(
+              {item.copies.empty() ? state::ArchiveRow{} : item.copies.front(), item.is_there ? 0 : item.bytes});
+        }
+        FetchedObjects fetched(std::move(wanted), remotes, record ? paths.roots().tmp : request.to, inner);
+        std::uint64_t done = 0;
+        for (std::size_t i = 0; i < items.size(); ++i) {
+          const RestoreItem& item = items[i];
+          inner.CheckCancelled("restore");
+          try {
+            const auto object = item.is_there ? std::nullopt : fetched.Bring(i);
+            restored.push_back(Restore(item, record, remotes, databases.products, databases.groups_or_null(),
+                                       DamageReporter(paths, *inner.reporter), inner, object));
+          } catch (const Error& error) {
+            if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kResource) throw;
+            failures.push_back(error);
+            inner.reporter->Warn("restore", error.what());
+          }
+          done += item.bytes;
+          inner.reporter->Progress("restore", bytes > 0 ? static_cast<double>(done) / static_cast<double>(bytes) : 1);
+          figures = {{"products", restored.size()}, {"bytes", done}, {"failures", failures.size()}};
+        }
+        return failures.empty() ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
+      });
+  std::int64_t n_lossy = 0;
   for (const RestoredProduct& each : restored) {
-    printed["products"].push_back(
-        {{"product", each.product}, {"path", each.path.string()}, {"bytes", each.bytes}, {"from", each.from}});
-    if (!args.json) fmt::print("{}{}\n", Printable(each.path.string()), each.from.empty() ? "" : "  from " + each.from);
+    printed["products"].push_back({{"product", each.product},
+                                   {"path", each.path.string()},
+                                   {"bytes", each.bytes},
+                                   {"from", each.from},
+                                   {"lossy", !each.lossy.empty()}});
+    n_lossy += each.lossy.empty() ? 0 : 1;
+    if (args.json) continue;
+    fmt::print("{}{}{}\n", Printable(each.path.string()), each.from.empty() ? "" : "  from " + each.from,
+               each.lossy.empty() ? "" : "  " + each.lossy);
+  }
+  if (n_lossy > 0 && !args.json) {
+    fmt::print(
+        "{} lossy: what came back is not what was made, bit for bit, and has a name and a record of its own; "
+        "contimg products reproduce makes that again\n",
+        n_lossy == 1 ? "1 of them is" : fmt::format("{} of them are", n_lossy));
   }
   printed["failures"] = ordered_json::array();
   for (const Error& each : failures) printed["failures"].push_back(each.what());

@@ -229,6 +229,10 @@ std::string Screen(const ordered_json& s) {
     if (const std::string rule = s["disks"]["scratch"].value("limits", ""); !rule.empty()) {
       text += fmt::format("  scratch: {}\n", rule);
     }
+    if (const auto& full = s["disks"]["scratch"]["full_in_s"]; full.is_number()) {
+      text += fmt::format("  scratch: no room for new work in {}, by what it did in the last days\n",
+                          Duration(full.get<double>()));
+    }
   }
   return text;
 }

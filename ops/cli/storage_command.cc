@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,6 +15,8 @@
 #include "ops/cli/archive_runs.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/records/disk_forecast.h"
+#include "ops/records/watermarks.h"
 #include "ops/retention/cleanup.h"
 
 namespace contimg::ops {
@@ -31,23 +34,31 @@ struct ClassReport {
   std::vector<std::int64_t> freed;  // for each of kWindows
 };
 
-std::vector<ClassReport> Report(const Inventory& inventory, const RetentionPolicy& policy, double now) {
-  std::vector<ClassReport> report;
-  for (const auto& [name, sums] : PlanCleanup(inventory, policy, {}, now).present)
-    report.push_back({name, sums, 0, {}});
-  for (ClassReport& each : report) {
+std::vector<ClassReport> Report(const Inventory& inventory, const RetentionPolicy& policy,
+                                const std::vector<state::StoredProduct>& latest, double now) {
+  std::vector<std::string> classes = AllHeldClasses();
+  std::sort(classes.begin(), classes.end());
+  std::vector<RetentionPolicy> windows;
+  for (const std::string& name : classes) {
     for (const double days : kWindows) {
-      RetentionPolicy window = policy;
+      RetentionPolicy& window = windows.emplace_back(policy);
       window.min_free_bytes = 0;
-      for (auto& [name, of] : window.classes) of.days = name == each.name ? days : 0;
-      each.freed.push_back(PlanCleanup(inventory, window, {}, now).bytes());
+      for (auto& [each, of] : window.classes) of.days = each == name ? days : 0;
     }
   }
+  std::vector<ClassReport> report;
+  PlanCleanups(inventory, windows, now, [&](std::size_t i, const CleanupPlan& plan) {
+    const std::string& name = classes[i / std::size(kWindows)];
+    const auto sums = plan.present.find(name);
+    if (sums == plan.present.end()) return;
+    if (i % std::size(kWindows) == 0) report.push_back({name, sums->second, 0, {}});
+    report.back().freed.push_back(plan.bytes());
+  });
   double first = now;
   std::map<std::string, std::int64_t> recent;
-  for (const state::StoredProduct& row : inventory.products) {
+  for (const state::StoredProduct& row : latest) {
     const auto kind = FindProductKind(row.kind);
-    if (!kind || now - row.created_at > kGrowthDays * kSecondsPerDay) continue;
+    if (!kind) continue;
     first = std::min(first, row.created_at);
     recent[std::string(ProductClass(*kind, row.path, inventory.roots))] += row.bytes;
   }
@@ -60,13 +71,23 @@ void RunStorage(bool as_json) {
   const Settings settings = CurrentSettings().values;
   const ProductPaths paths(Roots(settings));
   ArchiveDatabases databases(paths, false);
-  const Inventory inventory = TakeInventory(paths, databases.products, databases.groups_or_null(), RealOs());
   const double now = UtcTime::Now().unix_s();
-  const std::vector<ClassReport> report = Report(inventory, PolicyOf(settings), now);
+  std::vector<ClassReport> report;
+  databases.products.database().Read([&] {
+    const Inventory inventory =
+        TakeInventory(paths, databases.products, databases.groups_or_null(), AllHeldClasses(), RealOs());
+    state::RetentionStore store(databases.products.database());
+    report = Report(inventory, PolicyOf(settings), store.RecordedSince(now - kGrowthDays * kSecondsPerDay), now);
+  });
   const DiskSpace space = RealOs().Space(paths.roots().scratch);
   double growth = 0;
   for (const ClassReport& each : report) growth += each.bytes_a_day;
   const double days_left = growth > 0 ? static_cast<double>(space.free_bytes) / growth : -1;
+  // What the service saw of it, with all that comes and leaves.
+  const DiskSpace scratch = RealOs().Space(paths.roots().output);
+  const auto full_in_s = SecondsToCritical(
+      DiskHistory(paths.roots().state), static_cast<double>(scratch.free_bytes),
+      static_cast<double>(ScratchLimits(scratch.total_bytes, settings.disk).critical.free_bytes), now);
   if (as_json) {
     ordered_json classes = ordered_json::array();
     for (const ClassReport& each : report) {
@@ -81,6 +102,7 @@ void RunStorage(bool as_json) {
     }
     ordered_json all = {{"free_bytes", space.free_bytes}, {"size_bytes", space.total_bytes}, {"bytes_a_day", growth}};
     all["days_until_full"] = days_left >= 0 ? ordered_json(days_left) : ordered_json();
+    all["full_in_s"] = full_in_s ? ordered_json(*full_in_s) : ordered_json();
     all["classes"] = std::move(classes);
     return PrintJsonObject(all);
   }
@@ -99,6 +121,9 @@ void RunStorage(bool as_json) {
              days_left >= 0 ? fmt::format("; at {} a day it is full in {} if nothing leaves", size(growth),
                                           Duration(days_left * kSecondsPerDay))
                             : "");
+  if (full_in_s) {
+    fmt::print("by what it did in the last days, it will have no room for new work in {}\n", Duration(*full_in_s));
+  }
 }
 
 }  // namespace

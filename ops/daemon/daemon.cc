@@ -119,7 +119,7 @@ Daemon::Daemon(const DaemonOptions& options)
       tasks_(store_.database()),
       writes_(store_, metrics_, clock_),
       background_(io_),
-      upkeep_(options_.settings, paths_, background_, metrics_),
+      upkeep_(options_.settings, paths_, background_, metrics_, clock_.Unix()),
       calibration_(paths_, os_, metrics_, options.settings),
       ingest_(
           IngestContext{
@@ -130,7 +130,8 @@ Daemon::Daemon(const DaemonOptions& options)
                                   fmt::format("contimg-stream {} {}", HostName(), ::getpid()), trees_.expected()},
                   options.settings),
       reconciler_(paths_, store_, os_),
-      health_({store_, writes_, ingest_, dispatcher_, calibration_, reconciler_, clock_, trees_, metrics_, os_, paths_},
+      health_({store_, writes_, ingest_, dispatcher_, calibration_, reconciler_, clock_, trees_, metrics_, upkeep_, os_,
+               paths_},
               options.settings),
       sizes_({{"incoming", paths_.roots().input},
               {"ms", paths_.roots().output},
@@ -173,7 +174,7 @@ void Daemon::Tick() {
     next_disk_ = now + options_.settings.disk.check_s;
     health_.LookAtDisks();
   });
-  Survive([&] { upkeep_.Tick(now); });
+  Survive([&] { upkeep_.Tick(now, clock_.Unix(), trees_.well() ? &health_.disks() : nullptr); });
   Survive([&] {
     if (trees_.well()) housekeeping_.SweepLeftovers();
   });

@@ -273,11 +273,13 @@ HealthFacts HealthWatch::Facts() {
       const state::WaitingGroups waiting = state::GroupsThatWait(sources_.store, facts.now);
       facts.n_waiting = waiting.n;
       facts.longest_wait_s = waiting.longest_s;
+      facts.behind_after_s = settings_.queue.behind_after_s;
     } catch (const Error& error) {
       facts.database_trouble = error.what();
       facts.database_trouble_kind = error.kind();
     }
   }
+  sources_.upkeep.Tell(facts);
   facts.calibration = sources_.calibration.Facts();
   if (settings_.calibrate.policy == "uncalibrated") facts.calibration.missing.clear();  // as it was asked for
   const auto& deaths = sources_.dispatcher.deaths();

@@ -18,6 +18,7 @@
 #include "ops/daemon/dispatcher.h"
 #include "ops/daemon/ingest_service.h"
 #include "ops/daemon/tree_guard.h"
+#include "ops/daemon/upkeep_watch.h"
 #include "ops/records/health.h"
 #include "ops/records/reconciler.h"
 #include "ops/records/watermarks.h"
@@ -48,6 +49,7 @@ class HealthWatch {
     DaemonClock& clock;
     TreeGuard& trees;
     Metrics& metrics;
+    UpkeepWatch& upkeep;
     Os& os;
     ProductPaths paths;
   };

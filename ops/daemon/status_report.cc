@@ -129,6 +129,8 @@ ordered_json StatusReport::Document() {
     status["disks"][name] = {
         {"free_bytes", disk.space.free_bytes}, {"total_bytes", disk.space.total_bytes}, {"limits", disk.rule}};
   }
+  const auto full_in_s = at_.upkeep.seconds_to_critical();
+  status["disks"]["scratch"]["full_in_s"] = full_in_s ? ordered_json(*full_in_s) : ordered_json();
   status["directories"] = DirectoriesJson(at_.sizes.Latest());
   return status;
 }

@@ -1,14 +1,20 @@
 #include "ops/daemon/upkeep_watch.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "config/os.h"
 #include "config/product_class.h"
 #include "config/time.h"
+#include "ops/base/log.h"
+#include "ops/job/tree_marker.h"
 #include "ops/records/maintenance_run.h"
 #include "state/archive_store.h"
 #include "state/maintenance_store.h"
@@ -20,8 +26,21 @@ namespace {
 
 constexpr double kEveryS = 60;
 constexpr double kHoursPerDay = 24;
-// Cron archives weekly, timers daily: the longer, and two days of grace.
-constexpr double kArchiveOverdueS = 9 * kSecondsPerDay;
+constexpr double kSaveHistoryS = 600;
+constexpr std::size_t kMostDamage = 200;  // of more than that, who looks at whether each has a copy?
+// From here on failures are no accident.
+constexpr Metrics::FailureLimits kFailureLimits{0.25, 6, 2, 2, 3};
+
+// When this state was first started; nothing where nobody can tell.
+std::optional<double> FirstStart(const ProductPaths& paths) {
+  try {
+    const auto identity = ReadStateIdentity(paths.roots().state);
+    if (!identity) return std::nullopt;
+    return UtcTime::FromIso8601(identity->since).unix_s();
+  } catch (const Error&) {
+    return std::nullopt;  // damaged, or of another version: its readers say so
+  }
+}
 
 void ReadOperations(const std::filesystem::path& file, UpkeepFigures& figures) {
   if (!Exists(file)) return;
@@ -29,11 +48,20 @@ void ReadOperations(const std::filesystem::path& file, UpkeepFigures& figures) {
   figures.last_success = store.LastSuccess();
   figures.runs = store.Counts();
   figures.integrity_failures = store.FindingCounts();
-  figures.open_findings = static_cast<std::int64_t>(store.OpenFindings().size());
+  std::vector<state::IntegrityFinding> open = store.OpenFindings();
+  figures.open_findings = static_cast<std::int64_t>(open.size());
+  for (state::IntegrityFinding& each : open) {
+    if (each.place == "local") figures.damage.push_back({std::move(each), false});
+  }
   for (const state::MaintenanceRow& row : store.LastEnded()) {
     figures.last_duration_s[row.kind] = *row.finished_at - row.started_at;
-    if (row.kind != "cleanup") continue;
     const auto written = nlohmann::json::parse(row.figures_json, nullptr, false);
+    if (row.kind == "archive" && row.outcome == state::RunOutcome::kFailed) {
+      figures.archive_failure = row.error.empty() && written.is_object() ? written.value("failure", "") : row.error;
+      if (figures.archive_failure.empty()) figures.archive_failure = "what failed is not on record";
+      figures.archive_failed_at = *row.finished_at;
+    }
+    if (row.kind != "cleanup") continue;
     if (!written.is_object() || !written.contains("blocked")) continue;
     for (const auto& each : written.at("blocked")) {
       figures.blocked_bytes[each.value("class", "")] += each.value("bytes", std::int64_t{0});
@@ -47,12 +75,35 @@ void ReadProducts(const std::filesystem::path& file, const ArchiveSettings& arch
   figures.removed_bytes = state::RetentionStore(products.database()).RemovedBytes();
   state::ArchiveStore archives(products.database());
   for (const auto& [of, sum] : archives.Totals()) figures.archive_objects[std::string(ToString(of.second))] += sum.n;
-  std::set<std::string, std::less<>> classes;
-  for (const ArchiveRemote& remote : RemotesOf(archive)) classes.insert(remote.classes.begin(), remote.classes.end());
-  if (classes.empty()) return;
-  for (const auto& [word, sum] : archives.Backlog(static_cast<int>(archive.copies))) {
+  for (std::size_t i = 0; i < std::min(kMostDamage, figures.damage.size()); ++i) {
+    UpkeepFigures::Damage& each = figures.damage[figures.damage.size() - 1 - i];
+    const auto row = products.FindByPath(each.finding.subject);
+    const auto copies = row ? archives.CopiesOf(row->id) : std::vector<state::ArchiveRow>{};
+    each.has_copy = !copies.empty() && !copies.front().lossy;
+  }
+  std::set<std::string, std::less<>> classes, names;
+  for (const ArchiveRemote& remote : RemotesOf(archive)) {
+    classes.insert(remote.classes.begin(), remote.classes.end());
+    names.insert(remote.name);
+  }
+  // A remote that was given up lacks nothing, unless what it had is nowhere else.
+  figures.lost = archives.NotMadeGood();
+  std::erase_if(figures.lost, [&](const auto& each) { return names.count(each.remote) == 0 && each.n_gone == 0; });
+  if (classes.empty()) {
+    figures.archive_failure.clear();
+    return;
+  }
+  for (const auto& [word, sum] : archives.Backlog(static_cast<int>(archive.copies), archive.images == "rice")) {
     const auto kind = FindProductKind(word);
     if (kind && classes.count(ProductClass(*kind, {}, {})) > 0) figures.archive_backlog_bytes += sum.bytes;
+  }
+}
+
+void SaveHistory(const DiskHistory& history) {
+  try {
+    history.Save(RealOs());
+  } catch (const Error& error) {
+    LogNowAndThen(LogLevel::kWarning, fmt::format("what the scratch disk did is not kept: {}", error.what()));
   }
 }
 
@@ -67,41 +118,103 @@ UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings
     const std::filesystem::path log = file.string() + "-wal";
     figures.databases[file.stem().string()] = {FileSize(file), Exists(log) ? FileSize(log) : 0};
   }
+  figures.first_start = FirstStart(paths);
   ReadOperations(paths.Database(StateDatabase::kOperations), figures);
   ReadProducts(paths.Database(StateDatabase::kProducts), archive, figures);
   return figures;
 }
 
-void UpkeepWatch::Tick(double steady_s) {
+void UpkeepWatch::Tick(double steady_s, double unix_s, const DiskReport* disks) {
   if (steady_s < next_ || reading_) return;
   next_ = steady_s + kEveryS;
   reading_ = true;
   auto figures = std::make_shared<UpkeepFigures>();
+  const auto forecast = std::make_shared<std::optional<double>>();
+  std::optional<DiskSpace> scratch;
+  if (disks != nullptr) {
+    const auto found = disks->disks.find("scratch");
+    if (found != disks->disks.end() && found->second.space.total_bytes > 0) scratch = found->second.space;
+  }
   background_.Run(
-      [figures, paths = paths_, archive = settings_.archive] {
+      [figures, forecast, scratch, unix_s, paths = paths_, archive = settings_.archive, limits = settings_.disk,
+       history = history_] {
+        if (scratch) {
+          history->hours.Add(unix_s, *scratch);
+          if (std::abs(unix_s - history->saved_at) >= kSaveHistoryS) {
+            history->saved_at = unix_s;
+            SaveHistory(history->hours);
+          }
+          const DiskLimits in_force = ScratchLimits(scratch->total_bytes, limits);
+          *forecast = SecondsToCritical(history->hours, static_cast<double>(scratch->free_bytes),
+                                        static_cast<double>(in_force.critical.free_bytes), unix_s);
+        }
         const std::filesystem::path operations = paths.Database(StateDatabase::kOperations);
         if (Exists(operations)) CloseKilledRuns(operations);
         *figures = ReadUpkeepFigures(paths, archive);
       },
-      [this, figures](const std::exception_ptr& failure) {
+      [this, figures, forecast](const std::exception_ptr& failure) {
         reading_ = false;
+        seconds_to_critical_ = *forecast;
         if (failure) return;  // a database that is busy now: another time
         figures_ = *figures;
         known_ = true;
       });
 }
 
+HealthFacts::Waiting UpkeepWatch::WaitingFor(const std::string& kind, double last) const {
+  // A first start in the future was one of a clock that was wrong.
+  const double first = std::min(figures_.first_start.value_or(started_unix_), started_unix_);
+  double limit_s = kSecondsPerDay * settings_.archive.overdue_days;
+  if (kind == "backup") {
+    // Half a period of grace. Where the service makes no backups a timer or an operator is to make one a day.
+    limit_s = 1.5 * kSecondsPerHour * (settings_.backup.every_h > 0 ? settings_.backup.every_h : kHoursPerDay);
+  }
+  return {last > 0 ? last : first, limit_s, last > 0};
+}
+
+void UpkeepWatch::Tell(HealthFacts& facts) const {
+  facts.forecast = {seconds_to_critical_, kSecondsPerDay * settings_.disk.forecast_days};
+  if (!known_) return;
+  const auto last = [&](const char* kind) {
+    const auto found = figures_.last_success.find(kind);
+    return found == figures_.last_success.end() ? 0 : found->second;
+  };
+  facts.backup = WaitingFor("backup", last("backup"));
+  HealthFacts::Archive& archive = facts.archive;
+  archive.run = WaitingFor("archive", last("archive"));
+  archive.backlog_bytes = figures_.archive_backlog_bytes;
+  for (const auto& [name, bytes] : figures_.blocked_bytes) archive.blocked_bytes += bytes;
+  archive.failure = figures_.archive_failure;
+  archive.failed_at = figures_.archive_failed_at;
+  for (const state::LostObject& each : figures_.lost) {
+    if (archive.n_lost == 0) archive.lost = each.remote + ":" + each.object;
+    ++archive.n_lost;
+    archive.n_gone += each.n_gone;
+    archive.lost_since = each.since;
+  }
+  HealthFacts::Integrity& integrity = facts.integrity;
+  for (const UpkeepFigures::Damage& each : figures_.damage) {
+    if (integrity.n == 0) integrity.since = each.finding.at;
+    ++integrity.n;
+    integrity.n_only += each.has_copy ? 0 : 1;
+    integrity.newest = each.finding.subject;
+    integrity.difference = each.finding.detail;
+  }
+}
+
 void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, const DiskReport& disks) {
   SetLimits(disks);
+  metrics_.SetSecondsToCritical(seconds_to_critical_);
   // Nothing is told before it is known: totals that begin at 0 would look as if all had happened since.
   if (!known_) return;
   std::set<std::string> kinds{"backup", "verify", "cleanup", "archive"};
   for (const auto& [of, n] : figures_.runs) kinds.insert(of.first);
   for (const std::string& kind : kinds) {
     const auto by_service = tasks_done_at.find(kind);
-    metrics_.SetMaintenance(
-        kind, std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second),
-        figures_.last_duration_s[kind]);
+    const double last =
+        std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second);
+    metrics_.SetMaintenance(kind, last, figures_.last_duration_s[kind]);
+    if (kind == "backup" || kind == "archive") metrics_.SetMaintenanceWaiting(kind, WaitingFor(kind, last).since);
     for (const char* outcome : {"ok", "failed", "refused", "cancelled"}) {
       metrics_.SetMaintenanceRuns(kind, outcome, figures_.runs[{kind, outcome}]);
     }
@@ -123,10 +236,11 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
 
 void UpkeepWatch::SetLimits(const DiskReport& disks) {
   metrics_.SetNoDataLimit(settings_.ingest.no_data_after_s);
-  // Half a period of grace. Where the service makes no backups a timer or an operator is to make one a day.
-  metrics_.SetMaintenanceLimit(
-      "backup", 1.5 * kSecondsPerHour * (settings_.backup.every_h > 0 ? settings_.backup.every_h : kHoursPerDay));
-  metrics_.SetMaintenanceLimit("archive", kArchiveOverdueS);
+  for (const char* kind : {"backup", "archive"})
+    metrics_.SetMaintenanceLimit(kind, WaitingFor(kind, 0).overdue_after_s);
+  metrics_.SetBehindLimit(settings_.queue.behind_after_s);
+  metrics_.SetForecastLimit(kSecondsPerDay * settings_.disk.forecast_days);
+  metrics_.SetFailureLimits(kFailureLimits);
   metrics_.SetStagingLimit(settings_.disk.staging_critical_used_fraction);
   const auto scratch = disks.disks.find("scratch");
   if (scratch == disks.disks.end() || scratch->second.space.total_bytes == 0) return;

@@ -138,7 +138,33 @@ struct Metrics::Families {
                              .Add({});
   Family<Gauge>& maintenance_limit =
       AddGauge(registry, "contimg_maintenance_overdue_after_seconds",
-               "When one was last done longer ago than this, it is overdue, by kind of maintenance.");
+               "When one has been waited for longer than this, it is overdue, by kind of maintenance; 0: never.");
+  Family<Gauge>& maintenance_waiting =
+      AddGauge(registry, "contimg_maintenance_waiting_since_timestamp_seconds",
+               "Since when the next is waited for: the last success, or the first start where there never was one.");
+  Gauge& behind_limit = AddGauge(registry, "contimg_oldest_unprocessed_group_age_limit_seconds",
+                                 "A group older than this that is not done: work falls behind; 0: no limit.")
+                            .Add({});
+  Gauge& forecast_limit = AddGauge(registry, "contimg_scratch_disk_forecast_limit_seconds",
+                                   "A scratch disk that is going to be full within this is worth a word; 0: never.")
+                              .Add({});
+  Family<Gauge>& seconds_to_critical = AddGauge(
+      registry, "contimg_scratch_disk_seconds_to_critical",
+      "When the scratch disk will have no room for new work; absent while that is not known or it does not shrink.");
+  Gauge& burst_ratio = AddGauge(registry, "contimg_failure_burst_limit_ratio",
+                                "Part of the jobs of an hour above which failures are a burst.")
+                           .Add({});
+  Gauge& burst_jobs =
+      AddGauge(registry, "contimg_failure_burst_least_jobs", "Jobs of an hour from which on a burst is told.").Add({});
+  Gauge& solves_limit = AddGauge(registry, "contimg_calibration_solves_failed_limit",
+                                 "Failed solves of three hours from which on they are no accident.")
+                            .Add({});
+  Gauge& maintenance_failures = AddGauge(registry, "contimg_maintenance_failures_limit",
+                                         "Failed runs of one kind in a day from which on they are no accident.")
+                                    .Add({});
+  Gauge& database_limit = AddGauge(registry, "contimg_database_failures_limit",
+                                   "Database failures of a quarter of an hour above which they are no accident.")
+                              .Add({});
   Gauge& disk_warning = AddGauge(registry, "contimg_scratch_disk_warning_free_bytes",
                                  "Free space below which the scratch disk warns, as the settings give it.")
                             .Add({});
@@ -301,6 +327,18 @@ void Metrics::SetNoDataLimit(double seconds) { families_->no_data_limit.Set(seco
 void Metrics::SetMaintenanceLimit(std::string_view kind, double seconds) {
   families_->maintenance_limit.Add({{"kind", std::string(kind)}}).Set(seconds);
 }
+void Metrics::SetMaintenanceWaiting(std::string_view kind, double since_unix_s) {
+  families_->maintenance_waiting.Add({{"kind", std::string(kind)}}).Set(since_unix_s);
+}
+void Metrics::SetBehindLimit(double seconds) { families_->behind_limit.Set(seconds); }
+void Metrics::SetForecastLimit(double seconds) { families_->forecast_limit.Set(seconds); }
+void Metrics::SetFailureLimits(const FailureLimits& limits) {
+  families_->burst_ratio.Set(limits.jobs_ratio);
+  families_->burst_jobs.Set(limits.least_jobs);
+  families_->solves_limit.Set(static_cast<double>(limits.solves));
+  families_->maintenance_failures.Set(static_cast<double>(limits.maintenance));
+  families_->database_limit.Set(static_cast<double>(limits.database));
+}
 void Metrics::SetOldestUnprocessed(double age_s) { families_->oldest.Set(age_s); }
 void Metrics::SetOldestDispatchable(double age_s) { families_->queue_lag.Set(age_s); }
 void Metrics::SetProducts(std::int64_t missing, std::int64_t strange) {
@@ -332,6 +370,14 @@ void Metrics::SetDisk(std::string_view which, std::uint64_t free_bytes, std::uin
     const double used = 1 - static_cast<double>(free_bytes) / static_cast<double>(total_bytes);
     families_->tmpfs_usage.Set(used);
     families_->tmpfs_percent.Set(100 * used);
+  }
+}
+void Metrics::SetSecondsToCritical(std::optional<double> seconds) {
+  Gauge& gauge = families_->seconds_to_critical.Add({});
+  if (seconds) {
+    gauge.Set(*seconds);
+  } else {
+    families_->seconds_to_critical.Remove(&gauge);
   }
 }
 void Metrics::SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -45,7 +46,9 @@ class Metrics {
   void SetTasks(std::string_view kind, std::string_view state, std::int64_t n);
   // Runs of maintenance (cleanup, archive, backup, verify…), whoever began them.
   void SetMaintenance(std::string_view kind, double last_success_unix_s, double last_duration_s);  // 0: never
-  void SetMaintenanceRuns(std::string_view kind, std::string_view outcome, std::int64_t n);        // ever
+  // Since when the next success is waited for: the last, or where there never was one the first start.
+  void SetMaintenanceWaiting(std::string_view kind, double since_unix_s);
+  void SetMaintenanceRuns(std::string_view kind, std::string_view outcome, std::int64_t n);  // ever
   void SetCleanup(std::string_view product_class, std::int64_t removed_bytes, std::int64_t blocked_bytes);
   void SetArchive(std::string_view state, std::int64_t objects);
   void SetArchiveBacklog(std::int64_t bytes);
@@ -60,6 +63,7 @@ class Metrics {
   void SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes);
   void SetIncoming(std::size_t files, std::size_t pending, std::size_t retrying);
   void SetDisk(std::string_view which, std::uint64_t free_bytes, std::uint64_t total_bytes);  // scratch, state, staging
+  void SetSecondsToCritical(std::optional<double> seconds);  // of the scratch disk; nothing: there is no such series
   void SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s);
   void SetDispatchAllowed(bool allowed);
   void SetHealth(std::string_view code, int level);  // 0 well, 1 amber, 2 red
@@ -77,7 +81,15 @@ class Metrics {
 
   // Limits in force, for rules and dashboards.
   void SetNoDataLimit(double seconds);                              // silence that is worth a word; 0: none is
-  void SetMaintenanceLimit(std::string_view kind, double seconds);  // since the last success, then it is overdue
+  void SetMaintenanceLimit(std::string_view kind, double seconds);  // of waiting, then it is overdue; 0: never
+  void SetBehindLimit(double seconds);                              // from the first file to the end; 0: none
+  void SetForecastLimit(double seconds);                            // until the scratch disk is full; 0: none
+  // Of what is counted over the times that the rules name.
+  struct FailureLimits {
+    double jobs_ratio, least_jobs;
+    std::int64_t solves, maintenance, database;
+  };
+  void SetFailureLimits(const FailureLimits& limits);
 
   // The whole, in Prometheus's text format.
   std::string Serialize() const;

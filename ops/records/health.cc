@@ -18,7 +18,6 @@ using nlohmann::ordered_json;
 
 // From so many on, one accident has become a pattern.
 constexpr std::int64_t kRepeats = 3;
-constexpr double kSlowS = 1800;                    // a group waits for a worker
 constexpr double kExpiresSoonS = kSecondsPerHour;  // the last table of a kind
 constexpr double kBusyLongS = 10;                  // the queue cannot be written
 
@@ -26,15 +25,18 @@ struct CodeWord {
   HealthCode code;
   const char* word;
 };
-constexpr std::array<CodeWord, 29> kCodes{{
+constexpr std::array<CodeWord, 34> kCodes{{
     {HealthCode::kTreeMissing, "tree_missing"},
     {HealthCode::kTreeForeign, "tree_foreign"},
     {HealthCode::kTreeReadOnly, "tree_read_only"},
     {HealthCode::kDiskFull, "disk_full"},
     {HealthCode::kStagingFull, "staging_full"},
     {HealthCode::kStateFull, "state_full"},
+    {HealthCode::kDiskWillFill, "disk_will_fill"},
     {HealthCode::kDatabaseDamaged, "database_damaged"},
     {HealthCode::kDatabaseBusy, "database_busy"},
+    {HealthCode::kCopiesLost, "copies_lost"},
+    {HealthCode::kIntegrityDamaged, "integrity_damaged"},
     {HealthCode::kIncomingMissing, "incoming_missing"},
     {HealthCode::kNamesUnknown, "names_unknown"},
     {HealthCode::kFilesQuarantined, "files_quarantined"},
@@ -43,6 +45,8 @@ constexpr std::array<CodeWord, 29> kCodes{{
     {HealthCode::kGroupsDead, "groups_dead"},
     {HealthCode::kGroupsHeld, "groups_held"},
     {HealthCode::kTasksFailing, "tasks_failing"},
+    {HealthCode::kArchiveBehind, "archive_behind"},
+    {HealthCode::kBackupOverdue, "backup_overdue"},
     {HealthCode::kWorkersKilled, "workers_killed"},
     {HealthCode::kCalibrationDamaged, "calibration_damaged"},
     {HealthCode::kCalibrationMissing, "calibration_missing"},
@@ -105,6 +109,7 @@ class Judge {
     Trees();
     Disks();
     Database();
+    Copies();
     Incoming();
     Groups();
     Calibration();
@@ -169,6 +174,13 @@ class Judge {
       }
       Add(disk.level == HealthFacts::Disk::Level::kCritical, code, sentence, disk.path.empty() ? "" : look);
     }
+    const HealthFacts::Forecast& forecast = facts_.forecast;
+    if (forecast.full_in_s && *forecast.full_in_s < forecast.limit_s && !ScratchIsLow()) {
+      Add(false, HealthCode::kDiskWillFill,
+          fmt::format("the scratch disk will have no room for new work in {}, by what it did in the last days",
+                      Duration(*forecast.full_in_s)),
+          "contimg storage report");
+    }
   }
 
   void Database() {
@@ -184,6 +196,70 @@ class Judge {
     const bool red = facts_.database_trouble_kind != ErrorKind::kBusy || stands_s >= kBusyLongS;
     Add(red, damaged ? HealthCode::kDatabaseDamaged : HealthCode::kDatabaseBusy, std::move(sentence), "",
         facts_.database_trouble_since);
+  }
+
+  bool ScratchIsLow() const {
+    return std::any_of(facts_.disks.begin(), facts_.disks.end(), [](const HealthFacts::Disk& disk) {
+      return disk.name == "scratch" && disk.level != HealthFacts::Disk::Level::kGood;
+    });
+  }
+  bool Overdue(const HealthFacts::Waiting& waiting) const {
+    return waiting.overdue_after_s > 0 && waiting.since > 0 && facts_.now - waiting.since > waiting.overdue_after_s;
+  }
+
+  void Copies() {
+    const HealthFacts::Archive& archive = facts_.archive;
+    if (archive.n_lost > 0) {
+      std::string sentence =
+          fmt::format("{} {} gone or damaged, and no other copy has taken its place: the newest, {}",
+                      Counted(archive.n_lost, "archived object"), archive.n_lost == 1 ? "is" : "are", archive.lost);
+      if (archive.n_gone > 0) {
+        sentence += fmt::format("; {} not on disk and {} no whole copy any more",
+                                archive.n_gone == 1 ? "1 product is" : fmt::format("{} products are", archive.n_gone),
+                                archive.n_gone == 1 ? "has" : "have");
+      }
+      Add(archive.n_gone > 0, HealthCode::kCopiesLost, std::move(sentence),
+          archive.n_gone > 0 ? "contimg archive list --state lost" : "contimg archive --apply", archive.lost_since);
+    }
+    const HealthFacts::Integrity& integrity = facts_.integrity;
+    if (integrity.n > 0) {
+      std::string sentence =
+          fmt::format("{} on disk {} not what was recorded: the newest, {}: {}", Counted(integrity.n, "product"),
+                      integrity.n == 1 ? "is" : "are", integrity.newest, integrity.difference);
+      sentence += integrity.n_only == 0 ? "; of each there is a copy: move it away, then contimg restore"
+                                        : fmt::format("; of {} there is no copy", integrity.n_only);
+      Add(integrity.n_only > 0, HealthCode::kIntegrityDamaged, std::move(sentence), "contimg verify --failed",
+          integrity.since);
+    }
+    const bool waits = archive.backlog_bytes > 0;
+    if (!archive.failure.empty() || (waits && Overdue(archive.run))) {
+      std::string sentence;
+      if (!archive.failure.empty()) sentence = "the last run of the archive failed: " + archive.failure;
+      if (waits) {
+        sentence += fmt::format("{}products of {} wait for verified copies", sentence.empty() ? "" : "; ",
+                                Bytes(static_cast<double>(archive.backlog_bytes)));
+        if (Overdue(archive.run)) {
+          sentence += archive.run.ever
+                          ? fmt::format(", and none was archived for {}", Span(facts_.now - archive.run.since))
+                          : std::string(", and nothing was ever archived");
+        }
+      }
+      const bool red = waits && archive.blocked_bytes > 0 && ScratchIsLow();
+      if (red) {
+        sentence += fmt::format("; the scratch disk is low, and cleanup may not let go of {}",
+                                Bytes(static_cast<double>(archive.blocked_bytes)));
+      }
+      Add(red, HealthCode::kArchiveBehind, std::move(sentence), "contimg archive --apply",
+          archive.failure.empty() ? archive.run.since + archive.run.overdue_after_s : archive.failed_at);
+    }
+    const HealthFacts::Waiting& backup = facts_.backup;
+    if (Overdue(backup)) {
+      Add(false, HealthCode::kBackupOverdue,
+          backup.ever ? fmt::format("the last backup of the databases is {} old", Span(facts_.now - backup.since))
+                      : fmt::format("no backup of the databases was made since the first start, {} ago",
+                                    Span(facts_.now - backup.since)),
+          "contimg backup", backup.since + backup.overdue_after_s);
+    }
   }
 
   void Incoming() {
@@ -268,7 +344,7 @@ class Judge {
       Add(n_dead >= kRepeats, HealthCode::kTasksFailing, fmt::format("{} {}", newest.id, what), newest.cure,
           newest.since);
     }
-    if (facts_.longest_wait_s > kSlowS) {
+    if (facts_.behind_after_s > 0 && facts_.longest_wait_s > facts_.behind_after_s / 2) {
       Add(false, HealthCode::kBehindSky,
           fmt::format("{} for a worker, the longest for {}: work falls behind the sky",
                       facts_.n_waiting == 1 ? "1 group waits" : fmt::format("{} groups wait", facts_.n_waiting),

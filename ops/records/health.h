@@ -31,6 +31,7 @@ enum class HealthCode {
   kDiskFull,             // "disk_full": scratch or images, warning or critical
   kStagingFull,          // "staging_full"
   kStateFull,            // "state_full"
+  kDiskWillFill,         // "disk_will_fill": scratch, by what its free space did in the last days
   kIncomingMissing,      // "incoming_missing": gone, renamed, unreadable
   kFilesQuarantined,     // "files_quarantined"
   kNamesUnknown,         // "names_unknown": files in incoming whose names are not recognised
@@ -39,6 +40,10 @@ enum class HealthCode {
   kGroupsDead,           // "groups_dead": given up
   kGroupsHeld,           // "groups_held"
   kTasksFailing,         // "tasks_failing": work that is no group, a backup for one: failed, given up or held
+  kCopiesLost,           // "copies_lost": archived objects that are gone or damaged, and not made good
+  kIntegrityDamaged,     // "integrity_damaged": products that are not what was recorded
+  kArchiveBehind,        // "archive_behind": products wait for copies, and runs fail or are overdue
+  kBackupOverdue,        // "backup_overdue"
   kCalibrationMissing,   // "calibration_missing": no valid table, or groups wait for one
   kCalibrationExpiring,  // "calibration_expiring"
   kCalibrationDamaged,   // "calibration_damaged": a registered table has changed on disk
@@ -142,6 +147,36 @@ struct HealthFacts {
   std::size_t n_writes_waiting = 0;
   std::int64_t n_waiting = 0;  // groups that are due and wait for a worker
   double longest_wait_s = 0;
+  double behind_after_s = 0;  // half of it is a long wait; 0: none is
+
+  // Copies, and what reading again found.
+  struct Waiting {               // for the next success of a kind of maintenance
+    double since = 0;            // the last one, or the first start where there never was one
+    double overdue_after_s = 0;  // 0: it never is
+    bool ever = false;
+  };
+  Waiting backup;
+  struct Archive {
+    Waiting run;
+    std::int64_t backlog_bytes = 0;  // of products that have too few verified copies
+    std::int64_t blocked_bytes = 0;  // that the last cleanup was to let go and kept
+    std::string failure;             // of the last run; empty: it ended well
+    double failed_at = 0;
+    std::int64_t n_lost = 0;  // objects whose products have no other copy at their remote
+    std::int64_t n_gone = 0;  // products of them that are not on disk and have no copy anywhere
+    std::string lost;         // the newest, REMOTE:OBJECT
+    double lost_since = 0;
+  } archive;
+  struct Integrity {
+    std::int64_t n = 0;              // products on disk that are not what was recorded
+    std::int64_t n_only = 0;         // of them without a copy
+    std::string newest, difference;  // its path; expected and found
+    double since = 0;                // of the oldest
+  } integrity;
+  struct Forecast {
+    std::optional<double> full_in_s;  // of the scratch disk; nothing: not known, or never
+    double limit_s = 0;               // 0: it is never a finding
+  } forecast;
 
   // Calibration.
   struct Calibration {

@@ -4,10 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <memory>
 #include <system_error>
 #include <utility>
 
 #include "config/os.h"
+#include "config/product_class.h"
+#include "config/product_kind.h"
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/base/checksum.h"
@@ -32,6 +35,34 @@ double NewestMtime(const fs::path& path, Os& os) {
   }
   return newest;
 }
+
+bool Contains(const std::vector<std::string>& list, std::string_view word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+// The kinds of products of these classes, and perhaps others.
+std::vector<std::string_view> KindsOf(const std::vector<std::string>& classes) {
+  std::vector<std::string_view> kinds;
+  for (const ProductKind kind : AllProductKinds()) {
+    const bool may_have_failed = kind == ProductKind::kScienceMs && Contains(classes, "failed");
+    if (may_have_failed || Contains(classes, ProductClass(kind, {}, {}))) kinds.push_back(ToString(kind));
+  }
+  return kinds;
+}
+
+class RecordsOfStore : public ProductRecords {
+ public:
+  explicit RecordsOfStore(state::Database& products) : store_(products) {}
+  state::RetentionStore& store() { return store_; }
+  std::optional<state::StoredProduct> Find(std::int64_t id) override { return store_.Find(id); }
+  std::optional<state::StoredProduct> FindByPath(const std::string& path) override { return store_.FindByPath(path); }
+  state::VerifiedCopies CopiesOf(std::int64_t id) override { return store_.CopiesOf(id); }
+  std::vector<std::int64_t> Parents(std::int64_t id) override { return store_.Parents(id); }
+  std::vector<std::int64_t> Children(std::int64_t id) override { return store_.Children(id); }
+
+ private:
+  state::RetentionStore store_;
+};
 
 // The things two levels down: <root>/<day>/<name>.
 void AddFolders(const char* product_class, const fs::path& root, Os& os, std::vector<FolderItem>& items) {
@@ -62,11 +93,7 @@ std::string Unmounted(const ProductPaths& paths) {
 }
 
 // A product of a later time than all on record: the databases are older than the tree.
-std::string NewerThanRecords(const Inventory& inventory, const ProductPaths& paths, Os& os) {
-  std::string newest;
-  for (const state::StoredProduct& row : inventory.products) {
-    if (IsTimestamp(row.group_id)) newest = std::max(newest, row.group_id);
-  }
+std::string NewerThanRecords(const Inventory& inventory, const std::string& newest, const ProductPaths& paths, Os& os) {
   for (const fs::path& root : {paths.roots().output / "science", paths.roots().images / "single"}) {
     if (!IsDirectory(root, os)) continue;
     std::vector<fs::path> days = os.List(root);
@@ -85,9 +112,13 @@ std::string NewerThanRecords(const Inventory& inventory, const ProductPaths& pat
   return "";
 }
 
-std::string Guard(const CleanupRequest& request, const Inventory& inventory, double newest_change, double now, Os& os) {
+std::string Guard(const CleanupRequest& request, const Inventory& inventory, state::RetentionStore& store, double now,
+                  Os& os) {
   if (std::string unmounted = Unmounted(request.paths); !unmounted.empty()) return unmounted;
-  if (std::string newer = NewerThanRecords(inventory, request.paths, os); !newer.empty()) return newer;
+  if (std::string newer = NewerThanRecords(inventory, store.NewestGroup(), request.paths, os); !newer.empty()) {
+    return newer;
+  }
+  const double newest_change = store.NewestChange();
   if (request.force || newest_change == 0) return "";
   if (now < newest_change - kClockToleranceS) {
     return fmt::format("the clock ({}) is before the newest record ({}): set it, or --force",
@@ -140,12 +171,19 @@ std::string MissedTarget(const CleanupPlan& plan) {
 
 }  // namespace
 
-Inventory TakeInventory(const ProductPaths& paths, state::ProductStore& products, state::GroupStore* groups, Os& os) {
+std::vector<std::string> AllHeldClasses() {
+  std::vector<std::string> classes{"quarantine", "jobs"};
+  for (const std::string_view name : AllProductClasses()) classes.emplace_back(name);
+  return classes;
+}
+
+Inventory TakeInventory(const ProductPaths& paths, state::ProductStore& products, state::GroupStore* groups,
+                        const std::vector<std::string>& classes, Os& os) {
   Inventory inventory;
   inventory.roots = paths.roots();
-  state::RetentionStore store(products.database());
-  inventory.products = store.Products();
-  inventory.lineage = store.Lineage();
+  const auto records = std::make_shared<RecordsOfStore>(products.database());
+  inventory.products = records->store().Present(KindsOf(classes));
+  inventory.records = records;
   if (groups != nullptr) {
     groups->ForEach({}, [&](const state::GroupLine& line) {
       const bool done = line.state == "done";
@@ -153,8 +191,8 @@ Inventory TakeInventory(const ProductPaths& paths, state::ProductStore& products
                                                 line.updated_at};
     });
   }
-  AddFolders("quarantine", paths.Quarantine(), os, inventory.folders);
-  AddFolders("jobs", paths.roots().state / "jobs", os, inventory.folders);
+  if (Contains(classes, "quarantine")) AddFolders("quarantine", paths.Quarantine(), os, inventory.folders);
+  if (Contains(classes, "jobs")) AddFolders("jobs", paths.roots().state / "jobs", os, inventory.folders);
   const fs::path& scratch = inventory.roots.scratch;
   for (const fs::path& root : {scratch, inventory.roots.input, inventory.roots.output, inventory.roots.images}) {
     if (!root.empty() && IsDirectory(root, os) && SameFileSystem(root, scratch, os)) {
@@ -172,12 +210,15 @@ CleanupOutcome RunCleanup(const CleanupRequest& request, state::ProductStore& pr
   if (request.apply && (outcome.refused = Unmounted(request.paths)).empty()) {
     outcome.n_recovered = RecoverPurges(store, os);
   }
-  const Inventory inventory = TakeInventory(request.paths, products, groups, os);
   const double now = UtcTime::Now().unix_s();
   CleanupSelection selection = request.selection;
   selection.free_bytes = os.Space(request.paths.roots().scratch).free_bytes;
-  outcome.plan = PlanCleanup(inventory, request.policy, selection, now);
-  outcome.refused = Guard(request, inventory, store.NewestChange(), now, os);
+  products.database().Read([&] {
+    const Inventory inventory =
+        TakeInventory(request.paths, products, groups, ClassesThatMayLeave(request.policy, selection), os);
+    outcome.plan = PlanCleanup(inventory, request.policy, selection, now);
+    outcome.refused = Guard(request, inventory, store, now, os);
+  });
   if (const std::string beyond = BeyondShare(outcome.plan, request.policy.max_share);
       outcome.refused.empty() && !request.force && !beyond.empty()) {
     outcome.refused = fmt::format(

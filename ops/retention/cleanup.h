@@ -32,8 +32,12 @@ struct CleanupOutcome {
   PurgeResult purged;
 };
 
-// What there is: records, groups, folders of the tree. `groups` may be null: no queue yet.
-Inventory TakeInventory(const ProductPaths& paths, state::ProductStore& products, state::GroupStore* groups, Os& os);
+// What there is of these classes: records, groups, folders of the tree. `groups` may be null: no queue yet. The
+// inventory asks `products` on; within products.database().Read all of it is of one moment.
+Inventory TakeInventory(const ProductPaths& paths, state::ProductStore& products, state::GroupStore* groups,
+                        const std::vector<std::string>& classes, Os& os);
+// Those of products, and of folders.
+std::vector<std::string> AllHeldClasses();
 
 // Plans, and with `apply` carries out. Guards (refused): the clock is before the newest record, or more than 60 days
 // after it; there are products on disk that are newer than all records (an older state was put back); a root of the

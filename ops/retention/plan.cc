@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
 
-#include "config/product_class.h"
-#include "config/product_kind.h"
 #include "config/text.h"
 #include "config/time.h"
+#include "ops/base/words.h"
 #include "ops/job/tree_marker.h"
+#include "ops/retention/holdings.h"
 
 namespace contimg::ops {
 namespace {
@@ -19,96 +17,51 @@ constexpr std::int64_t kFewItems = 20;  // of which a share says nothing
 
 std::string Days(double seconds) { return fmt::format("{:.4g} d", seconds / kSecondsPerDay); }
 
-// One thing that could leave.
-struct Item {
-  std::optional<std::size_t> product;  // place in the inventory
-  std::string product_class, path;
-  std::int64_t bytes = 0;
-  std::optional<double> age_from;  // nothing: its age has not begun
-  std::string no_age;              // why
-};
-
 class Planner {
  public:
-  Planner(const Inventory& inventory, const RetentionPolicy& policy, double now)
-      : in_(inventory), policy_(policy), now_(now), state_(inventory.products.size()) {
-    const std::size_t n = in_.products.size();
-    parents_.resize(n);
-    children_.resize(n);
-    for (std::size_t i = 0; i < n; ++i) place_[in_.products[i].id] = i;
-    for (const auto& [child, parent] : in_.lineage) {
-      const auto c = place_.find(child), p = place_.find(parent);
-      if (c == place_.end() || p == place_.end()) continue;
-      parents_[c->second].push_back(p->second);
-      children_[p->second].push_back(c->second);
-    }
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto kind = FindProductKind(in_.products[i].kind);
-      classes_.push_back(kind ? std::string(ProductClass(*kind, in_.products[i].path, in_.roots)) : std::string());
-      if (classes_.back() == "calibrators" && in_.products[i].present) {
-        calibrators_.emplace_back(in_.products[i].start_mjd, in_.products[i].created_at);
-      }
-    }
-    std::sort(calibrators_.begin(), calibrators_.end());
-  }
-
-  std::vector<Item> Items() const {
-    std::vector<Item> items;
-    for (std::size_t i = 0; i < in_.products.size(); ++i) {
-      const state::StoredProduct& row = in_.products[i];
-      if (!row.present || classes_[i].empty()) continue;
-      Item item{i, classes_[i], row.path, row.bytes, {}, ""};
-      SetAge(i, item);
-      items.push_back(std::move(item));
-    }
-    for (const FolderItem& folder : in_.folders) {
-      items.push_back({{}, folder.product_class, folder.path, folder.bytes, folder.since, ""});
-    }
-    return items;
-  }
+  Planner(Holdings& holdings, const RetentionPolicy& policy, double now)
+      : holdings_(holdings), in_(holdings.inventory()), policy_(policy), now_(now) {}
 
   // Why it may not leave now; empty: it may, and `rule` says by which requirement.
-  std::string Hindrance(const Item& item, std::string& rule) {
+  std::string Hindrance(const Holding& item, std::string& rule) {
     if (!item.product) {
       rule = "no product";
-      return Young(item, false) ? TooYoung() : "";
+      return Young(item) ? TooYoung() : "";
     }
     const std::size_t i = *item.product;
-    const state::StoredProduct& row = in_.products[i];
-    if (row.pinned) return "pinned";
+    if (holdings_.Row(i).pinned) return "pinned";
     if (const std::string busy = Busy(i, item.product_class); !busy.empty()) return busy;
     if (item.product_class == "caltables" && InUse(i)) return "something that is here was made with it";
     const Require require = policy_.of(item.product_class).require;
-    const bool archived = row.verified_copies >= policy_.copies;
+    const int n_copies = holdings_.Copies(i).n;
+    const bool archived = n_copies >= policy_.copies;
     const bool regenerable = !archived && require == Require::kRegenerable && Regenerable(i);
-    if (Young(item, FromVerified(i))) return TooYoung();
+    if (Young(item) && !FromVerified(i)) return TooYoung();
     if (archived) {
-      rule = row.verified_copies == 1 ? "1 verified copy" : fmt::format("{} verified copies", row.verified_copies);
+      rule = Counted(n_copies, "verified copy", "verified copies");
       return "";
     }
     if (require == Require::kArchived) {
-      return row.verified_copies == 0 ? "not archived"
-                                      : fmt::format("{} of {} copies verified", row.verified_copies, policy_.copies);
+      return n_copies == 0 ? "not archived" : fmt::format("{} of {} copies verified", n_copies, policy_.copies);
     }
     if (regenerable) {
       rule = FromVerified(i) ? "regenerable from archived input" : "regenerable from what is here";
       return "";
     }
     if (require == Require::kRegenerable) {
-      return parents_[i].empty() ? "not archived" : "its input is neither here nor archived";
+      return holdings_.Parents(i).empty() ? "not archived" : "its input is neither here nor archived";
     }
-    if (state_[i].needed) return "something that went can be made again of it alone";
+    if (StateOf(i).needed) return "something that went can be made again of it alone";
     rule = "no requirement";
     return "";
   }
 
   // From now on it counts as gone.
-  void Take(const Item& item) {
+  void Take(const Holding& item) {
     if (!item.product) return;
     const std::size_t i = *item.product;
-    state_[i].going = true;
-    if (in_.products[i].verified_copies == 0 && policy_.of(item.product_class).require == Require::kRegenerable)
-      Need(i);
+    Change(i).going = true;
+    if (holdings_.Copies(i).n == 0 && policy_.of(item.product_class).require == Require::kRegenerable) Need(i);
   }
 
  private:
@@ -116,45 +69,48 @@ class Planner {
     bool going = false, needed = false;
   };
 
-  bool Has(std::size_t i) const {
-    return in_.products[i].verified_copies > 0 || (in_.products[i].present && !state_[i].going);
+  State StateOf(std::size_t i) const { return i < state_.size() ? state_[i] : State(); }
+  State& Change(std::size_t i) {
+    if (i >= state_.size()) state_.resize(i + 1);
+    return state_[i];
   }
+  bool IsHere(std::size_t i) const { return holdings_.Row(i).present && !StateOf(i).going; }
+  bool Has(std::size_t i) const { return IsHere(i) || holdings_.Copies(i).n > 0; }
   // Everything it was made of can be had.
   bool Regenerable(std::size_t i) const {
-    return !parents_[i].empty() && std::all_of(parents_[i].begin(), parents_[i].end(),
-                                               [&](std::size_t parent) { return Has(parent) || Regenerable(parent); });
+    const std::vector<std::size_t>& parents = holdings_.Parents(i);
+    return !parents.empty() && std::all_of(parents.begin(), parents.end(),
+                                           [&](std::size_t parent) { return Has(parent) || Regenerable(parent); });
   }
   // Down to the first things of which it is made, all have verified copies.
   bool FromVerified(std::size_t i) const {
-    return std::all_of(parents_[i].begin(), parents_[i].end(),
-                       [&](std::size_t parent) {
-                         return in_.products[parent].verified_copies > 0 ||
-                                (!parents_[parent].empty() && FromVerified(parent));
-                       }) &&
-           (!parents_[i].empty() || in_.products[i].verified_copies > 0);
+    const std::vector<std::size_t>& parents = holdings_.Parents(i);
+    if (parents.empty()) return holdings_.Copies(i).n > 0;
+    return std::all_of(parents.begin(), parents.end(),
+                       [&](std::size_t parent) { return holdings_.Copies(parent).n > 0 || FromVerified(parent); });
   }
   // What it is to be made of stays.
   void Need(std::size_t i) {
-    for (const std::size_t parent : parents_[i]) {
-      if (in_.products[parent].verified_copies > 0) continue;
-      state_[parent].needed = true;
-      if (!in_.products[parent].present || state_[parent].going) Need(parent);
+    for (const std::size_t parent : holdings_.Parents(i)) {
+      if (holdings_.Copies(parent).n > 0) continue;
+      Change(parent).needed = true;
+      if (!IsHere(parent)) Need(parent);
     }
   }
   bool InUse(std::size_t i) const {
-    return std::any_of(children_[i].begin(), children_[i].end(), [&](std::size_t child) {
-      return (in_.products[child].present && !state_[child].going) || InUse(child);
-    });
+    const std::vector<std::size_t>& children = holdings_.Children(i);
+    return std::any_of(children.begin(), children.end(),
+                       [&](std::size_t child) { return IsHere(child) || InUse(child); });
   }
   bool AtRest(const std::string& group) const {
     const auto found = in_.groups.find(group);
     return found == in_.groups.end() || found->second.at_rest;
   }
-  std::string Busy(std::size_t i, const std::string& product_class) const {
-    const state::StoredProduct& row = in_.products[i];
+  std::string Busy(std::size_t i, std::string_view product_class) const {
+    const state::StoredProduct& row = holdings_.Row(i);
     if (!AtRest(row.group_id)) return "its group is not done";
-    for (const std::size_t child : children_[i]) {
-      if (!AtRest(in_.products[child].group_id)) return "a group that is at work uses it";
+    for (const std::size_t child : holdings_.Children(i)) {
+      if (!AtRest(holdings_.Row(child).group_id)) return "a group that is at work uses it";
     }
     if (product_class != "failed") {
       const auto group = in_.groups.find(row.group_id);
@@ -162,46 +118,17 @@ class Planner {
     }
     return "";
   }
-  bool Young(const Item& item, bool from_verified) const {
-    const double made = item.product ? in_.products[*item.product].created_at : item.age_from.value_or(now_);
-    return !from_verified && now_ - made < policy_.min_age_s;
+  bool Young(const Holding& item) const {
+    const double made = item.product ? holdings_.Row(*item.product).created_at : item.age_from.value_or(now_);
+    return now_ - made < policy_.min_age_s;
   }
   std::string TooYoung() const { return fmt::format("younger than {:g} s", policy_.min_age_s); }
 
-  void SetAge(std::size_t i, Item& item) const {
-    const state::StoredProduct& row = in_.products[i];
-    if (item.product_class == "incoming") {
-      const auto group = in_.groups.find(row.group_id);
-      if (group != in_.groups.end() && group->second.done) {
-        item.age_from = group->second.since;
-      } else {
-        item.no_age = "its group is not done";
-      }
-    } else if (item.product_class == "science_ms") {
-      for (const std::size_t child : children_[i]) {
-        if (classes_[child] == "images") {
-          item.age_from = std::max(item.age_from.value_or(0), in_.products[child].created_at);
-        }
-      }
-      item.no_age = "not imaged";
-    } else if (item.product_class == "calibrators") {
-      const auto next = std::upper_bound(calibrators_.begin(), calibrators_.end(), row.start_mjd,
-                                         [](double start, const auto& other) { return start < other.first; });
-      if (next != calibrators_.end()) item.age_from = next->second;
-      item.no_age = "the newest of its kind";
-    } else {
-      item.age_from = item.product_class == "failed" ? row.updated_at : row.created_at;
-    }
-  }
-
+  Holdings& holdings_;
   const Inventory& in_;
   const RetentionPolicy& policy_;
   double now_;
-  std::vector<State> state_;
-  std::unordered_map<std::int64_t, std::size_t> place_;
-  std::vector<std::vector<std::size_t>> parents_, children_;
-  std::vector<std::string> classes_;
-  std::vector<std::pair<double, double>> calibrators_;  // start of the data, when recorded
+  std::vector<State> state_;  // by place; what is not there yet is neither going nor needed
 };
 
 std::string_view After(std::string_view product_class) {
@@ -213,11 +140,10 @@ std::string_view After(std::string_view product_class) {
   return "after it was made";
 }
 
-void Add(ClassSums& sums, const Item& item) {
-  ++sums.items;
-  sums.bytes += item.bytes;
-  const double from = item.age_from.value_or(0);
-  if (from > 0 && (sums.oldest == 0 || from < sums.oldest)) sums.oldest = from;
+std::optional<state::StoredProduct> FindProduct(const Inventory& inventory, const std::string& id_or_path) {
+  if (!inventory.records) return std::nullopt;
+  const auto id = RecordNumber(id_or_path);
+  return id ? inventory.records->Find(*id) : inventory.records->FindByPath(id_or_path);
 }
 
 bool Selected(const CleanupSelection& selection, const std::string& name) {
@@ -225,24 +151,19 @@ bool Selected(const CleanupSelection& selection, const std::string& name) {
          std::find(selection.classes.begin(), selection.classes.end(), name) != selection.classes.end();
 }
 
-// Oldest first.
-void SortByAge(std::vector<const Item*>& items) {
-  std::stable_sort(items.begin(), items.end(),
-                   [](const Item* a, const Item* b) { return a->age_from.value_or(0) < b->age_from.value_or(0); });
-}
-
 class Run {
  public:
-  Run(const Inventory& inventory, const RetentionPolicy& policy, const CleanupSelection& selection, double now)
-      : in_(inventory),
+  Run(Holdings& holdings, const RetentionPolicy& policy, const CleanupSelection& selection, double now)
+      : holdings_(holdings),
+        in_(holdings.inventory()),
         policy_(policy),
         selection_(selection),
         now_(now),
-        planner_(inventory, policy, now),
-        items_(planner_.Items()) {
+        planner_(holdings, policy, now),
+        fate_(holdings.size()) {
     plan_.free_bytes = selection.free_bytes;
     plan_.target_bytes = policy.min_free_bytes;
-    for (const Item& item : items_) Add(plan_.present[item.product_class], item);
+    plan_.present = holdings.present();
     // What can be made again first: its input is needed for that.
     for (const char* name :
          {"failed", "qa", "images", "science_ms", "calibrators", "incoming", "caltables", "quarantine", "jobs"}) {
@@ -256,31 +177,25 @@ class Run {
   CleanupPlan& plan() { return plan_; }
 
   std::vector<std::string> Explain(const std::string& id_or_path) {
-    for (const Item& item : items_) {
-      if (item.path != id_or_path && !(item.product && std::to_string(in_.products[*item.product].id) == id_or_path)) {
-        continue;
-      }
-      return Sentences(item);
-    }
-    for (const state::StoredProduct& row : in_.products) {
-      if (row.path != id_or_path && std::to_string(row.id) != id_or_path) continue;
-      return {fmt::format("{} is not on disk{}", row.path,
-                          row.copy.empty() ? std::string() : ", but archived as " + row.copy)};
-    }
-    return {};
+    if (const Holding* item = holdings_.Find(id_or_path)) return Sentences(*item);
+    const auto row = FindProduct(in_, id_or_path);
+    if (!row || row->present) return {};
+    const state::VerifiedCopies copies = in_.records->CopiesOf(row->id);
+    return {fmt::format("{} is not on disk{}", row->path,
+                        copies.n == 0 ? std::string() : ", but archived as " + copies.one)};
   }
 
  private:
-  std::vector<std::string> Sentences(const Item& item) {
+  std::vector<std::string> Sentences(const Holding& item) {
     std::vector<std::string> said;
     const ClassPolicy& policy = policy_.of(item.product_class);
     const std::string age = item.age_from ? fmt::format("{} {}", Days(now_ - *item.age_from), After(item.product_class))
                                           : "age not counted yet: " + item.no_age;
     said.push_back(fmt::format("{}: class {}, {} bytes, {}", item.path, item.product_class, item.bytes, age));
     if (item.product) {
-      const state::StoredProduct& row = in_.products[*item.product];
-      said.push_back(fmt::format("{}, {} wanted{}{}", Counted(row.verified_copies, "verified copy", "verified copies"),
-                                 policy_.copies, row.copy.empty() ? "" : ": ", row.copy));
+      const state::VerifiedCopies& copies = holdings_.Copies(*item.product);
+      said.push_back(fmt::format("{}, {} wanted{}{}", Counted(copies.n, "verified copy", "verified copies"),
+                                 policy_.copies, copies.n == 0 ? "" : ": ", copies.one));
     }
     said.push_back(policy.days > 0 ? fmt::format("leaves {:g} d {}", policy.days, After(item.product_class))
                                    : "does not leave by age");
@@ -290,9 +205,9 @@ class Run {
     said.push_back(presses ? fmt::format("leaves, oldest first, until {} bytes are free ({} are)",
                                          policy_.min_free_bytes, plan_.free_bytes)
                            : "does not leave under pressure");
-    const auto gone = gone_.find(item.path);
-    if (gone != gone_.end()) {
-      said.push_back("would leave now: " + plan_.leaving[gone->second].rule);
+    const Fate& fate = fate_[item.number];
+    if (fate.leaving) {
+      said.push_back("would leave now: " + plan_.leaving[*fate.leaving].rule);
       return said;
     }
     std::string rule;
@@ -301,18 +216,10 @@ class Run {
     return said;
   }
 
-  std::vector<const Item*> Of(const std::string& name) const {
-    std::vector<const Item*> items;
-    for (const Item& item : items_) {
-      if (item.product_class == name) items.push_back(&item);
-    }
-    SortByAge(items);
-    return items;
-  }
   bool Full() const {
     return selection_.limit > 0 && static_cast<std::int64_t>(plan_.leaving.size()) >= selection_.limit;
   }
-  bool OnScratch(const Item& item) const {
+  bool OnScratch(const Holding& item) const {
     return std::any_of(in_.scratch_roots.begin(), in_.scratch_roots.end(),
                        [&](const std::filesystem::path& root) { return IsBelow(item.path, root); });
   }
@@ -320,40 +227,40 @@ class Run {
   void ByAge(const std::string& name) {
     const double days = policy_.of(name).days;
     if (days <= 0 || !Selected(selection_, name)) return;
-    for (const Item* item : Of(name)) {
+    for (const Holding& item : holdings_.Of(name)) {
       if (Full()) return;
-      if (!item->age_from || now_ - *item->age_from < days * kSecondsPerDay) continue;
-      Decide(*item, fmt::format("{:g} d {}; ", days, After(name)), true);
+      if (!item.age_from || now_ - *item.age_from < days * kSecondsPerDay) continue;
+      Decide(item, fmt::format("{:g} d {}; ", days, After(name)), true);
     }
   }
   void UnderPressure(const std::string& name) {
     if (!Selected(selection_, name)) return;
-    for (const Item* item : Of(name)) {
+    for (const Holding& item : holdings_.Of(name)) {
       if (Full() || plan_.free_bytes + bytes_on_scratch_ >= plan_.target_bytes) return;
-      if (gone_.count(item->path) > 0 || kept_.count(item->path) > 0 || !OnScratch(*item)) continue;
-      if (item->age_from) {
-        Decide(*item, fmt::format("{} old, room is needed; ", Days(now_ - *item->age_from)), false);
+      if (fate_[item.number].leaving || fate_[item.number].kept || !OnScratch(item)) continue;
+      if (item.age_from) {
+        Decide(item, fmt::format("{} old, room is needed; ", Days(now_ - *item.age_from)), false);
       } else {
-        Keep(*item, item->no_age);
+        Keep(item, item.no_age);
       }
     }
   }
 
-  void Keep(const Item& item, const std::string& why) {
-    Add(plan_.kept[{item.product_class, why}], item);
-    kept_.insert(item.path);
+  void Keep(const Holding& item, const std::string& why) {
+    AddTo(plan_.kept[{std::string(item.product_class), why}], item);
+    fate_[item.number].kept = true;
   }
-  void Decide(const Item& item, const std::string& why, bool by_age) {
+  void Decide(const Holding& item, const std::string& why, bool by_age) {
     std::string rule;
     if (const std::string hindrance = planner_.Hindrance(item, rule); !hindrance.empty()) {
       return Keep(item, hindrance);
     }
     planner_.Take(item);
-    gone_[item.path] = plan_.leaving.size();
+    fate_[item.number].leaving = plan_.leaving.size();
     Leaving leaving;
     if (item.product) {
-      leaving.product_id = in_.products[*item.product].id;
-      leaving.group_id = in_.products[*item.product].group_id;
+      leaving.product_id = holdings_.Row(*item.product).id;
+      leaving.group_id = holdings_.Row(*item.product).group_id;
     }
     leaving.product_class = item.product_class;
     leaving.path = item.path;
@@ -366,19 +273,39 @@ class Run {
     plan_.leaving.push_back(std::move(leaving));
   }
 
+  struct Fate {
+    std::optional<std::size_t> leaving;  // its place in plan_.leaving
+    bool kept = false;
+  };
+
+  Holdings& holdings_;
   const Inventory& in_;
   const RetentionPolicy& policy_;
   const CleanupSelection& selection_;
   double now_;
   Planner planner_;
-  std::vector<Item> items_;
-  std::unordered_map<std::string, std::size_t> gone_;  // path → place in plan_.leaving
-  std::unordered_set<std::string> kept_;
+  std::vector<Fate> fate_;  // by number
   std::uint64_t bytes_on_scratch_ = 0;
   CleanupPlan plan_;
 };
 
 }  // namespace
+
+std::vector<std::string> ClassesThatMayLeave(const RetentionPolicy& policy, const CleanupSelection& selection) {
+  std::vector<std::string> classes;
+  const auto add = [&](const std::string& name) {
+    if (Selected(selection, name) && std::find(classes.begin(), classes.end(), name) == classes.end()) {
+      classes.push_back(name);
+    }
+  };
+  for (const auto& [name, of] : policy.classes) {
+    if (of.days > 0) add(name);
+  }
+  if (policy.min_free_bytes > 0) {
+    for (const std::string& name : policy.pressure_order) add(name);
+  }
+  return classes;
+}
 
 std::int64_t CleanupPlan::bytes() const {
   std::int64_t sum = 0;
@@ -394,13 +321,22 @@ std::uint64_t CleanupPlan::free_after() const {
 
 CleanupPlan PlanCleanup(const Inventory& inventory, const RetentionPolicy& policy, const CleanupSelection& selection,
                         double now) {
-  Run run(inventory, policy, selection, now);
+  Holdings holdings(inventory);
+  Run run(holdings, policy, selection, now);
   return std::move(run.plan());
+}
+
+void PlanCleanups(const Inventory& inventory, const std::vector<RetentionPolicy>& policies, double now,
+                  const std::function<void(std::size_t, const CleanupPlan&)>& take) {
+  Holdings holdings(inventory);
+  const CleanupSelection all;
+  for (std::size_t i = 0; i < policies.size(); ++i) take(i, Run(holdings, policies[i], all, now).plan());
 }
 
 std::vector<std::string> Explain(const Inventory& inventory, const RetentionPolicy& policy,
                                  const CleanupSelection& selection, const std::string& id_or_path, double now) {
-  return Run(inventory, policy, selection, now).Explain(id_or_path);
+  Holdings holdings(inventory);
+  return Run(holdings, policy, selection, now).Explain(id_or_path);
 }
 
 std::string BeyondShare(const CleanupPlan& plan, double share) {

@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -34,9 +36,21 @@ struct GroupAtRest {
   double since = 0;  // unix_s
 };
 
+// How products hang together, and what is known of those that are not in the inventory: asked product by product, for
+// the few that may leave.
+class ProductRecords {
+ public:
+  virtual ~ProductRecords() = default;
+  virtual std::optional<state::StoredProduct> Find(std::int64_t id) = 0;
+  virtual std::optional<state::StoredProduct> FindByPath(const std::string& path) = 0;
+  virtual state::VerifiedCopies CopiesOf(std::int64_t id) = 0;
+  virtual std::vector<std::int64_t> Parents(std::int64_t id) = 0;
+  virtual std::vector<std::int64_t> Children(std::int64_t id) = 0;
+};
+
 struct Inventory {
-  std::vector<state::StoredProduct> products;                  // by id
-  std::vector<std::pair<std::int64_t, std::int64_t>> lineage;  // (child, parent), by child
+  std::vector<state::StoredProduct> products;  // on disk, of the classes that are asked for
+  std::shared_ptr<ProductRecords> records;
   std::map<std::string, GroupAtRest> groups;
   std::vector<FolderItem> folders;
   DirectoryRoots roots;
@@ -74,11 +88,17 @@ struct CleanupPlan {
   bool reached() const { return free_after() >= target_bytes; }
 };
 
+// Of all others nothing needs to be in the inventory.
+std::vector<std::string> ClassesThatMayLeave(const RetentionPolicy& policy, const CleanupSelection& selection);
+
 CleanupPlan PlanCleanup(const Inventory& inventory, const RetentionPolicy& policy, const CleanupSelection& selection,
                         double now);
+// One plan for each of the policies, of the same things; `take` gets the number of the policy and the plan.
+void PlanCleanups(const Inventory& inventory, const std::vector<RetentionPolicy>& policies, double now,
+                  const std::function<void(std::size_t, const CleanupPlan&)>& take);
 
 // Sentences about one product: what class, what age, which rules hold, whether it would leave. Empty: there is none of
-// this id or path.
+// this id or path. Its class is in the inventory.
 std::vector<std::string> Explain(const Inventory& inventory, const RetentionPolicy& policy,
                                  const CleanupSelection& selection, const std::string& id_or_path, double now);
 

@@ -1,6 +1,7 @@
 #include "ops/upkeep/backup.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -57,66 +58,59 @@ json ToJson(const Backup& backup) {
 }
 
 // A file of a backup is a name in its folder and nothing else.
-std::string NameIn(const json& each, const fs::path& manifest) {
+std::string NameIn(const json& each, const std::string& manifest) {
   const std::string name = each.at("file").get<std::string>();
   if (name.empty() || name[0] == '.' || name.find('/') != std::string::npos) {
-    throw Error(ErrorKind::kBadInput, kStage, manifest.string(),
+    throw Error(ErrorKind::kBadInput, kStage, manifest,
                 fmt::format("expected the names of files in this folder, found '{}'", name));
   }
   return name;
 }
 
 // What backup.json says, and the format.
-std::pair<Backup, int> ReadManifest(const fs::path& folder, Os& os) {
-  const fs::path file = folder / kManifest;
+std::pair<Backup, int> ParseManifest(const std::string& text, const std::string& subject) {
   try {
-    if (!Exists(file, os)) {
-      throw Error(ErrorKind::kBadInput, kStage, folder.string(), "expected a backup with backup.json, found none");
-    }
-    const json value = json::parse(os.ReadFile(file));
+    const json value = json::parse(text);
     const int format = value.at("format").get<int>();
     if (format > kFormat || format < 1) {
       throw Error(
-          format > kFormat ? ErrorKind::kUsage : ErrorKind::kBadInput, kStage, file.string(),
+          format > kFormat ? ErrorKind::kUsage : ErrorKind::kBadInput, kStage, subject,
           fmt::format("has format {}, and this program knows formats up to {}: use a newer contimg", format, kFormat));
     }
     Backup backup;
-    backup.folder = folder;
     backup.made_at = value.at("made_at");
     backup.program_version = value.at("program_version");
     for (const json& each : value.at("databases")) {
-      backup.databases.push_back({NameIn(each, file), each.at("version").get<int>(),
+      backup.databases.push_back({NameIn(each, subject), each.at("version").get<int>(),
                                   each.at("bytes").get<std::uint64_t>(),
                                   each.at(format == 1 ? "xxh64" : "sha256").get<std::string>()});
     }
     if (format > 1) {
       for (const json& each : value.at("files")) {
         backup.files.push_back(
-            {NameIn(each, file), 0, each.at("bytes").get<std::uint64_t>(), each.at("sha256").get<std::string>()});
+            {NameIn(each, subject), 0, each.at("bytes").get<std::uint64_t>(), each.at("sha256").get<std::string>()});
       }
     }
     return {std::move(backup), format};
   } catch (const json::exception&) {
-    throw Error(ErrorKind::kBadInput, kStage, file.string(), "is damaged: expected the list of a backup");
+    throw Error(ErrorKind::kBadInput, kStage, subject, "is damaged: expected the list of a backup");
   }
 }
 
-// "<digest>  <name>" lines, as sha256sum writes and reads them.
+std::pair<Backup, int> ReadManifest(const fs::path& folder, Os& os) {
+  const fs::path file = folder / kManifest;
+  if (!Exists(file, os)) {
+    throw Error(ErrorKind::kBadInput, kStage, folder.string(), "expected a backup with backup.json, found none");
+  }
+  std::pair<Backup, int> manifest_read = ParseManifest(os.ReadFile(file), file.string());
+  manifest_read.first.folder = folder;
+  return manifest_read;
+}
+
 std::map<std::string, std::string> ReadSums(const fs::path& folder, Os& os) {
   const fs::path file = folder / kSums;
   if (!Exists(file, os)) throw Error(ErrorKind::kBadInput, kStage, file.string(), "is missing from its backup");
-  std::map<std::string, std::string> sums;
-  const std::string text = os.ReadFile(file);
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string line = text.substr(at, end - at);
-    at = end + 1;
-    if (line.size() < 67 || line.compare(64, 2, "  ") != 0) {
-      throw Error(ErrorKind::kBadInput, kStage, file.string(), "is damaged: expected lines of 64 digits and a name");
-    }
-    sums[line.substr(66)] = line.substr(0, 64);
-  }
-  return sums;
+  return ParseBackupSums(os.ReadFile(file), file.string());
 }
 
 void RequireSame(const fs::path& path, const BackedUpFile& expected, const std::string& found, Os& os) {
@@ -204,6 +198,26 @@ std::string EnvironmentFileOf(const Settings& settings) {
   return text;
 }
 
+Backup ParseBackup(const std::string& text, const std::string& subject) { return ParseManifest(text, subject).first; }
+
+std::map<std::string, std::string> ParseBackupSums(const std::string& text, const std::string& subject) {
+  std::map<std::string, std::string> sums;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    at = end + 1;
+    if (line.size() < 67 || line.compare(64, 2, "  ") != 0) {
+      throw Error(ErrorKind::kBadInput, kStage, subject, "is damaged: expected lines of 64 digits and a name");
+    }
+    sums[line.substr(66)] = line.substr(0, 64);
+  }
+  return sums;
+}
+
+bool MayBackupGo(std::size_t n_newer, double made_at, double keep_days, double now) {
+  return keep_days > 0 && n_newer >= kAlwaysKept && now - made_at > keep_days * kSecondsPerDay;
+}
+
 Backup MakeBackup(const BackupRequest& request, const RunContext& context) {
   Os& os = OsOr(context.os);
   // Not made here: what is not there may be a disk that is not mounted, and a backup beside it would fill another one.
@@ -258,9 +272,10 @@ Backup MakeBackup(const BackupRequest& request, const RunContext& context) {
   sums += fmt::format("{}  {}\n", FileSha256(unfinished.path() / kManifest), kManifest);
   add(kSums, sums);
   Publish(os, unfinished.path(), final_path);
-  if (const int n = PruneBackups(request.directory, request.keep_days, backup.made_at, os); n > 0) {
-    context.reporter->Info(kStage, fmt::format("{} older than {:g} days removed",
-                                               n == 1 ? "1 backup" : fmt::format("{} backups", n), request.keep_days));
+  backup.removed = PruneBackups(request.directory, request.keep_days, backup.made_at, os);
+  if (!backup.removed.empty()) {
+    context.reporter->Info(
+        kStage, fmt::format("older than {:g} days, removed: {}", request.keep_days, fmt::join(backup.removed, ", ")));
   }
   return backup;
 }
@@ -277,6 +292,7 @@ Backup MakeRecordedBackup(const BackupRequest& request, const fs::path& operatio
                    made = MakeBackup(request, inner);
                    figures["folder"] = made.folder.string();
                    figures["bytes"] = made.bytes();
+                   if (!made.removed.empty()) figures["removed"] = made.removed;
                    for (const BackedUpFile& each : made.databases) figures["databases"][each.file] = each.bytes;
                    return state::RunOutcome::kOk;
                  });
@@ -329,20 +345,19 @@ Backup VerifyBackup(const fs::path& folder, Os& os) {
   return backup;
 }
 
-int PruneBackups(const fs::path& directory, double keep_days, double now, Os& os) {
-  if (keep_days <= 0) return 0;
+std::vector<std::string> PruneBackups(const fs::path& directory, double keep_days, double now, Os& os) {
+  std::vector<std::string> removed;
   const std::vector<Backup> backups = ListBackups(directory, os);
-  int n_removed = 0;
-  for (std::size_t i = 0; i + kAlwaysKept < backups.size(); ++i) {
-    if (now - backups[i].made_at <= keep_days * kSecondsPerDay) continue;
+  for (std::size_t i = 0; i < backups.size(); ++i) {
+    if (!MayBackupGo(backups.size() - 1 - i, backups[i].made_at, keep_days, now)) continue;
     // Out of sight first: half of a backup never has a backup's name.
     const Unfinished going(backups[i].folder, os);
     os.Rename(backups[i].folder, going.path());
     os.SyncDirectory(directory);
     os.RemoveAll(going.path());
-    ++n_removed;
+    removed.push_back(backups[i].folder.filename().string());
   }
-  return n_removed;
+  return removed;
 }
 
 }  // namespace contimg::ops

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,8 +45,9 @@ struct Backup {
   double made_at = 0;  // unix_s
   std::string program_version;
   std::vector<BackedUpFile> databases;
-  std::vector<BackedUpFile> files;  // the others, without backup.json and SHA256SUMS
-  std::uint64_t bytes() const;      // of the databases
+  std::vector<BackedUpFile> files;   // the others, without backup.json and SHA256SUMS
+  std::vector<std::string> removed;  // names of older ones that went when it was made
+  std::uint64_t bytes() const;       // of the databases
 };
 
 // "2025-10-13T030000Z" of "2025-10-13T03:00:00", and whether a name has that form.
@@ -72,9 +74,15 @@ std::vector<Backup> ListBackups(const std::filesystem::path& directory, Os& os);
 // Reads everything again: sizes, checksums, the databases' pages, indices and references. Error{kBadInput} with what
 // is wrong; Error{kUsage} for what a newer program made.
 Backup VerifyBackup(const std::filesystem::path& folder, Os& os);
-// Removes backups older than `keep_days`; the newest three stay whatever their age, so that a clock gone wrong removes
-// nothing that is needed. Returns how many went. 0 days: none goes.
-int PruneBackups(const std::filesystem::path& directory, double keep_days, double now, Os& os);
+// What a backup.json says, without folder, and a SHA256SUMS (file → digest), of backups elsewhere. Errors about
+// `subject` as those of VerifyBackup.
+Backup ParseBackup(const std::string& text, const std::string& subject);
+std::map<std::string, std::string> ParseBackupSums(const std::string& text, const std::string& subject);
+// Whether one of that age may be removed: older than `keep_days` (0: none may), and not among the newest three, which
+// stay whatever their age, so that a clock gone wrong removes nothing that is needed. `n_newer`: whole ones.
+bool MayBackupGo(std::size_t n_newer, double made_at, double keep_days, double now);
+// Removes those that may go; returns their names.
+std::vector<std::string> PruneBackups(const std::filesystem::path& directory, double keep_days, double now, Os& os);
 
 // The schema of the database of that file name; Error{kBadInput} for another name.
 const state::Schema& SchemaOf(const std::filesystem::path& file);

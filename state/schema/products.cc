@@ -153,10 +153,21 @@ CREATE VIEW product_copies AS
   WHERE m.checksum = p.checksum AND a.state IN ('copied', 'verified');
 )sql";
 
+// Whether a copy is lossy is asked of each member: in one object there may be both.
+constexpr std::string_view kProducts6 = R"sql(
+ALTER TABLE archive_members ADD COLUMN lossy INTEGER NOT NULL DEFAULT 0 CHECK (lossy IN (0, 1));
+DROP VIEW product_copies;
+CREATE VIEW product_copies AS
+  SELECT m.product_id AS product_id, a.id AS archive_id, a.remote AS remote, a.object AS object, a.state AS state,
+         m.lossy AS lossy
+  FROM archive_members m JOIN archives a ON a.id = m.archive_id JOIN products p ON p.id = m.product_id
+  WHERE m.checksum = p.checksum AND a.state IN ('copied', 'verified');
+)sql";
+
 }  // namespace
 
 const Schema& ProductsSchema() {
-  static const Schema schema{"products", 0x63697064, {kProducts1, kProducts2, kProducts3, kProducts4, kProducts5}};
+  static const Schema schema{"products", 0x63697064, {kProducts1, kProducts2, kProducts3, kProducts4, kProducts5, kProducts6}};
   return schema;
 }
 

@@ -2,10 +2,14 @@
 // records that the daemon makes of them. In place of telescope and workers where what happens to products afterwards is
 // tried over months.
 //
-//   made_up_stream SCRATCH STATE FIRST N SEED
+//   made_up_stream SCRATCH STATE FIRST N SEED [REMOTES]
 //
 // FIRST: number of the first group since 2025-10-01, 280 a day; N: how many. Each is done when it ends; its content
 // follows from SEED and its number.
+//
+// REMOTES: the files are a hundredth of that, and what is archived of them is on record as if it had verified copies at
+// so many remotes: of a hundredth of the objects one is only copied yet, of as many one is lost; and each 500th group
+// is given up.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -13,13 +17,17 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "config/product_class.h"
 #include "config/product_paths.h"
 #include "config/time.h"
 #include "ops/base/checksum.h"
 #include "ops/job/header_check.h"
+#include "state/archive_store.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
 
@@ -33,9 +41,10 @@ constexpr std::size_t kSubbandBytes = 8192, kColumnBytes = 225000, kImageBytes =
 
 class Stream {
  public:
-  Stream(const fs::path& scratch, const fs::path& state, std::uint64_t seed)
+  Stream(const fs::path& scratch, const fs::path& state, std::uint64_t seed, int remotes)
       : paths_(Roots(scratch, state)),
         seed_(seed),
+        remotes_(remotes),
         groups_(paths_.Database(StateDatabase::kIngest)),
         products_(paths_.Database(StateDatabase::kProducts)) {}
 
@@ -47,7 +56,11 @@ class Stream {
     start_mjd_ = UtcTime::FromUnix(start).mjd();
     MakeFiles();
     groups_.database().Write([&] { RecordGroup(); });
-    products_.database().Write([&] { RecordProducts(); });
+    classes_.clear();
+    products_.database().Write([&] {
+      RecordProducts();
+      RecordCopies();
+    });
   }
 
  private:
@@ -56,10 +69,13 @@ class Stream {
         scratch, state, scratch / "incoming", scratch / "ms", scratch / "images", scratch / "tmp", scratch / "staging"};
   }
   bool first_of_day() const { return number_ % kGroupsADay == 0; }
+  bool given_up() const { return remotes_ > 0 && number_ % 500 == 499; }
+  std::size_t Size(std::size_t bytes) const { return remotes_ > 0 ? bytes / 100 : bytes; }
 
   // Bytes that follow from seed, group and name; none of them compress.
   void Write(const fs::path& file, std::size_t bytes) {
-    fs::create_directories(file.parent_path());
+    if (!fs::exists(file.parent_path())) fs::create_directories(file.parent_path());
+    bytes = Size(bytes);
     std::uint64_t x = seed_ * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(number_) * 1000003u +
                       std::hash<std::string>{}(file.filename().string());
     std::string content(bytes, '\0');
@@ -77,6 +93,7 @@ class Stream {
 
   void MakeFiles() {
     for (int i = 0; i < kSubbands; ++i) Write(paths_.Incoming(stamp_, i), kSubbandBytes);
+    if (given_up()) return;
     MakeSet(paths_.ScienceMs(stamp_));
     for (const ProductKind kind : kImages) Write(paths_.Image(stamp_, kind), kImageBytes);
     Write(paths_.QaPicture(stamp_), kPictureBytes);
@@ -105,7 +122,7 @@ class Stream {
       file.group_id = stamp_;
       file.subband = i;
       file.path = paths_.Incoming(stamp_, i).string();
-      file.size_bytes = kSubbandBytes;
+      file.size_bytes = static_cast<std::int64_t>(Size(kSubbandBytes));
       file.mtime = now_;
       file.checksum = ops::Fingerprint(file.path);
       file.seen_at = now_;
@@ -116,7 +133,7 @@ class Stream {
     by.actor = "stream";
     groups_.Transition(stamp_, state::GroupState::kReady, by, now_);
     groups_.Acquire(stamp_, "stream", 60, now_);
-    groups_.Transition(stamp_, state::GroupState::kDone, by, now_);
+    groups_.Transition(stamp_, given_up() ? state::GroupState::kDead : state::GroupState::kDone, by, now_);
   }
 
   std::int64_t Save(ProductKind kind, const fs::path& path, std::int64_t job,
@@ -134,7 +151,32 @@ class Stream {
     if (IsImage(kind)) row.qa_grade = "A";
     const std::int64_t id = products_.Save(row, now_);
     products_.SetParents(id, parents);
+    classes_[ProductClass(kind, path, paths_.roots())].push_back(
+        {id, path.filename().string(), row.size_bytes, kSha, row.checksum});
     return id;
+  }
+
+  void RecordCopies() {
+    state::ArchiveStore archives(products_.database());
+    for (const auto& [name, members] : classes_) {
+      if (name == "science_ms" || name == "calibrators" || given_up()) continue;
+      const auto fate = std::hash<std::string>{}(fmt::format("{} {} {}", seed_, number_, name)) % 100;
+      for (int remote = 0; remote < remotes_; ++remote) {
+        state::ArchiveRow row;
+        row.remote = fmt::format("remote-{}", remote);
+        row.object = fmt::format("{}/{}.tar", name, stamp_);
+        row.product_class = std::string(name);
+        row.group_id = stamp_;
+        row.sha256 = kSha;
+        row.manifest_json = fmt::format(R"({{"members": "{}"}})", std::string(300 * members.size(), '-'));
+        row.made_at = now_;
+        row.copied_at = row.verified_at = row.checked_at = now_;
+        row.state = remote > 0 || fate > 1 ? state::ArchiveState::kVerified
+                    : fate == 0            ? state::ArchiveState::kCopied
+                                           : state::ArchiveState::kLost;
+        archives.Save(row, members);
+      }
+    }
   }
 
   void RecordProducts() {
@@ -149,6 +191,7 @@ class Stream {
     const std::int64_t id = products_.AddJob(job);
     std::vector<std::int64_t> input;
     for (int i = 0; i < kSubbands; ++i) input.push_back(Save(ProductKind::kUvh5, paths_.Incoming(stamp_, i), id, {}));
+    if (given_up()) return;
     if (first_of_day()) {
       const std::int64_t set =
           Save(ProductKind::kCalibratorMs, paths_.CalibratorMs(stamp_, CalInterval::k24Hours), id, input);
@@ -177,15 +220,18 @@ class Stream {
     Save(ProductKind::kQaMetrics, paths_.QaMetrics(stamp_), id, {images[0]});
   }
 
+  const std::string kSha = std::string(64, '0');
   static constexpr ProductKind kImages[] = {ProductKind::kPbcor, ProductKind::kImage, ProductKind::kResidual,
                                             ProductKind::kModel, ProductKind::kPsf};
   static constexpr CalKind kTables[] = {CalKind::kDelay, CalKind::kBandpass, CalKind::kGain};
 
   ProductPaths paths_;
   std::uint64_t seed_;
+  int remotes_;
   state::GroupStore groups_;
   state::ProductStore products_;
   std::vector<std::int64_t> tables_;
+  std::map<std::string_view, std::vector<state::ArchiveMember>> classes_;  // of the group
   int number_ = 0;
   double now_ = 0, start_mjd_ = 0;
   std::string stamp_;
@@ -195,12 +241,13 @@ class Stream {
 }  // namespace contimg::tests
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
-    fmt::print(stderr, "usage: made_up_stream SCRATCH STATE FIRST N SEED\n");
+  if (argc != 6 && argc != 7) {
+    fmt::print(stderr, "usage: made_up_stream SCRATCH STATE FIRST N SEED [REMOTES]\n");
     return 2;
   }
   try {
-    contimg::tests::Stream stream(argv[1], argv[2], std::strtoull(argv[5], nullptr, 10));
+    contimg::tests::Stream stream(argv[1], argv[2], std::strtoull(argv[5], nullptr, 10),
+                                  argc > 6 ? std::atoi(argv[6]) : 0);
     const int first = std::atoi(argv[3]), n = std::atoi(argv[4]);
     for (int i = first; i < first + n; ++i) stream.Make(i);
   } catch (const std::exception& error) {

@@ -4,8 +4,11 @@
 #include <wcslib/wcs.h>
 #include <wcslib/wcshdr.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <iterator>
+#include <limits>
 #include <sstream>
 
 #include "config/error.h"
@@ -116,6 +119,56 @@ TEST_F(FitsImageTest, RiceCompressionKeepsTheNoiseAndIsSmaller) {
   ASSERT_EQ(image.pixels.size(), noise.size());
   // Steps of sigma/16, dithered.
   for (std::size_t i = 0; i < noise.size(); ++i) ASSERT_NEAR(image.pixels[i], noise[i], 1e-3 / 16);
+}
+
+// Otherwise nothing that was made with image.compress could be made again bit for bit.
+TEST_F(FitsImageTest, RiceCompressionIsDitheredTheSameEachTime) {
+  WriteFitsImage(RealOs(), folder_ / "e.fits.fz", view(), header_, {.rice = true});
+  std::ifstream file(folder_ / "e.fits.fz", std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  EXPECT_NE(bytes.find("ZDITHER0=                    1 "), std::string::npos);
+}
+
+TEST_F(FitsImageTest, ARiceCopyIsWithinHalfAStepAndKeepsBlanksZerosAndCards) {
+  header_.geometry.nx = header_.geometry.ny = 128;
+  std::vector<float> values(128 * 128);
+  unsigned state = 1;
+  for (float& value : values) {
+    float sum = 0;
+    for (int k = 0; k < 12; ++k) sum += static_cast<float>((state = state * 1664525 + 1013904223) >> 8) / 16777216.0F;
+    value = 1e-3F * (sum - 6);
+  }
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::fill_n(values.begin() + 128 * 3, 128, nan);                // a row of blanks
+  std::fill_n(values.begin() + 128 * 4, 128, 0.0F);               // of zeros
+  std::fill_n(values.begin() + 128 * 9 + 10, 30, nan);            // some
+  values[128 * 20 + 7] = 5;                                       // a bright source
+  values[128 * 30 + 7] = std::numeric_limits<float>::infinity();  // keeps its row as it is
+  header_.history = {"made by hand"};
+  WriteFitsImage(RealOs(), folder_ / "f.fits", {values.data(), {128, 128}}, header_, {});
+  const auto copy = WriteRiceCopy(folder_ / "f.fits", folder_ / "f.fits.fz");
+  ASSERT_TRUE(copy);
+  EXPECT_NEAR(copy->largest_step, 1e-3 / 16, 2e-5);
+  const FitsImage before = ReadFitsImage(folder_ / "f.fits"), after = ReadFitsImage(folder_ / "f.fits.fz");
+  std::size_t n_changed = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::isnan(values[i])) {
+      ASSERT_TRUE(std::isnan(after.pixels[i])) << i;
+    } else if (values[i] == 0 || i / 128 == 30) {
+      ASSERT_EQ(after.pixels[i], values[i]) << i;
+    } else {
+      ASSERT_NEAR(after.pixels[i], values[i], copy->largest_step / 2 + 1e-6) << i;
+      n_changed += after.pixels[i] == values[i] ? 0 : 1;
+    }
+  }
+  EXPECT_GT(n_changed, values.size() / 2);
+  EXPECT_EQ(after.header.history, before.header.history);
+  EXPECT_EQ(after.header.frequency_hz, before.header.frequency_hz);
+  EXPECT_EQ(after.header.geometry.shift_l, before.header.geometry.shift_l);
+  // Nothing of it again, nor of what is compressed or no image.
+  EXPECT_FALSE(WriteRiceCopy(folder_ / "f.fits.fz", folder_ / "g.fits.fz"));
+  std::ofstream(folder_ / "text.fits") << "no image";
+  EXPECT_FALSE(WriteRiceCopy(folder_ / "text.fits", folder_ / "g.fits.fz"));
 }
 
 TEST_F(FitsImageTest, RefusesWhatIsNoSuchImage) {

@@ -77,6 +77,7 @@ struct Case {
   double accuracy = 3e-5;
   double shift_l = 0;
   double shift_m = 0;
+  bool on_wide_pixels = false;  // image/operator/pixel_doubling.h
 };
 
 class DirtyImage : public testing::TestWithParam<Case> {};
@@ -93,6 +94,7 @@ TEST_P(DirtyImage, MatchesDirectSumToTheRequestedAccuracy) {
   WeightSettings weights;
   weights.robust = 0;
   const MeasurementOperator op(block, g, weights, settings);
+  EXPECT_EQ(op.figures().fft_nx < g.nx, c.on_wide_pixels);
   Image dirty(g);
   op.Dirty(dirty.view);
   std::vector<oracle::DirectSample> samples = OracleSamples(block);
@@ -145,6 +147,20 @@ std::vector<Case> Cases() {
   coarse.cell_arcsec = 120;
   coarse.nx = coarse.ny = 128;
   cases.push_back(coarse);
+  for (const auto& [name, nx, ny, height] :
+       std::initializer_list<std::tuple<const char*, int, int, double>>{{"fine_pixels", 512, 512, 0.5},
+                                                                        {"fine_pixels_odd_halves", 514, 270, 0.5},
+                                                                        {"fine_pixels_hilly", 512, 512, 20}}) {
+    Case fine;
+    fine.name = name;
+    fine.nx = static_cast<std::size_t>(nx);
+    fine.ny = static_cast<std::size_t>(ny);
+    fine.tile.height_rms_m = height;
+    fine.cell_arcsec = 6;
+    fine.on_wide_pixels = true;
+    fine.shift_l = 0.01;
+    cases.push_back(fine);
+  }
   Case few;
   few.name = "few_channels";
   few.tile.n_channels = 3;
@@ -218,11 +234,11 @@ TEST(MeasurementOperator, PointSourceAppearsAtItsPlaceWithItsFlux) {
 
 // Residual(model) = dirty − A'WA model, so <image, A'WA model> must be symmetric: checked through two random models.
 TEST(MeasurementOperator, NormalOperatorIsSymmetric) {
-  for (const double height : {0.5, 60.0}) {
+  for (const auto& [height, g] :
+       {std::pair{0.5, Geometry(128, 160, 60)}, {60.0, Geometry(128, 160, 60)}, {0.5, Geometry(258, 300, 6)}}) {
     RandomTile tile;
     tile.height_rms_m = height;
     const VisibilityBlock block = MakeRandomTile(tile);
-    const ImageGeometry g = Geometry(128, 160, 60);
     const MeasurementOperator op(block, g, {}, {});
     Image dirty(g), a(g), b(g), ra(g), rb(g);
     op.Dirty(dirty.view);
@@ -248,11 +264,11 @@ TEST(MeasurementOperator, NormalOperatorIsSymmetric) {
 }
 
 TEST(MeasurementOperator, PredictsTheModelAtEveryChannel) {
-  for (const double height : {0.5, 60.0}) {
+  for (const auto& [height, requested] :
+       {std::pair{0.5, Geometry(256, 256, 40)}, {60.0, Geometry(256, 256, 40)}, {0.5, Geometry(514, 512, 6)}}) {
     RandomTile tile;
     tile.height_rms_m = height;
     VisibilityBlock block = MakeRandomTile(tile);
-    const ImageGeometry requested = Geometry(256, 256, 40);
     const MeasurementOperator op(block, requested, {}, {});
     const ImageGeometry& g = op.geometry();
     Image model(g);

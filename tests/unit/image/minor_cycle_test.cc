@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -65,6 +66,55 @@ TEST(MinorCycle, FindsTheComponentsOfPlainHogbomWhileNothingOutsideTheListRises)
   }
   EXPECT_EQ(found.stop, MinorCycleStop::kLevelReached);
   EXPECT_LT(found.final_peak, 0.35F);
+}
+
+// A PSF of noise with a peak: side lobes of any size anywhere, over many tiles and beyond the edges of the PSF.
+TEST(ActiveTilesOf, HoldThePeakOfPlainSubtractionAtEveryStep) {
+  constexpr std::size_t kNx = 334, kNy = 262;
+  std::mt19937 random(7);
+  std::normal_distribution<float> gauss;
+  std::vector<float> psf(kNx * kNy), residual(kNx * kNy), weight(kNx * kNy);
+  for (float& p : psf) p = 0.02F * gauss(random);
+  for (std::size_t i = 0; i < 60; ++i) psf[random() % psf.size()] = 0.5F * gauss(random);
+  psf[kNy / 2 * kNx + kNx / 2] = 1;
+  for (float& r : residual) r = gauss(random);
+  for (float& w : weight) w = 0.25F * static_cast<float>(random() % 5);
+  const PaddedPsf padded({psf.data(), {kNy, kNx}}, 2);
+  std::vector<ActiveCell> cells;
+  for (std::int32_t y = 0; y < static_cast<std::int32_t>(kNy); ++y) {
+    for (std::int32_t x = 0; x < static_cast<std::int32_t>(kNx); x += 16) cells.push_back({x, y});
+  }
+  std::shuffle(cells.begin(), cells.end(), random);
+  ActiveTiles tiles(cells, padded, true, [&](const ActiveCell& cell, float* value, float* cell_weight) {
+    for (std::size_t k = 0; k < 16 && static_cast<std::size_t>(cell.x) + k < kNx; ++k) {
+      const std::size_t pixel = static_cast<std::size_t>(cell.y) * kNx + static_cast<std::size_t>(cell.x) + k;
+      value[k] = residual[pixel];
+      cell_weight[k] = weight[pixel];
+    }
+  });
+  for (int step = 0; step < 400; ++step) {
+    std::size_t best = 0;
+    for (std::size_t i = 0; i < residual.size(); ++i) {
+      if (std::abs(residual[i]) * weight[i] > std::abs(residual[best]) * weight[best]) best = i;
+    }
+    const ActiveTiles::Peak peak = tiles.FindPeak();
+    const auto x = static_cast<std::ptrdiff_t>(best % kNx), y = static_cast<std::ptrdiff_t>(best / kNx);
+    ASSERT_NEAR(peak.search_value, std::abs(residual[best]) * weight[best], 1e-5) << step;
+    ASSERT_EQ(peak.x, x) << step;
+    ASSERT_EQ(peak.y, y) << step;
+    const float flux = 0.3F * peak.value;
+    tiles.Subtract(peak.x, peak.y, flux);
+    for (std::ptrdiff_t j = 0; j < static_cast<std::ptrdiff_t>(kNy); ++j) {
+      for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(kNx); ++i) {
+        const std::ptrdiff_t px = i - x + static_cast<std::ptrdiff_t>(kNx / 2);
+        const std::ptrdiff_t py = j - y + static_cast<std::ptrdiff_t>(kNy / 2);
+        if (px < 0 || py < 0 || px >= static_cast<std::ptrdiff_t>(kNx) || py >= static_cast<std::ptrdiff_t>(kNy))
+          continue;
+        residual[static_cast<std::size_t>(j) * kNx + static_cast<std::size_t>(i)] -=
+            flux * psf[static_cast<std::size_t>(py) * kNx + static_cast<std::size_t>(px)];
+      }
+    }
+  }
 }
 
 TEST(MinorCycle, LeavesNegativePixelsAloneWhenAsked) {

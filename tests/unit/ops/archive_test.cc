@@ -226,7 +226,7 @@ TEST_F(ArchiveTest, ManifestsReadBackAndRefuseWhatDoesNotFit) {
     }
     return std::string("taken");
   };
-  EXPECT_THAT(refused([](auto& m) { m["format"] = 2; }), HasSubstr("expected a manifest of format 1, found 2"));
+  EXPECT_THAT(refused([](auto& m) { m["format"] = 3; }), HasSubstr("expected a manifest of format 1 or 2, found 3"));
   EXPECT_THAT(refused([](auto& m) { m.erase("sha256"); }), HasSubstr("found something else"));
   EXPECT_THAT(refused([](auto& m) { m["object"] = "../x.tar"; }), HasSubstr("outside the remote"));
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["root"] = "/"; }), HasSubstr("leads out of its tree"));
@@ -469,6 +469,55 @@ TEST_F(ArchiveTest, DamageOnDiskIsAFindingAndNoneWhenItIsCured) {
   EXPECT_EQ(VerifyProducts(products, findings, 1, RunContext{}).n_damaged, 0);
   ASSERT_THAT(findings.OpenFindings(), SizeIs(1));
   EXPECT_EQ(findings.OpenFindings()[0].subject, input.string());
+  products.SetStatus(products.FindByPath(input.string())->id, "removed", "", 3);
+  VerifyProducts(products, findings, 1, RunContext{});
+  EXPECT_THAT(findings.OpenFindings(), SizeIs(0)) << "let go by policy";
+}
+
+// However small the share: what was cured is known as cured the next time, not when its turn comes in weeks.
+TEST_F(ArchiveTest, WhatIsOpenIsReadEachTime) {
+  for (int i = 0; i < 20; ++i) Image("b" + std::to_string(i) + ".fits", "bbbb");
+  const fs::path image = Image("a.fits", "aaaa");  // read last
+  state::ProductStore products(database_);
+  state::MaintenanceStore findings(paths_.Database(StateDatabase::kOperations));
+  std::ofstream(image) << "aaab";
+  EXPECT_EQ(VerifyProducts(products, findings, 1, RunContext{}).n_damaged, 1);
+  EXPECT_EQ(VerifyProducts(products, findings, 0.05, RunContext{}).n_damaged, 1);
+  EXPECT_THAT(findings.OpenFindings(), SizeIs(1));
+  std::ofstream(image) << "aaaa";
+  EXPECT_EQ(VerifyProducts(products, findings, 0.05, RunContext{}).n_damaged, 0);
+  EXPECT_THAT(findings.OpenFindings(), SizeIs(0));
+}
+
+// A lost object is no open damage any more once its products have another copy there, and only then.
+TEST_F(ArchiveTest, ALostObjectIsMadeGoodByAnotherCopyAtItsRemote) {
+  const fs::path image = Image("a.fits", "aaaa");
+  ASSERT_THAT(Archive().failures, SizeIs(0));
+  state::ProductStore products(database_);
+  state::ArchiveStore store(products.database());
+  state::MaintenanceStore findings(paths_.Database(StateDatabase::kOperations));
+  const auto copies = Rows(ArchiveState::kVerified);
+  ASSERT_THAT(copies, SizeIs(2));
+  fs::remove(folders_.folder / copies[0].remote / copies[0].object);
+  EXPECT_EQ(VerifyArchives(products, findings, Remotes(), 1, RunContext{}).n_damaged, 1);
+  EXPECT_THAT(findings.OpenFindings(), SizeIs(1));
+  ASSERT_THAT(store.NotMadeGood(), SizeIs(1));
+  EXPECT_EQ(store.NotMadeGood()[0].remote, copies[0].remote);
+  EXPECT_EQ(store.NotMadeGood()[0].n_gone, 0);
+  // On no disk, and the other copy is lost, too.
+  const auto id = products.FindByPath(image.string())->id;
+  products.SetStatus(id, "archived", "", 3);
+  EXPECT_EQ(store.NotMadeGood()[0].n_gone, 0);
+  store.SetState(copies[1].id, ArchiveState::kLost, "gone", 4);
+  ASSERT_THAT(store.NotMadeGood(), SizeIs(2));
+  EXPECT_EQ(store.NotMadeGood()[0].n_gone, 1);
+  store.SetState(copies[1].id, ArchiveState::kVerified, "", 5);
+  products.SetStatus(id, "present", "", 6);
+  EXPECT_EQ(SettleFindings(products, findings, 7), 0);
+  ASSERT_THAT(Archive().failures, SizeIs(0));
+  EXPECT_THAT(store.NotMadeGood(), SizeIs(0));
+  EXPECT_EQ(SettleFindings(products, findings, 8), 1);
+  EXPECT_THAT(findings.OpenFindings(), SizeIs(0));
 }
 
 }  // namespace

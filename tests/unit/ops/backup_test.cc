@@ -32,6 +32,8 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 using testkit::FaultyOs;
 
 class BackupTest : public ::testing::Test {
@@ -258,10 +260,10 @@ TEST_F(BackupTest, OldOnesGoAndTheNewestThreeStay) {
     MakeBackup(request_, RunContext{});
   }
   const double now = UtcTime::Now().unix_s();
-  EXPECT_EQ(PruneBackups(request_.directory, 14, now, RealOs()), 0);
-  EXPECT_EQ(PruneBackups(request_.directory, 0, now + 1e9, RealOs()), 0);
+  EXPECT_THAT(PruneBackups(request_.directory, 14, now, RealOs()), IsEmpty());
+  EXPECT_THAT(PruneBackups(request_.directory, 0, now + 1e9, RealOs()), IsEmpty());
   // Thirty years later, or a clock that thinks so.
-  EXPECT_EQ(PruneBackups(request_.directory, 14, now + 1e9, RealOs()), 2);
+  EXPECT_THAT(PruneBackups(request_.directory, 14, now + 1e9, RealOs()), SizeIs(2));
   std::vector<std::string> names = Names();
   std::sort(names.begin(), names.end());
   EXPECT_THAT(names, ElementsAre("2025-10-03T030000Z", "2025-10-04T030000Z", "2025-10-05T030000Z"));

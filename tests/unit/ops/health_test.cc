@@ -24,6 +24,7 @@ HealthFacts Well() {
   facts.incoming = "/stage/incoming";
   facts.last_file_at = kNow - 100;
   facts.no_data_after_s = 3600;
+  facts.behind_after_s = 3600;
   return facts;
 }
 
@@ -97,6 +98,58 @@ const std::vector<Case>& Cases() {
       {HealthCode::kStateFull, kRed, "full", "df -h /state && du -sh /state",
        [](HealthFacts& f) {
          f.disks.push_back({"state", Level::kCritical, "full", "/state"});
+       }},
+      {HealthCode::kDiskWillFill, kAmber, "no room for new work in 2 h", "contimg storage report",
+       [](HealthFacts& f) {
+         f.forecast = {7200, 259200};
+       }},
+      {HealthCode::kCopiesLost, kAmber,
+       "1 archived object is gone or damaged, and no other copy has taken its place: the", "contimg archive --apply",
+       [](HealthFacts& f) {
+         f.archive.n_lost = 1;
+         f.archive.lost = "lake:images/a.tar";
+       }},
+      {HealthCode::kCopiesLost, kRed, "lake:images/a.tar; 2 products are not on disk and have no whole copy any more",
+       "contimg archive list --state lost",
+       [](HealthFacts& f) {
+         f.archive.n_lost = 3;
+         f.archive.n_gone = 2;
+         f.archive.lost = "lake:images/a.tar";
+       }},
+      {HealthCode::kIntegrityDamaged, kAmber,
+       "2 products on disk are not what was recorded: the newest, /x: expected a, found b; of each there is a copy",
+       "contimg verify --failed",
+       [](HealthFacts& f) {
+         f.integrity = {2, 0, "/x", "expected a, found b", kNow};
+       }},
+      {HealthCode::kIntegrityDamaged, kRed, "1 product on disk is not what was recorded: the newest, /x: expected",
+       "contimg verify --failed",
+       [](HealthFacts& f) {
+         f.integrity = {1, 1, "/x", "expected a, found b", kNow};
+       }},
+      {HealthCode::kArchiveBehind, kAmber,
+       "products of 5.0 GB wait for verified copies, and none was archived for 10.0 d", "contimg archive --apply",
+       [](HealthFacts& f) {
+         f.archive.backlog_bytes = 5'000'000'000;
+         f.archive.run = {kNow - 864000, 777600, true};
+       }},
+      {HealthCode::kArchiveBehind, kAmber, "wait for verified copies, and nothing was ever archived",
+       "contimg archive --apply",
+       [](HealthFacts& f) {
+         f.archive.backlog_bytes = 5'000'000'000;
+         f.archive.run = {kNow - 864000, 777600, false};
+       }},
+      // The remote refuses; nothing waits, then much does and nothing may leave a disk that is low.
+      {HealthCode::kArchiveBehind, kAmber, "the last run of the archive failed: lake: no answer",
+       "contimg archive --apply", [](HealthFacts& f) { f.archive.failure = "lake: no answer"; }},
+      {HealthCode::kBackupOverdue, kAmber, "the last backup of the databases is 2.0 days old", "contimg backup",
+       [](HealthFacts& f) {
+         f.backup = {kNow - 172800, 129600, true};
+       }},
+      {HealthCode::kBackupOverdue, kAmber, "no backup of the databases was made since the first start, 2.0 days ago",
+       "contimg backup",
+       [](HealthFacts& f) {
+         f.backup = {kNow - 172800, 129600, false};
        }},
       {HealthCode::kIncomingMissing, kRed, "/stage/incoming is not there", "",
        [](HealthFacts& f) { f.incoming_trouble = "is not there"; }},
@@ -283,6 +336,41 @@ TEST(JudgeHealth, TellsOneCauseOnceAndNamesWhereElseItShows) {
   findings = JudgeHealth(facts);
   ASSERT_EQ(findings.size(), 2u);
   EXPECT_THAT(findings[1].sentence, HasSubstr("2025-10-13T13:28:03: why; 1 file of it is in quarantine"));
+}
+
+// Nothing that waits, is not overdue yet or is never to be: all is well.
+TEST(JudgeHealth, CopiesAreWaitedForInPatience) {
+  HealthFacts facts = Well();
+  facts.archive.backlog_bytes = 5'000'000'000;
+  facts.archive.blocked_bytes = 7;
+  facts.archive.run = {kNow - 700000, 777600, true};
+  facts.backup = {kNow - 100000, 129600, true};
+  facts.forecast = {300000, 259200};
+  EXPECT_TRUE(JudgeHealth(facts).empty());
+  facts.archive.backlog_bytes = 0;  // overdue, and nothing waits
+  facts.archive.run.since = 1;
+  facts.backup = {1, 0, false};
+  facts.forecast = {0, 0};
+  EXPECT_TRUE(JudgeHealth(facts).empty());
+}
+
+// A remote that refuses is amber as long as the work goes on, and red when the disk fills for want of copies.
+TEST(JudgeHealth, ARemoteThatRefusesIsRedWhenNothingMayLeaveALowDisk) {
+  HealthFacts facts = Well();
+  facts.archive.failure = "lake: no answer";
+  facts.archive.backlog_bytes = 5'000'000'000;
+  facts.archive.blocked_bytes = 2'000'000'000;
+  EXPECT_EQ(JudgeHealth(facts).front().severity, HealthSeverity::kAmber);
+  facts.disks.push_back({"scratch", Level::kWarning, "1 GB free", "/stage/ms"});
+  const auto findings = JudgeHealth(facts);
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_EQ(findings[0].code, HealthCode::kArchiveBehind);
+  EXPECT_EQ(findings[0].severity, HealthSeverity::kRed);
+  EXPECT_THAT(findings[0].sentence,
+              HasSubstr("no answer; products of 5.0 GB wait for verified copies; the scratch disk "
+                        "is low, and cleanup may not let go of 2.0 GB"));
+  facts.forecast = {7200, 259200};  // it is low already: told once
+  EXPECT_EQ(JudgeHealth(facts).size(), 2u);
 }
 
 TEST(JudgeHealth, RedComesFirst) {

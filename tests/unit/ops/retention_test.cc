@@ -7,7 +7,10 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <optional>
 #include <string>
+#include <unordered_map>
 
 #include "config/time.h"
 #include "ops/retention/cleanup.h"
@@ -34,9 +37,31 @@ constexpr double kRetainedAt = 1.76e9, kDay = 86400;
 
 // --- the plan ------------------------------------------------------------------------------------------------------
 
+// What a database would say.
+class RecordsInMemory : public ProductRecords {
+ public:
+  explicit RecordsInMemory(const std::vector<StoredProduct>& rows) : rows_(rows) {}
+  std::optional<StoredProduct> Find(std::int64_t id) override {
+    return id < 1 || id > static_cast<std::int64_t>(rows_.size())
+               ? std::nullopt
+               : std::optional(rows_[static_cast<std::size_t>(id) - 1]);
+  }
+  std::optional<StoredProduct> FindByPath(const std::string&) override { return std::nullopt; }
+  state::VerifiedCopies CopiesOf(std::int64_t id) override { return {copies[id], copies[id] > 0 ? "tape:o" : ""}; }
+  std::vector<std::int64_t> Parents(std::int64_t id) override { return parents[id]; }
+  std::vector<std::int64_t> Children(std::int64_t id) override { return children[id]; }
+
+  std::unordered_map<std::int64_t, int> copies;
+  std::unordered_map<std::int64_t, std::vector<std::int64_t>> parents, children;
+
+ private:
+  const std::vector<StoredProduct>& rows_;
+};
+
 class RetentionPlan : public ::testing::Test {
  protected:
   RetentionPlan() {
+    inventory_.records = records_;
     inventory_.roots = {"/s", "/state", "/s/incoming", "/s/ms", "/s/images", "/s/tmp", "/dev/shm/x"};
     inventory_.scratch_roots = {"/s"};
     policy_ = PolicyOf(Settings{});
@@ -52,9 +77,10 @@ class RetentionPlan : public ::testing::Test {
     row.bytes = 1000;
     row.created_at = row.updated_at = kRetainedAt - age_days * kDay;
     row.present = true;
-    row.verified_copies = copies;
     inventory_.products.push_back(row);
-    for (const std::int64_t parent : parents) inventory_.lineage.emplace_back(row.id, parent);
+    records_->copies[row.id] = copies;
+    for (const std::int64_t parent : parents) records_->children[parent].push_back(row.id);
+    records_->parents[row.id] = std::move(parents);
     if (inventory_.groups.count(group) == 0) inventory_.groups[group] = {true, true, kRetainedAt - age_days * kDay};
     return row.id;
   }
@@ -79,6 +105,7 @@ class RetentionPlan : public ::testing::Test {
   }
 
   Inventory inventory_;
+  std::shared_ptr<RecordsInMemory> records_ = std::make_shared<RecordsInMemory>(inventory_.products);
   RetentionPolicy policy_;
   CleanupSelection selection_;
   CleanupPlan plan_;
@@ -109,10 +136,10 @@ TEST_F(RetentionPlan, WhatCanBeMadeAgain) {
   AddTile(2, 0);
   EXPECT_THAT(Leaving(), ElementsAre("science_ms"));
   EXPECT_THAT(plan_.leaving[0].rule, HasSubstr("regenerable from what is here"));
-  inventory_.products[0].verified_copies = 1;
+  records_->copies[1] = 1;
   Leaving();
   EXPECT_THAT(plan_.leaving[0].rule, HasSubstr("regenerable from archived input"));
-  inventory_.products[0].verified_copies = 0;
+  records_->copies[1] = 0;
   inventory_.products[0].present = false;
   EXPECT_THAT(Leaving(), IsEmpty());
   EXPECT_EQ(Kept("science_ms"), "its input is neither here nor archived");
@@ -155,7 +182,7 @@ TEST_F(RetentionPlan, TheYoungStayButForWhatArchivedInputGivesAgain) {
   policy_.classes["science_ms"] = {0.001, Require::kRegenerable};
   AddTile(0.02, 1, 1);
   EXPECT_THAT(Leaving(), ElementsAre("images", "science_ms")) << "both follow from archived input";
-  inventory_.products[0].verified_copies = 0;
+  records_->copies[1] = 0;
   EXPECT_THAT(Leaving(), IsEmpty());
   EXPECT_EQ(Kept("images"), "younger than 3600 s");
 }
@@ -215,7 +242,7 @@ TEST_F(RetentionPlan, AYear) {
   EXPECT_NEAR(n["images"], 1e5 * 275 / 365, 10);
   for (const auto& each : plan_.leaving) {
     if (each.product_class == "incoming") {
-      EXPECT_GT(inventory_.products[static_cast<std::size_t>(*each.product_id) - 1].verified_copies, 0);
+      EXPECT_GT(records_->copies[*each.product_id], 0);
     }
   }
 }

@@ -3,9 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <map>
+#include <string>
 
+#include "config/time.h"
+#include "ops/job/tree_marker.h"
+#include "state/archive_store.h"
 #include "state/maintenance_store.h"
+#include "state/product_store.h"
 #include "tests/unit/ops/work_folders.h"
 
 namespace contimg::ops {
@@ -38,7 +45,7 @@ TEST(UpkeepWatch, LimitsAreThoseOfTheSettings) {
     boost::asio::io_context io;
     Background background(io);
     Metrics metrics;
-    UpkeepWatch watch(settings, folders.paths, background, metrics);
+    UpkeepWatch watch(settings, folders.paths, background, metrics, 0);
     watch.SetGauges({}, {});
     return metrics.Serialize();
   };
@@ -47,13 +54,157 @@ TEST(UpkeepWatch, LimitsAreThoseOfTheSettings) {
   EXPECT_THAT(text, HasSubstr("contimg_no_data_limit_seconds 3600\n"));
   EXPECT_THAT(text, HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"backup\"} 129600\n"));
   EXPECT_THAT(text, HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"archive\"} 777600\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_oldest_unprocessed_group_age_limit_seconds 3600\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_scratch_disk_forecast_limit_seconds 259200\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_failure_burst_limit_ratio 0.25\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_failure_burst_least_jobs 6\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_calibration_solves_failed_limit 2\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_maintenance_failures_limit 2\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_database_failures_limit 3\n"));
+  settings.queue.behind_after_s = 600;
+  settings.disk.forecast_days = 1;
+  settings.archive.overdue_days = 2;
   settings.ingest.no_data_after_s = 0;
   settings.backup.every_h = 2;
   text = exported(settings);
   EXPECT_THAT(text, HasSubstr("contimg_no_data_limit_seconds 0\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_oldest_unprocessed_group_age_limit_seconds 600\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_scratch_disk_forecast_limit_seconds 86400\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"archive\"} 172800\n"));
   EXPECT_THAT(text, HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"backup\"} 10800\n"));
   settings.backup.every_h = 0;  // by a timer then, once a day
   EXPECT_THAT(exported(settings), HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"backup\"} 129600\n"));
+}
+
+// Since when a backup is waited for that never was one: the first start of this state, however long ago and however
+// often the service was started since. A clock that was ahead then does not keep it silent.
+TEST(UpkeepWatch, WhatWasNeverDoneIsWaitedForSinceTheFirstStart) {
+  const auto waiting_since = [](const std::string& first_start, double started, double last) {
+    const WorkFolders folders;
+    if (!first_start.empty()) WriteStateIdentity(RealOs(), folders.paths.roots().state, {"id", first_start, true, {}});
+    const Settings settings;
+    boost::asio::io_context io;
+    Background background(io);
+    Metrics metrics;
+    UpkeepWatch watch(settings, folders.paths, background, metrics, started);
+    watch.Tick(0, started, nullptr);
+    const auto until_known = boost::asio::make_work_guard(io);
+    while (background.n_waiting() > 0) io.run_one();
+    std::map<std::string, double> done;
+    if (last > 0) done["backup"] = last;
+    watch.SetGauges(done, {});
+    const std::string text = metrics.Serialize(),
+                      name = "contimg_maintenance_waiting_since_timestamp_seconds{kind=\"backup\"} ";
+    const std::size_t at = text.find(name);
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(at + name.size()));
+  };
+  EXPECT_EQ(waiting_since("2001-09-09T01:46:40Z", 1.8e9, 0), 1e9);
+  EXPECT_EQ(waiting_since("2001-09-09T01:46:40Z", 1.8e9, 1.7e9), 1.7e9);
+  EXPECT_EQ(waiting_since("2101-01-01T00:00:00Z", 1.8e9, 0), 1.8e9);
+  EXPECT_EQ(waiting_since("", 1.8e9, 0), 1.8e9);
+}
+
+// One that reads in the background, and what the health and Prometheus hear of it.
+struct Watched {
+  explicit Watched(const WorkFolders& folders, const Settings& settings, double now,
+                   const DiskReport* disks = nullptr) {
+    boost::asio::io_context io;
+    Background background(io);
+    Metrics metrics;
+    UpkeepWatch watch(settings, folders.paths, background, metrics, now - 60);
+    watch.Tick(0, now, disks);
+    const auto until_known = boost::asio::make_work_guard(io);
+    while (background.n_waiting() > 0) io.run_one();
+    watch.Tell(facts);
+    watch.SetGauges({}, {});
+    text = metrics.Serialize();
+  }
+  HealthFacts facts;
+  std::string text;
+};
+
+TEST(UpkeepWatch, TellsTheHealthWhatIsDamagedLostAndWaits) {
+  constexpr double kNow = 1.8e9;
+  const WorkFolders folders;
+  WriteStateIdentity(RealOs(), folders.paths.roots().state, {"id", "2027-01-01T00:00:00Z", true, {}});
+  {
+    state::ProductStore products(folders.paths.Database(StateDatabase::kProducts));
+    state::ArchiveStore archives(products.database());
+    state::MaintenanceStore operations(folders.paths.Database(StateDatabase::kOperations));
+    const auto add = [&](const std::string& path) {
+      state::ProductRow row;
+      row.kind = "image";
+      row.path = path;
+      row.size_bytes = 1000;
+      row.checksum = "c";
+      return products.Save(row, 1);
+    };
+    const auto copy = [&](std::int64_t product, const std::string& remote, state::ArchiveState is) {
+      state::ArchiveRow row;
+      row.remote = remote;
+      row.object = "images/" + std::to_string(product) + ".tar";
+      row.sha256 = "s";
+      row.state = is;
+      archives.Save(row, {{product, "m", 1000, "s", "c"}});
+    };
+    const auto with_copy = add("/with"), gone = add("/gone");
+    add("/without");
+    copy(with_copy, "lake", state::ArchiveState::kVerified);
+    copy(with_copy, "given_up", state::ArchiveState::kLost);
+    copy(gone, "lake", state::ArchiveState::kLost);
+    products.SetStatus(gone, "archived", "", 2);
+    operations.Report({0, kNow - 50, "local", "/without", "expected a, found b", {}});
+    operations.Report({0, kNow - 40, "local", "/with", "expected c, found d", {}});
+    state::MaintenanceRow run;
+    run.kind = "archive";
+    operations.Finish(operations.Begin(run, kNow - 30), state::RunOutcome::kFailed, "",
+                      R"({"failures": 1, "failure": "lake: no answer"})", kNow - 20);
+    run.kind = "cleanup";
+    operations.Finish(operations.Begin(run, kNow - 10), state::RunOutcome::kFailed, "",
+                      R"({"blocked": [{"class": "images", "bytes": 7}]})", kNow - 5);
+  }
+  Settings settings;
+  settings.archive.remotes = R"([{name = "lake", target = "/lake"}])";
+  const HealthFacts facts = Watched(folders, settings, kNow).facts;
+  EXPECT_EQ(facts.integrity.n, 2);
+  EXPECT_EQ(facts.integrity.n_only, 1);
+  EXPECT_EQ(facts.integrity.newest, "/with");
+  EXPECT_EQ(facts.integrity.since, kNow - 50);
+  EXPECT_EQ(facts.archive.n_lost, 1) << "a remote that was given up lacks nothing";
+  EXPECT_EQ(facts.archive.n_gone, 1);
+  EXPECT_EQ(facts.archive.failure, "lake: no answer");
+  EXPECT_EQ(facts.archive.failed_at, kNow - 20);
+  EXPECT_EQ(facts.archive.backlog_bytes, 1000);
+  EXPECT_EQ(facts.archive.blocked_bytes, 7);
+  EXPECT_FALSE(facts.archive.run.ever);
+  EXPECT_EQ(facts.backup.since, UtcTime::FromIso8601("2027-01-01T00:00:00Z").unix_s());
+  // Where nothing is archived, nothing waits and no run fails.
+  const HealthFacts without = Watched(folders, Settings(), kNow).facts;
+  EXPECT_EQ(without.archive.failure, "");
+  EXPECT_EQ(without.archive.backlog_bytes, 0);
+  EXPECT_EQ(without.archive.n_gone, 1);
+}
+
+TEST(UpkeepWatch, TheForecastOutlivesARestartAndIsNoSeriesWhileItIsNotKnown) {
+  const WorkFolders folders;
+  DiskReport disks;
+  const std::string series = "\ncontimg_scratch_disk_seconds_to_critical ";
+  for (int hour = 0; hour <= 30; ++hour) {  // the service is started anew each hour
+    disks.disks["scratch"].space = {static_cast<std::uint64_t>((1000 - 10 * hour) * 1e9),
+                                    static_cast<std::uint64_t>(4e12)};
+    const Watched watched(folders, Settings(), 1.8e9 + 3600.0 * hour, &disks);
+    const std::size_t at = watched.text.find(series);
+    if (hour < 11) {
+      EXPECT_EQ(at, std::string::npos) << hour;
+      continue;
+    }
+    ASSERT_NE(at, std::string::npos) << hour;
+    // 900 GB above the limit of 100 GB at first, 10 GB an hour.
+    EXPECT_NEAR(std::stod(watched.text.substr(at + series.size())), (90 - hour) * 3600.0, 1) << hour;
+    EXPECT_EQ(watched.facts.forecast.full_in_s.has_value(), true);
+  }
+  const Watched unmounted(folders, Settings(), 1.8e9 + 3600.0 * 31, nullptr);
+  EXPECT_EQ(unmounted.text.find(series), std::string::npos);
 }
 
 }  // namespace
