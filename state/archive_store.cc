@@ -147,9 +147,11 @@ std::optional<ArchiveRow> ArchiveStore::Find(std::int64_t id) {
 std::vector<ArchiveRow> ArchiveStore::List(const ArchiveQuery& query) {
   Query rows(db_, "SELECT " + kShortColumns +
                       R"sql( FROM archives a WHERE (?1 = '' OR a.remote = ?1) AND (?2 = '' OR a.class = ?2)
-      AND (?3 = '' OR a.group_id = ?3) AND (?4 = '' OR a.state = ?4) ORDER BY a.id DESC LIMIT ?5)sql");
+      AND (?3 = '' OR a.group_id = ?3) AND (?4 = '' OR a.state = ?4) AND (?5 = '' OR a.object = ?5)
+      ORDER BY a.id DESC LIMIT ?6)sql");
   rows.Bind(query.remote, query.product_class, query.group_id,
-            query.state ? ToString(*query.state) : std::string_view(), query.limit > 0 ? query.limit : -1);
+            query.state ? ToString(*query.state) : std::string_view(), query.object,
+            query.limit > 0 ? query.limit : -1);
   return ReadArchives(rows);
 }
 
@@ -197,7 +199,7 @@ std::map<std::pair<std::string, ArchiveState>, ArchiveSum> ArchiveStore::Totals(
 }
 
 std::vector<ArchiveRow> ArchiveStore::CopiesOf(std::int64_t product_id) {
-  Query query(db_, "SELECT " + kArchiveColumns +
+  Query query(db_, "SELECT " + kShortColumns +
                        R"sql(, c.lossy FROM product_copies c JOIN archives a ON a.id = c.archive_id WHERE
       c.product_id = ? ORDER BY c.lossy, c.state = 'verified' DESC, a.remote, a.id)sql");
   query.Bind(product_id);

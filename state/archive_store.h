@@ -53,7 +53,8 @@ struct ArchiveMember {
 struct ArchiveQuery {
   std::string remote, product_class, group_id;  // empty: any
   std::optional<ArchiveState> state;
-  int limit = 0;  // newest first
+  int limit = 0;            // newest first
+  std::string object = {};  // of any remote; empty: any
 };
 
 // Number and bytes of objects or products.
@@ -99,6 +100,7 @@ class ArchiveStore {
   // A further product whose content is this piece of an object (what came back of a lossy copy).
   void AddMember(std::int64_t archive_id, const ArchiveMember& member);
   // The objects in which a product is as it is now: lossless ones first, of these verified ones, then by remote.
+  // Without manifests.
   std::vector<ArchiveRow> CopiesOf(std::int64_t product_id);
   // Objects at other remotes in which there are products that are not on disk any more (archived, missing, or removed
   // with a lossy copy) and have no copy at this one: they can only come from there. Verified ones first.

@@ -338,7 +338,7 @@ RestoredProduct Restore(const RestoreItem& item, bool record, const std::vector<
   for (const ArchiveRow& copy : item.copies) {
     const std::string subject = copy.remote + ":" + copy.object;
     try {
-      const Manifest manifest = ParseManifest(copy.manifest_json, copy.remote + ": " + copy.object);
+      const Manifest manifest = ParseManifest(store.Find(copy.id)->manifest_json, copy.remote + ": " + copy.object);
       const ManifestMember& member = MemberOf(manifest, item.product, store.Members(copy.id));
       const fs::path to = copy.lossy ? LossyName(item.place) : item.place;
       if (item.is_there) {

@@ -325,9 +325,7 @@ void Show(const ArchiveArgs& args) {
   if (const auto number = RecordNumber(args.object)) {
     if (const auto row = store.Find(*number)) rows.push_back(*row);
   } else {
-    for (const ArchiveRow& each : store.List({})) {
-      if (each.object == args.object) rows.push_back(*store.Find(each.id));
-    }
+    for (const ArchiveRow& each : store.List({"", "", "", {}, 0, args.object})) rows.push_back(*store.Find(each.id));
   }
   if (rows.empty()) {
     throw Error(ErrorKind::kUsage, "archive", args.object, "is neither the name nor the id of an archived object");

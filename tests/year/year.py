@@ -37,7 +37,8 @@ from faulty_calls import FaultyCalls, library  # noqa: E402
 GROUPS_A_DAY, DAY = 280, 86400
 FIRST = 1759276800  # 2025-10-01T00:00:00
 COPIES = 2
-DAYS = {"uvh5": 7, "science_ms": 7, "image": 90, "pbcor": 90, "residual": 90, "model": 90, "psf": 90}
+IMAGES = ["image.pbcor", "image", "residual", "model", "psf"]
+DAYS = {"uvh5": 7, "science_ms": 7, **dict.fromkeys(IMAGES, 90)}
 
 
 class Year:
@@ -130,7 +131,7 @@ class Year:
                                        kill_within=self.longest if self.random.random() < args.kills / rounds else None)
             self.took["cleanup"] += seconds
             self.longest, self.memory = max(self.longest, seconds), max(self.memory, memory)
-            if number % max(rounds // 12, 1) == 0:
+            if number % max(rounds // 12, 7) == 0:
                 print(f"{done} groups, the last cleanup took {seconds:.2f} s and {memory / 1e6:.0f} MB, killed "
                       f"{self.n_killed}, {time.monotonic() - began:.0f} s", flush=True)
         faults = self.check()
@@ -162,7 +163,7 @@ class Year:
             parents, imaged_at = {}, {}
             for child, parent in db.execute("SELECT child_id, parent_id FROM lineage"):
                 parents.setdefault(child, []).append(parent)
-                if rows[parent][0] == "science_ms" and rows[child][0] in DAYS:
+                if rows[parent][0] == "science_ms" and rows[child][0] in IMAGES:
                     imaged_at[parent] = max(imaged_at.get(parent, 0), rows[child][5])
 
         def to_be_had(number):
@@ -211,7 +212,7 @@ class Year:
         if on_disk != here_bytes:
             faults.append(f"{on_disk} bytes on disk, {here_bytes} on record")
         short = sum(n < COPIES for n in copies.values())
-        print(f"{self.args.groups} groups, {len(rows)} products, {len(purges)} let go, {here_bytes / 1e6:.0f} MB here; {short} "
+        print(f"{self.args.groups} groups, {len(rows)} products, {len(purges)} let go, {here_bytes / 1e6:.1f} MB here; {short} "
               f"with a copy too few, {len(self.pinned)} pinned, {len(self.anew)} made anew, killed {self.n_killed} times")
         return faults
 

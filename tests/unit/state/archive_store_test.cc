@@ -61,7 +61,8 @@ TEST_F(ArchiveStoreTest, ACopyCountsWhenItIsThereAndOfTheProductAsItIs) {
   EXPECT_THAT(store_.Backlog(1), IsEmpty());
   EXPECT_EQ(store_.Backlog(2)["image"].bytes, 200);
   ASSERT_THAT(store_.CopiesOf(a), SizeIs(1));
-  EXPECT_EQ(store_.CopiesOf(a)[0].manifest_json, R"({"format": 1})");
+  EXPECT_EQ(store_.CopiesOf(a)[0].manifest_json, "{}") << "they are long";
+  EXPECT_EQ(store_.Find(store_.CopiesOf(a)[0].id)->manifest_json, R"({"format": 1})");
   EXPECT_EQ(store_.CopiesOf(a)[0].copied_at, 20);
   EXPECT_EQ(store_.CopiesOf(a)[0].verified_at, 30);
   EXPECT_THAT(store_.Members(id), SizeIs(2));
