@@ -272,6 +272,7 @@ bool IsTaken(const fs::path& path) {
 }
 
 fs::path Absolute(const fs::path& path) {
+  if (path.empty()) throw Error(ErrorKind::kUsage, "os", "", "expected the name of a file or directory, found none");
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
   if (error) Fail(path, "cannot be told from the root", error.value());

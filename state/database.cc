@@ -10,8 +10,10 @@
 #include <cerrno>
 #include <chrono>
 #include <map>
+#include <optional>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "config/os.h"
@@ -42,6 +44,17 @@ std::int64_t Pragma(SQLite::Database& db, const char* name) {
   return db.execAndGet(fmt::format("PRAGMA {}", name)).getInt64();
 }
 
+// What keeps this user from the database, or from its log beside it; nothing: it is something else.
+std::optional<Error> Forbidden(const fs::path& path) {
+  const fs::path folder = path.parent_path().empty() ? fs::path(".") : path.parent_path();
+  for (const auto& [each, mode, words] :
+       {std::tuple(path, R_OK, "the database cannot be read"), std::tuple(path, W_OK, "the database cannot be written"),
+        std::tuple(folder, W_OK, "the database cannot be written")}) {
+    if (::access(each.c_str(), mode) != 0 && errno != ENOENT) return SystemError(kStage, path.string(), words, errno);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Error SqliteError(const fs::path& path, int extended_code, std::string_view words) {
@@ -66,14 +79,13 @@ Error SqliteError(const fs::path& path, int extended_code, std::string_view word
       what = "reading or writing the database failed";
       break;
     case SQLITE_CANTOPEN:
-      kind = ErrorKind::kIo;
-      what = "the database cannot be opened";
-      break;
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
+      if (const auto why = Forbidden(path)) return *why;
       kind = ErrorKind::kIo;
-      what = "the database is not writable";
+      what =
+          (extended_code & 0xff) == SQLITE_CANTOPEN ? "the database cannot be opened" : "the database is not writable";
       break;
     case SQLITE_NOMEM:
       kind = ErrorKind::kResource;

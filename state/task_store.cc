@@ -69,13 +69,12 @@ std::vector<TaskRow> TaskStore::List(const TaskQuery& selection) {
   return rows;
 }
 
-std::optional<TaskRow> TaskStore::Newest(std::string_view kind) {
-  TaskQuery query;
-  query.kind = std::string(kind);
-  query.limit = 1;
-  auto rows = List(query);
-  if (rows.empty()) return std::nullopt;
-  return std::move(rows.front());
+std::optional<TaskRow> TaskStore::Newest(std::string_view kind, std::optional<double> now) {
+  Query query(database(), "SELECT " CONTIMG_TASK_COLUMNS
+                          " FROM tasks WHERE kind = ?1 AND (?2 IS NULL OR created_at <= ?2)"
+                          " ORDER BY created_at DESC, id DESC LIMIT 1");
+  query.Bind(kind, now);
+  return query.Next() ? std::optional(ReadTask(query)) : std::nullopt;
 }
 
 std::vector<TaskRow> TaskStore::Troubled() {

@@ -43,7 +43,9 @@ class TaskStore : public WorkTable {
                  double now);
   std::optional<TaskRow> Find(std::string_view id);
   std::vector<TaskRow> List(const TaskQuery& query);
-  std::optional<TaskRow> Newest(std::string_view kind);  // by creation
+  // By creation; of those that were created by then, unless `now` is not given: a clock that was ahead once must not
+  // keep what is due waiting for years.
+  std::optional<TaskRow> Newest(std::string_view kind, std::optional<double> now = std::nullopt);
   // Failed, given up or held, and none of the kind was done since; newest first.
   std::vector<TaskRow> Troubled();
   // kind → when the newest one was done (unix_s).

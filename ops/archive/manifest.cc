@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <set>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <utility>
 
 #include "config/error.h"
+#include "config/time.h"
 #include "ops/archive/stage_name.h"
 #include "ops/base/json_fields.h"
 
@@ -61,6 +65,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+
+constexpr double kMostMjd = 1e6;  // the year 4596
+
 using nlohmann::ordered_json;
 
 // The more special roots first: they may lie below scratch.
@@ -73,6 +80,11 @@ bool IsPlain(const fs::path& path) {
   return std::all_of(path.begin(), path.end(), [](const fs::path& part) {
     return !part.empty() && part != "." && part != ".." && part.string().find('\0') == std::string::npos;
   });
+}
+
+// Hidden names are those of markers and of what is not finished.
+bool IsShown(const fs::path& path) {
+  return std::none_of(path.begin(), path.end(), [](const fs::path& part) { return part.native().front() == '.'; });
 }
 
 void Require(bool holds, const std::string& why) {
@@ -93,11 +105,15 @@ void CheckPlace(const TreePath& place) {
       std::any_of(named.begin(), named.end(), [&](const auto& each) { return each.first == place.root; });
   Require(known && IsPlain(place.path),
           fmt::format("has a path that leads out of its tree: {}:{}", place.root, place.path));
+  Require(IsShown(place.path), fmt::format("has a product with a hidden name: {}", place.path));
 }
 
 void CheckMember(const ManifestMember& member, std::uint64_t object_bytes) {
   Require(FindProductKind(member.kind).has_value(), fmt::format("has a product of an unknown kind '{}'", member.kind));
   CheckPlace(member.place);
+  const bool is_time = std::abs(member.start_mjd) < kMostMjd && std::abs(member.end_mjd) < kMostMjd;
+  Require(is_time && member.size_bytes >= 0,
+          fmt::format("has a product of impossible time or size: {}", member.place.path));
   for (const TreePath& parent : member.parents) CheckPlace(parent);
   Require(Fits(member.offset, member.bytes, 0, object_bytes) && IsSha256(member.sha256),
           fmt::format("has a member that does not fit into the object: {}", member.place.path));
@@ -177,7 +193,14 @@ Manifest ParseManifest(const std::string& text, const std::string& subject) {
     Manifest manifest = RecordFromJson<Manifest>(value);
     Require(IsPlain(manifest.object), "names an object outside the remote");
     Require(IsSha256(manifest.sha256), "has no SHA-256 of the object");
-    for (const ManifestMember& member : manifest.members) CheckMember(member, manifest.bytes);
+    Require(value.at("lossy").get<bool>() == manifest.lossy(), "contradicts itself about lossy copies");
+    (void)UtcTime::FromIso8601(manifest.created_at);
+    std::set<std::pair<std::string, std::string>> places;
+    for (const ManifestMember& member : manifest.members) {
+      CheckMember(member, manifest.bytes);
+      Require(places.emplace(member.place.root, member.place.path).second,
+              fmt::format("has a product twice: {}", member.place.path));
+    }
     return manifest;
   } catch (const json::exception&) {
     throw Error(ErrorKind::kBadInput, kArchiveStage, subject,

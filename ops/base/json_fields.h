@@ -7,12 +7,14 @@
 // Values are what nlohmann::json takes, paths, other such records, and vectors and optionals (nothing: null) of these.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace contimg::ops {
@@ -81,6 +83,12 @@ void ValueFromJson(const Json& json, Value& value) {
     value.clear();
     for (const Json& each : json.template get_ref<const typename Json::array_t&>())
       ValueFromJson(each, value.emplace_back());
+  } else if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool>) {
+    const bool fits = json.is_number_unsigned()  ? std::in_range<Value>(json.template get<std::uint64_t>())
+                      : json.is_number_integer() ? std::in_range<Value>(json.template get<std::int64_t>())
+                                                 : false;
+    if (!fits) throw Json::type_error::create(302, "expected a whole number", &json);
+    json.get_to(value);
   } else {
     json.get_to(value);
   }
@@ -104,7 +112,8 @@ Json RecordToJson(const Record& record) {
   return ValueToJson<Json>(record);
 }
 
-// Throws nlohmann::json::exception for a field that is absent or of another type.
+// Throws nlohmann::json::exception for a field that is absent or of another type; a number that is not whole, or too
+// large, is no integer.
 template <typename Record, typename Json>
 Record RecordFromJson(const Json& json) {
   Record record;

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -70,6 +72,10 @@ fs::path DirectoryOf(const BackupArgs& args, const LoadedSettings& settings) {
                          : Absolute(fs::path(args.to));
 }
 
+std::string RemoteName(const BackupArgs& args, const LoadedSettings& settings) {
+  return args.remote.empty() ? settings.values.backup.remote : args.remote;
+}
+
 Remote RemoteOf(const std::string& name, const Settings& settings, const RunContext& context) {
   return FindRemote(OpenRemotes(settings, context.cancelled), name);
 }
@@ -77,7 +83,7 @@ Remote RemoteOf(const std::string& name, const Settings& settings, const RunCont
 // On record as a run of its own: a backup that is made and not shipped is a backup.
 void Ship(const BackupArgs& args, const LoadedSettings& settings, const ProductPaths& paths, const std::string& made,
           const RunContext& context) {
-  const std::string name = args.remote.empty() ? settings.values.backup.remote : args.remote;
+  const std::string name = RemoteName(args, settings);
   if (name.empty()) return;
   const Remote remote = RemoteOf(name, settings.values, context);
   ShippingOptions shipping;
@@ -118,12 +124,18 @@ void Make(const BackupArgs& args) {
   if (settings.file) request.texts.emplace_back("contimg.toml", RealOs().ReadFile(*settings.file));
   if (args.unless_newer_h > 0) {
     const std::vector<Backup> there = ListBackups(request.directory, RealOs());
-    const double age_h = there.empty() ? 0 : (UtcTime::Now().unix_s() - there.back().made_at) / kSecondsPerHour;
-    if (!there.empty() && age_h < args.unless_newer_h) {
-      Print({there.back()}, args.json, "there is one  ");
+    // One of a time to come was made while the clock was ahead.
+    const double now = UtcTime::Now().unix_s();
+    const auto newer = std::find_if(there.rbegin(), there.rend(), [&](const Backup& each) {
+      return std::abs(now - each.made_at) < args.unless_newer_h * kSecondsPerHour;
+    });
+    if (newer != there.rend()) {
+      Print({*newer}, args.json, "there is one  ");
       return Ship(args, settings, paths, "", context);
     }
   }
+  if (const std::string name = RemoteName(args, settings); !name.empty())
+    (void)RemoteOf(name, settings.values, context);
   Print({MakeRecordedBackup(request, paths.Database(StateDatabase::kOperations), MaintenanceActor(), context)},
         args.json, "");
   Ship(args, settings, paths, request.name, context);
@@ -136,7 +148,7 @@ void Fetch(const BackupArgs& args) {
   RunContext context;
   context.reporter = reporter.get();
   context.cancelled = &StopOnSignals();
-  const std::string name = args.remote.empty() ? settings.values.backup.remote : args.remote;
+  const std::string name = RemoteName(args, settings);
   if (name.empty()) throw Error(ErrorKind::kUsage, "backup", "backup.remote", "is not set: say --remote NAME");
   const Remote remote = RemoteOf(name, settings.values, context);
   Print({FetchBackup(remote, args.names.empty() ? "latest" : args.names.front(), DirectoryOf(args, settings), context)},

@@ -121,7 +121,8 @@ void AddCleanupCommand(CLI::App& app) {
   cleanup->add_flag("--apply", args->apply, "do it; otherwise it is only shown");
   cleanup->add_flag("--force", args->force, "past the guards of the clock and of retention.max_share");
   cleanup->add_option("--explain", args->explain, "why this product (its number or path) stays or leaves")
-      ->type_name("ID|PATH");
+      ->type_name("ID|PATH")
+      ->excludes("--apply");
   cleanup->add_flag("--json", args->json, "one JSON object");
   cleanup->callback([args] {
     if (args->max_age_days >= 0 && args->classes.empty()) {

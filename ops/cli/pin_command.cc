@@ -64,7 +64,8 @@ void Unpin(const PinArgs& args) {
 void ListPins(const PinArgs& args) {
   ArchiveDatabases databases(ProductPaths(Roots(CurrentSettings().values)), false);
   ordered_json list = ordered_json::array();
-  for (const state::PinRow& pin : state::RetentionStore(databases.products.database()).Pins()) {
+  const std::vector<state::PinRow> pins = state::RetentionStore(databases.products.database()).Pins();
+  for (const state::PinRow& pin : pins) {
     const auto row = databases.products.Find(pin.product_id);
     const std::string path = row ? row->path : "";
     if (args.json) {
@@ -78,7 +79,8 @@ void ListPins(const PinArgs& args) {
                  UtcTime::FromUnix(pin.at).Stamp());
     }
   }
-  if (args.json) fmt::print("{}\n", list.dump(2));
+  if (args.json) return PrintJsonObject(list);
+  if (pins.empty()) fmt::print("nothing is pinned\n");
 }
 
 }  // namespace

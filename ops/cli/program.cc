@@ -100,6 +100,20 @@ void RefuseNumbersThatAreNone(CLI::App& app) {
     RefuseNumbersThatAreNone(*command);
 }
 
+// An empty word is a variable of a script that was not set; taken as not given, it would mean everything (--group "").
+void RefuseEmptyWords(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--") return;
+    const bool is_empty = word.empty() || (word.substr(0, 2) == "--" && word.find('=') == word.size() - 1);
+    if (!is_empty) continue;
+    const std::string_view after = word.empty() ? argv[i - 1] : word.substr(0, word.size() - 1);
+    throw Error(ErrorKind::kUsage, "program", "the command line",
+                fmt::format("expected a value after '{}', found an empty word (a variable that is not set?)",
+                            i == 1 && word.empty() ? "contimg" : after));
+  }
+}
+
 int Fail(std::string_view words, ErrorKind kind) {
   fmt::print(stderr, "contimg: {}\n", Printable(words));
   return ExitStatus(kind);
@@ -119,6 +133,7 @@ int RunProgram(int argc, char** argv) {
   SetLastWords([](ErrorKind, const std::string& words) { fmt::print(stderr, "contimg: {}\n", Printable(words)); });
   state::SetMigrationNotice([](const std::string& sentence) { fmt::print(stderr, "{}\n", Printable(sentence)); });
   try {
+    RefuseEmptyWords(argc, argv);
     app.parse(argc, argv);
     FinishOutput();
     return 0;

@@ -17,6 +17,7 @@
 #include "config/time.h"
 #include "ops/base/log.h"
 #include "ops/job/tree_marker.h"
+#include "ops/records/maintenance_run.h"
 #include "state/archive_store.h"
 #include "state/maintenance_store.h"
 #include "state/product_store.h"
@@ -135,6 +136,8 @@ void UpkeepWatch::Tick(double steady_s, double unix_s, const DiskReport* disks) 
   background_.Run(
       [figures, took_s, paths = paths_, archive = settings_.archive] {
         const auto began = std::chrono::steady_clock::now();
+        const std::filesystem::path operations = paths.Database(StateDatabase::kOperations);
+        if (Exists(operations)) CloseKilledRuns(operations);
         *figures = ReadUpkeepFigures(paths, archive);
         *took_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       },

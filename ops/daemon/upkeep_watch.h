@@ -51,7 +51,8 @@ struct UpkeepFigures {
 // Reads what there is; what is not there yet counts as none. Error as state/database.h says.
 UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings& archive);
 
-// Reads them every minute and hands them on; keeps the history of the scratch disk.
+// Reads them every minute, closes runs on record that were killed, and hands them on; keeps the history of the scratch
+// disk.
 class UpkeepWatch {
  public:
   // `started_unix_s`: when the service was.

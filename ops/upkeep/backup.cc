@@ -12,6 +12,7 @@
 #include "config/time.h"
 #include "config/unfinished.h"
 #include "ops/base/checksum.h"
+#include "ops/base/json_fields.h"
 #include "ops/base/sha256.h"
 #include "ops/base/version.h"
 #include "ops/job/tree_marker.h"
@@ -71,7 +72,8 @@ std::string NameIn(const json& each, const std::string& manifest) {
 std::pair<Backup, int> ParseManifest(const std::string& text, const std::string& subject) {
   try {
     const json value = json::parse(text);
-    const int format = value.at("format").get<int>();
+    int format = 0;
+    ValueFromJson(value.at("format"), format);
     if (format > kFormat || format < 1) {
       throw Error(
           format > kFormat ? ErrorKind::kUsage : ErrorKind::kBadInput, kStage, subject,
@@ -81,14 +83,19 @@ std::pair<Backup, int> ParseManifest(const std::string& text, const std::string&
     backup.made_at = value.at("made_at");
     backup.program_version = value.at("program_version");
     for (const json& each : value.at("databases")) {
-      backup.databases.push_back({NameIn(each, subject), each.at("version").get<int>(),
-                                  each.at("bytes").get<std::uint64_t>(),
-                                  each.at(format == 1 ? "xxh64" : "sha256").get<std::string>()});
+      BackedUpFile& file = backup.databases.emplace_back();
+      file.file = NameIn(each, subject);
+      ValueFromJson(each.at("version"), file.version);
+      ValueFromJson(each.at("bytes"), file.bytes);
+      file.sha256 = each.at(format == 1 ? "xxh64" : "sha256").get<std::string>();
     }
+    if (backup.databases.empty()) throw Error(ErrorKind::kBadInput, kStage, subject, "is damaged: names no database");
     if (format > 1) {
       for (const json& each : value.at("files")) {
-        backup.files.push_back(
-            {NameIn(each, subject), 0, each.at("bytes").get<std::uint64_t>(), each.at("sha256").get<std::string>()});
+        BackedUpFile& file = backup.files.emplace_back();
+        file.file = NameIn(each, subject);
+        ValueFromJson(each.at("bytes"), file.bytes);
+        file.sha256 = each.at("sha256").get<std::string>();
       }
     }
     return {std::move(backup), format};

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "config/text.h"
+#include "config/time.h"
 #include "config/unfinished.h"
 #include "ops/base/sha256.h"
 #include "ops/job/tree_marker.h"
@@ -160,6 +161,10 @@ fs::path FindBackup(const fs::path& directory, const std::string& which, Os& os)
   const std::vector<Backup> backups = ListBackups(directory, os);
   for (auto each = backups.rbegin(); each != backups.rend(); ++each) {
     const std::string name = each->folder.filename().string();
+    if (which == "latest" && each->made_at > UtcTime::Now().unix_s() + kSecondsPerHour) {
+      throw Error(ErrorKind::kUsage, kRestoreStage, each->folder.string(),
+                  "is of a time to come, so which backup is the latest is not known: set the clock, or name one");
+    }
     if (which == "latest" || name == which || (which.size() == 10 && name.compare(0, 10, which) == 0)) {
       return each->folder;
     }

@@ -154,8 +154,10 @@ std::string RoomWanted(const DiskSpace& space, const Settings& settings) {
 }
 
 std::optional<std::string> CreateCleanup(state::TaskStore& tasks, std::string_view why, double now) {
-  const auto last = tasks.Newest("cleanup");
-  if (last && (IsOpen(last->state) || std::abs(now - last->created_at) < kBetweenCleanupsS)) return std::nullopt;
+  const auto newest = tasks.Newest("cleanup");
+  if (newest && IsOpen(newest->state)) return std::nullopt;
+  const auto last = tasks.Newest("cleanup", now);
+  if (last && now - last->created_at < kBetweenCleanupsS) return std::nullopt;
   return tasks.Create("cleanup", UtcTime::FromUnix(now).Iso8601(), "daemon", why, now).id;
 }
 
@@ -164,10 +166,11 @@ std::vector<std::string> CreateDueTasks(state::TaskStore& tasks, const Settings&
   for (const TaskKind& kind : TaskKinds()) {
     const double every_s = kind.every_s(settings);
     if (every_s <= 0) continue;
-    const auto last = tasks.Newest(kind.name);
-    if (last && IsOpen(last->state)) continue;
+    const auto newest = tasks.Newest(kind.name);
+    if (newest && IsOpen(newest->state)) continue;
+    const auto last = tasks.Newest(kind.name, now);
     const double since = last ? last->created_at : tasks.FirstEventAt().value_or(now);
-    if (now - since < every_s) continue;
+    if (since <= now && now - since < every_s) continue;
     const std::string subject = UtcTime::FromUnix(now).Iso8601();
     made.push_back(tasks.Create(kind.name, subject, "daemon", "due by the clock", now).id);
   }

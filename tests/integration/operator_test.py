@@ -4,6 +4,7 @@ are wrong, a queue database that is damaged.
 
     CONTIMG_BIN_DIR=build/release/bin /usr/bin/python3 tests/integration/operator_test.py [-v]
 """
+import json
 import os
 import pathlib
 import re
@@ -54,6 +55,52 @@ class OperatorTest(DaemonUnderTest, unittest.TestCase):
             self.assertEqual(done.returncode, 2, f"{words}: {done.stdout}{done.stderr}")
             self.assertIn(part, done.stderr)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_an_empty_word_does_not_mean_everything(self):
+        (self.root / "backups").mkdir()
+        self.environment["CONTIMG_BACKUP_DIR"] = str(self.root / "backups")
+        for words, after in ((["restore", "--group", ""], "--group"), (["restore", "--all", "--to", "", "--apply"], "--to"),
+                             (["restore", ""], "restore"), (["pin", "", "--reason", "x"], "pin"), (["unpin", ""], "unpin"),
+                             (["cleanup", "--apply", "--explain", ""], "--explain"), (["archive", "--apply", "--group="], "--group"),
+                             (["archive", "show", ""], "show"), (["backup", "--to="], "--to"), (["backup", "verify", ""], "verify"),
+                             (["export", "tables", "--to", ""], "--to"), (["migrate", "state", "--from", ""], "--from"),
+                             (["cal", "show", ""], "show"), (["products", "lineage", ""], "lineage"), ([""], "contimg")):
+            done = self.contimg(*words)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), f"{words}: {done.stderr}")
+            self.assertEqual(done.stderr, f"contimg: expected a value after '{after}', found an empty word (a variable that is "
+                             "not set?)\n")
+        done = self.contimg("cleanup", "--explain", "1", "--apply")
+        self.assertEqual(done.returncode, 2, done.stderr)
+
+    def test_numbers_that_no_record_has(self):
+        subprocess.run([BIN / "made_up_stream", self.root / "scratch", self.root / "state", "0", "1", "1"], check=True)
+        for words in (["pin", "9" * 20, "--reason", "x"], ["products", "show", "9" * 20], ["archive", "show", "9" * 20],
+                      ["restore", "9" * 20], ["cleanup", "--explain", "9" * 20], ["pin", "-1", "--reason", "x"]):
+            done = self.contimg(*words)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), f"{words}: {done.stderr}")
+            self.assertNotIn("internal", done.stderr)
+        self.assertEqual(self.contimg("pin").stdout, "nothing is pinned\n")
+
+    def test_backups_of_a_clock_that_was_ahead(self):
+        subprocess.run([BIN / "made_up_stream", self.root / "scratch", self.root / "state", "0", "1", "1"], check=True)
+        backups = self.root / "backups"
+        backups.mkdir()
+        self.environment["CONTIMG_BACKUP_DIR"] = str(backups)
+        done = self.contimg("backup", "--remote", "nowhere")
+        self.assertEqual((done.returncode, os.listdir(backups)), (2, []), done.stderr)
+        self.assertEqual(self.contimg("backup").returncode, 0)
+        (made,) = backups.iterdir()
+        # As if it had been made ten years from now.
+        manifest = json.loads((made / "backup.json").read_text())
+        manifest["made_at"] += 10 * 365 * 86400
+        (made / "backup.json").write_text(json.dumps(manifest))
+        made.rename(backups / "2050-01-01T000000Z")
+        self.assertEqual(self.contimg("backup", "--unless-newer", "20").returncode, 0)
+        self.assertEqual(len(os.listdir(backups)), 2, "the one of a time to come is no reason to make none")
+        self.assertIn("there is one", self.contimg("backup", "--unless-newer", "20").stdout)
+        done = self.contimg("restore-state", "latest")
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertIn("is of a time to come", done.stderr)
 
     def test_every_command_names_a_variable_that_does_nothing_once(self):
         self.environment["CONTIMG_IMGE_SIZE"] = "512"

@@ -239,7 +239,17 @@ TEST_F(ArchiveTest, ManifestsReadBackAndRefuseWhatDoesNotFit) {
   }
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["parents"][0]["path"] = "../x"; }), HasSubstr("leads out"));
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["bytes"] = 9999; }), HasSubstr("does not fit"));
-  EXPECT_THAT(refused([](auto& m) { m["members"][0]["offset"] = -1; }), HasSubstr("does not fit"));
+  for (const nlohmann::json& none :
+       {nlohmann::json(-1), nlohmann::json(1e300), nlohmann::json(0.5), nlohmann::json(true)}) {
+    EXPECT_THAT(refused([&](auto& m) { m["members"][0]["offset"] = none; }), HasSubstr("found something else")) << none;
+  }
+  EXPECT_THAT(refused([](auto& m) { m["members"][0]["files"][0]["mtime_s"] = 1e300; }), HasSubstr("something else"));
+  EXPECT_THAT(refused([](auto& m) { m["members"].push_back(m["members"][0]); }), HasSubstr("has a product twice"));
+  EXPECT_THAT(refused([](auto& m) { m["members"][0]["path"] = "single/.contimg-tree"; }), HasSubstr("hidden name"));
+  EXPECT_THAT(refused([](auto& m) { m["members"][0]["start_mjd"] = 1e300; }), HasSubstr("impossible time"));
+  EXPECT_THAT(refused([](auto& m) { m["members"][0]["size_bytes"] = -1; }), HasSubstr("impossible time or size"));
+  EXPECT_THAT(refused([](auto& m) { m["created_at"] = "x"; }), HasSubstr("is not a time"));
+  EXPECT_THAT(refused([](auto& m) { m["lossy"] = true; }), HasSubstr("contradicts itself"));
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["files"][0]["offset"] = 513; }), HasSubstr("does not fit"));
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["files"] = nlohmann::json::array(); }), HasSubstr("without files"));
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["kind"] = "movie"; }), HasSubstr("unknown kind"));

@@ -129,6 +129,16 @@ TEST_F(BackupTest, OfAnotherVersion) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_THAT(error.what(), HasSubstr("use a newer contimg"));
   }
+  json["format"] = 2;
+  for (const auto& [name, wrong] :
+       {std::pair("databases", nlohmann::json::array()), std::pair("databases", nlohmann::json()),
+        std::pair("format", nlohmann::json(1000000000000)), std::pair("format", nlohmann::json(2.5))}) {
+    auto other = json;
+    other[name] = wrong;
+    std::ofstream(manifest) << other.dump();
+    EXPECT_THAT([&] { VerifyBackup(made.folder, RealOs()); }, ::testing::ThrowsMessage<Error>(HasSubstr("is damaged")))
+        << name << wrong;
+  }
   json["format"] = 1;
   json.erase("files");
   for (auto& each : json["databases"]) {
@@ -290,6 +300,28 @@ TEST_F(BackupTest, IsAskedForByTheClock) {
   EXPECT_EQ(CreateDueTasks(tasks, settings, 9 * day).size(), 1u) << "one that was given up does not end them";
   settings.backup.every_h = 0;
   EXPECT_TRUE(CreateDueTasks(tasks, settings, 99 * day).empty());
+}
+
+TEST_F(BackupTest, AClockThatWasAheadKeepsNothingWaiting) {
+  state::TaskStore tasks(paths_.Database(StateDatabase::kIngest));
+  Settings settings;
+  settings.integrity.every_h = 0;
+  const double day = 86400, ahead = 3650 * day;
+  const auto work = [&](double now) {
+    const auto made = CreateDueTasks(tasks, settings, now);
+    for (const std::string& id : made) {
+      ASSERT_TRUE(tasks.TakeNext("test", state::QueueOrder::kOldest, 10, now));
+      state::TransitionDetails details;
+      details.actor = "test";
+      tasks.Transition(id, state::WorkState::kDone, details, now);
+    }
+    EXPECT_EQ(made.size(), 1u) << now / day;
+  };
+  EXPECT_TRUE(CreateDueTasks(tasks, settings, ahead).empty());
+  work(ahead + day);
+  work(5 * day);
+  EXPECT_TRUE(CreateDueTasks(tasks, settings, 5.5 * day).empty());
+  work(6 * day);
 }
 
 // The whole way of a worker: job file in, report and progress out.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "config/unfinished.h"
 #include "ops/job/tree_marker.h"
@@ -25,6 +26,7 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::ThrowsMessage;
 using testkit::FaultyOs;
 
 constexpr const char* kOld = "2025-10-13T13:28:03";
@@ -142,6 +144,14 @@ TEST_F(RestoreStateTest, FindsBackupsByNameDayAndPlace) {
   EXPECT_EQ(FindBackup(at, "/mnt/x", RealOs()), "/mnt/x");
   EXPECT_THROW(name("2025-10-16"), Error);
   EXPECT_THROW(name("2025"), Error);
+  // One that was made while the clock was ahead: which is the latest?
+  const fs::path later = at / "2125-10-15T030000Z";
+  fs::copy(at / "2025-10-15T030000Z", later);
+  nlohmann::json manifest = nlohmann::json::parse(std::ifstream(later / "backup.json"));
+  manifest["made_at"] = 4.9e9;
+  std::ofstream(later / "backup.json") << manifest;
+  EXPECT_THAT([&] { name("latest"); }, ThrowsMessage<Error>(HasSubstr("is of a time to come")));
+  EXPECT_EQ(name("2125-10-15"), "2125-10-15T030000Z") << "who names it, gets it";
 }
 
 // Killed at each of its calls, or failing there: either nothing has changed, or the next run completes it.

@@ -112,6 +112,9 @@ TEST(TaskStore, ListsAndFindsTheNewest) {
     tasks.Create("backup", subject, "test", "", subject[9] == '4' ? 20 : 10);
   }
   EXPECT_EQ(tasks.Newest("backup")->subject, "2025-10-14T03:00:00");
+  EXPECT_EQ(tasks.Newest("backup", 20)->subject, "2025-10-14T03:00:00");
+  EXPECT_EQ(tasks.Newest("backup", 15)->subject, "2025-10-13T03:00:00") << "created by then";
+  EXPECT_FALSE(tasks.Newest("backup", 5));
   TaskQuery query;
   query.subject_from = "2025-10-13";
   query.newest_first = false;
