@@ -369,10 +369,9 @@ std::optional<double> LargestStep(const std::filesystem::path& path, const std::
   fits_movabs_hdu(fits.file, 2, nullptr, &status);
   std::vector<float> again(values.size());
   long first[2] = {1, 1};
-  float blank = std::numeric_limits<float>::quiet_NaN();
   int any_null = 0;
-  fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(again.size()), &blank, again.data(), &any_null,
-                &status);
+  fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(again.size()), nullptr, again.data(), &any_null,
+                &status);  // floats as they are: asked for blanks, it takes infinity for one
   const std::size_t tile = kRiceTile, n_across = (nx + tile - 1) / tile;
   std::vector<double> steps(n_across * ((values.size() / nx + tile - 1) / tile), 0);  // 0: stored as it is
   if (status == 0 && fits_get_colnum(fits.file, CASEINSEN, const_cast<char*>("ZSCALE"), &column, &status) == 0) {

@@ -42,6 +42,29 @@ TEST(UpkeepWatch, ManyCleanupsDoNotHideTheLastBackup) {
   EXPECT_EQ(figures.blocked_bytes["incoming"], 7);
 }
 
+TEST(UpkeepWatch, SumsWhatRunsReadCopiedAndFailedAt) {
+  const WorkFolders folders;
+  {
+    state::MaintenanceStore store(folders.paths.Database(StateDatabase::kOperations));
+    const auto run = [&](const std::string& kind, state::RunOutcome outcome, std::string_view figures) {
+      state::MaintenanceRow row;
+      row.kind = kind;
+      store.Finish(store.Begin(row, 1), outcome, "", figures, 2);
+    };
+    using state::RunOutcome;
+    run("verify", RunOutcome::kOk, R"({"products":3,"bytes":1000,"damaged":0})");  // the service's own
+    run("verify", RunOutcome::kFailed, R"({"local":{"checked":1,"bytes":20},"archive":{"checked":1,"bytes":300}})");
+    run("archive", RunOutcome::kFailed, R"({"failed_for":{"io":2}})");
+    run("backup", RunOutcome::kOk, R"({"databases":{"ingest.sqlite3":11,"products.sqlite3":22}})");
+    run("backup", RunOutcome::kOk, R"({"remote":"lake","backups":1})");  // shipped, not made
+  }
+  UpkeepFigures figures = ReadUpkeepFigures(folders.paths, {});
+  EXPECT_EQ(figures.checked_bytes["local"], 1020);
+  EXPECT_EQ(figures.checked_bytes["archive"], 300);
+  EXPECT_EQ(figures.archive_failures, (std::map<std::string, std::int64_t>{{"io", 2}}));
+  EXPECT_EQ(figures.backup_bytes, (std::map<std::string, std::int64_t>{{"ingest", 11}, {"products", 22}}));
+}
+
 TEST(UpkeepWatch, LimitsAreThoseOfTheSettings) {
   const auto exported = [](const Settings& settings) {
     const WorkFolders folders;
