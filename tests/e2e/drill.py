@@ -219,7 +219,7 @@ done
             self.inside(root, "chown contimg: /etc/contimg/rclone.conf\n")
         commands = fenced(blocks(DISASTER)[LOST])
         with self.timed("state, products and tables come back by the commands of disaster.md"):
-            print(self.inside(root, "".join(map(self.line, commands)) + self.line("systemctl stop contimg-stream")))
+            print(self.inside(root, "".join(map(self.line, commands)) + self.line("systemctl stop contimg-stream")), end="")
         with self.timed("they are compared, a group is processed again, an image reproduced"):
             again = self.stamps[-1]
             image = f"/stage/contimg/images/single/{again[:10]}/{again}.image.pbcor.fits"
@@ -227,7 +227,7 @@ done
             script += self.line(f"contimg products reproduce {image}")
             script += self.line(f"contimg queue requeue {again}") + "sleep 1\n" + self.wait(again)
             script += self.line(f"contimg products reproduce {image}") + self.line("systemctl stop contimg-stream")
-            print(self.inside(root, script))
+            print(self.inside(root, script), end="")
 
     def compare(self):
         def read(name, what):
