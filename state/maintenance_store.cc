@@ -55,7 +55,8 @@ std::string_view ToString(RunOutcome outcome) { return kOutcomes.at(static_cast<
 MaintenanceStore::MaintenanceStore(const std::filesystem::path& path, const DatabaseOptions& options)
     : db_(path, OperationsSchema(), options) {}
 
-std::int64_t MaintenanceStore::Begin(const MaintenanceRow& row, double now) {
+std::int64_t MaintenanceStore::Begin(const MaintenanceRow& row, double now,
+                                     const std::function<void(std::int64_t id)>& claim) {
   std::int64_t id = 0;
   db_.Write([&] {
     Query query(db_, R"sql(INSERT INTO maintenance_runs (kind, actor, host, pid, dry_run, started_at, updated_at,
@@ -64,6 +65,7 @@ std::int64_t MaintenanceStore::Begin(const MaintenanceRow& row, double now) {
     query.Bind(row.kind, row.actor, row.host, row.pid, row.dry_run, now, now);
     query.Next();
     id = query.Integer();
+    if (claim) claim(id);
   });
   return id;
 }
@@ -85,14 +87,24 @@ void MaintenanceStore::Finish(std::int64_t id, RunOutcome outcome, std::string_v
   });
 }
 
-int MaintenanceStore::CloseAbandoned(std::string_view kind, std::string_view host, double before, double now) {
+int MaintenanceStore::CloseAbandoned(const std::function<bool(const MaintenanceRow&)>& lives, double now) {
+  std::vector<std::int64_t> gone;
+  {
+    Query query(db_, Selected("WHERE outcome = 'running'"));
+    for (const MaintenanceRow& row : ReadRows(query)) {
+      if (!lives(row)) gone.push_back(row.id);
+    }
+  }
+  if (gone.empty()) return 0;  // and nobody waits for the database
   int n = 0;
   db_.Write([&] {
-    n = Query(db_, R"sql(UPDATE maintenance_runs SET outcome = 'failed', finished_at = ?,
-        error = 'its process ended without a word' WHERE kind = ? AND host = ? AND outcome = 'running'
-        AND updated_at < ?)sql")
-            .Bind(now, kind, host, before)
-            .Run();
+    n = 0;
+    for (const std::int64_t id : gone) {
+      n += Query(db_, R"sql(UPDATE maintenance_runs SET outcome = 'failed', finished_at = ?,
+          error = 'its process ended without a word' WHERE id = ? AND outcome = 'running')sql")
+               .Bind(now, id)
+               .Run();
+    }
   });
   return n;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -49,12 +50,13 @@ class MaintenanceStore {
   explicit MaintenanceStore(const std::filesystem::path& path, const DatabaseOptions& options = {});
 
   // --- runs
-  std::int64_t Begin(const MaintenanceRow& row, double now);
+  // `claim`, with the row's id: before anybody else sees the row. What it throws undoes it.
+  std::int64_t Begin(const MaintenanceRow& row, double now, const std::function<void(std::int64_t id)>& claim = {});
   void SetProgress(std::int64_t id, double progress, double now);
   void Finish(std::int64_t id, RunOutcome outcome, std::string_view error, std::string_view figures_json, double now);
-  // Runs of `host` that give no sign of life since `before` and did not finish: their process was killed. They become
-  // failed. Returns how many.
-  int CloseAbandoned(std::string_view kind, std::string_view host, double before, double now);
+  // Runs that did not finish and of which `lives` says no: their process was killed. They become failed. Returns how
+  // many.
+  int CloseAbandoned(const std::function<bool(const MaintenanceRow&)>& lives, double now);
   std::vector<MaintenanceRow> List(std::string_view kind, int limit);  // newest first; empty kind: all; 0: no limit
   // The newest run of each kind that ended, without dry runs.
   std::vector<MaintenanceRow> LastEnded();

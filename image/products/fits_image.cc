@@ -17,11 +17,16 @@
 #include "config/time.h"
 #include "config/units.h"
 
+// In no header that is installed: fits_write_subset with a value for blanks.
+extern "C" int fits_write_compressed_img(fitsfile* file, int type, long* first, long* last, int has_blanks,
+                                         void* values, void* blank, int* status);
+
 namespace contimg::image {
 namespace {
 
 constexpr std::size_t kBlock = 2880;  // bytes of a FITS block
 constexpr std::size_t kCard = 80;
+constexpr long kRiceTile = 64;  // pixels a side: few of an image whose corners are blank hold both
 
 // cfitsio's status as an Error.
 void Check(int status, ErrorKind kind, const std::filesystem::path& path, const char* doing) {
@@ -206,7 +211,7 @@ void WritePlain(Os& os, const std::filesystem::path& path, ArrayView<const float
 void CreateRiceImage(FitsFile& fits, const std::filesystem::path& path, std::size_t nx, std::size_t ny, int& status) {
   fits_create_diskfile(&fits.file, path.c_str(), &status);
   fits_set_compression_type(fits.file, RICE_1, &status);
-  long tile[2] = {static_cast<long>(nx), 1};
+  long tile[2] = {kRiceTile, kRiceTile};
   fits_set_tile_dim(fits.file, 2, tile, &status);
   fits_set_quantize_level(fits.file, kRiceQuantum, &status);
   fits_set_quantize_method(fits.file, SUBTRACTIVE_DITHER_2, &status);  // exact zeros stay zeros
@@ -215,15 +220,27 @@ void CreateRiceImage(FitsFile& fits, const std::filesystem::path& path, std::siz
   fits_create_img(fits.file, FLOAT_IMG, 2, lengths, &status);
 }
 
-void WriteRicePixels(FitsFile& fits, std::vector<float> values, const std::filesystem::path& path, int& status) {
-  long first[2] = {1, 1};
-  // cfitsio marks blanks by a value, not by NaN.
-  float blank = -9.0e35F;
-  const bool has_blanks = std::any_of(values.begin(), values.end(), [](float v) { return std::isnan(v); });
-  std::replace_if(
-      values.begin(), values.end(), [](float v) { return std::isnan(v); }, blank);
-  fits_write_pixnull(fits.file, TFLOAT, first, static_cast<LONGLONG>(values.size()), values.data(),
-                     has_blanks ? &blank : nullptr, &status);
+void WriteRicePixels(FitsFile& fits, const float* values, long nx, long ny, const std::filesystem::path& path,
+                     int& status) {
+  fits_set_hdustruc(fits.file, &status);  // else the first tile resets the steps
+  float blank = -9.0e35F;                 // cfitsio marks blanks by a value, not by NaN
+  std::vector<float> tile;
+  for (long y = 0; y < ny && status == 0; y += kRiceTile) {
+    for (long x = 0; x < nx && status == 0; x += kRiceTile) {
+      const long width = std::min(kRiceTile, nx - x), height = std::min(kRiceTile, ny - y);
+      tile.clear();
+      for (long row = y; row < y + height; ++row) {
+        tile.insert(tile.end(), values + row * nx + x, values + row * nx + x + width);
+      }
+      const bool finite = std::all_of(tile.begin(), tile.end(), [](float v) { return std::isfinite(v); });
+      std::replace_if(
+          tile.begin(), tile.end(), [](float v) { return std::isnan(v); }, blank);
+      // Astropy 5.2 takes blanks that are stored in steps for values. With steps of no size cfitsio stores the floats.
+      fits.file->Fptr->quantize_level = finite ? kRiceQuantum : std::numeric_limits<float>::infinity();
+      long first[2] = {x + 1, y + 1}, last[2] = {x + width, y + height};
+      fits_write_compressed_img(fits.file, TFLOAT, first, last, finite ? 0 : 1, tile.data(), &blank, &status);
+    }
+  }
   Check(status, ErrorKind::kIo, path, "cannot write the compressed image");
   fits_close_file(fits.file, &status);
   fits.file = nullptr;
@@ -236,7 +253,8 @@ void WriteRice(const std::filesystem::path& path, ArrayView<const float, 2> imag
   CreateRiceImage(fits, path, header.geometry.nx, header.geometry.ny, status);
   CardWriter cards(fits.file, status);
   WriteKeywords(cards, header, 2);
-  WriteRicePixels(fits, {image.begin(), image.end()}, path, status);
+  WriteRicePixels(fits, image.data(), static_cast<long>(header.geometry.nx), static_cast<long>(header.geometry.ny),
+                  path, status);
 }
 
 class CardReader {
@@ -343,7 +361,7 @@ void CopyCards(fitsfile* from, fitsfile* to, int& status) {
   }
 }
 
-// The largest step of the rows, when all is as it should be.
+// The largest step of the tiles, when all is as it should be.
 std::optional<double> LargestStep(const std::filesystem::path& path, const std::vector<float>& values, std::size_t nx) {
   int status = 0, column = 0;
   FitsFile fits;
@@ -351,11 +369,11 @@ std::optional<double> LargestStep(const std::filesystem::path& path, const std::
   fits_movabs_hdu(fits.file, 2, nullptr, &status);
   std::vector<float> again(values.size());
   long first[2] = {1, 1};
-  float blank = std::numeric_limits<float>::quiet_NaN();
   int any_null = 0;
-  fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(again.size()), &blank, again.data(), &any_null,
-                &status);
-  std::vector<double> steps(values.size() / nx, 0);  // a row without one is stored as it is
+  fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(again.size()), nullptr, again.data(), &any_null,
+                &status);  // floats as they are: asked for blanks, it takes infinity for one
+  const std::size_t tile = kRiceTile, n_across = (nx + tile - 1) / tile;
+  std::vector<double> steps(n_across * ((values.size() / nx + tile - 1) / tile), 0);  // 0: stored as it is
   if (status == 0 && fits_get_colnum(fits.file, CASEINSEN, const_cast<char*>("ZSCALE"), &column, &status) == 0) {
     fits_read_col(fits.file, TDOUBLE, column, 1, 1, static_cast<LONGLONG>(steps.size()), nullptr, steps.data(),
                   &any_null, &status);
@@ -365,10 +383,12 @@ std::optional<double> LargestStep(const std::filesystem::path& path, const std::
   fits_clear_errmsg();
   if (status != 0) return std::nullopt;
   for (std::size_t i = 0; i < values.size(); ++i) {
+    const double step = steps[i / nx / tile * n_across + i % nx / tile];
+    if (!std::isfinite(values[i]) && step != 0) return std::nullopt;
     if (std::isnan(values[i]) != std::isnan(again[i])) return std::nullopt;
     if (std::isnan(values[i]) || values[i] == again[i]) continue;
     const double rounding = 4 * std::numeric_limits<float>::epsilon() * std::abs(static_cast<double>(values[i]));
-    if (!(std::abs(static_cast<double>(values[i]) - again[i]) <= steps[i / nx] / 2 + rounding)) return std::nullopt;
+    if (!(std::abs(static_cast<double>(values[i]) - again[i]) <= step / 2 + rounding)) return std::nullopt;
   }
   return *std::max_element(steps.begin(), steps.end());
 }
@@ -409,7 +429,7 @@ std::optional<RiceCopy> WriteRiceCopy(const std::filesystem::path& from, const s
   FitsFile out;
   CreateRiceImage(out, to, nx, ny, status);
   CopyCards(in.file, out.file, status);
-  WriteRicePixels(out, values, to, status);
+  WriteRicePixels(out, values.data(), lengths[0], lengths[1], to, status);
   const auto largest = LargestStep(to, values, nx);
   if (!largest || FileSize(to) >= FileSize(from)) return std::nullopt;
   return RiceCopy{*largest};

@@ -53,18 +53,18 @@ struct FitsOptions {
 void WriteFitsImage(Os& os, const std::filesystem::path& path, ArrayView<const float, 2> image,
                     const FitsHeader& header, const FitsOptions& options);
 
-// Rice compression goes by rows: each is stored in whole steps of a 16th of its own noise, dithered by a fixed sequence
-// (SUBTRACTIVE_DITHER_2, seed 1: the same pixels give the same bytes); blanks and zeros stay what they are.
-// Pence, Seaman & White 2009, PASP 121, 414.
-inline constexpr int kRiceQuantum = 16;  // steps in the noise of a row
+// Rice compression goes by tiles of 64 x 64 pixels: each is stored in whole steps of a 16th of its own noise, dithered
+// by a fixed sequence (SUBTRACTIVE_DITHER_2, seed 1: the same pixels give the same bytes); zeros stay what they are,
+// and so does a whole tile that has blanks or infinite values in it. Pence, Seaman & White 2009, PASP 121, 414.
+inline constexpr int kRiceQuantum = 16;  // steps in the noise of a tile
 inline constexpr int kRiceDitherSeed = 1;
 
 struct RiceCopy {
-  double largest_step = 0;  // of any row, in the unit of the pixels: no value is off by more than half of it
+  double largest_step = 0;  // of any tile, in the unit of the pixels: no value is off by more than half of it
 };
 // Writes a compressed copy of the FITS image `from` to `to`, which must not exist: two axes, all cards of the header
 // but those of structure and checksums. It is read again: blanks are where they were, every value is within half a step
-// of its row. Nothing, and perhaps a file at `to`, when there is none to be had: `from` is not one image of 32-bit
+// of its tile. Nothing, and perhaps a file at `to`, when there is none to be had: `from` is not one image of 32-bit
 // floats in two axes (and further ones of length 1), or the copy is not smaller. Throws Error{kIo, kResource} when it
 // cannot be written.
 std::optional<RiceCopy> WriteRiceCopy(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -1,7 +1,7 @@
 // The program rclone, the only way by which anything leaves or comes: each call a process of its own, in its own
 // process group, without a shell, with a time limit. Of its verbs copy, copyto, move, moveto, cat, hashsum and lsjson
-// are used, and delete and rmdirs on our own folder of parts and, by their names, on the files of our own backups
-// alone: never sync or purge.
+// are used, rcat, delete and rmdirs on our own folder of parts, and delete by their names on the files of our own
+// backups alone: never sync or purge.
 #pragma once
 
 #include <atomic>

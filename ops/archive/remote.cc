@@ -21,6 +21,7 @@ namespace {
 constexpr const char* kMark = "contimg-archive.json";
 constexpr const char* kMarkText = "{\"contimg_archive\": 1}\n";
 constexpr std::string_view kPart = ".part-";
+constexpr std::size_t kTrialBytes = 1000;
 constexpr double kFirstDelayS = 1, kLongestDelayS = 60;
 constexpr std::size_t kMostTogether = 128;
 constexpr std::uint64_t kMostBytesTogether = 256'000'000;
@@ -276,6 +277,24 @@ std::vector<RemoteFile> Remote::List(const ObjectNames& names) const {
     files.push_back({each.value("Path", ""), size < 0 ? 0 : static_cast<std::uint64_t>(size)});
   }
   return files;
+}
+
+bool Remote::Answers() const {
+  return Call("", "cannot list it", {"lsjson", "--no-mimetype", "--no-modtime", remote_.target}, {});
+}
+
+void Remote::TryOut(const std::string& owner) const {
+  const std::string text(kTrialBytes, 'x');
+  const std::string object = PartFolder(owner) + "/trial";
+  Call(object, "cannot write there", {"rcat", Address(object)}, {}, text);
+  std::string back;
+  const bool there = Read(object, [&](const char* data, std::size_t size) { back.append(data, size); });
+  if (!there || back != text) {
+    throw Error(ErrorKind::kIo, kArchiveStage, remote_.name + ": " + object,
+                fmt::format("wrote {} bytes and read back {}", text.size(), there ? "others" : "nothing"));
+  }
+  RemoveParts({}, owner);
+  RemovePartFolder(owner);
 }
 
 void Remote::RequireMark() const { RequireMark(true, {}); }

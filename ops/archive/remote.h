@@ -83,6 +83,11 @@ class Remote {
   void Fetch(const ObjectNames& names, const std::filesystem::path& folder) const;
   std::vector<RemoteFile> List(const ObjectNames& names = {}) const;  // empty: all
 
+  // Whether its root is there. Asks for one level of what is in it.
+  bool Answers() const;
+  // Writes a little among the parts of `owner`, reads it back and removes it.
+  void TryOut(const std::string& owner) const;
+
   // Throws Error{kIo} when the mark is not there though objects should be.
   void RequireMark() const;
   // The same, and makes it, by way of a file in `folder`, where there are none yet.

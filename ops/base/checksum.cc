@@ -37,10 +37,10 @@ std::string ProductChecksum(const fs::path& path, int threads, Os& os) {
   return hash.Hex();
 }
 
-std::uint64_t ProductBytes(const fs::path& path) {
-  if (!IsDirectory(path)) return FileSize(path);
+std::uint64_t ProductBytes(const fs::path& path, Os& os) {
+  if (!IsDirectory(path, os)) return FileSize(path, os);
   std::uint64_t bytes = 0;
-  for (const fs::path& file : FilesBelow(path)) bytes += FileSize(file);
+  for (const fs::path& file : FilesBelow(path, os)) bytes += FileSize(file, os);
   return bytes;
 }
 

@@ -14,6 +14,6 @@ namespace contimg::ops {
 std::string ProductChecksum(const std::filesystem::path& path, int threads = 1, Os& os = RealOs());
 
 // Bytes of the files at or below `path`.
-std::uint64_t ProductBytes(const std::filesystem::path& path);
+std::uint64_t ProductBytes(const std::filesystem::path& path, Os& os = RealOs());
 
 }  // namespace contimg::ops

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,6 +17,7 @@
 #include "ops/base/instance_lock.h"
 #include "ops/base/standard_output.h"
 #include "ops/base/stop_signals.h"
+#include "ops/cli/archive_runs.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/daemon/settings_check.h"
@@ -34,7 +36,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 struct DoctorArgs {
-  bool strict = false, fix = false, rebuild = false, apply = false, json = false;
+  bool strict = false, fix = false, network = false, rebuild = false, apply = false, json = false;
 };
 
 // Settings and directory trees, by the checks of the service itself.
@@ -73,11 +75,16 @@ std::vector<DoctorLine> ExamineSettings(const LoadedSettings& loaded, Os& os) {
   return lines;
 }
 
-std::vector<DoctorLine> Examine(const LoadedSettings& loaded, const ProductPaths& paths) {
+std::vector<DoctorLine> Examine(const LoadedSettings& loaded, const ProductPaths& paths, bool network,
+                                const std::atomic<bool>* cancelled) {
   Os& os = RealOs();
   const DoctorRequest request{loaded.values, paths, UtcTime::Now().unix_s(), "/proc"};
   std::vector<DoctorLine> lines = ExamineSettings(loaded, os);
   for (const auto& more : {ExamineMachine(request, os), ExamineState(request, os), ExamineRecords(request, os)}) {
+    lines.insert(lines.end(), more.begin(), more.end());
+  }
+  if (network) {
+    const auto more = ExamineNetwork(request, PartOwner(paths) + "-doctor", cancelled, os);
     lines.insert(lines.end(), more.begin(), more.end());
   }
   return lines;
@@ -127,7 +134,7 @@ void Rebuild(const DoctorArgs& args, const LoadedSettings& loaded, const Product
   RebuildFigures figures;
   RunMaintenance({paths.Database(StateDatabase::kOperations), "rebuild", MaintenanceActor(), false}, context,
                  [&](const RunContext& inner, ordered_json& written) {
-                   figures = RebuildRecords(paths, loaded.values, inner, UtcTime::Now().unix_s());
+                   figures = RebuildRecords(paths, loaded.values, inner, UtcTime::Now().unix_s(), "doctor");
                    written = ToJson(figures);
                    return figures.troubles.empty() ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
                  });
@@ -156,11 +163,11 @@ void Run(const DoctorArgs& args) {
   RunContext context;
   context.reporter = reporter.get();
   context.threads = ThreadsOr(0);
-  if (args.fix || args.rebuild) context.cancelled = &StopOnSignals();
+  if (args.fix || args.rebuild || args.network) context.cancelled = &StopOnSignals();
   paths.Database(StateDatabase::kIngest);  // says which setting is missing
   if (args.rebuild) return Rebuild(args, loaded, paths, context);
   if (args.fix) Fix(loaded, paths, context);
-  std::vector<DoctorLine> lines = Examine(loaded, paths);
+  std::vector<DoctorLine> lines = Examine(loaded, paths, args.network, context.cancelled);
   if (args.strict) {
     for (DoctorLine& line : lines) {
       if (line.verdict == Verdict::kWarn) line.verdict = Verdict::kFail;
@@ -193,9 +200,12 @@ void AddDoctorCommand(CLI::App& app) {
   command->add_flag("--strict", args->strict, "what is only advised against fails, too");
   command->add_flag("--fix", args->fix,
                     "put right what needs no decision (directories, leftovers, links, records of what is gone)");
+  CLI::Option* network = command->add_flag(
+      "--network", args->network, "ask the remotes, too: each takes, gives back and removes 1 kB (a minute at most)");
   CLI::Option* rebuild = command->add_flag(
       "--rebuild", args->rebuild, "instead: make records of everything in the tree that has none (with --apply)");
   command->add_flag("--apply", args->apply, "carry out --rebuild")->needs(rebuild);
+  rebuild->excludes(network);
   command->add_flag("--json", args->json, "print JSON");
   command->callback([args] { Run(*args); });
 }

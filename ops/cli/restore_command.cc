@@ -140,7 +140,9 @@ void Run(const RestoreArgs& args) {
           }
           done += item.bytes;
           inner.reporter->Progress("restore", bytes > 0 ? static_cast<double>(done) / static_cast<double>(bytes) : 1);
-          figures = {{"products", restored.size()}, {"bytes", done}, {"failures", failures.size()}};
+          const auto n_lossy = std::count_if(restored.begin(), restored.end(),
+                                             [](const RestoredProduct& each) { return !each.lossy.empty(); });
+          figures = {{"products", restored.size()}, {"lossy", n_lossy}, {"bytes", done}, {"failures", failures.size()}};
         }
         return failures.empty() ? state::RunOutcome::kOk : state::RunOutcome::kFailed;
       });

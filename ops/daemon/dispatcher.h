@@ -107,6 +107,8 @@ class Dispatcher {
   void RecordSuccess(const Work& work, const JobReport& report, const JobOutcome& outcome);
   void RecordGroup(const Work& work, const JobReport& report, state::TransitionDetails& details, double now);
   void RecordJob(const state::GroupRow& row, const JobReport& report, const JobOutcome& outcome);
+  state::ProductStore& Products();
+  std::filesystem::path KeepWhatIsLeft(const std::string& group);
   void RecordFailure(const Work& work, const JobOutcome& outcome, const std::vector<std::string>& inputs);
   void KeepLeases();
   void ReleaseWaiting();

@@ -9,6 +9,7 @@
 #include "ops/daemon/dispatcher.h"
 #include "ops/daemon/failed_log.h"
 #include "ops/job/retry_policy.h"
+#include "ops/records/failed_set.h"
 #include "ops/records/record_products.h"
 
 namespace contimg::ops {
@@ -57,6 +58,26 @@ std::string Timings(const JobReport& report) {
 
 }  // namespace
 
+state::ProductStore& Dispatcher::Products() {
+  if (!products_) {
+    state::DatabaseOptions options;
+    options.busy_timeout_s = context_.products_timeout_s;
+    products_ = std::make_unique<state::ProductStore>(context_.paths.Database(StateDatabase::kProducts), options);
+  }
+  return *products_;
+}
+
+// For a look; where it cannot be now, the reconciler tries again.
+fs::path Dispatcher::KeepWhatIsLeft(const std::string& group) {
+  try {
+    return KeepFailedSet(group, context_.paths, context_.store, Products(), context_.os, kRunner,
+                         context_.clock.Unix());
+  } catch (const Error& error) {
+    Log(LogLevel::kWarning, group, fmt::format("what is left of it stays where it is for now: {}", error.what()));
+    return {};
+  }
+}
+
 // Rows of products.sqlite3. A job whose files are gone or damaged has no record; its group is done all the same.
 void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const JobOutcome& outcome) {
   const fs::path file = JobFile(context_.paths.Jobs(row.id));
@@ -70,12 +91,7 @@ void Dispatcher::RecordJob(const GroupRow& row, const JobReport& report, const J
     if (!job.sky_model.empty() && Exists(job.sky_model, context_.os)) {
       record.sky_model = context_.os.ReadFile(job.sky_model);
     }
-    if (!products_) {
-      state::DatabaseOptions options;
-      options.busy_timeout_s = context_.products_timeout_s;
-      products_ = std::make_unique<state::ProductStore>(context_.paths.Database(StateDatabase::kProducts), options);
-    }
-    RecordProducts(*products_, job, report, record);
+    RecordProducts(Products(), job, report, record);
   } catch (const Error& error) {
     // What may pass is tried again, and the group is done when it has.
     if (MayPass(error.kind())) throw;
@@ -246,6 +262,7 @@ void Dispatcher::RecordFailure(const Work& work, const JobOutcome& outcome, cons
   };
   queued.after = [this, work, recording, outcome, handed_back] {
     const std::string& id = work.row.id;
+    const fs::path left = work.group && recording->given_up ? KeepWhatIsLeft(id) : fs::path();
     unrecorded_.erase(id);
     if (recording->lost) {
       return Log(LogLevel::kInfo, id,
@@ -258,6 +275,7 @@ void Dispatcher::RecordFailure(const Work& work, const JobOutcome& outcome, cons
                  fmt::format("failed, to be tried again: {} ({})", outcome.message, ToString(outcome.kind)));
     }
     Log(LogLevel::kError, id, fmt::format("given up: {} ({})", outcome.message, ToString(outcome.kind)));
+    recording->given_up->left = left.string();
     if (work.group) WriteFailedLog(context_.os, context_.paths.FailedLog(id), *recording->given_up);
   };
   // Then its lease runs out, and it is taken back.

@@ -22,6 +22,7 @@ std::string FormatFailedLog(const FailedRecord& record) {
     text += fmt::format("peak memory  {}\n", Bytes(static_cast<double>(record.peak_memory_bytes)));
     text += fmt::format("repeat with  {}\n", record.command);
   }
+  if (!record.left.empty()) text += fmt::format("left behind  {}\n", record.left);
   // A group that is too small is not taken again by hand: it goes on when its files come.
   text += record.kind == ErrorKind::kIncomplete
               ? std::string("what next    nothing: it goes on by itself when the missing subbands arrive\n")

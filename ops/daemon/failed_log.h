@@ -21,6 +21,7 @@ struct FailedRecord {
   double wall_s = 0, cpu_s = 0;
   std::uint64_t peak_memory_bytes = 0;
   std::vector<std::string> inputs;
+  std::string left;     // the Measurement Set kept for a look; empty: none
   std::string command;  // repeats the last attempt; empty when none was made
   std::string last_output;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -16,6 +17,7 @@
 #include "config/time.h"
 #include "ops/base/log.h"
 #include "ops/job/tree_marker.h"
+#include "ops/records/maintenance_run.h"
 #include "state/archive_store.h"
 #include "state/maintenance_store.h"
 #include "state/product_store.h"
@@ -27,7 +29,8 @@ namespace {
 constexpr double kEveryS = 60;
 // Records of years take seconds to add up: for that no more than a twentieth of a processor.
 constexpr double kTimesAsLong = 20, kAtLeastEveryS = 3600;
-constexpr double kHoursPerDay = 24;
+constexpr double kHoursPerDay = 24, kGrace = 1.5;
+constexpr std::array<const char*, 3> kWaitedFor{"backup", "backup_shipping", "archive"};
 constexpr double kSaveHistoryS = 600;
 constexpr std::size_t kMostDamage = 200;  // of more than that, who looks at whether each has a copy?
 // From here on failures are no accident.
@@ -58,10 +61,10 @@ void ReadOperations(const std::filesystem::path& file, UpkeepFigures& figures) {
   for (const state::MaintenanceRow& row : store.LastEnded()) {
     figures.last_duration_s[row.kind] = *row.finished_at - row.started_at;
     const auto written = nlohmann::json::parse(row.figures_json, nullptr, false);
-    if (row.kind == "archive" && row.outcome == state::RunOutcome::kFailed) {
-      figures.archive_failure = row.error.empty() && written.is_object() ? written.value("failure", "") : row.error;
-      if (figures.archive_failure.empty()) figures.archive_failure = "what failed is not on record";
-      figures.archive_failed_at = *row.finished_at;
+    if (row.outcome == state::RunOutcome::kFailed) {
+      UpkeepFigures::Failure& failure = figures.failed[row.kind];
+      failure = {row.error.empty() && written.is_object() ? written.value("failure", "") : row.error, *row.finished_at};
+      if (failure.sentence.empty()) failure.sentence = "what failed is not on record";
     }
     if (row.kind != "cleanup") continue;
     if (!written.is_object() || !written.contains("blocked")) continue;
@@ -91,10 +94,7 @@ void ReadProducts(const std::filesystem::path& file, const ArchiveSettings& arch
   // A remote that was given up lacks nothing, unless what it had is nowhere else.
   figures.lost = archives.NotMadeGood();
   std::erase_if(figures.lost, [&](const auto& each) { return names.count(each.remote) == 0 && each.n_gone == 0; });
-  if (classes.empty()) {
-    figures.archive_failure.clear();
-    return;
-  }
+  if (classes.empty()) return;
   for (const auto& [word, sum] : archives.Backlog(static_cast<int>(archive.copies), archive.images == "rice")) {
     const auto kind = FindProductKind(word);
     if (kind && classes.count(ProductClass(*kind, {}, {})) > 0) figures.archive_backlog_bytes += sum.bytes;
@@ -127,51 +127,56 @@ UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings
 }
 
 void UpkeepWatch::Tick(double steady_s, double unix_s, const DiskReport* disks) {
+  KeepHistory(steady_s, unix_s, disks);
   if (steady_s < next_ || reading_) return;
   next_ = steady_s + kEveryS;
   reading_ = true;
   auto figures = std::make_shared<UpkeepFigures>();
-  const auto forecast = std::make_shared<std::optional<double>>();
-  std::optional<DiskSpace> scratch;
-  if (disks != nullptr) {
-    const auto found = disks->disks.find("scratch");
-    if (found != disks->disks.end() && found->second.space.total_bytes > 0) scratch = found->second.space;
-  }
   const auto took_s = std::make_shared<double>(0);
   background_.Run(
-      [figures, forecast, took_s, scratch, unix_s, paths = paths_, archive = settings_.archive, limits = settings_.disk,
-       history = history_] {
-        if (scratch) {
-          history->hours.Add(unix_s, *scratch);
-          if (std::abs(unix_s - history->saved_at) >= kSaveHistoryS) {
-            history->saved_at = unix_s;
-            SaveHistory(history->hours);
-          }
-          const DiskLimits in_force = ScratchLimits(scratch->total_bytes, limits);
-          *forecast = SecondsToCritical(history->hours, static_cast<double>(scratch->free_bytes),
-                                        static_cast<double>(in_force.critical.free_bytes), unix_s);
-        }
+      [figures, took_s, paths = paths_, archive = settings_.archive] {
         const auto began = std::chrono::steady_clock::now();
+        const std::filesystem::path operations = paths.Database(StateDatabase::kOperations);
+        if (Exists(operations)) CloseKilledRuns(operations);
         *figures = ReadUpkeepFigures(paths, archive);
         *took_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       },
-      [this, figures, forecast, took_s, steady_s](const std::exception_ptr& failure) {
+      [this, figures, took_s, steady_s](const std::exception_ptr& failure) {
         reading_ = false;
         next_ = steady_s + std::clamp(kTimesAsLong * *took_s, kEveryS, kAtLeastEveryS);
-        seconds_to_critical_ = *forecast;
         if (failure) return;  // a database that is busy now: another time
         figures_ = *figures;
         known_ = true;
       });
 }
 
+void UpkeepWatch::KeepHistory(double steady_s, double unix_s, const DiskReport* disks) {
+  if (steady_s < next_history_) return;
+  next_history_ = steady_s + kEveryS;
+  seconds_to_critical_.reset();
+  if (disks == nullptr) return;
+  const auto found = disks->disks.find("scratch");
+  if (found == disks->disks.end() || found->second.space.total_bytes == 0) return;
+  const DiskSpace& space = found->second.space;
+  history_.Add(unix_s, space);
+  const DiskLimits limits = ScratchLimits(space.total_bytes, settings_.disk);
+  seconds_to_critical_ = SecondsToCritical(history_, static_cast<double>(space.free_bytes),
+                                           static_cast<double>(limits.critical.free_bytes), unix_s);
+  if (steady_s < next_save_) return;
+  next_save_ = steady_s + kSaveHistoryS;
+  background_.Run([history = history_] { SaveHistory(history); }, [](const std::exception_ptr&) {});
+}
+
 HealthFacts::Waiting UpkeepWatch::WaitingFor(const std::string& kind, double last) const {
   // A first start in the future was one of a clock that was wrong.
   const double first = std::min(figures_.first_start.value_or(started_unix_), started_unix_);
   double limit_s = kSecondsPerDay * settings_.archive.overdue_days;
-  if (kind == "backup") {
-    // Half a period of grace. Where the service makes no backups a timer or an operator is to make one a day.
-    limit_s = 1.5 * kSecondsPerHour * (settings_.backup.every_h > 0 ? settings_.backup.every_h : kHoursPerDay);
+  // Half a period of grace. Where the service makes no backups a timer or an operator is to make one a day; they alone
+  // take them to a remote.
+  const double every_h = settings_.backup.every_h > 0 ? settings_.backup.every_h : kHoursPerDay;
+  if (kind == "backup") limit_s = kGrace * kSecondsPerHour * every_h;
+  if (kind == "backup_shipping") {
+    limit_s = settings_.backup.remote.empty() ? 0 : kGrace * kSecondsPerHour * std::max(kHoursPerDay, every_h);
   }
   return {last > 0 ? last : first, limit_s, last > 0};
 }
@@ -188,8 +193,21 @@ void UpkeepWatch::Tell(HealthFacts& facts) const {
   archive.run = WaitingFor("archive", last("archive"));
   archive.backlog_bytes = figures_.archive_backlog_bytes;
   for (const auto& [name, bytes] : figures_.blocked_bytes) archive.blocked_bytes += bytes;
-  archive.failure = figures_.archive_failure;
-  archive.failed_at = figures_.archive_failed_at;
+  const auto failed = [&](const char* kind) {
+    const auto found = figures_.failed.find(kind);
+    return found == figures_.failed.end() ? UpkeepFigures::Failure() : found->second;
+  };
+  if (!settings_.archive.remotes.empty()) {
+    archive.failure = failed("archive").sentence;
+    archive.failed_at = failed("archive").at;
+  }
+  HealthFacts::Shipping& shipping = facts.shipping;
+  shipping.remote = settings_.backup.remote;
+  if (!shipping.remote.empty()) {
+    shipping.run = WaitingFor("backup_shipping", last("backup_shipping"));
+    shipping.failure = failed("backup_shipping").sentence;
+    shipping.failed_at = failed("backup_shipping").at;
+  }
   for (const state::LostObject& each : figures_.lost) {
     if (archive.n_lost == 0) archive.lost = each.remote + ":" + each.object;
     ++archive.n_lost;
@@ -218,10 +236,15 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
     const double last =
         std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second);
     metrics_.SetMaintenance(kind, last, figures_.last_duration_s[kind]);
-    if (kind == "backup" || kind == "archive") metrics_.SetMaintenanceWaiting(kind, WaitingFor(kind, last).since);
     for (const char* outcome : {"ok", "failed", "refused", "cancelled"}) {
       metrics_.SetMaintenanceRuns(kind, outcome, figures_.runs[{kind, outcome}]);
     }
+  }
+  for (const std::string kind : kWaitedFor) {
+    const auto by_service = tasks_done_at.find(kind);
+    const double last =
+        std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second);
+    metrics_.SetMaintenanceWaiting(kind, WaitingFor(kind, last).since);
   }
   for (const std::string_view each : AllProductClasses()) {
     const std::string name(each);
@@ -240,8 +263,7 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
 
 void UpkeepWatch::SetLimits(const DiskReport& disks) {
   metrics_.SetNoDataLimit(settings_.ingest.no_data_after_s);
-  for (const char* kind : {"backup", "archive"})
-    metrics_.SetMaintenanceLimit(kind, WaitingFor(kind, 0).overdue_after_s);
+  for (const char* kind : kWaitedFor) metrics_.SetMaintenanceLimit(kind, WaitingFor(kind, 0).overdue_after_s);
   metrics_.SetBehindLimit(settings_.queue.behind_after_s);
   metrics_.SetForecastLimit(kSecondsPerDay * settings_.disk.forecast_days);
   metrics_.SetFailureLimits(kFailureLimits);

@@ -34,10 +34,13 @@ struct UpkeepFigures {
   std::int64_t archive_backlog_bytes = 0;                  // present, of classes that are archived, with too few copies
   std::map<std::string, std::int64_t> integrity_failures;  // place → ever found
   std::int64_t open_findings = 0;                          // not made good
-  std::string archive_failure;  // of the last run; empty: it ended well, or nothing is archived
-  double archive_failed_at = 0;
-  std::vector<state::LostObject> lost;  // archived objects that are gone and not made good, newest first
-  struct Damage {                       // on disk, as found by verify
+  struct Failure {
+    std::string sentence;
+    double at = 0;
+  };
+  std::map<std::string, Failure> failed;  // kind → its last run, where that failed
+  std::vector<state::LostObject> lost;    // archived objects that are gone and not made good, newest first
+  struct Damage {                         // on disk, as found by verify
     state::IntegrityFinding finding;
     bool has_copy = false;
   };
@@ -48,7 +51,8 @@ struct UpkeepFigures {
 // Reads what there is; what is not there yet counts as none. Error as state/database.h says.
 UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings& archive);
 
-// Reads them every minute and hands them on; keeps the history of the scratch disk.
+// Reads them every minute, closes runs on record that were killed, and hands them on; keeps the history of the scratch
+// disk.
 class UpkeepWatch {
  public:
   // `started_unix_s`: when the service was.
@@ -59,7 +63,7 @@ class UpkeepWatch {
         background_(background),
         metrics_(metrics),
         started_unix_(started_unix_s),
-        history_(std::make_shared<History>(paths.roots().state)) {}
+        history_(paths.roots().state) {}
 
   // `disks`: as last measured; null while it is not certain that these are the right ones.
   void Tick(double steady_s, double unix_s, const DiskReport* disks);
@@ -71,11 +75,7 @@ class UpkeepWatch {
   std::optional<double> seconds_to_critical() const { return seconds_to_critical_; }
 
  private:
-  struct History {  // touched by the work in the background alone
-    explicit History(const std::filesystem::path& state) : hours(state) {}
-    DiskHistory hours;
-    double saved_at = 0;
-  };
+  void KeepHistory(double steady_s, double unix_s, const DiskReport* disks);
   HealthFacts::Waiting WaitingFor(const std::string& kind, double last) const;
   void SetLimits(const DiskReport& disks);
   const Settings& settings_;
@@ -83,11 +83,11 @@ class UpkeepWatch {
   Background& background_;
   Metrics& metrics_;
   double started_unix_;
-  double next_ = 0;
+  double next_ = 0, next_history_ = 0, next_save_ = 0;
   bool reading_ = false;
   bool known_ = false;  // figures_ were read once
   UpkeepFigures figures_;
-  std::shared_ptr<History> history_;
+  DiskHistory history_;
   std::optional<double> seconds_to_critical_;
 };
 

@@ -286,13 +286,13 @@ std::vector<DoctorLine> ExamineRecords(const DoctorRequest& request, Os& os) {
   Look(lines, "files without records", [&]() -> DoctorLine {
     std::vector<std::string> strange;
     const DirectoryRoots& roots = paths.roots();
-    for (const fs::path& root :
-         {roots.output / "science", roots.output / "calibrators", roots.images / "single", roots.images / "qa"}) {
+    for (const fs::path& root : {roots.output / "science", roots.output / "calibrators", roots.output / "failed",
+                                 roots.images / "single", roots.images / "qa"}) {
       for (const fs::path& day : Days(root, os)) {
         for (const fs::path& entry : os.List(day)) {
           const auto name = ParseProductName(entry);
-          // The names under which a solved Measurement Set is also known are no products of their own.
-          if (!name || name->kind == ProductKind::kCalibratorMs) continue;
+          // The names under which a solved Measurement Set is also known, and logs, are no products of their own.
+          if (!name || name->kind == ProductKind::kCalibratorMs || name->kind == ProductKind::kFailedLog) continue;
           if (recorded.count(entry.string()) == 0) strange.push_back(entry.string());
         }
       }

@@ -2,6 +2,7 @@
 // order and, if not, the command that cures it. Changes nothing.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -36,6 +37,11 @@ std::vector<DoctorLine> ExamineMachine(const DoctorRequest& request, Os& os);
 std::vector<DoctorLine> ExamineState(const DoctorRequest& request, Os& os);
 // Records without files, files without records, measurements of no product, links that lead nowhere.
 std::vector<DoctorLine> ExamineRecords(const DoctorRequest& request, Os& os);
+// What `--network` adds, the only part that asks another machine: rclone, its configuration, and every remote of the
+// settings: whether it answers, is the one on which copies are recorded, and takes, gives back and removes 1 kB among
+// the parts of `owner`. No call takes longer than a minute, or the remote's timeout_s. Error{kCancelled}.
+std::vector<DoctorLine> ExamineNetwork(const DoctorRequest& request, const std::string& owner,
+                                       const std::atomic<bool>* cancelled, Os& os);
 
 // The links in the days of the calibrators and in by-name (ops/worker/solved_names.h), sorted.
 std::vector<std::filesystem::path> CalibratorLinks(const ProductPaths& paths, Os& os);

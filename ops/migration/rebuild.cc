@@ -34,18 +34,18 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kRebuildStage = "rebuild";
-constexpr const char* kActor = "doctor";
 constexpr std::size_t kCommitTogether = 64;  // products
 
 class Rebuild {
  public:
   Rebuild(const ProductPaths& paths, const Settings& settings, const RunContext& context, double now,
-          const std::map<std::string, std::string>& checksums)
+          std::string_view actor, const std::map<std::string, std::string>& checksums)
       : paths_(paths),
         settings_(settings),
         context_(context),
         os_(OsOr(context.os)),
         now_(now),
+        actor_(actor),
         checksums_(checksums),
         groups_(paths.Database(StateDatabase::kIngest)),
         tables_(paths.Database(StateDatabase::kCalRegistry)),
@@ -203,8 +203,8 @@ class Rebuild {
       ++figures_.files;
     }
     groups_.database().Write([&] {
-      groups_.Create(row, kActor, now_);
-      if (!files.empty()) groups_.AddFiles(row, files, kActor, now_);
+      groups_.Create(row, actor_, now_);
+      if (!files.empty()) groups_.AddFiles(row, files, actor_, now_);
     });
     products_.database().Write([&] {  // before those that were made of them
       for (const state::SubbandFileRow& file : files) {
@@ -383,6 +383,7 @@ class Rebuild {
   const RunContext& context_;
   Os& os_;
   double now_;
+  std::string actor_;
   const std::map<std::string, std::string>& checksums_;
   state::GroupStore groups_;
   state::CalTableStore tables_;
@@ -397,8 +398,8 @@ class Rebuild {
 }  // namespace
 
 RebuildFigures RebuildRecords(const ProductPaths& paths, const Settings& settings, const RunContext& context,
-                              double now, const std::map<std::string, std::string>& checksums) {
-  return Rebuild(paths, settings, context, now, checksums).Run();
+                              double now, std::string_view actor, const std::map<std::string, std::string>& checksums) {
+  return Rebuild(paths, settings, context, now, actor, checksums).Run();
 }
 
 }  // namespace contimg::ops

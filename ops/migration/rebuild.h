@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/product_paths.h"
@@ -34,8 +35,10 @@ struct RebuildFigures {
 };
 
 // The caller holds the InstanceLock and the MaintenanceLock. `checksums`: path → what was read lately; others are read.
-// Reports progress as stage "rebuild". Error as the databases say.
+// `actor`: who it is in the trails of groups, "doctor" or "migrate". Reports progress as stage "rebuild". Error as the
+// databases say.
 RebuildFigures RebuildRecords(const ProductPaths& paths, const Settings& settings, const RunContext& context,
-                              double now, const std::map<std::string, std::string>& checksums = {});
+                              double now, std::string_view actor,
+                              const std::map<std::string, std::string>& checksums = {});
 
 }  // namespace contimg::ops

@@ -52,7 +52,7 @@ RebuildFigures RecordItems(Journal& journal, const ProductPaths& paths, const Se
       if (!item.checksum.empty()) checksums[item.to.string()] = item.checksum;
     }
   }
-  RebuildFigures figures = RebuildRecords(paths, settings, context, now, checksums);
+  RebuildFigures figures = RebuildRecords(paths, settings, context, now, "migrate", checksums);
   Stores stores(paths);
   JournalWriter writer(journal, os);
   for (std::size_t i = 0; i < journal.items.size(); ++i) {

@@ -46,7 +46,7 @@ constexpr std::array<CodeWord, 34> kCodes{{
     {HealthCode::kGroupsHeld, "groups_held"},
     {HealthCode::kTasksFailing, "tasks_failing"},
     {HealthCode::kArchiveBehind, "archive_behind"},
-    {HealthCode::kBackupOverdue, "backup_overdue"},
+    {HealthCode::kBackupBehind, "backup_behind"},
     {HealthCode::kWorkersKilled, "workers_killed"},
     {HealthCode::kCalibrationDamaged, "calibration_damaged"},
     {HealthCode::kCalibrationMissing, "calibration_missing"},
@@ -254,12 +254,26 @@ class Judge {
     }
     const HealthFacts::Waiting& backup = facts_.backup;
     if (Overdue(backup)) {
-      Add(false, HealthCode::kBackupOverdue,
+      Add(false, HealthCode::kBackupBehind,
           backup.ever ? fmt::format("the last backup of the databases is {} old", Span(facts_.now - backup.since))
                       : fmt::format("no backup of the databases was made since the first start, {} ago",
                                     Span(facts_.now - backup.since)),
           "contimg backup", backup.since + backup.overdue_after_s);
+      return;
     }
+    const HealthFacts::Shipping& shipping = facts_.shipping;
+    if (shipping.remote.empty() || (shipping.failure.empty() && !Overdue(shipping.run))) return;
+    std::string sentence;
+    if (!shipping.failure.empty())
+      sentence = fmt::format("backups did not get to {}: {}", shipping.remote, shipping.failure);
+    if (Overdue(shipping.run)) {
+      if (!sentence.empty()) sentence += "; ";
+      sentence += shipping.run.ever ? fmt::format("no backup was taken to {} for {}", shipping.remote,
+                                                  Span(facts_.now - shipping.run.since))
+                                    : fmt::format("no backup was ever taken to {}", shipping.remote);
+    }
+    Add(false, HealthCode::kBackupBehind, std::move(sentence), "contimg backup",
+        shipping.failure.empty() ? shipping.run.since + shipping.run.overdue_after_s : shipping.failed_at);
   }
 
   void Incoming() {

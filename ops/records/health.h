@@ -43,7 +43,7 @@ enum class HealthCode {
   kCopiesLost,           // "copies_lost": archived objects that are gone or damaged, and not made good
   kIntegrityDamaged,     // "integrity_damaged": products that are not what was recorded
   kArchiveBehind,        // "archive_behind": products wait for copies, and runs fail or are overdue
-  kBackupOverdue,        // "backup_overdue"
+  kBackupBehind,         // "backup_behind": overdue, here or at the remote, or not taken there
   kCalibrationMissing,   // "calibration_missing": no valid table, or groups wait for one
   kCalibrationExpiring,  // "calibration_expiring"
   kCalibrationDamaged,   // "calibration_damaged": a registered table has changed on disk
@@ -156,6 +156,12 @@ struct HealthFacts {
     bool ever = false;
   };
   Waiting backup;
+  struct Shipping {      // of backups to a remote
+    std::string remote;  // empty: they go to none
+    Waiting run;
+    std::string failure;  // as that of the archive
+    double failed_at = 0;
+  } shipping;
   struct Archive {
     Waiting run;
     std::int64_t backlog_bytes = 0;  // of products that have too few verified copies

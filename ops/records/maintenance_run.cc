@@ -11,14 +11,32 @@
 #include <utility>
 
 #include "config/time.h"
+#include "config/unfinished.h"
 #include "ops/base/host_name.h"
 
 namespace contimg::ops {
 namespace {
 
 constexpr double kProgressEveryS = 2;
-// A run that says nothing for so long is over. Its steps (one file copied, one archive read) report more often.
+// Where locks tell nothing (another host, a file system without them), a run that says nothing for so long is over. Its
+// steps (one file copied, one archive read) report more often.
 constexpr double kSilenceS = 6 * kSecondsPerHour;
+
+std::filesystem::path LockOfRun(const std::filesystem::path& database, std::int64_t id) {
+  return database.parent_path() / fmt::format(".maintenance-run-{}.lock", id);
+}
+
+bool Lives(const state::MaintenanceRow& row, const std::filesystem::path& database, double now) {
+  if (row.host == HostName()) {
+    const OwnerLock lock(LockOfRun(database, row.id));
+    if (lock.answer() != OwnerLock::Answer::kUnknown) return lock.answer() == OwnerLock::Answer::kTaken;
+  }
+  return now - row.updated_at <= kSilenceS;
+}
+
+int CloseKilledRuns(state::MaintenanceStore& store, const std::filesystem::path& database, double now) {
+  return store.CloseAbandoned([&](const state::MaintenanceRow& row) { return Lives(row, database, now); }, now);
+}
 
 // The row of one run. Failing to write it is told once.
 class RunRow {
@@ -33,8 +51,8 @@ class RunRow {
       row.host = HostName();
       row.pid = static_cast<int>(::getpid());
       row.dry_run = request.dry_run;
-      store_->CloseAbandoned(row.kind, row.host, now - kSilenceS, now);
-      id_ = store_->Begin(row, now);
+      CloseKilledRuns(*store_, request.database, now);
+      id_ = store_->Begin(row, now, [&](std::int64_t id) { lock_ = OwnerLock(LockOfRun(request.database, id)); });
     });
   }
   void Progress(double fraction) {
@@ -63,6 +81,7 @@ class RunRow {
   Reporter& reporter_;
   std::optional<state::MaintenanceStore> store_;
   std::optional<std::int64_t> id_;
+  OwnerLock lock_;  // as long as the process lives
   double said_at_ = 0;
   bool told_ = false;
 };
@@ -128,6 +147,11 @@ state::RunOutcome RunMaintenance(const MaintenanceRequest& request, const RunCon
     row.Finish(state::RunOutcome::kFailed, error.what(), figures);
     throw;
   }
+}
+
+int CloseKilledRuns(const std::filesystem::path& database) {
+  state::MaintenanceStore store(database);
+  return CloseKilledRuns(store, database, UtcTime::Now().unix_s());
 }
 
 std::string MaintenanceActor() {

@@ -37,10 +37,15 @@ struct MaintenanceRequest {
 using MaintenanceWork = std::function<state::RunOutcome(const RunContext& context, nlohmann::ordered_json& figures)>;
 
 // Runs `work` between the beginning and the end of its row; what it throws is written there (cancelled or failed) and
-// goes through. Rows of killed runs of the kind are closed first. A database that cannot be written is one warning and
+// goes through. Rows of killed runs are closed first. A database that cannot be written is one warning and
 // stops no work: cleanup must be possible on a full disk. Returns what `work` returned.
 state::RunOutcome RunMaintenance(const MaintenanceRequest& request, const RunContext& context,
                                  const MaintenanceWork& work);
+
+// Runs on record in `database` that did not finish and whose process is gone become failed. A lock file beside the
+// database, which the kernel drops with its holder (config/unfinished.h), says whether it is. Returns how many; error
+// as state/database.h says.
+int CloseKilledRuns(const std::filesystem::path& database);
 
 // Who started this process: "timer" (a unit of systemd), "operator" (somebody at a terminal), else "script".
 std::string MaintenanceActor();

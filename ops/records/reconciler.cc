@@ -6,8 +6,11 @@
 #include <map>
 #include <utility>
 
+#include "config/product_class.h"
 #include "config/stopwatch.h"
+#include "ops/base/checksum.h"
 #include "ops/base/link_target.h"
+#include "ops/records/failed_set.h"
 
 namespace contimg::ops {
 namespace {
@@ -21,17 +24,15 @@ constexpr int kPage = 500;
 constexpr std::size_t kAdoptAtOnce = 20;
 constexpr int kLongestLog = 20;  // sentences of one round in the log; the trails have all
 
-std::int64_t BytesOf(const fs::path& path, Os& os) {
-  if (!IsDirectory(path, os)) return static_cast<std::int64_t>(FileSize(path, os));
-  std::int64_t bytes = 0;
-  for (const fs::path& file : FilesBelow(path, os)) bytes += static_cast<std::int64_t>(FileSize(file, os));
-  return bytes;
-}
-
 // A group that no worker has or will have by itself.
 bool AtRest(GroupState state) {
   return state == GroupState::kDone || state == GroupState::kAwaitingCalibration || state == GroupState::kDead ||
          state == GroupState::kCancelled;
+}
+
+std::string_view ClassOf(const state::ProductEntry& product, const DirectoryRoots& roots) {
+  const auto kind = FindProductKind(product.kind);
+  return kind ? ProductClass(*kind, product.path, roots) : std::string_view();
 }
 
 void AppendDays(const fs::path& root, Os& os, std::vector<fs::path>& directories) {
@@ -160,6 +161,13 @@ void Reconciler::StepRecords(double now) {
     ++figures.n_records;
     if (product.status != "present" && product.status != "missing") continue;
     const bool there = OnDisk(product.path);
+    // What was kept for a look need not stay, and is not made again.
+    const bool for_a_look = ClassOf(product, paths_.roots()) == "failed";
+    if (for_a_look && !there) {
+      changes.emplace_back(product.id, "removed");
+      Note(product.group_id, fmt::format("{} {} is gone", product.kind, product.path), LogLevel::kInfo, now);
+      continue;
+    }
     if (there == (product.status == "present")) continue;
     changes.emplace_back(product.id, there ? "present" : "missing");
     if (there) {
@@ -190,6 +198,7 @@ void Reconciler::StepRecords(double now) {
   directories_.clear();
   AppendDays(paths_.roots().output / "science", os_, directories_);
   AppendDays(paths_.roots().output / "calibrators", os_, directories_);
+  AppendDays(paths_.roots().output / "failed", os_, directories_);
   AppendDays(paths_.roots().images / "single", os_, directories_);
   AppendDays(paths_.roots().images / "qa", os_, directories_);
   directories_.push_back(paths_.roots().images / "mosaics");
@@ -251,11 +260,12 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
       continue;
     }
     if (group && !AtRest(group->state)) continue;
+    if (group && path == paths_.ScienceMs(group->id) && KeptForALook(group->id, now)) continue;
     if (!Exists(path, os_)) continue;  // gone since it was listed
     Found found;
     found.row.kind = ToString(kind);
     found.row.path = path.string();
-    found.row.size_bytes = BytesOf(path, os_);
+    found.row.size_bytes = static_cast<std::int64_t>(ProductBytes(path, os_));
     if (group) {
       found.row.group_id = group->id;
       found.row.start_mjd = group->data_start_mjd;
@@ -286,6 +296,18 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
     }
   });
   figures_.n_adopted += static_cast<std::int64_t>(all.size());
+}
+
+// The daemon ended between giving the group up and this. A set that cannot be moved is a product where it is.
+bool Reconciler::KeptForALook(const std::string& group, double now) {
+  try {
+    if (KeepFailedSet(group, paths_, groups_, products_, os_, kActor, now).empty()) return false;
+    ++figures_.n_adopted;
+    return true;
+  } catch (const Error& error) {
+    LogSome(LogLevel::kWarning, group, fmt::format("what is left of it stays where it is: {}", error.what()));
+    return false;
+  }
 }
 
 bool Reconciler::HasProducts(const std::string& group) {

@@ -64,6 +64,7 @@ class Reconciler {
   void StepDirectories(double now);
   void StepGroups(double now);
   void Adopt(const std::vector<std::filesystem::path>& paths, double now);
+  bool KeptForALook(const std::string& group, double now);
   bool OnDisk(const std::filesystem::path& path);
   bool HasProducts(const std::string& group);  // recorded ones, input files aside
   void Note(const std::string& group, const std::string& detail, LogLevel level, double now);

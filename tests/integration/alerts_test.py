@@ -97,11 +97,7 @@ class AlertsTest(DaemonUnderTest, unittest.TestCase):
             self.assertEqual(done.returncode, 0, command + done.stderr)
 
     def test_every_name_is_exported(self):
-        # A disk that shrinks: else nothing is forecast.
-        disk, hour = shutil.disk_usage(self.root), int(time.time() // 3600)
-        (self.root / "state").mkdir(exist_ok=True)
-        (self.root / "state/disk_history.json").write_text(json.dumps(
-            {"size_bytes": disk.total, "hours": [[hour - n, disk.free + n * 10**9] for n in range(24, 0, -1)]}))
+        self.let_the_disk_shrink()
         self.start()
         wait_for(lambda: "contimg_database_size_bytes{" in self.get("/metrics")[1], 30)
         exported = exported_names(self.get("/metrics")[1])

@@ -19,11 +19,10 @@ import tempfile
 import time
 import unittest
 
-from archive_under_test import (DAY, SOURCE, STAMP, ArchiveUnderTest, CountingProxy, content, kill, product_checksum)
+from archive_under_test import DAY, OBJECT, SOURCE, STAMP, ArchiveUnderTest, content, kill
 from daemon_under_test import DaemonUnderTest, simulate, wait_for
 
 SCHEMA = SOURCE / "docs/formats/archive-manifest.schema.json"
-OBJECT = f"images/{DAY}/2025-10-13T132803.images.tar"
 
 
 class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
@@ -98,27 +97,6 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         self.assertEqual(self.archive()["objects"], 2)
         self.assertEqual(self.rclone("check", "--download", "lake:contimg", "tape:contimg", "--exclude", "*.json").returncode, 0)
         self.assertEqual(self.objects("lake"), self.objects("tape"))
-
-    def test_one_of_fifty_members_is_fetched_alone(self):
-        _, port = self.serve("webdav", self.root / "lake")
-        proxy = CountingProxy(port)
-        self.add_remote("dav", type="webdav", url=f"http://127.0.0.1:{proxy.port}", vendor="other")
-        self.remotes = [{"target": "dav:contimg"}]
-        paths = [self.image(f"{STAMP}.{i:02}.fits", 100000)[1] for i in range(50)]
-        self.archive()
-        wanted, kept = paths[31], paths[31].read_bytes()
-        self.let_go(*paths)
-        proxy.bytes = 0
-        self.good("restore", wanted, "--apply")
-        self.assertEqual(wanted.read_bytes(), kept)
-        print(f"one member of 100000 bytes out of 5 MB: {proxy.bytes} bytes came from the server")
-        self.assertLess(proxy.bytes, 120000)
-        self.assertEqual(sum(p.exists() for p in paths), 1)
-        row = self.rows("SELECT status FROM products WHERE path = ?", str(wanted))[0]
-        self.assertEqual(row["status"], "present")
-        states = {row["path"]: row["state"] for row in self.rows("SELECT path, state FROM purges")}
-        self.assertEqual(states.pop(str(wanted)), "restored")
-        self.assertEqual(set(states.values()), {"removed"})
 
     def test_remotes_of_every_kind(self):
         """A directory, sftp, webdav (which knows no hashes), and crypt: at rest nothing can be read there."""
@@ -231,9 +209,6 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         image.unlink()  # gone, and not recorded yet
         self.rows("UPDATE products SET checksum = 'ffff' WHERE path = ?", str(image))
         self.assertEqual(self.archive()["changed"], 1)
-
-    def manifest(self, name, folder="lake"):
-        return json.loads((self.root / folder / "contimg" / (name + ".json")).read_text())
 
     def test_what_is_no_file_is_not_archived(self):
         """Links inside a product, whatever they point to; what lies outside the tree."""
@@ -518,15 +493,6 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         self.assertEqual(self.copies()[0]["object"], OBJECT.replace(".tar", ".2.tar"))
         self.assertEqual([n for n in self.objects() if ".part-" in n], [])
 
-    def lying(self, verb, script):
-        """A rclone that does what `script` says when its verb is `verb`, and is the true one otherwise ($REAL)."""
-        folder = self.root / f"lying-{verb}"
-        folder.mkdir()
-        (folder / "rclone").write_text(f"#!/bin/bash\nREAL={shutil.which('rclone')}\n"
-                                       f"if [ \"$1\" = {verb} ]; then {script}; fi\nexec \"$REAL\" \"$@\"\n")
-        (folder / "rclone").chmod(0o755)
-        return f"{folder}:{os.environ['PATH']}"
-
     def test_a_remote_that_lies(self):
         """About what it took (half of it is missing, and it says well done), and about sizes."""
         self.remotes = [{"target": "lake:contimg", "retries": 0}]
@@ -590,98 +556,6 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
     def absent(self, paths):
         present = {row["path"] for row in self.rows("SELECT path FROM products WHERE status = 'present'")}
         return [path for path in paths if str(path) not in present]
-
-    # --- restoring
-    def test_restore_is_dry_and_writes_over_nothing(self):
-        _, image = self.image()
-        _, table = self.table()
-        self.archive()
-        self.assertIn("exists already", self.refused(2, "restore", image, "--apply"))
-        self.let_go(image, table)
-        self.assertIn("Nothing was changed", self.good("restore", "--group", STAMP))
-        self.assertFalse(image.exists())
-        image.write_bytes(b"something else")
-        self.assertIn("something else", self.refused(2, "restore", image, "--apply"))
-        self.assertEqual(image.read_bytes(), b"something else")
-        image.unlink()
-        elsewhere = self.root / "elsewhere"
-        self.good("restore", "--group", STAMP, "--to", elsewhere, "--apply")
-        self.assertEqual(product_checksum(elsewhere / "output/calibrators" / DAY / table.name),
-                         self.rows("SELECT checksum FROM products WHERE path = ?", str(table))[0]["checksum"])
-        self.assertFalse(image.exists())
-        self.assertEqual({row["status"] for row in self.rows("SELECT status FROM products")}, {"archived"})
-        self.refused(2, "restore", "999")
-        self.refused(2, "restore", "--group", "nothing")
-        self.refused(2, "restore")
-        self.assertFalse((table / "table.lock").exists())
-
-    def test_times_of_files_come_back(self):
-        _, image = self.image()
-        os.utime(image, (1_700_000_000, 1_700_000_000))
-        self.archive()
-        self.let_go(image)
-        self.good("restore", image, "--apply")
-        self.assertEqual(image.stat().st_mtime, 1_700_000_000)
-
-    # --- records from nothing
-    def lose_the_state(self):
-        for path in self.state.iterdir():
-            if path.is_file():
-                path.unlink()
-
-    def test_records_are_made_anew_from_manifests_alone(self):
-        parent, image = self.image()
-        _, picture = self.image("derived.fits", parents=[parent])
-        _, table = self.table()
-        self.archive()
-        kept = content(image), content(picture), content(table)
-        self.lose_the_state()
-        image.unlink()
-        shutil.rmtree(table)
-        self.contimg("archive", "list", "--rebuild")
-        self.assertIn("recorded 2 objects with 3 products", self.good("archive", "list", "--rebuild", "--apply"))
-        states = {pathlib.Path(row["path"]).name: row["status"] for row in self.rows("SELECT * FROM products")}
-        self.assertEqual(states, {image.name: "archived", picture.name: "present", table.name: "archived"})
-        lineage = self.rows("SELECT c.path AS child, p.path AS parent FROM lineage l JOIN products c ON c.id = l.child_id"
-                            " JOIN products p ON p.id = l.parent_id")
-        self.assertEqual(lineage, [{"child": str(picture), "parent": str(image)}])
-        row = self.rows("SELECT * FROM products WHERE path = ?", str(image))[0]
-        self.assertEqual((row["group_id"], row["kind"], row["qa_grade"]), (STAMP, "image.pbcor", "A"))
-        self.good("restore", "--group", STAMP, "--apply")
-        self.assertEqual((content(image), content(picture), content(table)), kept)
-        self.assertIn("0 objects", self.good("archive", "list", "--rebuild", "--apply"))
-        self.archive()  # reads what is only copied
-        self.assertEqual(len(self.copies()), 2)
-
-    def test_manifests_that_are_none(self):
-        """Each is one sentence and keeps the others from nothing; nothing is ever written outside the tree."""
-        self.image()
-        self.archive()
-        good = self.manifest(OBJECT)
-        cases = {"format": {**good, "format": 2}, "outside": {**good}, "sizes": {**good, "bytes": 17}, "types": {"format": 1}}
-        for name, value in cases.items():
-            copy = json.loads(json.dumps(value))
-            copy["object"] = OBJECT.replace("132803", name)
-            if name == "outside":
-                copy["members"][0]["path"] = "../../../../etc/contimg-was-here"
-            file = self.root / "lake/contimg" / copy["object"]
-            shutil.copy(self.root / "lake/contimg" / OBJECT, file)
-            pathlib.Path(f"{file}.json").write_text(json.dumps(copy))
-        broken = self.root / "lake/contimg" / OBJECT.replace("132803", "text")
-        shutil.copy(self.root / "lake/contimg" / OBJECT, broken)
-        pathlib.Path(f"{broken}.json").write_text("{")
-        self.lose_the_state()
-        done = self.contimg("archive", "list", "--rebuild", "--apply", "--json")
-        self.assertEqual(done.returncode, 3, done.stderr)
-        result = json.loads(done.stdout)
-        self.assertEqual((result["objects"], len(result["failures"])), (1, 5))
-        errors = {failure["subject"].split("/")[-1].split(".")[0]: failure["error"] for failure in result["failures"]}
-        self.assertIn("expected a manifest of format 1, found 2", errors["2025-10-13Tformat"])
-        self.assertIn("leads out of its tree", errors["2025-10-13Toutside"])
-        self.assertIn("does not fit into the object", errors["2025-10-13Tsizes"])
-        self.assertIn("expected a manifest of format 1", errors["2025-10-13Ttypes"])
-        self.assertIn("expected a manifest of format 1", errors["2025-10-13Ttext"])
-        self.assertEqual(self.rows("SELECT count(*) AS n FROM archives")[0]["n"], 1)
 
     def test_settings_that_do_nothing_good_are_named(self):
         self.image()

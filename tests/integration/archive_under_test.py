@@ -17,6 +17,7 @@ BIN = pathlib.Path(os.environ.get("CONTIMG_BIN_DIR", SOURCE / "build/release/bin
 DAY = "2025-10-13"
 STAMP = f"{DAY}T13:28:03"
 MJD = 60961.561146
+OBJECT = f"images/{DAY}/2025-10-13T132803.images.tar"
 
 
 def xxh64(data):
@@ -161,6 +162,23 @@ class ArchiveUnderTest:
         return subprocess.run(["rclone", "--config", str(self.config), *map(str, words)], capture_output=True, check=False,
                               env=self.environment)
 
+    def lying(self, verb, script):
+        """A rclone that does what `script` says when its verb is `verb`, and is the true one otherwise ($REAL)."""
+        folder = self.root / f"lying-{verb}"
+        folder.mkdir()
+        (folder / "rclone").write_text(f"#!/bin/bash\nREAL={shutil.which('rclone')}\n"
+                                       f"if [ \"$1\" = {verb} ]; then {script}; fi\nexec \"$REAL\" \"$@\"\n")
+        (folder / "rclone").chmod(0o755)
+        return f"{folder}:{os.environ['PATH']}"
+
+    def watched(self, script):
+        """A PATH on which every start of rclone carries out this before."""
+        folder = self.root / "watched"
+        folder.mkdir(exist_ok=True)
+        (folder / "rclone").write_text(f"#!/bin/bash\n{script}\nexec {shutil.which('rclone')} \"$@\"\n")
+        (folder / "rclone").chmod(0o755)
+        return f"{folder}:{os.environ['PATH']}"
+
     # --- commands
     def command(self, *words, **more):
         remotes = "[" + ", ".join("{" + ", ".join(f"{k} = {json.dumps(v)}" for k, v in each.items()) + "}"
@@ -189,6 +207,11 @@ class ArchiveUnderTest:
         return json.loads(self.good("archive", "--apply", "--json", **more))["result"]
 
     # --- products
+    def lose_the_state(self):
+        for path in self.state.iterdir():
+            if path.is_file():
+                path.unlink()
+
     def rows(self, query, *values, database="products"):
         connection = sqlite3.connect(self.state / f"{database}.sqlite3", timeout=30)
         connection.row_factory = sqlite3.Row
@@ -239,6 +262,9 @@ class ArchiveUnderTest:
                 path.unlink()
 
     # --- what came of it
+    def manifest(self, name, folder="lake"):
+        return json.loads((self.root / folder / "contimg" / (name + ".json")).read_text())
+
     def copies(self, state="verified", remote=None):
         return [row for row in self.rows("SELECT * FROM archives ORDER BY id")
                 if row["state"] == state and remote in (None, row["remote"])]

@@ -203,6 +203,34 @@ class DaemonTest(DaemonUnderTest, unittest.TestCase):
         again = subprocess.run([BIN / "contimg", *command[1:]], capture_output=True, text=True, check=False)
         self.assertEqual(again.returncode, 0, again.stderr)
 
+    def test_what_a_group_that_fails_in_its_image_leaves_is_kept_for_a_look(self):
+        """Its Measurement Set was written by then: whole, in ms/failed, on record; and the group can be made anew."""
+        self.environment.update(CONTIMG_IMAGE_ENABLED="true", CONTIMG_IMAGE_SIZE="256", CONTIMG_IMAGE_CELL_ARCSEC="12",
+                                CONTIMG_IMAGE_MIN_UV_LAMBDA="0", CONTIMG_QUEUE_MAX_ATTEMPTS="2")
+        stamp = self.stamps[0]
+        in_the_way = self.root / f"scratch/images/single/{stamp[:10]}"
+        in_the_way.parent.mkdir(parents=True)
+        in_the_way.touch()
+        self.start()
+        self.send(stamp)
+        wait_for(lambda: self.state(stamp) == "dead")
+        made, kept = (self.root / f"scratch/ms/{place}/{stamp[:10]}/{stamp}.ms" for place in ("science", "failed"))
+        wait_for(kept.with_suffix(".log").exists)
+        self.assertFalse(made.exists())
+        looked = self.contimg("inspect", kept)
+        self.assertEqual(looked.returncode, 0, looked.stderr)
+        self.assertIn(str(kept), kept.with_suffix(".log").read_text())
+        rows = {row["path"]: row for row in self.read("products", "list") if row["kind"] == "science_ms"}
+        self.assertEqual(list(rows), [str(kept)])
+        self.assertEqual(len(self.read("products", "lineage", kept)["product"]["parents"]), 16)
+        self.assertIn("class failed", self.contimg("cleanup", "--explain", kept).stdout)
+        in_the_way.unlink()
+        self.answer("queue", "requeue", stamp)
+        wait_for(lambda: self.state(stamp) == "done")
+        self.assertTrue(made.exists() and kept.exists())
+        states = {row["path"]: row["status"] for row in self.read("products", "list") if row["kind"] == "science_ms"}
+        self.assertEqual(states, {str(made): "present", str(kept): "present"})
+
     def test_hanging_worker_is_ended_at_its_time_limit(self):
         self.environment["CONTIMG_EXECUTOR_JOB_LIMIT_S"] = "1"
         self.replace_worker("trap '' TERM; sleep 1000")

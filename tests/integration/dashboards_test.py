@@ -130,6 +130,7 @@ class DashboardsTest(DaemonUnderTest, unittest.TestCase):
         self.assertIn("ops/grafana", (SOURCE / "cmake/ContimgInstall.cmake").read_text())
 
     def test_every_name_is_exported_and_prometheus_answers_every_query(self):
+        self.let_the_disk_shrink()
         self.start()
         self.send(self.stamp)
         self.becomes(self.stamp, "done")

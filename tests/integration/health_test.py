@@ -298,6 +298,66 @@ class HealthTest(DaemonUnderTest, unittest.TestCase):
         found = self.finds("groups_held", "amber", self.stamps[0], "the dish was moved")
         self.assertEqual(found["cure"], f"contimg queue release {self.stamps[0]}")
 
+    # --- copies and damage ---------------------------------------------------------------------------------------
+    def stopped(self, process):
+        process.terminate()
+        self.assertEqual(process.wait(60), 0, self.log())
+
+    def test_damage_an_archive_that_refuses_and_a_backup_that_is_missing(self):
+        process = self.start()
+        stamp = self.stamps[0]
+        self.send(stamp)
+        wait_for(lambda: self.state(stamp) == "done", 120)
+        self.becomes_well()
+        self.stopped(process)
+        # One byte of a product, of which there is no copy; the place for copies is none.
+        path = next(pathlib.Path(row["path"]) for row in self.read("products", "list") if row["kind"] == "science_ms")
+        part = max((each for each in path.iterdir() if each.is_file()), key=lambda each: each.stat().st_size)
+        whole = part.read_bytes()
+        part.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        self.assertEqual(self.contimg("verify", "--local", "--share", 1).returncode, 3)
+        (self.root / "no_folder").write_text("")
+        self.environment["CONTIMG_ARCHIVE_REMOTES"] = f'[{{name = "lake", target = "{self.root}/no_folder/x", retries = 0}}]'
+        self.assertEqual(self.contimg("archive", "--apply", "--older-than", 0).returncode, 1)
+        identity = self.root / "state/identity.json"
+        began = json.loads(identity.read_text())
+        identity.write_text(json.dumps({**began, "since": "2020-01-01T00:00:00Z"}))
+        process = self.start()
+        found = self.finds("integrity_damaged", "red", str(path), "of 1 there is no copy")
+        self.assertEqual(found["cure"], "contimg verify --failed")
+        self.assertIn(str(path), self.answer("verify", "--failed"))
+        self.stopped(process)
+        part.write_bytes(whole)
+        self.answer("verify", "--local", "--share", 0.01)  # what is open is read, however small the share
+        process = self.start()
+        found = self.finds("archive_behind", "amber", "the last run of the archive failed: ", "wait for verified copies")
+        self.assertEqual(found["cure"], "contimg archive --apply")
+        self.finds("backup_behind", "amber", "no backup of the databases was made since the first start")
+        self.stopped(process)
+        self.environment["CONTIMG_ARCHIVE_REMOTES"] = f'[{{name = "lake", target = "{self.root}/lake"}}]'
+        if shutil.which("rclone") is None:
+            self.environment.pop("CONTIMG_ARCHIVE_REMOTES")
+        else:
+            self.answer("archive", "--apply", "--older-than", 0)
+        self.answer("backup")
+        process = self.start()
+        wait_for(lambda: self.metric("contimg_integrity_open_findings") == 0, 30)
+        self.becomes_well()
+        if shutil.which("rclone") is None:
+            return
+        # A copy is gone, and the next run makes another.
+        (copy,) = [each for each in (self.root / "lake").rglob("*.incoming.tar")]
+        copy.unlink()
+        self.assertEqual(self.contimg("archive", "verify", "--share", 1).returncode, 3)
+        self.stopped(process)
+        process = self.start()
+        self.finds("copies_lost", "amber", f"lake:{copy.relative_to(self.root / 'lake')}")
+        self.stopped(process)
+        self.answer("archive", "--apply", "--older-than", 0)
+        self.start()
+        wait_for(lambda: self.metric("contimg_integrity_open_findings") == 0, 30)
+        self.becomes_well()
+
     # --- the server ----------------------------------------------------------------------------------------------
     def test_silent_connections_shut_nobody_out(self):
         self.start()

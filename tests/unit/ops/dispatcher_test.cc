@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "config/product_class.h"
+#include "ops/records/operator_actions.h"
 #include "state/group_store.h"
 #include "tests/unit/ops/dispatcher_fixture.h"
 
@@ -106,6 +109,45 @@ TEST_F(DispatcherTest, CrashesTwiceThenWritesDownWhy) {
   life->dispatcher.Tick(true);
   EXPECT_EQ(Row().state, GroupState::kDead);
   EXPECT_TRUE(fs::exists(paths_->FailedLog(kGroup)));
+}
+
+// A worker that fails in the image stage has published its Measurement Set.
+TEST_F(DispatcherTest, TheSetOfAGroupThatIsGivenUpIsKeptForALookAndItBeginsAnew) {
+  AddReadyGroup();
+  auto life = Begin();
+  const fs::path ms = paths_->ScienceMs(kGroup), kept = paths_->FailedMs(kGroup);
+  life->dispatcher.Tick(true);
+  fs::create_directories(ms);
+  std::ofstream(ms / "table.dat") << "12345";
+  life->executor->Fail(kGroup, ErrorKind::kCrash, "signal 11");
+  life->dispatcher.Tick(true);
+  EXPECT_TRUE(fs::exists(ms)) << "it is tried again";
+  Pass(*life, 40);
+  life->executor->Fail(kGroup, ErrorKind::kCrash, "signal 11");
+  life->dispatcher.Tick(true);
+  ASSERT_EQ(Row().state, GroupState::kDead);
+  EXPECT_FALSE(fs::exists(ms));
+  EXPECT_TRUE(fs::exists(kept / "table.dat"));
+  EXPECT_NE(RealOs().ReadFile(paths_->FailedLog(kGroup)).find(kept.string()), std::string::npos);
+  {
+    state::ProductStore products(paths_->Database(StateDatabase::kProducts));
+    const auto row = products.FindByPath(kept.string());
+    ASSERT_TRUE(row);
+    EXPECT_EQ(row->status, "present");
+    EXPECT_EQ(ProductClass(ProductKind::kScienceMs, row->path, paths_->roots()), "failed");
+  }
+  OperatorRequest request;
+  request.actor = "operator";
+  request.now = system_;
+  request.exists = [](const auto& path) { return fs::exists(path); };
+  RequeueGroup(life->store, Row(), request, settings_.ingest);
+  life->dispatcher.Tick(true);
+  fs::create_directories(ms);
+  life->executor->Succeed(kGroup);
+  life->dispatcher.Tick(true);
+  EXPECT_EQ(Row().state, GroupState::kDone);
+  EXPECT_TRUE(fs::exists(ms));
+  EXPECT_TRUE(fs::exists(kept / "table.dat")) << "what leaves, and when, is the retention's to say";
 }
 
 TEST_F(DispatcherTest, AttemptsThatTheDaemonCutShortAreNotTheGroupsFault) {

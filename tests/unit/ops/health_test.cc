@@ -142,14 +142,23 @@ const std::vector<Case>& Cases() {
       // The remote refuses; nothing waits, then much does and nothing may leave a disk that is low.
       {HealthCode::kArchiveBehind, kAmber, "the last run of the archive failed: lake: no answer",
        "contimg archive --apply", [](HealthFacts& f) { f.archive.failure = "lake: no answer"; }},
-      {HealthCode::kBackupOverdue, kAmber, "the last backup of the databases is 2.0 days old", "contimg backup",
+      {HealthCode::kBackupBehind, kAmber, "the last backup of the databases is 2.0 days old", "contimg backup",
        [](HealthFacts& f) {
          f.backup = {kNow - 172800, 129600, true};
        }},
-      {HealthCode::kBackupOverdue, kAmber, "no backup of the databases was made since the first start, 2.0 days ago",
+      {HealthCode::kBackupBehind, kAmber, "no backup of the databases was made since the first start, 2.0 days ago",
        "contimg backup",
        [](HealthFacts& f) {
          f.backup = {kNow - 172800, 129600, false};
+       }},
+      {HealthCode::kBackupBehind, kAmber, "backups did not get to lake: no answer; no backup was taken to lake for 3.0",
+       "contimg backup",
+       [](HealthFacts& f) {
+         f.shipping = {"lake", {kNow - 259200, 129600, true}, "no answer", kNow - 5};
+       }},
+      {HealthCode::kBackupBehind, kAmber, "no backup was ever taken to lake", "contimg backup",
+       [](HealthFacts& f) {
+         f.shipping = {"lake", {kNow - 259200, 129600, false}, "", 0};
        }},
       {HealthCode::kIncomingMissing, kRed, "/stage/incoming is not there", "",
        [](HealthFacts& f) { f.incoming_trouble = "is not there"; }},

@@ -2,11 +2,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <filesystem>
 #include <vector>
 
+#include "config/time.h"
 #include "tests/temporary_folder.h"
 
 namespace contimg::ops {
@@ -75,6 +79,52 @@ TEST_F(MaintenanceRunTest, ADatabaseThatCannotBeWrittenStopsNoWork) {
   EXPECT_TRUE(done);
   ASSERT_THAT(ears.said, SizeIs(1));
   EXPECT_THAT(ears.said[0], HasSubstr("this run is not on record"));
+}
+
+TEST_F(MaintenanceRunTest, ARunThatWasKilledIsClosedAtOnceAndOneThatLivesIsNot) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    RunMaintenance(Request(), RunContext{}, [&](const RunContext&, nlohmann::ordered_json&) -> RunOutcome {
+      (void)!::write(pipe[1], "x", 1);
+      for (;;) ::pause();
+    });
+  }
+  char begun = 0;
+  ASSERT_EQ(::read(pipe[0], &begun, 1), 1);
+  EXPECT_EQ(CloseKilledRuns(folder_ / "operations.sqlite3"), 0);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_EQ(Rows().at(0).outcome, RunOutcome::kRunning);
+  // Of another kind, and at once.
+  MaintenanceRequest other = Request();
+  other.kind = "backup";
+  RunMaintenance(other, RunContext{}, [&](const RunContext&, nlohmann::ordered_json&) {
+    EXPECT_EQ(CloseKilledRuns(folder_ / "operations.sqlite3"), 0);
+    return RunOutcome::kOk;
+  });
+  ASSERT_THAT(Rows(), SizeIs(2));
+  EXPECT_EQ(Rows()[0].outcome, RunOutcome::kOk);
+  EXPECT_EQ(Rows()[1].outcome, RunOutcome::kFailed);
+  EXPECT_EQ(Rows()[1].error, "its process ended without a word");
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    EXPECT_NE(entry.path().extension(), ".lock") << entry.path();
+  }
+}
+
+TEST_F(MaintenanceRunTest, ARunOfAnotherHostIsOverWhenItHasBeenSilentForLong) {
+  const double now = UtcTime::Now().unix_s();
+  state::MaintenanceStore store(folder_ / "operations.sqlite3");
+  state::MaintenanceRow row;
+  row.kind = "cleanup";
+  row.host = "elsewhere";
+  store.Begin(row, now - 7 * kSecondsPerHour);
+  store.Begin(row, now - 5 * kSecondsPerHour);
+  EXPECT_EQ(CloseKilledRuns(folder_ / "operations.sqlite3"), 1);
+  EXPECT_EQ(Rows()[0].outcome, RunOutcome::kRunning);
+  EXPECT_EQ(Rows()[1].outcome, RunOutcome::kFailed);
 }
 
 TEST_F(MaintenanceRunTest, TheLockNamesItsHolder) {

@@ -1,6 +1,7 @@
 #include "ops/records/reconciler.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -12,6 +13,7 @@
 #include <string>
 
 #include "config/time.h"
+#include "ops/records/failed_set.h"
 #include "tests/faulty_os.h"
 #include "tests/unit/ops/work_folders.h"
 
@@ -257,6 +259,111 @@ TEST_F(ReconcilerTest, WalksThroughMoreThanOnePage) {
   const auto figures = Round();
   EXPECT_EQ(figures.n_records, 1203);
   EXPECT_EQ(figures.n_lost, 602);
+}
+
+// ---- what groups that were given up leave behind
+
+TEST_F(ReconcilerTest, TheSetOfAGroupThatWasGivenUpIsKeptForALook) {
+  AddGroup(GroupState::kDead);
+  const fs::path ms = MakeMs(), kept = paths_.FailedMs(kGroup);
+  EXPECT_EQ(Round().n_adopted, 1);
+  EXPECT_FALSE(fs::exists(ms));
+  EXPECT_TRUE(fs::exists(kept / "ANTENNA" / "table.dat"));
+  EXPECT_FALSE(products_->FindByPath(ms.string()));
+  const auto row = products_->FindByPath(kept.string());
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->status, "present");
+  EXPECT_EQ(row->kind, "science_ms");
+  EXPECT_EQ(row->group_id, kGroup);
+  EXPECT_EQ(row->size_bytes, 8);
+  ASSERT_EQ(products_->Parents(row->id).size(), 1u);
+  EXPECT_EQ(products_->Parents(row->id)[0].path, paths_.Incoming(kGroup, 0).string());
+  EXPECT_EQ(CountEvents("is kept as " + kept.string()), 1);
+  const auto again = Round();
+  EXPECT_EQ(again.n_adopted + again.n_lost + again.n_strange, 0);
+  // Whoever has looked removes it, and nothing is missed.
+  fs::remove_all(kept);
+  EXPECT_EQ(Round().n_lost, 0);
+  EXPECT_EQ(Status(row->id), "removed");
+  EXPECT_EQ(reconciler_->n_missing(), 0);
+}
+
+TEST_F(ReconcilerTest, AProductOnRecordIsNoLeftover) {
+  AddGroup(GroupState::kDead);
+  const fs::path ms = MakeMs();
+  const auto id = Record(ms, "science_ms");  // waited for its calibration, in vain
+  EXPECT_EQ(Round().n_adopted, 0);
+  EXPECT_TRUE(fs::exists(ms));
+  EXPECT_EQ(Status(id), "present");
+  EXPECT_FALSE(fs::exists(paths_.FailedMs(kGroup)));
+}
+
+TEST_F(ReconcilerTest, ALeftoverTakesThePlaceOfOneOfAnEarlierLife) {
+  AddGroup(GroupState::kDead);
+  MakeMs();
+  Round();
+  const fs::path kept = paths_.FailedMs(kGroup);
+  const auto before = products_->FindByPath(kept.string());
+  ASSERT_TRUE(before);
+  products_->SetFirstChecksum(before->id, "0123456789abcdef", kNow);
+  std::ofstream(MakeMs() / "more") << "1234";
+  Round();
+  EXPECT_TRUE(fs::exists(kept / "more"));
+  const auto row = products_->FindByPath(kept.string());
+  EXPECT_EQ(row->id, before->id);
+  EXPECT_EQ(row->size_bytes, 12);
+  EXPECT_EQ(row->checksum, "") << "of what was there before";
+  EXPECT_EQ(row->status, "present");
+}
+
+// One that cannot be moved is a product where it is, as before.
+TEST_F(ReconcilerTest, ALeftoverThatCannotBeMovedIsRecordedWhereItIs) {
+  AddGroup(GroupState::kDead);
+  const fs::path ms = MakeMs();
+  fs::remove_all(paths_.roots().output / "failed");
+  std::ofstream(paths_.roots().output / "failed") << "in the way";
+  EXPECT_EQ(Round().n_adopted, 1);
+  EXPECT_TRUE(fs::exists(ms));
+  EXPECT_EQ(products_->FindByPath(ms.string())->status, "present");
+  Round();
+  EXPECT_EQ(reconciler_->n_missing(), 0);
+}
+
+// Ended before and after each call that changes something, and between the databases: the next round completes it.
+TEST_F(ReconcilerTest, KilledWhileALeftoverIsKeptTheNextRoundCompletesIt) {
+  using contimg::testkit::FaultyOs;
+  AddGroup(GroupState::kDead);
+  bool came = true;
+  int n_kills = 0;
+  for (int at = 1; came && at < 50; ++at) {
+    for (const FaultyOs::Fault fault : {FaultyOs::Fault::kKillBefore, FaultyOs::Fault::kKillAfter}) {
+      MakeMs();
+      const pid_t child = ::fork();
+      ASSERT_GE(child, 0);
+      if (child == 0) {
+        FaultyOs os(fault, at);
+        state::GroupStore groups(paths_.Database(StateDatabase::kIngest));
+        state::ProductStore products(paths_.Database(StateDatabase::kProducts));
+        KeepFailedSet(kGroup, paths_, groups, products, os, "runner", kNow);
+        ::_exit(0);
+      }
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      came = WIFSIGNALED(status);
+      n_kills += came ? 1 : 0;
+      reconciler_ = std::make_unique<Reconciler>(paths_, *groups_);
+      Round();
+      EXPECT_FALSE(fs::exists(paths_.ScienceMs(kGroup))) << at;
+      EXPECT_TRUE(fs::exists(paths_.FailedMs(kGroup) / "ANTENNA" / "table.dat")) << at;
+      const auto row = products_->FindByPath(paths_.FailedMs(kGroup).string());
+      ASSERT_TRUE(row) << at;
+      EXPECT_EQ(row->status, "present") << at;
+      EXPECT_EQ(row->size_bytes, 8) << at;
+      EXPECT_FALSE(products_->FindByPath(paths_.ScienceMs(kGroup).string())) << at;
+      EXPECT_EQ(reconciler_->n_missing(), 0) << at;
+    }
+  }
+  EXPECT_GT(n_kills, 6);
 }
 
 TEST_F(ReconcilerTest, ADirectoryThatCannotBeReadSaysNothing) {

@@ -54,6 +54,7 @@ TEST(UpkeepWatch, LimitsAreThoseOfTheSettings) {
   EXPECT_THAT(text, HasSubstr("contimg_no_data_limit_seconds 3600\n"));
   EXPECT_THAT(text, HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"backup\"} 129600\n"));
   EXPECT_THAT(text, HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"archive\"} 777600\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"backup_shipping\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("contimg_oldest_unprocessed_group_age_limit_seconds 3600\n"));
   EXPECT_THAT(text, HasSubstr("contimg_scratch_disk_forecast_limit_seconds 259200\n"));
   EXPECT_THAT(text, HasSubstr("contimg_failure_burst_limit_ratio 0.25\n"));
@@ -61,6 +62,7 @@ TEST(UpkeepWatch, LimitsAreThoseOfTheSettings) {
   EXPECT_THAT(text, HasSubstr("contimg_calibration_solves_failed_limit 2\n"));
   EXPECT_THAT(text, HasSubstr("contimg_maintenance_failures_limit 2\n"));
   EXPECT_THAT(text, HasSubstr("contimg_database_failures_limit 3\n"));
+  settings.backup.remote = "lake";
   settings.queue.behind_after_s = 600;
   settings.disk.forecast_days = 1;
   settings.archive.overdue_days = 2;
@@ -72,6 +74,7 @@ TEST(UpkeepWatch, LimitsAreThoseOfTheSettings) {
   EXPECT_THAT(text, HasSubstr("contimg_scratch_disk_forecast_limit_seconds 86400\n"));
   EXPECT_THAT(text, HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"archive\"} 172800\n"));
   EXPECT_THAT(text, HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"backup\"} 10800\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"backup_shipping\"} 129600\n"));
   settings.backup.every_h = 0;  // by a timer then, once a day
   EXPECT_THAT(exported(settings), HasSubstr("contimg_maintenance_overdue_after_seconds{kind=\"backup\"} 129600\n"));
 }
@@ -159,12 +162,15 @@ TEST(UpkeepWatch, TellsTheHealthWhatIsDamagedLostAndWaits) {
     run.kind = "archive";
     operations.Finish(operations.Begin(run, kNow - 30), state::RunOutcome::kFailed, "",
                       R"({"failures": 1, "failure": "lake: no answer"})", kNow - 20);
+    run.kind = "backup_shipping";
+    operations.Finish(operations.Begin(run, kNow - 30), state::RunOutcome::kFailed, "no room there", "{}", kNow - 15);
     run.kind = "cleanup";
     operations.Finish(operations.Begin(run, kNow - 10), state::RunOutcome::kFailed, "",
                       R"({"blocked": [{"class": "images", "bytes": 7}]})", kNow - 5);
   }
   Settings settings;
   settings.archive.remotes = R"([{name = "lake", target = "/lake"}])";
+  settings.backup.remote = "lake";
   const HealthFacts facts = Watched(folders, settings, kNow).facts;
   EXPECT_EQ(facts.integrity.n, 2);
   EXPECT_EQ(facts.integrity.n_only, 1);
@@ -177,10 +183,14 @@ TEST(UpkeepWatch, TellsTheHealthWhatIsDamagedLostAndWaits) {
   EXPECT_EQ(facts.archive.backlog_bytes, 1000);
   EXPECT_EQ(facts.archive.blocked_bytes, 7);
   EXPECT_FALSE(facts.archive.run.ever);
+  EXPECT_EQ(facts.shipping.remote, "lake");
+  EXPECT_EQ(facts.shipping.failure, "no room there");
+  EXPECT_EQ(facts.shipping.run.overdue_after_s, 129600);
   EXPECT_EQ(facts.backup.since, UtcTime::FromIso8601("2027-01-01T00:00:00Z").unix_s());
   // Where nothing is archived, nothing waits and no run fails.
   const HealthFacts without = Watched(folders, Settings(), kNow).facts;
   EXPECT_EQ(without.archive.failure, "");
+  EXPECT_EQ(without.shipping.failure, "");
   EXPECT_EQ(without.archive.backlog_bytes, 0);
   EXPECT_EQ(without.archive.n_gone, 1);
 }
@@ -189,7 +199,7 @@ TEST(UpkeepWatch, TheForecastOutlivesARestartAndIsNoSeriesWhileItIsNotKnown) {
   const WorkFolders folders;
   DiskReport disks;
   const std::string series = "\ncontimg_scratch_disk_seconds_to_critical ";
-  for (int hour = 0; hour <= 30; ++hour) {  // the service is started anew each hour
+  for (int hour = 0; hour <= 14; ++hour) {  // the service is started anew each hour
     disks.disks["scratch"].space = {static_cast<std::uint64_t>((1000 - 10 * hour) * 1e9),
                                     static_cast<std::uint64_t>(4e12)};
     const Watched watched(folders, Settings(), 1.8e9 + 3600.0 * hour, &disks);
@@ -203,7 +213,7 @@ TEST(UpkeepWatch, TheForecastOutlivesARestartAndIsNoSeriesWhileItIsNotKnown) {
     EXPECT_NEAR(std::stod(watched.text.substr(at + series.size())), (90 - hour) * 3600.0, 1) << hour;
     EXPECT_EQ(watched.facts.forecast.full_in_s.has_value(), true);
   }
-  const Watched unmounted(folders, Settings(), 1.8e9 + 3600.0 * 31, nullptr);
+  const Watched unmounted(folders, Settings(), 1.8e9 + 3600.0 * 15, nullptr);
   EXPECT_EQ(unmounted.text.find(series), std::string::npos);
 }
 

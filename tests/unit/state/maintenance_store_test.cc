@@ -78,13 +78,19 @@ TEST(MaintenanceStore, RunsThatWereKilledAreClosed) {
   MaintenanceStore store(place.path());
   store.Begin(ARun("archive"), 100);
   const auto alive = store.Begin(ARun("archive"), 100);
-  store.SetProgress(alive, 0.5, 900);
-  EXPECT_EQ(store.CloseAbandoned("archive", "elsewhere", 800, 1000), 0);
-  EXPECT_EQ(store.CloseAbandoned("archive", "here", 800, 1000), 1);
+  store.Finish(store.Begin(ARun("archive"), 100), RunOutcome::kCancelled, "", "{}", 200);
+  const auto lives = [&](const MaintenanceRow& row) {
+    EXPECT_EQ(row.outcome, RunOutcome::kRunning);
+    return row.id == alive;
+  };
+  EXPECT_EQ(store.CloseAbandoned(lives, 1000), 1);
+  EXPECT_EQ(store.CloseAbandoned(lives, 1001), 0);
   const auto rows = store.List("archive", 0);
-  EXPECT_EQ(rows[0].outcome, RunOutcome::kRunning);
-  EXPECT_EQ(rows[1].outcome, RunOutcome::kFailed);
-  EXPECT_EQ(rows[1].error, "its process ended without a word");
+  EXPECT_EQ(rows[0].outcome, RunOutcome::kCancelled);
+  EXPECT_EQ(rows[1].outcome, RunOutcome::kRunning);
+  EXPECT_EQ(rows[2].outcome, RunOutcome::kFailed);
+  EXPECT_EQ(rows[2].finished_at, 1000);
+  EXPECT_EQ(rows[2].error, "its process ended without a word");
 }
 
 TEST(MaintenanceStore, DamageIsOneFindingUntilItIsOver) {
