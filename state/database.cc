@@ -142,8 +142,8 @@ struct Database::Impl {
   // Of a pipe, opening would never end.
   void RequireFile() const {
     std::error_code error;
-    const fs::file_status status = fs::status(path, error);
-    if (error || !fs::exists(status) || fs::is_regular_file(status)) return;
+    const fs::file_type type = fs::status(path, error).type();
+    if (error || type == fs::file_type::not_found || type == fs::file_type::regular) return;
     throw Error(ErrorKind::kBadInput, kStage, path.string(), "is no file: expected a database");
   }
 
