@@ -144,6 +144,28 @@ std::map<std::pair<std::string, std::string>, std::int64_t> MaintenanceStore::Co
   return counts;
 }
 
+std::map<std::string, std::int64_t> MaintenanceStore::SumFigures(std::string_view kind, std::string_view object) {
+  Query query(db_,
+              R"sql(SELECT figure.key, sum(figure.value) FROM maintenance_runs, json_each(figures_json, ?2) AS figure
+      WHERE kind = ?1 AND dry_run = 0 AND figure.type IN ('integer', 'real') GROUP BY figure.key)sql");
+  query.Bind(kind, object);
+  std::map<std::string, std::int64_t> sums;
+  while (query.Next()) {
+    std::string key = query.Text();
+    sums[std::move(key)] = query.Integer();
+  }
+  return sums;
+}
+
+std::optional<MaintenanceRow> MaintenanceStore::LastWith(std::string_view kind, std::string_view figure) {
+  Query query(db_, Selected(R"sql(WHERE kind = ?1 AND outcome = 'ok' AND dry_run = 0
+      AND json_type(figures_json, ?2) IS NOT NULL ORDER BY id DESC LIMIT 1)sql"));
+  query.Bind(kind, figure);
+  std::vector<MaintenanceRow> rows = ReadRows(query);
+  if (rows.empty()) return std::nullopt;
+  return std::move(rows.front());
+}
+
 bool MaintenanceStore::Report(const IntegrityFinding& finding) {
   bool added = false;
   db_.Write([&] {

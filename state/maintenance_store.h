@@ -65,6 +65,12 @@ class MaintenanceStore {
   // (kind, outcome) → number; of runs that ended, without dry runs.
   std::map<std::pair<std::string, std::string>, std::int64_t> Counts();
 
+  // Key → sum of the numbers with that key in an object of the figures, over all runs of a kind that were no dry ones:
+  // SumFigures("archive", "$.failed_for").
+  std::map<std::string, std::int64_t> SumFigures(std::string_view kind, std::string_view object);
+  // The newest run of a kind that ended well with such figures ("$.databases").
+  std::optional<MaintenanceRow> LastWith(std::string_view kind, std::string_view figure);
+
   // --- damage
   // Records it unless the same is open already. Returns whether it is new.
   bool Report(const IntegrityFinding& finding);

@@ -234,6 +234,19 @@ std::vector<ProductRow> ProductStore::LeastRecentlyChecked(std::int64_t limit) {
   return ReadProducts(query);
 }
 
+std::map<std::string, double> ProductStore::NewestData() {
+  // From kind to kind by the index: millions of rows are not read.
+  Query query(db_, R"sql(WITH RECURSIVE kinds (kind) AS (SELECT min(kind) FROM products
+      UNION ALL SELECT (SELECT min(kind) FROM products WHERE kind > kinds.kind) FROM kinds WHERE kinds.kind IS NOT NULL)
+      SELECT kind, (SELECT max(start_mjd) FROM products WHERE kind = kinds.kind) FROM kinds WHERE kind IS NOT NULL)sql");
+  std::map<std::string, double> newest;
+  while (query.Next()) {
+    std::string kind = query.Text();
+    newest[std::move(kind)] = query.Number();
+  }
+  return newest;
+}
+
 std::int64_t ProductStore::Count(std::string_view status, std::string_view except_kind) {
   Query query(db_, "SELECT count(*) FROM products WHERE status = ? AND kind <> ?");
   query.Bind(status, except_kind);

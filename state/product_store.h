@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -114,6 +115,8 @@ class ProductStore {
   std::vector<ProductRow> LeastRecentlyChecked(std::int64_t limit);
   // Number of products with this status, of all kinds but `except_kind` (may be empty).
   std::int64_t Count(std::string_view status, std::string_view except_kind);
+  // Kind → start_mjd of the newest data of which there is or was a product of this kind.
+  std::map<std::string, double> NewestData();
 
   // `child` was made from `parents`; repeating it is harmless. Error{kUsage} when that would make a circle.
   void Link(std::int64_t child, const std::vector<std::int64_t>& parents);

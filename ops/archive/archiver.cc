@@ -206,7 +206,7 @@ class Run {
   }
   void Fail(const std::string& subject, const Error& error) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    result_.failures.push_back({subject, error.what()});
+    result_.failures.push_back({subject, error.what(), error.kind()});
     context_.reporter->Warn(kArchiveStage, error.what());
   }
 

@@ -74,6 +74,7 @@ const Remote& FindRemote(const std::vector<Remote>& remotes, const std::string& 
 
 struct ArchiveFailure {
   std::string subject, sentence;
+  ErrorKind kind = ErrorKind::kIo;
 };
 struct ArchiveResult {
   std::int64_t n_copied = 0;  // objects, one for each remote

@@ -111,7 +111,7 @@ RebuildResult RebuildArchives(const std::vector<Remote>& remotes, const Director
         });
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kBusy) throw;
-        result.failures.push_back({subject, error.what()});
+        result.failures.push_back({subject, error.what(), error.kind()});
         context.reporter->Warn(kArchiveStage, error.what());
       }
     }

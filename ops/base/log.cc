@@ -1,5 +1,6 @@
 #include "ops/base/log.h"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -21,6 +22,7 @@ struct State {
   std::atomic<LogFormat> format{LogFormat::kText};
   const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
   std::mutex mutex;  // one line at a time
+  std::array<std::atomic<std::uint64_t>, 4> lines{};
 };
 
 State& TheLog() {
@@ -55,12 +57,21 @@ void Write(LogLevel level, std::string_view group, std::string_view message) {
   }
   if (log.journal) line.insert(0, fmt::format("<{}>", words.priority));
   line += '\n';
+  ++log.lines[static_cast<std::size_t>(level)];
   const std::lock_guard<std::mutex> lock(log.mutex);
   std::fwrite(line.data(), 1, line.size(), stderr);
   std::fflush(stderr);
 }
 
 }  // namespace
+
+std::array<std::uint64_t, 4> LinesLogged() {
+  std::array<std::uint64_t, 4> lines{};
+  for (std::size_t i = 0; i < lines.size(); ++i) lines[i] = TheLog().lines[i];
+  return lines;
+}
+
+std::string_view WordOf(LogLevel level) { return Words(level).word; }
 
 LogLevel ParseLogLevel(std::string_view word) {
   for (LogLevel level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarning, LogLevel::kError}) {

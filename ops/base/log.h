@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,6 +23,9 @@ void SetUpLog(LogLevel level, LogFormat format);
 // it has been left out (debug: always): what fails, or comes and goes, at every turn must not fill a disk. Control
 // characters are spelt. Thread-safe.
 void Log(LogLevel level, std::string_view group, std::string_view message);
+// Lines written so far, by level.
+std::array<std::uint64_t, 4> LinesLogged();
+std::string_view WordOf(LogLevel level);  // "debug", "info", "warn", "error"
 // For what fails again at every turn of a loop: once a minute at most. Thread-safe.
 void LogNowAndThen(LogLevel level, const std::string& message);
 

@@ -172,6 +172,9 @@ void RunArchive(const ArchiveArgs& args) {
                               {"changed", result.n_changed},       {"retired", result.n_retired},
                               {"failures", result.failures.size()}};
                    if (!result.failures.empty()) figures["failure"] = result.failures.front().sentence;
+                   std::map<std::string, std::int64_t> kinds;
+                   for (const ArchiveFailure& each : result.failures) ++kinds[std::string(ToString(each.kind))];
+                   if (!kinds.empty()) figures["failed_for"] = kinds;
                    Settle(paths, databases.products, *inner.reporter);
                    printed = PlanJson(plan, true);
                    return result.failures.empty() ? RunOutcome::kOk : RunOutcome::kFailed;

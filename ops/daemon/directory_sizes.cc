@@ -1,5 +1,7 @@
 #include "ops/daemon/directory_sizes.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <chrono>
 #include <system_error>
@@ -11,6 +13,15 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kShortestPauseS = 30;
+
+void AddFile(const fs::path& path, DirectorySizes::Size& size) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0 || !S_ISREG(found.st_mode)) return;  // what has gone meanwhile counts no more
+  size.bytes += static_cast<std::uint64_t>(found.st_size);
+  ++size.files;
+  const double changed = static_cast<double>(found.st_mtim.tv_sec) + 1e-9 * static_cast<double>(found.st_mtim.tv_nsec);
+  size.oldest_unix_s = size.files == 1 ? changed : std::min(size.oldest_unix_s, changed);
+}
 
 }  // namespace
 
@@ -46,16 +57,12 @@ void DirectorySizes::Run() {
     std::map<std::string, Size> measured;
     for (const auto& [name, path] : directories_) {
       lock.unlock();
-      std::uint64_t bytes = 0;
+      Size size;
       std::error_code error;
       // What vanishes meanwhile is left out; the next measurement is as good.
       fs::recursive_directory_iterator at(path, fs::directory_options::skip_permission_denied, error), end;
       for (std::size_t n = 0; !error && at != end; at.increment(error), ++n) {
-        std::error_code gone;
-        if (at->is_regular_file(gone)) {
-          const std::uintmax_t size = at->file_size(gone);
-          if (!gone) bytes += size;
-        }
+        AddFile(at->path(), size);
         if (n % 1024 == 1023) {
           const std::lock_guard<std::mutex> check(mutex_);
           if (stop_) break;
@@ -63,12 +70,11 @@ void DirectorySizes::Run() {
       }
       lock.lock();
       if (stop_) return;
-      Size& size = measured[name];
-      size.bytes = bytes;
       size.measured = true;
       size.growth_bytes_per_s = latest_[name].growth_bytes_per_s;
+      size.growth_files_per_s = latest_[name].growth_files_per_s;
       // Each as soon as it is known: one tree of millions of files does not hold the others back.
-      latest_[name] = size;
+      latest_[name] = measured[name] = size;
     }
     const auto now = Clock::now();
     if (reference.empty()) {
@@ -76,8 +82,11 @@ void DirectorySizes::Run() {
       reference_at = now;
     } else if (seconds(now - reference_at) >= interval_s_ / 2) {
       for (auto& [name, size] : measured) {
-        size.growth_bytes_per_s = (static_cast<double>(size.bytes) - static_cast<double>(reference[name].bytes)) /
-                                  seconds(now - reference_at);
+        const auto rate = [&](std::uint64_t after, std::uint64_t before) {
+          return (static_cast<double>(after) - static_cast<double>(before)) / seconds(now - reference_at);
+        };
+        size.growth_bytes_per_s = rate(size.bytes, reference[name].bytes);
+        size.growth_files_per_s = rate(size.files, reference[name].files);
       }
       latest_ = reference = measured;
       reference_at = now;

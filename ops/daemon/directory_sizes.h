@@ -15,8 +15,11 @@ class DirectorySizes {
  public:
   struct Size {
     std::uint64_t bytes = 0;
-    bool measured = false;          // false: the first walk is still under way; bytes say nothing
+    std::uint64_t files = 0;        // regular ones
+    double oldest_unix_s = 0;       // when the oldest of them was last changed; 0: there is none
+    bool measured = false;          // false: the first walk is still under way; the rest says nothing
     double growth_bytes_per_s = 0;  // over the last half interval or more; 0 before
+    double growth_files_per_s = 0;
   };
   // Measures `directories` (name → path) at once and then at least every `interval_s`; more often, down to every 30 s,
   // while that takes no more than a hundredth of the time.

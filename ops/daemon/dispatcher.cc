@@ -51,6 +51,21 @@ bool WasFlagged(GroupStore& store, const std::string& id) {
   return flagged;
 }
 
+// A report that takes over what an earlier attempt made has no figures of it, and those were counted then.
+void CountWhatWasMade(const JobReport& report, Metrics& metrics) {
+  for (const StageReport& stage : report.stages) {
+    const nlohmann::json& figures = stage.figures;
+    if (stage.name == "flag" && figures.contains("flagged_fraction")) {
+      metrics.TileFlagged(figures.at("flagged_fraction"));
+    }
+    if (stage.name != "image" || !figures.contains("grade")) continue;
+    Metrics::MadeImage image{figures.at("grade"), figures.value("rms_jy", 0.0), std::nullopt, std::nullopt};
+    if (figures.contains("flux_ratio")) image.flux_ratio = figures.at("flux_ratio").get<double>();
+    if (figures.contains("offset_arcsec")) image.offset_arcsec = figures.at("offset_arcsec").get<double>();
+    metrics.ImageMade(image);
+  }
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(const DispatchContext& context, const Settings& settings)
@@ -294,6 +309,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   metrics.JobFinished(stage, outcome.ok ? std::string_view("ok") : ToString(outcome.kind));
   if (outcome.report) {
     for (const StageReport& report : outcome.report->stages) metrics.StageTook(report.name, report.seconds);
+    if (outcome.ok) CountWhatWasMade(*outcome.report, metrics);
   }
   if (outcome.ok && !active.lost) {
     Log(LogLevel::kInfo, row,

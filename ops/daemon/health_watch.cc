@@ -21,6 +21,7 @@
 #include "ops/base/log.h"
 #include "ops/http/http_server.h"
 #include "ops/records/cure.h"
+#include "ops/upkeep/backup.h"
 #include "state/group_health.h"
 #include "state/task_store.h"
 
@@ -162,7 +163,17 @@ void HealthWatch::LookAtDisks() {
   sources_.trees.Look();
   disks_ = ops::LookAtDisks(sources_.os, roots, settings_.disk);
   for (const auto& [name, disk] : disks_.disks) {
-    if (name != "images") sources_.metrics.SetDisk(name, disk.space.free_bytes, disk.space.total_bytes);
+    sources_.metrics.SetDisk(name, disk.space.free_bytes, disk.space.total_bytes);
+  }
+  // Those that stop no work: for dashboards alone.
+  for (const auto& [name, path] :
+       {std::pair{"incoming", roots.input}, {"backups", BackupDirectory(settings_, sources_.paths)}}) {
+    try {
+      const DiskSpace space = sources_.os.Space(path);
+      sources_.metrics.SetDisk(name, space.free_bytes, space.total_bytes);
+    } catch (const std::exception&) {
+      // Not there yet, or not mounted: the tree guard and the backup say so.
+    }
   }
   try {
     quarantine_ = LookIntoQuarantine(sources_.paths.Quarantine(), sources_.clock.Unix(), sources_.os);

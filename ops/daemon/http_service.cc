@@ -60,14 +60,17 @@ void HttpService::AddRoutes() {
 }
 
 void HttpService::Answer(const HttpRequest& request, HttpServer::Reply reply) {
-  auto answer = [this, reply = std::move(reply)](HttpResponse response) {
+  auto answer = [this, route = router_.RouteOf(request), begun = at_.clock.Steady(),
+                 reply = std::move(reply)](HttpResponse response) {
     at_.metrics.HttpAnswered(response.status);
+    if (!route.empty()) at_.metrics.HttpTook(route, at_.clock.Steady() - begun);
     reply(std::move(response));
   };
   if (!router_.IsSlow(request)) return answer(router_.Handle(request));
   // Pages wait for one thread; what is asked beyond these would only hold places that health and metrics need.
   constexpr std::size_t kSlowAtOnce = 24;
   if (n_slow_answers_ >= kSlowAtOnce) {
+    at_.metrics.HttpRejected("busy");
     return answer(HttpProblem(503, "too many pages are being made at this moment; try again"));
   }
   ++n_slow_answers_;
@@ -86,6 +89,8 @@ std::string HttpService::Listen(const HttpSettings& settings) {
   HttpServerOptions options;
   options.listen = settings.listen;
   options.allowed_hosts = AllowedHosts(settings);
+  options.on_rejected = [this](const char* reason) { at_.metrics.HttpRejected(reason); };
+  for (const HttpRoute& route : router_.routes()) at_.metrics.ExpectRoute(route.path);
   server_ = std::make_unique<HttpServer>(at_.io, options, [this](const HttpRequest& request, HttpServer::Reply reply) {
     Answer(request, std::move(reply));
   });

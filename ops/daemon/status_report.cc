@@ -13,6 +13,7 @@
 
 #include "config/machine.h"
 #include "config/time.h"
+#include "ops/base/log.h"
 #include "ops/base/version.h"
 #include "ops/records/row_json.h"
 #include "ops/upkeep/task_kinds.h"
@@ -53,8 +54,10 @@ ordered_json DirectoriesJson(const std::map<std::string, DirectorySizes::Size>& 
   ordered_json directories = ordered_json::object();
   for (const auto& [name, size] : sizes) {
     directories[name] = size.measured
-                            ? ordered_json{{"bytes", size.bytes}, {"growth_bytes_per_s", size.growth_bytes_per_s}}
-                            : ordered_json{{"bytes", nullptr}, {"growth_bytes_per_s", nullptr}};
+                            ? ordered_json{{"bytes", size.bytes},
+                                           {"files", size.files},
+                                           {"growth_bytes_per_s", size.growth_bytes_per_s}}
+                            : ordered_json{{"bytes", nullptr}, {"files", nullptr}, {"growth_bytes_per_s", nullptr}};
   }
   return directories;
 }
@@ -143,7 +146,13 @@ void StatusReport::UpdateGauges() {
   SetIntakeGauges(now);
   SetHealthGauges();
   for (const auto& [name, size] : at_.sizes.Latest()) {
-    if (size.measured) at_.metrics.SetDirectory(name, size.bytes, size.growth_bytes_per_s);
+    if (!size.measured) continue;
+    at_.metrics.SetDirectory(
+        name, {size.bytes, size.files, size.oldest_unix_s, size.growth_bytes_per_s, size.growth_files_per_s});
+  }
+  const auto lines = LinesLogged();
+  for (std::size_t level = 0; level < lines.size(); ++level) {
+    at_.metrics.SetLogLines(WordOf(static_cast<LogLevel>(level)), lines[level]);
   }
   at_.metrics.SetOwnResources(OwnProcessorSeconds(), ResidentMemory(::getpid()), CountOpenFiles());
 }

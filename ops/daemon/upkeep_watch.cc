@@ -34,7 +34,7 @@ constexpr std::array<const char*, 3> kWaitedFor{"backup", "backup_shipping", "ar
 constexpr double kSaveHistoryS = 600;
 constexpr std::size_t kMostDamage = 200;  // of more than that, who looks at whether each has a copy?
 // From here on failures are no accident.
-constexpr Metrics::FailureLimits kFailureLimits{0.25, 6, 2, 2, 3};
+constexpr Metrics::FailureLimits kFailureLimits{0.25, 6, 2, 2, 3, 0.5, 4};
 
 // When this state was first started; nothing where nobody can tell.
 std::optional<double> FirstStart(const ProductPaths& paths) {
@@ -47,12 +47,33 @@ std::optional<double> FirstStart(const ProductPaths& paths) {
   }
 }
 
+// Bytes that were read again. The service's own task looks at local products alone and says so without a place.
+void ReadChecked(state::MaintenanceStore& store, UpkeepFigures& figures) {
+  figures.checked_bytes["local"] =
+      store.SumFigures("verify", "$")["bytes"] + store.SumFigures("verify", "$.local")["bytes"];
+  figures.checked_bytes["archive"] = store.SumFigures("verify", "$.archive")["bytes"];
+}
+
+void ReadBackup(state::MaintenanceStore& store, UpkeepFigures& figures) {
+  const auto row = store.LastWith("backup", "$.databases");
+  if (!row) return;
+  const auto written = nlohmann::json::parse(row->figures_json, nullptr, false);
+  if (!written.is_object()) return;
+  for (const auto& [file, bytes] : written.at("databases").items()) {
+    if (bytes.is_number())
+      figures.backup_bytes[std::filesystem::path(file).stem().string()] = bytes.get<std::int64_t>();
+  }
+}
+
 void ReadOperations(const std::filesystem::path& file, UpkeepFigures& figures) {
   if (!Exists(file)) return;
   state::MaintenanceStore store(file, state::DatabaseOptions::ForOneLook());
   figures.last_success = store.LastSuccess();
   figures.runs = store.Counts();
   figures.integrity_failures = store.FindingCounts();
+  figures.archive_failures = store.SumFigures("archive", "$.failed_for");
+  ReadChecked(store, figures);
+  ReadBackup(store, figures);
   std::vector<state::IntegrityFinding> open = store.OpenFindings();
   figures.open_findings = static_cast<std::int64_t>(open.size());
   for (state::IntegrityFinding& each : open) {
@@ -78,6 +99,9 @@ void ReadProducts(const std::filesystem::path& file, const ArchiveSettings& arch
   if (!Exists(file)) return;
   state::ProductStore products(file, state::DatabaseOptions::ForOneLook());
   figures.removed_bytes = state::RetentionStore(products.database()).RemovedBytes();
+  for (const auto& [kind, begin_mjd] : products.NewestData()) {
+    figures.newest_product[kind] = UtcTime::FromMjdSeconds(begin_mjd * kSecondsPerDay).unix_s();
+  }
   state::ArchiveStore archives(products.database());
   for (const auto& [of, sum] : archives.Totals()) figures.archive_objects[std::string(ToString(of.second))] += sum.n;
   for (std::size_t i = 0; i < std::min(kMostDamage, figures.damage.size()); ++i) {
@@ -257,6 +281,10 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
   for (const char* place : {"local", "archive", "backup"}) {
     metrics_.SetIntegrity(place, figures_.integrity_failures[place]);
   }
+  for (const char* place : {"local", "archive"}) metrics_.SetChecked(place, figures_.checked_bytes[place]);
+  for (const auto& [kind, n] : figures_.archive_failures) metrics_.SetArchiveFailures(kind, n);
+  for (const auto& [name, bytes] : figures_.backup_bytes) metrics_.SetBackup(name, bytes);
+  for (const auto& [kind, begin] : figures_.newest_product) metrics_.SetNewestProduct(kind, begin);
   metrics_.SetOpenFindings(figures_.open_findings);
   for (const auto& [name, bytes] : figures_.databases) metrics_.SetDatabase(name, bytes.first, bytes.second);
 }

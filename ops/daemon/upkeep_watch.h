@@ -34,6 +34,10 @@ struct UpkeepFigures {
   std::int64_t archive_backlog_bytes = 0;                  // present, of classes that are archived, with too few copies
   std::map<std::string, std::int64_t> integrity_failures;  // place → ever found
   std::int64_t open_findings = 0;                          // not made good
+  std::map<std::string, std::int64_t> checked_bytes;       // place → read again, ever
+  std::map<std::string, std::int64_t> archive_failures;    // kind of error → ever
+  std::map<std::string, std::int64_t> backup_bytes;        // database → in the newest backup
+  std::map<std::string, double> newest_product;            // kind → begin of its data, unix_s
   struct Failure {
     std::string sentence;
     double at = 0;

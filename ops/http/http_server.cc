@@ -140,6 +140,12 @@ bool HttpRouter::IsSlow(const HttpRequest& request) const {
   return route != nullptr && route->slow;
 }
 
+std::string HttpRouter::RouteOf(const HttpRequest& request) const {
+  std::vector<std::string> allowed;
+  const HttpRoute* route = Find(request, allowed);
+  return route == nullptr ? "" : route->path;
+}
+
 HttpResponse HttpRouter::Handle(const HttpRequest& request) const {
   std::vector<std::string> allowed;
   if (const HttpRoute* route = Find(request, allowed)) {
@@ -201,6 +207,10 @@ struct HttpServer::Shared {
   HttpServerOptions options;
   Handler handler;
   std::list<Connection*> connections;  // oldest first
+
+  void Rejected(const char* reason) const {
+    if (options.on_rejected) options.on_rejected(reason);
+  }
 };
 
 // One client; keeps itself alive until the last answer. Lives and dies on the io context's thread.
@@ -268,6 +278,7 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
     if (!misread) return Close();
     doing_ = Doing::kAnswering;
     last_ = true;
+    shared_->Rejected(error == body || error == limit ? "too_long" : "malformed");
     if (error == body) return Send(HttpProblem(413, "the body of the request is too long"));
     if (error != limit) return Send(HttpProblem(400, fmt::format("this is no HTTP request: {}", error.message())));
     const auto* read = static_cast<const char*>(buffer_.data().data());
@@ -298,10 +309,12 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
     asked.host = std::string(request[http::field::host]);
     if (request.count(http::field::host) > 1) {
       last_ = true;
+      shared_->Rejected("malformed");
       return Send(HttpProblem(400, "a request names one host, and this one names several"));
     }
     const bool without = request.version() < 11 && asked.host.empty();  // HTTP/1.0 knows no Host
     if (!without && !IsAllowedHost(asked.host, shared_->options.allowed_hosts)) {
+      shared_->Rejected("host");
       return Send(HttpProblem(
           421, fmt::format("this server does not answer as '{}': ask by address, or add the name to http.allowed_hosts",
                            asked.host)));
@@ -383,6 +396,7 @@ std::uint16_t HttpServer::port() const {
 // A place for one more. False: every connection waits for its answer.
 bool HttpServer::MakeRoom() {
   if (shared_->connections.size() < shared_->options.max_connections) return true;
+  shared_->Rejected("crowded");
   for (const auto doing : {Connection::Doing::kReading, Connection::Doing::kWriting}) {
     Connection* longest = nullptr;
     for (Connection* each : shared_->connections) {

@@ -65,6 +65,8 @@ class HttpRouter {
   // is below it.
   HttpResponse Handle(const HttpRequest& request) const;
   bool IsSlow(const HttpRequest& request) const;
+  // The path of the route that answers: "/api/v1/groups/*"; empty: none does.
+  std::string RouteOf(const HttpRequest& request) const;
   const std::vector<HttpRoute>& routes() const { return routes_; }
 
  private:
@@ -84,6 +86,9 @@ struct HttpServerOptions {
   // Names that the header Host may hold besides addresses (which no foreign page can bind to this server); any other
   // request gets 421. Lower case, without port; "*": any name.
   std::vector<std::string> allowed_hosts = {"localhost"};
+  // Told of what no handler sees: requests that are "malformed" (400), "too_long" (413, 414, 431) or for another "host"
+  // (421), and connections that are closed for want of room ("crowded").
+  std::function<void(const char* reason)> on_rejected = nullptr;
 };
 
 // True when `host` (a Host header, perhaps with a port) is an address or one of the names. An empty one is not.

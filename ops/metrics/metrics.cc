@@ -50,6 +50,11 @@ void ForEachKind(const Function& function) {
 const Histogram::BucketBoundaries kStageSeconds{0.1, 0.25, 0.5, 1,  2,  4,   7,   10,  15,
                                                 20,  30,   45,  60, 90, 120, 180, 300, 600};
 const Histogram::BucketBoundaries kWaitSeconds{0.1, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 21600, 86400};
+const Histogram::BucketBoundaries kHttpSeconds{0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10};
+const Histogram::BucketBoundaries kRmsJy{5e-5, 1e-4, 2e-4, 3e-4, 4e-4, 5e-4, 7e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1};
+const Histogram::BucketBoundaries kFluxRatio{0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 2};
+const Histogram::BucketBoundaries kOffsetArcsec{0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 60};
+const Histogram::BucketBoundaries kFlagged{0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 0.9};
 const Histogram::BucketBoundaries kMemoryBytes{1e8, 5e8, 1e9, 2e9, 4e9, 6e9, 8e9, 12e9, 16e9, 32e9};
 
 }  // namespace
@@ -77,6 +82,27 @@ struct Metrics::Families {
                                    .Add({});
   Family<Counter>& http_responses =
       AddCounter(registry, "contimg_http_responses_total", "Answers of the HTTP server by status.");
+  Family<Counter>& http_rejected =
+      AddCounter(registry, "contimg_http_rejected_total", "Requests and connections that were turned away, by reason.");
+  Family<Histogram>& http_seconds =
+      AddHistogram(registry, "contimg_http_request_duration_seconds", "From a request to its answer, by route.");
+  Family<Counter>& images = AddCounter(registry, "contimg_images_total", "Images made, by grade.");
+  Histogram& image_rms =
+      AddHistogram(registry, "contimg_image_rms_jy", "Noise of the images made, Jy/beam.").Add({}, kRmsJy);
+  Histogram& image_flux_ratio =
+      AddHistogram(registry, "contimg_image_flux_ratio",
+                   "Median of measured over catalogue flux, of each image made with matched sources.")
+          .Add({}, kFluxRatio);
+  Histogram& image_offset = AddHistogram(registry, "contimg_image_offset_arcseconds",
+                                         "Median distance from the catalogue, of each image made with matched sources.")
+                                .Add({}, kOffsetArcsec);
+  Histogram& flagged =
+      AddHistogram(registry, "contimg_flagged_ratio", "Flagged part of the samples of each tile.").Add({}, kFlagged);
+  Family<Counter>& checked =
+      AddCounter(registry, "contimg_integrity_checked_bytes_total", "Bytes that were read again, by place.");
+  Family<Counter>& archive_failures = AddCounter(registry, "contimg_archive_failures_total",
+                                                 "Objects that an archive run could not deal with, by kind of error.");
+  Family<Counter>& log_lines = AddCounter(registry, "contimg_log_lines_total", "Lines of the log, by level.");
   Family<Counter>& calibration_solves =
       AddCounter(registry, "contimg_calibration_solves_total", "Calibration solves by interval and outcome.");
 
@@ -154,6 +180,12 @@ struct Metrics::Families {
   Gauge& burst_ratio = AddGauge(registry, "contimg_failure_burst_limit_ratio",
                                 "Part of the jobs of an hour above which failures are a burst.")
                            .Add({});
+  Gauge& images_ratio = AddGauge(registry, "contimg_image_quality_limit_ratio",
+                                 "Part of the images of two hours with grade C or F above which quality has fallen.")
+                            .Add({});
+  Gauge& least_images = AddGauge(registry, "contimg_image_quality_least_images",
+                                 "Images of two hours from which on their quality is judged.")
+                            .Add({});
   Gauge& burst_jobs =
       AddGauge(registry, "contimg_failure_burst_least_jobs", "Jobs of an hour from which on a burst is told.").Add({});
   Gauge& solves_limit = AddGauge(registry, "contimg_calibration_solves_failed_limit",
@@ -190,6 +222,21 @@ struct Metrics::Families {
   Gauge& tmpfs_usage =
       AddGauge(registry, "contimg_tmpfs_usage_ratio", "Used part of the file system for staging, 0 to 1.").Add({});
   Family<Gauge>& directory_bytes = AddGauge(registry, "contimg_directory_bytes", "Size of directory trees.");
+  Family<Gauge>& directory_files = AddGauge(registry, "contimg_directory_files", "Files in directory trees.");
+  Family<Gauge>& directory_oldest =
+      AddGauge(registry, "contimg_directory_oldest_file_timestamp_seconds",
+               "When the file that was not changed for longest in a directory tree was; absent without files.");
+  Family<Gauge>& directory_files_growth = AddGauge(registry, "contimg_directory_growth_files_per_second",
+                                                   "Growth of directory trees since the measurement before, in files.");
+  Family<Gauge>& any_disk_free = AddGauge(registry, "contimg_disk_free_bytes",
+                                          "Free space of every disk that the settings name, by what is on it.");
+  Family<Gauge>& any_disk_size =
+      AddGauge(registry, "contimg_disk_size_bytes", "Size of every disk that the settings name, by what is on it.");
+  Family<Gauge>& backup_bytes =
+      AddGauge(registry, "contimg_backup_size_bytes", "Size of each database in the newest backup.");
+  Family<Gauge>& newest_product =
+      AddGauge(registry, "contimg_products_newest_timestamp_seconds",
+               "Begin of the newest data of which there is a product, by its kind; absent without one.");
   Family<Gauge>& directory_growth = AddGauge(registry, "contimg_directory_growth_bytes_per_second",
                                              "Growth of directory trees since the measurement before.");
   Gauge& products_missing =
@@ -240,6 +287,11 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
   }
   for (const char* stage : {"start", "convert", "flag", "solve", "apply", "image", "write"}) ExpectStage(stage);
   ForEachKind([this](const std::string& kind) { families_->job_retries.Add({{"kind", kind}}); });
+  ForEachKind([this](const std::string& kind) { families_->archive_failures.Add({{"reason", kind}}); });
+  for (const char* reason : {"malformed", "too_long", "host", "busy", "crowded"}) {
+    families_->http_rejected.Add({{"reason", reason}});
+  }
+  for (const char* grade : {"A", "B", "C", "F"}) families_->images.Add({{"grade", grade}});
   for (const char* interval : {"24h", "1h"}) {
     for (const char* outcome : {"passed", "failed", "abandoned"}) {
       families_->calibration_solves.Add({{"interval", interval}, {"outcome", outcome}});
@@ -279,6 +331,23 @@ void Metrics::HttpAnswered(int status) {
   families_->http_responses.Add({{"status", std::to_string(status)}}).Increment();
 }
 
+void Metrics::HttpRejected(std::string_view reason) {
+  families_->http_rejected.Add({{"reason", std::string(reason)}}).Increment();
+}
+void Metrics::ExpectRoute(std::string_view route) {
+  families_->http_seconds.Add({{"route", std::string(route)}}, kHttpSeconds);
+}
+void Metrics::HttpTook(std::string_view route, double seconds) {
+  families_->http_seconds.Add({{"route", std::string(route)}}, kHttpSeconds).Observe(seconds);
+}
+void Metrics::ImageMade(const MadeImage& image) {
+  families_->images.Add({{"grade", image.grade}}).Increment();
+  families_->image_rms.Observe(image.rms_jy);
+  if (image.flux_ratio) families_->image_flux_ratio.Observe(*image.flux_ratio);
+  if (image.offset_arcsec) families_->image_offset.Observe(*image.offset_arcsec);
+}
+void Metrics::TileFlagged(double fraction) { families_->flagged.Observe(fraction); }
+
 void Metrics::StageTook(std::string_view stage, double seconds) {
   families_->stage_seconds.Add({{"stage", std::string(stage)}}, kStageSeconds).Observe(seconds);
 }
@@ -314,6 +383,21 @@ void Metrics::SetIntegrity(std::string_view place, std::int64_t failures) {
   Raise(families_->integrity_failures.Add({{"where", std::string(place)}}), failures);
 }
 void Metrics::SetOpenFindings(std::int64_t n) { families_->open_findings.Set(static_cast<double>(n)); }
+void Metrics::SetChecked(std::string_view place, std::int64_t bytes) {
+  Raise(families_->checked.Add({{"where", std::string(place)}}), bytes);
+}
+void Metrics::SetArchiveFailures(std::string_view reason, std::int64_t n) {
+  Raise(families_->archive_failures.Add({{"reason", std::string(reason)}}), n);
+}
+void Metrics::SetBackup(std::string_view database, std::int64_t bytes) {
+  families_->backup_bytes.Add({{"database", std::string(database)}}).Set(static_cast<double>(bytes));
+}
+void Metrics::SetNewestProduct(std::string_view kind, double unix_s) {
+  families_->newest_product.Add({{"kind", std::string(kind)}}).Set(unix_s);
+}
+void Metrics::SetLogLines(std::string_view level, std::uint64_t n) {
+  Raise(families_->log_lines.Add({{"level", std::string(level)}}), static_cast<std::int64_t>(n));
+}
 void Metrics::SetDatabase(std::string_view name, std::uint64_t bytes, std::uint64_t wal_bytes) {
   families_->database_bytes.Add({{"database", std::string(name)}}).Set(static_cast<double>(bytes));
   families_->database_wal.Add({{"database", std::string(name)}}).Set(static_cast<double>(wal_bytes));
@@ -335,6 +419,8 @@ void Metrics::SetForecastLimit(double seconds) { families_->forecast_limit.Set(s
 void Metrics::SetFailureLimits(const FailureLimits& limits) {
   families_->burst_ratio.Set(limits.jobs_ratio);
   families_->burst_jobs.Set(limits.least_jobs);
+  families_->images_ratio.Set(limits.images_ratio);
+  families_->least_images.Set(limits.least_images);
   families_->solves_limit.Set(static_cast<double>(limits.solves));
   families_->maintenance_failures.Set(static_cast<double>(limits.maintenance));
   families_->database_limit.Set(static_cast<double>(limits.database));
@@ -360,13 +446,17 @@ void Metrics::SetIncoming(std::size_t files, std::size_t pending, std::size_t re
   families_->retrying.Set(static_cast<double>(retrying));
 }
 void Metrics::SetDisk(std::string_view which, std::uint64_t free_bytes, std::uint64_t total_bytes) {
+  if (total_bytes > 0) {
+    families_->any_disk_free.Add({{"disk", std::string(which)}}).Set(static_cast<double>(free_bytes));
+    families_->any_disk_size.Add({{"disk", std::string(which)}}).Set(static_cast<double>(total_bytes));
+  }
   if (which == "scratch") {
     families_->disk_free.Set(static_cast<double>(free_bytes));
     families_->disk_free_gb.Set(static_cast<double>(free_bytes) * 1e-9);
     families_->disk_total.Set(static_cast<double>(total_bytes));
   } else if (which == "state") {
     families_->state_free.Set(static_cast<double>(free_bytes));
-  } else if (total_bytes > 0) {
+  } else if (which == "staging" && total_bytes > 0) {
     const double used = 1 - static_cast<double>(free_bytes) / static_cast<double>(total_bytes);
     families_->tmpfs_usage.Set(used);
     families_->tmpfs_percent.Set(100 * used);
@@ -380,9 +470,18 @@ void Metrics::SetSecondsToCritical(std::optional<double> seconds) {
     families_->seconds_to_critical.Remove(&gauge);
   }
 }
-void Metrics::SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s) {
-  families_->directory_bytes.Add({{"directory", std::string(which)}}).Set(static_cast<double>(bytes));
-  families_->directory_growth.Add({{"directory", std::string(which)}}).Set(growth_bytes_per_s);
+void Metrics::SetDirectory(std::string_view which, const Directory& directory) {
+  const prometheus::Labels labels{{"directory", std::string(which)}};
+  families_->directory_bytes.Add(labels).Set(static_cast<double>(directory.bytes));
+  families_->directory_files.Add(labels).Set(static_cast<double>(directory.files));
+  families_->directory_growth.Add(labels).Set(directory.growth_bytes_per_s);
+  families_->directory_files_growth.Add(labels).Set(directory.growth_files_per_s);
+  Gauge& oldest = families_->directory_oldest.Add(labels);
+  if (directory.oldest_unix_s > 0) {
+    oldest.Set(directory.oldest_unix_s);
+  } else {
+    families_->directory_oldest.Remove(&oldest);
+  }
 }
 void Metrics::SetDispatchAllowed(bool allowed) { families_->dispatch.Set(allowed ? 1 : 0); }
 void Metrics::SetHealth(std::string_view code, int level) {

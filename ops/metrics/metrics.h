@@ -34,9 +34,21 @@ class Metrics {
   void WorkerWarned();
   void DatabaseFailed();
   void HttpAnswered(int status);
+  void HttpRejected(std::string_view reason);  // malformed, too_long, host, busy, crowded
+  struct MadeImage {
+    std::string grade;  // A, B, C, F
+    double rms_jy = 0;
+    std::optional<double> flux_ratio, offset_arcsec;  // against the catalogue; nothing: no source was matched
+  };
+  void ImageMade(const MadeImage& image);
   void CalibrationSolved(std::string_view interval, std::string_view outcome);  // 24h, 1h; passed, failed, abandoned
 
+  // Of the samples of a tile.
+  void TileFlagged(double fraction);
+
   // Histograms, seconds.
+  void ExpectRoute(std::string_view route);  // its series exist from now on
+  void HttpTook(std::string_view route, double seconds);
   void StageTook(std::string_view stage, double seconds);
   void JobTook(double seconds, double cpu_seconds, std::uint64_t peak_memory_bytes);
   void GroupWaited(double seconds);  // ready → started
@@ -54,6 +66,11 @@ class Metrics {
   void SetArchiveBacklog(std::int64_t bytes);
   void SetIntegrity(std::string_view place, std::int64_t failures);  // ever found
   void SetOpenFindings(std::int64_t n);                              // not made good
+  void SetChecked(std::string_view place, std::int64_t bytes);       // read again, ever
+  void SetArchiveFailures(std::string_view reason, std::int64_t n);  // words of ErrorKind; ever
+  void SetBackup(std::string_view database, std::int64_t bytes);     // in the newest backup that was verified
+  void SetNewestProduct(std::string_view kind, double unix_s);       // begin of its data
+  void SetLogLines(std::string_view level, std::uint64_t n);
   void SetDatabase(std::string_view name, std::uint64_t bytes, std::uint64_t wal_bytes);
   // Free bytes of the scratch disk at which its warning begins, and below which no new work starts.
   void SetDiskLimits(std::uint64_t warning_bytes, std::uint64_t critical_bytes);
@@ -62,9 +79,15 @@ class Metrics {
   void SetSinceLastFile(double seconds);
   void SetWorkers(std::size_t running, std::size_t slots, std::uint64_t memory_bytes);
   void SetIncoming(std::size_t files, std::size_t pending, std::size_t retrying);
-  void SetDisk(std::string_view which, std::uint64_t free_bytes, std::uint64_t total_bytes);  // scratch, state, staging
+  void SetDisk(std::string_view which, std::uint64_t free_bytes,
+               std::uint64_t total_bytes);                   // the agreed names: scratch, state, staging
   void SetSecondsToCritical(std::optional<double> seconds);  // of the scratch disk; nothing: there is no such series
-  void SetDirectory(std::string_view which, std::uint64_t bytes, double growth_bytes_per_s);
+  struct Directory {
+    std::uint64_t bytes = 0, files = 0;
+    double oldest_unix_s = 0;  // 0: it has no file
+    double growth_bytes_per_s = 0, growth_files_per_s = 0;
+  };
+  void SetDirectory(std::string_view which, const Directory& directory);
   void SetDispatchAllowed(bool allowed);
   void SetHealth(std::string_view code, int level);  // 0 well, 1 amber, 2 red
   void SetReady(bool ready);
@@ -88,6 +111,7 @@ class Metrics {
   struct FailureLimits {
     double jobs_ratio, least_jobs;
     std::int64_t solves, maintenance, database;
+    double images_ratio, least_images;
   };
   void SetFailureLimits(const FailureLimits& limits);
 

@@ -244,6 +244,10 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
              {"grade", report.quality.grade},
              {"components", report.clean.iterations},
              {"model_flux_jy", report.model_flux_jy}};
+  if (const auto& found = report.quality.catalogue; found && !found->matches.empty()) {
+    figures["flux_ratio"] = found->flux_ratio_median;
+    figures["offset_arcsec"] = Angle::Radians(found->offset_median_rad).arcsec();
+  }
 }
 
 }  // namespace

@@ -298,6 +298,22 @@ class HealthTest(DaemonUnderTest, unittest.TestCase):
         found = self.finds("groups_held", "amber", self.stamps[0], "the dish was moved")
         self.assertEqual(found["cure"], f"contimg queue release {self.stamps[0]}")
 
+    def test_a_disk_that_is_going_to_be_full(self):
+        self.environment.update(CONTIMG_DISK_WARN_FREE_BYTES="2MB", CONTIMG_DISK_CRITICAL_FREE_BYTES="1MB")
+        self.let_the_disk_shrink(shutil.disk_usage(self.root).free // 24)
+        process = self.start()
+        found = self.finds("disk_will_fill", "amber", "the scratch disk will have no room for new work in ")
+        self.assertEqual(found["cure"], "contimg storage report")
+        forecast = self.metric("contimg_scratch_disk_seconds_to_critical")
+        self.assertAlmostEqual(forecast / 86400, 1, delta=0.1)
+        self.assertLess(forecast, self.metric("contimg_scratch_disk_forecast_limit_seconds"))
+        self.assertIn("  scratch: no room for new work in ", self.contimg("status").stdout)
+        self.assertAlmostEqual(self.read("storage", "report")["full_in_s"] / 86400, 1, delta=0.1)
+        self.assertIn("it will have no room for new work in ", self.answer("storage"))
+        self.stopped(process)
+        self.start(CONTIMG_DISK_FORECAST_DAYS="0")
+        self.becomes_well()
+
     # --- copies and damage ---------------------------------------------------------------------------------------
     def stopped(self, process):
         process.terminate()

@@ -249,6 +249,7 @@ TEST_F(ArchiveTest, ManifestsReadBackAndRefuseWhatDoesNotFit) {
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["start_mjd"] = 1e300; }), HasSubstr("impossible time"));
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["size_bytes"] = 2000000000000000; }),
               HasSubstr("impossible time or size"));
+  EXPECT_THAT(refused([](auto& m) { m["members"][0]["size_bytes"] = -1; }), HasSubstr("something else"));
   EXPECT_THAT(refused([](auto& m) { m["created_at"] = "x"; }), HasSubstr("is not a time"));
   EXPECT_THAT(refused([](auto& m) { m["lossy"] = true; }), HasSubstr("contradicts itself"));
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["files"][0]["offset"] = 513; }), HasSubstr("does not fit"));

@@ -27,7 +27,11 @@ TEST(DirectorySizes, EveryDirectoryIsNamedFromTheStartAndMeasuredAgainSoon) {
   ASSERT_EQ(sizes.Latest().size(), 2U);  // before anything is measured: known by name, marked as not measured
   EXPECT_EQ(Await(sizes, "a", 0).bytes, 0U);
   std::ofstream(folder / "a/b/file") << std::string(1000, 'x');
-  EXPECT_EQ(Await(sizes, "a", 1000).bytes, 1000U);
+  const auto found = Await(sizes, "a", 1000);
+  EXPECT_EQ(found.bytes, 1000U);
+  EXPECT_EQ(found.files, 1U);
+  EXPECT_GT(found.oldest_unix_s, 1.7e9);
+  EXPECT_EQ(Await(sizes, "gone", 0).oldest_unix_s, 0);
   EXPECT_TRUE(Await(sizes, "gone", 0).measured);
 }
 

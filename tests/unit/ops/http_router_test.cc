@@ -47,6 +47,10 @@ TEST(HttpRouter, APatternTakesWhatIsBelowIt) {
   EXPECT_TRUE(router.IsSlow(ParseTarget("HEAD", "/g")));
   EXPECT_FALSE(router.IsSlow(ParseTarget("GET", "/g/a")));
   EXPECT_FALSE(router.IsSlow(ParseTarget("GET", "/none")));
+  // Figures are kept for each route, never for each address.
+  EXPECT_EQ(router.RouteOf(ParseTarget("GET", "/g/a%2Fb/c")), "/g/*");
+  EXPECT_EQ(router.RouteOf(ParseTarget("HEAD", "/g/")), "/g");
+  EXPECT_EQ(router.RouteOf(ParseTarget("GET", "/none")), "");
 }
 
 TEST(HttpRouter, SaysWhichMethodsAreAllowed) {

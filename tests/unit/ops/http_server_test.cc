@@ -153,6 +153,27 @@ TEST_F(HttpServerTest, WhatIsNoGoodRequestIsToldSo) {
   EXPECT_THAT(Get("/healthz"), HasSubstr("answer to /healthz"));
 }
 
+TEST_F(HttpServerTest, WhatIsTurnedAwayIsToldByReason) {
+  HttpServerOptions options;
+  options.max_connections = 2;
+  std::vector<std::string> reasons;  // of the loop's thread, which TearDown joins
+  options.on_rejected = [&](const char* reason) { reasons.emplace_back(reason); };
+  Start(options, AnswerAll);
+  Get("/", "elsewhere.example");
+  const auto ask = [&](const std::string& text) {
+    const auto socket = Connect();
+    Say(*socket, text);
+    return ReadAll(*socket);
+  };
+  ask("NONSENSE\r\n\r\n");
+  ask("GET /" + std::string(100'000, 'x') + " HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(Get("/"), HasSubstr("200 OK"));
+  const auto one = Connect(), two = Connect();
+  EXPECT_THAT(Get("/"), HasSubstr("200 OK"));  // in the place of one of them
+  TearDown();
+  EXPECT_THAT(reasons, testing::ElementsAre("host", "malformed", "too_long", "crowded"));
+}
+
 TEST_F(HttpServerTest, AnAnswerMayBeMadeAndDroppedOnAnotherThread) {
   WorkThread thread;
   Start({}, [&](const HttpRequest& request, HttpServer::Reply reply) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <regex>
 #include <set>
 #include <string>
@@ -14,6 +15,7 @@ namespace contimg::ops {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::UnorderedElementsAreArray;
 
 // The values that a label has in the series of a family.
@@ -42,6 +44,57 @@ TEST(Metrics, EveryJobThatCanFailHasASeriesBeforeItDoes) {
   EXPECT_THAT(text, HasSubstr("contimg_jobs_total{outcome=\"crash\",stage=\"solve\"} 0\n"));
   metrics.JobFinished("solve", "crash");
   EXPECT_THAT(metrics.Serialize(), HasSubstr("contimg_jobs_total{outcome=\"crash\",stage=\"solve\"} 1\n"));
+}
+
+TEST(Metrics, ImagesAreCountedByGradeAndMeasured) {
+  Metrics metrics;
+  EXPECT_THAT(Values(metrics.Serialize(), "contimg_images_total", "grade"),
+              UnorderedElementsAreArray({"A", "B", "C", "F"}));
+  metrics.ImageMade({"B", 3e-4, 1.03, 1.2});
+  metrics.ImageMade({"F", 2e-3, std::nullopt, std::nullopt});  // no source was matched
+  metrics.TileFlagged(0.12);
+  const std::string text = metrics.Serialize();
+  EXPECT_THAT(text, HasSubstr("contimg_images_total{grade=\"A\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_images_total{grade=\"F\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_image_rms_jy_count 2\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_image_rms_jy_bucket{le=\"0.0003\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_image_flux_ratio_count 1\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_image_offset_arcseconds_sum 1.2\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_flagged_ratio_bucket{le=\"0.15\"} 1\n"));
+}
+
+TEST(Metrics, WhatIsCountedElsewhereOnlyGrows) {
+  Metrics metrics;
+  for (const std::int64_t n : {5, 7, 6}) {  // a database that was restored knows of less
+    metrics.SetArchiveFailures("io", n);
+    metrics.SetChecked("local", 1000 * n);
+    metrics.SetLogLines("warn", static_cast<std::uint64_t>(n));
+  }
+  const std::string text = metrics.Serialize();
+  EXPECT_THAT(text, HasSubstr("contimg_archive_failures_total{reason=\"io\"} 7\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_archive_failures_total{reason=\"busy\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_integrity_checked_bytes_total{where=\"local\"} 7000\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_log_lines_total{level=\"warn\"} 7\n"));
+}
+
+TEST(Metrics, ADirectoryWithoutFilesHasNoOldestOne) {
+  Metrics metrics;
+  metrics.SetDirectory("ms", {1000, 2, 1.5e9, 0, 0});
+  EXPECT_THAT(metrics.Serialize(),
+              HasSubstr("contimg_directory_oldest_file_timestamp_seconds{directory=\"ms\"} 1500000000"));
+  EXPECT_THAT(metrics.Serialize(), HasSubstr("contimg_directory_files{directory=\"ms\"} 2\n"));
+  metrics.SetDirectory("ms", {});
+  EXPECT_THAT(metrics.Serialize(), Not(HasSubstr("contimg_directory_oldest_file_timestamp_seconds{directory")));
+}
+
+TEST(Metrics, EveryDiskHasItsSpaceUnderOneName) {
+  Metrics metrics;
+  for (const char* disk : {"scratch", "staging", "incoming"}) metrics.SetDisk(disk, 250, 1000);
+  metrics.SetDisk("backups", 0, 0);  // could not be measured
+  const std::string text = metrics.Serialize();
+  EXPECT_THAT(Values(text, "contimg_disk_free_bytes", "disk"),
+              UnorderedElementsAreArray({"scratch", "staging", "incoming"}));
+  EXPECT_THAT(text, HasSubstr("contimg_tmpfs_usage_ratio 0.75\n"));
 }
 
 }  // namespace

@@ -5,10 +5,13 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <filesystem>
 #include <map>
 #include <string>
 
+#include "config/product_paths.h"
 #include "config/time.h"
+#include "ops/base/host_name.h"
 #include "ops/job/tree_marker.h"
 #include "state/archive_store.h"
 #include "state/maintenance_store.h"
@@ -37,6 +40,29 @@ TEST(UpkeepWatch, ManyCleanupsDoNotHideTheLastBackup) {
   EXPECT_EQ(figures.last_success["backup"], 142);
   EXPECT_EQ(figures.last_duration_s["cleanup"], 0.5);
   EXPECT_EQ(figures.blocked_bytes["incoming"], 7);
+}
+
+TEST(UpkeepWatch, SumsWhatRunsReadCopiedAndFailedAt) {
+  const WorkFolders folders;
+  {
+    state::MaintenanceStore store(folders.paths.Database(StateDatabase::kOperations));
+    const auto run = [&](const std::string& kind, state::RunOutcome outcome, std::string_view figures) {
+      state::MaintenanceRow row;
+      row.kind = kind;
+      store.Finish(store.Begin(row, 1), outcome, "", figures, 2);
+    };
+    using state::RunOutcome;
+    run("verify", RunOutcome::kOk, R"({"products":3,"bytes":1000,"damaged":0})");  // the service's own
+    run("verify", RunOutcome::kFailed, R"({"local":{"checked":1,"bytes":20},"archive":{"checked":1,"bytes":300}})");
+    run("archive", RunOutcome::kFailed, R"({"failed_for":{"io":2}})");
+    run("backup", RunOutcome::kOk, R"({"databases":{"ingest.sqlite3":11,"products.sqlite3":22}})");
+    run("backup", RunOutcome::kOk, R"({"remote":"lake","backups":1})");  // shipped, not made
+  }
+  UpkeepFigures figures = ReadUpkeepFigures(folders.paths, {});
+  EXPECT_EQ(figures.checked_bytes["local"], 1020);
+  EXPECT_EQ(figures.checked_bytes["archive"], 300);
+  EXPECT_EQ(figures.archive_failures, (std::map<std::string, std::int64_t>{{"io", 2}}));
+  EXPECT_EQ(figures.backup_bytes, (std::map<std::string, std::int64_t>{{"ingest", 11}, {"products", 22}}));
 }
 
 TEST(UpkeepWatch, LimitsAreThoseOfTheSettings) {
@@ -125,6 +151,19 @@ struct Watched {
   HealthFacts facts;
   std::string text;
 };
+
+TEST(UpkeepWatch, ARunWhoseProcessIsGoneIsClosed) {
+  const WorkFolders folders;
+  const std::filesystem::path file = folders.paths.Database(StateDatabase::kOperations);
+  state::MaintenanceRow row;
+  row.kind = "backup";
+  row.host = HostName();
+  const double now = UtcTime::Now().unix_s();
+  state::MaintenanceStore(file).Begin(row, now - 60);  // and nobody holds its lock
+  const Watched watched(folders, Settings(), now);
+  EXPECT_EQ(state::MaintenanceStore(file).List("backup", 0).at(0).outcome, state::RunOutcome::kFailed);
+  EXPECT_THAT(watched.text, HasSubstr("contimg_maintenance_runs_total{kind=\"backup\",outcome=\"failed\"} 1\n"));
+}
 
 TEST(UpkeepWatch, TellsTheHealthWhatIsDamagedLostAndWaits) {
   constexpr double kNow = 1.8e9;

@@ -73,6 +73,27 @@ TEST(MaintenanceStore, TheLastThatEndedOfEachKindIsFoundHoweverManyOfOthersFollo
   EXPECT_EQ(rows[1].finished_at, 1599.5);
 }
 
+TEST(MaintenanceStore, SumsFiguresOverAllRuns) {
+  TemporaryDatabase place;
+  MaintenanceStore store(place.path());
+  EXPECT_TRUE(store.SumFigures("archive", "$.failed_for").empty());
+  EXPECT_FALSE(store.LastWith("archive", "$.failed_for"));
+  double now = 0;
+  const auto run = [&](const MaintenanceRow& row, RunOutcome outcome, std::string_view figures) {
+    store.Finish(store.Begin(row, ++now), outcome, "", figures, now);
+  };
+  run(ARun("archive"), RunOutcome::kFailed, R"({"failed_for":{"io":2,"busy":1},"bytes":5})");
+  run(ARun("archive"), RunOutcome::kOk, R"({"failed_for":{},"bytes":7})");
+  run(ARun("archive"), RunOutcome::kOk, "{}");
+  run(ARun("archive"), RunOutcome::kFailed, R"({"failed_for":{"io":3,"words":"no number"}})");
+  run(ARun("archive", true), RunOutcome::kFailed, R"({"failed_for":{"io":100}})");
+  run(ARun("verify"), RunOutcome::kOk, R"({"failed_for":{"io":100}})");
+  EXPECT_THAT(store.SumFigures("archive", "$.failed_for"), UnorderedElementsAre(Pair("busy", 1), Pair("io", 5)));
+  EXPECT_EQ(store.SumFigures("archive", "$")["bytes"], 12);
+  ASSERT_TRUE(store.LastWith("archive", "$.failed_for"));
+  EXPECT_EQ(store.LastWith("archive", "$.failed_for")->figures_json, R"({"failed_for":{},"bytes":7})");
+}
+
 TEST(MaintenanceStore, RunsThatWereKilledAreClosed) {
   TemporaryDatabase place;
   MaintenanceStore store(place.path());

@@ -44,6 +44,25 @@ TEST(ProductStore, SavesAndReplacesByPath) {
   EXPECT_THROW(store.SetStatus(id, "lost", "", 8), Error);
 }
 
+TEST(ProductStore, TellsTheNewestDataOfEachKind) {
+  TemporaryDatabase place;
+  ProductStore store(place.path());
+  EXPECT_TRUE(store.NewestData().empty());
+  int n = 0;
+  for (const auto& [kind, start] : {std::pair{"image", 60001.5},
+                                    {"image", 60003.25},
+                                    {"image", 60002.0},
+                                    {"caltable", 60000.5},
+                                    {"uvh5", 60009.0}}) {
+    ProductRow row = Product(kind, "/p" + std::to_string(n++));
+    row.start_mjd = start;
+    row.end_mjd = start + 0.1;
+    store.Save(row, 5);
+  }
+  EXPECT_EQ(store.NewestData(),
+            (std::map<std::string, double>{{"caltable", 60000.5}, {"image", 60003.25}, {"uvh5", 60009.0}}));
+}
+
 TEST(ProductStore, ForgetsTheParentsOfAProductMadeAnew) {
   TemporaryDatabase place;
   ProductStore store(place.path());
