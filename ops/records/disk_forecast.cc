@@ -10,7 +10,7 @@
 namespace contimg::ops {
 namespace {
 
-constexpr std::int64_t kKeptHours = 7 * 24, kLastHours = 24, kLeastHours = 12;
+constexpr std::int64_t kKeptHours = 168, kLastHours = 24, kLeastHours = 12;
 constexpr double kOtherDisk = 0.01;  // of the size
 constexpr double kCleanupOfDisk = 0.01, kCleanupScatters = 5;
 constexpr double kOverdue = 1.5;          // of the longest pause between cleanups

@@ -113,9 +113,9 @@ class DaemonUnderTest:
             part.rename(self.incoming / path.name)
 
     # --- what comes out --------------------------------------------------------------------------------------------
-    def let_the_disk_shrink(self, bytes_an_hour=10**9):
+    def let_the_disk_shrink(self, bytes_an_hour=10**9, disk=None):
         """As a service that starts now remembers it, for a day: else nothing is forecast."""
-        disk, hour = shutil.disk_usage(self.root), int(time.time() // 3600)
+        disk, hour = shutil.disk_usage(disk or self.root), int(time.time() // 3600)
         (self.root / "state/disk_history.json").write_text(json.dumps(
             {"size_bytes": disk.total, "hours": [[hour - n, disk.free + n * bytes_an_hour] for n in range(24, 0, -1)]}))
 
