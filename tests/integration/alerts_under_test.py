@@ -65,7 +65,8 @@ class Peers:
         alertmanager, self.port = free_port(), free_port()
         (root / "webhook").write_text(f"http://127.0.0.1:{self.slack.server_address[1]}/")
         routes = ALERTMANAGER.read_text().replace("/etc/prometheus/contimg-slack-webhook", str(root / "webhook"))
-        (root / "alertmanager.yml").write_text(re.sub(r"repeat_interval: \S+", "repeat_interval: 1h", shortened(routes, 60)))
+        routes = re.sub(r"repeat_interval: \S+", "repeat_interval: 1h", shortened(routes, 60))
+        (root / "alertmanager.yml").write_text(routes)
         (root / "rules.yml").write_text(shortened(RULES.read_text(), 600, least_s=2, least_window_s=15))
         targets = ", ".join(f"'127.0.0.1:{port}'" for port in ports)
         (root / "prometheus.yml").write_text(
