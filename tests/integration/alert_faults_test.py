@@ -17,8 +17,8 @@ import threading
 import unittest
 
 import own_mounts
-from alerts_under_test import Peers, free_port
-from daemon_under_test import DaemonUnderTest, simulate, wait_for
+from alerts_under_test import Peers
+from daemon_under_test import DaemonUnderTest, free_port, simulate, wait_for
 
 SMALL = ["--antennas", 4, "--integrations", 2, "--channels", 4]
 # Tiles of 154.6 s: one without a source that can be solved on, one with, one of which antennas are lost, one with all.

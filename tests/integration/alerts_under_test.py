@@ -4,22 +4,15 @@ import http.server
 import json
 import re
 import shutil
-import socket
 import subprocess
 import threading
 import urllib.request
 
-from daemon_under_test import SOURCE, wait_for
+from daemon_under_test import SOURCE, free_port, wait_for
 
 RULES = SOURCE / "ops/prometheus/contimg.rules.yml"
 ALERTMANAGER = SOURCE / "ops/alertmanager/alertmanager.example.yml"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def shortened(text, divisor, least_s=1, least_window_s=1):
