@@ -243,7 +243,7 @@ std::vector<LostObject> ArchiveStore::NotMadeGood() {
       FROM archives a JOIN archive_members m ON m.archive_id = a.id
       JOIN products p ON p.id = m.product_id AND p.checksum = m.checksum
       WHERE a.state = 'lost' AND p.status <> 'removed' AND NOT EXISTS
-      (SELECT 1 FROM product_copies c WHERE c.product_id = p.id AND c.remote = a.remote)
+      (SELECT 1 FROM product_copies c WHERE c.product_id = p.id AND c.remote = a.remote AND c.lossy <= m.lossy)
       GROUP BY a.id ORDER BY 4 DESC, a.id DESC)sql");
   std::vector<LostObject> lost;
   while (query.Next()) {

@@ -77,6 +77,32 @@ TEST_F(ArchiveStoreTest, ACopyCountsWhenItIsThereAndOfTheProductAsItIs) {
   EXPECT_EQ((store_.Totals()[{"lake", ArchiveState::kRetired}].n), 1);
 }
 
+TEST_F(ArchiveStoreTest, ALossyCopyCountsWhereItIsAskedForAlone) {
+  const auto a = Product("/a", "1111"), b = Product("/b", "2222");
+  ArchiveRow row = Object("lake", "images/x.tar", "aa");
+  row.lossy = true;
+  const auto id = store_.Save(row, {{a, "a", 10, "s", "1111", true}, {b, "b", 20, "t", "2222", false}});
+  store_.SetState(id, ArchiveState::kVerified, "", 30);
+  EXPECT_THAT(Missing("lake"), ElementsAre("/a")) << "of one object, one member";
+  EXPECT_THAT(products_.WithoutCopyAt("lake", true), IsEmpty());
+  EXPECT_EQ(store_.Backlog(1)["image"].n, 1);
+  EXPECT_THAT(store_.Backlog(1, true), IsEmpty());
+  EXPECT_TRUE(store_.CopiesOf(a)[0].lossy);
+  EXPECT_FALSE(store_.CopiesOf(b)[0].lossy);
+  // Of products that went, the lossy copy is what is left: another remote gets it from there.
+  products_.SetStatus(a, "removed", "", 40);
+  EXPECT_THAT(store_.SourcesFor("tape"), SizeIs(1));
+  // A lossless one comes first, and when it is lost the lossy one does not make that good.
+  const auto better = store_.Save(Object("lake", "images/x.2.tar", "bb"), {{a, "a", 40, "u", "1111", false}});
+  store_.SetState(better, ArchiveState::kVerified, "", 50);
+  products_.SetStatus(a, "present", "", 50);
+  ASSERT_THAT(store_.CopiesOf(a), SizeIs(2));
+  EXPECT_FALSE(store_.CopiesOf(a)[0].lossy);
+  store_.SetState(better, ArchiveState::kLost, "gone", 60);
+  ASSERT_THAT(store_.NotMadeGood(), SizeIs(1));
+  EXPECT_EQ(store_.NotMadeGood()[0].object, "images/x.2.tar");
+}
+
 TEST_F(ArchiveStoreTest, ALostCopyCountsNoMoreAndItsNameIsTaken) {
   const auto a = Product("/a", "1111");
   const auto id = store_.Save(Object("lake", "images/x.tar", "aa"), {{a, "a", 10, "s", "1111"}});
