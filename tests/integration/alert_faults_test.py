@@ -17,8 +17,8 @@ import threading
 import unittest
 
 import own_mounts
-from alerts_under_test import Peers, free_port
-from daemon_under_test import DaemonUnderTest, simulate, wait_for
+from alerts_under_test import Peers
+from daemon_under_test import DaemonUnderTest, free_port, simulate, wait_for
 
 SMALL = ["--antennas", 4, "--integrations", 2, "--channels", 4]
 # Tiles of 154.6 s: one without a source that can be solved on, one with, one of which antennas are lost, one with all.
@@ -86,7 +86,7 @@ class AlertFaultsTest(unittest.TestCase):
             CONTIMG_OUTPUT_DIR=str(scratch), CONTIMG_STAGING_DIR=str(staging), CONTIMG_INTEGRITY_EVERY_H="0",
             CONTIMG_DISK_WARN_FREE_BYTES="70000000", CONTIMG_DISK_CRITICAL_FREE_BYTES="10000000",
             CONTIMG_DISK_STAGING_WARN_USED_FRACTION="0.9",
-            CONTIMG_DISK_STAGING_CRITICAL_USED_FRACTION="0.95", CONTIMG_INGEST_NO_DATA_AFTER_S="10",
+            CONTIMG_DISK_STAGING_CRITICAL_USED_FRACTION="0.95", CONTIMG_INGEST_NO_DATA_AFTER_S="20",
             CONTIMG_BACKUP_DIR=str(place.root / "backups"),
             CONTIMG_ARCHIVE_CLASSES="science_ms", CONTIMG_ARCHIVE_AFTER_DAYS="0",
             CONTIMG_ARCHIVE_RCLONE_CONFIG=str(place.root / "rclone.conf"),
@@ -128,7 +128,7 @@ class AlertFaultsTest(unittest.TestCase):
             for stamp in self.stamps[1:]:
                 for subband in range(16):
                     place.send(stamp, [subband])
-                    if stop.wait(2):
+                    if stop.wait(4):
                         return
         files = threading.Thread(target=trickle)
         files.start()

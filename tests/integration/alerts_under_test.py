@@ -4,22 +4,15 @@ import http.server
 import json
 import re
 import shutil
-import socket
 import subprocess
 import threading
 import urllib.request
 
-from daemon_under_test import SOURCE, wait_for
+from daemon_under_test import SOURCE, free_port, wait_for
 
 RULES = SOURCE / "ops/prometheus/contimg.rules.yml"
 ALERTMANAGER = SOURCE / "ops/alertmanager/alertmanager.example.yml"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def shortened(text, divisor, least_s=1, least_window_s=1):
@@ -65,7 +58,8 @@ class Peers:
         alertmanager, self.port = free_port(), free_port()
         (root / "webhook").write_text(f"http://127.0.0.1:{self.slack.server_address[1]}/")
         routes = ALERTMANAGER.read_text().replace("/etc/prometheus/contimg-slack-webhook", str(root / "webhook"))
-        (root / "alertmanager.yml").write_text(re.sub(r"repeat_interval: \S+", "repeat_interval: 1h", shortened(routes, 60)))
+        routes = re.sub(r"repeat_interval: \S+", "repeat_interval: 1h", shortened(routes, 60))
+        (root / "alertmanager.yml").write_text(routes)
         (root / "rules.yml").write_text(shortened(RULES.read_text(), 600, least_s=2, least_window_s=15))
         targets = ", ".join(f"'127.0.0.1:{port}'" for port in ports)
         (root / "prometheus.yml").write_text(

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import stat
 import subprocess
 import tempfile
@@ -25,6 +26,13 @@ def wait_for(condition, seconds=60, step=0.1, what="it"):
         if time.monotonic() > end:
             raise AssertionError(f"{what() if callable(what) else what}: not within {seconds} s; last: {value!r}")
         time.sleep(step)
+
+
+def free_port():
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def simulate(folder, *words):
