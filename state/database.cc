@@ -121,6 +121,7 @@ struct Database::Impl {
                         : std::string("the directory of the database does not exist"));
       }
     }
+    RequireFile();
     Guard(path, [&] {
       const bool as_it_is = options.read_only && options.brief && !HasLog(path);
       const int flags = as_it_is            ? SQLite::OPEN_READONLY | SQLite::OPEN_URI
@@ -136,6 +137,14 @@ struct Database::Impl {
       }
       db->exec("PRAGMA foreign_keys = ON");
     });
+  }
+
+  // Of a pipe, opening would never end.
+  void RequireFile() const {
+    std::error_code error;
+    const fs::file_type type = fs::status(path, error).type();
+    if (error || type == fs::file_type::not_found || type == fs::file_type::regular) return;
+    throw Error(ErrorKind::kBadInput, kStage, path.string(), "is no file: expected a database");
   }
 
   void RequireReadable() const {

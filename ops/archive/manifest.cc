@@ -66,7 +66,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr double kMostMjd = 1e6;  // the year 4596
+constexpr double kMostMjd = 1e6;                             // the year 4596
+constexpr std::uint64_t kMostBytes = 1'000'000'000'000'000;  // so that sums of them are numbers, too
 
 using nlohmann::ordered_json;
 
@@ -112,7 +113,8 @@ void CheckMember(const ManifestMember& member, std::uint64_t object_bytes) {
   Require(FindProductKind(member.kind).has_value(), fmt::format("has a product of an unknown kind '{}'", member.kind));
   CheckPlace(member.place);
   const bool is_time = std::abs(member.start_mjd) < kMostMjd && std::abs(member.end_mjd) < kMostMjd;
-  Require(is_time, fmt::format("has a product of an impossible time: {}", member.place.path));
+  Require(is_time && member.size_bytes < kMostBytes,
+          fmt::format("has a product of impossible time or size: {}", member.place.path));
   for (const TreePath& parent : member.parents) CheckPlace(parent);
   Require(Fits(member.offset, member.bytes, 0, object_bytes) && IsSha256(member.sha256),
           fmt::format("has a member that does not fit into the object: {}", member.place.path));

@@ -69,7 +69,9 @@ void CalibrationAlerts::Update(const calibrate::ChoiceRule& choice_rule, double 
       if (!choice.gain) missing.emplace_back("G");
     }
   }
-  metrics_.SetCalibrationMissing(!missing.empty() || n_waiting_ > 0);
+  // As for the health: without is as it was asked for.
+  const bool wanted = choice_rule.policy != calibrate::MissingPolicy::kUncalibrated;
+  metrics_.SetCalibrationMissing((wanted && !missing.empty()) || n_waiting_ > 0);
   if (missing != missing_) {
     if (!missing.empty()) {
       Log(LogLevel::kWarning, latest_->group_id,

@@ -72,6 +72,15 @@ fs::path DirectoryOf(const BackupArgs& args, const LoadedSettings& settings) {
                          : Absolute(fs::path(args.to));
 }
 
+// The same, made when it is the one within the state, which is nobody's disk.
+fs::path DirectoryToWrite(const BackupArgs& args, const LoadedSettings& settings) {
+  fs::path directory = DirectoryOf(args, settings);
+  if (args.to.empty() && settings.values.backup.dir.empty() && IsDirectory(directory.parent_path(), RealOs())) {
+    RealOs().CreateDirectories(directory);
+  }
+  return directory;
+}
+
 std::string RemoteName(const BackupArgs& args, const LoadedSettings& settings) {
   return args.remote.empty() ? settings.values.backup.remote : args.remote;
 }
@@ -117,7 +126,7 @@ void Make(const BackupArgs& args) {
   context.reporter = reporter.get();
   context.cancelled = &StopOnSignals();
   BackupRequest request = BackupOf(settings.values, paths);
-  request.directory = DirectoryOf(args, settings);
+  request.directory = DirectoryToWrite(args, settings);
   request.name = BackupName(UtcTime::Now().Iso8601());
   if (args.keep_days >= 0) request.keep_days = args.keep_days;
   // A configuration file goes along as it is: comments and all.
@@ -151,7 +160,8 @@ void Fetch(const BackupArgs& args) {
   const std::string name = RemoteName(args, settings);
   if (name.empty()) throw Error(ErrorKind::kUsage, "backup", "backup.remote", "is not set: say --remote NAME");
   const Remote remote = RemoteOf(name, settings.values, context);
-  Print({FetchBackup(remote, args.names.empty() ? "latest" : args.names.front(), DirectoryOf(args, settings), context)},
+  Print({FetchBackup(remote, args.names.empty() ? "latest" : args.names.front(), DirectoryToWrite(args, settings),
+                     context)},
         args.json, "fetched  ");
 }
 

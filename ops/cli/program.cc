@@ -108,7 +108,7 @@ void RefuseEmptyWords(int argc, char** argv) {
     const bool is_empty = word.empty() || (word.substr(0, 2) == "--" && word.find('=') == word.size() - 1);
     if (!is_empty) continue;
     const std::string_view after = word.empty() ? argv[i - 1] : word.substr(0, word.size() - 1);
-    throw Error(ErrorKind::kUsage, "program", "the command line",
+    throw Error(ErrorKind::kUsage, "program", "",
                 fmt::format("expected a value after '{}', found an empty word (a variable that is not set?)",
                             i == 1 && word.empty() ? "contimg" : after));
   }

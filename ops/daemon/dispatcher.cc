@@ -309,7 +309,7 @@ void Dispatcher::Finished(const JobOutcome& outcome) {
   metrics.JobFinished(stage, outcome.ok ? std::string_view("ok") : ToString(outcome.kind));
   if (outcome.report) {
     for (const StageReport& report : outcome.report->stages) metrics.StageTook(report.name, report.seconds);
-    if (outcome.ok) CountWhatWasMade(*outcome.report, metrics);
+    if (outcome.ok && !active.lost) CountWhatWasMade(*outcome.report, metrics);
   }
   if (outcome.ok && !active.lost) {
     Log(LogLevel::kInfo, row,

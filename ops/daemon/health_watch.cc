@@ -172,7 +172,7 @@ void HealthWatch::LookAtDisks() {
       const DiskSpace space = sources_.os.Space(path);
       sources_.metrics.SetDisk(name, space.free_bytes, space.total_bytes);
     } catch (const std::exception&) {
-      // Not there yet, or not mounted: the tree guard and the backup say so.
+      sources_.metrics.SetDisk(name, 0, 0);  // not there yet, or not mounted: the tree guard and the backup say so
     }
   }
   try {

@@ -282,7 +282,7 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
     metrics_.SetIntegrity(place, figures_.integrity_failures[place]);
   }
   for (const char* place : {"local", "archive"}) metrics_.SetChecked(place, figures_.checked_bytes[place]);
-  for (const auto& [kind, n] : figures_.archive_failures) metrics_.SetArchiveFailures(kind, n);
+  metrics_.SetArchiveFailures(figures_.archive_failures);
   for (const auto& [name, bytes] : figures_.backup_bytes) metrics_.SetBackup(name, bytes);
   for (const auto& [kind, begin] : figures_.newest_product) metrics_.SetNewestProduct(kind, begin);
   metrics_.SetOpenFindings(figures_.open_findings);

@@ -232,11 +232,11 @@ struct Metrics::Families {
                                           "Free space of every disk that the settings name, by what is on it.");
   Family<Gauge>& any_disk_size =
       AddGauge(registry, "contimg_disk_size_bytes", "Size of every disk that the settings name, by what is on it.");
-  Family<Gauge>& backup_bytes =
-      AddGauge(registry, "contimg_backup_size_bytes", "Size of each database in the newest backup.");
+  Family<Gauge>& backup_bytes = AddGauge(registry, "contimg_backup_size_bytes",
+                                         "Size of each database in the newest backup that was made and verified.");
   Family<Gauge>& newest_product =
       AddGauge(registry, "contimg_products_newest_timestamp_seconds",
-               "Begin of the newest data of which there is a product, by its kind; absent without one.");
+               "Begin of the newest data of which there is or was a product, by its kind; absent without one.");
   Family<Gauge>& directory_growth = AddGauge(registry, "contimg_directory_growth_bytes_per_second",
                                              "Growth of directory trees since the measurement before.");
   Gauge& products_missing =
@@ -287,7 +287,6 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
   }
   for (const char* stage : {"start", "convert", "flag", "solve", "apply", "image", "write"}) ExpectStage(stage);
   ForEachKind([this](const std::string& kind) { families_->job_retries.Add({{"kind", kind}}); });
-  ForEachKind([this](const std::string& kind) { families_->archive_failures.Add({{"reason", kind}}); });
   for (const char* reason : {"malformed", "too_long", "host", "busy", "crowded"}) {
     families_->http_rejected.Add({{"reason", reason}});
   }
@@ -386,8 +385,11 @@ void Metrics::SetOpenFindings(std::int64_t n) { families_->open_findings.Set(sta
 void Metrics::SetChecked(std::string_view place, std::int64_t bytes) {
   Raise(families_->checked.Add({{"where", std::string(place)}}), bytes);
 }
-void Metrics::SetArchiveFailures(std::string_view reason, std::int64_t n) {
-  Raise(families_->archive_failures.Add({{"reason", std::string(reason)}}), n);
+void Metrics::SetArchiveFailures(const std::map<std::string, std::int64_t>& by_reason) {
+  ForEachKind([&](const std::string& kind) {
+    const auto found = by_reason.find(kind);
+    Raise(families_->archive_failures.Add({{"reason", kind}}), found == by_reason.end() ? 0 : found->second);
+  });
 }
 void Metrics::SetBackup(std::string_view database, std::int64_t bytes) {
   families_->backup_bytes.Add({{"database", std::string(database)}}).Set(static_cast<double>(bytes));
@@ -446,9 +448,14 @@ void Metrics::SetIncoming(std::size_t files, std::size_t pending, std::size_t re
   families_->retrying.Set(static_cast<double>(retrying));
 }
 void Metrics::SetDisk(std::string_view which, std::uint64_t free_bytes, std::uint64_t total_bytes) {
+  Gauge& free = families_->any_disk_free.Add({{"disk", std::string(which)}});
+  Gauge& size = families_->any_disk_size.Add({{"disk", std::string(which)}});
   if (total_bytes > 0) {
-    families_->any_disk_free.Add({{"disk", std::string(which)}}).Set(static_cast<double>(free_bytes));
-    families_->any_disk_size.Add({{"disk", std::string(which)}}).Set(static_cast<double>(total_bytes));
+    free.Set(static_cast<double>(free_bytes));
+    size.Set(static_cast<double>(total_bytes));
+  } else {  // what cannot be measured has no old figures either
+    families_->any_disk_free.Remove(&free);
+    families_->any_disk_size.Remove(&size);
   }
   if (which == "scratch") {
     families_->disk_free.Set(static_cast<double>(free_bytes));

@@ -64,12 +64,12 @@ class Metrics {
   void SetCleanup(std::string_view product_class, std::int64_t removed_bytes, std::int64_t blocked_bytes);
   void SetArchive(std::string_view state, std::int64_t objects);
   void SetArchiveBacklog(std::int64_t bytes);
-  void SetIntegrity(std::string_view place, std::int64_t failures);  // ever found
-  void SetOpenFindings(std::int64_t n);                              // not made good
-  void SetChecked(std::string_view place, std::int64_t bytes);       // read again, ever
-  void SetArchiveFailures(std::string_view reason, std::int64_t n);  // words of ErrorKind; ever
-  void SetBackup(std::string_view database, std::int64_t bytes);     // in the newest backup that was verified
-  void SetNewestProduct(std::string_view kind, double unix_s);       // begin of its data
+  void SetIntegrity(std::string_view place, std::int64_t failures);               // ever found
+  void SetOpenFindings(std::int64_t n);                                           // not made good
+  void SetChecked(std::string_view place, std::int64_t bytes);                    // read again, ever
+  void SetArchiveFailures(const std::map<std::string, std::int64_t>& by_reason);  // words of ErrorKind; ever
+  void SetBackup(std::string_view database, std::int64_t bytes);  // in the newest backup that was verified
+  void SetNewestProduct(std::string_view kind, double unix_s);    // begin of its data
   void SetLogLines(std::string_view level, std::uint64_t n);
   void SetDatabase(std::string_view name, std::uint64_t bytes, std::uint64_t wal_bytes);
   // Free bytes of the scratch disk at which its warning begins, and below which no new work starts.

@@ -19,6 +19,7 @@
 #include "ops/migration/tree_stamp.h"
 #include "ops/upkeep/backup.h"
 #include "ops/upkeep/restore_state.h"
+#include "state/database.h"
 #include "state/raw_database.h"
 
 namespace contimg::ops {
@@ -100,8 +101,10 @@ std::vector<OwnDatabase> FindOwnState(const fs::path& from, const fs::path& stat
   std::vector<OwnDatabase> found;
   for (const char* file : kFiles) {
     if (!IsOwn(from / file, os)) continue;
-    // Another program's of the same name is for foreign_state.h; a damaged one is an error.
-    if (state::RawDatabase(from / file).application_id() != SchemaOf(file).application_id) continue;
+    // That of a program that marks none is for foreign_state.h. Damaged ones, those of a newer version, and those that
+    // another program has marked as its own are errors.
+    if (state::RawDatabase(from / file).application_id() == 0) continue;
+    state::Database(from / file, SchemaOf(file), {.read_only = true, .any_version = true, .brief = true});
     if (!begun && IsTaken(state / file)) {
       throw Error(ErrorKind::kUsage, kMigrateStage, (state / file).string(),
                   fmt::format("is there already, and {} is not put in its place", (from / file).string()));

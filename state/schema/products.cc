@@ -167,7 +167,8 @@ CREATE VIEW product_copies AS
 }  // namespace
 
 const Schema& ProductsSchema() {
-  static const Schema schema{"products", 0x63697064, {kProducts1, kProducts2, kProducts3, kProducts4, kProducts5, kProducts6}};
+  static const Schema schema{
+      "products", 0x63697064, {kProducts1, kProducts2, kProducts3, kProducts4, kProducts5, kProducts6}};
   return schema;
 }
 

@@ -136,8 +136,8 @@ class Drill:
     def inside(self, root, script):
         """In one life of the machine: what it has started ends with it."""
         (root / "script").write_text("set -e\ncd /root\n" + script)
-        done = subprocess.run(["unshare", "-m", "-p", "-f", "--kill-child", "bash", "-ec", ENTER, root, self.lake, self.out, self.sky],
-                              capture_output=True, text=True, check=False, timeout=3000)
+        done = subprocess.run(["unshare", "-m", "-p", "-f", "--kill-child", "bash", "-ec", ENTER, root, self.lake, self.out,
+                               self.sky], capture_output=True, text=True, check=False, timeout=3000)
         if done.returncode != 0:
             log = root / "var/log/contimg.log"
             sys.exit(f"drill: status {done.returncode}\n{done.stdout}{done.stderr}"
@@ -196,7 +196,8 @@ for file in /sky/{stamp}_sb*.hdf5; do
   install -o contimg -g contimg -m 640 $file $part; mv $part /stage/contimg/incoming/$(basename $file)
 done
 """ + self.wait(stamp)
-        script += self.line("contimg archive --apply") + self.line("contimg backup") + self.line("systemctl stop contimg-stream")
+        for command in ("contimg archive --apply", "contimg backup", "systemctl stop contimg-stream"):
+            script += self.line(command)
         self.inside(root, script + self.look("before"))
         shutil.copytree(root / "etc/contimg", self.work / "kept")
         shutil.rmtree(root)
@@ -219,15 +220,15 @@ done
             self.inside(root, "chown contimg: /etc/contimg/rclone.conf\n")
         commands = fenced(blocks(DISASTER)[LOST])
         with self.timed("state, products and tables come back by the commands of disaster.md"):
-            print(self.inside(root, "".join(map(self.line, commands)) + self.line("systemctl stop contimg-stream")))
+            print(self.inside(root, "".join(map(self.line, commands)) + self.line("systemctl stop contimg-stream")), end="")
         with self.timed("they are compared, a group is processed again, an image reproduced"):
             again = self.stamps[-1]
             image = f"/stage/contimg/images/single/{again[:10]}/{again}.image.pbcor.fits"
             script = self.look("after") + self.line("systemctl start contimg-stream")
             script += self.line(f"contimg products reproduce {image}")
-            script += self.line(f"contimg queue requeue {again}") + "sleep 1\n" + self.wait(again)
+            script += self.line(f"contimg queue requeue {again}") + self.wait(again)
             script += self.line(f"contimg products reproduce {image}") + self.line("systemctl stop contimg-stream")
-            print(self.inside(root, script))
+            print(self.inside(root, script), end="")
 
     def compare(self):
         def read(name, what):

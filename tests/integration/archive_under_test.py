@@ -12,6 +12,8 @@ import tempfile
 import threading
 import time
 
+from daemon_under_test import free_port
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("CONTIMG_BIN_DIR", SOURCE / "build/release/bin")).resolve()
 DAY = "2025-10-13"
@@ -70,12 +72,6 @@ def content(path):
         return path.read_bytes()
     return {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*"))
             if p.is_file() and p.name != "table.lock"}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class CountingProxy(threading.Thread):

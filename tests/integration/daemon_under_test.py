@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import stat
 import subprocess
 import tempfile
@@ -25,6 +26,13 @@ def wait_for(condition, seconds=60, step=0.1, what="it"):
         if time.monotonic() > end:
             raise AssertionError(f"{what() if callable(what) else what}: not within {seconds} s; last: {value!r}")
         time.sleep(step)
+
+
+def free_port():
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def simulate(folder, *words):
@@ -113,9 +121,9 @@ class DaemonUnderTest:
             part.rename(self.incoming / path.name)
 
     # --- what comes out --------------------------------------------------------------------------------------------
-    def let_the_disk_shrink(self, bytes_an_hour=10**9):
+    def let_the_disk_shrink(self, bytes_an_hour=10**9, disk=None):
         """As a service that starts now remembers it, for a day: else nothing is forecast."""
-        disk, hour = shutil.disk_usage(self.root), int(time.time() // 3600)
+        disk, hour = shutil.disk_usage(disk or self.root), int(time.time() // 3600)
         (self.root / "state/disk_history.json").write_text(json.dumps(
             {"size_bytes": disk.total, "hours": [[hour - n, disk.free + n * bytes_an_hour] for n in range(24, 0, -1)]}))
 

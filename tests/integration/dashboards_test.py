@@ -19,8 +19,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from alerts_test import RULES, exported_names, free_port
-from daemon_under_test import SOURCE, DaemonUnderTest, simulate, wait_for
+from alerts_test import RULES, exported_names
+from daemon_under_test import SOURCE, DaemonUnderTest, free_port, simulate, wait_for
 
 FOLDER = SOURCE / "ops/grafana"
 # Those of Grafana's units that they use: a word that it does not know is shown behind the number.

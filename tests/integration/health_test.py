@@ -11,13 +11,11 @@ import pathlib
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import unittest
 
+import own_mounts
 from daemon_under_test import BIN, DaemonUnderTest, simulate, wait_for
-
-ALONE = "CONTIMG_TEST_ALONE"  # set in the mount name space
 
 
 class HealthTest(DaemonUnderTest, unittest.TestCase):
@@ -84,16 +82,7 @@ class HealthTest(DaemonUnderTest, unittest.TestCase):
         return sorted(str(path) for folder in folders for path in pathlib.Path(folder).rglob("*"))
 
     def mount(self, name, size):
-        if ALONE not in os.environ:
-            self.skipTest("mounting is not allowed here (unshare --mount)")
-        place = self.root / name
-        place.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", place],
-                              capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            self.skipTest(f"mounting is not allowed here: {done.stderr.strip()}")
-        self.addCleanup(subprocess.run, ["umount", "-l", place], check=False)
-        return place
+        return own_mounts.mount(self, self.root / name, size)
 
     # --- whose tree is this --------------------------------------------------------------------------------------
     def test_a_second_state_on_one_scratch_is_refused_while_and_after_the_first_works(self):
@@ -420,7 +409,7 @@ class HealthTest(DaemonUnderTest, unittest.TestCase):
         self.assertEqual(json.loads(done.stdout)["daemon"], "stopped")
 
     def test_a_user_who_may_not_read_the_lock_is_told_so_and_the_daemon_is_asked(self):
-        if os.geteuid() != 0 or "uid" in os.environ.get(ALONE, ""):
+        if os.geteuid() != 0 or "uid" in os.environ.get(own_mounts.ALONE, ""):
             self.skipTest("becoming another user needs root")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -445,9 +434,5 @@ class HealthTest(DaemonUnderTest, unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if ALONE not in os.environ:
-        for how, word in ((["unshare", "--mount"], "root"), (["unshare", "--user", "--map-root-user", "--mount"], "uid")):
-            if subprocess.run([*how, "true"], capture_output=True, check=False).returncode == 0:
-                os.environ[ALONE] = word
-                os.execvp(how[0], [*how, sys.executable, *sys.argv])
+    own_mounts.enter()
     unittest.main()

@@ -8,15 +8,18 @@ import io
 import json
 import pathlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tarfile
+import tempfile
 import unittest
 
 import numpy as np
 from astropy.io import fits
 
-from archive_under_test import DAY, OBJECT, SOURCE, STAMP, ArchiveUnderTest, content
+from archive_under_test import DAY, OBJECT, SOURCE, STAMP, ArchiveUnderTest, content, product_checksum
+from daemon_under_test import DaemonUnderTest, simulate
 
 SCHEMA = SOURCE / "docs/formats/archive-manifest.schema.json"
 RICE = {"CONTIMG_ARCHIVE_IMAGES": "rice"}
@@ -254,6 +257,53 @@ class LossyArchiveTest(ArchiveUnderTest, unittest.TestCase):
         back.write_bytes(b"something else")
         self.assertIn("something else", self.refused(2, "restore", path, "--apply"))
         self.assertEqual(back.read_bytes(), b"something else")
+
+
+class LiveLossyArchiveTest(DaemonUnderTest, unittest.TestCase):
+    """With what a real daemon made."""
+
+    def test_the_original_can_be_made_again(self):
+        pool = pathlib.Path(tempfile.mkdtemp(prefix="contimg-pool-"))
+        self.addCleanup(shutil.rmtree, pool)
+        self.addCleanup(shutil.rmtree, f"{pool}-truth")
+        stamp, = simulate(pool, "--antennas", 6, "--integrations", 2, "--channels", 4)
+        self.begin("lossy", CONTIMG_CALIBRATE_POLICY="uncalibrated", CONTIMG_IMAGE_SIZE="256",
+                   CONTIMG_IMAGE_CELL_ARCSEC="20", CONTIMG_IMAGE_MIN_UV_LAMBDA="0", CONTIMG_ARCHIVE_AFTER_DAYS="0",
+                   CONTIMG_ARCHIVE_IMAGES="rice")
+        self.addCleanup(self.end)
+        self.environment["CONTIMG_ARCHIVE_REMOTES"] = f'[{{name = "lake", target = "{self.root}/lake", classes = "images"}}]'
+        self.start()
+        self.send(stamp, pool=pool)
+        self.becomes(stamp, "done")
+        self.answer("archive", "--apply")
+        images = {pathlib.Path(row["path"]): row["checksum"]
+                  for row in self.read("products", "list", "--all", "--group", stamp) if row["path"].endswith(".fits")}
+        object_file = next(pathlib.Path(self.root / "lake").rglob("*.images.tar.json"))
+        lossy = {member["path"].split("/")[-1]: member["lossy"]["largest_step"]
+                 for member in json.loads(object_file.read_text())["members"] if "lossy" in member}
+        image = next(path for path in images if path.name.endswith(".image.fits"))
+        self.assertIn(image.name, lossy)
+        before = {path: fits.getdata(path).squeeze() for path in images}
+        for path in images:
+            path.unlink()
+        connection = sqlite3.connect(self.root / "state/products.sqlite3", timeout=30)
+        with connection:
+            connection.execute("UPDATE products SET status = 'removed' WHERE path LIKE '%.fits'")
+        connection.close()
+        self.assertIn("lossy", self.answer("restore", "--group", stamp, "--apply"))
+        for path, data in before.items():
+            if path.name in lossy:
+                self.assertFalse(path.exists())
+                again = fits.getdata(f"{path}.fz")
+                np.testing.assert_array_equal(np.isnan(again), np.isnan(data))
+                off = np.nanmax(np.abs(again - data.astype("f8")) - 1e-6 * np.abs(data))
+                self.assertLessEqual(off, lossy[path.name] / 2)
+            else:
+                np.testing.assert_array_equal(fits.getdata(path).squeeze(), data)
+        self.assertIn("are equal", self.answer("products", "reproduce", image))
+        again = self.root / "again"
+        self.answer("products", "reproduce", f"{image}.fz", "--dir", again, "--keep")
+        self.assertEqual(product_checksum(again / "images" / image.name), images[image])
 
 
 if __name__ == "__main__":

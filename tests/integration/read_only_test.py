@@ -109,6 +109,16 @@ class ReadOnlyTest(DaemonUnderTest, unittest.TestCase):
         self.assertIn("permission denied", done.stderr.lower())
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
+    def test_who_may_only_read_is_told_so_when_something_is_to_be_written(self):
+        subprocess.run([BIN / "made_up_stream", self.root / "scratch", self.state_directory, "0", "1", "1"], check=True)
+        self.assertEqual(self.contimg("backup").returncode, 0)  # makes the records of maintenance
+        self.for_the_group()
+        for words in (["pin", "1", "--reason", "x"], ["unpin", "1"], ["verify", "--local"], ["backup"]):
+            done = self.as_reader(*words)
+            self.assertEqual(done.returncode, 1, f"{words}: {done.stderr}")
+            self.assertNotIn("SQLite", done.stderr, words)
+            self.assertIn("permission denied", done.stderr, words)
+
     def catalogue(self):
         path = self.root / "catalogue.csv"
         path.write_text("name,ra_deg,dec_deg,flux_jy\na,10,20,1\n")

@@ -23,7 +23,7 @@ import urllib.parse
 import urllib.request
 import zlib
 
-from daemon_under_test import BIN, DaemonUnderTest, wait_for
+from daemon_under_test import BIN, DaemonUnderTest, free_port, wait_for
 
 PICTURES = os.environ.get("CONTIMG_WEB_PICTURES")
 HOSTILE = "x\"><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'; rm -rf $HOME #?&/..%2F"
@@ -37,12 +37,6 @@ def mjd(unix_s):
 
 def stamp(unix_s):
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(unix_s))
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def png(width, height, shade):

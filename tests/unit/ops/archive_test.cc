@@ -246,7 +246,9 @@ TEST_F(ArchiveTest, ManifestsReadBackAndRefuseWhatDoesNotFit) {
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["files"][0]["mtime_s"] = 1e300; }), HasSubstr("something else"));
   EXPECT_THAT(refused([](auto& m) { m["members"].push_back(m["members"][0]); }), HasSubstr("has a product twice"));
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["path"] = "single/.contimg-tree"; }), HasSubstr("hidden name"));
-  EXPECT_THAT(refused([](auto& m) { m["members"][0]["start_mjd"] = 1e300; }), HasSubstr("an impossible time"));
+  EXPECT_THAT(refused([](auto& m) { m["members"][0]["start_mjd"] = 1e300; }), HasSubstr("impossible time"));
+  EXPECT_THAT(refused([](auto& m) { m["members"][0]["size_bytes"] = 2000000000000000; }),
+              HasSubstr("impossible time or size"));
   EXPECT_THAT(refused([](auto& m) { m["members"][0]["size_bytes"] = -1; }), HasSubstr("something else"));
   EXPECT_THAT(refused([](auto& m) { m["created_at"] = "x"; }), HasSubstr("is not a time"));
   EXPECT_THAT(refused([](auto& m) { m["lossy"] = true; }), HasSubstr("contradicts itself"));

@@ -191,6 +191,20 @@ TEST_F(CalibrationSchedulerTest, ASolveWhoseWorkerIsLostDoesNotBlockOthers) {
   EXPECT_TRUE(Plan(second).solve);
 }
 
+TEST_F(CalibrationSchedulerTest, MissesNothingThatIsLeftOutOnPurpose) {
+  settings_.calibrate.policy = "uncalibrated";
+  Open();
+  Plan(Group(0, 16, 3));
+  now_ += 100;
+  Released();
+  EXPECT_NE(metrics_.Serialize().find("contimg_calibration_missing 0"), std::string::npos);
+  settings_.calibrate.policy = "wait";
+  Open();
+  now_ += 100;
+  Released();
+  EXPECT_NE(metrics_.Serialize().find("contimg_calibration_missing 1"), std::string::npos);
+}
+
 TEST_F(CalibrationSchedulerTest, ShowsWhatIsMissing) {
   Waiting(0);
   Released();

@@ -155,7 +155,7 @@ TEST_F(HttpServerTest, WhatIsNoGoodRequestIsToldSo) {
 
 TEST_F(HttpServerTest, WhatIsTurnedAwayIsToldByReason) {
   HttpServerOptions options;
-  options.max_connections = 2;
+  options.max_connections = 4;
   std::vector<std::string> reasons;  // of the loop's thread, which TearDown joins
   options.on_rejected = [&](const char* reason) { reasons.emplace_back(reason); };
   Start(options, AnswerAll);
@@ -168,10 +168,13 @@ TEST_F(HttpServerTest, WhatIsTurnedAwayIsToldByReason) {
   ask("NONSENSE\r\n\r\n");
   ask("GET /" + std::string(100'000, 'x') + " HTTP/1.1\r\n\r\n");
   EXPECT_THAT(Get("/"), HasSubstr("200 OK"));
-  const auto one = Connect(), two = Connect();
+  std::vector<std::unique_ptr<tcp::socket>> silent;
+  for (int i = 0; i < 5; ++i) silent.push_back(Connect());
   EXPECT_THAT(Get("/"), HasSubstr("200 OK"));  // in the place of one of them
   TearDown();
-  EXPECT_THAT(reasons, testing::ElementsAre("host", "malformed", "too_long", "crowded"));
+  ASSERT_GE(reasons.size(), 4U);
+  EXPECT_THAT(std::vector(reasons.begin(), reasons.begin() + 3), testing::ElementsAre("host", "malformed", "too_long"));
+  EXPECT_THAT(std::vector(reasons.begin() + 3, reasons.end()), testing::Each("crowded"));
 }
 
 TEST_F(HttpServerTest, AnAnswerMayBeMadeAndDroppedOnAnotherThread) {

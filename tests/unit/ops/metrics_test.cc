@@ -66,7 +66,7 @@ TEST(Metrics, ImagesAreCountedByGradeAndMeasured) {
 TEST(Metrics, WhatIsCountedElsewhereOnlyGrows) {
   Metrics metrics;
   for (const std::int64_t n : {5, 7, 6}) {  // a database that was restored knows of less
-    metrics.SetArchiveFailures("io", n);
+    metrics.SetArchiveFailures({{"io", n}});
     metrics.SetChecked("local", 1000 * n);
     metrics.SetLogLines("warn", static_cast<std::uint64_t>(n));
   }
@@ -90,7 +90,8 @@ TEST(Metrics, ADirectoryWithoutFilesHasNoOldestOne) {
 TEST(Metrics, EveryDiskHasItsSpaceUnderOneName) {
   Metrics metrics;
   for (const char* disk : {"scratch", "staging", "incoming"}) metrics.SetDisk(disk, 250, 1000);
-  metrics.SetDisk("backups", 0, 0);  // could not be measured
+  metrics.SetDisk("backups", 5, 1000);
+  metrics.SetDisk("backups", 0, 0);  // can be measured no more
   const std::string text = metrics.Serialize();
   EXPECT_THAT(Values(text, "contimg_disk_free_bytes", "disk"),
               UnorderedElementsAreArray({"scratch", "staging", "incoming"}));

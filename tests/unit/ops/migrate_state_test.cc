@@ -112,6 +112,21 @@ TEST_F(OwnStateTest, DamagedNothingChanges) {
   EXPECT_FALSE(LinkTarget(from_ / "products.sqlite3"));
 }
 
+TEST_F(OwnStateTest, OfANewerVersionOrAnotherProgramIsRefusedBeforeAnythingIsDone) {
+  Make();
+  for (const auto& [pragma, kind] :
+       {std::pair("user_version = 99", ErrorKind::kUsage), std::pair("application_id = 7", ErrorKind::kBadInput)}) {
+    SQLite::Database(from_ / "products.sqlite3", SQLite::OPEN_READWRITE).exec(std::string("PRAGMA ") + pragma);
+    try {
+      FindOwnState(from_, state_, RealOs());
+      ADD_FAILURE() << "taken: " << pragma;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), kind) << error.what();
+      EXPECT_EQ(error.subject(), (from_ / "products.sqlite3").string());
+    }
+  }
+}
+
 TEST_F(OwnStateTest, KilledOrFailedAtAnyCallTheNextRunCompletesIt) {
   for (const auto fault : {FaultyOs::Fault::kKillBefore, FaultyOs::Fault::kKillAfter, FaultyOs::Fault::kFailBefore}) {
     int n_faults = 0;

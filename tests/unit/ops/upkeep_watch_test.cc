@@ -5,10 +5,13 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <filesystem>
 #include <map>
 #include <string>
 
+#include "config/product_paths.h"
 #include "config/time.h"
+#include "ops/base/host_name.h"
 #include "ops/job/tree_marker.h"
 #include "state/archive_store.h"
 #include "state/maintenance_store.h"
@@ -148,6 +151,19 @@ struct Watched {
   HealthFacts facts;
   std::string text;
 };
+
+TEST(UpkeepWatch, ARunWhoseProcessIsGoneIsClosed) {
+  const WorkFolders folders;
+  const std::filesystem::path file = folders.paths.Database(StateDatabase::kOperations);
+  state::MaintenanceRow row;
+  row.kind = "backup";
+  row.host = HostName();
+  const double now = UtcTime::Now().unix_s();
+  state::MaintenanceStore(file).Begin(row, now - 60);  // and nobody holds its lock
+  const Watched watched(folders, Settings(), now);
+  EXPECT_EQ(state::MaintenanceStore(file).List("backup", 0).at(0).outcome, state::RunOutcome::kFailed);
+  EXPECT_THAT(watched.text, HasSubstr("contimg_maintenance_runs_total{kind=\"backup\",outcome=\"failed\"} 1\n"));
+}
 
 TEST(UpkeepWatch, TellsTheHealthWhatIsDamagedLostAndWaits) {
   constexpr double kNow = 1.8e9;

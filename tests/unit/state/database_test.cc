@@ -3,6 +3,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <set>
@@ -148,6 +149,22 @@ TEST(Database, NamesDamage) {
     file << std::string(4096 * 3, '\xff');
   }
   EXPECT_EQ(Caught([&] { Database(torn, Version1()).Check(); }).kind(), ErrorKind::kBadInput);
+}
+
+TEST(Database, RefusesWhatIsNoFile) {
+  for (const bool folder : {false, true}) {
+    TemporaryDatabase place;
+    if (folder) {
+      fs::create_directory(place.path());
+    } else {
+      ASSERT_EQ(::mkfifo(place.path().c_str(), 0600), 0);
+    }
+    for (const DatabaseOptions& options : {DatabaseOptions{}, DatabaseOptions::ForOneLook()}) {
+      const Error error = Caught([&] { Database db(place.path(), Version1(), options); });
+      EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+      EXPECT_EQ(error.message(), "is no file: expected a database");
+    }
+  }
 }
 
 TEST(Database, SaysBusyWhenLockedForLonger) {

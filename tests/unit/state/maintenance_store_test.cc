@@ -80,7 +80,8 @@ TEST(MaintenanceStore, SumsFiguresOverAllRuns) {
   EXPECT_FALSE(store.LastWith("archive", "$.failed_for"));
   double now = 0;
   const auto run = [&](const MaintenanceRow& row, RunOutcome outcome, std::string_view figures) {
-    store.Finish(store.Begin(row, ++now), outcome, "", figures, now);
+    ++now;
+    store.Finish(store.Begin(row, now), outcome, "", figures, now);
   };
   run(ARun("archive"), RunOutcome::kFailed, R"({"failed_for":{"io":2,"busy":1},"bytes":5})");
   run(ARun("archive"), RunOutcome::kOk, R"({"failed_for":{},"bytes":7})");
