@@ -134,14 +134,14 @@ class DashboardsTest(DaemonUnderTest, unittest.TestCase):
         self.start()
         self.send(self.stamp)
         self.becomes(self.stamp, "done")
-        wait_for(lambda: "contimg_database_size_bytes{" in self.get("/metrics")[1], 30)
+        self.answer("backup")
         boards = dashboards()
         used = {name for board in boards.values() for _, _, target in queries(board)
                 for name in re.findall(r"\b(?:contimg|process)_[a-z0-9_]+", target["expr"])}
         self.assertGreater(len(used), 40)
         missing = lambda: sorted(used - exported_names(self.get("/metrics")[1]))  # noqa: E731
         with contextlib.suppress(AssertionError):  # what is counted every so often comes with its first count
-            wait_for(lambda: not missing(), 30)
+            wait_for(lambda: not missing(), 90)
         self.assertEqual(missing(), [])
         if shutil.which("prometheus") is None:
             self.skipTest("prometheus is not installed")
