@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::size_t kBlock = 2880;  // bytes of a FITS block
 constexpr std::size_t kCard = 80;
-constexpr long kRiceTile = 64;  // pixels a side: few of an image whose corners are blank hold both
+constexpr long kRicePiece = 128;  // pixels: few pieces of an image whose corners are blank hold both
 
 // cfitsio's status as an Error.
 void Check(int status, ErrorKind kind, const std::filesystem::path& path, const char* doing) {
@@ -208,36 +208,43 @@ void WritePlain(Os& os, const std::filesystem::path& path, ArrayView<const float
 }
 
 // cfitsio compresses up to three axes only, and astropy reads no more: two.
-void CreateRiceImage(FitsFile& fits, const std::filesystem::path& path, std::size_t nx, std::size_t ny, int& status) {
+void CreateRiceImage(FitsFile& fits, const std::filesystem::path& path, long nx, long ny, long piece, int& status) {
   fits_create_diskfile(&fits.file, path.c_str(), &status);
   fits_set_compression_type(fits.file, RICE_1, &status);
-  long tile[2] = {kRiceTile, kRiceTile};
+  long tile[2] = {piece, 1};  // of more rows funpack 4.2 mixes up blanks and values
   fits_set_tile_dim(fits.file, 2, tile, &status);
   fits_set_quantize_level(fits.file, kRiceQuantum, &status);
   fits_set_quantize_method(fits.file, SUBTRACTIVE_DITHER_2, &status);  // exact zeros stay zeros
   fits_set_dither_seed(fits.file, kRiceDitherSeed, &status);           // cfitsio's own is from the clock
-  long lengths[2] = {static_cast<long>(nx), static_cast<long>(ny)};
+  long lengths[2] = {nx, ny};
   fits_create_img(fits.file, FLOAT_IMG, 2, lengths, &status);
+}
+
+bool AllFinite(const float* values, long count) {
+  return std::all_of(values, values + count, [](float v) { return std::isfinite(v); });
+}
+
+// Pixels of a row that have steps of their own.
+long PieceOf(const float* values, long nx, long ny) {
+  return AllFinite(values, nx * ny) ? nx : std::min(kRicePiece, nx);
 }
 
 void WriteRicePixels(FitsFile& fits, const float* values, long nx, long ny, const std::filesystem::path& path,
                      int& status) {
-  fits_set_hdustruc(fits.file, &status);  // else the first tile resets the steps
+  const long piece = PieceOf(values, nx, ny);
+  fits_set_hdustruc(fits.file, &status);  // else the first piece resets the steps
   float blank = -9.0e35F;                 // cfitsio marks blanks by a value, not by NaN
   std::vector<float> tile;
-  for (long y = 0; y < ny && status == 0; y += kRiceTile) {
-    for (long x = 0; x < nx && status == 0; x += kRiceTile) {
-      const long width = std::min(kRiceTile, nx - x), height = std::min(kRiceTile, ny - y);
-      tile.clear();
-      for (long row = y; row < y + height; ++row) {
-        tile.insert(tile.end(), values + row * nx + x, values + row * nx + x + width);
-      }
-      const bool finite = std::all_of(tile.begin(), tile.end(), [](float v) { return std::isfinite(v); });
+  for (long y = 0; y < ny && status == 0; ++y) {
+    for (long x = 0; x < nx && status == 0; x += piece) {
+      const long width = std::min(piece, nx - x);
+      tile.assign(values + y * nx + x, values + y * nx + x + width);
+      const bool finite = AllFinite(tile.data(), width);
       std::replace_if(
           tile.begin(), tile.end(), [](float v) { return std::isnan(v); }, blank);
       // Astropy 5.2 takes blanks that are stored in steps for values. With steps of no size cfitsio stores the floats.
       fits.file->Fptr->quantize_level = finite ? kRiceQuantum : std::numeric_limits<float>::infinity();
-      long first[2] = {x + 1, y + 1}, last[2] = {x + width, y + height};
+      long first[2] = {x + 1, y + 1}, last[2] = {x + width, y + 1};
       fits_write_compressed_img(fits.file, TFLOAT, first, last, finite ? 0 : 1, tile.data(), &blank, &status);
     }
   }
@@ -250,11 +257,11 @@ void WriteRicePixels(FitsFile& fits, const float* values, long nx, long ny, cons
 void WriteRice(const std::filesystem::path& path, ArrayView<const float, 2> image, const FitsHeader& header) {
   int status = 0;
   FitsFile fits;
-  CreateRiceImage(fits, path, header.geometry.nx, header.geometry.ny, status);
+  const auto nx = static_cast<long>(header.geometry.nx), ny = static_cast<long>(header.geometry.ny);
+  CreateRiceImage(fits, path, nx, ny, PieceOf(image.data(), nx, ny), status);
   CardWriter cards(fits.file, status);
   WriteKeywords(cards, header, 2);
-  WriteRicePixels(fits, image.data(), static_cast<long>(header.geometry.nx), static_cast<long>(header.geometry.ny),
-                  path, status);
+  WriteRicePixels(fits, image.data(), nx, ny, path, status);
 }
 
 class CardReader {
@@ -361,8 +368,9 @@ void CopyCards(fitsfile* from, fitsfile* to, int& status) {
   }
 }
 
-// The largest step of the tiles, when all is as it should be.
-std::optional<double> LargestStep(const std::filesystem::path& path, const std::vector<float>& values, std::size_t nx) {
+// The largest step of the pieces, when all is as it should be.
+std::optional<double> LargestStep(const std::filesystem::path& path, const std::vector<float>& values, std::size_t nx,
+                                  std::size_t piece) {
   int status = 0, column = 0;
   FitsFile fits;
   fits_open_diskfile(&fits.file, path.c_str(), READONLY, &status);
@@ -372,8 +380,8 @@ std::optional<double> LargestStep(const std::filesystem::path& path, const std::
   int any_null = 0;
   fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(again.size()), nullptr, again.data(), &any_null,
                 &status);  // floats as they are: asked for blanks, it takes infinity for one
-  const std::size_t tile = kRiceTile, n_across = (nx + tile - 1) / tile;
-  std::vector<double> steps(n_across * ((values.size() / nx + tile - 1) / tile), 0);  // 0: stored as it is
+  const std::size_t n_across = (nx + piece - 1) / piece;
+  std::vector<double> steps(n_across * (values.size() / nx), 0);  // 0: stored as it is
   if (status == 0 && fits_get_colnum(fits.file, CASEINSEN, const_cast<char*>("ZSCALE"), &column, &status) == 0) {
     fits_read_col(fits.file, TDOUBLE, column, 1, 1, static_cast<LONGLONG>(steps.size()), nullptr, steps.data(),
                   &any_null, &status);
@@ -383,7 +391,7 @@ std::optional<double> LargestStep(const std::filesystem::path& path, const std::
   fits_clear_errmsg();
   if (status != 0) return std::nullopt;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const double step = steps[i / nx / tile * n_across + i % nx / tile];
+    const double step = steps[i / nx * n_across + i % nx / piece];
     if (!std::isfinite(values[i]) && step != 0) return std::nullopt;
     if (std::isnan(values[i]) != std::isnan(again[i])) return std::nullopt;
     if (std::isnan(values[i]) || values[i] == again[i]) continue;
@@ -416,8 +424,8 @@ std::optional<RiceCopy> WriteRiceCopy(const std::filesystem::path& from, const s
     fits_clear_errmsg();
     return std::nullopt;
   }
-  const auto nx = static_cast<std::size_t>(lengths[0]), ny = static_cast<std::size_t>(lengths[1]);
-  std::vector<float> values(nx * ny);
+  const long nx = lengths[0], ny = lengths[1];
+  std::vector<float> values(static_cast<std::size_t>(nx * ny));
   long first[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
   int any_null = 0;
   fits_read_pix(in.file, TFLOAT, first, static_cast<LONGLONG>(values.size()), nullptr, values.data(), &any_null,
@@ -427,10 +435,11 @@ std::optional<RiceCopy> WriteRiceCopy(const std::filesystem::path& from, const s
     return std::nullopt;
   }
   FitsFile out;
-  CreateRiceImage(out, to, nx, ny, status);
+  const long piece = PieceOf(values.data(), nx, ny);
+  CreateRiceImage(out, to, nx, ny, piece, status);
   CopyCards(in.file, out.file, status);
-  WriteRicePixels(out, values.data(), lengths[0], lengths[1], to, status);
-  const auto largest = LargestStep(to, values, nx);
+  WriteRicePixels(out, values.data(), nx, ny, to, status);
+  const auto largest = LargestStep(to, values, static_cast<std::size_t>(nx), static_cast<std::size_t>(piece));
   if (!largest || FileSize(to) >= FileSize(from)) return std::nullopt;
   return RiceCopy{*largest};
 }

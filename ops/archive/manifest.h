@@ -37,7 +37,7 @@ struct ManifestFile {
 // A FITS image that lies in the object Rice-compressed (image/products/fits_image.h), as <path>.fz.
 struct LossyCopy {
   std::string codec = "rice";
-  int quantum = 0;          // steps in the noise of a tile
+  int quantum = 0;          // steps in the noise of a row or piece
   double largest_step = 0;  // no value is off by more than half of it
   int dither_seed = 0;
   std::uint64_t original_bytes = 0;

@@ -40,8 +40,9 @@ std::int64_t IdOf(state::ProductStore& products, const std::string& what) {
   return row->id;
 }
 
-std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots& roots,
-                                   state::ProductStore& products) {
+// `lost`: paths of those that were let go for their copies, of which there is none any more.
+std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots& roots, state::ProductStore& products,
+                                   std::vector<std::string>& lost) {
   std::vector<std::int64_t> ids;
   for (const std::string& each : args.what) ids.push_back(IdOf(products, each));
   state::ArchiveStore store(products.database());
@@ -58,7 +59,10 @@ std::vector<std::int64_t> Selected(const RestoreArgs& args, const DirectoryRoots
         continue;
       if (args.to.empty() && IsTaken(row.path)) continue;
       const std::vector<state::ArchiveRow> copies = store.CopiesOf(row.id);
-      if (copies.empty()) continue;
+      if (copies.empty()) {
+        if (row.status == "archived") lost.push_back(row.path);
+        continue;
+      }
       // What came back of a lossy copy before is a product by itself.
       if (args.to.empty() && copies.front().lossy && products.FindByPath(LossyName(row.path).string())) continue;
       ids.push_back(row.id);
@@ -92,7 +96,15 @@ void Run(const RestoreArgs& args) {
   if (args.apply && record) lock.emplace(paths.roots().state, "restore");
   ArchiveDatabases databases(paths, args.apply);
   RestoreRequest request;
-  request.products = Selected(args, paths.roots(), databases.products);
+  std::vector<std::string> lost;
+  request.products = Selected(args, paths.roots(), databases.products, lost);
+  const auto tell_of_lost = [&] {
+    if (lost.empty()) return;
+    throw Error(ErrorKind::kBadInput, "restore", "",
+                fmt::format("of {} that left the disk for the sake of copies there is no whole copy any more (contimg "
+                            "archive list --state lost); the first: {}",
+                            Counted(static_cast<std::int64_t>(lost.size()), "product"), lost.front()));
+  };
   if (!args.to.empty()) request.to = Absolute(fs::path(args.to));
   request.remote = args.remote;
   const std::vector<RestoreItem> items = PlanRestore(request, paths.roots(), databases.products);
@@ -108,10 +120,13 @@ void Run(const RestoreArgs& args) {
                  item.is_there ? "itself: it is there already"
                                : item.copies.front().remote + ":" + item.copies.front().object);
     }
-    if (args.json) return PrintJsonObject(printed);
+    if (args.json) {
+      PrintJsonObject(printed);
+      return tell_of_lost();
+    }
     fmt::print("would restore {} of {}. Nothing was changed; --apply does it.\n",
                Counted(static_cast<std::int64_t>(items.size()), "product"), Bytes(static_cast<double>(bytes)));
-    return;
+    return tell_of_lost();
   }
   std::vector<RestoredProduct> restored;
   std::vector<Error> failures;
@@ -173,6 +188,7 @@ void Run(const RestoreArgs& args) {
                             Counted(static_cast<std::int64_t>(failures.size()), "product"), failures.front().what()));
   }
   if (!args.json) fmt::print("restored {}\n", Counted(static_cast<std::int64_t>(restored.size()), "product"));
+  tell_of_lost();
 }
 
 }  // namespace

@@ -73,6 +73,9 @@ class RestoreTest(ArchiveUnderTest, unittest.TestCase):
         back = [path for path in kept if path.exists()]
         self.assertGreaterEqual(len(back), 56)
         self.assertTrue(all(path.read_bytes() == kept[path] for path in back))
+        # It stays lost, and nobody is told that all is there.
+        for words in (["restore", "--all"], ["restore", "--all", "--apply"], ["restore", "--all", "--json"]):
+            self.assertIn("no whole copy any more", self.refused(3, *words))
 
     def test_what_does_not_come_together_comes_by_itself(self):
         kept = self.many()
