@@ -141,7 +141,7 @@ TEST_F(DispatcherTest, TheSetOfAGroupThatIsGivenUpIsKeptForALookAndItBeginsAnew)
   request.now = system_;
   request.exists = [](const auto& path) { return fs::exists(path); };
   RequeueGroup(life->store, Row(), request, settings_.ingest);
-  life->dispatcher.Tick(true);
+  Pass(*life, 5);
   fs::create_directories(ms);
   life->executor->Succeed(kGroup);
   life->dispatcher.Tick(true);
