@@ -317,8 +317,7 @@ TEST_F(BackupTest, AClockThatWasAheadKeepsNothingWaiting) {
     }
     EXPECT_EQ(made.size(), 1u) << now / day;
   };
-  EXPECT_TRUE(CreateDueTasks(tasks, settings, ahead).empty());
-  work(ahead + day);
+  work(ahead);
   work(5 * day);
   EXPECT_TRUE(CreateDueTasks(tasks, settings, 5.5 * day).empty());
   work(6 * day);

@@ -267,10 +267,11 @@ class PurgeTest : public ::testing::Test {
   }
   void Archive(std::int64_t product) {
     const std::string id = std::to_string(product);
-    products_.database().handle().exec("INSERT INTO archives VALUES (" + id + ", 'tape', 'o" + id +
-                                       "', 'images', 'g', 'tar', 5, 'x', 0, '{}', 'verified', 1, '', 1, 1, 1, 1);"
-                                       "INSERT INTO archive_members VALUES (" +
-                                       id + ", " + id + ", 'm', 5, 'x', 'aa')");
+    products_.database().handle().exec(
+        "INSERT INTO archives VALUES (" + id + ", 'tape', 'o" + id +
+        "', 'images', 'g', 'tar', 5, 'x', 0, '{}', 'verified', 1, '', 1, 1, 1, 1);"
+        "INSERT INTO archive_members (archive_id, product_id, member, bytes, sha256, checksum) VALUES (" +
+        id + ", " + id + ", 'm', 5, 'x', 'aa')");
   }
   static Leaving Of(std::int64_t id, const fs::path& path) {
     Leaving leaving;
