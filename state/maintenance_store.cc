@@ -10,6 +10,8 @@
 namespace contimg::state {
 namespace {
 
+constexpr double kClocksDiffer = 60;  // s, between machines that write here
+
 constexpr std::array<std::string_view, 5> kOutcomes{"running", "ok", "failed", "refused", "cancelled"};
 
 RunOutcome ParseOutcome(std::string_view word) {
@@ -121,9 +123,10 @@ std::vector<MaintenanceRow> MaintenanceStore::LastEnded() {
   return ReadRows(query);
 }
 
-std::map<std::string, double> MaintenanceStore::LastSuccess() {
+std::map<std::string, double> MaintenanceStore::LastSuccess(double now) {
   Query query(db_, R"sql(SELECT kind, max(finished_at) FROM maintenance_runs WHERE outcome = 'ok' AND dry_run = 0
-      GROUP BY kind)sql");
+      AND finished_at <= ? GROUP BY kind)sql");
+  query.Bind(now + kClocksDiffer);
   std::map<std::string, double> last;
   while (query.Next()) {
     std::string kind = query.Text();

@@ -60,8 +60,9 @@ class MaintenanceStore {
   std::vector<MaintenanceRow> List(std::string_view kind, int limit);  // newest first; empty kind: all; 0: no limit
   // The newest run of each kind that ended, without dry runs.
   std::vector<MaintenanceRow> LastEnded();
-  // kind → when the newest run that changed or checked something (dry runs do not) ended well.
-  std::map<std::string, double> LastSuccess();
+  // kind → when the newest run that changed or checked something (dry runs do not) ended well. Ends that are still to
+  // come are of a clock that was ahead, and say nothing.
+  std::map<std::string, double> LastSuccess(double now);
   // (kind, outcome) → number; of runs that ended, without dry runs.
   std::map<std::pair<std::string, std::string>, std::int64_t> Counts();
 

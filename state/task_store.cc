@@ -87,9 +87,12 @@ std::vector<TaskRow> TaskStore::Troubled() {
   return rows;
 }
 
-std::map<std::string, double> TaskStore::LastDone() {
+std::map<std::string, double> TaskStore::LastDone(double now) {
+  constexpr double kClocksDiffer = 60;  // s, between machines that write here
   std::map<std::string, double> last;
-  Query query(database(), "SELECT kind, max(finished_at) FROM tasks WHERE state = 'done' GROUP BY kind");
+  Query query(database(),
+              "SELECT kind, max(finished_at) FROM tasks WHERE state = 'done' AND finished_at <= ? GROUP BY kind");
+  query.Bind(now + kClocksDiffer);
   while (query.Next()) {
     const std::string kind = query.Text();
     last[kind] = query.Number();

@@ -48,8 +48,8 @@ class TaskStore : public WorkTable {
   std::optional<TaskRow> Newest(std::string_view kind, std::optional<double> now = std::nullopt);
   // Failed, given up or held, and none of the kind was done since; newest first.
   std::vector<TaskRow> Troubled();
-  // kind → when the newest one was done (unix_s).
-  std::map<std::string, double> LastDone();
+  // kind → when the newest one was done (unix_s), as MaintenanceStore::LastSuccess.
+  std::map<std::string, double> LastDone(double now);
   // kind → state → number; only what there is.
   std::map<std::string, std::map<WorkState, std::int64_t>> Counts();
 };

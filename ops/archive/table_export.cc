@@ -129,14 +129,22 @@ bool IsDay(const std::string& name) { return name.size() == 10 && IsTimestamp(na
 std::vector<std::string> Prune(const ExportRequest& request, Os& os) {
   std::vector<std::string> removed;
   if (!(request.keep_days > 0)) return removed;
-  const double today = UtcTime::FromIso8601(request.day + "T00:00:00").mjd();
+  const auto age_days = [today = UtcTime::FromIso8601(request.day + "T00:00:00").mjd()](const std::string& day) {
+    return today - UtcTime::FromIso8601(day + "T00:00:00").mjd();
+  };
+  std::vector<std::string> days;
   for (const fs::path& folder : os.List(request.directory)) {
-    const std::string day = folder.filename().string();
-    if (!IsDay(day) || today - UtcTime::FromIso8601(day + "T00:00:00").mjd() <= request.keep_days) continue;
-    os.RemoveAll(folder);
+    if (IsDay(folder.filename().string())) days.push_back(folder.filename().string());
+  }
+  std::sort(days.begin(), days.end());
+  std::erase(days, request.day);
+  // When the newest before this one is that old, a clock jumped ahead or nothing was exported for long: all stay.
+  if (days.empty() || age_days(days.back()) > request.keep_days) return removed;
+  for (const std::string& day : days) {
+    if (age_days(day) <= request.keep_days) continue;
+    os.RemoveAll(request.directory / day);
     removed.push_back(day);
   }
-  std::sort(removed.begin(), removed.end());
   return removed;
 }
 

@@ -86,8 +86,8 @@ ordered_json FromDatabase(const ProductPaths& paths) {
   for (const auto& [state, count] : summary.counts) status["groups"][std::string(ToString(state))] = count;
   state::TaskStore tasks(store.database());
   status["tasks"] = TaskCountsJson(tasks.Counts());
-  status["last_done"] = LastDoneJson(tasks.LastDone());
   const double now = UtcTime::Now().unix_s();
+  status["last_done"] = LastDoneJson(tasks.LastDone(now));
   if (!summary.oldest_unprocessed.empty()) {
     status["oldest_unprocessed"] = {{"id", summary.oldest_unprocessed},
                                     {"age_s", now - summary.oldest_unprocessed_since}};

@@ -195,7 +195,7 @@ void Daemon::Tick() {
 }
 
 void Daemon::Summarise() {
-  if (queue_.Refresh()) health_.LookAtQueue();
+  if (queue_.Refresh(clock_.Unix())) health_.LookAtQueue();
 }
 
 void Daemon::SayClockTrouble() {

@@ -4,14 +4,14 @@
 
 namespace contimg::ops {
 
-bool QueueSummary::Refresh() {
+bool QueueSummary::Refresh(double unix_s) {
   const auto mark = store_.database().Changes();
   if (mark == counted_) return false;
   counted_ = mark;
   groups_ = store_.Summary();
   n_late_files_ = store_.CountFiles("late");
   task_counts_ = tasks_.Counts();
-  tasks_done_at_ = tasks_.LastDone();
+  tasks_done_at_ = tasks_.LastDone(unix_s);
   state::GroupQuery first_waiting;
   first_waiting.states = {state::GroupState::kReady, state::GroupState::kFailed};
   first_waiting.limit = 1;

@@ -17,7 +17,7 @@ class QueueSummary {
   QueueSummary(state::GroupStore& store, state::TaskStore& tasks) : store_(store), tasks_(tasks) {}
 
   // Counts anew when the queue's database has changed; true when it has. Error as state/database.h says.
-  bool Refresh();
+  bool Refresh(double unix_s);
 
   const state::GroupSummary& groups() const { return groups_; }
   std::int64_t n_late_files() const { return n_late_files_; }

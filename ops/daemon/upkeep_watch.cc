@@ -65,10 +65,10 @@ void ReadBackup(state::MaintenanceStore& store, UpkeepFigures& figures) {
   }
 }
 
-void ReadOperations(const std::filesystem::path& file, UpkeepFigures& figures) {
+void ReadOperations(const std::filesystem::path& file, double unix_s, UpkeepFigures& figures) {
   if (!Exists(file)) return;
   state::MaintenanceStore store(file, state::DatabaseOptions::ForOneLook());
-  figures.last_success = store.LastSuccess();
+  figures.last_success = store.LastSuccess(unix_s);
   figures.runs = store.Counts();
   figures.integrity_failures = store.FindingCounts();
   figures.archive_failures = store.SumFigures("archive", "$.failed_for");
@@ -135,7 +135,7 @@ void SaveHistory(const DiskHistory& history) {
 
 }  // namespace
 
-UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings& archive) {
+UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings& archive, double unix_s) {
   UpkeepFigures figures;
   for (const StateDatabase each : {StateDatabase::kIngest, StateDatabase::kCalRegistry, StateDatabase::kProducts,
                                    StateDatabase::kMasterSources, StateDatabase::kOperations}) {
@@ -145,7 +145,7 @@ UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings
     figures.databases[file.stem().string()] = {FileSize(file), Exists(log) ? FileSize(log) : 0};
   }
   figures.first_start = FirstStart(paths);
-  ReadOperations(paths.Database(StateDatabase::kOperations), figures);
+  ReadOperations(paths.Database(StateDatabase::kOperations), unix_s, figures);
   ReadProducts(paths.Database(StateDatabase::kProducts), archive, figures);
   return figures;
 }
@@ -162,7 +162,7 @@ void UpkeepWatch::Tick(double steady_s, double unix_s, const DiskReport* disks) 
         const auto began = std::chrono::steady_clock::now();
         const std::filesystem::path operations = paths.Database(StateDatabase::kOperations);
         if (Exists(operations)) CloseKilledRuns(operations);
-        *figures = ReadUpkeepFigures(paths, archive);
+        *figures = ReadUpkeepFigures(paths, archive, unix_s);
         *took_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       },
       [this, figures, took_s, steady_s](const std::exception_ptr& failure) {

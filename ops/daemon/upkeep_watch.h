@@ -53,7 +53,7 @@ struct UpkeepFigures {
 };
 
 // Reads what there is; what is not there yet counts as none. Error as state/database.h says.
-UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings& archive);
+UpkeepFigures ReadUpkeepFigures(const ProductPaths& paths, const ArchiveSettings& archive, double unix_s);
 
 // Reads them every minute, closes runs on record that were killed, and hands them on; keeps the history of the scratch
 // disk.

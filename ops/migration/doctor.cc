@@ -234,6 +234,11 @@ std::vector<DoctorLine> ExamineState(const DoctorRequest& request, Os& os) {
     const std::vector<Backup> backups = ListBackups(BackupDirectory(request.settings, request.paths), os);
     if (backups.empty()) return Warn("there is none yet", "contimg backup");
     const double age_s = request.now - backups.back().made_at;
+    if (age_s < 0) {
+      return Warn(fmt::format("the newest, {}, is of a time to come: a clock was ahead, or this one is behind",
+                              backups.back().folder.filename().string()),
+                  "date");
+    }
     const std::string newest =
         fmt::format("{}, the newest {}", Counted(static_cast<std::int64_t>(backups.size()), "backup"), Ago(age_s));
     return age_s > kStaleBackupS ? Warn(newest, "contimg backup") : Well(newest);

@@ -222,9 +222,12 @@ Backup FetchBackup(const Remote& remote, const std::string& name, const fs::path
   const Unfinished unfinished(final_path, os);
   os.CreateDirectories(unfinished.path());
   double n_done = 0;
+  const auto sums = ParseBackupSums(TextThere(below, wanted + "/" + kWholeMark).value_or(""),
+                                    remote.about().name + ": backups/" + wanted);
   for (const auto& [file, size] : found->second) {
     context.CheckCancelled(kShipping);
     if (file.empty() || file[0] == '.' || file.find('/') != std::string::npos) continue;  // nothing of a backup
+    if (file != kWholeMark && sums.count(file) == 0) continue;                            // nobody answers for it
     const std::string object = wanted + "/" + file;
     below.Retrying([&, &file = file] {
       os.RemoveAll(unfinished.path() / file);

@@ -94,6 +94,16 @@ class BackupRemoteTest(ArchiveUnderTest, unittest.TestCase):
         self.assertFalse((self.there / name / "SHA256SUMS").exists())
 
     # --- what goes there
+    def test_what_its_sums_do_not_name_is_not_fetched(self):
+        name = self.backup()
+        (self.there / name / "evil.sh").write_text("echo never\n")
+        shutil.rmtree(self.here / name)
+        self.good("backup", "fetch", "latest")
+        fetched = {p.name for p in (self.here / name).iterdir()}
+        self.assertIn("SHA256SUMS", fetched)
+        self.assertIn("ingest.sqlite3", fetched)
+        self.assertNotIn("evil.sh", fetched)
+
     def test_by_default_nothing_ever_goes(self):
         old = [self.aged(days) for days in (900, 800, 700, 600, 500)]
         self.backup(CONTIMG_BACKUP_KEEP_DAYS="0")

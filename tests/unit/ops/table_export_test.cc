@@ -92,6 +92,8 @@ TEST_F(TableExportTest, TablesAsCompressedCsvWithSums) {
 
 TEST_F(TableExportTest, DaysThatLieFurtherBackGoAndNothingElse) {
   for (const char* day : {"2025-09-29", "2025-09-30", "2025-10-01"}) Export(RealOs(), day, 0);
+  // By a clock that was ahead nothing goes, nor does what it left behind keep others.
+  EXPECT_THAT(Export(RealOs(), "2035-10-14", 14).removed, ElementsAre());
   fs::create_directories(folder_ / "2025-01-01.mine");
   EXPECT_THAT(Export(RealOs(), "2025-10-14", 14).removed, ElementsAre("2025-09-29"));
   EXPECT_TRUE(fs::exists(folder_ / "2025-09-30"));

@@ -35,7 +35,7 @@ TEST(UpkeepWatch, ManyCleanupsDoNotHideTheLastBackup) {
     run("backup", 100, 42, "{}");
     for (int i = 0; i < 600; ++i) run("cleanup", 1000 + i, 0.5, R"({"blocked": [{"class": "incoming", "bytes": 7}]})");
   }
-  UpkeepFigures figures = ReadUpkeepFigures(folders.paths, {});
+  UpkeepFigures figures = ReadUpkeepFigures(folders.paths, {}, 1e10);
   EXPECT_EQ(figures.last_duration_s["backup"], 42);
   EXPECT_EQ(figures.last_success["backup"], 142);
   EXPECT_EQ(figures.last_duration_s["cleanup"], 0.5);
@@ -58,7 +58,7 @@ TEST(UpkeepWatch, SumsWhatRunsReadCopiedAndFailedAt) {
     run("backup", RunOutcome::kOk, R"({"databases":{"ingest.sqlite3":11,"products.sqlite3":22}})");
     run("backup", RunOutcome::kOk, R"({"remote":"lake","backups":1})");  // shipped, not made
   }
-  UpkeepFigures figures = ReadUpkeepFigures(folders.paths, {});
+  UpkeepFigures figures = ReadUpkeepFigures(folders.paths, {}, 1e10);
   EXPECT_EQ(figures.checked_bytes["local"], 1020);
   EXPECT_EQ(figures.checked_bytes["archive"], 300);
   EXPECT_EQ(figures.archive_failures, (std::map<std::string, std::int64_t>{{"io", 2}}));

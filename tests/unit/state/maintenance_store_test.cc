@@ -48,7 +48,7 @@ TEST(MaintenanceStore, DryRunsAndFailuresAreNoSuccess) {
   store.Finish(store.Begin(ARun("cleanup", true), 11), RunOutcome::kOk, "", "{}", 20);
   store.Finish(store.Begin(ARun("cleanup"), 21), RunOutcome::kRefused, "too much", "{}", 30);
   store.Finish(store.Begin(ARun("backup"), 31), RunOutcome::kFailed, "no room", "{}", 40);
-  EXPECT_THAT(store.LastSuccess(), UnorderedElementsAre(Pair("cleanup", 10)));
+  EXPECT_THAT(store.LastSuccess(1000), UnorderedElementsAre(Pair("cleanup", 10)));
   EXPECT_THAT(store.Counts(), UnorderedElementsAre(Pair(Pair("cleanup", "ok"), 1), Pair(Pair("cleanup", "refused"), 1),
                                                    Pair(Pair("backup", "failed"), 1)));
 }
@@ -71,6 +71,16 @@ TEST(MaintenanceStore, TheLastThatEndedOfEachKindIsFoundHoweverManyOfOthersFollo
   EXPECT_EQ(rows[0].finished_at, 142);
   EXPECT_EQ(rows[1].kind, "cleanup");
   EXPECT_EQ(rows[1].finished_at, 1599.5);
+}
+
+TEST(MaintenanceStore, AnEndThatIsStillToComeIsNoSuccess) {
+  TemporaryDatabase place;
+  MaintenanceStore store(place.path());
+  for (const double end : {500.0, 900.0, 4e8}) {  // the last by a clock that was ahead
+    store.Finish(store.Begin(ARun("backup"), end - 1), RunOutcome::kOk, "", "{}", end);
+  }
+  EXPECT_THAT(store.LastSuccess(1000), UnorderedElementsAre(Pair("backup", 900)));
+  EXPECT_THAT(store.LastSuccess(5e8), UnorderedElementsAre(Pair("backup", 4e8)));
 }
 
 TEST(MaintenanceStore, SumsFiguresOverAllRuns) {
