@@ -158,7 +158,7 @@ void UpkeepWatch::Tick(double steady_s, double unix_s, const DiskReport* disks) 
   auto figures = std::make_shared<UpkeepFigures>();
   const auto took_s = std::make_shared<double>(0);
   background_.Run(
-      [figures, took_s, paths = paths_, archive = settings_.archive] {
+      [figures, took_s, unix_s, paths = paths_, archive = settings_.archive] {
         const auto began = std::chrono::steady_clock::now();
         const std::filesystem::path operations = paths.Database(StateDatabase::kOperations);
         if (Exists(operations)) CloseKilledRuns(operations);
