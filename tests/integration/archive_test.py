@@ -161,9 +161,6 @@ class ArchiveTest(ArchiveUnderTest, unittest.TestCase):
         self.refused(1, "verify", "--archive", "--share", 1)
         self.assertEqual(self.copies("lost"), [])
 
-    def obscured(self, text):
-        return self.rclone("obscure", text).stdout.decode().strip()
-
     def ssh_key(self):
         key = self.root / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)

@@ -137,6 +137,10 @@ class ArchiveUnderTest:
         shutil.rmtree(self.root, ignore_errors=True)
 
     # --- remotes
+    def obscured(self, text):
+        """A password as rclone's configuration wants it."""
+        return self.rclone("obscure", text).stdout.decode().strip()
+
     def add_remote(self, name, **keys):
         with open(self.config, "a") as file:
             file.write(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()))

@@ -101,8 +101,23 @@ class BackupRemoteTest(ArchiveUnderTest, unittest.TestCase):
         self.good("backup", "fetch", "latest")
         fetched = {p.name for p in (self.here / name).iterdir()}
         self.assertIn("SHA256SUMS", fetched)
-        self.assertIn("ingest.sqlite3", fetched)
+        self.assertIn("products.sqlite3", fetched)
         self.assertNotIn("evil.sh", fetched)
+
+    def test_at_an_encrypted_remote_nothing_can_be_read_and_everything_comes_back(self):
+        self.add_remote("secret", type="crypt", remote="tape:crypt", password=self.obscured("one"))
+        self.remotes.append({"target": "secret:contimg", "retries": 2})
+        name = self.backup(CONTIMG_BACKUP_REMOTE="secret")
+        raw = [path for path in (self.root / "tape").rglob("*") if path.is_file()]
+        self.assertGreater(len(raw), 3)
+        for path in raw:
+            self.assertNotIn(name, str(path))
+            self.assertNotIn("sqlite", path.name)
+            self.assertNotIn(b"CREATE TABLE", path.read_bytes())
+        whole = {p.name: p.read_bytes() for p in (self.here / name).iterdir()}
+        shutil.rmtree(self.here / name)
+        self.good("backup", "fetch", "latest", "--remote", "secret")
+        self.assertEqual({p.name: p.read_bytes() for p in (self.here / name).iterdir()}, whole)
 
     def test_by_default_nothing_ever_goes(self):
         old = [self.aged(days) for days in (900, 800, 700, 600, 500)]

@@ -54,9 +54,6 @@ class DoctorNetworkTest(ArchiveUnderTest, unittest.TestCase):
     def there(self):
         return sorted(path for folder in ("lake", "tape", "disk") for path in (self.root / folder).rglob("*"))
 
-    def obscured(self, text):
-        return self.rclone("obscure", text).stdout.decode().strip()
-
     def test_without_the_word_nobody_is_asked(self):
         """A program in rclone's place would tell."""
         tell = self.root / "bin/rclone"
