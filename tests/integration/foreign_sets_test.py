@@ -500,7 +500,7 @@ class ForeignSetsTest(unittest.TestCase):
     def test_names_are_looked_at_before_the_work(self):
         self.run_well("convert", *self.files, "--out", f"{self.root}/q.ms/")
         self.run_well("inspect", self.root / "q.ms")
-        for out, says in (("", "name of a Measurement Set"), (f"{self.root}/q.ms/", "exists already"), ("/", "name of"),
+        for out, says in (("", "empty word"), (f"{self.root}/q.ms/", "exists already"), ("/", "name of"),
                           (f"{self.root}/..", "name of")):
             done = contimg("convert", *self.files, "--out", out, root=self.root)
             self.assertEqual(done.returncode, 2, done.stderr)

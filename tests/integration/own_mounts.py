@@ -10,7 +10,9 @@ def enter():
     """Before unittest.main(): the test begins anew in a name space of its own, where that is allowed."""
     if ALONE in os.environ:
         return
-    for how, word in ((["unshare", "--mount"], "root"), (["unshare", "--user", "--map-root-user", "--mount"], "uid")):
+    # In a chroot the root is no mount whose propagation could be changed.
+    for how, word in ((["unshare", "--mount"], "root"), (["unshare", "--user", "--map-root-user", "--mount"], "uid"),
+                      (["unshare", "--mount", "--propagation", "unchanged"], "root")):
         if subprocess.run([*how, "true"], capture_output=True, check=False).returncode == 0:
             os.environ[ALONE] = word
             os.execvp(how[0], [*how, sys.executable, *sys.argv])
