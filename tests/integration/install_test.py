@@ -7,6 +7,7 @@ they were asked for.
 
     CONTIMG_BIN_DIR=build/release/bin /usr/bin/python3 tests/integration/install_test.py [-v]
 """
+import gzip
 import os
 import pathlib
 import re
@@ -58,6 +59,30 @@ class InstallTest(unittest.TestCase):
             done = subprocess.run(["bash", "-ec", moved], cwd=SOURCE, env=environment, capture_output=True, text=True,
                                   check=False)
             cls.ran.append((command, done.returncode, done.stdout + done.stderr))
+
+    def test_a_log_that_is_written_is_rotated_and_none_of_it_lost(self):
+        logrotate = shutil.which("logrotate", path="/usr/sbin:/usr/bin")
+        if logrotate is None:
+            self.skipTest("logrotate is not installed")
+        logs = self.root / "log"
+        logs.mkdir(mode=0o755)
+        stanza = self.root / "logrotate.conf"
+        installed = self.root / "usr/local/share/contimg/logrotate/contimg"
+        stanza.write_text(installed.read_text().replace("/var/log/contimg", str(logs)))
+        stanza.chmod(0o644)
+        log = logs / "contimg.log"
+        with open(log, "a") as writer:  # as systemd's append: it stays open all the time
+            for turn in range(3):
+                writer.write(f"line {turn}\n")
+                writer.flush()
+                done = subprocess.run([logrotate, "--force", "--state", self.root / "state", stanza], capture_output=True,
+                                      text=True, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+            writer.write("last\n")
+        self.assertEqual(log.read_text(), "last\n")
+        self.assertEqual((logs / "contimg.log.1").read_text(), "line 2\n")
+        for n, turn in ((2, 1), (3, 0)):
+            self.assertEqual(gzip.decompress((logs / f"contimg.log.{n}.gz").read_bytes()).decode(), f"line {turn}\n")
 
     def test_every_command_works(self):
         self.assertGreaterEqual(len(self.ran), 9)
