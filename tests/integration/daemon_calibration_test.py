@@ -107,6 +107,17 @@ class CalibrationTest(DaemonUnderTest, unittest.TestCase):
         day = self.bright[0][:10]
         metrics = json.loads((self.root / f"scratch/images/qa/{day}/{self.bright[0]}.metrics.json").read_text())
         self.assertAlmostEqual(metrics["quality"]["peak_jy"], 40, delta=2)
+        # What was made is counted, with figures of the same names as the worker's.
+        made = 1 + len(self.early)
+        self.assertEqual(sum(self.metric(f'contimg_images_total{{grade="{grade}"}}') for grade in "ABCF"), made)
+        self.assertGreaterEqual(self.metric(f'contimg_images_total{{grade="{metrics["quality"]["grade"]}"}}'), 1)
+        self.assertEqual(self.metric("contimg_image_rms_jy_count"), made)
+        self.assertGreaterEqual(self.metric("contimg_image_rms_jy_sum"), metrics["quality"]["rms_jy"])
+        self.assertEqual(self.metric("contimg_flagged_ratio_count"), made)
+        matched = self.metric("contimg_image_flux_ratio_count")
+        self.assertGreaterEqual(matched, 1)
+        self.assertAlmostEqual(self.metric("contimg_image_flux_ratio_sum") / matched, 1, delta=0.1)
+        self.assertEqual(self.metric("contimg_image_offset_arcseconds_count"), matched)
 
         # An hour later only gains are due; they rest on the day's bandpass and keep its flux scale.
         self.send(self.later[0], pool=self.pool / "later")
