@@ -104,7 +104,7 @@ std::vector<OwnDatabase> FindOwnState(const fs::path& from, const fs::path& stat
     // That of a program that marks none is for foreign_state.h. Damaged ones, those of a newer version, and those that
     // another program has marked as its own are errors.
     if (state::RawDatabase(from / file).application_id() == 0) continue;
-    state::Database(from / file, SchemaOf(file), {.read_only = true, .any_version = true, .brief = true});
+    const state::Database opened(from / file, SchemaOf(file), {.read_only = true, .any_version = true, .brief = true});
     if (!begun && IsTaken(state / file)) {
       throw Error(ErrorKind::kUsage, kMigrateStage, (state / file).string(),
                   fmt::format("is there already, and {} is not put in its place", (from / file).string()));
