@@ -4,13 +4,12 @@
 
 #include <array>
 
+#include "state/clock_slack.h"
 #include "state/query.h"
 #include "state/schema/schemas.h"
 
 namespace contimg::state {
 namespace {
-
-constexpr double kClocksDiffer = 60;  // s, between machines that write here
 
 constexpr std::array<std::string_view, 5> kOutcomes{"running", "ok", "failed", "refused", "cancelled"};
 
@@ -126,7 +125,7 @@ std::vector<MaintenanceRow> MaintenanceStore::LastEnded() {
 std::map<std::string, double> MaintenanceStore::LastSuccess(double now) {
   Query query(db_, R"sql(SELECT kind, max(finished_at) FROM maintenance_runs WHERE outcome = 'ok' AND dry_run = 0
       AND finished_at <= ? GROUP BY kind)sql");
-  query.Bind(now + kClocksDiffer);
+  query.Bind(now + kClockSlackS);
   std::map<std::string, double> last;
   while (query.Next()) {
     std::string kind = query.Text();

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "state/clock_slack.h"
 #include "state/work_columns.h"
 
 namespace contimg::state {
@@ -88,11 +89,10 @@ std::vector<TaskRow> TaskStore::Troubled() {
 }
 
 std::map<std::string, double> TaskStore::LastDone(double now) {
-  constexpr double kClocksDiffer = 60;  // s, between machines that write here
   std::map<std::string, double> last;
   Query query(database(),
               "SELECT kind, max(finished_at) FROM tasks WHERE state = 'done' AND finished_at <= ? GROUP BY kind");
-  query.Bind(now + kClocksDiffer);
+  query.Bind(now + kClockSlackS);
   while (query.Next()) {
     const std::string kind = query.Text();
     last[kind] = query.Number();

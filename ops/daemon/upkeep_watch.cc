@@ -253,23 +253,20 @@ void UpkeepWatch::SetGauges(const std::map<std::string, double>& tasks_done_at, 
   metrics_.SetSecondsToCritical(seconds_to_critical_);
   // Nothing is told before it is known: totals that begin at 0 would look as if all had happened since.
   if (!known_) return;
+  // Done by whoever it was.
+  const auto last = [&](const std::string& kind) {
+    const auto by_service = tasks_done_at.find(kind);
+    return std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second);
+  };
   std::set<std::string> kinds{"backup", "verify", "cleanup", "archive"};
   for (const auto& [of, n] : figures_.runs) kinds.insert(of.first);
   for (const std::string& kind : kinds) {
-    const auto by_service = tasks_done_at.find(kind);
-    const double last =
-        std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second);
-    metrics_.SetMaintenance(kind, last, figures_.last_duration_s[kind]);
+    metrics_.SetMaintenance(kind, last(kind), figures_.last_duration_s[kind]);
     for (const char* outcome : {"ok", "failed", "refused", "cancelled"}) {
       metrics_.SetMaintenanceRuns(kind, outcome, figures_.runs[{kind, outcome}]);
     }
   }
-  for (const std::string kind : kWaitedFor) {
-    const auto by_service = tasks_done_at.find(kind);
-    const double last =
-        std::max(figures_.last_success[kind], by_service == tasks_done_at.end() ? 0 : by_service->second);
-    metrics_.SetMaintenanceWaiting(kind, WaitingFor(kind, last).since);
-  }
+  for (const std::string kind : kWaitedFor) metrics_.SetMaintenanceWaiting(kind, WaitingFor(kind, last(kind)).since);
   for (const std::string_view each : AllProductClasses()) {
     const std::string name(each);
     metrics_.SetCleanup(name, figures_.removed_bytes[name], figures_.blocked_bytes[name]);
