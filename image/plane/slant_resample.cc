@@ -50,13 +50,18 @@ bool BandlimitedInterpolator::Build(double band, std::size_t taps, double tolera
   return std::sqrt(2.0) * expected_error_ <= tolerance;  // two axes
 }
 
+void InterpolateAt(ArrayView<const float, 2> image, const BandlimitedInterpolator& interpolator, const double* x,
+                   const double* y, std::size_t count, float* values) {
+  const InterpolationInput source{image.data(), static_cast<std::int32_t>(image.shape(1)),
+                                  static_cast<std::int32_t>(image.shape(0)), interpolator.Weights(0),
+                                  static_cast<std::int32_t>(interpolator.taps())};
+  InterpolateRow(source, x, y, count, values);
+}
+
 void ResampleToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,
                      const BandlimitedInterpolator& interpolator, ArrayView<float, 2> output,
                      const ImageGeometry& plain, int threads) {
   const std::size_t nx = output.shape(1);
-  const InterpolationInput source{input.data(), static_cast<std::int32_t>(input.shape(1)),
-                                  static_cast<std::int32_t>(input.shape(0)), interpolator.Weights(0),
-                                  static_cast<std::int32_t>(interpolator.taps())};
   const double scale = plain.cell_rad / slant.cell_rad;
   ParallelFor(threads, output.shape(0), [&](std::size_t y) {
     std::vector<double> at_x(nx), at_y(nx);
@@ -70,7 +75,7 @@ void ResampleToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant
       at_x[x] = centre_x + offset * scale + (slant.shift_l - plain.shift_l - slant.slant_a * n1) / slant.cell_rad;
       at_y[x] = centre_y + (m + slant.slant_b * n1 - slant.shift_m) / slant.cell_rad;
     }
-    InterpolateRow(source, at_x.data(), at_y.data(), nx, &output(y, 0));
+    InterpolateAt(input, interpolator, at_x.data(), at_y.data(), nx, &output(y, 0));
   });
 }
 

@@ -39,6 +39,11 @@ class BandlimitedInterpolator {
   std::vector<float> table_;
 };
 
+// values[i] = the image at the (fractional, zero-based) pixel (x[i], y[i]); NaN outside [0, nx − 1] × [0, ny − 1].
+// A blank (NaN) tap makes a blank value; beyond-edge taps repeat the edge.
+void InterpolateAt(ArrayView<const float, 2> image, const BandlimitedInterpolator& interpolator, const double* x,
+                   const double* y, std::size_t count, float* values);
+
 // Fills `output` (on `plain`, whose slant_a = slant_b = 0) from `input` (on `slant`). The phase centre, not necessarily
 // the pixel counts, cells or shifts, is common. Pixels whose place lies outside the input become NaN; beyond-edge taps
 // repeat the edge.

@@ -17,6 +17,7 @@ void AddCommands(CLI::App& app) {
   AddImageCommand(app);
   AddInspectCommand(app);
   AddMigrateCommand(app);
+  AddPhotometryCommand(app);
   AddPredictCommand(app);
   AddProductsCommand(app);
   AddGenerateCommand(app);

@@ -24,6 +24,7 @@ void AddFlagCommand(CLI::App& app);
 void AddImageCommand(CLI::App& app);
 void AddInspectCommand(CLI::App& app);
 void AddMigrateCommand(CLI::App& app);
+void AddPhotometryCommand(CLI::App& app);
 void AddPinCommands(CLI::App& app);
 void AddPredictCommand(CLI::App& app);
 void AddProductsCommand(CLI::App& app);

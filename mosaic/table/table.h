@@ -1,0 +1,55 @@
+// A table of results, column by column, and the forms in which others read it: CSV, VOTable, FITS, regions.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "config/os.h"
+
+namespace contimg::mosaic {
+
+struct TableColumn {
+  std::string name;
+  std::string unit;  // as VOUnits and FITS spell it: "deg", "Jy", "arcsec"; empty: none
+  std::string ucd;   // IVOA UCD1+: "pos.eq.ra;meta.main"
+  std::string meaning;
+  int decimals = 6;  // of floating-point values in CSV and VOTable; negative: that many significant digits
+  std::variant<std::vector<double>, std::vector<std::int64_t>, std::vector<std::string>> values;
+  bool in_csv = true;  // the columns of CSV files are a contract; what is not in it is in the other forms alone
+
+  std::size_t size() const;
+};
+
+struct Table {
+  std::string name;
+  std::string description;
+  std::vector<TableColumn> columns;                        // of one length; NaN: no value
+  std::vector<std::pair<std::string, std::string>> facts;  // what is true of all rows: PARAM, HISTORY
+
+  std::size_t rows() const { return columns.empty() ? 0 : columns.front().size(); }
+};
+
+enum class TableForm { kCsv, kVotable, kFits };
+// By the ending: .csv, .vot (.votable, .xml), .fits. Throws Error{kUsage} for others.
+TableForm FormOf(const std::filesystem::path& path);
+
+// One line of names, then the rows; texts quoted where they have to be; no value: an empty field.
+std::string CsvText(const Table& table);
+// VOTable 1.4, TABLEDATA.
+std::string VotableText(const Table& table);
+
+// Throws what WriteTable would, before anything is computed: Error{kUsage} for an ending that tells no form and for a
+// name that is taken.
+void CheckResult(const std::filesystem::path& path, bool overwrite);
+
+// Writes the table in the form that the name tells, by a hidden name beside it. Throws Error{kUsage} when `path` exists
+// and `overwrite` is not set, Error{kIo, kResource} when it cannot be written.
+void WriteTable(Os& os, const std::filesystem::path& path, const Table& table, bool overwrite);
+// The same of any text.
+void WriteResult(Os& os, const std::filesystem::path& path, const std::string& text, bool overwrite);
+
+}  // namespace contimg::mosaic

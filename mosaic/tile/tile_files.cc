@@ -1,0 +1,146 @@
+#include "mosaic/tile/tile_files.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
+#include "config/error.h"
+#include "config/os.h"
+#include "config/parallel.h"
+#include "config/product_paths.h"
+#include "config/time.h"
+#include "image/products/casacore/casacore_image.h"
+#include "mosaic/table/stage_name.h"
+
+namespace contimg::mosaic {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kFormats{ImageFormat::kFits, ImageFormat::kFitsCompressed, ImageFormat::kCasa};
+
+// "X.image.fits" is "X" for the suffix "image.fits".
+std::optional<std::string> WithoutSuffix(const std::string& path, const std::string& suffix) {
+  const std::string end = "." + suffix;
+  if (path.size() <= end.size() || path.compare(path.size() - end.size(), end.size(), end) != 0) return std::nullopt;
+  return path.substr(0, path.size() - end.size());
+}
+
+std::string PlainName(const fs::path& path) {
+  std::string text = path.string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+// The prefix of an image by its name: nothing when it is named otherwise.
+std::optional<std::string> PrefixOf(const fs::path& image) {
+  for (const ImageFormat format : kFormats) {
+    if (const auto prefix = WithoutSuffix(PlainName(image), ProductSuffix(ProductKind::kImage, format))) return prefix;
+  }
+  return std::nullopt;
+}
+
+void RefuseCorrected(const fs::path& image) {
+  for (const ImageFormat format : kFormats) {
+    const auto prefix = WithoutSuffix(PlainName(image), ProductSuffix(ProductKind::kPbcor, format));
+    if (!prefix) continue;
+    throw Error(ErrorKind::kUsage, kStage, image.string(),
+                fmt::format("expected the image before its division by the primary beam, found the divided one; give "
+                            "{}.{} with {}.{} beside it",
+                            *prefix, ProductSuffix(ProductKind::kImage, format), *prefix,
+                            ProductSuffix(ProductKind::kPb, format)));
+  }
+}
+
+// PREFIX.<kind> in whatever format there is; empty when there is none.
+fs::path Beside(const std::string& prefix, ProductKind kind) {
+  for (const ImageFormat format : kFormats) {
+    const fs::path path = prefix + "." + ProductSuffix(kind, format);
+    if (Exists(path)) return path;
+  }
+  return {};
+}
+
+image::FitsImage ReadImage(const fs::path& path) {
+  if (!Exists(path)) throw Error(ErrorKind::kIo, kStage, path.string(), "expected an image, found no such file");
+  return IsDirectory(path) ? image::ReadCasacoreImage(path) : image::ReadFitsImage(path);
+}
+
+void CheckSameGrid(const image::FitsHeader& a, const image::FitsHeader& b, const fs::path& path) {
+  const image::ImageGeometry &g = a.geometry, &h = b.geometry;
+  const double off = std::hypot(g.shift_l - h.shift_l, g.shift_m - h.shift_m) +
+                     Separation({Angle::Radians(a.centre.ra_rad), Angle::Radians(a.centre.dec_rad)},
+                                {Angle::Radians(b.centre.ra_rad), Angle::Radians(b.centre.dec_rad)})
+                         .rad();
+  if (g.nx == h.nx && g.ny == h.ny && std::abs(g.cell_rad / h.cell_rad - 1) < 1e-6 && off < 0.01 * g.cell_rad) return;
+  throw Error(
+      ErrorKind::kBadInput, kStage, path.string(),
+      fmt::format("expected the pixels of the image, {} by {} of {:.4g} arcsec, found {} by {} of {:.4g} arcsec, "
+                  "{:.3g} arcsec away",
+                  g.nx, g.ny, Angle::Radians(g.cell_rad).arcsec(), h.nx, h.ny, Angle::Radians(h.cell_rad).arcsec(),
+                  Angle::Radians(off).arcsec()));
+}
+
+}  // namespace
+
+TileFiles::TileFiles(const TileFileNames& names, bool with_psf, const RunContext& context) : path_(names.image) {
+  RefuseCorrected(path_);
+  std::optional<std::string> prefix = PrefixOf(path_);
+  if (!Exists(path_)) {
+    if (const fs::path made = Beside(PlainName(path_), ProductKind::kImage); !made.empty()) {
+      prefix = PlainName(path_);
+      path_ = made;
+    }
+  }
+  struct Wanted {
+    const char* word;
+    ProductKind kind;
+    fs::path path;
+    image::FitsImage* into;
+    ArrayView<const float, 2> TileImages::*view;
+  };
+  std::array<Wanted, 4> wanted{{{"residual", ProductKind::kResidual, names.residual, &residual_, &TileImages::residual},
+                                {"primary beam", ProductKind::kPb, names.pb, &pb_, &TileImages::pb},
+                                {"smearing map", ProductKind::kSmear, names.smear, &smear_, &TileImages::smear},
+                                {"point-spread function", ProductKind::kPsf, names.psf, &psf_, &TileImages::psf}}};
+  for (Wanted& each : wanted) {
+    if (each.kind == ProductKind::kPsf && !with_psf) {
+      each.path.clear();
+      continue;
+    }
+    if (each.path.empty() && prefix) each.path = Beside(*prefix, each.kind);
+    if (each.path.empty()) missing_.emplace_back(each.word);
+  }
+  ParallelFor(context.threads, wanted.size() + 1, [&](std::size_t i) {
+    context.CheckCancelled(kStage);
+    if (i == 0) {
+      image_ = ReadImage(path_);
+    } else if (!wanted[i - 1].path.empty()) {
+      *wanted[i - 1].into = ReadImage(wanted[i - 1].path);
+    }
+  });
+  images_.header = &image_.header;
+  images_.image = image_.view();
+  for (const Wanted& each : wanted) {
+    if (each.path.empty()) continue;
+    if (each.kind != ProductKind::kPsf) CheckSameGrid(image_.header, each.into->header, each.path);
+    images_.*each.view = each.into->view();
+  }
+  CheckTileImages(images_, path_.string());
+  if (images_.residual.empty()) images_.residual = images_.image;
+}
+
+std::string TileFiles::name() const {
+  const auto prefix = PrefixOf(path_);
+  return fs::path(prefix ? *prefix : PlainName(path_)).filename().string();
+}
+
+double TileFiles::mjd() const {
+  const image::FitsHeader& header = image_.header;
+  if (!(header.start_mjd_s > 0)) return 0;
+  const double end = header.end_mjd_s > 0 ? header.end_mjd_s : header.start_mjd_s;
+  return (header.start_mjd_s + end) / 2 / kSecondsPerDay;
+}
+
+}  // namespace contimg::mosaic

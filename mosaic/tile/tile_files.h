@@ -1,0 +1,46 @@
+// The images of one tile read from files.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/run_context.h"
+#include "image/products/fits_image.h"
+#include "mosaic/tile/tile_images.h"
+
+namespace contimg::mosaic {
+
+// Which files hold a tile. `image` is a FITS image (also compressed), a casacore image, or a PREFIX as `contimg image
+// --out` takes it. The others are what stands beside it under the names of config/product_paths.h unless given here.
+struct TileFileNames {
+  std::filesystem::path image;
+  std::filesystem::path residual, pb, smear, psf;  // empty: what stands beside the image
+};
+
+class TileFiles {
+ public:
+  // Reads them, several at a time, the point-spread function only `with_psf`. What is neither given nor there is left
+  // out (missing()), except the image. Throws Error{kIo, kBadInput} that names the file, Error{kUsage} for an image
+  // that is divided by the primary beam already (its noise is no longer even: detection and errors need the apparent
+  // sky).
+  TileFiles(const TileFileNames& names, bool with_psf, const RunContext& context);
+  TileFiles(const TileFiles&) = delete;
+  TileFiles& operator=(const TileFiles&) = delete;
+
+  // Checked. Without a residual the image stands in for it.
+  const TileImages& images() const { return images_; }
+  const std::filesystem::path& path() const { return path_; }  // of the image
+  std::string name() const;                                    // of the tile: the file's without its kind
+  double mjd() const;                                          // UTC, middle of the data; 0: the header has none
+  const std::vector<std::string>& missing() const { return missing_; }  // words: "residual", "primary beam"
+
+ private:
+  std::filesystem::path path_;
+  image::FitsImage image_, residual_, pb_, smear_, psf_;
+  TileImages images_;
+  std::vector<std::string> missing_;
+};
+
+}  // namespace contimg::mosaic
