@@ -116,21 +116,6 @@ bool FitQuadratic(const std::vector<CorePixel>& core, Quadratic& shape) {
   return true;
 }
 
-// Widths and angle of exp(−(p x² + q y² + r x y)); false when it is not a peak.
-bool BeamOfQuadratic(const Quadratic& shape, double cell_rad, GaussianBeam& beam) {
-  const double mean = (shape[0] + shape[1]) / 2, difference = (shape[0] - shape[1]) / 2, cross = shape[2] / 2;
-  const double spread = std::hypot(difference, cross), small = mean - spread, large = mean + spread;
-  if (!(small > 0)) return false;
-  beam.major_rad = cell_rad * kFwhmPerSigma / std::sqrt(2 * small);
-  beam.minor_rad = cell_rad * kFwhmPerSigma / std::sqrt(2 * large);
-  // The eigenvector of the smaller curvature, (sin θ, cos θ) in (east, north).
-  double angle = 0.5 * std::atan2(-cross, difference);
-  if (angle < 0) angle += kPi;
-  if (angle >= kPi) angle = 0;  // -1e-17 + π is π
-  beam.angle_rad = spread > 0 ? angle : 0;
-  return true;
-}
-
 // The whole lobe above a level; empty when it does not end inside the PSF.
 std::vector<CorePixel> LobeAbove(ArrayView<const float, 2> psf, double level) {
   const auto edge = static_cast<std::ptrdiff_t>(std::min(psf.shape(0), psf.shape(1)) / 2) - 1;
@@ -145,8 +130,11 @@ std::vector<CorePixel> LobeAbove(ArrayView<const float, 2> psf, double level) {
 
 bool FitLobe(const std::vector<CorePixel>& lobe, double cell_rad, GaussianBeam& beam) {
   Quadratic shape = Quadratic::Zero();
-  return lobe.size() >= kFewestPixels && FitQuadratic(lobe, shape) && BeamOfQuadratic(shape, cell_rad, beam) &&
-         beam.minor_rad > 0.5 * cell_rad;
+  if (lobe.size() < kFewestPixels || !FitQuadratic(lobe, shape)) return false;
+  const auto found = BeamOfQuadratic(shape[0], shape[1], shape[2], cell_rad);
+  if (!found) return false;
+  beam = *found;
+  return beam.minor_rad > 0.5 * cell_rad;
 }
 
 }  // namespace
@@ -156,6 +144,21 @@ double GaussianBeam::Value(double dl, double dm) const {
   const double across = dl * std::cos(angle_rad) - dm * std::sin(angle_rad);
   const double a = along / major_rad, b = across / minor_rad;
   return std::exp(-4 * std::log(2.0) * (a * a + b * b));
+}
+
+std::optional<GaussianBeam> BeamOfQuadratic(double p, double q, double r, double cell_rad) {
+  const double mean = (p + q) / 2, difference = (p - q) / 2, cross = r / 2;
+  const double spread = std::hypot(difference, cross), small = mean - spread, large = mean + spread;
+  if (!(small > 0)) return std::nullopt;
+  GaussianBeam beam;
+  beam.major_rad = cell_rad * kFwhmPerSigma / std::sqrt(2 * small);
+  beam.minor_rad = cell_rad * kFwhmPerSigma / std::sqrt(2 * large);
+  // The eigenvector of the smaller curvature, (sin θ, cos θ) in (east, north).
+  double angle = 0.5 * std::atan2(-cross, difference);
+  if (angle < 0) angle += kPi;
+  if (angle >= kPi) angle = 0;  // -1e-17 + π is π
+  beam.angle_rad = spread > 0 ? angle : 0;
+  return beam;
 }
 
 GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad) {

@@ -1,6 +1,8 @@
 // The restoring beam: a Gaussian fitted to the core of the PSF.
 #pragma once
 
+#include <optional>
+
 #include "config/array_view.h"
 #include "config/units.h"
 
@@ -22,6 +24,10 @@ struct GaussianBeam {
 // the beam has the width of the half-power contour: docs/imaging.md. Throws Error{kNumeric} when the PSF has no such
 // lobe (NaN, or a beam narrower than about two pixels).
 GaussianBeam FitBeam(ArrayView<const float, 2> psf, double cell_rad);
+
+// The Gaussian exp(−(p x² + q y² + r x y)), x pixels to the east and y to the north, as widths and angle; nothing when
+// it is no peak.
+std::optional<GaussianBeam> BeamOfQuadratic(double p, double q, double r, double cell_rad);
 
 // How far a PSF is from its beam.
 struct PsfShape {
