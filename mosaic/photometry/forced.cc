@@ -16,9 +16,6 @@ namespace {
 constexpr double kSamePlaceWidths = 0.05;  // of the beam
 constexpr double kStampWidths = 1.5;       // half a side of what chi² looks at
 
-// What two sources alone with this condition number make of the variance of each.
-double VarianceOfPair(double condition) { return (condition + 1) * (condition + 1) / (4 * condition); }
-
 // A place that is measured.
 struct Target {
   std::size_t index = 0;
@@ -238,12 +235,10 @@ class ForcedRun {
     m.condition = t.condition;
     m.chi2 = ChiSquare(t, near);
     if (m.edge_beams < options_.edge_beams) m.flags |= quality::kEdge.mask();
-    if (t.same_as_another || t.variance > VarianceOfPair(options_.max_condition)) m.flags |= quality::kBlend.mask();
+    if (t.same_as_another || IsBlend(t.variance, options_.max_condition)) m.flags |= quality::kBlend.mask();
     if (t.response < kLowResponse) m.flags |= quality::kLowResponse.mask();
     return m;
   }
-
-  static constexpr double kLowResponse = 0.25;
 
   const TileImages& images_;
   const image::CoarseMap& rms_;
@@ -258,6 +253,10 @@ class ForcedRun {
 };
 
 }  // namespace
+
+bool IsBlend(double variance, double condition) {
+  return variance > (condition + 1) * (condition + 1) / (4 * condition);
+}
 
 ForcedPhotometry MeasureForced(const TileImages& images, const image::CoarseMap& rms,
                                const std::vector<ForcedPlace>& places, const ForcedOptions& options, int threads) {

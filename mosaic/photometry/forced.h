@@ -48,6 +48,12 @@ struct ForcedOptions {
   double max_condition = 10;
 };
 
+inline constexpr double kLowResponse = 0.25;  // less is flagged
+
+// Whether a flux whose variance is so many σ² is worse than that of each of two sources whose solve has this condition
+// number: (c + 1)² / 4c.
+bool IsBlend(double variance, double condition);
+
 struct ForcedPhotometry {
   std::vector<ForcedMeasurement> measurements;  // in the order of the places
   // Places without a measurement.
