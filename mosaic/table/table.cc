@@ -131,12 +131,6 @@ std::string VotableText(const Table& table) {
 
 namespace {
 
-void CheckName(const fs::path& path, bool overwrite) {
-  if (!IsTaken(path)) return;
-  if (!overwrite) throw Error(ErrorKind::kUsage, kStage, path.string(), "exists already; --overwrite replaces it");
-  if (IsDirectory(path)) throw Error(ErrorKind::kUsage, kStage, path.string(), "is a folder");
-}
-
 // Makes the content under a hidden name and gives it its own.
 template <typename Make>
 void PublishResult(Os& os, const fs::path& path, bool overwrite, const Make& make) {
@@ -153,6 +147,12 @@ void PublishResult(Os& os, const fs::path& path, bool overwrite, const Make& mak
 }
 
 }  // namespace
+
+void CheckName(const fs::path& path, bool overwrite) {
+  if (!IsTaken(path)) return;
+  if (!overwrite) throw Error(ErrorKind::kUsage, kStage, path.string(), "exists already; --overwrite replaces it");
+  if (IsDirectory(path)) throw Error(ErrorKind::kUsage, kStage, path.string(), "is a folder");
+}
 
 void CheckResult(const fs::path& path, bool overwrite) {
   FormOf(path);

@@ -45,6 +45,8 @@ std::string VotableText(const Table& table);
 // Throws what WriteTable would, before anything is computed: Error{kUsage} for an ending that tells no form and for a
 // name that is taken.
 void CheckResult(const std::filesystem::path& path, bool overwrite);
+// The second of these alone.
+void CheckName(const std::filesystem::path& path, bool overwrite);
 
 // Writes the table in the form that the name tells, by a hidden name beside it. Throws Error{kUsage} when `path` exists
 // and `overwrite` is not set, Error{kIo, kResource} when it cannot be written.
