@@ -206,15 +206,6 @@ std::optional<ObservationRow> LightCurveStore::Tile(std::string_view group_id) {
   return ReadTile(query);
 }
 
-void LightCurveStore::SetScale(std::string_view group_id, std::optional<double> scale,
-                               std::optional<double> scale_error) {
-  db_.Write([&] {
-    Query(db_, "UPDATE observations SET scale = ?, scale_error = ? WHERE group_id = ?")
-        .Bind(scale, scale_error, group_id)
-        .Run();
-  });
-}
-
 std::vector<ObservationRow> LightCurveStore::Tiles(double from_mjd, double to_mjd) {
   Query query(db_, "SELECT " CONTIMG_TILE_COLUMNS " WHERE t.mjd BETWEEN ? AND ? ORDER BY t.mjd, t.id");
   query.Bind(from_mjd, to_mjd);
@@ -342,10 +333,18 @@ std::vector<std::string> LightCurveStore::KindsOf(std::int64_t source_id) {
   return names;
 }
 
-std::int64_t LightCurveStore::CountMeasurements() {
-  Query query(db_, "SELECT count(*) FROM measurements");
-  query.Next();
-  return query.Integer();
+std::vector<std::string> LightCurveStore::Kinds() {
+  Query query(db_, "SELECT name FROM photometric_sources ORDER BY id");
+  std::vector<std::string> names;
+  while (query.Next()) names.push_back(query.Text());
+  return names;
+}
+
+void LightCurveStore::RemoveAllFigures() {
+  db_.Write([&] {
+    Query(db_, "DELETE FROM transit_points").Run();
+    Query(db_, "DELETE FROM light_curve_statistics").Run();
+  });
 }
 
 }  // namespace contimg::state

@@ -105,7 +105,6 @@ class LightCurveStore {
   // Removes it with its measurements; returns the sources that had some. Nothing when there is no such tile.
   std::vector<std::int64_t> RemoveTile(std::string_view group_id);
   std::optional<ObservationRow> Tile(std::string_view group_id);
-  void SetScale(std::string_view group_id, std::optional<double> scale, std::optional<double> scale_error);
   std::vector<ObservationRow> Tiles(double from_mjd = 0, double to_mjd = 1e9);  // by time
   std::vector<MeasurementRow> MeasurementsOf(std::string_view group_id);        // by source
 
@@ -126,7 +125,9 @@ class LightCurveStore {
 
   std::vector<std::int64_t> MeasuredSources();               // by id
   std::vector<std::string> KindsOf(std::int64_t source_id);  // of which it has measurements, by name
-  std::int64_t CountMeasurements();
+  std::vector<std::string> Kinds();                          // that there can be
+  // Transits and statistics of all sources.
+  void RemoveAllFigures();
 
  private:
   std::int64_t KindId(std::string_view kind);
