@@ -36,8 +36,8 @@ ObservationRow ReadTile(Query& query) {
   row.group_id = query.Text();
   row.mjd = query.Number();
   row.duration_s = query.Number();
-  row.ra_deg = query.Number();
-  row.dec_deg = query.Number();
+  row.ra_deg = query.OptionalNumber();
+  row.dec_deg = query.OptionalNumber();
   row.lst_deg = query.Number();
   row.frequency_hz = query.Number();
   row.scale = query.OptionalNumber();
@@ -93,8 +93,9 @@ void RequireTile(const ObservationRow& tile) {
   };
   if (tile.group_id.empty()) throw bad("a tile needs the name of its group");
   if (!std::isfinite(tile.mjd) || !(tile.duration_s >= 0)) throw bad("expected a time and a duration");
-  if (!(tile.ra_deg >= 0 && tile.ra_deg < 360 && std::abs(tile.dec_deg) <= 90)) {
-    throw bad(fmt::format("expected a centre on the sky, found {} {}", tile.ra_deg, tile.dec_deg));
+  if ((tile.ra_deg && !(*tile.ra_deg >= 0 && *tile.ra_deg < 360)) ||
+      (tile.dec_deg && !(std::abs(*tile.dec_deg) <= 90))) {
+    throw bad("expected a centre on the sky");
   }
   if (!(tile.lst_deg >= 0 && tile.lst_deg < 360)) {
     throw bad(fmt::format("expected a sidereal time of 0 to 360 deg, found {}", tile.lst_deg));

@@ -18,15 +18,14 @@ namespace contimg::state {
 
 // A tile as far as its measurements need it.
 struct ObservationRow {
-  std::int64_t id = 0;                 // given by the store
-  std::string type = "drift_tile";     // what has a side table: drift_tile
-  std::string instrument = "DSA-110";  // also the name of its mission
-  std::string group_id;                // unique
-  double mjd = 0;                      // middle of the data
-  double duration_s = 0;
-  double ra_deg = 0;  // ICRS, of the centre
-  double dec_deg = 0;
-  double lst_deg = 0;  // local apparent sidereal time of the middle, [0, 360)
+  std::int64_t id = 0;                    // given by the store
+  std::string type = "drift_tile";        // what has a side table: drift_tile
+  std::string instrument = "DSA-110";     // also the name of its mission
+  std::string group_id;                   // unique
+  double mjd = 0;                         // middle of the data
+  double duration_s = 0;                  // 0: not known
+  std::optional<double> ra_deg, dec_deg;  // ICRS, of the centre
+  double lst_deg = 0;                     // local apparent sidereal time of the middle, [0, 360)
   double frequency_hz = 0;
   std::optional<double> scale;  // what its fluxes are multiplied by to agree with those of other tiles
   std::optional<double> scale_error;
