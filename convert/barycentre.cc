@@ -1,6 +1,7 @@
 #include "convert/barycentre.h"
 
 #include <erfa.h>
+#include <erfam.h>
 
 #include "config/error.h"
 #include "config/units.h"
