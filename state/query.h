@@ -13,6 +13,11 @@
 
 namespace contimg::state {
 
+// Bytes to bind as a BLOB; not copied before the statement runs.
+struct Blob {
+  std::string_view bytes;
+};
+
 class Query {
  public:
   // `sql` is prepared once per database and text. One Query per text may be alive at a time.
@@ -47,6 +52,13 @@ class Query {
       const SQLite::Column column = statement_.getColumn(column_++);
       const char* text = column.getText();
       return std::string_view(text, static_cast<std::size_t>(column.getBytes()));
+    });
+  }
+  // The bytes of a BLOB, none for NULL; valid until the next row.
+  std::string_view Bytes() {
+    return Wrap([&] {
+      const SQLite::Column column = statement_.getColumn(column_++);
+      return std::string_view(static_cast<const char*>(column.getBlob()), static_cast<std::size_t>(column.getBytes()));
     });
   }
   std::int64_t Integer() {
@@ -88,6 +100,9 @@ class Query {
   void BindOne(const std::string& value) { statement_.bind(++parameter_, value); }
   void BindOne(std::string_view value) { statement_.bind(++parameter_, std::string(value)); }
   void BindOne(const char* value) { statement_.bind(++parameter_, value); }
+  void BindOne(const Blob& value) {
+    statement_.bind(++parameter_, static_cast<const void*>(value.bytes.data()), static_cast<int>(value.bytes.size()));
+  }
   void BindOne(double value) { statement_.bind(++parameter_, value); }
   void BindOne(int value) { statement_.bind(++parameter_, value); }
   void BindOne(std::int64_t value) { statement_.bind(++parameter_, value); }

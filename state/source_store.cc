@@ -3,24 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
+#include <map>
 
-#include "config/units.h"
+#include "state/mission.h"
 #include "state/query.h"
 #include "state/schema/schemas.h"
+#include "state/sky_index.h"
 #include "state/stage_name.h"
 
 namespace contimg::state {
 namespace {
 
 const std::string kSourceColumns =
-    "s.id, s.catalogue, s.name, s.ra_deg, s.dec_deg, s.flux_jy, s.flux_error_jy, s.spectral_index, s.major_arcsec, "
-    "s.minor_arcsec, s.position_angle_deg";
-const std::string kMeasurementColumns =
-    "id, source_id, product_id, kind, mjd, flux_jy, error_jy, ra_deg, dec_deg, flags";
-const std::string kLightCurveColumns =
-    "source_id, count, first_mjd, last_mjd, mean_jy, std_jy, weighted_mean_jy, v, eta, updated_at";
+    "s.id, c.name, s.name, s.ra_deg, s.dec_deg, s.flux_jy, s.flux_error_jy, s.spectral_index, s.major_arcsec, "
+    "s.minor_arcsec, s.position_angle_deg, s.source_id";
+const std::string kSelectSources =
+    "SELECT " + kSourceColumns + " FROM catalogue_sources s JOIN catalogues c ON c.id = s.catalogue_id";
 
 SourceRow ReadSource(Query& query) {
   SourceRow row;
@@ -35,53 +33,8 @@ SourceRow ReadSource(Query& query) {
   row.major_arcsec = query.Number();
   row.minor_arcsec = query.Number();
   row.position_angle_deg = query.Number();
+  row.source_id = query.OptionalInteger();
   return row;
-}
-
-std::vector<MeasurementRow> ReadMeasurements(Query& query) {
-  std::vector<MeasurementRow> rows;
-  while (query.Next()) {
-    MeasurementRow row;
-    row.id = query.Integer();
-    row.source_id = query.Integer();
-    row.product_id = query.Integer();
-    row.kind = query.Text();
-    row.mjd = query.Number();
-    row.flux_jy = query.Number();
-    row.error_jy = query.Number();
-    row.ra_deg = query.Number();
-    row.dec_deg = query.Number();
-    row.flags = query.Integer();
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-LightCurveRow ReadLightCurve(Query& query) {
-  LightCurveRow row;
-  row.source_id = query.Integer();
-  row.count = query.Integer();
-  row.first_mjd = query.Number();
-  row.last_mjd = query.Number();
-  row.mean_jy = query.Number();
-  row.std_jy = query.Number();
-  row.weighted_mean_jy = query.Number();
-  row.v = query.Number();
-  row.eta = query.Number();
-  row.updated_at = query.Number();
-  return row;
-}
-
-std::array<double, 3> UnitVector(double ra_deg, double dec_deg) {
-  const double ra = Angle::Degrees(ra_deg).rad(), dec = Angle::Degrees(dec_deg).rad();
-  return {std::cos(dec) * std::cos(ra), std::cos(dec) * std::sin(ra), std::sin(dec)};
-}
-
-void RequireOnSky(const std::string& what, double ra_deg, double dec_deg) {
-  if (!(ra_deg >= 0 && ra_deg < 360 && std::abs(dec_deg) <= 90)) {
-    throw Error(ErrorKind::kBadInput, kStage, what,
-                fmt::format("expected RA in [0, 360) and Dec in [-90, 90] deg, found {} {}", ra_deg, dec_deg));
-  }
 }
 
 }  // namespace
@@ -91,37 +44,93 @@ SourceStore::SourceStore(const std::filesystem::path& path, const DatabaseOption
 
 void SourceStore::Save(const std::vector<SourceRow>& rows) {
   db_.Write([&] {
+    std::map<std::string, std::int64_t, std::less<>> catalogues;
     for (const SourceRow& row : rows) {
       RequireOnSky(row.name, row.ra_deg, row.dec_deg);
+      auto catalogue = catalogues.find(row.catalogue);
+      if (catalogue == catalogues.end()) {
+        catalogue = catalogues.emplace(row.catalogue, CatalogueId(row.catalogue)).first;
+      }
       std::int64_t id = 0;
       {
         Query query(db_,
-                    "INSERT INTO sources (catalogue, name, ra_deg, dec_deg, flux_jy, flux_error_jy, spectral_index, "
-                    "major_arcsec, minor_arcsec, position_angle_deg) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
-                    "(catalogue, name) DO UPDATE SET ra_deg = excluded.ra_deg, dec_deg = excluded.dec_deg, flux_jy = "
-                    "excluded.flux_jy, flux_error_jy = excluded.flux_error_jy, spectral_index = "
-                    "excluded.spectral_index, major_arcsec = excluded.major_arcsec, minor_arcsec = "
+                    "INSERT INTO catalogue_sources (catalogue_id, name, ra_deg, dec_deg, flux_jy, flux_error_jy, "
+                    "spectral_index, major_arcsec, minor_arcsec, position_angle_deg) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
+                    "?, ?) ON CONFLICT (catalogue_id, name) DO UPDATE SET ra_deg = excluded.ra_deg, dec_deg = "
+                    "excluded.dec_deg, flux_jy = excluded.flux_jy, flux_error_jy = excluded.flux_error_jy, "
+                    "spectral_index = excluded.spectral_index, major_arcsec = excluded.major_arcsec, minor_arcsec = "
                     "excluded.minor_arcsec, position_angle_deg = excluded.position_angle_deg RETURNING id");
-        query.Bind(row.catalogue, row.name, row.ra_deg, row.dec_deg, row.flux_jy, row.flux_error_jy, row.spectral_index,
-                   row.major_arcsec, row.minor_arcsec, row.position_angle_deg);
+        query.Bind(catalogue->second, row.name, row.ra_deg, row.dec_deg, row.flux_jy, row.flux_error_jy,
+                   row.spectral_index, row.major_arcsec, row.minor_arcsec, row.position_angle_deg);
         query.Next();
         id = query.Integer();
       }
       const auto v = UnitVector(row.ra_deg, row.dec_deg);
-      Query sky(db_, "INSERT OR REPLACE INTO sources_sky VALUES (?1, ?2, ?2, ?3, ?3, ?4, ?4)");
+      Query sky(db_, "INSERT OR REPLACE INTO catalogue_sources_sky VALUES (?1, ?2, ?2, ?3, ?3, ?4, ?4)");
       sky.Bind(id, v[0], v[1], v[2]).Run();
     }
   });
 }
 
+std::int64_t SourceStore::CatalogueId(const std::string& name) {
+  {
+    Query query(db_, "SELECT id FROM catalogues WHERE name = ?");
+    query.Bind(name);
+    if (query.Next()) return query.Integer();
+  }
+  CatalogueRow row;
+  row.name = name;
+  SaveCatalogue(row);
+  return db_.handle().getLastInsertRowid();
+}
+
+void SourceStore::SaveCatalogue(const CatalogueRow& row) {
+  db_.Write([&] {
+    const std::int64_t mission = MissionId(db_, row.mission.empty() ? row.name : row.mission);
+    Query query(
+        db_,
+        "INSERT INTO catalogues (mission_id, name, description, frequency_hz, file, sha256, imported_at) VALUES "
+        "(?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET mission_id = excluded.mission_id, description = "
+        "excluded.description, frequency_hz = excluded.frequency_hz, file = excluded.file, sha256 = "
+        "excluded.sha256, imported_at = excluded.imported_at");
+    query.Bind(mission, row.name, row.description, row.frequency_hz, row.file, row.sha256, row.imported_at).Run();
+  });
+}
+
+std::optional<CatalogueRow> SourceStore::Catalogue(std::string_view name) {
+  Query query(db_,
+              "SELECT c.name, m.name, c.description, c.frequency_hz, c.file, c.sha256, c.imported_at, (SELECT count(*) "
+              "FROM catalogue_sources s WHERE s.catalogue_id = c.id) FROM catalogues c JOIN missions m ON m.id = "
+              "c.mission_id WHERE c.name = ?");
+  query.Bind(name);
+  if (!query.Next()) return std::nullopt;
+  CatalogueRow row;
+  row.name = query.Text();
+  row.mission = query.Text();
+  row.description = query.Text();
+  row.frequency_hz = query.Number();
+  row.file = query.Text();
+  row.sha256 = query.Text();
+  row.imported_at = query.Number();
+  row.sources = query.Integer();
+  return row;
+}
+
 std::int64_t SourceStore::RemoveCatalogue(std::string_view catalogue) {
-  int removed = 0;
-  db_.Write([&] { removed = Query(db_, "DELETE FROM sources WHERE catalogue = ?").Bind(catalogue).Run(); });
+  std::int64_t removed = 0;
+  db_.Write([&] {
+    const auto row = Catalogue(catalogue);
+    if (!row) return;
+    removed = row->sources;
+    Query(db_, "DELETE FROM catalogues WHERE name = ?").Bind(catalogue).Run();
+  });
   return removed;
 }
 
 std::vector<std::pair<std::string, std::int64_t>> SourceStore::Catalogues() {
-  Query query(db_, "SELECT catalogue, count(*) FROM sources GROUP BY catalogue ORDER BY catalogue");
+  Query query(db_,
+              "SELECT c.name, (SELECT count(*) FROM catalogue_sources s WHERE s.catalogue_id = c.id) AS n FROM "
+              "catalogues c WHERE n > 0 ORDER BY c.name");
   std::vector<std::pair<std::string, std::int64_t>> all;
   while (query.Next()) {
     std::string name = query.Text();
@@ -131,105 +140,47 @@ std::vector<std::pair<std::string, std::int64_t>> SourceStore::Catalogues() {
 }
 
 std::optional<SourceRow> SourceStore::Find(std::int64_t id) {
-  Query query(db_, "SELECT " + kSourceColumns + " FROM sources s WHERE id = ?");
+  Query query(db_, kSelectSources + " WHERE s.id = ?");
   query.Bind(id);
   if (!query.Next()) return std::nullopt;
   return ReadSource(query);
 }
 
 std::optional<SourceRow> SourceStore::FindByName(std::string_view catalogue, std::string_view name) {
-  Query query(db_, "SELECT " + kSourceColumns + " FROM sources s WHERE catalogue = ? AND name = ?");
+  Query query(db_, kSelectSources + " WHERE c.name = ? AND s.name = ?");
   query.Bind(catalogue, name);
   if (!query.Next()) return std::nullopt;
   return ReadSource(query);
 }
 
+std::vector<SourceRow> SourceStore::FindByName(std::string_view name) {
+  Query query(db_, kSelectSources + " WHERE s.name = ? ORDER BY s.id");
+  query.Bind(name);
+  std::vector<SourceRow> rows;
+  while (query.Next()) rows.push_back(ReadSource(query));
+  return rows;
+}
+
 std::vector<ConeMatch> SourceStore::Cone(double ra_deg, double dec_deg, double radius_deg, std::string_view catalogue,
                                          double min_flux_jy) {
-  RequireOnSky("cone", ra_deg, dec_deg);
-  if (!(radius_deg >= 0 && radius_deg <= 90)) {
-    throw Error(ErrorKind::kUsage, kStage, "cone",
-                fmt::format("expected a radius of 0 to 90 deg, found {}", radius_deg));
-  }
-  // Half the side of the cube that holds the cap: its chord, and a hair for the rounding of the index.
-  const auto centre = UnitVector(ra_deg, dec_deg);
-  const double chord = 2 * std::sin(Angle::Degrees(radius_deg).rad() / 2) + 1e-6;
+  const SkyBox box = BoxOfCone(ra_deg, dec_deg, radius_deg);
   Query query(db_, "SELECT " + kSourceColumns +
-                       " FROM sources_sky k JOIN sources s ON s.id = k.id WHERE k.x_max >= ?1 AND k.x_min <= ?2 AND "
-                       "k.y_max >= ?3 AND k.y_min <= ?4 AND k.z_max >= ?5 AND k.z_min <= ?6 AND s.flux_jy >= ?7 AND "
-                       "(?8 = '' OR s.catalogue = ?8)");
-  query.Bind(centre[0] - chord, centre[0] + chord, centre[1] - chord, centre[1] + chord, centre[2] - chord,
-             centre[2] + chord, min_flux_jy, catalogue);
-  const SkyDirection middle{Angle::Degrees(ra_deg), Angle::Degrees(dec_deg)};
+                       " FROM catalogue_sources_sky k CROSS JOIN catalogue_sources s ON s.id = k.id CROSS JOIN "
+                       "catalogues c ON c.id = s.catalogue_id WHERE k.x_max >= ?1 AND k.x_min <= ?2 AND k.y_max >= ?3 "
+                       "AND k.y_min <= "
+                       "?4 AND k.z_max >= ?5 AND k.z_min <= ?6 AND s.flux_jy >= ?7 AND (?8 = '' OR c.name = ?8)");
+  query.Bind(box.low[0], box.high[0], box.low[1], box.high[1], box.low[2], box.high[2], min_flux_jy, catalogue);
   std::vector<ConeMatch> matches;
   while (query.Next()) {
     ConeMatch match;
     match.source = ReadSource(query);
-    const SkyDirection at{Angle::Degrees(match.source.ra_deg), Angle::Degrees(match.source.dec_deg)};
-    match.separation_deg = Separation(middle, at).deg();
+    match.separation_deg = SeparationDeg(ra_deg, dec_deg, match.source.ra_deg, match.source.dec_deg);
     if (match.separation_deg <= radius_deg) matches.push_back(std::move(match));
   }
   std::sort(matches.begin(), matches.end(), [](const ConeMatch& a, const ConeMatch& b) {
     return a.source.flux_jy != b.source.flux_jy ? a.source.flux_jy > b.source.flux_jy : a.source.id < b.source.id;
   });
   return matches;
-}
-
-void SourceStore::SaveMeasurements(const std::vector<MeasurementRow>& rows) {
-  db_.Write([&] {
-    for (const MeasurementRow& row : rows) {
-      Query query(db_,
-                  "INSERT INTO measurements (source_id, product_id, kind, mjd, flux_jy, error_jy, ra_deg, dec_deg, "
-                  "flags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source_id, product_id, kind) DO UPDATE SET "
-                  "mjd = excluded.mjd, flux_jy = excluded.flux_jy, error_jy = excluded.error_jy, ra_deg = "
-                  "excluded.ra_deg, dec_deg = excluded.dec_deg, flags = excluded.flags");
-      query
-          .Bind(row.source_id, row.product_id, row.kind, row.mjd, row.flux_jy, row.error_jy, row.ra_deg, row.dec_deg,
-                row.flags)
-          .Run();
-    }
-  });
-}
-
-std::vector<MeasurementRow> SourceStore::Measurements(std::int64_t source_id) {
-  Query query(db_, "SELECT " + kMeasurementColumns + " FROM measurements WHERE source_id = ? ORDER BY mjd, id");
-  query.Bind(source_id);
-  return ReadMeasurements(query);
-}
-
-std::vector<MeasurementRow> SourceStore::MeasurementsOf(std::int64_t product_id) {
-  Query query(db_, "SELECT " + kMeasurementColumns + " FROM measurements WHERE product_id = ? ORDER BY id");
-  query.Bind(product_id);
-  return ReadMeasurements(query);
-}
-
-void SourceStore::SaveLightCurves(const std::vector<LightCurveRow>& rows) {
-  db_.Write([&] {
-    for (const LightCurveRow& row : rows) {
-      Query query(db_, "INSERT OR REPLACE INTO light_curves (" + kLightCurveColumns +
-                           ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-      query
-          .Bind(row.source_id, row.count, row.first_mjd, row.last_mjd, row.mean_jy, row.std_jy, row.weighted_mean_jy,
-                row.v, row.eta, row.updated_at)
-          .Run();
-    }
-  });
-}
-
-std::optional<LightCurveRow> SourceStore::LightCurve(std::int64_t source_id) {
-  Query query(db_, "SELECT " + kLightCurveColumns + " FROM light_curves WHERE source_id = ?");
-  query.Bind(source_id);
-  if (!query.Next()) return std::nullopt;
-  return ReadLightCurve(query);
-}
-
-std::vector<LightCurveRow> SourceStore::MostVariable(std::int64_t min_count, int limit) {
-  Query query(
-      db_, "SELECT " + kLightCurveColumns + " FROM light_curves WHERE count >= ? ORDER BY eta DESC, source_id LIMIT ?");
-  query.Bind(min_count, limit > 0 ? limit : -1);
-  std::vector<LightCurveRow> rows;
-  while (query.Next()) rows.push_back(ReadLightCurve(query));
-  return rows;
 }
 
 std::int64_t SourceStore::AddCandidate(const CandidateRow& row, double now) {

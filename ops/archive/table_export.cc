@@ -35,8 +35,11 @@ constexpr std::array kTables{Table{StateDatabase::kProducts, "products", "produc
                              Table{StateDatabase::kCalRegistry, "tables", "caltables"},
                              Table{StateDatabase::kCalRegistry, "observations", "observations"},
                              Table{StateDatabase::kIngest, "groups", "groups"},
+                             Table{StateDatabase::kMasterSources, "sources", "sources"},
+                             Table{StateDatabase::kMasterSources, "observations", "measured_tiles"},
                              Table{StateDatabase::kMasterSources, "measurements", "measurements"},
-                             Table{StateDatabase::kMasterSources, "light_curves", "light_curves"},
+                             Table{StateDatabase::kMasterSources, "transit_points", "transit_points"},
+                             Table{StateDatabase::kMasterSources, "light_curve_statistics", "light_curve_statistics"},
                              Table{StateDatabase::kMasterSources, "candidates", "candidates"},
                              Table{StateDatabase::kOperations, "maintenance_runs", "maintenance_runs"}};
 

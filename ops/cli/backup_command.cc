@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "config/os.h"
@@ -72,6 +74,17 @@ fs::path DirectoryOf(const BackupArgs& args, const LoadedSettings& settings) {
                          : Absolute(fs::path(args.to));
 }
 
+// A name that no backup has: names tell seconds, and what is made now is never one that was there already.
+std::string NewName(const fs::path& directory, const RunContext& context) {
+  for (;;) {
+    const double now = UtcTime::Now().unix_s();
+    const std::string name = BackupName(UtcTime::FromUnix(now).Iso8601());
+    if (!Exists(directory / name, RealOs())) return name;
+    context.CheckCancelled("backup");
+    std::this_thread::sleep_for(std::chrono::duration<double>(std::floor(now) + 1 - now));
+  }
+}
+
 // The same, made when it is the one within the state, which is nobody's disk.
 fs::path DirectoryToWrite(const BackupArgs& args, const LoadedSettings& settings) {
   fs::path directory = DirectoryOf(args, settings);
@@ -127,7 +140,6 @@ void Make(const BackupArgs& args) {
   context.cancelled = &StopOnSignals();
   BackupRequest request = BackupOf(settings.values, paths);
   request.directory = DirectoryToWrite(args, settings);
-  request.name = BackupName(UtcTime::Now().Iso8601());
   if (args.keep_days >= 0) request.keep_days = args.keep_days;
   // A configuration file goes along as it is: comments and all.
   if (settings.file) request.texts.emplace_back("contimg.toml", RealOs().ReadFile(*settings.file));
@@ -145,6 +157,7 @@ void Make(const BackupArgs& args) {
   }
   if (const std::string name = RemoteName(args, settings); !name.empty())
     (void)RemoteOf(name, settings.values, context);
+  request.name = NewName(request.directory, context);
   Print({MakeRecordedBackup(request, paths.Database(StateDatabase::kOperations), MaintenanceActor(), context)},
         args.json, "");
   Ship(args, settings, paths, request.name, context);

@@ -9,12 +9,15 @@
 
 #include "calibrate/catalogue.h"
 #include "config/error.h"
+#include "config/os.h"
 #include "config/product_paths.h"
 #include "config/quantity.h"
 #include "config/settings.h"
 #include "config/sky_text.h"
 #include "config/text.h"
+#include "config/time.h"
 #include "config/units.h"
+#include "ops/base/sha256.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "state/source_store.h"
@@ -29,8 +32,8 @@ std::filesystem::path StorePath() {
 state::SourceStore OpenToRead() { return state::SourceStore(StorePath(), state::DatabaseOptions::ForOneLook()); }
 
 struct ImportArgs {
-  std::string format, file, name;
-  bool json = false;
+  std::string format, file, name, mission;
+  bool refresh = false, json = false;
 };
 
 void Import(const ImportArgs& args) {
@@ -41,6 +44,20 @@ void Import(const ImportArgs& args) {
       throw Error(ErrorKind::kUsage, "catalog", args.file, "a CSV file needs the catalogue's --name");
     }
     name = args.format;
+  }
+  const std::string sha256 = FileSha256(args.file);
+  if (const auto path = StorePath(); !args.refresh && Exists(path)) {
+    const auto known = state::SourceStore(path).Catalogue(name);
+    if (known && known->sha256 == sha256) {
+      if (args.json) {
+        const nlohmann::json out{{"catalogue", name}, {"sources", known->sources}, {"unchanged", true}};
+        fmt::print("{}\n", out.dump(2));
+      } else {
+        fmt::print("{}: this very file was imported on {}, nothing to do (--refresh reads it again)\n", name,
+                   UtcTime::FromUnix(known->imported_at).Stamp());
+      }
+      return;
+    }
   }
   const calibrate::CatalogueFile file = calibrate::ReadCatalogue(args.file, format);
   std::vector<state::SourceRow> rows;
@@ -59,7 +76,17 @@ void Import(const ImportArgs& args) {
     row.position_angle_deg = source.position_angle_deg;
     rows.push_back(std::move(row));
   }
-  state::SourceStore(StorePath()).Save(rows);
+  state::CatalogueRow catalogue;
+  catalogue.name = name;
+  catalogue.mission = args.mission;
+  catalogue.file = std::filesystem::absolute(args.file).string();
+  catalogue.sha256 = sha256;
+  catalogue.imported_at = UtcTime::Now().unix_s();
+  state::SourceStore store(StorePath());
+  store.database().Write([&] {
+    store.SaveCatalogue(catalogue);
+    store.Save(rows);
+  });
   if (args.json) {
     const nlohmann::json out{{"catalogue", name}, {"sources", rows.size()}, {"without_flux", file.without_flux}};
     fmt::print("{}\n", out.dump(2));
@@ -70,15 +97,30 @@ void Import(const ImportArgs& args) {
 }
 
 void Info(bool json) {
-  const auto catalogues = OpenToRead().Catalogues();
+  state::SourceStore store = OpenToRead();
+  std::vector<state::CatalogueRow> catalogues;
+  for (const auto& [name, count] : store.Catalogues()) catalogues.push_back(*store.Catalogue(name));
+  const auto when = [](const state::CatalogueRow& row) {
+    return row.imported_at > 0 ? UtcTime::FromUnix(row.imported_at).Stamp() : std::string();
+  };
   if (json) {
     nlohmann::json out = nlohmann::json::array();
-    for (const auto& [name, count] : catalogues) out.push_back({{"catalogue", name}, {"sources", count}});
+    for (const state::CatalogueRow& row : catalogues) {
+      out.push_back({{"catalogue", row.name},
+                     {"sources", row.sources},
+                     {"mission", row.mission},
+                     {"file", row.file},
+                     {"sha256", row.sha256},
+                     {"imported_at", when(row)}});
+    }
     fmt::print("{}\n", out.dump(2));
     return;
   }
   if (catalogues.empty()) fmt::print("no catalogue is imported (contimg catalog import)\n");
-  for (const auto& [name, count] : catalogues) fmt::print("{:<20} {:>10} sources\n", name, count);
+  for (const state::CatalogueRow& row : catalogues) {
+    fmt::print("{:<20} {:>10} sources{}\n", row.name, row.sources,
+               row.imported_at > 0 ? fmt::format("  imported {} from {}", when(row), Printable(row.file)) : "");
+  }
 }
 
 struct ConeArgs {
@@ -146,6 +188,8 @@ void AddCatalogCommand(CLI::App& app) {
       ->type_name("FILE")
       ->required();
   import_command->add_option("--name", import->name, "name of the catalogue (default: nvss or vla-calibrators)");
+  import_command->add_option("--mission", import->mission, "telescope or survey it is of (default: its own name)");
+  import_command->add_flag("--refresh", import->refresh, "also a file that was imported as it is");
   import_command->add_flag("--json", import->json, "print the result as JSON");
   import_command->callback([import] { Import(*import); });
 

@@ -20,6 +20,7 @@
 #include "ops/base/instance_lock.h"
 #include "ops/base/log.h"
 #include "ops/base/version.h"
+#include "ops/calibration/sky_models.h"
 #include "ops/daemon/background.h"
 #include "ops/daemon/directory_sizes.h"
 #include "ops/daemon/dispatcher.h"
@@ -147,6 +148,11 @@ Daemon::Daemon(const DaemonOptions& options)
       timer_(io_),
       signals_(io_, SIGTERM, SIGINT, SIGHUP) {
   os_.Expect(trees_.expected());
+  try {
+    OpenSourcesIfAny(options.settings);  // an older one is brought up to date now, while no group waits
+  } catch (const Error& error) {
+    Log(LogLevel::kWarning, "", error.what());  // groups that need it will fail, and say so
+  }
   dispatcher_.SetExecutor(MakeExecutor(io_, options, dispatcher_.Events()));
 }
 

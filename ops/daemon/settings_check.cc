@@ -19,6 +19,7 @@
 #include "image/response/primary_beam.h"
 #include "image/response/source_catalogue.h"
 #include "ops/http/http_server.h"
+#include "state/schema/schemas.h"
 #include "state/source_store.h"
 
 namespace contimg::ops {
@@ -118,8 +119,14 @@ class Checker {
     const fs::path sources = ProductPaths(Roots(s_)).Database(StateDatabase::kMasterSources);
     bool known = false;
     try {
-      known =
-          Exists(sources) && !state::SourceStore(sources, state::DatabaseOptions::ForOneLook()).Catalogues().empty();
+      if (Exists(sources)) {
+        state::DatabaseOptions look = state::DatabaseOptions::ForOneLook();
+        look.any_version = true;
+        state::SourceStore store(sources, look);
+        // An older one is brought up to date when the service starts: until then it is not asked.
+        known = store.database().version() < static_cast<int>(state::MasterSourcesSchema().migrations.size()) ||
+                !store.Catalogues().empty();
+      }
     } catch (const std::exception& error) {
       found_.warnings.emplace_back(error.what());
       return;

@@ -102,6 +102,16 @@ class OperatorTest(DaemonUnderTest, unittest.TestCase):
         self.assertEqual(done.returncode, 2, done.stdout)
         self.assertIn("is of a time to come", done.stderr)
 
+    def test_two_backups_of_one_second_are_two(self):
+        """What changed after the first is in the second: a name taken a moment ago is not taken for the one asked for."""
+        subprocess.run([BIN / "made_up_stream", self.root / "scratch", self.root / "state", "0", "1", "1"], check=True)
+        backups = self.root / "backups"
+        backups.mkdir()
+        self.environment["CONTIMG_BACKUP_DIR"] = str(backups)
+        for _ in range(3):
+            self.assertEqual(self.contimg("backup").returncode, 0)
+        self.assertEqual(len(os.listdir(backups)), 3)
+
     def test_every_command_names_a_variable_that_does_nothing_once(self):
         self.environment["CONTIMG_IMGE_SIZE"] = "512"
         nowhere = self.root / "nowhere"

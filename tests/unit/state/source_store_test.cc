@@ -83,37 +83,31 @@ TEST(SourceStore, ReplacesByNameAndRemovesCatalogues) {
   EXPECT_TRUE(store.Cone(30, 30, 1).empty());
 }
 
-TEST(SourceStore, KeepsMeasurementsAndLightCurves) {
+TEST(SourceStore, KnowsWhereACatalogueIsFrom) {
   TemporaryDatabase place;
   SourceStore store(place.path());
   store.Save({Source("a", 10, 10)});
-  const auto id = store.FindByName("test", "a")->id;
-  MeasurementRow m;
-  m.source_id = id;
-  m.product_id = 2;
-  m.mjd = 101;
-  m.flux_jy = 1.5;
-  MeasurementRow earlier = m;
-  earlier.product_id = 1;
-  earlier.mjd = 100;
-  store.SaveMeasurements({m, earlier});
-  m.flux_jy = 1.6;
-  store.SaveMeasurements({m});
-  const auto curve = store.Measurements(id);
-  ASSERT_EQ(curve.size(), 2u);
-  EXPECT_EQ(curve[0].mjd, 100);
-  EXPECT_EQ(curve[1].flux_jy, 1.6);
-  EXPECT_EQ(store.MeasurementsOf(2).size(), 1u);
-  m.source_id = 99;
-  EXPECT_THROW(store.SaveMeasurements({m}), Error);
-  LightCurveRow statistics;
-  statistics.source_id = id;
-  statistics.count = 2;
-  statistics.eta = 3.5;
-  store.SaveLightCurves({statistics});
-  EXPECT_EQ(store.LightCurve(id)->eta, 3.5);
-  EXPECT_EQ(store.MostVariable(2, 10).size(), 1u);
-  EXPECT_TRUE(store.MostVariable(3, 10).empty());
+  EXPECT_EQ(store.Catalogue("test")->mission, "test");
+  EXPECT_EQ(store.Catalogue("test")->imported_at, 0);
+  CatalogueRow row;
+  row.name = "test";
+  row.mission = "VLA";
+  row.frequency_hz = 3e9;
+  row.file = "/data/vlass.csv";
+  row.sha256 = std::string(64, 'a');
+  row.imported_at = 7;
+  store.SaveCatalogue(row);
+  const auto known = store.Catalogue("test");
+  ASSERT_TRUE(known);
+  EXPECT_EQ(known->mission, "VLA");
+  EXPECT_EQ(known->frequency_hz, 3e9);
+  EXPECT_EQ(known->sha256, row.sha256);
+  EXPECT_EQ(known->sources, 1);
+  EXPECT_FALSE(store.Catalogue("none"));
+  // A mission takes its catalogues along.
+  store.database().Write([&] { store.database().handle().exec("DELETE FROM missions WHERE name = 'VLA'"); });
+  EXPECT_FALSE(store.Catalogue("test"));
+  EXPECT_TRUE(store.Cone(10, 10, 1).empty());
 }
 
 TEST(SourceStore, KeepsCandidatesAndTheirReview) {

@@ -1,0 +1,28 @@
+// Tables of photometry (docs/formats/light-curves.md) on record: rows go to sources of our own by their places.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "mosaic/table/read_csv.h"
+#include "state/database.h"
+
+namespace contimg::ops {
+
+struct RecordedTile {
+  std::string group_id;
+  std::int64_t measurements = 0;
+};
+struct RecordedPhotometry {
+  std::vector<RecordedTile> tiles;
+  std::int64_t new_sources = 0;
+};
+
+// Records the tiles of a table as `contimg photometry` writes it, each in the place of what is recorded of its group;
+// all or nothing. A row is of the nearest source of our own within kSamePlaceArcsec of its place, and of a new one
+// where there is none. Throws Error{kBadInput} for columns that lack, tiles of two times, and what no measurement has.
+RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::CsvTable& table, double now);
+
+}  // namespace contimg::ops

@@ -1,0 +1,65 @@
+// The sources of our own: what is measured in every tile, whatever catalogue or detection it first came from. Their ids
+// and names never change; catalogues are identified with them and may come and go.
+//
+// Positions are ICRS degrees, fluxes Jy.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/database.h"
+#include "state/source_store.h"
+
+namespace contimg::state {
+
+struct OwnSourceRow {
+  std::int64_t id = 0;  // given by the store
+  std::string name;     // "DSA J133108.2+303032", given by the store after its first place
+  double ra_deg = 0;    // [0, 360)
+  double dec_deg = 0;
+  double ra_error_arcsec = 0;  // on the sky; 0: not known
+  double dec_error_arcsec = 0;
+  double flux_jy = 0;  // what is expected of it; 0: not known
+  double flux_error_jy = 0;
+  std::optional<double> spectral_index;
+  std::string origin = "manual";  // catalogue | detection | transient | manual
+  double made_at = 0;             // unix_s
+};
+
+// Within this of a place stands the source that is meant: a third of the beam, beyond the errors of places, and below
+// the distance at which two sources are told apart.
+inline constexpr double kSamePlaceArcsec = 10;
+
+// "DSA J133108.2+303032": truncated, not rounded, as the IAU asks.
+std::string NameOfPlace(double ra_deg, double dec_deg);
+
+class OwnSourceStore {
+ public:
+  // Shares the connection of another store, and its transactions.
+  explicit OwnSourceStore(Database& database) : db_(database) {}
+
+  // A new source, with a name of its own: where the place's name is taken, a letter is added. Error{kBadInput} for a
+  // position that is not on the sky.
+  OwnSourceRow Add(const OwnSourceRow& row);
+  std::optional<OwnSourceRow> Find(std::int64_t id);
+  std::optional<OwnSourceRow> FindByName(std::string_view name);
+  // Nearest first, within `radius_deg` (≤ 90).
+  std::vector<OwnSourceRow> Near(double ra_deg, double dec_deg, double radius_deg);
+  // The source of that name, of our own or one that a catalogue's source of that name is; none: nobody is called so, or
+  // it was never identified with one of ours.
+  std::optional<OwnSourceRow> Called(std::string_view name);
+  // The source of our own that a catalogue's source is: as recorded, else the nearest within kSamePlaceArcsec, else a
+  // new one of origin "catalogue"; recorded.
+  OwnSourceRow Identify(std::int64_t catalogue_source_id, double now);
+  // The names of catalogue sources that it is, "nvss 133108+303033".
+  std::vector<std::string> NamesElsewhere(std::int64_t id);
+  std::int64_t Count();
+
+ private:
+  Database& db_;
+};
+
+}  // namespace contimg::state

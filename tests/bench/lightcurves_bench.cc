@@ -1,0 +1,159 @@
+// Light curves at the size of 51 days: 1e7 measurements of 100 000 sources in 14 285 tiles of 700 (a light curve < 50
+// ms, a tile with its statistics < 300 ms, a cone < 50 ms, the list of variables < 1 s).
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "ops/records/light_curves.h"
+#include "state/source_store.h"
+#include "tests/temporary_folder.h"
+
+namespace contimg::ops {
+namespace {
+
+constexpr int kSources = 100000;
+constexpr int kInATile = 700;
+constexpr double kTileDays = 309.0 / 86400;
+constexpr double kSiderealRate = 360.98564736629;
+
+// CONTIMG_BENCH_MEASUREMENTS measurements, 1e7 unless set.
+int Tiles() {
+  const char* wanted = std::getenv("CONTIMG_BENCH_MEASUREMENTS");
+  return static_cast<int>((wanted != nullptr ? std::strtod(wanted, nullptr) : 1e7) / kInATile);
+}
+
+// The made-up sky: sources by right ascension in one strip; a tile sees the 700 about its meridian.
+struct MadeUp {
+  MadeUp() {
+    std::mt19937_64 random(1);
+    std::uniform_real_distribution<double> unit(0, 1);
+    state::OwnSourceStore sources(store.database());
+    store.database().Write([&] {
+      for (int i = 0; i < kSources; ++i) {
+        state::OwnSourceRow row;
+        row.ra_deg = 360.0 * i / kSources;
+        row.dec_deg = 14 + 4 * unit(random);
+        sources.Add(row);
+      }
+    });
+    store.database().handle().exec("PRAGMA synchronous = OFF");
+    // Raw rows first, then all figures at once: what `contimg lightcurve rebuild` does.
+    const int n = Tiles();
+    for (int tile = 0; tile < n;) {
+      store.database().Write([&] {
+        for (const int end = std::min(n, tile + 500); tile < end; ++tile) {
+          const auto [observation, rows] = TileOf(tile, random);
+          curves.ReplaceTile(observation, rows);
+        }
+      });
+    }
+    next = n;
+    store.database().handle().exec("PRAGMA synchronous = FULL");
+  }
+
+  std::pair<state::ObservationRow, std::vector<state::MeasurementRow>> TileOf(int tile, std::mt19937_64& random) {
+    std::normal_distribution<double> noise(0, 0.0003);
+    state::ObservationRow observation;
+    observation.group_id = fmt::format("tile{}", tile);
+    observation.mjd = 60000 + tile * kTileDays;
+    observation.lst_deg = std::fmod(tile * kTileDays * kSiderealRate, 360);
+    observation.frequency_hz = 1.4e9;
+    std::vector<state::MeasurementRow> rows;
+    const int middle = static_cast<int>(observation.lst_deg / 360 * kSources);
+    for (int k = -kInATile / 2; k < kInATile / 2; ++k) {
+      state::MeasurementRow row;
+      row.source_id = (middle + k + kSources) % kSources + 1;
+      row.flux_jy = 0.003 + noise(random);
+      row.flux_error_jy = 0.0003;
+      row.local_rms_jy = 0.0003;
+      rows.push_back(row);
+    }
+    return {observation, rows};
+  }
+
+  TemporaryFolder folder{"bench"};
+  state::SourceStore store{folder / "master_sources.sqlite3"};
+  state::LightCurveStore curves{store.database()};
+  LightCurveRecorder recorder{store.database()};
+  int next = 0;
+};
+
+MadeUp& Sky() {
+  static MadeUp sky;
+  return sky;
+}
+
+void RebuildAll(benchmark::State& state) {
+  Sky();
+  for (auto _ : state) benchmark::DoNotOptimize(Sky().recorder.Rebuild());
+  state.counters["GB"] = static_cast<double>(std::filesystem::file_size(Sky().folder / "master_sources.sqlite3")) / 1e9;
+}
+BENCHMARK(RebuildAll)->Unit(benchmark::kSecond)->Iterations(1);
+
+void OneLightCurve(benchmark::State& state) {
+  std::mt19937_64 random(2);
+  std::uniform_int_distribution<std::int64_t> any(1, kSources);
+  state::OwnSourceStore sources(Sky().store.database());
+  std::size_t points = 0;
+  for (auto _ : state) points += LightCurveOf(Sky().curves, *sources.Find(any(random)), {}).size();
+  state.counters["points"] = static_cast<double>(points) / static_cast<double>(state.iterations());
+}
+BENCHMARK(OneLightCurve)->Unit(benchmark::kMillisecond)->Iterations(1000);
+
+void RecordATile(benchmark::State& state) {
+  std::mt19937_64 random(3);
+  for (auto _ : state) {
+    state.PauseTiming();
+    const auto [observation, rows] = Sky().TileOf(Sky().next++, random);
+    state.ResumeTiming();
+    Sky().recorder.Record(observation, rows);
+  }
+}
+BENCHMARK(RecordATile)->Unit(benchmark::kMillisecond)->Iterations(50)->UseRealTime();
+
+void RecordATileAgain(benchmark::State& state) {
+  std::mt19937_64 random(4);
+  for (auto _ : state) {
+    state.PauseTiming();
+    const auto [observation, rows] = Sky().TileOf(Sky().next / 2, random);
+    state.ResumeTiming();
+    Sky().recorder.Record(observation, rows);
+  }
+}
+BENCHMARK(RecordATileAgain)->Unit(benchmark::kMillisecond)->Iterations(10)->UseRealTime();
+
+void ForgetATile(benchmark::State& state) {
+  for (auto _ : state) Sky().recorder.Forget(fmt::format("tile{}", --Sky().next));
+}
+BENCHMARK(ForgetATile)->Unit(benchmark::kMillisecond)->Iterations(10)->UseRealTime();
+
+void ConeOf1Degree(benchmark::State& state) {
+  state::OwnSourceStore sources(Sky().store.database());
+  double ra = 0;
+  std::size_t found = 0;
+  for (auto _ : state) {
+    found += sources.Near(ra, 16, 1).size();
+    ra = ra < 350 ? ra + 1.3 : 0;
+  }
+  state.counters["sources"] = static_cast<double>(found) / static_cast<double>(state.iterations());
+}
+BENCHMARK(ConeOf1Degree)->Unit(benchmark::kMillisecond);
+
+void ListVariables(benchmark::State& state) {
+  Sky();
+  state::VariableQuery query;
+  query.max_p = 1e-3;
+  std::size_t found = 0;
+  for (auto _ : state) found = Sky().curves.VariableSources(query).size();
+  state.counters["sources"] = static_cast<double>(found);
+}
+BENCHMARK(ListVariables)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace contimg::ops
+
+BENCHMARK_MAIN();

@@ -1,0 +1,113 @@
+#include "state/own_source_store.h"
+
+#include <gtest/gtest.h>
+
+#include "config/error.h"
+#include "state/light_curve_store.h"
+#include "tests/unit/state/temporary_database.h"
+
+namespace contimg::state {
+namespace {
+
+OwnSourceRow Place(double ra, double dec) {
+  OwnSourceRow row;
+  row.ra_deg = ra;
+  row.dec_deg = dec;
+  row.flux_jy = 0.1;
+  return row;
+}
+
+TEST(OwnSourceStore, NamesAreTruncatedPlaces) {
+  EXPECT_EQ(NameOfPlace(202.784533, 30.509155), "DSA J133108.2+303032");
+  EXPECT_EQ(NameOfPlace(0, 0), "DSA J000000.0+000000");
+  EXPECT_EQ(NameOfPlace(359.9999999, -0.0001), "DSA J235959.9-000000");
+  EXPECT_EQ(NameOfPlace(15.0, 90), "DSA J010000.0+900000");  // 15 deg is an hour, whatever a product of doubles says
+  EXPECT_EQ(NameOfPlace(0.0004166667, -89.9999), "DSA J000000.1-895959");
+}
+
+TEST(OwnSourceStore, IdsAndNamesNeverChangeNorReturn) {
+  TemporaryDatabase place;
+  SourceStore opened(place.path());
+  OwnSourceStore store(opened.database());
+  const OwnSourceRow first = store.Add(Place(202.784533, 30.509155));
+  EXPECT_EQ(first.name, "DSA J133108.2+303032");
+  EXPECT_EQ(store.Add(Place(202.784535, 30.509157)).name, "DSA J133108.2+303032a");
+  EXPECT_EQ(store.Add(Place(202.784537, 30.509159)).name, "DSA J133108.2+303032b");
+  EXPECT_EQ(store.Count(), 3);
+  EXPECT_EQ(store.FindByName(first.name)->id, first.id);
+  auto& db = opened.database();
+  EXPECT_THROW(db.Write([&] { db.handle().exec("UPDATE sources SET name = 'x' WHERE id = 1"); }), Error);
+  EXPECT_THROW(db.Write([&] { db.handle().exec("UPDATE sources SET id = 77 WHERE id = 1"); }), Error);
+  db.Write([&] { db.handle().exec("DELETE FROM sources"); });
+  EXPECT_TRUE(store.Near(202.78, 30.5, 1).empty());
+  EXPECT_EQ(store.Add(Place(10, 10)).id, 4);
+  EXPECT_THROW(store.Add(Place(360, 0)), Error);
+  EXPECT_THROW(store.Add(Place(0, 91)), Error);
+}
+
+TEST(OwnSourceStore, FindsTheNearestAcrossRa0AndAtThePole) {
+  TemporaryDatabase place;
+  SourceStore opened(place.path());
+  OwnSourceStore store(opened.database());
+  const auto east = store.Add(Place(0.001, 16)), west = store.Add(Place(359.998, 16)), pole = store.Add(Place(200, 90));
+  const auto near = store.Near(359.9999, 16, 0.01);
+  ASSERT_EQ(near.size(), 2u);
+  EXPECT_EQ(near[0].id, east.id);
+  EXPECT_EQ(near[1].id, west.id);
+  ASSERT_EQ(store.Near(20, 89.999, 0.01).size(), 1u);
+  EXPECT_EQ(store.Near(20, 89.999, 0.01)[0].id, pole.id);
+}
+
+// A catalogue is identified with sources of our own; it may go, and what was measured stays.
+TEST(OwnSourceStore, CataloguesComeAndGo) {
+  TemporaryDatabase place;
+  SourceStore opened(place.path());
+  OwnSourceStore store(opened.database());
+  SourceRow row;
+  row.catalogue = "nvss";
+  row.name = "133108+303033";
+  row.ra_deg = 202.7845;
+  row.dec_deg = 30.5092;
+  row.flux_jy = 15;
+  row.spectral_index = -0.5;
+  SourceRow other = row;
+  other.catalogue = "vlass";
+  other.name = "J1331";
+  other.ra_deg += 3.0 / 3600;
+  SourceRow far = row;
+  far.name = "far";
+  far.dec_deg += 11.0 / 3600;
+  opened.Save({row, other, far});
+  EXPECT_FALSE(store.Called("133108+303033"));
+  const auto id = opened.FindByName("nvss", "133108+303033")->id;
+  const OwnSourceRow own = store.Identify(id, 5);
+  EXPECT_EQ(own.origin, "catalogue");
+  EXPECT_EQ(own.flux_jy, 15);
+  EXPECT_EQ(own.spectral_index, -0.5);
+  EXPECT_EQ(store.Identify(id, 6).id, own.id);
+  EXPECT_EQ(store.Identify(opened.FindByName("vlass", "J1331")->id, 7).id, own.id);
+  EXPECT_NE(store.Identify(opened.FindByName("nvss", "far")->id, 8).id, own.id);
+  EXPECT_EQ(store.Called("J1331")->id, own.id);
+  EXPECT_EQ(store.Called(own.name)->id, own.id);
+  EXPECT_EQ(store.NamesElsewhere(own.id), (std::vector<std::string>{"nvss 133108+303033", "vlass J1331"}));
+  EXPECT_THROW(store.Identify(99, 1), Error);
+
+  LightCurveStore curves(opened.database());
+  ObservationRow tile;
+  tile.group_id = "2026-01-25T00:00:00";
+  tile.mjd = 61065;
+  tile.frequency_hz = 1.4e9;
+  MeasurementRow m;
+  m.source_id = own.id;
+  m.flux_error_jy = 0.1;
+  curves.ReplaceTile(tile, {m});
+  opened.Save({row});  // again: still identified
+  EXPECT_EQ(opened.FindByName("nvss", "133108+303033")->source_id, own.id);
+  EXPECT_EQ(opened.RemoveCatalogue("nvss"), 2);
+  EXPECT_FALSE(store.Called("133108+303033"));
+  EXPECT_EQ(store.Find(own.id)->name, own.name);
+  EXPECT_EQ(curves.Measurements(own.id).size(), 1u);
+}
+
+}  // namespace
+}  // namespace contimg::state
