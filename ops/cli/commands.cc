@@ -16,6 +16,7 @@ void AddCommands(CLI::App& app) {
   AddFlagCommand(app);
   AddImageCommand(app);
   AddInspectCommand(app);
+  AddLightCurveCommand(app);
   AddMigrateCommand(app);
   AddPhotometryCommand(app);
   AddPredictCommand(app);
@@ -31,6 +32,7 @@ void AddCommands(CLI::App& app) {
   AddSolveCommand(app);
   AddStatusCommand(app);
   AddStorageCommand(app);
+  AddVariablesCommand(app);
   AddVerifyCommand(app);
   AddWorkerCommand(app);
 }

@@ -23,6 +23,7 @@ void AddExportCommand(CLI::App& app);
 void AddFlagCommand(CLI::App& app);
 void AddImageCommand(CLI::App& app);
 void AddInspectCommand(CLI::App& app);
+void AddLightCurveCommand(CLI::App& app);
 void AddMigrateCommand(CLI::App& app);
 void AddPhotometryCommand(CLI::App& app);
 void AddPinCommands(CLI::App& app);
@@ -38,6 +39,7 @@ void AddSimulateCommand(CLI::App& app);
 void AddSolveCommand(CLI::App& app);
 void AddStatusCommand(CLI::App& app);
 void AddStorageCommand(CLI::App& app);
+void AddVariablesCommand(CLI::App& app);
 void AddVerifyCommand(CLI::App& app);
 void AddWorkerCommand(CLI::App& app);
 

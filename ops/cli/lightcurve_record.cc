@@ -1,0 +1,91 @@
+// `contimg lightcurve record`, `forget` and `rebuild`: measurements go on record and leave it.
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "config/error.h"
+#include "config/text.h"
+#include "config/time.h"
+#include "ops/cli/lightcurve_command.h"
+#include "ops/records/light_curves.h"
+#include "ops/records/photometry_record.h"
+
+namespace contimg::ops {
+namespace {
+
+void RecordTables(const std::vector<std::string>& files, bool json) {
+  std::vector<mosaic::CsvTable> tables;
+  for (const std::string& file : files) tables.push_back(mosaic::ReadCsv(file));
+  const double now = UtcTime::Now().unix_s();
+  state::SourceStore store(SourceStorePath());
+  std::vector<RecordedPhotometry> done;
+  store.database().Write([&] {
+    for (const mosaic::CsvTable& table : tables) done.push_back(RecordPhotometry(store.database(), table, now));
+  });
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    for (const RecordedTile& tile : done[i].tiles) {
+      if (json) {
+        out.push_back({{"product", tile.group_id}, {"measurements", tile.measurements}});
+      } else {
+        fmt::print("{}: {}\n", Printable(tile.group_id), Counted(tile.measurements, "measurement"));
+      }
+    }
+    if (!json && done[i].new_sources > 0) {
+      fmt::print("{}: {} met for the first time\n", Printable(files[i]), Counted(done[i].new_sources, "source"));
+    }
+  }
+  if (json) {
+    fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  }
+}
+
+// A mistyped directory must not become an empty database.
+state::SourceStore SourcesToChange() {
+  SourcesToRead();
+  return state::SourceStore(SourceStorePath());
+}
+
+void ForgetTiles(const std::vector<std::string>& groups) {
+  state::SourceStore store = SourcesToChange();
+  LightCurveRecorder recorder(store.database());
+  store.database().Write([&] {
+    for (const std::string& group : groups) {
+      if (!recorder.Forget(group)) {
+        throw Error(ErrorKind::kUsage, "lightcurve", group, "no tile of this name is on record: nothing was taken out");
+      }
+    }
+  });
+  fmt::print("{} taken out\n", Counted(static_cast<std::int64_t>(groups.size()), "tile"));
+}
+
+void RebuildFigures() {
+  state::SourceStore store = SourcesToChange();
+  const std::int64_t n = LightCurveRecorder(store.database()).Rebuild();
+  fmt::print("transits and statistics of {} reckoned anew\n", Counted(n, "source"));
+}
+
+}  // namespace
+
+void AddLightCurveRecord(CLI::App* command) {
+  auto files = std::make_shared<std::vector<std::string>>();
+  auto json = std::make_shared<bool>(false);
+  CLI::App* record = command->add_subcommand("record", "put tables of `contimg photometry` on record");
+  record->add_option("files", *files, "CSV; a tile that is on record already is replaced")
+      ->type_name("P.csv")
+      ->required();
+  record->add_flag("--json", *json, "print the result as JSON");
+  record->callback([files, json] { RecordTables(*files, *json); });
+
+  auto groups = std::make_shared<std::vector<std::string>>();
+  CLI::App* forget = command->add_subcommand("forget", "take the measurements of tiles out");
+  forget->add_option("tiles", *groups, "as column product names them")->required();
+  forget->callback([groups] { ForgetTiles(*groups); });
+
+  CLI::App* rebuild = command->add_subcommand("rebuild", "reckon transits and statistics anew from the measurements");
+  rebuild->callback([] { RebuildFigures(); });
+}
+
+}  // namespace contimg::ops
