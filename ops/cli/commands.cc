@@ -29,6 +29,7 @@ void AddCommands(CLI::App& app) {
   AddScratchCommand(app);
   AddSimulateCommand(app);
   AddSolveCommand(app);
+  AddSourcesCommand(app);
   AddStatusCommand(app);
   AddStorageCommand(app);
   AddVerifyCommand(app);
