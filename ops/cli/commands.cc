@@ -30,6 +30,7 @@ void AddCommands(CLI::App& app) {
   AddScratchCommand(app);
   AddSimulateCommand(app);
   AddSolveCommand(app);
+  AddSourcesCommand(app);
   AddStatusCommand(app);
   AddStorageCommand(app);
   AddVariablesCommand(app);

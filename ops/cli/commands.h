@@ -37,6 +37,7 @@ void AddRestoreStateCommand(CLI::App& app);
 void AddScratchCommand(CLI::App& app);
 void AddSimulateCommand(CLI::App& app);
 void AddSolveCommand(CLI::App& app);
+void AddSourcesCommand(CLI::App& app);
 void AddStatusCommand(CLI::App& app);
 void AddStorageCommand(CLI::App& app);
 void AddVariablesCommand(CLI::App& app);

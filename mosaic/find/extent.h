@@ -1,0 +1,44 @@
+// Whether a source is larger than the beam, and how large.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "image/plane/beam_fit.h"
+#include "image/plane/image_statistics.h"
+#include "mosaic/find/components.h"
+#include "mosaic/find/noise_shape.h"
+#include "mosaic/tile/tile_images.h"
+
+namespace contimg::mosaic {
+
+// The flux within one full width of the beam about a place, by the part of a point source that lies there: of a point
+// its flux, of anything larger more than its peak. `others`: components whose beams are taken away before. NaN where a
+// pixel is blank or beyond the edge.
+double ApertureFlux(ArrayView<const float, 2> image, const BeamPixels& beam, double x, double y,
+                    const std::vector<Component>& others);
+
+// Scatter of (aperture flux − value at the place) of noise alone, in local rms: from places all over the residual.
+double ApertureScatter(const TileImages& images, const image::CoarseMap& rms, const BeamPixels& beam, double min_pb,
+                       int threads);
+
+// A Gaussian of any size, fitted.
+struct ExtendedSource {
+  double x = 0, y = 0;  // pixels
+  double peak = 0;      // Jy/beam
+  double peak_error = 0;
+  double flux = 0;  // integral, of the unit of the peak times beams: Jy
+  double flux_error = 0;
+  double error_factor = 1;    // of the errors of its place over those of a point of the same peak
+  image::GaussianBeam shape;  // as it appears, beam and all
+};
+
+// Six parameters by least squares to the image less `others`, within 1.5 full widths of what `flux_ratio`, aperture
+// flux over peak, says of its size. Errors: Condon 1997, PASP 109, 166, equations 20 to 42, with the noise's own
+// correlation length (θ_N² = 4 ln 2 / √det G) in place of pixels. Nothing when no peak fits, or one of more than ten
+// beams.
+std::optional<ExtendedSource> FitExtended(ArrayView<const float, 2> image, const image::FitsHeader& header,
+                                          const Component& start, double flux_ratio, const PixelTensor& gradients,
+                                          const std::vector<Component>& others);
+
+}  // namespace contimg::mosaic

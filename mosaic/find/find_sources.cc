@@ -1,0 +1,244 @@
+#include "mosaic/find/find_sources.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "config/parallel.h"
+#include "config/robust_statistics.h"
+#include "image/plane/sky_coordinates.h"
+#include "mosaic/find/artefacts.h"
+#include "mosaic/find/extent.h"
+#include "mosaic/find/peaks.h"
+#include "mosaic/photometry/clusters.h"
+#include "mosaic/photometry/forced.h"
+#include "mosaic/table/stage_name.h"
+#include "mosaic/tile/edge_distance.h"
+
+namespace contimg::mosaic {
+namespace {
+
+constexpr double kResolvedSigmas = 2.33;  // NVSS: 98 % of points are not told to be resolved
+constexpr double kRatioFloor = 0.02;      // of a point's aperture flux over its peak, beyond the noise
+constexpr double kBrightPoint = 20;       // S/N from which points tell their usual ratio
+constexpr std::size_t kFewestPoints = 20;
+
+// A component on its way into the catalogue.
+struct Found {
+  Component component;
+  std::size_t group = 0, group_size = 1;
+  std::vector<Component> others;  // of its group
+  double aperture = 0;            // flux in it, apparent
+};
+
+class FindRun {
+ public:
+  FindRun(const TileImages& images, const image::CoarseMap& rms, const FindOptions& options, const RunContext& context)
+      : images_(images),
+        rms_(rms),
+        options_(options),
+        context_(context),
+        cell_(images.header->geometry.cell_rad),
+        beam_(*images.header->beam, cell_),
+        band_(BandOf(*images.header->beam, cell_)),
+        reader_(images.image, band_) {}
+
+  SourceCatalogue Run() {
+    catalogue_.gradients = MeasureGradients(images_, rms_, options_.min_pb, context_.threads);
+    const PixelTensor h = images_.psf.empty() ? catalogue_.gradients : CurvatureOf(images_.psf, band_);
+    place_covariance_ = PlaceCovariance(catalogue_.gradients, h);
+    context_.CheckCancelled(kStage);
+    TellApart();
+    context_.CheckCancelled(kStage);
+    MeasureApertures();
+    Fill();
+    CountFalseAlarms();
+    return std::move(catalogue_);
+  }
+
+ private:
+  void TellApart() {
+    const std::vector<Peak> peaks =
+        FindPeaks(images_.image, reader_, images_, rms_, {options_.seed, options_.min_pb, 1}, context_.threads);
+    catalogue_.maxima = peaks.size();
+    std::vector<image::PixelPosition> places;
+    for (const Peak& peak : peaks) places.push_back({peak.x, peak.y});
+    const auto groups = LinkPlaces(places, beam_, kLinkWidths);
+    std::vector<std::vector<Component>> told(groups.size());
+    DeblendOptions deblend;
+    deblend.threshold = options_.seed;
+    ParallelFor(context_.threads, groups.size(), [&](std::size_t g) {
+      std::vector<Peak> members;
+      for (const std::size_t i : groups[g]) members.push_back(peaks[i]);
+      told[g] = Deblend(images_.image, reader_, beam_, rms_, members, deblend);
+    });
+    std::size_t number = 0;
+    for (const auto& components : told) {
+      if (components.empty()) continue;
+      ++number;
+      for (std::size_t k = 0; k < components.size(); ++k) {
+        if (!(ResponseAt(images_, components[k].x, components[k].y) > 0)) continue;
+        Found found;
+        found.component = components[k];
+        found.group = number;
+        found.group_size = components.size();
+        for (std::size_t j = 0; j < components.size(); ++j) {
+          if (j != k) found.others.push_back(components[j]);
+        }
+        found_.push_back(std::move(found));
+      }
+    }
+  }
+
+  void MeasureApertures() {
+    ParallelFor(context_.threads, found_.size(), [&](std::size_t i) {
+      Found& f = found_[i];
+      f.aperture = ApertureFlux(images_.image, beam_, f.component.x, f.component.y, f.others);
+    });
+    std::vector<double> ratios;
+    for (const Found& f : found_) {
+      if (f.group_size == 1 && f.component.flux > kBrightPoint * f.component.sigma && std::isfinite(f.aperture))
+        ratios.push_back(f.aperture / f.component.flux);
+    }
+    if (ratios.size() >= kFewestPoints) catalogue_.point_ratio = TakeMedian(ratios);
+    aperture_scatter_ = ApertureScatter(images_, rms_, beam_, options_.min_pb, context_.threads);
+  }
+
+  bool IsResolved(const Found& f) const {
+    if (!std::isfinite(f.aperture)) return false;
+    const double excess = f.aperture - catalogue_.point_ratio * f.component.flux;
+    const double error = std::hypot(aperture_scatter_ * f.component.sigma * std::sqrt(f.component.variance),
+                                    kRatioFloor * f.component.flux);
+    return excess > kResolvedSigmas * error;
+  }
+
+  void Fill() {
+    std::vector<Component> components;
+    std::vector<std::size_t> sizes;
+    for (const Found& f : found_) {
+      components.push_back(f.component);
+      sizes.push_back(f.group_size);
+    }
+    const double median_rms = Median(std::vector<float>(rms_.values));
+    const std::vector<bool> suspect = SuspectComponents(images_, components, sizes, median_rms, {}, context_.threads);
+    catalogue_.sources.resize(found_.size());
+    ParallelFor(context_.threads, found_.size(),
+                [&](std::size_t i) { catalogue_.sources[i] = Describe(found_[i], suspect[i]); });
+    std::stable_sort(catalogue_.sources.begin(), catalogue_.sources.end(),
+                     [](const FoundSource& a, const FoundSource& b) { return a.flux_jy > b.flux_jy; });
+  }
+
+  FoundSource Describe(const Found& f, bool suspect) const {
+    const Component& c = f.component;
+    FoundSource s;
+    s.x = c.x, s.y = c.y;
+    s.local_rms_jy = c.sigma;
+    s.group = f.group;
+    s.group_size = f.group_size;
+    s.response = ResponseAt(images_, c.x, c.y);
+    // The noise chooses the maximum: each of the two free coordinates lifts it by σ²/2S on average.
+    const double bias = c.variance * c.sigma * c.sigma / c.flux;
+    const double peak = c.flux - bias;
+    s.snr = peak / c.sigma;
+    s.peak_jy = s.flux_jy = peak / s.response;
+    s.flux_error_jy = c.sigma * std::sqrt(c.variance) / s.response;
+    double place_factor = std::sqrt(c.variance);
+    if (IsResolved(f)) Extend(f, s, place_factor);
+    s.place = DirectionOf(*images_.header, s.x, s.y);
+    s.name = SourceName(s.place);
+    SetPlaceErrors(s, place_factor / std::max(c.flux / c.sigma, 1.0));
+    if (EdgeBeams(images_.image, beam_, c.x, c.y) < ForcedOptions{}.edge_beams) s.flags |= quality::kEdge.mask();
+    if (IsBlend(c.variance, ForcedOptions{}.max_condition)) s.flags |= quality::kBlend.mask();
+    if (!(s.response >= kLowResponse)) s.flags |= quality::kLowResponse.mask();
+    if (suspect) s.flags |= quality::kArtefact.mask();
+    return s;
+  }
+
+  void Extend(const Found& f, FoundSource& s, double& place_factor) const {
+    s.resolved = true;
+    s.flags |= quality::kResolved.mask();
+    const double ratio = f.aperture / f.component.flux / catalogue_.point_ratio;
+    const auto fit = FitExtended(images_.image, *images_.header, f.component, ratio, catalogue_.gradients, f.others);
+    if (!fit || fit->flux < f.component.flux) {  // no Gaussian: what the aperture holds
+      s.flux_jy = f.aperture / catalogue_.point_ratio / s.response;
+      s.flux_error_jy = f.component.sigma * std::hypot(1.0, aperture_scatter_) / s.response;
+      return;
+    }
+    s.x = fit->x, s.y = fit->y;
+    s.flux_jy = fit->flux / s.response;
+    s.flux_error_jy = fit->flux_error / s.response;
+    s.peak_jy = fit->peak / s.response;
+    s.major_arcsec = Angle::Radians(fit->shape.major_rad).arcsec();
+    s.minor_arcsec = Angle::Radians(fit->shape.minor_rad).arcsec();
+    s.angle_deg = Angle::Radians(fit->shape.angle_rad).deg();
+    place_factor *= fit->error_factor;
+  }
+
+  // From the covariance about the pixel axes, turned to east and north at the source, which far from the centre and
+  // near the poles are not the pixels' axes.
+  void SetPlaceErrors(FoundSource& s, double scale) const {
+    const PhaseCentre here{s.place.ra.rad(), s.place.dec.rad()};
+    const auto along = [&](double dx, double dy) {
+      const auto moved = image::CosinesOfDirection(here, DirectionOf(*images_.header, s.x + dx, s.y + dy));
+      return moved.value_or(image::DirectionCosines{});
+    };
+    const image::DirectionCosines ex = along(0.5, 0), wx = along(-0.5, 0), ey = along(0, 0.5), wy = along(0, -0.5);
+    const double lx = ex.l - wx.l, mx = ex.m - wx.m, ly = ey.l - wy.l, my = ey.m - wy.m;
+    const PixelTensor& c = place_covariance_;
+    const double east2 = lx * lx * c.xx + 2 * lx * ly * c.xy + ly * ly * c.yy;
+    const double north2 = mx * mx * c.xx + 2 * mx * my * c.xy + my * my * c.yy;
+    s.ra_error_arcsec = Angle::Radians(scale * std::sqrt(east2)).arcsec();
+    s.dec_error_arcsec = Angle::Radians(scale * std::sqrt(north2)).arcsec();
+  }
+
+  void CountFalseAlarms() {
+    catalogue_.searched_pixels = SearchedPixels(images_, options_.min_pb, context_.threads);
+    std::vector<double> thresholds{4, 4.5, options_.seed};
+    std::sort(thresholds.begin(), thresholds.end());
+    thresholds.erase(std::unique(thresholds.begin(), thresholds.end()), thresholds.end());
+    const ImageReader residual(images_.residual, band_);
+    const std::vector<Peak> minima = FindPeaks(images_.residual, residual, images_, rms_,
+                                               {thresholds.front(), options_.min_pb, -1}, context_.threads);
+    for (const double threshold : thresholds) {
+      FalseAlarms alarms;
+      alarms.threshold = threshold;
+      alarms.expected =
+          ExpectedMaxima(static_cast<double>(catalogue_.searched_pixels), catalogue_.gradients, threshold);
+      alarms.negative = static_cast<std::size_t>(std::count_if(
+          minima.begin(), minima.end(), [&](const Peak& peak) { return peak.value > threshold * peak.sigma; }));
+      catalogue_.false_alarms.push_back(alarms);
+    }
+  }
+
+  const TileImages& images_;
+  const image::CoarseMap& rms_;
+  const FindOptions& options_;
+  const RunContext& context_;
+  const double cell_;
+  const BeamPixels beam_;
+  const double band_;
+  const ImageReader reader_;
+  PixelTensor place_covariance_;
+  double aperture_scatter_ = 0;
+  std::vector<Found> found_;
+  SourceCatalogue catalogue_;
+};
+
+}  // namespace
+
+SourceCatalogue FindSources(const TileImages& images, const image::CoarseMap& rms, const FindOptions& options,
+                            const RunContext& context) {
+  return FindRun(images, rms, options, context).Run();
+}
+
+std::string SourceName(const SkyDirection& place) {
+  // In whole tenths of a second and whole arcseconds, truncated; the sum keeps what is exact from falling short.
+  constexpr double kRounding = 1e-6;
+  const auto tenths = static_cast<long>(place.ra.hours() * 36000 + kRounding) % 864000;
+  const auto arcsec = static_cast<long>(std::abs(place.dec.arcsec()) + kRounding);
+  return fmt::format("J{:02}{:02}{:02}.{}{}{:02}{:02}{:02}", tenths / 36000, tenths / 600 % 60, tenths / 10 % 60,
+                     tenths % 10, place.dec.rad() < 0 ? '-' : '+', arcsec / 3600, arcsec / 60 % 60, arcsec % 60);
+}
+
+}  // namespace contimg::mosaic
