@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,12 +21,12 @@ struct ConvertOptions {
   std::filesystem::path fallback_root;                      // when that has no room; empty: beside the output
   bool durable = true;                                      // on the disk before it has its final name
   bool verify = true;                                       // read the published set back and compare
-  int expected_subbands = 16;                               // to name the missing ones in HISTORY; 0: unknown
-  std::optional<PhaseCentre> centre;                        // default: the tile's own (convert/phase.h)
-  std::filesystem::path earth_orientation_file;             // IERS finals2000A; empty: UT1 = UTC, no polar motion
-  std::string program = "contimg";                          // name and version, for HISTORY
-  std::string settings;                                     // one line, for HISTORY
-  std::vector<std::string> history;                         // further lines, for HISTORY
+  bool checksums = false;                        // of the large files, summed up by the one thread that writes them
+  int expected_subbands = 16;                    // to name the missing ones in HISTORY; 0: unknown
+  std::optional<PhaseCentre> centre;             // default: the tile's own (convert/phase.h)
+  std::filesystem::path earth_orientation_file;  // IERS finals2000A; empty: UT1 = UTC, no polar motion
+  std::string program = "contimg";               // name and version, for HISTORY
+  std::string settings;                          // one line, for HISTORY
 };
 
 // What was done, in figures; seconds are wall-clock.
@@ -43,7 +44,9 @@ struct ConvertReport {
   ingest::ReadReport read;
   PhaseCentre centre;
   double start_mjd_s = 0, end_mjd_s = 0;
-  double read_s = 0, phase_s = 0, write_s = 0, publish_s = 0, verify_s = 0;
+  double read_s = 0, write_s = 0, publish_s = 0, verify_s = 0;  // phases are rotated while reading
+  // Of files of the set, by their names in it: their XXH64, when options.checksums.
+  std::map<std::string, std::string> checksums;
   std::vector<std::string> warnings;
 };
 
