@@ -8,6 +8,7 @@
 #include "config/product_paths.h"
 #include "ingest/absurd_weights.h"
 #include "ingest/place_rows.h"
+#include "ingest/read_ahead.h"
 #include "ingest/uvh5_inspect.h"
 #include "ingest/uvh5_reader.h"
 #include "ingest/uvh5_samples.h"
@@ -128,6 +129,9 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
     headers.push_back(ReadSubbandHeader(path));
   }
   const std::vector<std::size_t> order = CheckGroup(headers);
+  std::vector<std::filesystem::path> in_order;
+  for (const std::size_t i : order) in_order.push_back(headers[i].path);
+  const ReadAhead ahead(std::move(in_order));
 
   TileInput tile;
   tile.block = std::make_unique<VisibilityBlock>();
