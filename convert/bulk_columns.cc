@@ -1,6 +1,7 @@
 #include "convert/bulk_columns.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -163,15 +164,23 @@ struct SmallColumns {
 
 std::map<std::filesystem::path, std::string> WriteBulkColumns(const VisibilityBlock& block, const Visibility* corrected,
                                                               const MeasurementSetLayout& layout, BulkPart part,
-                                                              bool summed, const RunContext& context) {
+                                                              bool summed, const TimeWritten& written,
+                                                              const RunContext& context) {
   Os& os = OsOr(context.os);
   const RowGatherer gatherer(block);
   const std::size_t n_chunks = (layout.n_rows + kChunkRows - 1) / kChunkRows;
+  const std::size_t rows_of_time = layout.n_rows / block.n_times();
+  std::vector<std::atomic<std::size_t>> left(block.n_times());  // rows to be written
+  for (auto& rows : left) rows = rows_of_time;
   const auto for_each_chunk = [&](double done, const auto& write) {
     ParallelFor(summed ? 1 : context.threads, n_chunks, [&](std::size_t chunk) {
       context.CheckCancelled("convert");
-      const std::size_t first = chunk * kChunkRows;
-      write(first, std::min(kChunkRows, layout.n_rows - first));
+      const std::size_t first = chunk * kChunkRows, end = std::min(first + kChunkRows, layout.n_rows);
+      write(first, end - first);
+      for (std::size_t t = first / rows_of_time; written && t * rows_of_time < end; ++t) {
+        const std::size_t rows = std::min(end, (t + 1) * rows_of_time) - std::max(first, t * rows_of_time);
+        if ((left[t] -= rows) == 0) written(t);
+      }
       context.reporter->Progress("write", done + 0.5 * static_cast<double>(chunk + 1) / static_cast<double>(n_chunks));
     });
   };

@@ -123,12 +123,20 @@ void WriteMeasurementSet(const VisibilityBlock& block, const Visibility* correct
   set.Finish(block, corrected, {}, context, report);
 }
 
-ConvertResult ConvertGroup(const std::vector<fs::path>& inputs, const ConvertOptions& options,
+ConvertReport ConvertGroup(const std::vector<fs::path>& inputs, const ConvertOptions& options,
                            const RunContext& context) {
   FreeName(options.output);  // before the work, not after it
   LoadedTile tile = LoadTile(inputs, options, context);
-  WriteMeasurementSet(*tile.block, nullptr, options, context, tile.report);
-  return {std::move(tile.block), std::move(tile.report)};
+  VisibilityBlock& block = *tile.block;
+  const std::size_t samples = block.vis.size() / block.n_times();
+  StagedMeasurementSet set(block, options, context, tile.report);
+  // Memory of what is written takes up what is written next, where that goes to memory: on tmpfs, in a page cache.
+  set.WriteData(block, context, tile.report, [&](std::size_t t) { block.vis.Release(t * samples, samples); });
+  set.Finish(block, nullptr, {}, context, tile.report, [&](std::size_t t) {
+    block.flag.Release(t * samples, samples);
+    block.weight.Release(t * samples, samples);
+  });
+  return std::move(tile.report);
 }
 
 }  // namespace contimg::convert

@@ -1,4 +1,4 @@
-// The first stage of the pipeline: UVH5 subbands in, one published Measurement Set out, the tile kept in memory.
+// The first stage of the pipeline: UVH5 subbands in, one published Measurement Set out.
 #pragma once
 
 #include <filesystem>
@@ -50,15 +50,10 @@ struct ConvertReport {
   std::vector<std::string> warnings;
 };
 
-struct ConvertResult {
-  std::unique_ptr<VisibilityBlock> block;  // kPhased, kRaw
-  ConvertReport report;
-};
-
 // Reads, phases, stages, publishes and reads back. Errors: kBadInput for damaged or contradictory files, kUsage when
 // the output exists, kIo/kResource for disks and memory. Whatever fails, the output name stays free and the staging
 // folder is gone; after a kill the next run sweeps it.
-ConvertResult ConvertGroup(const std::vector<std::filesystem::path>& inputs, const ConvertOptions& options,
+ConvertReport ConvertGroup(const std::vector<std::filesystem::path>& inputs, const ConvertOptions& options,
                            const RunContext& context);
 
 // The parts of the above, for jobs that do more between reading and writing.

@@ -82,16 +82,26 @@ std::size_t SourceOf(const VisibilityBlock& block, std::size_t row) {
   return ((t * n_baselines + b) * block.n_channels() + block.windows[w].first_channel) * block.n_pols();
 }
 
-// `data`: the DATA of `rows`, one after the other.
+// What `from`, of the block's shape, has in `rows` of the set, one after the other.
+template <typename T>
+std::vector<T> Pick(const VisibilityBlock& block, const T* from, const std::vector<std::size_t>& rows) {
+  std::vector<T> picked;
+  for (const std::size_t row : rows) {
+    const T* begin = from + SourceOf(block, row);
+    picked.insert(picked.end(), begin, begin + block.windows.front().n_channels * block.n_pols());
+  }
+  return picked;
+}
+
 void Verify(const VisibilityBlock& block, const Visibility* corrected, const fs::path& path, std::size_t n_rows,
-            const std::vector<std::size_t>& rows, const std::vector<Visibility>& data) {
+            const CheckedRows& checked) {
   const std::size_t n_windows = block.windows.size(), n_baselines = block.n_baselines();
   const auto fail = [&](std::size_t row, const std::string& what) {
     return Error(ErrorKind::kIo, "convert", path.string(),
                  fmt::format("reads back differently from what was written: {} of row {}", what, row));
   };
-  const Visibility* expected = data.data();
-  for (const MeasurementSetSample& s : ReadBack(path, rows)) {
+  std::size_t at = 0;  // in what was picked
+  for (const MeasurementSetSample& s : ReadBack(path, checked.rows)) {
     if (s.n_rows != n_rows) throw fail(s.row, fmt::format("{} rows instead of {}, as", s.n_rows, n_rows));
     const std::size_t b = s.row % n_baselines, w = s.row / n_baselines % n_windows, t = s.row / n_baselines / n_windows;
     const std::size_t from = SourceOf(block, s.row), cell = block.windows[w].n_channels * block.n_pols();
@@ -103,7 +113,7 @@ void Verify(const VisibilityBlock& block, const Visibility* corrected, const fs:
     if (s.uvw_m.size() != 3 || std::memcmp(s.uvw_m.data(), &block.uvw_m[(t * n_baselines + b) * 3], 24) != 0) {
       throw fail(s.row, "UVW");
     }
-    if (s.data.size() != cell || std::memcmp(s.data.data(), expected, cell * sizeof(Visibility)) != 0) {
+    if (s.data.size() != cell || std::memcmp(s.data.data(), &checked.data[at], cell * sizeof(Visibility)) != 0) {
       throw fail(s.row, "DATA");
     }
     if (s.corrected.size() != (corrected == nullptr ? 0 : cell) ||
@@ -111,13 +121,13 @@ void Verify(const VisibilityBlock& block, const Visibility* corrected, const fs:
       throw fail(s.row, "CORRECTED_DATA");
     }
     if (s.weight_spectrum.size() != cell ||
-        std::memcmp(s.weight_spectrum.data(), &block.weight[from], cell * sizeof(float)) != 0) {
+        std::memcmp(s.weight_spectrum.data(), &checked.weight[at], cell * sizeof(float)) != 0) {
       throw fail(s.row, "WEIGHT_SPECTRUM");
     }
     for (std::size_t k = 0; k < cell; ++k) {
-      if ((s.flag[k] != 0) != (block.flag[from + k] != 0)) throw fail(s.row, "FLAG");
+      if ((s.flag[k] != 0) != (checked.flag[at + k] != 0)) throw fail(s.row, "FLAG");
     }
-    expected += cell;
+    at += cell;
   }
 }
 
@@ -189,7 +199,8 @@ void StagedMeasurementSet::RemoveAll() noexcept {
   if (made_parent_ && !published_) fs::remove(parent_, ignored);
 }
 
-void StagedMeasurementSet::WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report) {
+void StagedMeasurementSet::WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report,
+                                     const TimeWritten& written) {
   const Stopwatch watch;
   const std::size_t row_bytes = block.windows.front().n_channels * block.n_pols() * sizeof(Visibility);
   const std::size_t tile_rows = internal::TileRows(row_bytes);
@@ -198,15 +209,9 @@ void StagedMeasurementSet::WriteData(const VisibilityBlock& block, const RunCont
   layout.data = {part_->path() / "DATA", row_bytes * 8};
   os_.Create(layout.data.file)->Resize((layout.n_rows + tile_rows - 1) / tile_rows * tile_rows * row_bytes);
   data_ = layout.data.file;
-  sums_ = WriteBulkColumns(block, nullptr, layout, BulkPart::kData, options_.checksums, context);
-  if (options_.verify) {
-    checked_rows_ = RowsToCheck(layout.n_rows);
-    for (const std::size_t row : checked_rows_) {
-      const std::size_t w = row / block.n_baselines() % block.windows.size();
-      const Visibility* from = block.vis.data() + SourceOf(block, row);
-      checked_samples_.insert(checked_samples_.end(), from, from + block.windows[w].n_channels * block.n_pols());
-    }
-  }
+  checked_.rows = RowsToCheck(layout.n_rows);
+  checked_.data = Pick(block, block.vis.data(), checked_.rows);
+  sums_ = WriteBulkColumns(block, nullptr, layout, BulkPart::kData, options_.checksums, written, context);
   report.write_s += watch.Seconds();
 }
 
@@ -240,10 +245,12 @@ MeasurementSetLayout StagedMeasurementSet::MakeTables(const VisibilityBlock& blo
 
 void StagedMeasurementSet::Finish(const VisibilityBlock& block, const Visibility* corrected,
                                   const std::vector<std::string>& history, const RunContext& context,
-                                  ConvertReport& report) {
+                                  ConvertReport& report, const TimeWritten& written) {
   Stopwatch watch;
+  checked_.flag = Pick(block, block.flag.data(), checked_.rows);
+  checked_.weight = Pick(block, block.weight.data(), checked_.rows);
   const MeasurementSetLayout layout = MakeTables(block, corrected != nullptr, history, report);
-  sums_.merge(WriteBulkColumns(block, corrected, layout, BulkPart::kRest, options_.checksums, context));
+  sums_.merge(WriteBulkColumns(block, corrected, layout, BulkPart::kRest, options_.checksums, written, context));
   for (const auto& [file, sum] : sums_) report.checksums[file.filename().string()] = sum;
   report.write_s += watch.Lap();
 
@@ -255,7 +262,7 @@ void StagedMeasurementSet::Finish(const VisibilityBlock& block, const Visibility
   report.output = options_.output;
 
   try {
-    if (options_.verify) Verify(block, corrected, options_.output, report.n_rows, checked_rows_, checked_samples_);
+    if (options_.verify) Verify(block, corrected, options_.output, report.n_rows, checked_);
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(options_.output, ignored);

@@ -5,6 +5,7 @@
 // where they stay, in the unfinished set beside the final name.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include "config/run_context.h"
 #include "config/unfinished.h"
+#include "convert/bulk_columns.h"
 #include "convert/convert_stage.h"
 #include "convert/measurement_set_writer.h"
 #include "convert/staging.h"
@@ -22,6 +24,14 @@ namespace contimg::convert {
 
 // The name a set is to get, without slashes at its end. Throws Error{kUsage} when it names nothing or is taken.
 std::filesystem::path FreeName(const std::filesystem::path& output);
+
+// Rows that are read back at the end, and what they must hold, one after the other.
+struct CheckedRows {
+  std::vector<std::size_t> rows;
+  std::vector<Visibility> data;
+  std::vector<std::uint8_t> flag;
+  std::vector<float> weight;
+};
 
 class StagedMeasurementSet {
  public:
@@ -34,13 +44,16 @@ class StagedMeasurementSet {
   StagedMeasurementSet(const StagedMeasurementSet&) = delete;
   StagedMeasurementSet& operator=(const StagedMeasurementSet&) = delete;
 
-  // DATA from the block's visibilities. May run beside who changes flags and weights. Call once.
-  void WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report);
+  // DATA from the block's visibilities. May run beside who changes flags and weights. `written` is told of times whose
+  // visibilities are needed no more. Call once.
+  void WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report,
+                 const TimeWritten& written = nullptr);
   // Writes flags, weights and axes of the block and `corrected` (same shape as block.vis; null when the set is to have
   // no such column), publishes the set and reads rows of it back. `history`: lines for HISTORY about what was done to
-  // the block. May run beside a reader of the block. Call once.
+  // the block. May run beside a reader of the block. `written` is told of times whose flags and weights are needed
+  // no more. Call once.
   void Finish(const VisibilityBlock& block, const Visibility* corrected, const std::vector<std::string>& history,
-              const RunContext& context, ConvertReport& report);
+              const RunContext& context, ConvertReport& report, const TimeWritten& written = nullptr);
 
  private:
   // All but the bulk columns' content.
@@ -56,8 +69,7 @@ class StagedMeasurementSet {
   std::unique_ptr<Unfinished> part_;  // the set until it has its name
   std::filesystem::path data_;        // in it; DATA until casacore has given the file a name
   std::map<std::filesystem::path, std::string> sums_;
-  std::vector<std::size_t> checked_rows_;    // read back at the end
-  std::vector<Visibility> checked_samples_;  // their DATA
+  CheckedRows checked_;
 };
 
 }  // namespace contimg::convert

@@ -139,12 +139,12 @@ void Convert(const ConvertArgs& args) {
   RunContext context;
   context.threads = ThreadsOr(settings.values.convert.threads);
   context.reporter = reporter.get();
-  const convert::ConvertResult result = convert::ConvertGroup(files, options, context);
+  const convert::ConvertReport report = convert::ConvertGroup(files, options, context);
   if (options.earth_orientation_file.empty()) reporter->Warn("convert", convert::kNoEarthOrientation);
   if (args.json) {
-    fmt::print("{}\n", ToJson(result.report).dump(2));
+    fmt::print("{}\n", ToJson(report).dump(2));
   } else {
-    PrintReport(result.report);
+    PrintReport(report);
   }
 }
 
