@@ -101,10 +101,11 @@ void CopyRow(const FileRow& from, const BlockRow& to, const Placement& placement
   }
 }
 
+// Of values that are not negative: their bits have their order, and the loop vectorises.
 float Largest(const float* values, std::size_t n) {
-  float largest = 0;
-  for (std::size_t i = 0; i < n; ++i) largest = values[i] > largest ? values[i] : largest;
-  return largest;
+  std::int32_t largest = 0;
+  for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::bit_cast<std::int32_t>(values[i]));
+  return std::bit_cast<float>(largest);
 }
 
 bool IsIdentity(const std::vector<std::size_t>& order) {
