@@ -1,5 +1,6 @@
 // ReadTile: a group of subbands into one block.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <utility>
 
@@ -129,9 +130,6 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
     headers.push_back(ReadSubbandHeader(path));
   }
   const std::vector<std::size_t> order = CheckGroup(headers);
-  std::vector<std::filesystem::path> in_order;
-  for (const std::size_t i : order) in_order.push_back(headers[i].path);
-  const ReadAhead ahead(std::move(in_order));
 
   TileInput tile;
   tile.block = std::make_unique<VisibilityBlock>();
@@ -143,9 +141,7 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   tile.block->Allocate();
 
   struct Work {
-    const SampleFile* file;
-    const Placement* placement;
-    std::size_t first, count;
+    std::size_t file, first, count;
   };
   std::vector<SampleFile> files;
   files.reserve(order.size());
@@ -158,20 +154,28 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
     placements.push_back(MakePlacement(header, w, tile.block->windows[w].first_channel));
     const std::size_t rows = files.back().preferred_rows;
     for (std::size_t first = 0; first < header.n_rows(); first += rows) {
-      work.push_back({&files.back(), &placements.back(), first, std::min(rows, header.n_rows() - first)});
+      work.push_back({w, first, std::min(rows, header.n_rows() - first)});
     }
   }
 
   const RowVisitor visit = prepare ? prepare(tile) : RowVisitor();
+  std::vector<std::shared_ptr<FileBytes>> bytes;
+  for (const SampleFile& file : files) bytes.push_back(file.bytes);
+  ReadAhead ahead(std::move(bytes));
+  std::vector<std::atomic<std::size_t>> left(files.size());  // work on each file
+  for (const Work& item : work) ++left[item.file];
   Pool<Scratch> pool;
   std::vector<PlaceCounts> counts(work.size());
   ParallelFor(context.threads, work.size(), [&](std::size_t i) {
     context.CheckCancelled("ingest");
     const Work& item = work[i];
     const Pool<Scratch>::Loan scratch = pool.Take();
-    const RowSamples rows = scratch->Rows(item.count * item.placement->n_channels * tile.block->n_pols());
-    item.file->Read(item.first, item.count, rows, scratch->staging());
-    counts[i] = PlaceRows(*item.placement, rows, item.first, item.count, visit, *tile.block);
+    const Placement& placement = placements[item.file];
+    const RowSamples rows = scratch->Rows(item.count * placement.n_channels * tile.block->n_pols());
+    ahead.WaitFor(item.file);
+    files[item.file].Read(item.first, item.count, rows, scratch->staging());
+    if (--left[item.file] == 0) ahead.Done(item.file);
+    counts[i] = PlaceRows(placement, rows, item.first, item.count, visit, *tile.block);
   });
   PlaceCounts sum;
   for (const PlaceCounts& part : counts) Add(part, sum);
