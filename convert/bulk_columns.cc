@@ -1,6 +1,7 @@
 #include "convert/bulk_columns.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -89,19 +90,19 @@ class BitWriter {
 // Mean weight of each polarisation over its unflagged channels; returns true when every sample is flagged.
 bool AverageWeights(const float* weight, const std::uint8_t* flag, std::size_t n_channels, std::size_t n_pols,
                     float* mean) {
-  bool all_flagged = true;
-  for (std::size_t p = 0; p < n_pols; ++p) {
-    double sum = 0;
-    std::size_t n = 0;
-    for (std::size_t k = p; k < n_channels * n_pols; k += n_pols) {
-      if (flag[k] != 0) continue;
-      sum += weight[k];
-      ++n;
+  std::array<double, 4> sum{};  // polarisations beside each other: sums wait for themselves
+  std::array<std::size_t, 4> n{};
+  for (std::size_t c = 0; c < n_channels; ++c) {
+    for (std::size_t p = 0; p < n_pols; ++p) {
+      const bool good = flag[c * n_pols + p] == 0;
+      sum[p] += good ? double{weight[c * n_pols + p]} : 0.0;
+      n[p] += good ? 1 : 0;
     }
-    mean[p] = n == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(n));
-    all_flagged = all_flagged && n == 0;
   }
-  return all_flagged;
+  for (std::size_t p = 0; p < n_pols; ++p) {
+    mean[p] = n[p] == 0 ? 0.0f : static_cast<float>(sum[p] / static_cast<double>(n[p]));
+  }
+  return std::all_of(n.begin(), n.begin() + n_pols, [](std::size_t good) { return good == 0; });
 }
 
 // The visibilities of a chunk of rows, one row after the other, in memory that can go to the disk as it is.
