@@ -86,40 +86,43 @@ class SumThreshold : private PackPlanes {
 
  private:
   // The smallest value that at most `allowed` unflagged data exceed, to a relative 1e-4 (the noise is less sensitive to
-  // it by another factor of ten).
+  // it by another factor of ten): 22 bisections, two of them for each look at the data, which a core's cache does not
+  // hold.
   V Percentile(V low, V high, V allowed) {
     const DI di;
     auto lo = ToKey(low), hi = ToKey(high);
-    for (int step = 0; step < 22; ++step) {
-      const auto middle = Midpoint(lo, hi);
-      const V pivot = FromKey(middle);
-      const M few = hn::Le(CountAbove(pivot), allowed);
-      const auto few_i = hn::RebindMask(di, few);
-      hi = hn::IfThenElse(few_i, middle, hi);
-      lo = hn::IfThenElse(few_i, lo, middle);
+    for (int step = 0; step < 11; ++step) {
+      const auto middle = Midpoint(lo, hi), below = Midpoint(lo, middle), above = Midpoint(middle, hi);
+      const V pivots[3] = {FromKey(below), FromKey(middle), FromKey(above)};
+      V counts[3];
+      CountAbove(pivots, counts);
+      const auto few_below = hn::RebindMask(di, hn::Le(counts[0], allowed));
+      const auto few = hn::RebindMask(di, hn::Le(counts[1], allowed));
+      const auto few_above = hn::RebindMask(di, hn::Le(counts[2], allowed));
+      hi = hn::IfThenElse(few, hn::IfThenElse(few_below, below, middle), hn::IfThenElse(few_above, above, hi));
+      lo = hn::IfThenElse(few, hn::IfThenElse(few_below, lo, below), hn::IfThenElse(few_above, middle, above));
     }
     return FromKey(hi);
   }
 
-  V CountAbove(V pivot) {
+  // How many unflagged data exceed each pivot.
+  HWY_INLINE void CountAbove(const V (&pivots)[3], V (&counts)[3]) {
     const V one = hn::Set(d_, 1.0f);
-    V count0 = hn::Zero(d_), count1 = hn::Zero(d_);
+    V count0 = hn::Zero(d_), count1 = count0, count2 = count0;
     for (std::size_t t = 0; t < nt_; ++t) {
       const float* x = Data(t);
       const Bits* m = Mask(t);
-      std::size_t c = 0;
-      for (; c + 2 <= nc_; c += 2) {
-        const M above0 = hn::AndNot(LoadBits(d_, m + c), hn::Gt(hn::Load(d_, x + c * lanes_), pivot));
-        const M above1 = hn::AndNot(LoadBits(d_, m + c + 1), hn::Gt(hn::Load(d_, x + (c + 1) * lanes_), pivot));
-        count0 = hn::Add(count0, hn::IfThenElseZero(above0, one));
-        count1 = hn::Add(count1, hn::IfThenElseZero(above1, one));
-      }
-      for (; c < nc_; ++c) {
-        const M above = hn::AndNot(LoadBits(d_, m + c), hn::Gt(hn::Load(d_, x + c * lanes_), pivot));
-        count0 = hn::Add(count0, hn::IfThenElseZero(above, one));
+      for (std::size_t c = 0; c < nc_; ++c) {
+        const V v = hn::IfThenElse(LoadBits(d_, m + c), hn::Set(d_, -std::numeric_limits<float>::infinity()),
+                                   hn::Load(d_, x + c * lanes_));
+        count0 = hn::Add(count0, hn::IfThenElseZero(hn::Gt(v, pivots[0]), one));
+        count1 = hn::Add(count1, hn::IfThenElseZero(hn::Gt(v, pivots[1]), one));
+        count2 = hn::Add(count2, hn::IfThenElseZero(hn::Gt(v, pivots[2]), one));
       }
     }
-    return hn::Add(count0, count1);
+    counts[0] = count0;
+    counts[1] = count1;
+    counts[2] = count2;
   }
 
   // The lines of a plane along one axis: strides of data and mask from sample to sample and from line to line.
@@ -132,16 +135,22 @@ class SumThreshold : private PackPlanes {
   // when the first run exceeds the limit: most planes have none.
   void Runs(const Axis& axis, std::size_t length, V limit) {
     bool asked = false;
-    for (std::size_t line = 0; line < axis.lines; ++line) {
-      const float* x = Data(0) + line * axis.line_step;
-      Bits* mask = w_.mask.data() + line * axis.mask_line_step;
-      if (!Hits(axis, x, mask, length, limit)) continue;
-      if (!asked) {
+    for (std::size_t line = 0, n = 0; line < axis.lines; line += n) {
+      n = line + kLinesAtOnce <= axis.lines ? kLinesAtOnce : 1;
+      const auto look = [&] {
+        return n == 1 ? Hits<1>(axis, line, length, limit) : Hits<kLinesAtOnce>(axis, line, length, limit);
+      };
+      unsigned hit = look();
+      if (hit != 0 && !asked) {
         asked = true;
         limit = hn::Max(limit, UsualRun(axis, length));
-        if (!Hits(axis, x, mask, length, limit)) continue;
+        hit = look();
       }
-      Spread(mask, axis.mask_step, axis.samples, length);
+      for (std::size_t i = 0; i < n; ++i) {
+        if ((hit >> i & 1u) == 0) continue;
+        Spread(w_.mask.data() + (line + i) * axis.mask_line_step, axis.mask_step, HitsOf(axis, i), axis.samples,
+               length);
+      }
     }
   }
 
@@ -216,36 +225,44 @@ class SumThreshold : private PackPlanes {
     }
   }
 
-  // Whether the mean of any run of `length` samples in the line at `x` exceeds the limit; which, in w_.hits by first
-  // sample.
-  HWY_INLINE bool Hits(const Axis& axis, const float* x, const Bits* mask, std::size_t length, V limit) {
+  // The first samples of the runs that Hits found in the i-th of the lines that it looked at.
+  Bits* HitsOf(const Axis& axis, std::size_t i) { return w_.hits.data() + i * axis.samples; }
+
+  // In which of `kLines` lines from `line` on, a bit each, the mean of any run of `length` samples exceeds the limit;
+  // which runs, HitsOf says. A sum that runs along a line waits for itself: several lines fill the time.
+  template <std::size_t kLines>
+  HWY_INLINE unsigned Hits(const Axis& axis, std::size_t line, std::size_t length, V limit) {
     const V one = hn::Set(d_, 1.0f);
-    const std::size_t step = axis.step, mask_step = axis.mask_step;
-    V sum = hn::Zero(d_), count = hn::Zero(d_);
-    Bits* hits = w_.hits.data();
-    unsigned any = 0;
-    for (std::size_t k = 0; k < length - 1; ++k) {
-      const M bad = LoadBits(d_, mask + k * mask_step);
-      sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * step)));
-      count = hn::Add(count, hn::IfThenZeroElse(bad, one));
+    const float* x = Data(0) + line * axis.line_step;
+    const Bits* mask = w_.mask.data() + line * axis.mask_line_step;
+    V sum[kLines], count[kLines];
+    unsigned any[kLines] = {};
+    for (std::size_t i = 0; i < kLines; ++i) sum[i] = count[i] = hn::Zero(d_);
+    for (std::size_t k = 0; k < axis.samples; ++k) {
+      for (std::size_t i = 0; i < kLines; ++i) {
+        const Bits* m = mask + i * axis.mask_line_step;
+        const float* v = x + i * axis.line_step;
+        const M bad = LoadBits(d_, m + k * axis.mask_step);
+        sum[i] = hn::Add(sum[i], hn::IfThenZeroElse(bad, hn::Load(d_, v + k * axis.step)));
+        count[i] = hn::Add(count[i], hn::IfThenZeroElse(bad, one));
+        if (k + 1 < length) continue;
+        const std::size_t first = k + 1 - length;
+        Bits* hits = HitsOf(axis, i) + first;
+        StoreBits(d_, hn::Gt(hn::Abs(sum[i]), hn::Mul(limit, count[i])), hits);
+        any[i] |= *hits;
+        const M old_bad = LoadBits(d_, m + first * axis.mask_step);
+        sum[i] = hn::Sub(sum[i], hn::IfThenZeroElse(old_bad, hn::Load(d_, v + first * axis.step)));
+        count[i] = hn::Sub(count[i], hn::IfThenZeroElse(old_bad, one));
+      }
     }
-    for (std::size_t k = length - 1; k < axis.samples; ++k) {
-      const M bad = LoadBits(d_, mask + k * mask_step);
-      sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * step)));
-      count = hn::Add(count, hn::IfThenZeroElse(bad, one));
-      const std::size_t first = k + 1 - length;
-      StoreBits(d_, hn::Gt(hn::Abs(sum), hn::Mul(limit, count)), hits + first);
-      any |= hits[first];
-      const M old_bad = LoadBits(d_, mask + first * mask_step);
-      sum = hn::Sub(sum, hn::IfThenZeroElse(old_bad, hn::Load(d_, x + first * step)));
-      count = hn::Sub(count, hn::IfThenZeroElse(old_bad, one));
-    }
-    return any != 0;
+    unsigned hit = 0;
+    for (std::size_t i = 0; i < kLines; ++i) hit |= (any[i] != 0 ? 1u : 0u) << i;
+    return hit;
   }
 
-  // Flags the `length` samples of each window that was hit; `length` is a power of two.
-  void Spread(Bits* mask, std::size_t mask_stride, std::size_t n, std::size_t length) {
-    Bits* from = w_.hits.data();
+  // Flags the `length` samples of each run that was hit; `length` is a power of two. Changes `hits`.
+  void Spread(Bits* mask, std::size_t mask_stride, Bits* hits, std::size_t n, std::size_t length) {
+    Bits* from = hits;
     Bits* to = w_.spread.data();
     std::fill(from + n - length + 1, from + n, Bits{0});
     for (std::size_t step = 1; step < length; step *= 2) {

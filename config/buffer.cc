@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <cstdint>
+
 #include "config/error.h"
 
 namespace contimg::internal {
@@ -15,6 +17,13 @@ void* MapPages(std::size_t bytes) {
   constexpr std::size_t kHugePage = 2u << 20;
   if (bytes >= kHugePage) madvise(pages, bytes, MADV_HUGEPAGE);  // advice: a refusal costs speed only
   return pages;
+}
+
+void ReleasePages(void* begin, std::size_t bytes) noexcept {
+  constexpr std::uintptr_t kPage = 4096;
+  const auto at = reinterpret_cast<std::uintptr_t>(begin);
+  const std::uintptr_t first = (at + kPage - 1) / kPage * kPage, last = (at + bytes) / kPage * kPage;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 void UnmapPages(void* pages, std::size_t bytes) noexcept { munmap(pages, bytes); }

@@ -15,6 +15,8 @@ namespace internal {
 // Anonymous zeroed mapping of at least `bytes`; throws Error{kResource} that names the size. Free with UnmapPages.
 void* MapPages(std::size_t bytes);
 void UnmapPages(void* pages, std::size_t bytes) noexcept;
+// Gives the whole pages in the range back.
+void ReleasePages(void* begin, std::size_t bytes) noexcept;
 }  // namespace internal
 
 template <typename T>
@@ -37,6 +39,9 @@ class Buffer {
   ~Buffer() {
     if (data_ != nullptr) internal::UnmapPages(data_, size_ * sizeof(T));
   }
+
+  // Gives the memory of `count` elements from `first` on back to the system. What they hold is lost.
+  void Release(std::size_t first, std::size_t count) { internal::ReleasePages(data_ + first, count * sizeof(T)); }
 
   T* data() { return data_; }
   const T* data() const { return data_; }

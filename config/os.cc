@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <functional>
@@ -44,15 +45,25 @@ class RealFile final : public OsFile {
     const char* p = static_cast<const char*>(data);
     const std::size_t whole = size;
     while (size > 0) {
-      const ssize_t n = ::pwrite(fd_, p, size, static_cast<off_t>(offset));
+      const bool direct = direct_works_ && size % kDirectBlock == 0 && offset % kDirectBlock == 0 &&
+                          reinterpret_cast<std::uintptr_t>(p) % kDirectBlock == 0;
+      const ssize_t n = ::pwrite(direct ? direct_.get() : fd_, p, size, static_cast<off_t>(offset));
       if (n < 0) {
         if (errno == EINTR) continue;
+        if (errno == EINVAL && direct) {  // a file system that wants other blocks
+          direct_works_ = false;
+          continue;
+        }
         Fail(path_, "cannot write " + BytesInWords(whole), errno);
       }
       p += n;
       offset += static_cast<std::uint64_t>(n);
       size -= static_cast<std::size_t>(n);
     }
+  }
+  void BypassCache() override {
+    direct_ = Descriptor(::open(path_.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));  // a refusal costs speed only
+    direct_works_ = direct_.open();
   }
   void Resize(std::uint64_t size) override {
     if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) Fail(path_, "cannot resize", errno);
@@ -74,6 +85,8 @@ class RealFile final : public OsFile {
  private:
   fs::path path_;
   int fd_;
+  Descriptor direct_;  // the same file, past the page cache
+  std::atomic<bool> direct_works_{false};
 };
 
 // The kernel copies where it can (and shares blocks where the file system can), else a buffer does.

@@ -30,11 +30,17 @@ struct FileStatus {
   std::uint64_t device = 0, inode = 0;
 };
 
+// What a write past the page cache consists of: no disk has larger blocks.
+inline constexpr std::size_t kDirectBlock = 4096;
+
 // An open file. Closed on destruction (errors there are dropped: call Close when they matter).
 class OsFile {
  public:
   virtual ~OsFile() = default;
   virtual void WriteAt(const void* data, std::size_t size, std::uint64_t offset) = 0;  // all of it, or throws
+  // From now on whole blocks of kDirectBlock bytes in memory aligned to them go to the disk past the page cache, where
+  // the file system can do that: without a copy, and what is in the cache stays there.
+  virtual void BypassCache() = 0;
   virtual void Resize(std::uint64_t size) = 0;
   // Reserves room so that a full disk shows now; a file system that cannot reserve accepts silently.
   virtual void Reserve(std::uint64_t size) = 0;

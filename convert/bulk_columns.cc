@@ -1,39 +1,67 @@
 #include "convert/bulk_columns.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "config/buffer.h"
+#include "config/checksum.h"
 #include "config/os.h"
 #include "config/parallel.h"
+#include "config/pool.h"
 
 namespace contimg::convert {
 namespace {
 
-// Rows handled at once: their data fit the cache, and a multiple of 8 keeps bit columns on byte boundaries.
+// Rows handled at once: their data fit the cache, and a multiple of 8 keeps bit columns on byte boundaries. So many
+// rows of any column of floats are whole blocks of the disk.
 constexpr std::size_t kChunkRows = 2048;
 
-struct OpenColumn {
-  std::unique_ptr<OsFile> file;
-  std::size_t bits_per_row = 0;
-
-  OpenColumn(Os& os, const BulkColumn& column)
-      : file(os.OpenForUpdate(column.file)), bits_per_row(column.bits_per_row) {}
-  void Write(std::size_t first_row, std::size_t rows, const void* data) const {
-    file->WriteAt(data, (rows * bits_per_row + 7) / 8, first_row * bits_per_row / 8);
+// The file of one column.
+class ColumnFile {
+ public:
+  // `summed`: rows come in ascending order.
+  ColumnFile(Os& os, const BulkColumn& column, bool summed)
+      : path_(column.file),
+        size_(FileSize(column.file, os)),
+        file_(os.OpenForUpdate(column.file)),
+        bits_per_row_(column.bits_per_row) {
+    if (summed) sum_.emplace();
   }
+  void PastTheCache() { file_->BypassCache(); }
+  void Write(std::size_t first_row, std::size_t rows, const void* data) {
+    const std::size_t bytes = (rows * bits_per_row_ + 7) / 8;
+    file_->WriteAt(data, bytes, first_row * bits_per_row_ / 8);
+    if (!sum_) return;
+    sum_->Add(data, bytes);
+    summed_ += bytes;
+  }
+  // The file ends in zeros, up to a whole tile.
+  void Finish(std::map<std::filesystem::path, std::string>& sums) {
+    if (!sum_) return;
+    const std::vector<char> zeros(size_ - summed_);
+    sum_->Add(zeros.data(), zeros.size());
+    sums[path_] = sum_->Hex();
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::uint64_t size_;
+  std::unique_ptr<OsFile> file_;
+  std::size_t bits_per_row_;
+  std::optional<Xxh64> sum_;
+  std::uint64_t summed_ = 0;
 };
 
 // One bit per element, lowest bit first, as casacore keeps Bool tiles.
 class BitWriter {
  public:
   explicit BitWriter(std::size_t bits) : bytes_((bits + 7) / 8) {}
-  void Reset() {
-    std::fill(bytes_.begin(), bytes_.end(), std::uint8_t{0});
-    at_ = 0;
-  }
   // Appends `count` flags (0 or not).
   void Append(const std::uint8_t* flags, std::size_t count) {
     std::size_t i = 0;
@@ -62,98 +90,146 @@ class BitWriter {
 // Mean weight of each polarisation over its unflagged channels; returns true when every sample is flagged.
 bool AverageWeights(const float* weight, const std::uint8_t* flag, std::size_t n_channels, std::size_t n_pols,
                     float* mean) {
-  bool all_flagged = true;
-  for (std::size_t p = 0; p < n_pols; ++p) {
-    double sum = 0;
-    std::size_t n = 0;
-    for (std::size_t k = p; k < n_channels * n_pols; k += n_pols) {
-      if (flag[k] != 0) continue;
-      sum += weight[k];
-      ++n;
+  std::array<double, 4> sum{};  // polarisations beside each other: sums wait for themselves
+  std::array<std::size_t, 4> n{};
+  for (std::size_t c = 0; c < n_channels; ++c) {
+    for (std::size_t p = 0; p < n_pols; ++p) {
+      const bool good = flag[c * n_pols + p] == 0;
+      sum[p] += good ? double{weight[c * n_pols + p]} : 0.0;
+      n[p] += good ? 1 : 0;
     }
-    mean[p] = n == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(n));
-    all_flagged = all_flagged && n == 0;
   }
-  return all_flagged;
+  for (std::size_t p = 0; p < n_pols; ++p) {
+    mean[p] = n[p] == 0 ? 0.0f : static_cast<float>(sum[p] / static_cast<double>(n[p]));
+  }
+  return std::all_of(n.begin(), n.begin() + n_pols, [](std::size_t good) { return good == 0; });
 }
+
+// The visibilities of a chunk of rows, one row after the other, in memory that can go to the disk as it is.
+class RowGatherer {
+ public:
+  explicit RowGatherer(const VisibilityBlock& block)
+      : block_(block), cell_(block.windows.front().n_channels * block.n_pols()) {}
+
+  // Where row `row`, (time, window, baseline) with the last fastest, begins in the block.
+  std::size_t Source(std::size_t row) const {
+    const std::size_t n_baselines = block_.n_baselines(), n_windows = block_.windows.size();
+    const std::size_t b = row % n_baselines, tw = row / n_baselines;
+    return ((tw / n_windows * n_baselines + b) * block_.n_channels() + block_.windows[tw % n_windows].first_channel) *
+           block_.n_pols();
+  }
+  // Rows of `from`, which has the block's shape.
+  template <typename T>
+  void Gather(const T* from, std::size_t first, std::size_t rows, Buffer<T>& to) const {
+    if (to.size() < kChunkRows * cell_) to = Buffer<T>(kChunkRows * cell_);
+    for (std::size_t r = 0; r < rows; ++r) std::memcpy(&to[r * cell_], from + Source(first + r), cell_ * sizeof(T));
+  }
+
+ private:
+  const VisibilityBlock& block_;
+  const std::size_t cell_;
+};
+
+// What of a row is small.
+struct SmallColumns {
+  std::vector<float> weight, sigma;
+  std::vector<double> uvw;
+  std::vector<std::int32_t> antenna1, antenna2;
+  BitWriter flag, flag_row;
+
+  SmallColumns(const VisibilityBlock& block, const RowGatherer& gatherer, std::size_t first, std::size_t rows)
+      : weight(rows * block.n_pols()),
+        sigma(rows * block.n_pols()),
+        uvw(rows * 3),
+        antenna1(rows),
+        antenna2(rows),
+        flag(rows * block.windows.front().n_channels * block.n_pols()),
+        flag_row(rows) {
+    const std::size_t n_pols = block.n_pols(), n_channels = block.windows.front().n_channels;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const std::size_t row = first + r, from = gatherer.Source(row);
+      const std::size_t b = row % block.n_baselines(), t = row / block.n_baselines() / block.windows.size();
+      flag.Append(&block.flag[from], n_channels * n_pols);
+      flag_row.Put(AverageWeights(&block.weight[from], &block.flag[from], n_channels, n_pols, &weight[r * n_pols]));
+      for (std::size_t i = r * n_pols; i < (r + 1) * n_pols; ++i) {
+        sigma[i] = weight[i] > 0 ? 1.0f / std::sqrt(weight[i]) : 0.0f;
+      }
+      std::memcpy(&uvw[r * 3], &block.uvw_m[(t * block.n_baselines() + b) * 3], 3 * sizeof(double));
+      antenna1[r] = block.baselines[b].antenna1;
+      antenna2[r] = block.baselines[b].antenna2;
+    }
+  }
+};
 
 }  // namespace
 
-void WriteBulkColumns(const VisibilityBlock& block, const Visibility* corrected, const MeasurementSetLayout& layout,
-                      BulkPart part, const RunContext& context) {
-  const std::size_t n_pols = block.n_pols(), n_channels = block.windows.front().n_channels;
-  const std::size_t n_windows = block.windows.size(), n_baselines = block.n_baselines();
-  const std::size_t cell = n_channels * n_pols;
+std::map<std::filesystem::path, std::string> WriteBulkColumns(const VisibilityBlock& block, const Visibility* corrected,
+                                                              const MeasurementSetLayout& layout, BulkPart part,
+                                                              bool summed, const TimeWritten& written,
+                                                              const RunContext& context) {
   Os& os = OsOr(context.os);
+  const RowGatherer gatherer(block);
   const std::size_t n_chunks = (layout.n_rows + kChunkRows - 1) / kChunkRows;
-  // Row r is (time, window, baseline), the last fastest.
-  const auto source = [&](std::size_t row) {
-    const std::size_t b = row % n_baselines, tw = row / n_baselines;
-    return ((tw / n_windows * n_baselines + b) * block.n_channels() + block.windows[tw % n_windows].first_channel) *
-           n_pols;
-  };
-  const auto write_visibilities = [&](const OpenColumn& column, const Visibility* vis, std::size_t first,
-                                      std::size_t rows, std::vector<Visibility>& buffer) {
-    buffer.resize(rows * cell);
-    for (std::size_t r = 0; r < rows; ++r) {
-      std::memcpy(&buffer[r * cell], vis + source(first + r), cell * sizeof(Visibility));
-    }
-    column.Write(first, rows, buffer.data());
-  };
-  if (part == BulkPart::kData) {
-    const OpenColumn data(os, layout.data);
-    ParallelFor(context.threads, n_chunks, [&](std::size_t chunk) {
+  const std::size_t rows_of_time = layout.n_rows / block.n_times();
+  std::vector<std::atomic<std::size_t>> left(block.n_times());  // rows to be written
+  for (auto& rows : left) rows = rows_of_time;
+  const auto for_each_chunk = [&](double done, const auto& write) {
+    ParallelFor(summed ? 1 : context.threads, n_chunks, [&](std::size_t chunk) {
       context.CheckCancelled("convert");
-      const std::size_t first = chunk * kChunkRows;
-      std::vector<Visibility> buffer;
-      write_visibilities(data, block.vis.data(), first, std::min(kChunkRows, layout.n_rows - first), buffer);
-      context.reporter->Progress("write", 0.5 * static_cast<double>(chunk + 1) / static_cast<double>(n_chunks));
+      const std::size_t first = chunk * kChunkRows, end = std::min(first + kChunkRows, layout.n_rows);
+      write(first, end - first);
+      for (std::size_t t = first / rows_of_time; written && t * rows_of_time < end; ++t) {
+        const std::size_t rows = std::min(end, (t + 1) * rows_of_time) - std::max(first, t * rows_of_time);
+        if ((left[t] -= rows) == 0) written(t);
+      }
+      context.reporter->Progress("write", done + 0.5 * static_cast<double>(chunk + 1) / static_cast<double>(n_chunks));
     });
-    return;
+  };
+  std::map<std::filesystem::path, std::string> sums;
+  Pool<Buffer<Visibility>> visibilities;
+  if (part == BulkPart::kData) {
+    ColumnFile data(os, layout.data, summed);
+    data.PastTheCache();
+    for_each_chunk(0, [&](std::size_t first, std::size_t rows) {
+      const auto buffer = visibilities.Take();
+      gatherer.Gather(block.vis.data(), first, rows, *buffer);
+      data.Write(first, rows, buffer->data());
+    });
+    data.Finish(sums);
+    return sums;
   }
 
-  const OpenColumn flag(os, layout.flag), spectrum(os, layout.weight_spectrum), uvw(os, layout.uvw),
-      weight(os, layout.weight), sigma(os, layout.sigma), antenna1(os, layout.antenna1), antenna2(os, layout.antenna2),
-      flag_row(os, layout.flag_row);
-  std::unique_ptr<OpenColumn> corrected_column;
-  if (corrected != nullptr) corrected_column = std::make_unique<OpenColumn>(os, layout.corrected);
-  ParallelFor(context.threads, n_chunks, [&](std::size_t chunk) {
-    context.CheckCancelled("convert");
-    const std::size_t first = chunk * kChunkRows;
-    const std::size_t rows = std::min(kChunkRows, layout.n_rows - first);
-    std::vector<float> spectrum_rows(rows * cell), weight_rows(rows * n_pols), sigma_rows(rows * n_pols);
-    std::vector<double> uvw_rows(rows * 3);
-    std::vector<std::int32_t> antenna1_rows(rows), antenna2_rows(rows);
-    BitWriter flag_bits(rows * cell), flag_row_bits(rows);
-    for (std::size_t r = 0; r < rows; ++r) {
-      const std::size_t row = first + r, b = row % n_baselines, t = row / n_baselines / n_windows;
-      const std::size_t from = source(row);
-      std::memcpy(&spectrum_rows[r * cell], &block.weight[from], cell * sizeof(float));
-      flag_bits.Append(&block.flag[from], cell);
-      flag_row_bits.Put(
-          AverageWeights(&block.weight[from], &block.flag[from], n_channels, n_pols, &weight_rows[r * n_pols]));
-      for (std::size_t p = 0; p < n_pols; ++p) {
-        const float w = weight_rows[r * n_pols + p];
-        sigma_rows[r * n_pols + p] = w > 0 ? 1.0f / std::sqrt(w) : 0.0f;
-      }
-      std::memcpy(&uvw_rows[r * 3], &block.uvw_m[(t * n_baselines + b) * 3], 3 * sizeof(double));
-      antenna1_rows[r] = block.baselines[b].antenna1;
-      antenna2_rows[r] = block.baselines[b].antenna2;
-    }
-    flag.Write(first, rows, flag_bits.data());
-    spectrum.Write(first, rows, spectrum_rows.data());
-    uvw.Write(first, rows, uvw_rows.data());
-    weight.Write(first, rows, weight_rows.data());
-    sigma.Write(first, rows, sigma_rows.data());
-    antenna1.Write(first, rows, antenna1_rows.data());
-    antenna2.Write(first, rows, antenna2_rows.data());
-    flag_row.Write(first, rows, flag_row_bits.data());
-    if (corrected != nullptr) {
-      std::vector<Visibility> buffer;
-      write_visibilities(*corrected_column, corrected, first, rows, buffer);
-    }
-    context.reporter->Progress("write", 0.5 + 0.5 * static_cast<double>(chunk + 1) / static_cast<double>(n_chunks));
+  ColumnFile flag(os, layout.flag, summed), spectrum(os, layout.weight_spectrum, summed), uvw(os, layout.uvw, summed),
+      weight(os, layout.weight, summed), sigma(os, layout.sigma, summed), antenna1(os, layout.antenna1, summed),
+      antenna2(os, layout.antenna2, summed), flag_row(os, layout.flag_row, summed);
+  std::optional<ColumnFile> corrected_column;
+  if (corrected != nullptr) corrected_column.emplace(os, layout.corrected, summed);
+  for (ColumnFile* large : {&spectrum, corrected_column ? &*corrected_column : nullptr}) {
+    if (large != nullptr) large->PastTheCache();
+  }
+  Pool<Buffer<float>> weights;
+  for_each_chunk(0.5, [&](std::size_t first, std::size_t rows) {
+    const SmallColumns small(block, gatherer, first, rows);
+    flag.Write(first, rows, small.flag.data());
+    uvw.Write(first, rows, small.uvw.data());
+    weight.Write(first, rows, small.weight.data());
+    sigma.Write(first, rows, small.sigma.data());
+    antenna1.Write(first, rows, small.antenna1.data());
+    antenna2.Write(first, rows, small.antenna2.data());
+    flag_row.Write(first, rows, small.flag_row.data());
+    const auto spectrum_rows = weights.Take();
+    gatherer.Gather(block.weight.data(), first, rows, *spectrum_rows);
+    spectrum.Write(first, rows, spectrum_rows->data());
+    if (!corrected_column) return;
+    const auto buffer = visibilities.Take();
+    gatherer.Gather(corrected, first, rows, *buffer);
+    corrected_column->Write(first, rows, buffer->data());
   });
+  for (ColumnFile* column : {&flag, &spectrum, &uvw, &weight, &sigma, &antenna1, &antenna2, &flag_row}) {
+    column->Finish(sums);
+  }
+  if (corrected_column) corrected_column->Finish(sums);
+  return sums;
 }
 
 }  // namespace contimg::convert

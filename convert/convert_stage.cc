@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "config/os.h"
@@ -59,7 +60,20 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
   LoadedTile tile;
   ConvertReport& report = tile.report;
   Stopwatch watch;
-  ingest::TileInput input = ingest::ReadTile(inputs, context);
+  std::optional<PhasePlan> plan;
+  const auto phase_rows = [&](const ingest::TileInput& axes) -> ingest::RowVisitor {
+    const VisibilityBlock& block = *axes.block;
+    if (axes.dut1_s) CheckDut1(*axes.dut1_s, block, options, orientation, report);
+    plan.emplace(block, options.centre ? *options.centre : TileCentre(block, orientation), orientation);
+    return [&plan](VisibilityBlock& read, std::size_t time, std::size_t baseline, std::size_t window) {
+      plan->Rotate(read, time, baseline, read.windows[window]);
+    };
+  };
+  ingest::TileInput input = ingest::ReadTile(inputs, context, phase_rows);
+  const bool drift_phased_by_others =
+      input.block->phase_state == PhaseState::kSidereal && input.block->pointing.kind == Pointing::Kind::kDrift;
+  plan->Finish(*input.block);
+  report.centre = plan->centre();
   tile.block = std::move(input.block);
   VisibilityBlock& block = *tile.block;
   report.read = input.report;
@@ -91,34 +105,38 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
         "fill a subband of the DSA-110): missing subbands cannot be told; rename the files if that matters",
         report.files - report.subbands.size(), report.files));
   }
-  if (block.phase_state == PhaseState::kSidereal && block.pointing.kind == Pointing::Kind::kDrift) {
+  if (drift_phased_by_others) {
     report.warnings.emplace_back(
         "a drift scan that another program phased to the sky: pyuvdata takes the correlator's files for unprojected, "
         "and "
         "data that its UVData.phase made of them are wrong; if sources are missing, convert the correlator's own "
         "files");
   }
-  if (input.dut1_s) CheckDut1(*input.dut1_s, block, options, orientation, report);
   for (const std::string& warning : report.warnings) context.reporter->Warn("convert", warning);
-
-  const PhaseCentre centre = options.centre ? *options.centre : TileCentre(block, orientation);
-  PhaseBlock(block, centre, orientation, context);
-  report.centre = centre;
-  report.phase_s = watch.Lap();
   return tile;
 }
 
 void WriteMeasurementSet(const VisibilityBlock& block, const Visibility* corrected, const ConvertOptions& options,
                          const RunContext& context, ConvertReport& report) {
-  StagedMeasurementSet(block, corrected != nullptr, options, context, report).Finish(block, corrected, context, report);
+  StagedMeasurementSet set(block, options, context, report);
+  set.WriteData(block, context, report);
+  set.Finish(block, corrected, {}, context, report);
 }
 
-ConvertResult ConvertGroup(const std::vector<fs::path>& inputs, const ConvertOptions& options,
+ConvertReport ConvertGroup(const std::vector<fs::path>& inputs, const ConvertOptions& options,
                            const RunContext& context) {
   FreeName(options.output);  // before the work, not after it
   LoadedTile tile = LoadTile(inputs, options, context);
-  WriteMeasurementSet(*tile.block, nullptr, options, context, tile.report);
-  return {std::move(tile.block), std::move(tile.report)};
+  VisibilityBlock& block = *tile.block;
+  const std::size_t samples = block.vis.size() / block.n_times();
+  StagedMeasurementSet set(block, options, context, tile.report);
+  // Memory of what is written takes up what is written next, where that goes to memory: on tmpfs, in a page cache.
+  set.WriteData(block, context, tile.report, [&](std::size_t t) { block.vis.Release(t * samples, samples); });
+  set.Finish(block, nullptr, {}, context, tile.report, [&](std::size_t t) {
+    block.flag.Release(t * samples, samples);
+    block.weight.Release(t * samples, samples);
+  });
+  return std::move(tile.report);
 }
 
 }  // namespace contimg::convert

@@ -1,7 +1,8 @@
-// The first stage of the pipeline: UVH5 subbands in, one published Measurement Set out, the tile kept in memory.
+// The first stage of the pipeline: UVH5 subbands in, one published Measurement Set out.
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,12 +21,12 @@ struct ConvertOptions {
   std::filesystem::path fallback_root;                      // when that has no room; empty: beside the output
   bool durable = true;                                      // on the disk before it has its final name
   bool verify = true;                                       // read the published set back and compare
-  int expected_subbands = 16;                               // to name the missing ones in HISTORY; 0: unknown
-  std::optional<PhaseCentre> centre;                        // default: the tile's own (convert/phase.h)
-  std::filesystem::path earth_orientation_file;             // IERS finals2000A; empty: UT1 = UTC, no polar motion
-  std::string program = "contimg";                          // name and version, for HISTORY
-  std::string settings;                                     // one line, for HISTORY
-  std::vector<std::string> history;                         // further lines, for HISTORY
+  bool checksums = false;                        // of the large files, summed up by the one thread that writes them
+  int expected_subbands = 16;                    // to name the missing ones in HISTORY; 0: unknown
+  std::optional<PhaseCentre> centre;             // default: the tile's own (convert/phase.h)
+  std::filesystem::path earth_orientation_file;  // IERS finals2000A; empty: UT1 = UTC, no polar motion
+  std::string program = "contimg";               // name and version, for HISTORY
+  std::string settings;                          // one line, for HISTORY
 };
 
 // What was done, in figures; seconds are wall-clock.
@@ -43,19 +44,16 @@ struct ConvertReport {
   ingest::ReadReport read;
   PhaseCentre centre;
   double start_mjd_s = 0, end_mjd_s = 0;
-  double read_s = 0, phase_s = 0, write_s = 0, publish_s = 0, verify_s = 0;
+  double read_s = 0, write_s = 0, publish_s = 0, verify_s = 0;  // phases are rotated while reading
+  // Of files of the set, by their names in it: their XXH64, when options.checksums.
+  std::map<std::string, std::string> checksums;
   std::vector<std::string> warnings;
-};
-
-struct ConvertResult {
-  std::unique_ptr<VisibilityBlock> block;  // kPhased, kRaw
-  ConvertReport report;
 };
 
 // Reads, phases, stages, publishes and reads back. Errors: kBadInput for damaged or contradictory files, kUsage when
 // the output exists, kIo/kResource for disks and memory. Whatever fails, the output name stays free and the staging
 // folder is gone; after a kill the next run sweeps it.
-ConvertResult ConvertGroup(const std::vector<std::filesystem::path>& inputs, const ConvertOptions& options,
+ConvertReport ConvertGroup(const std::vector<std::filesystem::path>& inputs, const ConvertOptions& options,
                            const RunContext& context);
 
 // The parts of the above, for jobs that do more between reading and writing.

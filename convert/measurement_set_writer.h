@@ -33,6 +33,14 @@ struct MeasurementSetLayout {
   BulkColumn weight, sigma;       // [pol] float32
   BulkColumn antenna1, antenna2;  // int32
   BulkColumn flag_row;            // one bit
+
+  // Those that there are.
+  std::vector<BulkColumn*> Columns() {
+    std::vector<BulkColumn*> columns{&data,  &flag,     &weight_spectrum, &uvw,     &weight,
+                                     &sigma, &antenna1, &antenna2,        &flag_row};
+    if (!corrected.file.empty()) columns.push_back(&corrected);
+    return columns;
+  }
 };
 
 struct MeasurementSetHeader {

@@ -58,18 +58,15 @@ Vector3 PhasePlan::Uvw(std::size_t time, const Baseline& baseline) const {
   return {a[0] - b[0], a[1] - b[1], a[2] - b[2]};
 }
 
-void PhasePlan::Rotate(VisibilityBlock& block, std::size_t time, const SpectralWindow& window) const {
-  const std::size_t n_pols = block.n_pols(), n_channels = block.n_channels();
-  const double first_hz = block.frequency_hz[window.first_channel];
+void PhasePlan::Rotate(VisibilityBlock& block, std::size_t time, std::size_t baseline,
+                       const SpectralWindow& window) const {
+  const std::size_t n_pols = block.n_pols();
   const double* path = &path_m_[time * n_antennas_];
-  for (std::size_t b = 0; b < block.n_baselines(); ++b) {
-    const Baseline& baseline = block.baselines[b];
-    const double path_m = path[baseline.antenna2] - path[baseline.antenna1];
-    Visibility* vis =
-        block.vis.data() + ((time * block.n_baselines() + b) * n_channels + window.first_channel) * n_pols;
-    RotateAndConjugate(reinterpret_cast<float*>(vis), window.n_channels, n_pols, first_hz, block.channel_width_hz,
-                       -path_m / kSpeedOfLight);
-  }
+  const double path_m = path[block.baselines[baseline].antenna2] - path[block.baselines[baseline].antenna1];
+  Visibility* vis =
+      block.vis.data() + ((time * block.n_baselines() + baseline) * block.n_channels() + window.first_channel) * n_pols;
+  RotateAndConjugate(reinterpret_cast<float*>(vis), window.n_channels, n_pols, block.frequency_hz[window.first_channel],
+                     block.channel_width_hz, -path_m / kSpeedOfLight);
 }
 
 void PhasePlan::Finish(VisibilityBlock& block) const {
@@ -90,7 +87,8 @@ void PhaseBlock(VisibilityBlock& block, const PhaseCentre& centre, const EarthOr
   const std::size_t n_windows = block.windows.size();
   ParallelFor(context.threads, block.n_times() * n_windows, [&](std::size_t i) {
     context.CheckCancelled("convert");
-    plan.Rotate(block, i / n_windows, block.windows[i % n_windows]);
+    for (std::size_t b = 0; b < block.n_baselines(); ++b)
+      plan.Rotate(block, i / n_windows, b, block.windows[i % n_windows]);
   });
   plan.Finish(block);
 }

@@ -13,11 +13,14 @@
 #include "config/unfinished.h"
 #include "config/units.h"
 #include "convert/bulk_columns.h"
+#include "convert/casacore/tile_rows.h"
 
 namespace contimg::convert {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::uint64_t kTableBytes = 24u << 20;  // all but the bulk columns, at most
 
 // "J1334+5437": the customary name of a sky position.
 std::string PositionName(const PhaseCentre& centre) {
@@ -28,7 +31,7 @@ std::string PositionName(const PhaseCentre& centre) {
 }
 
 std::vector<std::string> HistoryLines(const VisibilityBlock& block, const ConvertOptions& options,
-                                      const ConvertReport& report) {
+                                      const std::vector<std::string>& history, const ConvertReport& report) {
   std::vector<std::string> lines;
   lines.push_back(
       fmt::format("{} converted group {} from {} UVH5 files", options.program, block.group_id, block.windows.size()));
@@ -55,8 +58,13 @@ std::vector<std::string> HistoryLines(const VisibilityBlock& block, const Conver
   if (!block.file_history.empty()) lines.push_back("input history: " + block.file_history);
   for (const std::string& keyword : block.extra_keywords) lines.push_back("input keyword: " + keyword);
   if (!options.settings.empty()) lines.push_back("settings: " + options.settings);
-  lines.insert(lines.end(), options.history.begin(), options.history.end());
+  lines.insert(lines.end(), history.begin(), history.end());
   return lines;
+}
+
+// Rows of the set are (time, window, baseline), the last fastest.
+std::size_t RowsOf(const VisibilityBlock& block) {
+  return block.n_times() * block.windows.size() * block.n_baselines();
 }
 
 // Rows to read back: the first, the last and a fixed spread between.
@@ -74,16 +82,26 @@ std::size_t SourceOf(const VisibilityBlock& block, std::size_t row) {
   return ((t * n_baselines + b) * block.n_channels() + block.windows[w].first_channel) * block.n_pols();
 }
 
-// `data`: the DATA of `rows`, one after the other.
+// What `from`, of the block's shape, has in `rows` of the set, one after the other.
+template <typename T>
+std::vector<T> Pick(const VisibilityBlock& block, const T* from, const std::vector<std::size_t>& rows) {
+  std::vector<T> picked;
+  for (const std::size_t row : rows) {
+    const T* begin = from + SourceOf(block, row);
+    picked.insert(picked.end(), begin, begin + block.windows.front().n_channels * block.n_pols());
+  }
+  return picked;
+}
+
 void Verify(const VisibilityBlock& block, const Visibility* corrected, const fs::path& path, std::size_t n_rows,
-            const std::vector<std::size_t>& rows, const std::vector<Visibility>& data) {
+            const CheckedRows& checked) {
   const std::size_t n_windows = block.windows.size(), n_baselines = block.n_baselines();
   const auto fail = [&](std::size_t row, const std::string& what) {
     return Error(ErrorKind::kIo, "convert", path.string(),
                  fmt::format("reads back differently from what was written: {} of row {}", what, row));
   };
-  const Visibility* expected = data.data();
-  for (const MeasurementSetSample& s : ReadBack(path, rows)) {
+  std::size_t at = 0;  // in what was picked
+  for (const MeasurementSetSample& s : ReadBack(path, checked.rows)) {
     if (s.n_rows != n_rows) throw fail(s.row, fmt::format("{} rows instead of {}, as", s.n_rows, n_rows));
     const std::size_t b = s.row % n_baselines, w = s.row / n_baselines % n_windows, t = s.row / n_baselines / n_windows;
     const std::size_t from = SourceOf(block, s.row), cell = block.windows[w].n_channels * block.n_pols();
@@ -95,7 +113,7 @@ void Verify(const VisibilityBlock& block, const Visibility* corrected, const fs:
     if (s.uvw_m.size() != 3 || std::memcmp(s.uvw_m.data(), &block.uvw_m[(t * n_baselines + b) * 3], 24) != 0) {
       throw fail(s.row, "UVW");
     }
-    if (s.data.size() != cell || std::memcmp(s.data.data(), expected, cell * sizeof(Visibility)) != 0) {
+    if (s.data.size() != cell || std::memcmp(s.data.data(), &checked.data[at], cell * sizeof(Visibility)) != 0) {
       throw fail(s.row, "DATA");
     }
     if (s.corrected.size() != (corrected == nullptr ? 0 : cell) ||
@@ -103,13 +121,13 @@ void Verify(const VisibilityBlock& block, const Visibility* corrected, const fs:
       throw fail(s.row, "CORRECTED_DATA");
     }
     if (s.weight_spectrum.size() != cell ||
-        std::memcmp(s.weight_spectrum.data(), &block.weight[from], cell * sizeof(float)) != 0) {
+        std::memcmp(s.weight_spectrum.data(), &checked.weight[at], cell * sizeof(float)) != 0) {
       throw fail(s.row, "WEIGHT_SPECTRUM");
     }
     for (std::size_t k = 0; k < cell; ++k) {
-      if ((s.flag[k] != 0) != (block.flag[from + k] != 0)) throw fail(s.row, "FLAG");
+      if ((s.flag[k] != 0) != (checked.flag[at + k] != 0)) throw fail(s.row, "FLAG");
     }
-    expected += cell;
+    at += cell;
   }
 }
 
@@ -120,7 +138,7 @@ std::uint64_t MeasurementSetBytes(const VisibilityBlock& block, bool corrected) 
       std::uint64_t{block.n_times()} * block.n_baselines() * block.n_channels() * block.n_pols();
   const std::uint64_t rows = std::uint64_t{block.n_times()} * block.n_baselines() * block.windows.size();
   const std::uint64_t sample_bits = (corrected ? 128 : 64) + 32 + 1;
-  return samples * sample_bits / 8 + rows * (24 + 8 * block.n_pols() + 8 + 1) + (24u << 20);
+  return samples * sample_bits / 8 + rows * (24 + 8 * block.n_pols() + 8 + 1) + kTableBytes;
 }
 
 fs::path FreeName(const fs::path& output) {
@@ -137,10 +155,9 @@ fs::path FreeName(const fs::path& output) {
   return name;
 }
 
-StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, bool corrected, const ConvertOptions& options,
+StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, const ConvertOptions& options,
                                            const RunContext& context, ConvertReport& report)
     : options_(options), os_(OsOr(context.os)) {
-  const Stopwatch watch;
   options_.output = FreeName(options.output);
   parent_ = options_.output.has_parent_path() ? options_.output.parent_path() : fs::path(".");
   made_parent_ = !Exists(parent_, os_);
@@ -148,9 +165,8 @@ StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, bool co
   SweepUnfinished(parent_, os_);
 
   beside_ = parent_ / ".contimg-staging";
-  const StagingChoice choice =
-      ChooseStagingRoot(options.staging_root, options.fallback_root.empty() ? beside_ : options.fallback_root,
-                        MeasurementSetBytes(block, corrected), 0, os_);
+  const StagingChoice choice = ChooseStagingRoot(
+      options.staging_root, options.fallback_root.empty() ? beside_ : options.fallback_root, kTableBytes, 0, os_);
   if (!choice.fallback_reason.empty()) {
     const std::string warning = fmt::format("staging in {} because {}", choice.root.string(), choice.fallback_reason);
     context.reporter->Warn("convert", warning);
@@ -163,57 +179,90 @@ StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, bool co
     staging_ = std::make_unique<StagingArea>(root_, block.group_id, os_);
     report.staged_in = root_.string();
     staged_ = staging_->path() / "concat.ms";
-    MeasurementSetHeader header;
-    header.field_name = PositionName(block.phase_centre);
-    header.history = HistoryLines(block, options, report);
-    header.program = options.program;
-    header.corrected_data = corrected;
-    layout_ = CreateMeasurementSet(staged_, block, block.phase_centre, header);
-    WriteBulkColumns(block, nullptr, layout_, BulkPart::kData, context);
-    report.n_rows = layout_.n_rows;
+    CheckRoom(os_, parent_, MeasurementSetBytes(block, false), "convert", options_.output.string());
+    part_ = std::make_unique<Unfinished>(options_.output, os_);
+    os_.CreateDirectories(part_->path());
   } catch (...) {
-    staging_.reset();
-    RemoveEmptyFolders();
+    RemoveAll();
     throw;
   }
-  if (options.verify) {
-    checked_rows_ = RowsToCheck(layout_.n_rows);
-    for (const std::size_t row : checked_rows_) {
-      const std::size_t w = row / block.n_baselines() % block.windows.size();
-      const Visibility* from = block.vis.data() + SourceOf(block, row);
-      checked_samples_.insert(checked_samples_.end(), from, from + block.windows[w].n_channels * block.n_pols());
-    }
-  }
-  report.write_s = watch.Seconds();
+  report.n_rows = RowsOf(block);
 }
 
-StagedMeasurementSet::~StagedMeasurementSet() {
+StagedMeasurementSet::~StagedMeasurementSet() { RemoveAll(); }
+
+void StagedMeasurementSet::RemoveAll() noexcept {
+  part_.reset();
   staging_.reset();
-  RemoveEmptyFolders();
-}
-
-void StagedMeasurementSet::RemoveEmptyFolders() noexcept {
   std::error_code ignored;
   if (!root_was_there_ || root_ == beside_) fs::remove(root_, ignored);  // only when empty
   if (made_parent_ && !published_) fs::remove(parent_, ignored);
 }
 
-void StagedMeasurementSet::Finish(const VisibilityBlock& block, const Visibility* corrected, const RunContext& context,
-                                  ConvertReport& report) {
+void StagedMeasurementSet::WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report,
+                                     const TimeWritten& written) {
+  const Stopwatch watch;
+  const std::size_t row_bytes = block.windows.front().n_channels * block.n_pols() * sizeof(Visibility);
+  const std::size_t tile_rows = internal::TileRows(row_bytes);
+  MeasurementSetLayout layout;
+  layout.n_rows = RowsOf(block);
+  layout.data = {part_->path() / "DATA", row_bytes * 8};
+  os_.Create(layout.data.file)->Resize((layout.n_rows + tile_rows - 1) / tile_rows * tile_rows * row_bytes);
+  data_ = layout.data.file;
+  checked_.rows = RowsToCheck(layout.n_rows);
+  checked_.data = Pick(block, block.vis.data(), checked_.rows);
+  sums_ = WriteBulkColumns(block, nullptr, layout, BulkPart::kData, options_.checksums, written, context);
+  report.write_s += watch.Seconds();
+}
+
+MeasurementSetLayout StagedMeasurementSet::MakeTables(const VisibilityBlock& block, bool corrected,
+                                                      const std::vector<std::string>& history,
+                                                      const ConvertReport& report) {
+  MeasurementSetHeader header;
+  header.field_name = PositionName(block.phase_centre);
+  header.history = HistoryLines(block, options_, history, report);
+  header.program = options_.program;
+  header.corrected_data = corrected;
+  MeasurementSetLayout layout = CreateMeasurementSet(staged_, block, block.phase_centre, header);
+  for (BulkColumn* column : layout.Columns()) {
+    const fs::path there = part_->path() / column->file.filename();
+    const std::uint64_t size = FileSize(column->file, os_);
+    if (column == &layout.data) {
+      if (FileSize(data_, os_) != size) {
+        throw Error(ErrorKind::kBug, "convert", data_.string(), fmt::format("expected {} bytes as casacore has", size));
+      }
+      os_.Rename(data_, there);
+      if (const auto sum = sums_.extract(data_)) sums_[there] = sum.mapped();
+    } else {
+      os_.Create(there)->Resize(size);
+    }
+    os_.RemoveAll(column->file);
+    column->file = there;
+  }
+  CopyTree(os_, staged_, part_->path());
+  return layout;
+}
+
+void StagedMeasurementSet::Finish(const VisibilityBlock& block, const Visibility* corrected,
+                                  const std::vector<std::string>& history, const RunContext& context,
+                                  ConvertReport& report, const TimeWritten& written) {
   Stopwatch watch;
-  WriteBulkColumns(block, corrected, layout_, BulkPart::kRest, context);
+  checked_.flag = Pick(block, block.flag.data(), checked_.rows);
+  checked_.weight = Pick(block, block.weight.data(), checked_.rows);
+  const MeasurementSetLayout layout = MakeTables(block, corrected != nullptr, history, report);
+  sums_.merge(WriteBulkColumns(block, corrected, layout, BulkPart::kRest, options_.checksums, written, context));
+  for (const auto& [file, sum] : sums_) report.checksums[file.filename().string()] = sum;
   report.write_s += watch.Lap();
 
   context.CheckCancelled("convert");
-  watch.Lap();
-  Publish(os_, staged_, options_.output, {options_.durable});
+  Publish(os_, part_->path(), options_.output, {options_.durable});
   published_ = true;
   staging_.reset();
   report.publish_s = watch.Lap();
   report.output = options_.output;
 
   try {
-    if (options_.verify) Verify(block, corrected, options_.output, report.n_rows, checked_rows_, checked_samples_);
+    if (options_.verify) Verify(block, corrected, options_.output, report.n_rows, checked_);
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(options_.output, ignored);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,7 +10,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "config/descriptor.h"
 #include "config/error.h"
+#include "config/os.h"
 
 namespace contimg::ingest {
 namespace {
@@ -82,6 +85,10 @@ FileBytes::FileBytes(std::filesystem::path path) : path_(std::move(path)) {
 FileBytes::~FileBytes() { close(fd_); }
 
 void FileBytes::Read(std::uint64_t offset, std::size_t count, void* out) const {
+  if (const std::byte* in_memory = InMemory(offset)) {
+    std::memcpy(out, in_memory, count);
+    return;
+  }
   auto* to = static_cast<char*>(out);
   while (count > 0) {
     const ssize_t got = pread(fd_, to, count, static_cast<off_t>(offset));
@@ -96,6 +103,43 @@ void FileBytes::Read(std::uint64_t offset, std::size_t count, void* out) const {
     offset += static_cast<std::uint64_t>(got);
     count -= static_cast<std::size_t>(got);
   }
+}
+
+const std::byte* FileBytes::InMemory(std::uint64_t offset) const {
+  const std::byte* loaded = loaded_;
+  return loaded == nullptr ? nullptr : loaded + offset;
+}
+
+bool FileBytes::IsCached() const {
+  if (size_ == 0) return true;
+  void* map = mmap(nullptr, size_, PROT_READ, MAP_SHARED, fd_, 0);
+  if (map == MAP_FAILED) return true;
+  std::vector<unsigned char> pages((size_ + kDirectBlock - 1) / kDirectBlock);
+  const bool told = mincore(map, size_, pages.data()) == 0;
+  munmap(map, size_);
+  const auto cached = std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return (page & 1u) != 0; });
+  return !told || 2 * static_cast<std::size_t>(cached) > pages.size();
+}
+
+bool FileBytes::Load(Buffer<std::byte>& memory) {
+  constexpr std::size_t kMostBytes = std::size_t{256} << 20, kAtOnce = std::size_t{8} << 20;
+  const std::size_t whole_blocks = (size_ + kDirectBlock - 1) / kDirectBlock * kDirectBlock;
+  const Descriptor direct(open(path_.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+  if (!direct.open() || whole_blocks > kMostBytes) return false;
+  try {
+    if (memory.size() < whole_blocks) memory = Buffer<std::byte>(whole_blocks);
+  } catch (const Error&) {  // no memory to spare
+    return false;
+  }
+  for (std::size_t at = 0; at < size_;) {
+    const ssize_t got =
+        pread(direct.get(), memory.data() + at, std::min(kAtOnce, whole_blocks - at), static_cast<off_t>(at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0 || (at + static_cast<std::size_t>(got) < size_ && got % kDirectBlock != 0)) return false;
+    at += static_cast<std::size_t>(got);
+  }
+  loaded_ = memory.data();
+  return true;
 }
 
 std::vector<ChunkPiece> PiecesOfRows(const ChunkGeometry& geometry, const std::vector<std::uint64_t>& addresses,
@@ -153,6 +197,11 @@ void ChunkRows::Read(std::size_t first, std::size_t count, void* out, std::vecto
   std::byte* at = staging.data();
   for (std::size_t i = 0; i < in_file_order.size();) {  // neighbours in the file are read in one call
     const std::uint64_t address = in_file_order[i]->address;
+    const bool aligned = address != kNoChunk && address % geometry_.element_bytes == 0;
+    if (const std::byte* in_memory = aligned ? file_->InMemory(address) : nullptr) {
+      in_file_order[i++]->bytes_in_memory = in_memory;
+      continue;
+    }
     std::size_t run = 0;
     const auto belongs = [&](const ChunkPiece& piece) {
       return address == kNoChunk ? piece.address == kNoChunk : piece.address == address + run;

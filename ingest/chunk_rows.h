@@ -1,11 +1,14 @@
 // Reads rows of an uncompressed chunked data set from the file's bytes. Used within ingest only.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "config/buffer.h"
 #include "ingest/chunk_index.h"
 #include "ingest/uvh5_samples.h"
 
@@ -22,12 +25,22 @@ class FileBytes : public ByteSource {
   std::uint64_t size() const override { return size_; }
   // Throws Error{kIo}, or Error{kBadInput} when the file ends before.
   void Read(std::uint64_t offset, std::size_t count, void* out) const override;
-  const std::filesystem::path& path() const { return path_; }
+  // Where the bytes from `offset` on are in memory; null unless Load has put them there.
+  const std::byte* InMemory(std::uint64_t offset) const;
+
+  // Whether the system has most of the file in its cache.
+  bool IsCached() const;
+  // Reads all of it into `memory`, which grows where it must, past the page cache. False, and nothing has changed, when
+  // that does not work or takes more than 256 MiB.
+  bool Load(Buffer<std::byte>& memory);
+  // `memory` is needed no more.
+  void Forget() { loaded_ = nullptr; }
 
  private:
   std::filesystem::path path_;
   int fd_ = -1;
   std::uint64_t size_ = 0;
+  std::atomic<const std::byte*> loaded_{nullptr};
 };
 
 // The part of one chunk that holds some of the wanted rows: `bytes` bytes of the file from `address`.

@@ -101,10 +101,11 @@ void CopyRow(const FileRow& from, const BlockRow& to, const Placement& placement
   }
 }
 
+// Of values that are not negative: their bits have their order, and the loop vectorises.
 float Largest(const float* values, std::size_t n) {
-  float largest = 0;
-  for (std::size_t i = 0; i < n; ++i) largest = values[i] > largest ? values[i] : largest;
-  return largest;
+  std::int32_t largest = 0;
+  for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::bit_cast<std::int32_t>(values[i]));
+  return std::bit_cast<float>(largest);
 }
 
 bool IsIdentity(const std::vector<std::size_t>& order) {
@@ -116,8 +117,9 @@ bool IsIdentity(const std::vector<std::size_t>& order) {
 
 }  // namespace
 
-Placement MakePlacement(const SubbandHeader& header, std::size_t first_channel) {
+Placement MakePlacement(const SubbandHeader& header, std::size_t window, std::size_t first_channel) {
   Placement placement;
+  placement.window = window;
   placement.baseline.resize(header.baselines.size());
   placement.conjugate.resize(header.baselines.size());
   for (std::size_t b = 0; b < header.baselines.size(); ++b) {
@@ -134,7 +136,7 @@ Placement MakePlacement(const SubbandHeader& header, std::size_t first_channel) 
 }
 
 PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
-                      VisibilityBlock& block) {
+                      const RowVisitor& visit, VisibilityBlock& block) {
   const std::size_t n_pols = placement.file_pol.size();
   const std::size_t n_baselines = placement.baseline.size();
   const std::size_t row_size = placement.n_channels * n_pols;
@@ -146,8 +148,8 @@ PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::s
     const std::size_t file_row = (first + i) % n_baselines;
     const bool conjugate = placement.conjugate[file_row] != 0;
     const std::size_t in = i * row_size;
-    const std::size_t out =
-        (time * n_baselines + placement.baseline[file_row]) * block_row + placement.first_channel * n_pols;
+    const std::size_t baseline = placement.baseline[file_row];
+    const std::size_t out = (time * n_baselines + baseline) * block_row + placement.first_channel * n_pols;
     const FileRow from{rows.vis + in, rows.flag + in, rows.nsamples + in};
     const BlockRow to{block.vis.data() + out, block.flag.data() + out, block.weight.data() + out};
     if (plain && IsClean(from, row_size)) {
@@ -158,6 +160,7 @@ PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::s
     if (conjugate) Conjugate(to.vis, row_size);
     float& largest = time + 1 == block.n_times() ? counts.largest_weight_last : counts.largest_weight;
     largest = std::max(largest, Largest(to.weight, row_size));
+    if (visit) visit(block, time, baseline, placement.window);
   }
   counts.report.samples = count * row_size;
   return counts;

@@ -16,6 +16,7 @@ struct Placement {
   // Per row of an integration of the file.
   std::vector<std::size_t> baseline;    // position on the block's baseline axis
   std::vector<std::uint8_t> conjugate;  // antenna1 > antenna2 in the file
+  std::size_t window = 0;               // the subband's position among the block's windows
   std::size_t first_channel = 0;        // position of the subband on the block's channel axis
   std::size_t n_channels = 0;
   bool descending = false;  // the file's frequencies fall
@@ -25,7 +26,7 @@ struct Placement {
   std::vector<std::size_t> file_pol_conjugate;
 };
 
-Placement MakePlacement(const SubbandHeader& header, std::size_t first_channel);
+Placement MakePlacement(const SubbandHeader& header, std::size_t window, std::size_t first_channel);
 
 struct PlaceCounts {
   ReadReport report;              // its max_nsamples and clamped stay 0
@@ -37,7 +38,8 @@ struct PlaceCounts {
 // block. Conjugates rows whose antennas are in the other order; turns non-finite visibilities into flagged zeros and
 // samples without data (nsamples not above 0, or not finite) into flagged ones of weight 0; flags visibilities of
 // exactly 0, which are what HDF5 gives for storage that was never written (noise never adds up to 0 in both parts).
+// `visit` (may be null) gets each row then.
 PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
-                      VisibilityBlock& block);
+                      const RowVisitor& visit, VisibilityBlock& block);
 
 }  // namespace contimg::ingest

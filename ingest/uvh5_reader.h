@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,7 +94,16 @@ struct TileInput {
 // in ascending frequency.
 std::vector<std::size_t> CheckGroup(const std::vector<SubbandHeader>& headers);
 
-// Reads a whole group into memory: subbands in any order, one or more, on `context.threads` threads.
-TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunContext& context);
+// Called with each row of the tile once its samples are in their place and still in the processor's cache, in no order,
+// by several threads at once. May change the samples of that row: all channels and polarisations of `window`.
+using RowVisitor =
+    std::function<void(VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window)>;
+// Called once all but the samples, and of the report, is known.
+using PrepareRows = std::function<RowVisitor(const TileInput& tile)>;
+
+// Reads a whole group into memory: subbands in any order, one or more, on `context.threads` threads. `prepare` may be
+// null.
+TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunContext& context,
+                   const PrepareRows& prepare = nullptr);
 
 }  // namespace contimg::ingest

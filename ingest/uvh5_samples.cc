@@ -93,7 +93,7 @@ bool HasPlainAddresses(const H5::H5File& file) {
 struct OpenFile {
   const H5::H5File& hdf5;
   const Hdf5Group& data;
-  std::shared_ptr<const FileBytes> bytes;
+  std::shared_ptr<FileBytes> bytes;
 };
 
 std::unique_ptr<RowSource> OpenOne(const OpenFile& file, const std::string& name, const SampleType& type,
@@ -139,6 +139,10 @@ SampleFile OpenSamples(const SubbandHeader& header) {
     samples.vis = OpenOne(file, "visdata", types.vis, samples.preferred_rows);
     samples.flags = OpenOne(file, "flags", types.flags, samples.preferred_rows);
     samples.nsamples = OpenOne(file, "nsamples", types.nsamples, samples.preferred_rows);
+    const auto past_library = [](const RowSource& rows) { return dynamic_cast<const ChunkRows*>(&rows) != nullptr; };
+    if (past_library(*samples.vis) && past_library(*samples.flags) && past_library(*samples.nsamples)) {
+      samples.bytes = file.bytes;
+    }
     samples.preferred_rows *= (kLeastRows + samples.preferred_rows - 1) / samples.preferred_rows;
     return samples;
   });

@@ -19,6 +19,8 @@ struct RowSamples {
   float* nsamples = nullptr;
 };
 
+class FileBytes;
+
 // The rows of one data set. Thread-safe.
 class RowSource {
  public:
@@ -31,7 +33,8 @@ class RowSource {
 
 struct SampleFile {
   std::unique_ptr<RowSource> vis, flags, nsamples;
-  std::size_t preferred_rows = 0;  // rows that are best read together: a multiple of the chunks' where possible
+  std::size_t preferred_rows = 0;    // rows that are best read together: a multiple of the chunks' where possible
+  std::shared_ptr<FileBytes> bytes;  // what they are read from; null when one of them is read through the library
 
   void Read(std::size_t first, std::size_t count, const RowSamples& out, std::vector<std::byte>& staging) const {
     vis->Read(first, count, out.vis, staging);

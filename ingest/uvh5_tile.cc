@@ -1,12 +1,15 @@
 // ReadTile: a group of subbands into one block.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <mutex>
+#include <utility>
 
 #include "config/parallel.h"
+#include "config/pool.h"
 #include "config/product_paths.h"
 #include "ingest/absurd_weights.h"
 #include "ingest/place_rows.h"
+#include "ingest/read_ahead.h"
 #include "ingest/uvh5_inspect.h"
 #include "ingest/uvh5_reader.h"
 #include "ingest/uvh5_samples.h"
@@ -79,25 +82,6 @@ class Scratch {
   std::vector<std::byte> staging_;
 };
 
-class ScratchPool {
- public:
-  std::unique_ptr<Scratch> Take() {
-    const std::lock_guard lock(mutex_);
-    if (free_.empty()) return std::make_unique<Scratch>();
-    std::unique_ptr<Scratch> scratch = std::move(free_.back());
-    free_.pop_back();
-    return scratch;
-  }
-  void Give(std::unique_ptr<Scratch> scratch) {
-    const std::lock_guard lock(mutex_);
-    free_.push_back(std::move(scratch));
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Scratch>> free_;
-};
-
 void Add(const PlaceCounts& part, PlaceCounts& sum) {
   sum.report.samples += part.report.samples;
   sum.report.non_finite += part.report.non_finite;
@@ -137,7 +121,8 @@ void ClampLastIntegration(const PlaceCounts& counts, VisibilityBlock& block, Rea
 
 }  // namespace
 
-TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunContext& context) {
+TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunContext& context,
+                   const PrepareRows& prepare) {
   std::vector<SubbandHeader> headers;
   headers.reserve(paths.size());
   for (const std::filesystem::path& path : paths) {
@@ -156,9 +141,7 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   tile.block->Allocate();
 
   struct Work {
-    const SampleFile* file;
-    const Placement* placement;
-    std::size_t first, count;
+    std::size_t file, first, count;
   };
   std::vector<SampleFile> files;
   files.reserve(order.size());
@@ -168,23 +151,31 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   for (std::size_t w = 0; w < order.size(); ++w) {
     const SubbandHeader& header = headers[order[w]];
     files.push_back(OpenSamples(header));
-    placements.push_back(MakePlacement(header, tile.block->windows[w].first_channel));
+    placements.push_back(MakePlacement(header, w, tile.block->windows[w].first_channel));
     const std::size_t rows = files.back().preferred_rows;
     for (std::size_t first = 0; first < header.n_rows(); first += rows) {
-      work.push_back({&files.back(), &placements.back(), first, std::min(rows, header.n_rows() - first)});
+      work.push_back({w, first, std::min(rows, header.n_rows() - first)});
     }
   }
 
-  ScratchPool pool;
+  const RowVisitor visit = prepare ? prepare(tile) : RowVisitor();
+  std::vector<std::shared_ptr<FileBytes>> bytes;
+  for (const SampleFile& file : files) bytes.push_back(file.bytes);
+  ReadAhead ahead(std::move(bytes));
+  std::vector<std::atomic<std::size_t>> left(files.size());  // work on each file
+  for (const Work& item : work) ++left[item.file];
+  Pool<Scratch> pool;
   std::vector<PlaceCounts> counts(work.size());
   ParallelFor(context.threads, work.size(), [&](std::size_t i) {
     context.CheckCancelled("ingest");
     const Work& item = work[i];
-    std::unique_ptr<Scratch> scratch = pool.Take();
-    const RowSamples rows = scratch->Rows(item.count * item.placement->n_channels * tile.block->n_pols());
-    item.file->Read(item.first, item.count, rows, scratch->staging());
-    counts[i] = PlaceRows(*item.placement, rows, item.first, item.count, *tile.block);
-    pool.Give(std::move(scratch));
+    const Pool<Scratch>::Loan scratch = pool.Take();
+    const Placement& placement = placements[item.file];
+    const RowSamples rows = scratch->Rows(item.count * placement.n_channels * tile.block->n_pols());
+    ahead.WaitFor(item.file);
+    files[item.file].Read(item.first, item.count, rows, scratch->staging());
+    if (--left[item.file] == 0) ahead.Done(item.file);
+    counts[i] = PlaceRows(placement, rows, item.first, item.count, visit, *tile.block);
   });
   PlaceCounts sum;
   for (const PlaceCounts& part : counts) Add(part, sum);

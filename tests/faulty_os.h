@@ -113,6 +113,7 @@ class FaultyOs : public Os {
     void WriteAt(const void* data, std::size_t size, std::uint64_t offset) override {
       os_.Do("write", path_, [&] { file_->WriteAt(data, size, offset); });
     }
+    void BypassCache() override { file_->BypassCache(); }
     void Resize(std::uint64_t size) override {
       os_.Do("resize", path_, [&] { file_->Resize(size); });
     }

@@ -23,14 +23,17 @@ std::string FileChecksum(const fs::path& path) {
 
 }  // namespace
 
-std::string ProductChecksum(const fs::path& path, int threads, Os& os) {
+std::string ProductChecksum(const fs::path& path, int threads, Os& os,
+                            const std::map<std::string, std::string>& known) {
   if (!IsDirectory(path, os)) return FileChecksum(path);
   std::vector<fs::path> files = FilesBelow(path, os);
   files.erase(std::remove_if(files.begin(), files.end(), [](const auto& f) { return f.filename() == "table.lock"; }),
               files.end());
   std::vector<std::string> lines(files.size());
   ParallelFor(threads, files.size(), [&](std::size_t i) {
-    lines[i] = fmt::format("{}  {}\n", FileChecksum(files[i]), files[i].lexically_relative(path).string());
+    const std::string name = files[i].lexically_relative(path).string();
+    const auto at = known.find(name);
+    lines[i] = fmt::format("{}  {}\n", at != known.end() ? at->second : FileChecksum(files[i]), name);
   });
   Xxh64 hash;
   for (const std::string& line : lines) hash.Add(line);

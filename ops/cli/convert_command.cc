@@ -85,12 +85,7 @@ nlohmann::json ToJson(const convert::ConvertReport& r) {
           {"input_bytes", r.input_bytes},
           {"output_bytes", r.output_bytes},
           {"staged_in", r.staged_in},
-          {"seconds",
-           {{"read", r.read_s},
-            {"phase", r.phase_s},
-            {"write", r.write_s},
-            {"publish", r.publish_s},
-            {"verify", r.verify_s}}},
+          {"seconds", {{"read", r.read_s}, {"write", r.write_s}, {"publish", r.publish_s}, {"verify", r.verify_s}}},
           {"warnings", r.warnings}};
 }
 
@@ -107,9 +102,9 @@ void PrintReport(const convert::ConvertReport& r) {
   fmt::print("  {}\n", r.phases);
   fmt::print("  {} samples: {} not finite, {} without data, {} exactly 0, {} flagged in the input\n", r.read.samples,
              r.read.non_finite, r.read.no_samples, r.read.zero, r.read.flagged_in_file);
-  fmt::print("  {:.2f} s: read {:.2f}, phase {:.2f}, write {:.2f}, publish {:.2f}, check {:.2f}; staged in {}\n",
-             r.read_s + r.phase_s + r.write_s + r.publish_s + r.verify_s, r.read_s, r.phase_s, r.write_s, r.publish_s,
-             r.verify_s, r.staged_in);
+  fmt::print("  {:.2f} s: read and phase {:.2f}, write {:.2f}, publish {:.2f}, check {:.2f}; staged in {}\n",
+             r.read_s + r.write_s + r.publish_s + r.verify_s, r.read_s, r.write_s, r.publish_s, r.verify_s,
+             r.staged_in);
 }
 
 void Convert(const ConvertArgs& args) {
@@ -144,12 +139,12 @@ void Convert(const ConvertArgs& args) {
   RunContext context;
   context.threads = ThreadsOr(settings.values.convert.threads);
   context.reporter = reporter.get();
-  const convert::ConvertResult result = convert::ConvertGroup(files, options, context);
+  const convert::ConvertReport report = convert::ConvertGroup(files, options, context);
   if (options.earth_orientation_file.empty()) reporter->Warn("convert", convert::kNoEarthOrientation);
   if (args.json) {
-    fmt::print("{}\n", ToJson(result.report).dump(2));
+    fmt::print("{}\n", ToJson(report).dump(2));
   } else {
-    PrintReport(result.report);
+    PrintReport(report);
   }
 }
 

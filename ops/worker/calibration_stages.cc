@@ -225,10 +225,7 @@ void RunApply(const Job& job, const RunContext& context, JobState& state, json& 
   const calibrate::TileGains gains = calibrate::GainsOn(*state.block, tables, job.settings.calibrate, false, context);
   context.CheckCancelled("apply");
   context.reporter->Progress("apply", 0.3);
-
-  if (!state.product) state.product = std::make_unique<TileProduct>(job, false, convert::ConvertReport{}, context);
-  state.product->KeepData(*state.block, true, state.history);
-  context.reporter->Progress("apply", 0.7);
+  if (state.product) state.product->DataIsKept();
   const calibrate::ApplyReport report =
       calibrate::ApplyGains(*state.block, gains.gains, state.earlier_apply.next, context.threads);
   state.changed = true;

@@ -111,8 +111,7 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, json
              {"dec_rad", report.centre.dec_rad},
              {"start_mjd_s", report.start_mjd_s},
              {"end_mjd_s", report.end_mjd_s},
-             {"read_s", report.read_s},
-             {"phase_s", report.phase_s}};
+             {"read_s", report.read_s}};
   state.report.warnings.insert(state.report.warnings.end(), report.warnings.begin(), report.warnings.end());
   state.block = std::move(tile.block);
   Observe(*state.block, state);
@@ -122,6 +121,7 @@ void RunConvert(const Job& job, const RunContext& context, JobState& state, json
   // A message about staging must not appear twice.
   tile.report.warnings.clear();
   state.product = std::make_unique<TileProduct>(job, true, std::move(tile.report), context);
+  state.product->KeepData(*state.block);
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ convert::ConvertOptions ConvertOptionsOf(const Job& job) {
   options.verify = job.settings.convert.verify;
   options.program = std::string("contimg ") + kVersion;
   options.settings = "hash " + SettingsHash(job.settings);
+  options.checksums = true;
   return options;
 }
 
@@ -48,6 +49,8 @@ TileProduct::TileProduct(const Job& job, bool from_inputs, convert::ConvertRepor
       context_(context),
       options_(ConvertOptionsOf(job)) {
   context_.reporter = reporter_.get();
+  // One thread: it mostly waits for the disk, and the processors belong to what goes on meanwhile.
+  context_.threads = 1;
   if (from_inputs_ && Exists(job.measurement_set, OsOr(context.os))) {
     // Made beside the old one, then swapped.
     beside_.emplace(job.measurement_set, OsOr(context.os));
@@ -55,36 +58,28 @@ TileProduct::TileProduct(const Job& job, bool from_inputs, convert::ConvertRepor
   }
 }
 
-TileProduct::~TileProduct() {
-  if (thread_.joinable()) thread_.join();
+void TileProduct::KeepData(const VisibilityBlock& block) {
+  staged_ = std::make_unique<convert::StagedMeasurementSet>(block, options_, context_, report_);
+  data_ = std::async(std::launch::async, [this, &block] { staged_->WriteData(block, context_, report_); });
 }
 
-void TileProduct::KeepData(const VisibilityBlock& block, bool corrected, const std::vector<std::string>& history) {
-  corrected_ = corrected;
-  if (!from_inputs_) return;  // its DATA are on the disk
-  options_.history = history;
-  staged_ = std::make_unique<convert::StagedMeasurementSet>(block, corrected, options_, context_, report_);
+void TileProduct::DataIsKept() {
+  if (data_.valid()) data_.get();
 }
 
 void TileProduct::Start(const VisibilityBlock& block, const std::vector<std::string>& history) {
-  if (from_inputs_ && !staged_) KeepData(block, false, history);
   started_ = true;
-  // One thread: it mostly waits for the disk, and the processors belong to what goes on meanwhile.
-  context_.threads = 1;
-  thread_ = std::thread([this, &block, history] {
-    try {
-      Write(block, history);
-    } catch (...) {
-      error_ = std::current_exception();
-    }
+  rest_ = std::async(std::launch::async, [this, &block, history] {
+    DataIsKept();
+    Write(block, history);
   });
 }
 
 void TileProduct::Write(const VisibilityBlock& block, const std::vector<std::string>& history) {
   Os& os = OsOr(context_.os);
-  const Visibility* corrected = corrected_ ? block.vis.data() : nullptr;
+  const Visibility* corrected = block.data_state == DataState::kCorrected ? block.vis.data() : nullptr;
   if (from_inputs_) {
-    staged_->Finish(block, corrected, context_, report_);
+    staged_->Finish(block, corrected, history, context_, report_);
     staged_.reset();
     if (options_.output != job_.measurement_set) {
       os.Exchange(options_.output, job_.measurement_set);
@@ -106,13 +101,12 @@ void TileProduct::Write(const VisibilityBlock& block, const std::vector<std::str
   }
   const Stopwatch watch;
   bytes_ = ProductBytes(job_.measurement_set);
-  checksum_ = ProductChecksum(job_.measurement_set);
+  checksum_ = ProductChecksum(job_.measurement_set, 1, os, report_.checksums);
   checksum_s_ = watch.Seconds();
 }
 
 void TileProduct::Finish() {
-  if (thread_.joinable()) thread_.join();
-  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  if (rest_.valid()) rest_.get();
 }
 
 }  // namespace contimg::ops

@@ -1,11 +1,10 @@
 // The Measurement Set of a job, written by a thread of its own while the job goes on with the tile.
 #pragma once
 
-#include <exception>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "config/run_context.h"
@@ -22,15 +21,18 @@ class TileProduct {
   // A set that the job makes from its inputs; `report` is what reading them gave. Or, `from_inputs` false, one that
   // exists and whose columns change.
   TileProduct(const Job& job, bool from_inputs, convert::ConvertReport report, const RunContext& context);
-  // Waits for the thread; an unfinished set is removed.
-  ~TileProduct();
+  // Waits for what is being written; an unfinished set is removed.
+  ~TileProduct() = default;
   TileProduct(const TileProduct&) = delete;
   TileProduct& operator=(const TileProduct&) = delete;
 
-  // Puts DATA away before the block is corrected in place. `history`: what has been done to the block and is going to
-  // be. Without it, Start does it.
-  void KeepData(const VisibilityBlock& block, bool corrected, const std::vector<std::string>& history);
-  // Writes all else and publishes, in the background. The block must not change until Finish has returned.
+  // Writes DATA of a set made from inputs, in the background. The block's visibilities must not change until DataIsKept
+  // has returned.
+  void KeepData(const VisibilityBlock& block);
+  // Waits for KeepData; throws what it threw.
+  void DataIsKept();
+  // Writes all else and publishes, in the background; corrected data become CORRECTED_DATA. The block must not change
+  // until Finish has returned. `history`: what has been done to the block.
   void Start(const VisibilityBlock& block, const std::vector<std::string>& history);
   bool started() const { return started_; }
   // Waits; throws what the writing threw.
@@ -53,12 +55,11 @@ class TileProduct {
   std::optional<Unfinished> beside_;  // where a set that replaces another is made
   convert::ConvertOptions options_;
   std::unique_ptr<convert::StagedMeasurementSet> staged_;
-  bool corrected_ = false, started_ = false;
+  bool started_ = false;
   std::string checksum_;
   std::uint64_t bytes_ = 0;
   double checksum_s_ = 0;
-  std::exception_ptr error_;
-  std::thread thread_;
+  std::future<void> data_, rest_;  // last: they end before what they work with
 };
 
 // What the stage "convert" is told.

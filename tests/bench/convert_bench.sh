@@ -115,17 +115,17 @@ def stages(row, names):
     return ", ".join(f"{name} {row[name]:.2f}" for name in names)
 
 ours, peer, durable, cold, disk = (load(name) for name in ("warm", "peer", "durable", "cold", "disk"))
-names = ("read", "phase", "write", "publish", "verify")
+names = ("read", "write", "publish", "verify")
 print(f"medians of {runs} runs, seconds")
 print(f"contimg    {ours['wall']:.2f} wall, {ours['user'] + ours['system']:.2f} processor, peak "
       f"{ours['peak_bytes'] / 2**30:.2f} GiB ({stages(ours, names)}); warm cache, {ours['output_bytes'] / 1e9:.2f} GB on tmpfs "
       "(memory too, not in the peak)")
 print(f"peer       {peer['wall']:.2f} wall, {peer['user'] + peer['system']:.2f} processor, peak "
-      f"{peer['peak_bytes'] / 2**30:.2f} GiB ({stages(peer, names[:3])}); h5py + python3-casacore, warm cache, tmpfs")
+      f"{peer['peak_bytes'] / 2**30:.2f} GiB ({stages(peer, ('read', 'phase', 'write'))}); h5py + python3-casacore, warm cache, tmpfs")
 print(f"ratio      {peer['wall'] / ours['wall']:.1f} in wall time, "
       f"{(peer['user'] + peer['system']) / (ours['user'] + ours['system']):.1f} in processor time")
-print(f"publishing {ours['publish']:.3f} by renaming on one file system; {durable['publish']:.2f} as a durable copy on the "
-      f"disk ({durable['output_bytes'] / durable['publish'] / 1e6:.0f} MB/s), {durable['wall']:.2f} wall in all")
+print(f"on the disk {durable['wall']:.2f} wall in all, {durable['user'] + durable['system']:.2f} processor; write {durable['write']:.2f} "
+      f"({durable['output_bytes'] / durable['write'] / 1e6:.0f} MB/s), sync and name {durable['publish']:.2f}")
 if cold:
     print(f"cold       {cold['wall']:.2f} wall, {size / cold['wall'] / 1e6:.0f} MB/s of input; reading alone {cold['read']:.2f}; the disk "
           f"itself (cat, cold) {disk['wall']:.2f}, {size / disk['wall'] / 1e6:.0f} MB/s: "

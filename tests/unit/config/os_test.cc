@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string>
 
+#include "config/buffer.h"
 #include "config/error.h"
 #include "tests/temporary_folder.h"
 
@@ -129,6 +130,23 @@ TEST_F(OsTest, CreatesOnlyWhatIsNotThere) {
   EXPECT_EQ(Text(root_ / "x"), std::string("\0\0ab", 4));
   EXPECT_THROW(RealOs().Create(root_ / "x"), Error);
   EXPECT_THROW(RealOs().OpenForUpdate(root_ / "absent"), Error);
+}
+
+TEST_F(OsTest, WritesPastTheCacheWhatIsWholeBlocksAndTheRestThroughIt) {
+  for (const fs::path& folder : {root_, fs::path("/dev/shm")}) {  // a disk, and where there is no disk to go to
+    const TemporaryFolder place("direct", folder);
+    Buffer<char> data(5 * kDirectBlock);
+    for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i % 251);
+    const auto file = RealOs().Create(place / "x");
+    file->Resize(6 * kDirectBlock);
+    file->BypassCache();
+    file->WriteAt(data.data(), 2 * kDirectBlock, 0);                                            // whole blocks
+    file->WriteAt(data.data() + 2 * kDirectBlock, kDirectBlock + 100, 2 * kDirectBlock);        // a tail
+    file->WriteAt(data.data() + 3 * kDirectBlock + 100, kDirectBlock, 3 * kDirectBlock + 100);  // out of step
+    file->WriteAt(data.data() + 4 * kDirectBlock + 100, kDirectBlock - 100, 4 * kDirectBlock + 100);
+    file->Close();
+    EXPECT_TRUE(Text(place / "x") == std::string(data.begin(), data.end()) + std::string(kDirectBlock, '\0')) << folder;
+  }
 }
 
 }  // namespace

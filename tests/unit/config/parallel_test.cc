@@ -1,5 +1,7 @@
 #include "config/parallel.h"
 
+#include "config/pool.h"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -28,6 +30,18 @@ TEST(ParallelFor, PassesOnTheFirstErrorAndStopsHandingOut) {
   EXPECT_THROW(ParallelFor(1, 1000, fourth_fails), std::runtime_error);
   EXPECT_EQ(calls.load(), 4);
   EXPECT_THROW(ParallelFor(4, 1000, fourth_fails), std::runtime_error);
+}
+
+TEST(Pool, LendsEachObjectToOneAtATimeAndAgainAfterwards) {
+  Pool<int> pool;
+  int* first = nullptr;
+  {
+    const auto a = pool.Take(), b = pool.Take();
+    EXPECT_NE(a.get(), b.get());
+    first = b.get();
+  }
+  const auto again = pool.Take(), other = pool.Take();
+  EXPECT_TRUE(again.get() == first || other.get() == first);
 }
 
 }  // namespace

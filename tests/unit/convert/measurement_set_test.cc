@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "config/checksum.h"
 #include "convert/bulk_columns.h"
 #include "convert/convert_stage.h"
 #include "convert/measurement_set_lock.h"
@@ -122,6 +123,29 @@ TEST_F(MeasurementSetTest, KeepsCorrectedDataBesideData) {
   MeasurementSetSelection data;
   data.column = "DATA";
   ExpectSameData(block, *ReadMeasurementSet(path, data, {}));
+}
+
+TEST_F(MeasurementSetTest, SumsUpTheFilesThatItWrites) {
+  const VisibilityBlock block = Phased({20, 8, 2, 7, 2});  // rows for more than one piece, and a rest
+  RunContext context;
+  context.threads = 2;
+  for (const bool checksums : {false, true}) {
+    ConvertOptions options;
+    options.output = dir_ / (checksums ? "summed.ms" : "x.ms");
+    options.staging_root = dir_ / "staging";
+    options.durable = false;
+    options.checksums = checksums;
+    ConvertReport report;
+    WriteMeasurementSet(block, block.vis.data(), options, context, report);
+    EXPECT_EQ(report.checksums.size(), checksums ? 10u : 0u);
+    for (const auto& [name, sum] : report.checksums) {
+      for (const char* set : {"summed.ms", "x.ms"}) {  // whatever the number of threads
+        Xxh64 hash;
+        ReadInPieces(dir_ / set / name, "test", [&](const void* data, std::size_t size) { hash.Add(data, size); });
+        EXPECT_EQ(hash.Hex(), sum) << set << " " << name;
+      }
+    }
+  }
 }
 
 TEST_F(MeasurementSetTest, DescribesItself) {

@@ -146,6 +146,35 @@ TEST(ReadTile, GivesTheSameForAnyNumberOfThreadsAndOrderOfFiles) {
   EXPECT_TRUE(std::is_sorted(other.block->frequency_hz.begin(), other.block->frequency_hz.end()));
 }
 
+TEST(ReadTile, ShowsEachRowOnceWhenItsSamplesAreInTheirPlace) {
+  const TemporaryFolder folder;
+  std::vector<std::filesystem::path> paths;
+  for (const int subband : {2, 3}) {
+    Uvh5Fixture fixture;
+    fixture.subband = subband;
+    paths.push_back(fixture.Write(folder.path()));
+  }
+  RunContext context;
+  const TileInput plain = ReadTile(paths, context);
+  const std::size_t n_windows = plain.block->windows.size(), n_baselines = plain.block->n_baselines();
+  std::vector<int> visits(plain.block->n_times() * n_baselines * n_windows);
+  context.threads = 3;
+  const TileInput visited = ReadTile(paths, context, [&](const TileInput& tile) {
+    EXPECT_EQ(tile.block->frequency_hz, plain.block->frequency_hz);
+    return [&](VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window) {
+      ++visits[(time * n_baselines + baseline) * n_windows + window];
+      const SpectralWindow& w = block.windows[window];
+      for (std::size_t c = w.first_channel; c < w.first_channel + w.n_channels; ++c) {
+        for (std::size_t p = 0; p < block.n_pols(); ++p) block.vis_view()(time, baseline, c, p) *= 2.0F;
+      }
+    };
+  });
+  EXPECT_EQ(visits, std::vector<int>(visits.size(), 1));
+  for (std::size_t i = 0; i < plain.block->vis.size(); ++i) {
+    ASSERT_EQ(visited.block->vis[i], 2.0F * plain.block->vis[i]);
+  }
+}
+
 TEST(ReadTile, SortsBaselinesAndConjugatesSwappedOnes) {
   const TemporaryFolder folder;
   const SubbandHeader header = ReadSubbandHeader(Uvh5Fixture{}.Write(folder.path()));

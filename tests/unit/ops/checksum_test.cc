@@ -37,6 +37,9 @@ TEST(ProductChecksum, KeepsItsMeaning) {
   std::ofstream(folder / "t" / "sub" / "a") << "one\n";
   EXPECT_EQ(ProductChecksum(folder / "t" / "b"), "6e15961ef9042d0f");
   EXPECT_EQ(ProductChecksum(folder / "t"), "0555f6d82436125a");
+  const std::string a = ProductChecksum(folder / "t" / "sub" / "a");
+  std::ofstream(folder / "t" / "sub" / "a") << "need not be read\n";
+  EXPECT_EQ(ProductChecksum(folder / "t", 1, RealOs(), {{"sub/a", a}}), "0555f6d82436125a");
 }
 
 }  // namespace
