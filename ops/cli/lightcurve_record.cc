@@ -61,7 +61,7 @@ void ForgetTiles(const std::vector<std::string>& groups) {
   fmt::print("{} taken out\n", Counted(static_cast<std::int64_t>(groups.size()), "tile"));
 }
 
-void RebuildFigures() {
+void ReckonAnew() {
   state::SourceStore store = SourcesToChange();
   const std::int64_t n = LightCurveRecorder(store.database()).Rebuild();
   fmt::print("transits and statistics of {} reckoned anew\n", Counted(n, "source"));
@@ -85,7 +85,7 @@ void AddLightCurveRecord(CLI::App* command) {
   forget->callback([groups] { ForgetTiles(*groups); });
 
   CLI::App* rebuild = command->add_subcommand("rebuild", "reckon transits and statistics anew from the measurements");
-  rebuild->callback([] { RebuildFigures(); });
+  rebuild->callback([] { ReckonAnew(); });
 }
 
 }  // namespace contimg::ops
