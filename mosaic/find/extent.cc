@@ -8,6 +8,7 @@
 
 #include "config/parallel.h"
 #include "config/robust_statistics.h"
+#include "mosaic/photometry/clusters.h"
 
 namespace contimg::mosaic {
 namespace {
@@ -176,6 +177,25 @@ std::optional<ExtendedSource> FitExtended(ArrayView<const float, 2> image, const
   source.flux_error = source.flux * std::sqrt(peak2 + noise2 / (major * minor) * (major2 + minor2));
   source.error_factor = std::sqrt(std::max(1.0, beams));
   return source;
+}
+
+bool IsRatherExtended(ArrayView<const float, 2> image, const image::FitsHeader& header, const Component& maximum,
+                      const ExtendedSource& extended, const std::vector<Component>& points) {
+  const double cell = header.geometry.cell_rad;
+  const BeamPixels beam(*header.beam, cell), shape(extended.shape, cell);
+  double of_points = 0, of_extended = 0;
+  const auto sum_up = [&](double dx, double dy, double value) {
+    const double x = maximum.x + dx, y = maximum.y + dy;
+    double left = value;
+    for (const Component& c : points) left -= c.flux * beam.Value(x - c.x, y - c.y);
+    of_points += left * left;
+    left = value - extended.peak * shape.Value(x - extended.x, y - extended.y);
+    of_extended += left * left;
+  };
+  const double widths = kLinkWidths * std::max(1.0, shape.major_px() / beam.major_px());
+  if (!VisitPixels(image, beam, maximum.x, maximum.y, widths, {}, sum_up)) return false;
+  const double unit = maximum.sigma * maximum.sigma * beam.Area();  // pixels of a beam are about one measurement
+  return of_extended / unit + 2 * 6 < of_points / unit + 2 * 3 * static_cast<double>(points.size());
 }
 
 }  // namespace contimg::mosaic

@@ -41,4 +41,10 @@ std::optional<ExtendedSource> FitExtended(ArrayView<const float, 2> image, const
                                           const Component& start, double flux_ratio, const PixelTensor& gradients,
                                           const std::vector<Component>& others);
 
+// Which explains a single maximum better, one Gaussian of any size (six parameters) or the points that `points` tells
+// apart (three each)? The sums of squares that they leave within 1.6 full widths, in σ² and beams, are compared by
+// Akaike's criterion: χ² + 2 × parameters. True for the Gaussian.
+bool IsRatherExtended(ArrayView<const float, 2> image, const image::FitsHeader& header, const Component& maximum,
+                      const ExtendedSource& extended, const std::vector<Component>& points);
+
 }  // namespace contimg::mosaic

@@ -72,6 +72,7 @@ class FindRun {
       std::vector<Peak> members;
       for (const std::size_t i : groups[g]) members.push_back(peaks[i]);
       told[g] = Deblend(images_.image, reader_, beam_, rms_, members, deblend);
+      if (members.size() == 1 && told[g].size() > 1) KeepWholeIfExtended(members[0], told[g]);
     });
     std::size_t number = 0;
     for (const auto& components : told) {
@@ -89,6 +90,15 @@ class FindRun {
         found_.push_back(std::move(found));
       }
     }
+  }
+
+  // A source larger than the beam leaves more than a beam: what looks like further points may be its own flux.
+  void KeepWholeIfExtended(const Peak& peak, std::vector<Component>& points) const {
+    const Component whole{peak.x, peak.y, peak.value, 1, peak.sigma};
+    const double ratio = ApertureFlux(images_.image, beam_, peak.x, peak.y, {}) / peak.value;
+    if (!std::isfinite(ratio)) return;
+    const auto fit = FitExtended(images_.image, *images_.header, whole, ratio, catalogue_.gradients, {});
+    if (fit && IsRatherExtended(images_.image, *images_.header, whole, *fit, points)) points = {whole};
   }
 
   void MeasureApertures() {
