@@ -88,8 +88,7 @@ void ImportSeries(const SeriesImportArgs& args) {
       {"file", std::filesystem::absolute(args.file).string()},
       {"sha256", sha256},
       {"columns", series.columns},
-      {"program",
-       Version()}}.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+      {"program", kVersion}}.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   state::OwnSourceRow source;
   bool unchanged = false;
   store.database().Write([&] {

@@ -15,7 +15,7 @@
 namespace contimg::ops {
 namespace {
 
-void RecordTables(const std::vector<std::string>& files, bool json) {
+void RecordTables(const std::vector<std::string>& files, bool as_json) {
   std::vector<mosaic::CsvTable> tables;
   for (const std::string& file : files) tables.push_back(mosaic::ReadCsv(file));
   const double now = UtcTime::Now().unix_s();
@@ -27,17 +27,17 @@ void RecordTables(const std::vector<std::string>& files, bool json) {
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < files.size(); ++i) {
     for (const RecordedTile& tile : done[i].tiles) {
-      if (json) {
+      if (as_json) {
         out.push_back({{"product", tile.group_id}, {"measurements", tile.measurements}});
       } else {
         fmt::print("{}: {}\n", Printable(tile.group_id), Counted(tile.measurements, "measurement"));
       }
     }
-    if (!json && done[i].new_sources > 0) {
+    if (!as_json && done[i].new_sources > 0) {
       fmt::print("{}: {} met for the first time\n", Printable(files[i]), Counted(done[i].new_sources, "source"));
     }
   }
-  if (json) {
+  if (as_json) {
     fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   }
 }

@@ -1,0 +1,262 @@
+#!/usr/bin/python3
+"""Light curves: tables of photometry go on record, come out in every form as astropy reads them, with its barycentric
+times; light curves of others come in; what does not fit is refused in one sentence.
+
+    CONTIMG_BIN_DIR=build/release/bin /usr/bin/python3 tests/integration/lightcurve_test.py [-v]
+"""
+import csv
+import io
+import json
+import math
+import os
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import unittest
+
+try:
+    import numpy
+    from astropy import units
+    from astropy.coordinates import EarthLocation, SkyCoord
+    from astropy.io import fits, votable
+    from astropy.table import Table
+    from astropy.time import Time
+    from astropy.utils import iers
+except ImportError:
+    print("needs python3-astropy")
+    sys.exit(77)
+
+iers.conf.auto_download = False
+BIN = pathlib.Path(os.environ["CONTIMG_BIN_DIR"])
+COLUMNS = ("source_id,name,ra_deg,dec_deg,mjd,product,flux_jy,flux_error_jy,sigma_jy,response,scale,frequency_hz,"
+           "flags").split(",")
+DSA110 = EarthLocation.from_geodetic(lon=math.degrees(-2.064427799136453), lat=math.degrees(0.6498455107238486),
+                                     height=1188.0519)
+SIDEREAL_DAY = 0.9972695663
+
+
+class LightCurve(unittest.TestCase):
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="contimg-lightcurve-"))
+        self.addCleanup(shutil.rmtree, self.root)
+        (self.root / "state").mkdir()
+        self.environment = dict(os.environ, CONTIMG_STATE_DIR=str(self.root / "state"),
+                                CONTIMG_SCRATCH_DIR=str(self.root))
+
+    def run_program(self, *words, status=0):
+        done = subprocess.run([BIN / "contimg", *map(str, words)], env=self.environment, capture_output=True, text=True,
+                              check=False)
+        self.assertEqual(done.returncode, status, f"{words}: {done.stdout}{done.stderr}")
+        if status:
+            self.assertRegex(done.stderr, r"^contimg: .*\n$")
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            return done.stderr
+        return done.stdout
+
+    def table(self, name, rows):
+        path = self.root / name
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        return path
+
+    # Five days of three tiles; a constant, and one that doubles on day 3. Both on both sides of RA 0 h.
+    def tiles(self, days=5):
+        rows = []
+        for day in range(days):
+            for tile in range(3):
+                mjd = 61065.25 + day * SIDEREAL_DAY + tile * 309 / 86400
+                for number, (ra, dec, flux) in enumerate(((0.1, 16.0, 0.5), (359.95, 16.2, 0.02))):
+                    if day == 3 and number == 1:
+                        flux *= 2
+                    rows.append(dict(zip(COLUMNS, (number + 1, f"s{number}", ra, dec, f"{mjd:.9f}",
+                                                   f"tile{day}{tile}", flux + 0.0001 * tile, 0.0005, 0.0003, 0.6, 1,
+                                                   1.4e9, 0))))
+        return rows
+
+    def test_photometry_goes_on_record_and_comes_out(self):
+        rows = self.tiles()
+        table = self.table("p.csv", rows)
+        self.assertIn("2 sources met for the first time", self.run_program("lightcurve", "record", table))
+        again = json.loads(self.run_program("lightcurve", "record", table, "--json"))
+        self.assertEqual(len(again), 15)
+        self.assertEqual(sum(tile["measurements"] for tile in again), 30)
+
+        text = self.run_program("lightcurve", "0.1,16.0", "--csv")
+        points = list(csv.DictReader(io.StringIO(text)))
+        self.assertEqual(len(points), 15)
+        mine = [row for row in rows if row["name"] == "s0"]
+        for point, row in zip(points, mine):
+            self.assertAlmostEqual(float(point["mjd"]), float(row["mjd"]), places=8)
+            self.assertAlmostEqual(float(point["flux_jy"]), row["flux_jy"], places=8)
+            self.assertEqual(point["product"], row["product"])
+        # The barycentric times are astropy's to a millisecond.
+        times = Time([float(row["mjd"]) for row in mine], format="mjd", scale="utc", location=DSA110)
+        place = SkyCoord(0.1 * units.deg, 16.0 * units.deg)
+        expected = times.tdb + times.light_travel_time(place, ephemeris="builtin")
+        found = Time([float(point["bmjd_tdb"]) for point in points], format="mjd", scale="tdb")
+        self.assertLess(numpy.abs((found - expected).to_value("s")).max(), 1e-3)
+
+        # By name, in every form.
+        variables = json.loads(self.run_program("variables", "--json"))["variables"]
+        self.assertEqual([v["n"] for v in variables], [5, 5])
+        self.assertAlmostEqual(variables[0]["ra_deg"], 359.95)
+        self.assertGreater(variables[0]["eta"], 100)
+        self.assertLess(variables[1]["eta"], 1)
+        self.assertEqual(variables[0]["name"], "DSA J235948.0+161200")
+        name = variables[0]["name"]
+        document = json.loads(self.run_program("lightcurve", name, "--level", "transit", "--json"))
+        self.assertEqual([point["tiles"] for point in document["points"]], [3] * 5)
+        self.assertAlmostEqual(document["points"][3]["flux_jy"], 0.0401, places=6)
+        self.assertAlmostEqual(document["points"][0]["flux_error_jy"], 0.0005 / math.sqrt(3), places=8)
+        # s1 passes 0.05 deg before RA 0 h does: all tiles of a transit agree on when.
+        gaps = numpy.diff([point["mjd"] for point in document["points"]])
+        self.assertLess(numpy.abs(gaps - SIDEREAL_DAY).max(), 1e-6)
+        for ending in ("csv", "vot", "fits"):
+            self.run_program("lightcurve", name, "--out", self.root / f"out.{ending}")
+        self.assertIn("exist", self.run_program("lightcurve", name, "--out", self.root / "out.fits", status=2))
+        from_fits = Table.read(self.root / "out.fits", hdu=1)
+        from_votable = votable.parse_single_table(self.root / "out.vot").to_table()
+        for read in (from_fits, from_votable):
+            self.assertEqual(len(read), 15)
+            numpy.testing.assert_allclose(read["flux_jy"], [r["flux_jy"] for r in rows if r["name"] == "s1"], rtol=1e-7)
+            self.assertEqual(str(read["flux_jy"].unit), "Jy")
+        with fits.open(self.root / "out.fits") as opened:
+            self.assertIn(name, str(opened[1].header["HISTORY"]))
+        self.assertIn("15 tiles", self.run_program("lightcurve", name))
+        self.assertEqual(len(json.loads(self.run_program("variables", "--eta", "10", "--p", "1e-5", "--json"))["variables"]), 1)
+        self.assertEqual(json.loads(self.run_program("variables", "--since", "2030-01-01", "--json"))["variables"], [])
+        self.assertEqual(len(json.loads(self.run_program("lightcurve", name, "--from", "2026-01-26", "--to", "2026-01-27",
+                                                         "--json"))["points"]), 3)
+
+    def figures(self):
+        return json.loads(self.run_program("variables", "--json")), json.loads(
+            self.run_program("variables", "--level", "tile", "--json"))
+
+    def test_a_tile_again_gone_and_back(self):
+        rows = self.tiles()
+        self.run_program("lightcurve", "record", self.table("p.csv", rows))
+        before = self.figures()
+        self.run_program("lightcurve", "rebuild")
+        self.assertEqual(self.figures(), before)
+        changed = [dict(row, flux_jy=9) if row["product"] == "tile11" else row for row in rows]
+        self.run_program("lightcurve", "record", self.table("q.csv", changed))
+        self.assertNotEqual(self.figures(), before)
+        self.run_program("lightcurve", "record", self.root / "p.csv")
+        self.assertEqual(self.figures(), before)
+        self.run_program("lightcurve", "forget", "tile11", "tile42")
+        self.assertEqual(self.figures()[1]["variables"][0]["n"], 13)
+        message = self.run_program("lightcurve", "forget", "tile00", "tile11", status=2)
+        self.assertIn("tile11", message)
+        self.assertEqual(self.figures()[1]["variables"][0]["n"], 13, "half of it was taken out")
+        self.run_program("lightcurve", "record", self.root / "p.csv")
+        self.assertEqual(self.figures(), before)
+
+    def test_a_catalogue_gives_names_and_takes_no_measurements_along(self):
+        self.run_program("lightcurve", "record", self.table("p.csv", self.tiles()))
+        catalogue = self.root / "c.csv"
+        catalogue.write_text("name,ra_deg,dec_deg,flux_jy\nNV1,0.1001,16.0,0.5\nNV2,50,16,1\n")
+        self.run_program("catalog", "import", "csv", catalogue, "--name", "nv")
+        self.assertIn("called so", self.run_program("lightcurve", "NV1", status=2))
+        series = self.root / "s.csv"
+        series.write_text("mjd,flux_jy,flux_error_jy\n" + "".join(f"{60000 + i},{1 + i},0.1\n" for i in range(3)))
+        self.run_program("lightcurve", "import", series, "--source", "NV1", "--mission", "VLA")
+        self.assertEqual(len(json.loads(self.run_program("lightcurve", "NV1", "--json"))["points"]), 15)
+        # One that only the catalogue has becomes one of ours.
+        self.run_program("lightcurve", "import", series, "--source", "NV2", "--mission", "VLA")
+        self.assertIn("DSA J032000.0+160000", self.run_program("lightcurve", "NV2"))
+        with sqlite3.connect(self.root / "state" / "master_sources.sqlite3") as database:
+            database.execute("PRAGMA foreign_keys = ON")
+            database.execute("DELETE FROM catalogues")
+        self.assertEqual(len(json.loads(self.run_program("lightcurve", "0.1,16", "--json"))["points"]), 15)
+
+    def test_light_curves_of_others_come_in(self):
+        time = numpy.array([1683.5, 1683.75, math.nan, 1683.25])
+        flux = numpy.array([1001.0, 1002.0, 1003.0, 1000.0], dtype="f4")
+        columns = [fits.Column("TIME", "D", unit="BJD - 2457000, days", array=time),
+                   fits.Column("SAP_FLUX", "E", unit="e-/s", array=flux * 2),
+                   fits.Column("SAP_FLUX_ERR", "E", unit="e-/s", array=flux),
+                   fits.Column("PDCSAP_FLUX", "E", unit="e-/s", array=flux),
+                   fits.Column("PDCSAP_FLUX_ERR", "E", unit="e-/s", array=flux * 0 + 5),
+                   fits.Column("QUALITY", "J", array=[0, 128, 0, 0])]
+        hdu = fits.BinTableHDU.from_columns(columns)
+        hdu.header.update(BJDREFI=2457000, BJDREFF=0.0, TIMESYS="TDB", TIMEREF="SOLARSYSTEM", TIMEUNIT="d")
+        path = self.root / "tess.fits"
+        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+        words = ("lightcurve", "import", path, "--source", "10.5,20.5", "--mission", "TESS", "--name", "sector 14")
+        done = json.loads(self.run_program(*words, "--json"))
+        self.assertEqual((done["points"], done["left_out"], done["unit"], done["unchanged"]), (3, 1, "e-/s", False))
+        self.assertTrue(json.loads(self.run_program(*words, "--json"))["unchanged"])
+        points = json.loads(self.run_program("lightcurve", "10.5,20.5", "--dataset", "sector 14", "--json"))["points"]
+        numpy.testing.assert_allclose([p["bmjd_tdb"] for p in points], [58682.75, 58683.0, 58683.25], atol=1e-9)
+        self.assertEqual([p["mjd"] for p in points], [None] * 3)
+        self.assertEqual([p["flux"] for p in points], [1000, 1001, 1002])
+        self.assertEqual([p["flux_error"] for p in points], [5, 5, 5])
+        self.assertEqual([p["flags"] for p in points], [0, 0, 16384])
+        # Text of any separator; mJy; times that only the mission explains.
+        text = self.root / "vla.txt"
+        text.write_text("# a survey\n# mjd; flux_mjy; flux_error_mjy\n60001.5; 20; 1\n60000.5; 10; 1\n")
+        self.run_program("lightcurve", "import", text, "--source", "10.5,20.5", "--mission", "VLA")
+        points = json.loads(self.run_program("lightcurve", "10.5,20.5", "--dataset", "vla", "--json"))["points"]
+        self.assertEqual([p["flux"] for p in points], [0.01, 0.02])
+        self.assertEqual([p["mjd"] for p in points], [60000.5, 60001.5])
+        self.assertAlmostEqual(points[0]["bmjd_tdb"], 60000.5, delta=0.007)
+        plain = self.root / "plain.csv"
+        plain.write_text("time,flux\n1683.5,1\n")
+        self.assertIn("--time", self.run_program("lightcurve", "import", plain, "--source", "10.5,20.5", "--mission",
+                                                 "GBT", status=2))
+        self.run_program("lightcurve", "import", plain, "--source", "10.5,20.5", "--mission", "TESS")
+        points = json.loads(self.run_program("lightcurve", "10.5,20.5", "--dataset", "plain", "--json"))["points"]
+        self.assertEqual(points[0]["bmjd_tdb"], 58683.0)
+        # Another file under a name that is taken.
+        plain.write_text("time,flux\n1683.5,2\n")
+        words = ("lightcurve", "import", plain, "--source", "10.5,20.5", "--mission", "TESS")
+        self.assertIn("--refresh", self.run_program(*words, status=2))
+        self.run_program(*words, "--refresh")
+        shown = self.run_program("lightcurve", "10.5,20.5")
+        for name in ("sector 14", "vla", "plain"):
+            self.assertIn(f"data set {name}", shown)
+
+    def test_what_does_not_fit_is_refused(self):
+        rows = self.tiles(1)
+        for change, words in (({"flux_error_jy": 0}, "error above 0"), ({"ra_deg": 360}, "line 3"),
+                              ({"flux_jy": "x"}, "line 3"), ({"flags": -1}, "line 3"), ({"mjd": 61000}, "line 3"),
+                              ({"response": 0}, "response above 0"), ({"scale": 0}, "line 3"),
+                              ({"flux_jy": ""}, "a flux")):
+            wrong = [dict(row) for row in rows]
+            wrong[1].update(change)
+            message = self.run_program("lightcurve", "record", self.table("w.csv", wrong), status=3)
+            self.assertIn(words, message)
+        self.table("p.csv", rows)
+        twice = (self.root / "p.csv").read_text().splitlines()
+        (self.root / "t.csv").write_text("\n".join(twice + [twice[1]]) + "\n")
+        self.assertIn("twice", self.run_program("lightcurve", "record", self.root / "t.csv", status=3))
+        self.run_program("lightcurve", "0,0", status=2)
+        with sqlite3.connect(self.root / "state" / "master_sources.sqlite3") as database:
+            for table in ("sources", "observations", "measurements", "instruments"):
+                self.assertEqual(database.execute(f"SELECT count(*) FROM {table}").fetchone(), (0,), table)
+        (self.root / "no.csv").write_text("name,flux_jy\na,1\n")
+        self.assertIn("ra_deg", self.run_program("lightcurve", "record", self.root / "no.csv", status=3))
+        bad = {"e.csv": ("", 3), "n.csv": ("mjd,flux\n", 3), "w.csv": ("mjd,flux\n1,2\n3\n", 3),
+               "d.csv": ("mjd,flux\n1,2\n1,3\n", 3), "c.csv": ("a,b\n1,2\n", 3), "x.csv": ("mjd,flux,flux_err\n1,2,-1\n", 3),
+               "f.fits": ("SIMPLE  = nonsense", 3), "m.csv": ("mjd,flux,flux\n1,2,3\n", 3)}
+        for name, (text, status) in bad.items():
+            (self.root / name).write_text(text)
+            with self.subTest(name):
+                self.run_program("lightcurve", "import", self.root / name, "--source", "1,1", "--mission", "M",
+                                 status=status)
+        self.run_program("lightcurve", "import", self.root / "absent.csv", "--source", "1,1", "--mission", "M", status=1)
+        for words in (("lightcurve",), ("lightcurve", "nobody"), ("lightcurve", "1,1", "--level", "hour"),
+                      ("lightcurve", "1,1", "--quality", "good"), ("variables", "--level", "night"),
+                      ("lightcurve", "1,1", "--kind", "guess"), ("lightcurve", "1,1", "--csv", "--json"),
+                      ("lightcurve", "1,1", "--dataset", "none"), ("variables", "--since", "soon")):
+            with self.subTest(words):
+                self.run_program(*words, status=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
