@@ -71,13 +71,13 @@ void ReckonAnew() {
 
 void AddLightCurveRecord(CLI::App* command) {
   auto files = std::make_shared<std::vector<std::string>>();
-  auto json = std::make_shared<bool>(false);
+  auto as_json = std::make_shared<bool>(false);
   CLI::App* record = command->add_subcommand("record", "put tables of `contimg photometry` on record");
   record->add_option("files", *files, "CSV; a tile that is on record already is replaced")
       ->type_name("P.csv")
       ->required();
-  record->add_flag("--json", *json, "print the result as JSON");
-  record->callback([files, json] { RecordTables(*files, *json); });
+  record->add_flag("--json", *as_json, "print the result as JSON");
+  record->callback([files, as_json] { RecordTables(*files, *as_json); });
 
   auto groups = std::make_shared<std::vector<std::string>>();
   CLI::App* forget = command->add_subcommand("forget", "take the measurements of tiles out");

@@ -1,5 +1,6 @@
 // Light curves at the size of 51 days: 1e7 measurements of 100 000 sources in 14 285 tiles of 700 (a light curve < 50
 // ms, a tile with its statistics < 300 ms, a cone < 50 ms, the list of variables < 1 s).
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
