@@ -52,8 +52,9 @@ std::vector<bool> SuspectComponents(const TileImages& images, const std::vector<
       for (const std::size_t k : bright) {
         const Component& b = components[k];
         const double dx = c.x - b.x, dy = c.y - b.y;
-        if (c.flux >= options.sidelobe_share * b.flux || beam.Distance2(dx, dy) < kLinkWidths * kLinkWidths) continue;
-        bad = bad || SidelobeAt(images.psf, dx, dy) * b.flux > c.sigma;
+        if (beam.Distance2(dx, dy) < kLinkWidths * kLinkWidths) continue;
+        const double left = options.sidelobe_share * SidelobeAt(images.psf, dx, dy) * b.flux;
+        bad = bad || (left > c.sigma && c.flux < options.sidelobe_snr * left);
       }
     }
     const double deep = std::max(kTwinRms * c.sigma, options.negative_share * c.flux);

@@ -16,21 +16,23 @@ constexpr double kBeamStep = 0.2;       // as ImageReader::ShapeAt
 class Deblending {
  public:
   Deblending(ArrayView<const float, 2> image, const ImageReader& reader, const BeamPixels& beam,
-             const image::CoarseMap& rms, const DeblendOptions& options)
-      : image_(image), reader_(reader), beam_(beam), rms_(rms), options_(options) {}
+             const image::CoarseMap& rms, const std::vector<Component>& beside, const DeblendOptions& options)
+      : image_(image), reader_(reader), beam_(beam), rms_(rms), beside_(beside), options_(options) {}
 
   std::vector<Component> Run(const std::vector<Peak>& group) {
-    for (const Peak& peak : group) components_.push_back({peak.x, peak.y, peak.value, 1, peak.sigma});
+    for (const Peak& peak : group) Add({peak.x, peak.y, peak.value, 1, peak.sigma});
     if (components_.size() > 1) Improve();
     while (components_.size() < std::max(options_.most, group.size())) {
       const auto hidden = Hidden();
       if (!hidden) break;
       const std::vector<Component> before = components_;
-      components_.push_back(*hidden);
+      const std::vector<image::PixelPosition> starts = starts_;
+      Add(*hidden);
       Improve();
       // Where the further one comes to nothing, it was none.
       if (components_.size() <= before.size()) {
         components_ = before;
+        starts_ = starts;
         break;
       }
     }
@@ -40,9 +42,15 @@ class Deblending {
   }
 
  private:
-  // The image less the beams of all components but one.
+  void Add(const Component& component) {
+    components_.push_back(component);
+    starts_.push_back({component.x, component.y});
+  }
+
+  // The beams of all components but one.
   double Less(std::size_t but, double x, double y) const {
     double sum = 0;
+    for (const Component& c : beside_) sum += c.flux * beam_.Value(x - c.x, y - c.y);
     for (std::size_t k = 0; k < components_.size(); ++k) {
       if (k != but) sum += components_[k].flux * beam_.Value(x - components_[k].x, y - components_[k].y);
     }
@@ -80,8 +88,11 @@ class Deblending {
     const double longest = beam_.minor_px() / 8, length = std::hypot(dx, dy);
     if (!std::isfinite(length)) return 0;
     const double shorten = length > longest ? longest / length : 1;
-    c.x = std::clamp(c.x + dx * shorten, 0.0, static_cast<double>(image_.shape(1)) - 1);
-    c.y = std::clamp(c.y + dy * shorten, 0.0, static_cast<double>(image_.shape(0)) - 1);
+    const double x = std::clamp(c.x + dx * shorten, 0.0, static_cast<double>(image_.shape(1)) - 1);
+    const double y = std::clamp(c.y + dy * shorten, 0.0, static_cast<double>(image_.shape(0)) - 1);
+    const image::PixelPosition& start = starts_[which];
+    if (beam_.Distance2(x - start.x, y - start.y) > 1) return 0;
+    c.x = x, c.y = y;
     return length * shorten;
   }
 
@@ -90,7 +101,9 @@ class Deblending {
     std::vector<double> values;
     for (const Component& c : components_) {
       places.push_back({c.x, c.y});
-      values.push_back(reader_.At(c.x, c.y));
+      double value = reader_.At(c.x, c.y);
+      for (const Component& b : beside_) value -= b.flux * beam_.Value(c.x - b.x, c.y - b.y);
+      values.push_back(value);
     }
     const JointFluxes fluxes = SolveJointly(places, values, beam_);
     for (std::size_t k = 0; k < components_.size(); ++k) {
@@ -116,6 +129,7 @@ class Deblending {
     }
     if (!worst) return false;
     components_.erase(components_.begin() + static_cast<std::ptrdiff_t>(*worst));
+    starts_.erase(starts_.begin() + static_cast<std::ptrdiff_t>(*worst));
     return true;
   }
 
@@ -169,16 +183,18 @@ class Deblending {
   const ImageReader& reader_;
   const BeamPixels& beam_;
   const image::CoarseMap& rms_;
+  const std::vector<Component>& beside_;
   const DeblendOptions& options_;
   std::vector<Component> components_;
+  std::vector<image::PixelPosition> starts_;  // of each
 };
 
 }  // namespace
 
 std::vector<Component> Deblend(ArrayView<const float, 2> image, const ImageReader& reader, const BeamPixels& beam,
                                const image::CoarseMap& rms, const std::vector<Peak>& group,
-                               const DeblendOptions& options) {
-  return Deblending(image, reader, beam, rms, options).Run(group);
+                               const std::vector<Component>& beside, const DeblendOptions& options) {
+  return Deblending(image, reader, beam, rms, beside, options).Run(group);
 }
 
 }  // namespace contimg::mosaic

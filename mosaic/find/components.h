@@ -24,11 +24,12 @@ struct DeblendOptions {
   double nearest_widths = 0.5;    // components nearer to a brighter one, in full widths of the beam, are dropped
 };
 
-// Places and fluxes of the sources of one group of maxima. In turn, each place is moved to the maximum of the image
+// Places and fluxes of the sources of one group of maxima, `beside` being known sources of other groups whose beams are
+// taken away throughout. In turn, each place is moved to the maximum of the image
 // less the beams of the others, then all fluxes are solved for together, until nothing moves; what is then left of the
 // image within a beam may be a further component, and the search goes on. Brightest first. Empty when all are dropped.
 std::vector<Component> Deblend(ArrayView<const float, 2> image, const ImageReader& reader, const BeamPixels& beam,
                                const image::CoarseMap& rms, const std::vector<Peak>& group,
-                               const DeblendOptions& options);
+                               const std::vector<Component>& beside, const DeblendOptions& options);
 
 }  // namespace contimg::mosaic

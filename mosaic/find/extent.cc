@@ -180,7 +180,8 @@ std::optional<ExtendedSource> FitExtended(ArrayView<const float, 2> image, const
 }
 
 bool IsRatherExtended(ArrayView<const float, 2> image, const image::FitsHeader& header, const Component& maximum,
-                      const ExtendedSource& extended, const std::vector<Component>& points) {
+                      const ExtendedSource& extended, const std::vector<Component>& points,
+                      const std::vector<Component>& others) {
   const double cell = header.geometry.cell_rad;
   const BeamPixels beam(*header.beam, cell), shape(extended.shape, cell);
   double of_points = 0, of_extended = 0;
@@ -193,7 +194,7 @@ bool IsRatherExtended(ArrayView<const float, 2> image, const image::FitsHeader& 
     of_extended += left * left;
   };
   const double widths = kLinkWidths * std::max(1.0, shape.major_px() / beam.major_px());
-  if (!VisitPixels(image, beam, maximum.x, maximum.y, widths, {}, sum_up)) return false;
+  if (!VisitPixels(image, beam, maximum.x, maximum.y, widths, others, sum_up)) return false;
   const double unit = maximum.sigma * maximum.sigma * beam.Area();  // pixels of a beam are about one measurement
   return of_extended / unit + 2 * 6 < of_points / unit + 2 * 3 * static_cast<double>(points.size());
 }

@@ -45,6 +45,7 @@ std::optional<ExtendedSource> FitExtended(ArrayView<const float, 2> image, const
 // apart (three each)? The sums of squares that they leave within 1.6 full widths, in σ² and beams, are compared by
 // Akaike's criterion: χ² + 2 × parameters. True for the Gaussian.
 bool IsRatherExtended(ArrayView<const float, 2> image, const image::FitsHeader& header, const Component& maximum,
-                      const ExtendedSource& extended, const std::vector<Component>& points);
+                      const ExtendedSource& extended, const std::vector<Component>& points,
+                      const std::vector<Component>& others);
 
 }  // namespace contimg::mosaic

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "config/parallel.h"
 #include "config/robust_statistics.h"
@@ -23,12 +24,13 @@ constexpr double kResolvedSigmas = 2.33;  // NVSS: 98 % of points are not told t
 constexpr double kRatioFloor = 0.02;      // of a point's aperture flux over its peak, beyond the noise
 constexpr double kBrightPoint = 20;       // S/N from which points tell their usual ratio
 constexpr std::size_t kFewestPoints = 20;
+constexpr int kMostRegroupings = 4;
 
 // A component on its way into the catalogue.
 struct Found {
   Component component;
   std::size_t group = 0, group_size = 1;
-  std::vector<Component> others;  // of its group
+  std::vector<Component> others;  // so near that they add to its aperture
   double aperture = 0;            // flux in it, apparent
 };
 
@@ -58,47 +60,85 @@ class FindRun {
   }
 
  private:
+  // The components of all groups of maxima. A further component may have come near to another group: then they are one
+  // group and told apart again.
   void TellApart() {
-    const std::vector<Peak> peaks =
+    std::vector<Peak> starts =
         FindPeaks(images_.image, reader_, images_, rms_, {options_.seed, options_.min_pb, 1}, context_.threads);
-    catalogue_.maxima = peaks.size();
-    std::vector<image::PixelPosition> places;
-    for (const Peak& peak : peaks) places.push_back({peak.x, peak.y});
-    const auto groups = LinkPlaces(places, beam_, kLinkWidths);
-    std::vector<std::vector<Component>> told(groups.size());
-    DeblendOptions deblend;
-    deblend.threshold = options_.seed;
-    ParallelFor(context_.threads, groups.size(), [&](std::size_t g) {
-      std::vector<Peak> members;
-      for (const std::size_t i : groups[g]) members.push_back(peaks[i]);
-      told[g] = Deblend(images_.image, reader_, beam_, rms_, members, deblend);
-      if (members.size() == 1 && told[g].size() > 1) KeepWholeIfExtended(members[0], told[g]);
-    });
-    std::size_t number = 0;
-    for (const auto& components : told) {
-      if (components.empty()) continue;
-      ++number;
-      for (std::size_t k = 0; k < components.size(); ++k) {
-        if (!(ResponseAt(images_, components[k].x, components[k].y) > 0)) continue;
-        Found found;
-        found.component = components[k];
-        found.group = number;
-        found.group_size = components.size();
-        for (std::size_t j = 0; j < components.size(); ++j) {
-          if (j != k) found.others.push_back(components[j]);
-        }
+    catalogue_.maxima = starts.size();
+    std::vector<Component> components;
+    std::vector<std::vector<std::size_t>> groups;
+    for (int round = 0; round < kMostRegroupings; ++round) {
+      const std::vector<std::vector<Component>> told = TellGroupsApart(starts);
+      components.clear();
+      std::vector<std::size_t> origin;
+      for (std::size_t g = 0; g < told.size(); ++g) {
+        components.insert(components.end(), told[g].begin(), told[g].end());
+        origin.insert(origin.end(), told[g].size(), g);
+      }
+      groups = LinkPlaces(PlacesOf(components), beam_, kLinkWidths);
+      const bool settled = std::all_of(groups.begin(), groups.end(), [&](const std::vector<std::size_t>& group) {
+        return std::all_of(group.begin(), group.end(), [&](std::size_t i) { return origin[i] == origin[group[0]]; });
+      });
+      if (settled) break;
+      starts.clear();
+      for (const Component& c : components) starts.push_back({c.x, c.y, c.flux, c.sigma});
+    }
+    const auto near = NearPlaces(PlacesOf(components), PlacesOf(components), beam_, kLinkWidths + 1, true);
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      for (const std::size_t i : groups[g]) {
+        if (!(ResponseAt(images_, components[i].x, components[i].y) > 0)) continue;
+        Found found{components[i], g + 1, groups[g].size(), {}, 0};
+        for (const std::size_t k : near[i]) found.others.push_back(components[k]);
         found_.push_back(std::move(found));
       }
     }
   }
 
+  template <typename Place>
+  static std::vector<image::PixelPosition> PlacesOf(const std::vector<Place>& list) {
+    std::vector<image::PixelPosition> places;
+    for (const Place& each : list) places.push_back({each.x, each.y});
+    return places;
+  }
+
+  std::vector<std::vector<Component>> TellGroupsApart(const std::vector<Peak>& starts) const {
+    const std::vector<image::PixelPosition> places = PlacesOf(starts);
+    const auto groups = LinkPlaces(places, beam_, kLinkWidths);
+    const auto near = NearPlaces(places, places, beam_, 2 * kLinkWidths + 1, true);
+    std::vector<std::size_t> group_of(starts.size());
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      for (const std::size_t i : groups[g]) group_of[i] = g;
+    }
+    std::vector<std::vector<Component>> told(groups.size());
+    DeblendOptions deblend;
+    deblend.threshold = options_.seed;
+    ParallelFor(context_.threads, groups.size(), [&](std::size_t g) {
+      std::vector<Peak> members;
+      std::set<std::size_t> outside;
+      for (const std::size_t i : groups[g]) {
+        members.push_back(starts[i]);
+        for (const std::size_t k : near[i]) {
+          if (group_of[k] != g) outside.insert(k);
+        }
+      }
+      std::vector<Component> beside;
+      for (const std::size_t k : outside)
+        beside.push_back({starts[k].x, starts[k].y, starts[k].value, 1, starts[k].sigma});
+      told[g] = Deblend(images_.image, reader_, beam_, rms_, members, beside, deblend);
+      if (members.size() == 1 && told[g].size() > 1) KeepWholeIfExtended(members[0], beside, told[g]);
+    });
+    return told;
+  }
+
   // A source larger than the beam leaves more than a beam: what looks like further points may be its own flux.
-  void KeepWholeIfExtended(const Peak& peak, std::vector<Component>& points) const {
+  void KeepWholeIfExtended(const Peak& peak, const std::vector<Component>& beside,
+                           std::vector<Component>& points) const {
     const Component whole{peak.x, peak.y, peak.value, 1, peak.sigma};
-    const double ratio = ApertureFlux(images_.image, beam_, peak.x, peak.y, {}) / peak.value;
+    const double ratio = ApertureFlux(images_.image, beam_, peak.x, peak.y, beside) / peak.value;
     if (!std::isfinite(ratio)) return;
-    const auto fit = FitExtended(images_.image, *images_.header, whole, ratio, catalogue_.gradients, {});
-    if (fit && IsRatherExtended(images_.image, *images_.header, whole, *fit, points)) points = {whole};
+    const auto fit = FitExtended(images_.image, *images_.header, whole, ratio, catalogue_.gradients, beside);
+    if (fit && IsRatherExtended(images_.image, *images_.header, whole, *fit, points, beside)) points = {whole};
   }
 
   void MeasureApertures() {

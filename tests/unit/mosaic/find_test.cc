@@ -193,6 +193,20 @@ TEST(Find, TwoSourcesNearerThanHalfABeamAreOne) {
   EXPECT_NEAR(catalogue.sources[0].flux_jy, 0.04, 0.005);
 }
 
+// A faint maximum 2 full widths from a bright source is a group of its own; what it leaves on the bright one's flank is
+// the bright one's, and not found once more.
+TEST(Find, NoSourceIsFoundTwice) {
+  for (const double distance : {1.65, 1.8, 2.2, 2.6}) {
+    MadeUpTile tile = NoisyTile();
+    AddSource(tile, {250, 250, 3});
+    AddSource(tile, {250 - 9.6 * distance * std::cos(M_PI / 6), 250 - 9.6 * distance * std::sin(M_PI / 6), 0.012});
+    const SourceCatalogue catalogue = Find(tile);
+    ASSERT_EQ(catalogue.sources.size(), 2u) << distance;
+    EXPECT_NEAR(catalogue.sources[0].flux_jy, 3, 0.01);
+    EXPECT_NEAR(catalogue.sources[1].flux_jy, 0.012, 5 * kNoiseJy);
+  }
+}
+
 TEST(Find, AResolvedSourceHasItsIntegral) {
   MadeUpTile tile = NoisyTile();
   for (int i = 0; i < 25; ++i) AddSource(tile, {60 + 95.0 * (i % 5), 60 + 95.0 * (i / 5), 0.05});  // points
