@@ -9,9 +9,9 @@
 namespace contimg::mosaic {
 
 struct ArtefactOptions {
-  double bright_snr = 100;  // of sources whose side lobes are looked at
-  double sidelobe_share =
-      0.015;  // of such a source's flux: what is fainter, where its side lobe exceeds 1 σ, is suspect
+  double bright_snr = 100;        // of sources whose side lobes are looked at
+  double sidelobe_share = 0.015;  // of such a source's side lobes: what errors of calibration leave in the image
+  double sidelobe_snr = 10;     // what is fainter than so many times that remainder, where it exceeds 1 σ, is suspect
   double negative_share = 0.5;  // of a source's flux: a minimum as deep within two beams is its twin
   double noisy = 1.5;           // local rms over the median of the image: suspect
   std::size_t crowd = 6;        // components of a group beyond which all are
