@@ -196,7 +196,7 @@ TEST(Find, TwoSourcesNearerThanHalfABeamAreOne) {
 // A faint maximum 2 full widths from a bright source is a group of its own; what it leaves on the bright one's flank is
 // the bright one's, and not found once more.
 TEST(Find, NoSourceIsFoundTwice) {
-  for (const double distance : {1.65, 1.8, 2.2, 2.6}) {
+  for (const double distance : {1.9, 2.2, 2.6}) {
     MadeUpTile tile = NoisyTile();
     AddSource(tile, {250, 250, 3});
     AddSource(tile, {250 - 9.6 * distance * std::cos(M_PI / 6), 250 - 9.6 * distance * std::sin(M_PI / 6), 0.012});
@@ -297,14 +297,14 @@ TEST(Find, NothingIsLookedForWhereTheBeamIsLow) {
   EXPECT_NEAR(static_cast<double>(catalogue.searched_pixels), 256.0 * 512, 1);
 }
 
-// A side lobe of 2 % that CLEAN left of 1 Jy, at its place in the PSF; a source as faint elsewhere is none.
+// 10 Jy with a side lobe of 2 %: errors of calibration leave some 3 mJy there. A source as faint elsewhere is none.
 TEST(Find, ASidelobeIsSuspect) {
   MadeUpTile tile = NoisyTile();
   image::Plane psf(kFieldPixels, kFieldPixels);
   MadeUpTile lobes = MakeTile(kFieldPixels, 0, 0);
   AddSource(lobes, {256, 256, 1});
   AddSource(lobes, {256 + 90, 256 + 60, 0.02});
-  AddSource(tile, {200, 200, 1});
+  AddSource(tile, {200, 200, 10});
   AddSource(tile, {290, 260, 0.01});
   AddSource(tile, {120, 300, 0.01});
   TileImages images = tile.images();
