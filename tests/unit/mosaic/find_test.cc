@@ -201,7 +201,7 @@ TEST(Find, NoSourceIsFoundTwice) {
     AddSource(tile, {250, 250, 3});
     AddSource(tile, {250 - 9.6 * distance * std::cos(M_PI / 6), 250 - 9.6 * distance * std::sin(M_PI / 6), 0.012});
     const SourceCatalogue catalogue = Find(tile);
-    ASSERT_EQ(catalogue.sources.size(), 2u) << distance;
+    ASSERT_EQ(catalogue.sources.size(), 2u) << distance << " of " << catalogue.maxima << " maxima";
     EXPECT_NEAR(catalogue.sources[0].flux_jy, 3, 0.01);
     EXPECT_NEAR(catalogue.sources[1].flux_jy, 0.012, 5 * kNoiseJy);
   }
