@@ -78,6 +78,10 @@ void ShowDataset(state::SourceStore& store, const state::OwnSourceRow& source, c
                 fmt::format("{} has no data set of this name{}{}", source.name, names.empty() ? "" : "; it has ",
                             fmt::join(names, ", ")));
   }
+  if (dataset->times.empty()) {
+    throw Error(ErrorKind::kUsage, "lightcurve", args.dataset,
+                "is a view of our measurements: --level and --normalised show it");
+  }
   const mosaic::Table table = DatasetTable(source, *dataset);
   if (args.output.Write(table, "points")) return;
   PrintSource(store, source);
@@ -240,6 +244,7 @@ void AddLightCurveCommand(CLI::App& app) {
     if (command->get_subcommands().empty()) ShowLightCurve(*args);
   });
   AddLightCurveImport(command);
+  AddLightCurvePreprocess(command);
   AddLightCurveRecord(command);
 }
 

@@ -32,6 +32,7 @@ struct TableOutput {
 };
 
 void AddLightCurveImport(CLI::App* command);
+void AddLightCurvePreprocess(CLI::App* command);
 void AddLightCurveRecord(CLI::App* command);  // record, forget, rebuild
 
 }  // namespace contimg::ops

@@ -45,6 +45,7 @@ class LightCurve(unittest.TestCase):
         (self.root / "state").mkdir()
         self.environment = dict(os.environ, CONTIMG_STATE_DIR=str(self.root / "state"),
                                 CONTIMG_SCRATCH_DIR=str(self.root))
+        del self.environment["CONTIMG_BIN_DIR"]  # no setting
 
     def run_program(self, *words, status=0):
         done = subprocess.run([BIN / "contimg", *map(str, words)], env=self.environment, capture_output=True, text=True,
