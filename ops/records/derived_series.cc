@@ -112,10 +112,9 @@ DerivedSeries DeriveSeries(state::Database& database, const state::OwnSourceRow&
     } else {
       const auto known = datasets.FindByName(source.id, wanted.dataset);
       if (!known || known->times.empty()) {
-        throw Error(ErrorKind::kUsage, "lightcurve", wanted.dataset,
-                    fmt::format(known ? "is a view of our measurements of {}: give its --level instead"
-                                      : "is no data set of {}",
-                                source.name));
+        const std::string words =
+            known ? "is a view of our measurements: give --level in its place" : "is no data set of " + source.name;
+        throw Error(ErrorKind::kUsage, "lightcurve", wanted.dataset, words);
       }
       parent = *known;
       points = {parent.times, parent.fluxes, parent.errors, parent.flags};

@@ -222,6 +222,103 @@ class LightCurve(unittest.TestCase):
         for name in ("sector 14", "vla", "plain"):
             self.assertIn(f"data set {name}", shown)
 
+    def series(self, n, seed, even=True):
+        """A light curve of n points a hundredth of a day apart with a slow change, as a data set "raw" at 10,10."""
+        random = numpy.random.RandomState(seed)
+        times = 60000 + (numpy.arange(n) if even else numpy.cumsum(random.uniform(0.2, 1.8, n))) * 0.01
+        values = 2 + 0.3 * numpy.sin(numpy.arange(n) / 90.0) + 0.01 * random.randn(n)
+        path = self.root / "raw.csv"
+        path.write_text("mjd,flux_jy,flux_error_jy\n" +
+                        "".join(f"{t!r},{v!r},0.01\n" for t, v in zip(times.tolist(), values.tolist())))
+        self.run_program("lightcurve", "import", path, "--source", "10,10", "--mission", "VLA", "--refresh")
+        return times, values
+
+    def preprocess(self, *words):
+        made = json.loads(self.run_program("lightcurve", "preprocess", "10,10", "--dataset", "raw", "--json", *words))
+        points = json.loads(self.run_program("lightcurve", "10,10", "--dataset", made["dataset"], "--json"))["points"]
+        return made, numpy.array([p["flux"] for p in points])
+
+    def test_preprocessing_is_scipys_and_pywts(self):
+        try:
+            import pywt
+            from scipy.signal import savgol_filter
+        except ImportError:
+            self.skipTest("needs python3-scipy and python3-pywt")
+        _, values = self.series(512, 1)
+        plain = ("--remove_outliers", "false")
+        for window, order in ((101, 2), (31, 3), (5, 0)):
+            made, found = self.preprocess(*plain, "--baseline_window_length", window, "--baseline_polyorder", order)
+            expected = values - savgol_filter(values, window, order, mode="interp") + numpy.median(values)
+            numpy.testing.assert_allclose(found, expected / numpy.median(expected), atol=1e-7)
+        for name, levels in (("db4", 6), ("db2", 3), ("haar", 4)):
+            _, found = self.preprocess(*plain, "--min_points_per_segment", 1000, "--wavelet_denoising", "true",
+                                       "--wavelet_type", name, "--wavelet_levels", levels)
+            parts = pywt.wavedec(values, name, mode="periodization", level=levels)
+            sigma = numpy.median(numpy.abs(parts[-1])) / 0.6745
+            limit = sigma * math.sqrt(2 * math.log(512))
+            parts[1:] = [pywt.threshold(part, limit, "soft") for part in parts[1:]]
+            expected = pywt.waverec(parts, name, mode="periodization")
+            numpy.testing.assert_allclose(found, expected / numpy.median(expected), atol=1e-7)
+
+    def test_preprocessing_is_what_numpy_says(self):
+        _, values = self.series(200, 2)
+        plain = ("--remove_outliers", "false", "--min_points_per_segment", 1000)
+        low, high = numpy.percentile(values, [5, 95])
+        median = numpy.median(values)
+        for method, expected in (("median", values / median), ("mean", values / values.mean()),
+                                 ("robust", (values - low) / (high - low)),
+                                 ("unity", 1 + (values - values.mean()) / values.std()),
+                                 ("minmax", (values - values.min()) / numpy.ptp(values)),
+                                 ("zscore", (values - values.mean()) / values.std()),
+                                 ("quantile", (values - median) / (1.4826022185 * numpy.median(abs(values - median))))):
+            made, found = self.preprocess(*plain, "--normalize_method", method)
+            self.assertEqual(made["parameters"]["normalize_method"], method)
+            numpy.testing.assert_allclose(found, expected, atol=2e-7)
+
+    def test_preprocessing_is_on_record(self):
+        self.series(300, 3, even=False)
+        made, first = self.preprocess()
+        self.assertTrue(made["made"])
+        self.assertEqual(made["parameters"], {
+            "quality_bitmask": 28693, "remove_outliers": True, "outlier_method": "sigma_clip", "sigma_clip_sigma": 5.0,
+            "sigma_clip_maxiters": 3, "gap_threshold_hours": 0.5, "min_points_per_segment": 100,
+            "baseline_window_length": 101, "baseline_polyorder": 2, "wavelet_denoising": False, "wavelet_type": "db4",
+            "wavelet_levels": 6, "normalize_method": "median"})
+        again, second = self.preprocess()
+        self.assertFalse(again["made"])
+        self.assertEqual(again["dataset"], made["dataset"])
+        numpy.testing.assert_array_equal(first, second)
+        self.assertIn("made of raw", self.run_program("lightcurve", "10,10", "--dataset", made["dataset"]))
+        other, _ = self.preprocess("--outlier_method", "ensemble")
+        self.assertNotEqual(other["dataset"], made["dataset"])
+        # The input changes: the same name, made anew.
+        self.series(310, 4, even=False)
+        anew, third = self.preprocess()
+        self.assertEqual((anew["made"], anew["dataset"]), (True, made["dataset"]))
+        self.assertEqual(len(third), 310 - anew["outliers"])
+        self.preprocess("--name", "flat")
+        words = ("lightcurve", "preprocess", "10,10", "--dataset", "raw", "--name", "flat", "--baseline_polyorder", 3)
+        self.assertIn("--refresh", self.run_program(*words, status=2))
+        self.run_program(*words, "--refresh")
+        # Of our own measurements: views and what they are made of.
+        self.run_program("lightcurve", "record", self.table("p.csv", self.tiles()))
+        made = json.loads(self.run_program("lightcurve", "preprocess", "0.1,16", "--level", "night", "--normalised",
+                                           "--gap_threshold_hours", 36, "--min_points_per_segment", 3, "--json"))
+        self.assertEqual((made["points"], made["segments"]), (5, 1))
+        with sqlite3.connect(self.root / "state" / "master_sources.sqlite3") as database:
+            lineage = dict(database.execute("SELECT c.name, p.name FROM dataset_lineage JOIN datasets c ON c.id = child_id "
+                                            "JOIN datasets p ON p.id = parent_id WHERE p.name LIKE 'forced%'"))
+        self.assertEqual(lineage, {"forced tile normalised": "forced tile",
+                                   "forced transit normalised": "forced tile normalised",
+                                   "forced night normalised": "forced transit normalised",
+                                   made["dataset"]: "forced night normalised"})
+        self.assertIn("--level", self.run_program("lightcurve", "0.1,16", "--dataset", "forced tile", status=2))
+        for words in (("--baseline_window_length", 100), ("--wavelet_type", "db9"), ("--outlier_method", "x"),
+                      ("--normalize_method", "x"), ("--dataset", "x"), ("--quality_bitmask", "x"),
+                      ("--dataset", "forced tile")):
+            with self.subTest(words):
+                self.run_program("lightcurve", "preprocess", "0.1,16", *words, status=2)
+
     def test_what_does_not_fit_is_refused(self):
         rows = self.tiles(1)
         for change, words in (({"flux_error_jy": 0}, "error above 0"), ({"ra_deg": 360}, "line 3"),
