@@ -282,6 +282,48 @@ SourceCatalogue FindSources(const TileImages& images, const image::CoarseMap& rm
   return FindRun(images, rms, options, context).Run();
 }
 
+std::size_t TellFromKnown(const TileImages& images, const image::CoarseMap& rms, const std::vector<ForcedPlace>& known,
+                          SourceCatalogue& catalogue, int threads) {
+  const BeamPixels beam(*images.header->beam, images.header->geometry.cell_rad);
+  std::vector<ForcedPlace> places;
+  std::vector<image::PixelPosition> found, listed;
+  for (const FoundSource& s : catalogue.sources) {
+    places.push_back({s.place, s.flux_jy, 0});
+    found.push_back({s.x, s.y});
+  }
+  std::vector<ForcedPlace> inside;
+  for (const ForcedPlace& place : known) {
+    if (const auto at = PixelOf(*images.header, place.direction)) {
+      inside.push_back(place);
+      listed.push_back(*at);
+    }
+  }
+  const auto itself = NearPlaces(listed, found, beam, DeblendOptions{}.nearest_widths, false);
+  std::vector<image::PixelPosition> others;
+  for (std::size_t i = 0; i < listed.size(); ++i) {
+    if (!itself[i].empty()) continue;
+    places.push_back(inside[i]);
+    others.push_back(listed[i]);
+  }
+  const auto beside = NearPlaces(found, others, beam, kLinkWidths, false);
+  ForcedOptions options;
+  options.min_response = 0;
+  std::size_t changed = 0;
+  for (const ForcedMeasurement& m : MeasureForced(images, rms, places, options, threads).measurements) {
+    if (m.index >= found.size() || beside[m.index].empty()) continue;
+    FoundSource& s = catalogue.sources[m.index];
+    if (s.resolved) continue;
+    s.flux_jy = s.peak_jy = m.flux_jy;
+    s.flux_error_jy = m.flux_error_jy;
+    s.snr = m.flux_jy * m.response / m.local_rms_jy;
+    s.flags |= m.flags & quality::kBlend.mask();
+    ++changed;
+  }
+  std::stable_sort(catalogue.sources.begin(), catalogue.sources.end(),
+                   [](const FoundSource& a, const FoundSource& b) { return a.flux_jy > b.flux_jy; });
+  return changed;
+}
+
 std::string SourceName(const SkyDirection& place) {
   // In whole tenths of a second and whole arcseconds, truncated; the sum keeps what is exact from falling short.
   constexpr double kRounding = 1e-6;

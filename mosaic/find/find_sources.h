@@ -14,6 +14,7 @@
 #include "config/units.h"
 #include "image/plane/image_statistics.h"
 #include "mosaic/find/noise_shape.h"
+#include "mosaic/photometry/forced.h"
 #include "mosaic/tile/tile_images.h"
 
 namespace contimg::mosaic {
@@ -57,6 +58,12 @@ struct SourceCatalogue {
   PixelTensor gradients;   // G of the noise
   double point_ratio = 1;  // aperture flux over peak of this image's bright points: what resolved is told by
 };
+
+// Sources beside which known ones of a list stand, nearer than kLinkWidths but farther than half a width from every
+// found one, are measured again with these (photometry/forced.h; places as they are): what is too faint or too near to
+// be found by itself is told apart all the same. Returns how many were measured again.
+std::size_t TellFromKnown(const TileImages& images, const image::CoarseMap& rms, const std::vector<ForcedPlace>& known,
+                          SourceCatalogue& catalogue, int threads);
 
 // `rms`: of MeasureRms on the residual. Without a PSF its curvature is taken to be the noise's. Throws
 // Error{kBadInput} when the noise cannot be measured. The result does not depend on the number of threads.

@@ -6,9 +6,11 @@
 #include <string>
 
 #include "config/os.h"
+#include "config/source_list.h"
 #include "config/text.h"
 #include "mosaic/background/rms_mesh.h"
 #include "mosaic/find/catalogue_table.h"
+#include "mosaic/photometry/listed_places.h"
 #include "mosaic/table/table_json.h"
 #include "ops/base/stop_signals.h"
 #include "ops/cli/commands.h"
@@ -23,7 +25,7 @@ using mosaic::FoundSource;
 using nlohmann::ordered_json;
 
 struct SourcesArgs {
-  std::string image, out, regions, psf;
+  std::string image, out, regions, psf, catalogue;
   TileFileOptions files;
   mosaic::FindOptions find;
   int threads = 0;
@@ -64,6 +66,8 @@ void PrintCatalogue(const mosaic::SourceCatalogue& catalogue, const std::string&
 void Sources(const SourcesArgs& args) {
   if (!args.out.empty()) mosaic::CheckResult(args.out, args.overwrite);
   if (!args.regions.empty()) mosaic::CheckName(args.regions, args.overwrite);
+  const std::vector<ListedSource> listed =
+      args.catalogue.empty() ? std::vector<ListedSource>{} : ReadSourceList(args.catalogue);
   const auto reporter = MakeConsoleReporter();
   RunContext context;
   context.threads = ThreadsOr(args.threads);
@@ -75,7 +79,13 @@ void Sources(const SourcesArgs& args) {
   WarnOfMissing(files, *reporter);
   const mosaic::TileImages& images = files.images();
   const image::CoarseMap rms = mosaic::MeasureRms(images.residual, {}, context.threads);
-  const mosaic::SourceCatalogue catalogue = mosaic::FindSources(images, rms, args.find, context);
+  mosaic::SourceCatalogue catalogue = mosaic::FindSources(images, rms, args.find, context);
+  if (!args.catalogue.empty()) {
+    const auto known = mosaic::PlacesOfList(listed, images.header->frequency_hz);
+    const std::size_t again = mosaic::TellFromKnown(images, rms, known, catalogue, context.threads);
+    reporter->Info("sources", fmt::format("{} told apart from sources of the list",
+                                          Counted(static_cast<std::int64_t>(again), "source")));
+  }
   const mosaic::Table table = mosaic::CatalogueTable(catalogue, files.name(), args.find);
   if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, table, args.overwrite);
   if (!args.regions.empty()) {
@@ -102,6 +112,9 @@ void AddSourcesCommand(CLI::App& app) {
       ->required();
   command->add_option("--out", args->out, "the catalogue: C.csv, C.vot or C.fits")->type_name("FILE");
   command->add_option("--regions", args->regions, "regions for SAOImage DS9")->type_name("FILE");
+  command
+      ->add_option("--catalogue", args->catalogue, "a list of known sources, told apart from what is found beside them")
+      ->type_name("CSV");
   args->files.Add(command);
   command->add_option("--psf", args->psf, "the point-spread function (default: PREFIX.psf.fits)")->type_name("FILE");
   command->add_option("--seed", args->find.seed, "what a source must exceed, in local rms")
