@@ -61,7 +61,8 @@ struct SourceCatalogue {
 
 // Sources beside which known ones of a list stand, nearer than kLinkWidths but farther than half a width from every
 // found one, are measured again with these (photometry/forced.h; places as they are): what is too faint or too near to
-// be found by itself is told apart all the same. Returns how many were measured again.
+// be found by itself is told apart all the same. Resolved ones
+// stay what they are. Returns how many were measured again.
 std::size_t TellFromKnown(const TileImages& images, const image::CoarseMap& rms, const std::vector<ForcedPlace>& known,
                           SourceCatalogue& catalogue, int threads);
 
