@@ -36,7 +36,7 @@ struct RfiPlan {
 constexpr std::size_t kMaxWindows = 512;
 
 // Lines of a plane along which SumThreshold's sums run beside each other.
-constexpr std::size_t kLinesAtOnce = 4;
+constexpr std::size_t kLinesAtOnce = 2;
 
 // Memory for one vector of baselines, lanes innermost. Rows of `row` floats hold [channel][lane]; they are padded so
 // that rows do not fall on the same cache sets. Masks hold one bit per lane, [time][channel].

@@ -238,20 +238,25 @@ class SumThreshold : private PackPlanes {
     V sum[kLines], count[kLines];
     unsigned any[kLines] = {};
     for (std::size_t i = 0; i < kLines; ++i) sum[i] = count[i] = hn::Zero(d_);
-    for (std::size_t k = 0; k < axis.samples; ++k) {
+    const auto add = [&](std::size_t i, std::size_t k) {
+      const M bad = LoadBits(d_, mask + i * axis.mask_line_step + k * axis.mask_step);
+      sum[i] = hn::Add(sum[i], hn::IfThenZeroElse(bad, hn::Load(d_, x + i * axis.line_step + k * axis.step)));
+      count[i] = hn::Add(count[i], hn::IfThenZeroElse(bad, one));
+    };
+    for (std::size_t k = 0; k < length - 1; ++k) {
+#pragma GCC unroll 4
+      for (std::size_t i = 0; i < kLines; ++i) add(i, k);
+    }
+    for (std::size_t k = length - 1; k < axis.samples; ++k) {
+      const std::size_t first = k + 1 - length;
+#pragma GCC unroll 4
       for (std::size_t i = 0; i < kLines; ++i) {
-        const Bits* m = mask + i * axis.mask_line_step;
-        const float* v = x + i * axis.line_step;
-        const M bad = LoadBits(d_, m + k * axis.mask_step);
-        sum[i] = hn::Add(sum[i], hn::IfThenZeroElse(bad, hn::Load(d_, v + k * axis.step)));
-        count[i] = hn::Add(count[i], hn::IfThenZeroElse(bad, one));
-        if (k + 1 < length) continue;
-        const std::size_t first = k + 1 - length;
+        add(i, k);
         Bits* hits = HitsOf(axis, i) + first;
         StoreBits(d_, hn::Gt(hn::Abs(sum[i]), hn::Mul(limit, count[i])), hits);
         any[i] |= *hits;
-        const M old_bad = LoadBits(d_, m + first * axis.mask_step);
-        sum[i] = hn::Sub(sum[i], hn::IfThenZeroElse(old_bad, hn::Load(d_, v + first * axis.step)));
+        const M old_bad = LoadBits(d_, mask + i * axis.mask_line_step + first * axis.mask_step);
+        sum[i] = hn::Sub(sum[i], hn::IfThenZeroElse(old_bad, hn::Load(d_, x + i * axis.line_step + first * axis.step)));
         count[i] = hn::Sub(count[i], hn::IfThenZeroElse(old_bad, one));
       }
     }

@@ -1,13 +1,13 @@
 #include "calibrate/sky_products.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
 #include "config/buffer.h"
 #include "config/parallel.h"
-#include "config/robust_statistics.h"
 
 namespace contimg::calibrate {
 namespace {
@@ -81,6 +81,16 @@ struct CellSums {
   Buffer<Four> z, n;
 };
 
+bool NoneFlagged(const std::uint8_t* flag, const std::uint8_t* end) {
+  std::uint64_t any = 0, eight;
+  for (; end - flag >= 8; flag += 8) {
+    std::memcpy(&eight, flag, 8);
+    any |= eight;
+  }
+  for (; flag != end; ++flag) any |= *flag;
+  return any == 0;
+}
+
 void SumCells(const TwoHands& row, const Cells& cells, CellSums& sums) {
   // By the flags of the two hands: ones, and all bits to keep of a sample.
   typedef std::int32_t Bits __attribute__((vector_size(16)));
@@ -88,6 +98,12 @@ void SumCells(const TwoHands& row, const Cells& cells, CellSums& sums) {
   const float* v = reinterpret_cast<const float*>(row.vis);
   for (std::size_t k = 0; k < cells.size(); ++k) {
     Four z{}, n{};
+    if (NoneFlagged(row.flag + 2 * cells.begin[k], row.flag + 2 * cells.begin[k + 1])) {
+      for (std::size_t c = cells.begin[k]; c < cells.begin[k + 1]; ++c) z += LoadFour(v + 4 * c);
+      sums.z[k] = z;
+      sums.n[k] = n + static_cast<float>(cells.begin[k + 1] - cells.begin[k]);
+      continue;
+    }
     for (std::size_t c = cells.begin[k]; c < cells.begin[k + 1]; ++c) {
       const Four good = LoadFour(kGood[(row.flag[2 * c] != 0 ? 1 : 0) + (row.flag[2 * c + 1] != 0 ? 2 : 0)]);
       const Bits kept = reinterpret_cast<Bits>(LoadFour(v + 4 * c)) & (good > 0);
@@ -97,6 +113,34 @@ void SumCells(const TwoHands& row, const Cells& cells, CellSums& sums) {
     sums.z[k] = z;
     sums.n[k] = n;
   }
+}
+
+std::uint32_t BitsOf(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+// TakeMedian of values that are not negative: their bits have their order. Looks at the exponent first and at half of
+// the mantissa then, and keeps the values that share them with the median; unlike a partition, no step is a guess.
+float TakeMedianPower(std::vector<float>& powers) {
+  std::size_t rank = powers.size() / 2;
+  for (const unsigned shift : {23u, 11u}) {
+    std::array<std::uint32_t, 4096> counts{};
+    const auto key = [&](float power) { return BitsOf(power) >> shift & (shift == 23 ? 0xffu : 0xfffu); };
+    for (const float power : powers) ++counts[key(power)];
+    std::uint32_t wanted = 0;
+    while (rank >= counts[wanted]) rank -= counts[wanted++];
+    std::size_t kept = 0;
+    for (const float power : powers) {
+      powers[kept] = power;
+      kept += key(power) == wanted ? 1 : 0;
+    }
+    powers.resize(kept);
+  }
+  const auto middle = powers.begin() + static_cast<std::ptrdiff_t>(rank);
+  std::nth_element(powers.begin(), middle, powers.end());
+  return *middle;
 }
 
 // Scales the cells of a baseline and hand down that stand far out of the others: interference that was not flagged.
@@ -112,7 +156,7 @@ void LimitCells(std::vector<CellSums>& rows, std::size_t hand, std::vector<float
     }
   }
   if (powers.empty()) return;
-  const float limit = kMostPower * TakeMedian(powers);
+  const float limit = kMostPower * TakeMedianPower(powers);
   for (CellSums& row : rows) {
     for (std::size_t k = 0; k < row.z.size(); ++k) {
       if (!(row.n[k][i] > 0) || !(power(row, k) > limit)) continue;
