@@ -84,15 +84,56 @@ class FindRun {
       starts.clear();
       for (const Component& c : components) starts.push_back({c.x, c.y, c.flux, c.sigma});
     }
+    const std::vector<Component> known = TellFromKnown(components);
     const auto near = NearPlaces(PlacesOf(components), PlacesOf(components), beam_, kLinkWidths + 1, true);
+    const auto near_known = NearPlaces(PlacesOf(components), PlacesOf(known), beam_, kLinkWidths + 1, false);
     for (std::size_t g = 0; g < groups.size(); ++g) {
       for (const std::size_t i : groups[g]) {
         if (!(ResponseAt(images_, components[i].x, components[i].y) > 0)) continue;
         Found found{components[i], g + 1, groups[g].size(), {}, 0};
         for (const std::size_t k : near[i]) found.others.push_back(components[k]);
+        for (const std::size_t k : near_known[i]) found.others.push_back(known[k]);
         found_.push_back(std::move(found));
       }
     }
+  }
+
+  // Solves for the components together with the known sources that are none of them, which are returned.
+  std::vector<Component> TellFromKnown(std::vector<Component>& components) {
+    std::vector<Component> listed;
+    for (const ForcedPlace& place : options_.known) {
+      const auto at = PixelOf(*images_.header, place.direction);
+      if (!at) continue;
+      const double expected = place.expected_jy * ResponseAt(images_, at->x, at->y);  // NaN outside
+      const double sigma = rms_.At(at->x, at->y);
+      if (expected > sigma) listed.push_back({at->x, at->y, expected, 1, sigma});
+    }
+    const auto itself =
+        NearPlaces(PlacesOf(listed), PlacesOf(components), beam_, DeblendOptions{}.nearest_widths, false);
+    std::vector<Component> all = components, known;
+    for (std::size_t i = 0; i < listed.size(); ++i) {
+      if (itself[i].empty()) all.push_back(listed[i]);
+    }
+    for (const std::vector<std::size_t>& group : LinkPlaces(PlacesOf(all), beam_, kLinkWidths)) {
+      const auto first_known = std::lower_bound(group.begin(), group.end(), components.size());
+      if (first_known == group.begin() || first_known == group.end()) continue;
+      std::vector<image::PixelPosition> places;
+      for (const std::size_t i : group) places.push_back({all[i].x, all[i].y});
+      const std::vector<float> read = reader_.At(places);
+      const JointFluxes fluxes = SolveJointly(places, {read.begin(), read.end()}, beam_);
+      for (std::size_t k = 0; k < group.size(); ++k) {
+        Component& c = all[group[k]];
+        c.flux = fluxes.flux[k];
+        c.variance = fluxes.variance[k];
+        if (group[k] < components.size()) {
+          if (c.flux > 0) components[group[k]] = c;
+          ++catalogue_.told_from_known;
+        } else {
+          known.push_back(c);
+        }
+      }
+    }
+    return known;
   }
 
   template <typename Place>
@@ -280,48 +321,6 @@ class FindRun {
 SourceCatalogue FindSources(const TileImages& images, const image::CoarseMap& rms, const FindOptions& options,
                             const RunContext& context) {
   return FindRun(images, rms, options, context).Run();
-}
-
-std::size_t TellFromKnown(const TileImages& images, const image::CoarseMap& rms, const std::vector<ForcedPlace>& known,
-                          SourceCatalogue& catalogue, int threads) {
-  const BeamPixels beam(*images.header->beam, images.header->geometry.cell_rad);
-  std::vector<ForcedPlace> places;
-  std::vector<image::PixelPosition> found, listed;
-  for (const FoundSource& s : catalogue.sources) {
-    places.push_back({s.place, s.flux_jy, 0});
-    found.push_back({s.x, s.y});
-  }
-  std::vector<ForcedPlace> inside;
-  for (const ForcedPlace& place : known) {
-    if (const auto at = PixelOf(*images.header, place.direction)) {
-      inside.push_back(place);
-      listed.push_back(*at);
-    }
-  }
-  const auto itself = NearPlaces(listed, found, beam, DeblendOptions{}.nearest_widths, false);
-  std::vector<image::PixelPosition> others;
-  for (std::size_t i = 0; i < listed.size(); ++i) {
-    if (!itself[i].empty()) continue;
-    places.push_back(inside[i]);
-    others.push_back(listed[i]);
-  }
-  const auto beside = NearPlaces(found, others, beam, kLinkWidths, false);
-  ForcedOptions options;
-  options.min_response = 0;
-  std::size_t changed = 0;
-  for (const ForcedMeasurement& m : MeasureForced(images, rms, places, options, threads).measurements) {
-    if (m.index >= found.size() || beside[m.index].empty()) continue;
-    FoundSource& s = catalogue.sources[m.index];
-    if (s.resolved) continue;
-    s.flux_jy = s.peak_jy = m.flux_jy;
-    s.flux_error_jy = m.flux_error_jy;
-    s.snr = m.flux_jy * m.response / m.local_rms_jy;
-    s.flags |= m.flags & quality::kBlend.mask();
-    ++changed;
-  }
-  std::stable_sort(catalogue.sources.begin(), catalogue.sources.end(),
-                   [](const FoundSource& a, const FoundSource& b) { return a.flux_jy > b.flux_jy; });
-  return changed;
 }
 
 std::string SourceName(const SkyDirection& place) {

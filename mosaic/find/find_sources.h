@@ -22,6 +22,10 @@ namespace contimg::mosaic {
 struct FindOptions {
   double seed = 5.5;    // local rms
   double min_pb = 0.1;  // primary beam below which nothing is looked for
+  // Sources of a list. Those that nothing is found at, nearer than half a width of the beam, are told apart from what
+  // is found beside them (their places as they are): too faint or too near to be found by themselves, they would be
+  // part of it.
+  std::vector<ForcedPlace> known;
 };
 
 struct FoundSource {
@@ -54,17 +58,11 @@ struct SourceCatalogue {
   std::vector<FoundSource> sources;       // brightest first
   std::vector<FalseAlarms> false_alarms;  // at 4, 4.5 and the seed, ascending
   std::size_t maxima = 0;                 // before groups were told apart
+  std::size_t told_from_known = 0;        // sources
   std::size_t searched_pixels = 0;
   PixelTensor gradients;   // G of the noise
   double point_ratio = 1;  // aperture flux over peak of this image's bright points: what resolved is told by
 };
-
-// Sources beside which known ones of a list stand, nearer than kLinkWidths but farther than half a width from every
-// found one, are measured again with these (photometry/forced.h; places as they are): what is too faint or too near to
-// be found by itself is told apart all the same. Resolved ones
-// stay what they are. Returns how many were measured again.
-std::size_t TellFromKnown(const TileImages& images, const image::CoarseMap& rms, const std::vector<ForcedPlace>& known,
-                          SourceCatalogue& catalogue, int threads);
 
 // `rms`: of MeasureRms on the residual. Without a PSF its curvature is taken to be the noise's. Throws
 // Error{kBadInput} when the noise cannot be measured. The result does not depend on the number of threads.

@@ -79,12 +79,12 @@ void Sources(const SourcesArgs& args) {
   WarnOfMissing(files, *reporter);
   const mosaic::TileImages& images = files.images();
   const image::CoarseMap rms = mosaic::MeasureRms(images.residual, {}, context.threads);
-  mosaic::SourceCatalogue catalogue = mosaic::FindSources(images, rms, args.find, context);
-  if (!args.catalogue.empty()) {
-    const auto known = mosaic::PlacesOfList(listed, images.header->frequency_hz);
-    const std::size_t again = mosaic::TellFromKnown(images, rms, known, catalogue, context.threads);
-    reporter->Info("sources", fmt::format("{} told apart from sources of the list",
-                                          Counted(static_cast<std::int64_t>(again), "source")));
+  mosaic::FindOptions options = args.find;
+  options.known = mosaic::PlacesOfList(listed, images.header->frequency_hz);
+  const mosaic::SourceCatalogue catalogue = mosaic::FindSources(images, rms, options, context);
+  if (!listed.empty()) {
+    reporter->Info("sources", fmt::format("{} told apart from known ones that are not found by themselves",
+                                          Counted(static_cast<std::int64_t>(catalogue.told_from_known), "source")));
   }
   const mosaic::Table table = mosaic::CatalogueTable(catalogue, files.name(), args.find);
   if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, table, args.overwrite);

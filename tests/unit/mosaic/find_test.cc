@@ -379,15 +379,17 @@ TEST(Find, KnownNeighboursAreToldApart) {
   SourceCatalogue catalogue = Find(tile, 1, options);
   ASSERT_EQ(catalogue.sources.size(), 2u);
   const double alone = catalogue.sources[1].flux_jy, bright = catalogue.sources[0].flux_jy;
-  const auto rms = MeasureRms(tile.residual.view(), {}, 1);
-  const std::vector<ForcedPlace> known{{DirectionOf(tile.header, 250, 250), 0.02, 0},
-                                       {DirectionOf(tile.header, 250 + dx, 250 + dy), 0.008, 0},
-                                       {DirectionOf(tile.header, 100, 100), 0.1, 0},
-                                       {{Angle::Degrees(190), Angle::Degrees(-16)}, 1, 0}};
-  EXPECT_EQ(TellFromKnown(tile.images(), rms, known, catalogue, 1), 1u);
+  options.known = {{DirectionOf(tile.header, 250, 250), 0.02, 0},
+                   {DirectionOf(tile.header, 250 + dx, 250 + dy), 0.008, 0},
+                   {DirectionOf(tile.header, 100, 100), 0.1, 0},
+                   {{Angle::Degrees(190), Angle::Degrees(-16)}, 1, 0}};
+  catalogue = Find(tile, 1, options);
+  ASSERT_EQ(catalogue.sources.size(), 2u);
+  EXPECT_EQ(catalogue.told_from_known, 1u);
   EXPECT_LT(catalogue.sources[1].flux_jy, alone - 0.0002);
   EXPECT_NEAR(catalogue.sources[1].flux_jy, 0.02, 0.004);
-  EXPECT_GT(catalogue.sources[1].flux_error_jy, 1.002 * catalogue.sources[1].local_rms_jy);
+  EXPECT_GT(catalogue.sources[1].flux_error_jy, 1.001 * catalogue.sources[1].local_rms_jy);
+  EXPECT_FALSE(catalogue.sources[1].resolved);
   EXPECT_EQ(catalogue.sources[0].flux_jy, bright);  // which stands alone
 }
 
