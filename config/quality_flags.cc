@@ -16,8 +16,11 @@ QualityFlags FlagsOfWord(std::string_view word, std::string_view whole) {
   if (named != kQualityFlags.end()) return named->mask();
   std::string names;
   for (const QualityFlag& flag : kQualityFlags) names += fmt::format("{}{}", names.empty() ? "" : ", ", flag.name);
-  throw Error(ErrorKind::kUsage, "quality", std::string(whole),
-              fmt::format("expected none, default, hard, hardest, a number of 32 bits, or names of flags with commas between them: {}", names));
+  throw Error(
+      ErrorKind::kUsage, "quality", std::string(whole),
+      fmt::format(
+          "expected none, default, hard, hardest, a number of 32 bits, or names of flags with commas between them: {}",
+          names));
 }
 
 }  // namespace

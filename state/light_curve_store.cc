@@ -315,6 +315,31 @@ std::vector<StatisticsRow> LightCurveStore::VariableSources(const VariableQuery&
   return rows;
 }
 
+void LightCurveStore::ForEachBright(std::string_view kind, double min_snr, QualityFlags without, double from_mjd,
+                                    double to_mjd,
+                                    const std::function<void(std::int64_t, std::int64_t, double, double)>& take) {
+  const std::int64_t kind_id = KindId(kind);
+  Query query(db_,
+              "SELECT m.source_id, m.observation_id, m.flux_jy, m.flux_error_jy FROM measurements m WHERE m.kind = ?1 "
+              "AND m.flux_jy >= ?2 * m.flux_error_jy AND (m.flags & ?3) = 0 AND m.mjd BETWEEN ?4 AND ?5 AND "
+              "m.observation_id NOT IN (SELECT id FROM observations WHERE (flags & ?3) <> 0) ORDER BY m.source_id, "
+              "m.mjd");
+  query.Bind(kind_id, min_snr, static_cast<std::int64_t>(without), from_mjd, to_mjd);
+  while (query.Next()) {
+    const std::int64_t source_id = query.Integer(), tile_id = query.Integer();
+    const double flux_jy = query.Number(), flux_error_jy = query.Number();
+    take(source_id, tile_id, flux_jy, flux_error_jy);
+  }
+}
+
+void LightCurveStore::SetScale(std::int64_t tile_id, std::optional<double> scale, std::optional<double> scale_error) {
+  db_.Write([&] {
+    Query(db_, "UPDATE observations SET scale = ?, scale_error = ? WHERE id = ?")
+        .Bind(scale, scale_error, tile_id)
+        .Run();
+  });
+}
+
 std::vector<std::int64_t> LightCurveStore::MeasuredSources() {
   Query query(db_,
               "SELECT id FROM sources s WHERE EXISTS (SELECT 1 FROM measurements m WHERE m.source_id = s.id) ORDER BY "

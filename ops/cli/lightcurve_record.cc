@@ -1,4 +1,4 @@
-// `contimg lightcurve record`, `forget` and `rebuild`: measurements go on record and leave it.
+// `contimg lightcurve record`, `forget`, `normalise`, `rebuild`: measurements go on record, agree and leave it.
 #include <fmt/format.h>
 
 #include <memory>
@@ -61,6 +61,31 @@ void ForgetTiles(const std::vector<std::string>& groups) {
   fmt::print("{} taken out\n", Counted(static_cast<std::int64_t>(groups.size()), "tile"));
 }
 
+void NormaliseTiles(const std::string& from, const std::string& to, bool as_json) {
+  const double from_mjd = from.empty() ? 0 : UtcTime::FromPerson("--from", from).mjd();
+  const double to_mjd = to.empty() ? 1e9 : UtcTime::FromPerson("--to", to).mjd();
+  state::SourceStore store = SourcesToChange();
+  const auto tiles = LightCurveRecorder(store.database()).Normalise(from_mjd, to_mjd);
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const state::ObservationRow& tile : tiles) {
+    if (as_json) {
+      out.push_back(
+          {{"product", tile.group_id},
+           {"scale", tile.scale ? nlohmann::ordered_json(*tile.scale) : nlohmann::ordered_json()},
+           {"scale_error", tile.scale ? nlohmann::ordered_json(*tile.scale_error) : nlohmann::ordered_json()}});
+    } else if (tile.scale) {
+      fmt::print("{}: {:.4f} +- {:.4f}\n", Printable(tile.group_id), *tile.scale, *tile.scale_error);
+    } else {
+      fmt::print("{}: too few sources that do not vary\n", Printable(tile.group_id));
+    }
+  }
+  if (as_json) {
+    fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  } else if (tiles.empty()) {
+    fmt::print("no tile of this time is on record\n");
+  }
+}
+
 void ReckonAnew() {
   state::SourceStore store = SourcesToChange();
   const std::int64_t n = LightCurveRecorder(store.database()).Rebuild();
@@ -83,6 +108,18 @@ void AddLightCurveRecord(CLI::App* command) {
   CLI::App* forget = command->add_subcommand("forget", "take the measurements of tiles out");
   forget->add_option("tiles", *groups, "as column product names them")->required();
   forget->callback([groups] { ForgetTiles(*groups); });
+
+  struct NormaliseArgs {
+    std::string from, to;
+    bool as_json = false;
+  };
+  auto scales = std::make_shared<NormaliseArgs>();
+  CLI::App* normalise =
+      command->add_subcommand("normalise", "reckon the flux scale of tiles from the sources that do not vary");
+  normalise->add_option("--from", scales->from, "tiles from this time on")->type_name("TIME");
+  normalise->add_option("--to", scales->to, "tiles up to this time")->type_name("TIME");
+  normalise->add_flag("--json", scales->as_json, "print as JSON");
+  normalise->callback([scales] { NormaliseTiles(scales->from, scales->to, scales->as_json); });
 
   CLI::App* rebuild = command->add_subcommand("rebuild", "reckon transits and statistics anew from the measurements");
   rebuild->callback([] { ReckonAnew(); });

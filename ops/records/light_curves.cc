@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <map>
 
 #include "config/error.h"
 #include "config/telescope.h"
 #include "config/units.h"
+#include "mosaic/variability/flux_scale.h"
 
 namespace contimg::ops {
 namespace {
@@ -253,6 +254,30 @@ std::int64_t LightCurveRecorder::Rebuild() {
     }
   });
   return n;
+}
+
+std::vector<state::ObservationRow> LightCurveRecorder::Normalise(double from_mjd, double to_mjd) {
+  std::vector<state::ObservationRow> tiles;
+  database_.Write([&] {
+    tiles = curves_.Tiles(from_mjd, to_mjd);
+    std::map<std::int64_t, std::size_t> tile_of, source_of;
+    for (std::size_t i = 0; i < tiles.size(); ++i) tile_of[tiles[i].id] = i;
+    std::vector<mosaic::ScalePoint> points;
+    const mosaic::ScaleOptions options;
+    curves_.ForEachBright("forced", options.min_snr, ParseQualityMask("hard"), from_mjd, to_mjd,
+                          [&](std::int64_t source, std::int64_t tile, double flux_jy, double error_jy) {
+                            const std::size_t number = source_of.emplace(source, source_of.size()).first->second;
+                            points.push_back({number, tile_of.at(tile), flux_jy, error_jy});
+                          });
+    const auto scales = mosaic::ScalesOfTiles(std::move(points), source_of.size(), tiles.size(), options);
+    for (std::size_t i = 0; i < tiles.size(); ++i) {
+      tiles[i].scale = scales[i] ? std::optional(scales[i]->scale) : std::nullopt;
+      tiles[i].scale_error = scales[i] ? std::optional(scales[i]->error) : std::nullopt;
+      curves_.SetScale(tiles[i].id, tiles[i].scale, tiles[i].scale_error);
+    }
+    Rebuild();
+  });
+  return tiles;
 }
 
 // A tile later than all before it costs a handful of rows, however long the light curve is.

@@ -56,6 +56,10 @@ class LightCurveRecorder {
   bool Forget(std::string_view group_id);
   // Transits and statistics of all sources from their measurements; returns the number of sources.
   std::int64_t Rebuild();
+  // The flux scale of every tile of that time from the sources in it that do not vary
+  // (mosaic/variability/flux_scale.h), in the place of what it had, and all figures anew. Isolated references alone:
+  // none with a flag of "hard".
+  std::vector<state::ObservationRow> Normalise(double from_mjd, double to_mjd);
 
  private:
   void Append(std::int64_t source_id, const std::string& kind, double mjd);

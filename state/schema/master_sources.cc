@@ -84,7 +84,7 @@ constexpr std::string_view kMasterSources2 = R"sql(
 -- Telescopes and surveys. What a time in their files means: epoch + value × unit, on a scale.
 CREATE TABLE missions (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  uuid TEXT NOT NULL UNIQUE DEFAULT (lower(printf('%s-%s-4%s-a%s-%s', hex(randomblob(4)), hex(randomblob(2)),
+  uuid TEXT NOT NULL UNIQUE DEFAULT (lower(format('%s-%s-4%s-a%s-%s', hex(randomblob(4)), hex(randomblob(2)),
     substr(hex(randomblob(2)), 2), substr(hex(randomblob(2)), 2), hex(randomblob(6))))),
   name TEXT NOT NULL UNIQUE,
   description TEXT NOT NULL,

@@ -200,5 +200,54 @@ TEST_F(LightCurvesTest, LevelsScalesAndFlags) {
   EXPECT_THROW(ParseLightCurveLevel("hour"), Error);
 }
 
+// Two tiles a transit, each with its own scale: told by fifty constants, on record with the tile, in the figures.
+TEST_F(LightCurvesTest, TilesAreBroughtToOneScale) {
+  std::mt19937_64 random(9);
+  std::normal_distribution<double> normal(0, 1);
+  state::OwnSourceStore sources(opened_.database());
+  std::vector<std::int64_t> ids;
+  for (int i = 0; i < 50; ++i) {
+    state::OwnSourceRow row;
+    row.ra_deg = 1;
+    row.dec_deg = 10 + 0.1 * i;
+    ids.push_back(sources.Add(row).id);
+  }
+  std::vector<double> truth;
+  for (int day = 0; day < 10; ++day) {
+    for (int number = 0; number < 2; ++number) {
+      truth.push_back(1 + 0.03 * normal(random));
+      std::vector<MeasurementRow> rows;
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        MeasurementRow row = Of(0, truth.back() * 0.1 + 0.0005 * normal(random), 0.0005);
+        row.source_id = ids[i];
+        if (i == 0) row.flux_jy *= day == 5 ? 2 : 1;
+        rows.push_back(row);
+      }
+      recorder_.Record(TileOf(day, number), rows);
+    }
+  }
+  EXPECT_GT(curves_.Statistics(ids[1], "forced", "tile")->eta, 3);
+  const auto tiles = recorder_.Normalise(0, 1e9);
+  ASSERT_EQ(tiles.size(), 20u);
+  std::vector<double> products;
+  for (std::size_t t = 0; t < 20; ++t) products.push_back(tiles[t].scale.value() * truth[t]);
+  EXPECT_LT(*std::max_element(products.begin(), products.end()) / *std::min_element(products.begin(), products.end()),
+            1.012);
+  EXPECT_LT(curves_.Statistics(ids[1], "forced", "tile")->eta, 1);
+  EXPECT_EQ(curves_.VariableSources({}).at(0).source_id, ids[0]);
+  EXPECT_GT(curves_.VariableSources({}).at(0).eta, 100);
+  LightCurveRequest raw, normalised;
+  normalised.normalised = true;
+  const auto one = *sources.Find(ids[1]);
+  EXPECT_EQ(LightCurveOf(curves_, one, normalised).at(3).flux_jy,
+            LightCurveOf(curves_, one, raw).at(3).flux_jy * *tiles[3].scale);
+  // Again: the same bits. Without enough references: none.
+  const std::string before = Bits({*tiles[0].scale, *tiles[19].scale});
+  const auto again = recorder_.Normalise(0, 1e9);
+  EXPECT_EQ(Bits({*again[0].scale, *again[19].scale}), before);
+  recorder_.Record(TileOf(10, 0), {Of(0, 1)});
+  EXPECT_FALSE(recorder_.Normalise(0, 1e9).back().scale);
+}
+
 }  // namespace
 }  // namespace contimg::ops
