@@ -66,8 +66,8 @@ RfiWorkspace::RfiWorkspace(const RfiPlan& plan, std::size_t lanes)
       missing(plan.n_pols * plan.n_times * plan.n_channels),
       mask(plan.n_times * plan.n_channels),
       found(plan.n_times * plan.n_channels),
-      hits(kLinesAtOnce * std::max(plan.n_times, plan.n_channels)),
-      spread(std::max(plan.n_times, plan.n_channels)) {}
+      hits(std::max(plan.n_times, plan.n_channels)),
+      spread(hits.size()) {}
 
 void FlagRfi(ArrayView<const Visibility, 4> vis, ArrayView<std::uint8_t, 4> flag,
              const std::vector<std::size_t>& baselines, const FlagSettings& settings, int threads) {

@@ -35,9 +35,6 @@ struct RfiPlan {
 // So many runs of a length say how their means scatter: to 5 %.
 constexpr std::size_t kMaxWindows = 512;
 
-// Lines of a plane along which SumThreshold's sums run beside each other.
-constexpr std::size_t kLinesAtOnce = 2;
-
 // Memory for one vector of baselines, lanes innermost. Rows of `row` floats hold [channel][lane]; they are padded so
 // that rows do not fall on the same cache sets. Masks hold one bit per lane, [time][channel].
 struct RfiWorkspace {
@@ -55,8 +52,7 @@ struct RfiWorkspace {
   std::vector<std::uint16_t> missing;  // [pol][time][channel]
   std::vector<std::uint16_t> mask;     // [time][channel]
   std::vector<std::uint16_t> found;    // [time][channel], all polarisations
-  std::vector<std::uint16_t> hits;     // [kLinesAtOnce][max(time, channel)]
-  std::vector<std::uint16_t> spread;   // [max(time, channel)]
+  std::vector<std::uint16_t> hits, spread;  // [max(time, channel)]
 };
 
 // One vector's worth of baselines of a tile.

@@ -135,22 +135,16 @@ class SumThreshold : private PackPlanes {
   // when the first run exceeds the limit: most planes have none.
   void Runs(const Axis& axis, std::size_t length, V limit) {
     bool asked = false;
-    for (std::size_t line = 0, n = 0; line < axis.lines; line += n) {
-      n = line + kLinesAtOnce <= axis.lines ? kLinesAtOnce : 1;
-      const auto look = [&] {
-        return n == 1 ? Hits<1>(axis, line, length, limit) : Hits<kLinesAtOnce>(axis, line, length, limit);
-      };
-      unsigned hit = look();
-      if (hit != 0 && !asked) {
+    for (std::size_t line = 0; line < axis.lines; ++line) {
+      const float* x = Data(0) + line * axis.line_step;
+      Bits* mask = w_.mask.data() + line * axis.mask_line_step;
+      if (!Hits(axis, x, mask, length, limit)) continue;
+      if (!asked) {
         asked = true;
         limit = hn::Max(limit, UsualRun(axis, length));
-        hit = look();
+        if (!Hits(axis, x, mask, length, limit)) continue;
       }
-      for (std::size_t i = 0; i < n; ++i) {
-        if ((hit >> i & 1u) == 0) continue;
-        Spread(w_.mask.data() + (line + i) * axis.mask_line_step, axis.mask_step, HitsOf(axis, i), axis.samples,
-               length);
-      }
+      Spread(mask, axis.mask_step, axis.samples, length);
     }
   }
 
@@ -225,49 +219,36 @@ class SumThreshold : private PackPlanes {
     }
   }
 
-  // The first samples of the runs that Hits found in the i-th of the lines that it looked at.
-  Bits* HitsOf(const Axis& axis, std::size_t i) { return w_.hits.data() + i * axis.samples; }
-
-  // In which of `kLines` lines from `line` on, a bit each, the mean of any run of `length` samples exceeds the limit;
-  // which runs, HitsOf says. A sum that runs along a line waits for itself: several lines fill the time.
-  template <std::size_t kLines>
-  HWY_INLINE unsigned Hits(const Axis& axis, std::size_t line, std::size_t length, V limit) {
+  // Whether the mean of any run of `length` samples in the line at `x` exceeds the limit; which, in w_.hits by first
+  // sample.
+  HWY_INLINE bool Hits(const Axis& axis, const float* x, const Bits* mask, std::size_t length, V limit) {
     const V one = hn::Set(d_, 1.0f);
-    const float* x = Data(0) + line * axis.line_step;
-    const Bits* mask = w_.mask.data() + line * axis.mask_line_step;
-    V sum[kLines], count[kLines];
-    unsigned any[kLines] = {};
-    for (std::size_t i = 0; i < kLines; ++i) sum[i] = count[i] = hn::Zero(d_);
-    const auto add = [&](std::size_t i, std::size_t k) {
-      const M bad = LoadBits(d_, mask + i * axis.mask_line_step + k * axis.mask_step);
-      sum[i] = hn::Add(sum[i], hn::IfThenZeroElse(bad, hn::Load(d_, x + i * axis.line_step + k * axis.step)));
-      count[i] = hn::Add(count[i], hn::IfThenZeroElse(bad, one));
-    };
+    const std::size_t step = axis.step, mask_step = axis.mask_step;
+    V sum = hn::Zero(d_), count = hn::Zero(d_);
+    Bits* hits = w_.hits.data();
+    unsigned any = 0;
     for (std::size_t k = 0; k < length - 1; ++k) {
-#pragma GCC unroll 4
-      for (std::size_t i = 0; i < kLines; ++i) add(i, k);
+      const M bad = LoadBits(d_, mask + k * mask_step);
+      sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * step)));
+      count = hn::Add(count, hn::IfThenZeroElse(bad, one));
     }
     for (std::size_t k = length - 1; k < axis.samples; ++k) {
+      const M bad = LoadBits(d_, mask + k * mask_step);
+      sum = hn::Add(sum, hn::IfThenZeroElse(bad, hn::Load(d_, x + k * step)));
+      count = hn::Add(count, hn::IfThenZeroElse(bad, one));
       const std::size_t first = k + 1 - length;
-#pragma GCC unroll 4
-      for (std::size_t i = 0; i < kLines; ++i) {
-        add(i, k);
-        Bits* hits = HitsOf(axis, i) + first;
-        StoreBits(d_, hn::Gt(hn::Abs(sum[i]), hn::Mul(limit, count[i])), hits);
-        any[i] |= *hits;
-        const M old_bad = LoadBits(d_, mask + i * axis.mask_line_step + first * axis.mask_step);
-        sum[i] = hn::Sub(sum[i], hn::IfThenZeroElse(old_bad, hn::Load(d_, x + i * axis.line_step + first * axis.step)));
-        count[i] = hn::Sub(count[i], hn::IfThenZeroElse(old_bad, one));
-      }
+      StoreBits(d_, hn::Gt(hn::Abs(sum), hn::Mul(limit, count)), hits + first);
+      any |= hits[first];
+      const M old_bad = LoadBits(d_, mask + first * mask_step);
+      sum = hn::Sub(sum, hn::IfThenZeroElse(old_bad, hn::Load(d_, x + first * step)));
+      count = hn::Sub(count, hn::IfThenZeroElse(old_bad, one));
     }
-    unsigned hit = 0;
-    for (std::size_t i = 0; i < kLines; ++i) hit |= (any[i] != 0 ? 1u : 0u) << i;
-    return hit;
+    return any != 0;
   }
 
-  // Flags the `length` samples of each run that was hit; `length` is a power of two. Changes `hits`.
-  void Spread(Bits* mask, std::size_t mask_stride, Bits* hits, std::size_t n, std::size_t length) {
-    Bits* from = hits;
+  // Flags the `length` samples of each window that was hit; `length` is a power of two.
+  void Spread(Bits* mask, std::size_t mask_stride, std::size_t n, std::size_t length) {
+    Bits* from = w_.hits.data();
     Bits* to = w_.spread.data();
     std::fill(from + n - length + 1, from + n, Bits{0});
     for (std::size_t step = 1; step < length; step *= 2) {

@@ -143,24 +143,31 @@ float TakeMedianPower(std::vector<float>& powers) {
   return *middle;
 }
 
+// Of one baseline and hand.
+struct CellPowers {
+  std::vector<float> all;   // [time][cell], −1 where there are no samples
+  std::vector<float> used;  // what of it is not
+};
+
 // Scales the cells of a baseline and hand down that stand far out of the others: interference that was not flagged.
-void LimitCells(std::vector<CellSums>& rows, std::size_t hand, std::vector<float>& powers) {
+void LimitCells(std::vector<CellSums>& rows, std::size_t hand, CellPowers& powers) {
   const std::size_t i = 2 * hand, j = i + 1;
-  const auto power = [&](const CellSums& row, std::size_t k) {
-    return (row.z[k][i] * row.z[k][i] + row.z[k][j] * row.z[k][j]) / row.n[k][i];
-  };
-  powers.clear();
+  powers.all.clear();
+  powers.used.clear();
   for (const CellSums& row : rows) {
     for (std::size_t k = 0; k < row.z.size(); ++k) {
-      if (row.n[k][i] > 0) powers.push_back(power(row, k));
+      const bool used = row.n[k][i] > 0;
+      powers.all.push_back(used ? (row.z[k][i] * row.z[k][i] + row.z[k][j] * row.z[k][j]) / row.n[k][i] : -1);
+      if (used) powers.used.push_back(powers.all.back());
     }
   }
-  if (powers.empty()) return;
-  const float limit = kMostPower * TakeMedianPower(powers);
+  if (powers.used.empty()) return;
+  const float limit = kMostPower * TakeMedianPower(powers.used);
+  const float* power = powers.all.data();
   for (CellSums& row : rows) {
-    for (std::size_t k = 0; k < row.z.size(); ++k) {
-      if (!(row.n[k][i] > 0) || !(power(row, k) > limit)) continue;
-      const float scale = std::sqrt(limit / power(row, k));  // 0: a sample that is beyond all measure
+    for (std::size_t k = 0; k < row.z.size(); ++k, ++power) {
+      if (!(*power > limit)) continue;
+      const float scale = std::sqrt(limit / *power);  // 0: a sample that is beyond all measure
       row.z[k][i] = scale > 0 ? scale * row.z[k][i] : 0;
       row.z[k][j] = scale > 0 ? scale * row.z[k][j] : 0;
     }
@@ -219,7 +226,7 @@ std::vector<Products> Multiply(const VisibilityBlock& block, const std::vector<s
   ParallelFor(threads, (nb + kBaselinesAtOnce - 1) / kBaselinesAtOnce, [&](std::size_t part) {
     std::vector<CellSums> rows;
     for (std::size_t t = 0; t < block.n_times(); ++t) rows.emplace_back(n);
-    std::vector<float> powers;
+    CellPowers powers;
     PackedRow packed;
     for (std::size_t b = part * kBaselinesAtOnce; b < std::min(nb, (part + 1) * kBaselinesAtOnce); ++b) {
       if (block.baselines[b].is_auto()) continue;

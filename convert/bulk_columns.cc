@@ -18,10 +18,6 @@
 namespace contimg::convert {
 namespace {
 
-// Rows handled at once: their data fit the cache, and a multiple of 8 keeps bit columns on byte boundaries. So many
-// rows of any column of floats are whole blocks of the disk.
-constexpr std::size_t kChunkRows = 2048;
-
 // The file of one column.
 class ColumnFile {
  public:
@@ -41,12 +37,13 @@ class ColumnFile {
     sum_->Add(data, bytes);
     summed_ += bytes;
   }
-  // The file ends in zeros, up to a whole tile.
-  void Finish(std::map<std::filesystem::path, std::string>& sums) {
-    if (!sum_) return;
+  const std::filesystem::path& path() const { return path_; }
+  // Once all is written, of a summed one. The file ends in zeros, up to a whole tile.
+  std::string Checksum() {
     const std::vector<char> zeros(size_ - summed_);
     sum_->Add(zeros.data(), zeros.size());
-    sums[path_] = sum_->Hex();
+    summed_ = size_;
+    return sum_->Hex();
   }
 
  private:
@@ -121,7 +118,7 @@ class RowGatherer {
   // Rows of `from`, which has the block's shape.
   template <typename T>
   void Gather(const T* from, std::size_t first, std::size_t rows, Buffer<T>& to) const {
-    if (to.size() < kChunkRows * cell_) to = Buffer<T>(kChunkRows * cell_);
+    if (to.size() < kRowsAtOnce * cell_) to = Buffer<T>(kRowsAtOnce * cell_);
     for (std::size_t r = 0; r < rows; ++r) std::memcpy(&to[r * cell_], from + Source(first + r), cell_ * sizeof(T));
   }
 
@@ -163,42 +160,55 @@ struct SmallColumns {
 
 }  // namespace
 
-std::map<std::filesystem::path, std::string> WriteBulkColumns(const VisibilityBlock& block, const Visibility* corrected,
-                                                              const MeasurementSetLayout& layout, BulkPart part,
-                                                              bool summed, const TimeWritten& written,
-                                                              const RunContext& context) {
+struct DataColumn::Parts {
+  const VisibilityBlock& block;
+  RowGatherer gatherer;
+  ColumnFile file;
+  Pool<Buffer<Visibility>> buffers;
+
+  Parts(const VisibilityBlock& from, const BulkColumn& to, bool summed, Os& os)
+      : block(from), gatherer(from), file(os, to, summed) {
+    file.PastTheCache();
+  }
+};
+
+DataColumn::DataColumn(const VisibilityBlock& block, const BulkColumn& file, bool summed, Os& os)
+    : parts_(std::make_unique<Parts>(block, file, summed, os)) {}
+DataColumn::~DataColumn() = default;
+
+void DataColumn::Write(std::size_t first_row, std::size_t rows) {
+  const auto buffer = parts_->buffers.Take();
+  for (const std::size_t end = first_row + rows; first_row < end; first_row += kRowsAtOnce) {
+    const std::size_t n = std::min(kRowsAtOnce, end - first_row);
+    parts_->gatherer.Gather(parts_->block.vis.data(), first_row, n, *buffer);
+    parts_->file.Write(first_row, n, buffer->data());
+  }
+}
+
+std::string DataColumn::Checksum() const { return parts_->file.Checksum(); }
+
+std::map<std::filesystem::path, std::string> WriteOtherColumns(const VisibilityBlock& block,
+                                                               const Visibility* corrected,
+                                                               const MeasurementSetLayout& layout, bool summed,
+                                                               const TimeWritten& written, const RunContext& context) {
   Os& os = OsOr(context.os);
   const RowGatherer gatherer(block);
-  const std::size_t n_chunks = (layout.n_rows + kChunkRows - 1) / kChunkRows;
+  const std::size_t n_chunks = (layout.n_rows + kRowsAtOnce - 1) / kRowsAtOnce;
   const std::size_t rows_of_time = layout.n_rows / block.n_times();
   std::vector<std::atomic<std::size_t>> left(block.n_times());  // rows to be written
   for (auto& rows : left) rows = rows_of_time;
-  const auto for_each_chunk = [&](double done, const auto& write) {
+  const auto for_each_chunk = [&](const auto& write) {
     ParallelFor(summed ? 1 : context.threads, n_chunks, [&](std::size_t chunk) {
       context.CheckCancelled("convert");
-      const std::size_t first = chunk * kChunkRows, end = std::min(first + kChunkRows, layout.n_rows);
+      const std::size_t first = chunk * kRowsAtOnce, end = std::min(first + kRowsAtOnce, layout.n_rows);
       write(first, end - first);
       for (std::size_t t = first / rows_of_time; written && t * rows_of_time < end; ++t) {
         const std::size_t rows = std::min(end, (t + 1) * rows_of_time) - std::max(first, t * rows_of_time);
         if ((left[t] -= rows) == 0) written(t);
       }
-      context.reporter->Progress("write", done + 0.5 * static_cast<double>(chunk + 1) / static_cast<double>(n_chunks));
+      context.reporter->Progress("write", 0.5 + 0.5 * static_cast<double>(chunk + 1) / static_cast<double>(n_chunks));
     });
   };
-  std::map<std::filesystem::path, std::string> sums;
-  Pool<Buffer<Visibility>> visibilities;
-  if (part == BulkPart::kData) {
-    ColumnFile data(os, layout.data, summed);
-    data.PastTheCache();
-    for_each_chunk(0, [&](std::size_t first, std::size_t rows) {
-      const auto buffer = visibilities.Take();
-      gatherer.Gather(block.vis.data(), first, rows, *buffer);
-      data.Write(first, rows, buffer->data());
-    });
-    data.Finish(sums);
-    return sums;
-  }
-
   ColumnFile flag(os, layout.flag, summed), spectrum(os, layout.weight_spectrum, summed), uvw(os, layout.uvw, summed),
       weight(os, layout.weight, summed), sigma(os, layout.sigma, summed), antenna1(os, layout.antenna1, summed),
       antenna2(os, layout.antenna2, summed), flag_row(os, layout.flag_row, summed);
@@ -208,7 +218,8 @@ std::map<std::filesystem::path, std::string> WriteBulkColumns(const VisibilityBl
     if (large != nullptr) large->PastTheCache();
   }
   Pool<Buffer<float>> weights;
-  for_each_chunk(0.5, [&](std::size_t first, std::size_t rows) {
+  Pool<Buffer<Visibility>> visibilities;
+  for_each_chunk([&](std::size_t first, std::size_t rows) {
     const SmallColumns small(block, gatherer, first, rows);
     flag.Write(first, rows, small.flag.data());
     uvw.Write(first, rows, small.uvw.data());
@@ -225,10 +236,12 @@ std::map<std::filesystem::path, std::string> WriteBulkColumns(const VisibilityBl
     gatherer.Gather(corrected, first, rows, *buffer);
     corrected_column->Write(first, rows, buffer->data());
   });
-  for (ColumnFile* column : {&flag, &spectrum, &uvw, &weight, &sigma, &antenna1, &antenna2, &flag_row}) {
-    column->Finish(sums);
+  std::map<std::filesystem::path, std::string> sums;
+  if (!summed) return sums;
+  for (ColumnFile* column : {&flag, &spectrum, &uvw, &weight, &sigma, &antenna1, &antenna2, &flag_row,
+                             corrected_column ? &*corrected_column : nullptr}) {
+    if (column != nullptr) sums[column->path()] = column->Checksum();
   }
-  if (corrected_column) corrected_column->Finish(sums);
   return sums;
 }
 

@@ -55,21 +55,26 @@ void CheckDut1(double dut1_s, const VisibilityBlock& block, const ConvertOptions
 
 }  // namespace
 
-LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& options, const RunContext& context) {
+LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& options, const RunContext& context,
+                    const WhileLoading& meanwhile) {
   const auto orientation = EarthOrientationTable::LoadIfSet(options.earth_orientation_file);
   LoadedTile tile;
   ConvertReport& report = tile.report;
   Stopwatch watch;
   std::optional<PhasePlan> plan;
-  const auto phase_rows = [&](const ingest::TileInput& axes) -> ingest::RowVisitor {
+  const auto prepare = [&](const ingest::TileInput& axes) {
     const VisibilityBlock& block = *axes.block;
     if (axes.dut1_s) CheckDut1(*axes.dut1_s, block, options, orientation, report);
     plan.emplace(block, options.centre ? *options.centre : TileCentre(block, orientation), orientation);
-    return [&plan](VisibilityBlock& read, std::size_t time, std::size_t baseline, std::size_t window) {
+    if (meanwhile.begin) meanwhile.begin(block);
+    ingest::TileVisitor visitor;
+    visitor.row = [&plan](VisibilityBlock& read, std::size_t time, std::size_t baseline, std::size_t window) {
       plan->Rotate(read, time, baseline, read.windows[window]);
     };
+    visitor.time = meanwhile.time;
+    return visitor;
   };
-  ingest::TileInput input = ingest::ReadTile(inputs, context, phase_rows);
+  ingest::TileInput input = ingest::ReadTile(inputs, context, prepare);
   const bool drift_phased_by_others =
       input.block->phase_state == PhaseState::kSidereal && input.block->pointing.kind == Pointing::Kind::kDrift;
   plan->Finish(*input.block);
@@ -126,17 +131,31 @@ void WriteMeasurementSet(const VisibilityBlock& block, const Visibility* correct
 ConvertReport ConvertGroup(const std::vector<fs::path>& inputs, const ConvertOptions& options,
                            const RunContext& context) {
   FreeName(options.output);  // before the work, not after it
-  LoadedTile tile = LoadTile(inputs, options, context);
+  std::unique_ptr<StagedMeasurementSet> set;
+  ConvertReport writing;
+  WhileLoading meanwhile;
+  meanwhile.begin = [&](const VisibilityBlock& axes) {
+    set = std::make_unique<StagedMeasurementSet>(axes, options, context, writing);
+    set->OpenData(axes);
+  };
+  // Visibilities that are written are needed no more: their memory takes up those that are read next.
+  meanwhile.time = [&](VisibilityBlock& block, std::size_t time) {
+    set->WriteTime(block, time);
+    const std::size_t samples = block.vis.size() / block.n_times();
+    block.vis.Release(time * samples, samples);
+  };
+  LoadedTile tile = LoadTile(inputs, options, context, meanwhile);
   VisibilityBlock& block = *tile.block;
-  const std::size_t samples = block.vis.size() / block.n_times();
-  StagedMeasurementSet set(block, options, context, tile.report);
-  // Memory of what is written takes up what is written next, where that goes to memory: on tmpfs, in a page cache.
-  set.WriteData(block, context, tile.report, [&](std::size_t t) { block.vis.Release(t * samples, samples); });
-  set.Finish(block, nullptr, {}, context, tile.report, [&](std::size_t t) {
-    block.flag.Release(t * samples, samples);
-    block.weight.Release(t * samples, samples);
+  ConvertReport& report = tile.report;
+  report.n_rows = writing.n_rows;
+  report.staged_in = writing.staged_in;
+  report.warnings.insert(report.warnings.end(), writing.warnings.begin(), writing.warnings.end());
+  set->Finish(block, nullptr, {}, context, report, [&](std::size_t time) {
+    const std::size_t samples = block.flag.size() / block.n_times();
+    block.flag.Release(time * samples, samples);
+    block.weight.Release(time * samples, samples);
   });
-  return std::move(tile.report);
+  return std::move(report);
 }
 
 }  // namespace contimg::convert

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -44,7 +45,8 @@ struct ConvertReport {
   ingest::ReadReport read;
   PhaseCentre centre;
   double start_mjd_s = 0, end_mjd_s = 0;
-  double read_s = 0, write_s = 0, publish_s = 0, verify_s = 0;  // phases are rotated while reading
+  // Phases are rotated while reading, and contimg convert writes DATA then.
+  double read_s = 0, write_s = 0, publish_s = 0, verify_s = 0;
   // Of files of the set, by their names in it: their XXH64, when options.checksums.
   std::map<std::string, std::string> checksums;
   std::vector<std::string> warnings;
@@ -63,8 +65,13 @@ struct LoadedTile {
   std::unique_ptr<VisibilityBlock> block;
   ConvertReport report;  // filled as far as reading goes
 };
+// What else is done to the tile meanwhile; either may be null.
+struct WhileLoading {
+  std::function<void(const VisibilityBlock& block)> begin;             // once the axes are known
+  std::function<void(VisibilityBlock& block, std::size_t time)> time;  // ingest::TileVisitor::time; phased
+};
 LoadedTile LoadTile(const std::vector<std::filesystem::path>& inputs, const ConvertOptions& options,
-                    const RunContext& context);
+                    const RunContext& context, const WhileLoading& meanwhile = {});
 
 // Writes a phased tile as a Measurement Set and publishes it; `corrected` (same shape as block.vis, or null) becomes
 // CORRECTED_DATA. Fills the report's writing figures. convert/staged_measurement_set.h does it in two steps.

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <set>
 
 #include "config/os.h"
+#include "config/parallel.h"
 #include "config/stopwatch.h"
 #include "config/text.h"
 #include "config/unfinished.h"
@@ -192,6 +194,7 @@ StagedMeasurementSet::StagedMeasurementSet(const VisibilityBlock& block, const C
 StagedMeasurementSet::~StagedMeasurementSet() { RemoveAll(); }
 
 void StagedMeasurementSet::RemoveAll() noexcept {
+  data_.reset();
   part_.reset();
   staging_.reset();
   std::error_code ignored;
@@ -199,19 +202,41 @@ void StagedMeasurementSet::RemoveAll() noexcept {
   if (made_parent_ && !published_) fs::remove(parent_, ignored);
 }
 
-void StagedMeasurementSet::WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report,
-                                     const TimeWritten& written) {
-  const Stopwatch watch;
-  const std::size_t row_bytes = block.windows.front().n_channels * block.n_pols() * sizeof(Visibility);
+void StagedMeasurementSet::OpenData(const VisibilityBlock& block) {
+  const std::size_t cell = block.windows.front().n_channels * block.n_pols();
+  const std::size_t row_bytes = cell * sizeof(Visibility), n_rows = RowsOf(block);
   const std::size_t tile_rows = internal::TileRows(row_bytes);
-  MeasurementSetLayout layout;
-  layout.n_rows = RowsOf(block);
-  layout.data = {part_->path() / "DATA", row_bytes * 8};
-  os_.Create(layout.data.file)->Resize((layout.n_rows + tile_rows - 1) / tile_rows * tile_rows * row_bytes);
-  data_ = layout.data.file;
-  checked_.rows = RowsToCheck(layout.n_rows);
-  checked_.data = Pick(block, block.vis.data(), checked_.rows);
-  sums_ = WriteBulkColumns(block, nullptr, layout, BulkPart::kData, options_.checksums, written, context);
+  data_file_ = part_->path() / "DATA";
+  os_.Create(data_file_)->Resize((n_rows + tile_rows - 1) / tile_rows * tile_rows * row_bytes);
+  data_ = std::make_unique<DataColumn>(block, BulkColumn{data_file_, row_bytes * 8}, options_.checksums, os_);
+  checked_.rows = RowsToCheck(n_rows);
+  checked_.data.resize(checked_.rows.size() * cell);
+}
+
+void StagedMeasurementSet::KeepChecked(const VisibilityBlock& block, std::size_t first_row, std::size_t end_row) {
+  const std::size_t cell = block.windows.front().n_channels * block.n_pols();
+  for (std::size_t i = 0; i < checked_.rows.size(); ++i) {
+    if (checked_.rows[i] < first_row || checked_.rows[i] >= end_row) continue;
+    std::copy_n(block.vis.data() + SourceOf(block, checked_.rows[i]), cell, &checked_.data[i * cell]);
+  }
+}
+
+void StagedMeasurementSet::WriteTime(const VisibilityBlock& block, std::size_t time) {
+  const std::size_t rows = RowsOf(block) / block.n_times();
+  KeepChecked(block, time * rows, (time + 1) * rows);
+  data_->Write(time * rows, rows);
+}
+
+void StagedMeasurementSet::WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report) {
+  const Stopwatch watch;
+  OpenData(block);
+  const std::size_t n_rows = RowsOf(block), pieces = (n_rows + kRowsAtOnce - 1) / kRowsAtOnce;
+  KeepChecked(block, 0, n_rows);
+  ParallelFor(options_.checksums ? 1 : context.threads, pieces, [&](std::size_t i) {
+    context.CheckCancelled("convert");
+    data_->Write(i * kRowsAtOnce, std::min(kRowsAtOnce, n_rows - i * kRowsAtOnce));
+    context.reporter->Progress("write", 0.5 * static_cast<double>(i + 1) / static_cast<double>(pieces));
+  });
   report.write_s += watch.Seconds();
 }
 
@@ -228,11 +253,11 @@ MeasurementSetLayout StagedMeasurementSet::MakeTables(const VisibilityBlock& blo
     const fs::path there = part_->path() / column->file.filename();
     const std::uint64_t size = FileSize(column->file, os_);
     if (column == &layout.data) {
-      if (FileSize(data_, os_) != size) {
-        throw Error(ErrorKind::kBug, "convert", data_.string(), fmt::format("expected {} bytes as casacore has", size));
+      if (FileSize(data_file_, os_) != size) {
+        throw Error(ErrorKind::kBug, "convert", data_file_.string(),
+                    fmt::format("expected {} bytes as casacore has", size));
       }
-      os_.Rename(data_, there);
-      if (const auto sum = sums_.extract(data_)) sums_[there] = sum.mapped();
+      os_.Rename(data_file_, there);
     } else {
       os_.Create(there)->Resize(size);
     }
@@ -250,8 +275,10 @@ void StagedMeasurementSet::Finish(const VisibilityBlock& block, const Visibility
   checked_.flag = Pick(block, block.flag.data(), checked_.rows);
   checked_.weight = Pick(block, block.weight.data(), checked_.rows);
   const MeasurementSetLayout layout = MakeTables(block, corrected != nullptr, history, report);
-  sums_.merge(WriteBulkColumns(block, corrected, layout, BulkPart::kRest, options_.checksums, written, context));
-  for (const auto& [file, sum] : sums_) report.checksums[file.filename().string()] = sum;
+  auto sums = WriteOtherColumns(block, corrected, layout, options_.checksums, written, context);
+  if (options_.checksums) sums[layout.data.file] = data_->Checksum();
+  data_.reset();
+  for (const auto& [file, sum] : sums) report.checksums[file.filename().string()] = sum;
   report.write_s += watch.Lap();
 
   context.CheckCancelled("convert");

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,10 +43,11 @@ class StagedMeasurementSet {
   StagedMeasurementSet(const StagedMeasurementSet&) = delete;
   StagedMeasurementSet& operator=(const StagedMeasurementSet&) = delete;
 
-  // DATA from the block's visibilities. May run beside who changes flags and weights. `written` is told of times whose
-  // visibilities are needed no more. Call once.
-  void WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report,
-                 const TimeWritten& written = nullptr);
+  // DATA from the block's visibilities: all at once, beside who changes flags and weights; or, after OpenData, time by
+  // time in any order, by several threads at once.
+  void WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report);
+  void OpenData(const VisibilityBlock& block);
+  void WriteTime(const VisibilityBlock& block, std::size_t time);
   // Writes flags, weights and axes of the block and `corrected` (same shape as block.vis; null when the set is to have
   // no such column), publishes the set and reads rows of it back. `history`: lines for HISTORY about what was done to
   // the block. May run beside a reader of the block. `written` is told of times whose flags and weights are needed
@@ -59,6 +59,7 @@ class StagedMeasurementSet {
   // All but the bulk columns' content.
   MeasurementSetLayout MakeTables(const VisibilityBlock& block, bool corrected, const std::vector<std::string>& history,
                                   const ConvertReport& report);
+  void KeepChecked(const VisibilityBlock& block, std::size_t first_row, std::size_t end_row);
   void RemoveAll() noexcept;
 
   ConvertOptions options_;
@@ -67,8 +68,8 @@ class StagedMeasurementSet {
   bool made_parent_ = false, root_was_there_ = false, published_ = false;
   std::unique_ptr<StagingArea> staging_;
   std::unique_ptr<Unfinished> part_;  // the set until it has its name
-  std::filesystem::path data_;        // in it; DATA until casacore has given the file a name
-  std::map<std::filesystem::path, std::string> sums_;
+  std::filesystem::path data_file_;   // in it, until casacore has given the file a name
+  std::unique_ptr<DataColumn> data_;
   CheckedRows checked_;
 };
 

@@ -136,7 +136,7 @@ Placement MakePlacement(const SubbandHeader& header, std::size_t window, std::si
 }
 
 PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
-                      const RowVisitor& visit, VisibilityBlock& block) {
+                      const TileVisitor& visitor, VisibilityBlock& block) {
   const std::size_t n_pols = placement.file_pol.size();
   const std::size_t n_baselines = placement.baseline.size();
   const std::size_t row_size = placement.n_channels * n_pols;
@@ -160,7 +160,7 @@ PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::s
     if (conjugate) Conjugate(to.vis, row_size);
     float& largest = time + 1 == block.n_times() ? counts.largest_weight_last : counts.largest_weight;
     largest = std::max(largest, Largest(to.weight, row_size));
-    if (visit) visit(block, time, baseline, placement.window);
+    if (visitor.row) visitor.row(block, time, baseline, placement.window);
   }
   counts.report.samples = count * row_size;
   return counts;

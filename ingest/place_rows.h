@@ -38,8 +38,8 @@ struct PlaceCounts {
 // block. Conjugates rows whose antennas are in the other order; turns non-finite visibilities into flagged zeros and
 // samples without data (nsamples not above 0, or not finite) into flagged ones of weight 0; flags visibilities of
 // exactly 0, which are what HDF5 gives for storage that was never written (noise never adds up to 0 in both parts).
-// `visit` (may be null) gets each row then.
+// The visitor gets each row then.
 PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
-                      const RowVisitor& visit, VisibilityBlock& block);
+                      const TileVisitor& visitor, VisibilityBlock& block);
 
 }  // namespace contimg::ingest

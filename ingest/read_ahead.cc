@@ -18,7 +18,7 @@ ReadAhead::~ReadAhead() {
 void ReadAhead::Run(const std::stop_token& stop) {
   for (std::size_t i = 0; i < files_.size() && !stop.stop_requested(); ++i) {
     Buffer<std::byte> memory;
-    const bool wanted = files_[i] && !files_[i]->IsCached();
+    const bool wanted = files_[i] != nullptr;
     if (wanted) {
       std::unique_lock lock(mutex_);
       if (!changed_.wait(lock, stop, [&] { return !free_.empty(); })) return;

@@ -14,8 +14,8 @@
 
 namespace contimg::ingest {
 
-// Loads files that are not in the page cache, one after the other, in the order in which they are going to be read and
-// in pieces as large as disks like them: rows of a chunked file are many small pieces of it. At most two files are
+// Loads files, such as are not in the page cache, one after the other, in the order in which they are going to be read
+// and in pieces as large as disks like them: rows of a chunked file are many small pieces of it. At most two files are
 // loaded at a time. A file that cannot be loaded is left for its reader to read.
 class ReadAhead {
  public:

@@ -94,16 +94,22 @@ struct TileInput {
 // in ascending frequency.
 std::vector<std::size_t> CheckGroup(const std::vector<SubbandHeader>& headers);
 
-// Called with each row of the tile once its samples are in their place and still in the processor's cache, in no order,
-// by several threads at once. May change the samples of that row: all channels and polarisations of `window`.
-using RowVisitor =
-    std::function<void(VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window)>;
+// Who works on a tile while it is read, by several threads at once and in no order. Each function may be null.
+struct TileVisitor {
+  // Each row, once its samples are in their place and still in the processor's cache; may change them: all channels and
+  // polarisations of `window`.
+  std::function<void(VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window)> row;
+  // Each time, once all its rows have been visited. Its visibilities stay as they are, its flags and weights may not.
+  // One time after the other becomes complete, if that costs nothing; files that are not in the page cache are read one
+  // by one.
+  std::function<void(VisibilityBlock& block, std::size_t time)> time;
+};
 // Called once all but the samples, and of the report, is known.
-using PrepareRows = std::function<RowVisitor(const TileInput& tile)>;
+using PrepareVisitor = std::function<TileVisitor(const TileInput& tile)>;
 
 // Reads a whole group into memory: subbands in any order, one or more, on `context.threads` threads. `prepare` may be
 // null.
 TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunContext& context,
-                   const PrepareRows& prepare = nullptr);
+                   const PrepareVisitor& prepare = nullptr);
 
 }  // namespace contimg::ingest

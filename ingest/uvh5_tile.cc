@@ -122,7 +122,7 @@ void ClampLastIntegration(const PlaceCounts& counts, VisibilityBlock& block, Rea
 }  // namespace
 
 TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunContext& context,
-                   const PrepareRows& prepare) {
+                   const PrepareVisitor& prepare) {
   std::vector<SubbandHeader> headers;
   headers.reserve(paths.size());
   for (const std::filesystem::path& path : paths) {
@@ -158,10 +158,17 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
     }
   }
 
-  const RowVisitor visit = prepare ? prepare(tile) : RowVisitor();
-  std::vector<std::shared_ptr<FileBytes>> bytes;
-  for (const SampleFile& file : files) bytes.push_back(file.bytes);
-  ReadAhead ahead(std::move(bytes));
+  const TileVisitor visitor = prepare ? prepare(tile) : TileVisitor();
+  std::vector<std::shared_ptr<FileBytes>> to_load;
+  for (const SampleFile& file : files) to_load.push_back(file.bytes && !file.bytes->IsCached() ? file.bytes : nullptr);
+  const std::size_t n_baselines = tile.block->n_baselines(), rows_of_time = n_baselines * files.size();
+  std::vector<std::atomic<std::size_t>> left_of_time(tile.block->n_times());  // rows that are not in their place
+  for (auto& rows : left_of_time) rows = rows_of_time;
+  if (visitor.time && std::count(to_load.begin(), to_load.end(), nullptr) == std::ssize(to_load)) {
+    std::stable_sort(work.begin(), work.end(),
+                     [&](const Work& a, const Work& b) { return a.first / n_baselines < b.first / n_baselines; });
+  }
+  ReadAhead ahead(std::move(to_load));
   std::vector<std::atomic<std::size_t>> left(files.size());  // work on each file
   for (const Work& item : work) ++left[item.file];
   Pool<Scratch> pool;
@@ -175,7 +182,12 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
     ahead.WaitFor(item.file);
     files[item.file].Read(item.first, item.count, rows, scratch->staging());
     if (--left[item.file] == 0) ahead.Done(item.file);
-    counts[i] = PlaceRows(placement, rows, item.first, item.count, visit, *tile.block);
+    counts[i] = PlaceRows(placement, rows, item.first, item.count, visitor, *tile.block);
+    const std::size_t end = item.first + item.count;
+    for (std::size_t t = item.first / n_baselines; visitor.time && t * n_baselines < end; ++t) {
+      const std::size_t placed = std::min(end, (t + 1) * n_baselines) - std::max(item.first, t * n_baselines);
+      if ((left_of_time[t] -= placed) == 0) visitor.time(*tile.block, t);
+    }
   });
   PlaceCounts sum;
   for (const PlaceCounts& part : counts) Add(part, sum);

@@ -157,18 +157,27 @@ TEST(ReadTile, ShowsEachRowOnceWhenItsSamplesAreInTheirPlace) {
   RunContext context;
   const TileInput plain = ReadTile(paths, context);
   const std::size_t n_windows = plain.block->windows.size(), n_baselines = plain.block->n_baselines();
-  std::vector<int> visits(plain.block->n_times() * n_baselines * n_windows);
+  std::vector<int> visits(plain.block->n_times() * n_baselines * n_windows), times(plain.block->n_times());
   context.threads = 3;
   const TileInput visited = ReadTile(paths, context, [&](const TileInput& tile) {
     EXPECT_EQ(tile.block->frequency_hz, plain.block->frequency_hz);
-    return [&](VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window) {
+    TileVisitor visitor;
+    visitor.row = [&](VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window) {
       ++visits[(time * n_baselines + baseline) * n_windows + window];
       const SpectralWindow& w = block.windows[window];
       for (std::size_t c = w.first_channel; c < w.first_channel + w.n_channels; ++c) {
         for (std::size_t p = 0; p < block.n_pols(); ++p) block.vis_view()(time, baseline, c, p) *= 2.0F;
       }
     };
+    visitor.time = [&](VisibilityBlock&, std::size_t time) {
+      ++times[time];
+      const auto begin = visits.begin() + static_cast<std::ptrdiff_t>(time * n_baselines * n_windows);
+      EXPECT_EQ(std::count(begin, begin + static_cast<std::ptrdiff_t>(n_baselines * n_windows), 1),
+                static_cast<std::ptrdiff_t>(n_baselines * n_windows));
+    };
+    return visitor;
   });
+  EXPECT_EQ(times, std::vector<int>(times.size(), 1));
   EXPECT_EQ(visits, std::vector<int>(visits.size(), 1));
   for (std::size_t i = 0; i < plain.block->vis.size(); ++i) {
     ASSERT_EQ(visited.block->vis[i], 2.0F * plain.block->vis[i]);
