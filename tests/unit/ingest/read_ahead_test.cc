@@ -80,7 +80,7 @@ TEST(ReadAhead, GivesTheTileThatTheCacheGives) {
   const TemporaryFolder folder("ahead");
   std::vector<fs::path> paths;
   for (const int subband : {2, 3, 7}) {
-    Uvh5Fixture fixture;
+    testkit::Uvh5Fixture fixture;
     fixture.subband = subband;
     paths.push_back(fixture.Write(folder.path()));
   }
