@@ -56,7 +56,7 @@ Table CatalogueTable(const SourceCatalogue& catalogue, const std::string& image,
   number({"snr", "", "stat.snr", "peak over local rms", 2, {}, true}, [](const Source& s) { return s.snr; });
   number({"sigma_jy", "Jy/beam", "stat.stdev;phot.flux.density", "rms of the image about the place", -5, {}, true},
          [](const Source& s) { return s.local_rms_jy; });
-  number({"response", "", "instr.pointing;arith.factor", "primary beam times smearing", 5, {}, true},
+  number({"response", "", "arith.factor;instr.beam", "primary beam times smearing", 5, {}, true},
          [](const Source& s) { return s.response; });
   whole({"resolved", "", "meta.code", "1: larger than the beam, its flux density is an integral", 0, {}, true},
         [](const Source& s) { return s.resolved ? 1 : 0; });

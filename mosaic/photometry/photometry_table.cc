@@ -46,7 +46,7 @@ Table PhotometryTable(const std::vector<PhotometryRow>& rows) {
          [](const Row& r) { return r.measurement.flux_error_jy; });
   number({"sigma_jy", "Jy/beam", "stat.stdev;phot.flux.density", "rms of the image about the place", -5, {}, true},
          [](const Row& r) { return r.measurement.local_rms_jy; });
-  number({"response", "", "instr.pointing;arith.factor", "primary beam times smearing", 5, {}, true},
+  number({"response", "", "arith.factor;instr.beam", "primary beam times smearing", 5, {}, true},
          [](const Row& r) { return r.measurement.response; });
   number({"scale", "", "arith.factor", "by which fluxes of the tile were divided", 5, {}, true},
          [](const Row& r) { return r.scale; });
@@ -54,9 +54,9 @@ Table PhotometryTable(const std::vector<PhotometryRow>& rows) {
          [](const Row& r) { return r.frequency_hz; });
   whole({"flags", "", "meta.code.qual", "bits, see docs/photometry.md", 0, {}, true},
         [](const Row& r) { return std::int64_t{r.measurement.flags}; });
-  number({"edge_beams", "", "pos.distance", "distance to edge or blank, in beams, at most 10", 2, {}, false},
+  number({"edge_beams", "", "pos.angDistance", "distance to edge or blank, in beams, at most 10", 2, {}, false},
          [](const Row& r) { return r.measurement.edge_beams; });
-  number({"neighbour_share", "", "arith.ratio", "what neighbours add there over its own flux", -4, {}, false},
+  number({"neighbour_share", "", "arith.factor", "what neighbours add there over its own flux", -4, {}, false},
          [](const Row& r) { return r.measurement.neighbour_share; });
   number({"condition", "", "stat.value", "condition number of the solve with its neighbours", -4, {}, false},
          [](const Row& r) { return r.measurement.condition; });

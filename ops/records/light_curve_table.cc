@@ -71,7 +71,7 @@ Table LightCurveTable(const state::OwnSourceRow& source, const std::vector<Light
   if (request.level == LightCurveLevel::kTile) {
     add({"local_rms_jy", "Jy", "stat.stdev", "noise of the image about it", kDigits,
          ColumnOf(points, [](const P& p) { return p.local_rms_jy; })});
-    add({"response", "", "instr.beam", "primary beam", kDigits,
+    add({"response", "", "arith.factor;instr.beam", "primary beam", kDigits,
          ColumnOf(points, [](const P& p) { return p.response; })});
     add({"scale", "", "arith.factor", "by which flux and error were multiplied", kDigits,
          ColumnOf(points, [](const P& p) { return p.scale; })});

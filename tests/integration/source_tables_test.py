@@ -14,11 +14,13 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import warnings
 
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.io.votable import parse_single_table
+from astropy.io.votable import parse, parse_single_table
+from astropy.io.votable.ucd import parse_ucd
 from astropy.table import Table
 from astropy.wcs import WCS
 
@@ -80,6 +82,14 @@ class SourceTablesTest(unittest.TestCase):
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done
 
+    def check_votable(self, path):
+        """Nothing that astropy warns of: the schema, the units, UCDs of the IVOA's vocabulary."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            table = parse(path, verify="exception").get_first_table()
+        for field in table.fields:
+            parse_ucd(field.ucd, check_controlled_vocabulary=True)
+
     def check_fluxes(self, ra, dec, flux, error, sigmas=4):
         for place, true in self.truth:
             near = SkyCoord(ra, dec, unit="deg").separation(place).arcsec
@@ -103,6 +113,7 @@ class SourceTablesTest(unittest.TestCase):
             self.assertEqual(table.colnames[:13], PHOTOMETRY.split(","))
             self.check_fluxes(table["ra_deg"], table["dec_deg"], table["flux_jy"], table["flux_error_jy"])
             np.testing.assert_allclose(table["flux_jy"], tables[0]["flux_jy"], rtol=1e-6)
+        self.check_votable(self.root / "p.vot")
         self.assertEqual(str(tables[1]["flux_jy"].unit), "Jy")
         self.assertEqual(str(tables[2]["ra_deg"].unit), "deg")
         self.assertIn("chi2", tables[2].colnames)
@@ -156,6 +167,7 @@ class SourceTablesTest(unittest.TestCase):
             self.assertEqual(table.colnames[:13], CATALOGUE.split(","))
             self.check_fluxes(table["ra_deg"], table["dec_deg"], table["flux_jy"], table["flux_error_jy"])
             np.testing.assert_allclose(table["ra_deg"], tables[0]["ra_deg"], atol=1e-6)
+        self.check_votable(self.root / "c.vot")
         self.assertEqual(tables[1]["ra_deg"].unit, "deg")
         self.assertIn("major_arcsec", tables[2].colnames)
         self.assertEqual(list(tables[0]["flux_jy"]), sorted(tables[0]["flux_jy"], reverse=True))
