@@ -18,6 +18,7 @@
 #include "config/time.h"
 #include "config/units.h"
 #include "mosaic/table/table_json.h"
+#include "mosaic/variability/light_curve_plot.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/records/light_curve_table.h"
@@ -30,9 +31,18 @@ constexpr double kSearchArcsec = 60;  // about RA,DEC: what a person reads off a
 
 struct LightCurveArgs {
   std::string source, level = "tile", kind = "forced", quality = "default", from, to, dataset;
+  std::string plot;
   bool normalised = false;
   TableOutput output;
 };
+
+// True when a picture was asked for, which is then made.
+bool DrawIfAsked(const LightCurveArgs& args, const mosaic::LightCurvePlot& plot) {
+  if (args.plot.empty()) return false;
+  mosaic::WriteResult(RealOs(), args.plot, mosaic::DrawLightCurve(plot, mosaic::PlotFormOf(args.plot)),
+                      args.output.overwrite);
+  return true;
+}
 
 std::optional<std::pair<double, double>> PlaceOf(const std::string& text) {
   const std::size_t comma = text.find(',');
@@ -83,7 +93,13 @@ void ShowDataset(state::SourceStore& store, const state::OwnSourceRow& source, c
                 "is a view of our measurements: --level and --normalised show it");
   }
   const mosaic::Table table = DatasetTable(source, *dataset);
-  if (args.output.Write(table, "points")) return;
+  mosaic::LightCurvePlot plot{
+      source.name, fmt::format("data set {}, {}", dataset->name, dataset->mission), dataset->unit, {}};
+  for (std::size_t i = 0; i < dataset->times.size(); ++i) {
+    plot.points.push_back({dataset->times[i], dataset->fluxes[i], dataset->errors[i]});
+  }
+  const bool drawn = DrawIfAsked(args, plot);
+  if (args.output.Write(table, "points") || drawn) return;
   PrintSource(store, source);
   fmt::print("{}: {}, {} photometry, {}\n", Printable(dataset->name), Printable(dataset->mission),
              Printable(dataset->photometry), dataset->method ? Printable(dataset->method->name) : "raw");
@@ -106,12 +122,22 @@ void ShowLightCurve(const LightCurveArgs& args) {
   request.from_mjd = MjdOption("--from", args.from, 0);
   request.to_mjd = MjdOption("--to", args.to, 1e9);
   args.output.Check();
+  if (!args.plot.empty()) {
+    mosaic::PlotFormOf(args.plot);
+    mosaic::CheckName(args.plot, args.output.overwrite);
+  }
   state::SourceStore store = SourcesToRead();
   const state::OwnSourceRow source = FindOwnSource(store, args.source);
   if (!args.dataset.empty()) return ShowDataset(store, source, args);
   state::LightCurveStore curves(store.database());
   const std::vector<LightCurvePoint> points = LightCurveOf(curves, source, request);
-  if (args.output.Write(LightCurveTable(source, points, request), "points")) return;
+  mosaic::LightCurvePlot plot{source.name, "", "Jy", {}};
+  for (const LightCurvePoint& p : points) plot.points.push_back({p.mjd, p.flux_jy, p.error_jy});
+  const mosaic::Variability figures = mosaic::VariabilityOf(plot.points);
+  plot.subtitle = fmt::format("{}{}, mean {:.4g} Jy, eta {:.3g}, V {:.3g}", Counted(figures.n, args.level),
+                              args.normalised ? ", normalised" : "", figures.mean_jy, figures.eta, figures.v);
+  const bool drawn = DrawIfAsked(args, plot);
+  if (args.output.Write(LightCurveTable(source, points, request), "points") || drawn) return;
   PrintSource(store, source);
   PrintStatistics(curves, source, request.kind);
   for (const LightCurvePoint& p : points) {
@@ -239,6 +265,7 @@ void AddLightCurveCommand(CLI::App& app) {
   command->add_option("--from", args->from, "from this time on")->type_name("TIME");
   command->add_option("--to", args->to, "up to this time")->type_name("TIME");
   command->add_option("--dataset", args->dataset, "a data set that was imported or made, in place of our measurements");
+  command->add_option("--plot", args->plot, "draw it: F.svg or F.png")->type_name("FILE");
   args->output.Add(command);
   command->callback([args, command] {
     if (command->get_subcommands().empty()) ShowLightCurve(*args);

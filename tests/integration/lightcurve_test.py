@@ -15,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 try:
@@ -129,6 +130,13 @@ class LightCurve(unittest.TestCase):
         with fits.open(self.root / "out.fits") as opened:
             self.assertIn(name, str(opened[1].header["HISTORY"]))
         self.assertIn("15 tiles", self.run_program("lightcurve", name))
+        for ending, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
+            plot = self.root / f"plot.{ending}"
+            self.run_program("lightcurve", name, "--level", "transit", "--plot", plot)
+            self.assertTrue(plot.read_bytes().startswith(start))
+            self.run_program("lightcurve", name, "--plot", plot, status=2)
+            self.run_program("lightcurve", name, "--plot", plot, "--overwrite")
+        self.run_program("lightcurve", name, "--plot", self.root / "plot.pdf", status=2)
         self.assertEqual(len(json.loads(self.run_program("variables", "--eta", "10", "--p", "1e-5", "--json"))["variables"]), 1)
         self.assertEqual(json.loads(self.run_program("variables", "--since", "2030-01-01", "--json"))["variables"], [])
         self.assertEqual(len(json.loads(self.run_program("lightcurve", name, "--from", "2026-01-26", "--to", "2026-01-27",
@@ -156,6 +164,36 @@ class LightCurve(unittest.TestCase):
         self.assertEqual(self.figures()[1]["variables"][0]["n"], 13, "half of it was taken out")
         self.run_program("lightcurve", "record", self.root / "p.csv")
         self.assertEqual(self.figures(), before)
+
+    def test_killed_while_recording_all_is_there_or_nothing(self):
+        """kill -9 at ten moments of a recording in the place of another."""
+        self.run_program("lightcurve", "record", self.table("a.csv", self.tiles(40)))
+        table = self.table("b.csv", [dict(row, flux_jy=9) for row in self.tiles(60)])
+        state, kept = self.root / "state", self.root / "kept"
+        shutil.copytree(state, kept)
+
+        def contents():
+            with sqlite3.connect(state / "master_sources.sqlite3") as opened:
+                self.assertEqual(opened.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+                return [opened.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall()
+                        for name in ("measurements", "transit_points", "light_curve_statistics")]
+
+        before = contents()
+        start = time.monotonic()
+        self.run_program("lightcurve", "record", table)
+        took, after = time.monotonic() - start, contents()
+        self.assertNotEqual(before, after)
+        killed = 0
+        for moment in range(1, 11):
+            shutil.rmtree(state)
+            shutil.copytree(kept, state)
+            process = subprocess.Popen([BIN / "contimg", "lightcurve", "record", table], env=self.environment,
+                                       stdout=subprocess.DEVNULL)
+            time.sleep(took * moment / 11)
+            process.kill()
+            killed += process.wait() != 0
+            self.assertIn(contents(), (before, after))
+        self.assertGreater(killed, 3)
 
     def test_a_catalogue_gives_names_and_takes_no_measurements_along(self):
         self.run_program("lightcurve", "record", self.table("p.csv", self.tiles()))

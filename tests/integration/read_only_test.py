@@ -41,7 +41,7 @@ class ReadOnlyTest(DaemonUnderTest, unittest.TestCase):
     def commands(self):
         return (["queue", "list"], ["queue", "show", self.stamp], ["cal", "list"], ["cal", "gaps"],
                 ["cal", "why", self.stamp], ["products", "list"], ["products", "show", "1"], ["products", "lineage", "1"],
-                ["catalog", "info"], ["catalog", "cone", "10", "20"])
+                ["catalog", "info"], ["catalog", "cone", "10", "20"], ["variables", "--json"])
 
     def as_reader(self, *words):
         return subprocess.run([*READER, self.programs / "contimg", *words], env=self.environment, capture_output=True,

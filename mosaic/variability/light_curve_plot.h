@@ -1,0 +1,29 @@
+// A light curve as a picture.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "config/os.h"
+#include "mosaic/variability/statistics.h"
+
+namespace contimg::mosaic {
+
+struct LightCurvePlot {
+  std::string title;              // "DSA J133108.2+303032"
+  std::string subtitle;           // what the points are, and figures
+  std::string unit;               // of the fluxes: "Jy" (shown in mJy or uJy where that reads better), "" for a ratio
+  std::vector<FluxPoint> points;  // by time, MJD UTC; an error of 0 has no bar
+};
+
+enum class PlotForm { kSvg, kPng };
+PlotForm PlotFormOf(const std::filesystem::path& path);  // by the ending; throws Error{kUsage} for others
+
+// 1000 × 480 pixels: points with error bars, dates below, a line at the weighted mean.
+std::string DrawLightCurve(const LightCurvePlot& plot, PlotForm form);
+
+// Marks for an axis from low to high: multiples of 1, 2 or 5 times a power of ten, at least two and at most `most`.
+std::vector<double> TicksBetween(double low, double high, int most);
+
+}  // namespace contimg::mosaic
