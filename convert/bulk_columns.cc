@@ -89,11 +89,19 @@ bool AverageWeights(const float* weight, const std::uint8_t* flag, std::size_t n
                     float* mean) {
   std::array<double, 4> sum{};  // polarisations beside each other: sums wait for themselves
   std::array<std::size_t, 4> n{};
-  for (std::size_t c = 0; c < n_channels; ++c) {
-    for (std::size_t p = 0; p < n_pols; ++p) {
-      const bool good = flag[c * n_pols + p] == 0;
-      sum[p] += good ? double{weight[c * n_pols + p]} : 0.0;
-      n[p] += good ? 1 : 0;
+  if (n_pols == 2 && std::memchr(flag, 1, 2 * n_channels) == nullptr) {  // most rows
+    for (std::size_t c = 0; c < n_channels; ++c) {
+      sum[0] += double{weight[2 * c]};
+      sum[1] += double{weight[2 * c + 1]};
+    }
+    n[0] = n[1] = n_channels;
+  } else {
+    for (std::size_t c = 0; c < n_channels; ++c) {
+      for (std::size_t p = 0; p < n_pols; ++p) {
+        const bool good = flag[c * n_pols + p] == 0;
+        sum[p] += good ? double{weight[c * n_pols + p]} : 0.0;
+        n[p] += good ? 1 : 0;
+      }
     }
   }
   for (std::size_t p = 0; p < n_pols; ++p) {

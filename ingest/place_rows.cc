@@ -152,14 +152,15 @@ PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::s
     const std::size_t out = (time * n_baselines + baseline) * block_row + placement.first_channel * n_pols;
     const FileRow from{rows.vis + in, rows.flag + in, rows.nsamples + in};
     const BlockRow to{block.vis.data() + out, block.flag.data() + out, block.weight.data() + out};
+    float& largest = time + 1 == block.n_times() ? counts.largest_weight_last : counts.largest_weight;
     if (plain && IsClean(from, row_size)) {
       CopyCleanRow<2>(from, to, placement.n_channels, placement.descending);
+      largest = std::max(largest, Largest(from.weight, row_size));  // what was written is not in the cache yet
     } else {
       CopyRow(from, to, placement, conjugate, counts.report);
+      largest = std::max(largest, Largest(to.weight, row_size));
     }
     if (conjugate) Conjugate(to.vis, row_size);
-    float& largest = time + 1 == block.n_times() ? counts.largest_weight_last : counts.largest_weight;
-    largest = std::max(largest, Largest(to.weight, row_size));
     if (visitor.row) visitor.row(block, time, baseline, placement.window);
   }
   counts.report.samples = count * row_size;
