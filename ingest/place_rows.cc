@@ -143,6 +143,7 @@ PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::s
   const std::size_t block_row = block.n_channels() * n_pols;
   const bool plain = n_pols == 2 && IsIdentity(placement.file_pol);
   PlaceCounts counts;
+  std::vector<Visibility> vis(row_size);  // in the cache, as what was just written to the block is not
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t time = (first + i) / n_baselines;
     const std::size_t file_row = (first + i) % n_baselines;
@@ -151,17 +152,18 @@ PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::s
     const std::size_t baseline = placement.baseline[file_row];
     const std::size_t out = (time * n_baselines + baseline) * block_row + placement.first_channel * n_pols;
     const FileRow from{rows.vis + in, rows.flag + in, rows.nsamples + in};
-    const BlockRow to{block.vis.data() + out, block.flag.data() + out, block.weight.data() + out};
+    const BlockRow to{vis.data(), block.flag.data() + out, block.weight.data() + out};
     float& largest = time + 1 == block.n_times() ? counts.largest_weight_last : counts.largest_weight;
     if (plain && IsClean(from, row_size)) {
       CopyCleanRow<2>(from, to, placement.n_channels, placement.descending);
-      largest = std::max(largest, Largest(from.weight, row_size));  // what was written is not in the cache yet
+      largest = std::max(largest, Largest(from.weight, row_size));
     } else {
       CopyRow(from, to, placement, conjugate, counts.report);
       largest = std::max(largest, Largest(to.weight, row_size));
     }
     if (conjugate) Conjugate(to.vis, row_size);
-    if (visitor.row) visitor.row(block, time, baseline, placement.window);
+    if (visitor.row) visitor.row(block, time, baseline, placement.window, vis.data());
+    std::memcpy(block.vis.data() + out, vis.data(), row_size * sizeof(Visibility));
   }
   counts.report.samples = count * row_size;
   return counts;

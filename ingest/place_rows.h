@@ -38,7 +38,7 @@ struct PlaceCounts {
 // block. Conjugates rows whose antennas are in the other order; turns non-finite visibilities into flagged zeros and
 // samples without data (nsamples not above 0, or not finite) into flagged ones of weight 0; flags visibilities of
 // exactly 0, which are what HDF5 gives for storage that was never written (noise never adds up to 0 in both parts).
-// The visitor gets each row then.
+// The visitor gets each row before it is in its place.
 PlaceCounts PlaceRows(const Placement& placement, const RowSamples& rows, std::size_t first, std::size_t count,
                       const TileVisitor& visitor, VisibilityBlock& block);
 

@@ -96,10 +96,12 @@ std::vector<std::size_t> CheckGroup(const std::vector<SubbandHeader>& headers);
 
 // Who works on a tile while it is read, by several threads at once and in no order. Each function may be null.
 struct TileVisitor {
-  // Each row, once its samples are in their place and still in the processor's cache; may change them: all channels and
-  // polarisations of `window`.
-  std::function<void(VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window)> row;
-  // Each time, once all its rows have been visited. Its visibilities stay as they are, its flags and weights may not.
+  // Each row on its way to its place in `block`, while it is in the processor's cache: `vis`, all channels and
+  // polarisations of `window`, may be changed.
+  std::function<void(const VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window,
+                     Visibility* vis)>
+      row;
+  // Each time, once all its rows are in their place. Its visibilities stay as they are, its flags and weights may not.
   // One time after the other becomes complete, if that costs nothing; files that are not in the page cache are read one
   // by one.
   std::function<void(VisibilityBlock& block, std::size_t time)> time;
