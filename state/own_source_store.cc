@@ -109,10 +109,62 @@ std::vector<OwnSourceRow> OwnSourceStore::Near(double ra_deg, double dec_deg, do
 
 std::optional<OwnSourceRow> OwnSourceStore::Called(std::string_view name) {
   if (const auto own = FindByName(name)) return own;
-  Query query(db_, "SELECT " CONTIMG_OWN_SOURCE_COLUMNS
-                   " FROM catalogue_sources c JOIN sources o ON o.id = c.source_id WHERE c.name = ? ORDER BY o.id");
-  query.Bind(name);
-  return FirstOf(query);
+  std::vector<std::pair<double, double>> places;
+  {
+    Query query(db_, "SELECT source_id, ra_deg, dec_deg FROM catalogue_sources WHERE name = ? ORDER BY id");
+    query.Bind(name);
+    while (query.Next()) {
+      if (const auto id = query.OptionalInteger()) return Find(*id);
+      const double ra_deg = query.Number();
+      places.emplace_back(ra_deg, query.Number());
+    }
+  }
+  for (const auto& [ra_deg, dec_deg] : places) {
+    auto near = Near(ra_deg, dec_deg, Angle::Arcsec(kSamePlaceArcsec).deg());
+    if (!near.empty()) return std::move(near.front());
+  }
+  return std::nullopt;
+}
+
+OwnSourceRow OwnSourceStore::AtPlace(double ra_deg, double dec_deg, const OwnSourceRow& fresh, double now, bool* made) {
+  const double radius_deg = Angle::Arcsec(kSamePlaceArcsec).deg();
+  OwnSourceRow row;
+  db_.Write([&] {
+    auto near = Near(ra_deg, dec_deg, radius_deg);
+    if (made != nullptr) *made = near.empty();
+    if (!near.empty()) {
+      row = std::move(near.front());
+      return;
+    }
+    const SkyBox box = BoxOfCone(ra_deg, dec_deg, radius_deg);
+    std::optional<std::int64_t> listed;
+    double nearest_deg = radius_deg;
+    {
+      Query query(db_,
+                  "SELECT c.id, c.ra_deg, c.dec_deg FROM catalogue_sources_sky k CROSS JOIN catalogue_sources c ON "
+                  "c.id = k.id WHERE k.x_max >= ? AND k.x_min <= ? AND k.y_max >= ? AND k.y_min <= ? AND k.z_max >= ? "
+                  "AND k.z_min <= ? ORDER BY c.id");
+      query.Bind(box.low[0], box.high[0], box.low[1], box.high[1], box.low[2], box.high[2]);
+      while (query.Next()) {
+        const std::int64_t id = query.Integer();
+        const double other_ra_deg = query.Number(), other_dec_deg = query.Number();
+        const double separation_deg = SeparationDeg(ra_deg, dec_deg, other_ra_deg, other_dec_deg);
+        if (separation_deg > nearest_deg) continue;
+        nearest_deg = separation_deg;
+        listed = id;
+      }
+    }
+    if (listed) {
+      row = Identify(*listed, now);
+      return;
+    }
+    row = fresh;
+    row.ra_deg = ra_deg;
+    row.dec_deg = dec_deg;
+    row.made_at = now;
+    row = Add(row);
+  });
+  return row;
 }
 
 OwnSourceRow OwnSourceStore::Identify(std::int64_t catalogue_source_id, double now) {

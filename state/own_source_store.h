@@ -48,12 +48,15 @@ class OwnSourceStore {
   std::optional<OwnSourceRow> FindByName(std::string_view name);
   // Nearest first, within `radius_deg` (≤ 90).
   std::vector<OwnSourceRow> Near(double ra_deg, double dec_deg, double radius_deg);
-  // The source of that name, of our own or one that a catalogue's source of that name is; none: nobody is called so, or
-  // it was never identified with one of ours.
+  // The source of that name: of our own, or the one that a catalogue's source of that name is, as recorded or within
+  // kSamePlaceArcsec of it.
   std::optional<OwnSourceRow> Called(std::string_view name);
   // The source of our own that a catalogue's source is: as recorded, else the nearest within kSamePlaceArcsec, else a
   // new one of origin "catalogue"; recorded.
   OwnSourceRow Identify(std::int64_t catalogue_source_id, double now);
+  // The source of our own at a place: the nearest within kSamePlaceArcsec; else what a catalogue has there, identified;
+  // else `fresh` with this place, added. `made` says whether it is a new one.
+  OwnSourceRow AtPlace(double ra_deg, double dec_deg, const OwnSourceRow& fresh, double now, bool* made = nullptr);
   // The names of catalogue sources that it is, "nvss 133108+303033".
   std::vector<std::string> NamesElsewhere(std::int64_t id);
   std::int64_t Count();

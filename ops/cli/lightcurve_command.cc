@@ -107,8 +107,8 @@ void ShowDataset(state::SourceStore& store, const state::OwnSourceRow& source, c
     fmt::print("made of {}\n", Printable(datasets.Find(parent)->name));
   }
   for (std::size_t i = 0; i < dataset->times.size(); ++i) {
-    fmt::print("{:16.8f} {:14.8g} +- {:.4g} {}  {}\n", dataset->times[i], dataset->fluxes[i], dataset->errors[i],
-               dataset->unit, QualityFlagNames(dataset->flags[i]));
+    fmt::print("{:16.8f} {:14.8g} +- {:.4g} {}{}{}\n", dataset->times[i], dataset->fluxes[i], dataset->errors[i],
+               dataset->unit, dataset->flags[i] != 0 ? "  " : "", QualityFlagNames(dataset->flags[i]));
   }
 }
 
@@ -141,8 +141,8 @@ void ShowLightCurve(const LightCurveArgs& args) {
   PrintSource(store, source);
   PrintStatistics(curves, source, request.kind);
   for (const LightCurvePoint& p : points) {
-    fmt::print("{}  {:12.6g} +- {:.3g} Jy  {}\n", UtcTime::FromMjd(p.mjd).Stamp(), p.flux_jy, p.error_jy,
-               QualityFlagNames(p.flags));
+    fmt::print("{}  {:12.6g} +- {:.3g} Jy{}{}\n", UtcTime::FromMjd(p.mjd).Stamp(), p.flux_jy, p.error_jy,
+               p.flags != 0 ? "  " : "", QualityFlagNames(p.flags));
   }
   if (points.empty()) fmt::print("no measurement of it is left (--quality none shows all)\n");
   for (const state::DatasetRow& row : state::DatasetStore(store.database()).Of(source.id)) {
@@ -216,12 +216,7 @@ state::OwnSourceRow FindOrMakeOwnSource(state::SourceStore& store, const std::st
     if (!known.empty()) return sources.Identify(known.front().id, now);
     return FindOwnSource(store, text);  // says why not
   }
-  if (const auto near = NearestTo(store, *place, state::kSamePlaceArcsec)) return *near;
-  state::OwnSourceRow row;
-  row.ra_deg = place->first;
-  row.dec_deg = place->second;
-  row.made_at = now;
-  return sources.Add(row);
+  return sources.AtPlace(place->first, place->second, {}, now);
 }
 
 void TableOutput::Add(CLI::App* command) {

@@ -100,18 +100,10 @@ RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::Csv
                  tile.tile.scale.value_or(1) != 1 / scale) {
         throw bad(fmt::format("tile {} has another time, frequency or flux scale than in lines before", group));
       }
-      const auto near = sources.Near(ra_deg, dec_deg, Angle::Arcsec(state::kSamePlaceArcsec).deg());
+      bool made = false;
       state::MeasurementRow row;
-      if (!near.empty()) {
-        row.source_id = near.front().id;
-      } else {
-        state::OwnSourceRow source;
-        source.ra_deg = ra_deg;
-        source.dec_deg = dec_deg;
-        source.made_at = now;
-        row.source_id = sources.Add(source).id;
-        ++done.new_sources;
-      }
+      row.source_id = sources.AtPlace(ra_deg, dec_deg, {}, now, &made).id;
+      done.new_sources += made ? 1 : 0;
       row.flux_jy = table.Number(i, columns.flux) * scale;
       row.flux_error_jy = table.Number(i, columns.error) * scale;
       row.local_rms_jy = table.Number(i, columns.rms);

@@ -200,7 +200,8 @@ class LightCurve(unittest.TestCase):
         catalogue = self.root / "c.csv"
         catalogue.write_text("name,ra_deg,dec_deg,flux_jy\nNV1,0.1001,16.0,0.5\nNV2,50,16,1\n")
         self.run_program("catalog", "import", "csv", catalogue, "--name", "nv")
-        self.assertIn("called so", self.run_program("lightcurve", "NV1", status=2))
+        self.assertEqual(len(json.loads(self.run_program("lightcurve", "NV1", "--json"))["points"]), 15)
+        self.assertIn("called so", self.run_program("lightcurve", "NV2", status=2))
         series = self.root / "s.csv"
         series.write_text("mjd,flux_jy,flux_error_jy\n" + "".join(f"{60000 + i},{1 + i},0.1\n" for i in range(3)))
         self.run_program("lightcurve", "import", series, "--source", "NV1", "--mission", "VLA")

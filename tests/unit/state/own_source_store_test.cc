@@ -78,7 +78,7 @@ TEST(OwnSourceStore, CataloguesComeAndGo) {
   far.name = "far";
   far.dec_deg += 11.0 / 3600;
   opened.Save({row, other, far});
-  EXPECT_FALSE(store.Called("133108+303033"));
+  EXPECT_FALSE(store.Called("133108+303033"));  // nothing of ours stands there yet
   const auto id = opened.FindByName("nvss", "133108+303033")->id;
   const OwnSourceRow own = store.Identify(id, 5);
   EXPECT_EQ(own.origin, "catalogue");
@@ -92,6 +92,30 @@ TEST(OwnSourceStore, CataloguesComeAndGo) {
   EXPECT_EQ(store.NamesElsewhere(own.id), (std::vector<std::string>{"nvss 133108+303033", "vlass J1331"}));
   EXPECT_THROW(store.Identify(99, 1), Error);
 
+  // By its place: ours where there is one, else the catalogue's, else a new one.
+  bool made = true;
+  EXPECT_EQ(store.AtPlace(202.7846, 30.5093, {}, 9, &made).id, own.id);
+  EXPECT_FALSE(made);
+  SourceRow listed = row;
+  listed.name = "listed";
+  listed.ra_deg = 100;
+  opened.Save({listed});
+  EXPECT_FALSE(store.Called("listed"));
+  const OwnSourceRow met = store.AtPlace(100.0005, 30.5092, {}, 9, &made);
+  EXPECT_TRUE(made);
+  EXPECT_EQ(met.ra_deg, 100);
+  EXPECT_EQ(met.origin, "catalogue");
+  EXPECT_EQ(store.NamesElsewhere(met.id), std::vector<std::string>{"nvss listed"});
+  const OwnSourceRow fresh = store.AtPlace(101, 30, {}, 9, &made);
+  EXPECT_EQ(fresh.origin, "manual");
+  EXPECT_EQ(fresh.ra_deg, 101);
+  // A catalogue that comes later names it all the same.
+  listed.name = "later";
+  listed.ra_deg = 101;
+  listed.dec_deg = 30.0001;
+  opened.Save({listed});
+  EXPECT_EQ(store.Called("later")->id, fresh.id);
+
   LightCurveStore curves(opened.database());
   ObservationRow tile;
   tile.group_id = "2026-01-25T00:00:00";
@@ -103,7 +127,7 @@ TEST(OwnSourceStore, CataloguesComeAndGo) {
   curves.ReplaceTile(tile, {m});
   opened.Save({row});  // again: still identified
   EXPECT_EQ(opened.FindByName("nvss", "133108+303033")->source_id, own.id);
-  EXPECT_EQ(opened.RemoveCatalogue("nvss"), 2);
+  EXPECT_EQ(opened.RemoveCatalogue("nvss"), 4);
   EXPECT_FALSE(store.Called("133108+303033"));
   EXPECT_EQ(store.Find(own.id)->name, own.name);
   EXPECT_EQ(curves.Measurements(own.id).size(), 1u);
