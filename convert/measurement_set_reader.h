@@ -9,6 +9,7 @@
 
 #include "config/run_context.h"
 #include "ingest/visibility_block.h"
+#include "ingest/visibility_parts.h"
 
 namespace contimg::convert {
 
@@ -66,6 +67,16 @@ std::unique_ptr<VisibilityBlock> ReadMeasurementSetAxes(const std::filesystem::p
 std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path& path,
                                                     const MeasurementSetSelection& selection,
                                                     const RunContext& context);
+
+// The same for those who go through the visibilities and need not hold them: where the set is laid out as contimg lays
+// it out, the block has no visibilities (flags and weights it has) and `vis` reads them; elsewhere `vis` refers to
+// those of the block. The set's files stay open; Error{kBusy} comes out of `vis` too.
+struct TileOfSet {
+  std::unique_ptr<VisibilityBlock> block;
+  std::unique_ptr<VisibilityParts> vis;
+};
+TileOfSet OpenMeasurementSet(const std::filesystem::path& path, const MeasurementSetSelection& selection,
+                             const RunContext& context);
 
 // What to write back. Pointers have the shape of block.vis; null: leave as it is.
 struct MeasurementSetChanges {

@@ -40,8 +40,14 @@ namespace {
 
 class ImageRun {
  public:
-  ImageRun(VisibilityBlock& block, const ImageRequest& request, const RunContext& context)
-      : block_(block), request_(request), settings_(request.settings), context_(context), os_(OsOr(context.os)) {}
+  // `vis`: null: they are the block's own.
+  ImageRun(VisibilityBlock& block, const VisibilityParts* vis, const ImageRequest& request, const RunContext& context)
+      : block_(block),
+        vis_(vis),
+        request_(request),
+        settings_(request.settings),
+        context_(context),
+        os_(OsOr(context.os)) {}
 
   ImageReport Run() {
     Stopwatch total, watch;
@@ -52,6 +58,12 @@ class ImageRun {
       slice_ = SliceChannels(block_, request_.channels->first, request_.channels->second, context_.threads);
     }
     const BandOperators op = Prepare();
+    tile_ = SummariseTile(data(), vis(), {uv_.min_lambda, uv_.max_lambda}, 40000, request_.dead_antenna_fraction,
+                          context_.threads);
+    if (vis_ != nullptr) {
+      block_.flag = {};
+      block_.weight = {};
+    }
     report_.timings.prepare_s = watch.Lap();
 
     residual_ = Plane(slant_);
@@ -71,8 +83,6 @@ class ImageRun {
                      unit.name, Angle::Radians(report_.beam.angle_rad).deg()));
 
     shape_ = MeasurePsf(psf_.view(), report_.beam, slant_.cell_rad);
-    tile_ = SummariseTile(data(), {uv_.min_lambda, uv_.max_lambda}, 40000, request_.dead_antenna_fraction,
-                          context_.threads);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     header_ = DescribeImage({data(), request_, op, *response_, plain_, slant_, uv_, tile_.flags, outside_note_});
     MakeInterpolator();
@@ -117,6 +127,11 @@ class ImageRun {
 
  private:
   const VisibilityBlock& data() const { return slice_ ? *slice_ : block_; }
+  const VisibilityParts& vis() {
+    if (vis_ != nullptr) return *vis_;
+    if (!in_memory_) in_memory_.emplace(data());
+    return *in_memory_;
+  }
   bool all() const { return request_.products == ImageProducts::kAll; }
   bool psf_only() const { return request_.products == ImageProducts::kPsfOnly; }
   bool slanted() const { return slant_.slant_a != 0 || slant_.slant_b != 0; }
@@ -126,6 +141,9 @@ class ImageRun {
   void Info(const std::string& text) const { context_.reporter->Info(kStage, text); }
 
   void CheckRequest() {
+    if (vis_ != nullptr && NeedsWholeTile(request_)) {
+      throw Error(ErrorKind::kBug, kStage, block_.group_id, "this request needs the visibilities in memory");
+    }
     if (block_.phase_state != PhaseState::kPhased || block_.n_times() == 0) {
       throw Error(ErrorKind::kBadInput, kStage, block_.group_id, "the data are not phased to one centre");
     }
@@ -169,8 +187,8 @@ class ImageRun {
     report_.primary_beam = response_->beam();
     if (!report_.primary_beam.warning.empty()) context_.reporter->Warn(kStage, report_.primary_beam.warning);
     const VaryingSources outside = OutsideSources();
-    BandOperators op(data(), spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_, weights,
-                     settings, outside);
+    BandOperators op(data(), vis(), spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_,
+                     weights, settings, outside);
     if (op.n_used_baselines() < 2) {
       throw Error(ErrorKind::kBadInput, kStage, data().group_id,
                   "expected several baselines with usable data, found one: no beam can be formed" +
@@ -459,7 +477,9 @@ class ImageRun {
   }
 
   VisibilityBlock& block_;
+  const VisibilityParts* vis_;
   std::optional<VisibilityBlock> slice_;
+  std::optional<VisibilitiesInMemory> in_memory_;  // those of data()
   const ImageRequest& request_;
   const ImageSettings& settings_;
   const RunContext& context_;
@@ -484,7 +504,14 @@ class ImageRun {
 }  // namespace
 
 ImageReport RunImage(VisibilityBlock& block, const ImageRequest& request, const RunContext& context) {
-  return ImageRun(block, request, context).Run();
+  return ImageRun(block, nullptr, request, context).Run();
 }
+
+ImageReport RunImage(VisibilityBlock& block, const VisibilityParts& vis, const ImageRequest& request,
+                     const RunContext& context) {
+  return ImageRun(block, &vis, request, context).Run();
+}
+
+bool NeedsWholeTile(const ImageRequest& request) { return request.predict || request.channels || HasSpectra(request); }
 
 }  // namespace contimg::image

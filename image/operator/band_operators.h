@@ -15,8 +15,9 @@ class BandOperators {
  public:
   // As MeasurementOperator; `n_bands` at most the number of channels (Error{kUsage}). Bands without usable samples are
   // left out; Error{kBadInput} when none is left.
-  BandOperators(const VisibilityBlock& block, std::size_t n_bands, const ImageGeometry& geometry,
-                const WeightSettings& weights, const OperatorSettings& settings, const VaryingSources& outside = {});
+  BandOperators(const VisibilityBlock& block, const VisibilityParts& vis, std::size_t n_bands,
+                const ImageGeometry& geometry, const WeightSettings& weights, const OperatorSettings& settings,
+                const VaryingSources& outside = {});
 
   struct Band {
     std::size_t first_channel = 0, last_channel = 0;  // of the block

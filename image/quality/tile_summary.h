@@ -8,6 +8,7 @@
 
 #include "ingest/flag_count.h"
 #include "ingest/visibility_block.h"
+#include "ingest/visibility_parts.h"
 
 namespace contimg::image {
 
@@ -34,8 +35,8 @@ struct UvLimits {
   double min_lambda = 0;
   double max_lambda = 0;  // 0: no limit
 };
-// `dead_limit`: FlagSettings::dead_antenna_fraction.
-TileSummary SummariseTile(const VisibilityBlock& block, const UvLimits& limits, std::size_t max_uv_points,
-                          double dead_limit, int threads);
+// `vis`: the visibilities of the block. `dead_limit`: FlagSettings::dead_antenna_fraction.
+TileSummary SummariseTile(const VisibilityBlock& block, const VisibilityParts& vis, const UvLimits& limits,
+                          std::size_t max_uv_points, double dead_limit, int threads);
 
 }  // namespace contimg::image

@@ -128,13 +128,20 @@ void Image(const ImageArgs& args) {
   selection.column = args.column;
   selection.field = args.field;
   selection.windows = args.windows;
-  const std::unique_ptr<VisibilityBlock> block = convert::ReadMeasurementSet(args.measurement_set, selection, context);
+  convert::TileOfSet tile;
+  if (image::NeedsWholeTile(request)) {
+    tile.block = convert::ReadMeasurementSet(args.measurement_set, selection, context);
+  } else {
+    tile = convert::OpenMeasurementSet(args.measurement_set, selection, context);
+  }
+  const std::unique_ptr<VisibilityBlock>& block = tile.block;
   const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(args.measurement_set);
   if (block->data_state == DataState::kCorrected) request.calibration = CalibrationOf(info);
   request.antennas_without_sky = calibrate::NamesWithoutSky(info.history);
   const std::string lost = calibrate::LostSkyHistory(request.antennas_without_sky);
   if (!lost.empty()) request.history.push_back(lost);
-  const image::ImageReport report = image::RunImage(*block, request, context);
+  const image::ImageReport report =
+      tile.vis ? image::RunImage(*block, *tile.vis, request, context) : image::RunImage(*block, request, context);
   if (args.predict) {
     convert::MeasurementSetChanges changes;
     changes.model = block->vis.data();
