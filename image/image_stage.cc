@@ -58,8 +58,6 @@ class ImageRun {
       slice_ = SliceChannels(block_, request_.channels->first, request_.channels->second, context_.threads);
     }
     const BandOperators op = Prepare();
-    tile_ = SummariseTile(data(), vis(), {uv_.min_lambda, uv_.max_lambda}, 40000, request_.dead_antenna_fraction,
-                          context_.threads);
     if (vis_ != nullptr) {
       block_.flag = {};
       block_.weight = {};
@@ -187,8 +185,12 @@ class ImageRun {
     report_.primary_beam = response_->beam();
     if (!report_.primary_beam.warning.empty()) context_.reporter->Warn(kStage, report_.primary_beam.warning);
     const VaryingSources outside = OutsideSources();
-    BandOperators op(data(), vis(), spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_,
+    TileSurvey survey(data(), {uv_.min_lambda, uv_.max_lambda}, context_.threads);
+    const SurveyedVisibilities surveyed(vis(), survey);
+    BandOperators op(data(), surveyed, spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_,
                      weights, settings, outside);
+    surveyed.Finish();
+    tile_ = survey.Finish(40000, request_.dead_antenna_fraction);
     if (op.n_used_baselines() < 2) {
       throw Error(ErrorKind::kBadInput, kStage, data().group_id,
                   "expected several baselines with usable data, found one: no beam can be formed" +

@@ -79,27 +79,25 @@ bool BulkFiles::ReadsAsCasacore(const SetTables& set, const std::string& column,
 
 void BulkFiles::Read(const std::vector<RowRun>& runs, const RowMap& rows, BulkColumns columns, VisibilityBlock& block,
                      const RunContext& context) const {
-  const Changes to_block{rows};
   ForEachRun<Copy>(runs, context, [&](const RowRun& run, Copy& copy) {
     const std::size_t cell = block.windows[rows.window[run.first_row]].n_channels * rows.n_polarisations;
     if (columns.vis) {
       ReadData(run, cell, copy);
-      Place(copy.data.data(), rows, run, block, 0, block.vis.data(), to_block.vis());
+      Place(copy.data.data(), rows, run, block, 0, block.vis.data());
     }
     if (columns.rest) {
       ReadRest(run, cell, copy);
-      Place(copy.flag.data(), rows, run, block, 0, block.flag.data(), to_block.flag());
-      Place(copy.weight.data(), rows, run, block, 0, block.weight.data(), to_block.weight());
+      Place(copy.flag.data(), rows, run, block, 0, block.flag.data());
+      Place(copy.weight.data(), rows, run, block, 0, block.weight.data());
     }
   });
 }
 
 void BulkFiles::ReadVisibilities(const std::vector<RowRun>& runs, const RowMap& rows, const VisibilityBlock& axes,
                                  std::size_t first_time, Visibility* to, const RunContext& context) const {
-  const Changes to_block{rows};
   ForEachRun<Copy>(runs, context, [&](const RowRun& run, Copy& copy) {
     ReadData(run, axes.windows[rows.window[run.first_row]].n_channels * rows.n_polarisations, copy);
-    Place(copy.data.data(), rows, run, axes, first_time, to, to_block.vis());
+    Place(copy.data.data(), rows, run, axes, first_time, to);
   });
 }
 

@@ -67,7 +67,6 @@ void ReadThroughCasacore(const SetTables& set, const std::string& column, intern
                          const RunContext& context) {
   VisibilityBlock& block = *axes.block;
   const internal::RowMap& rows = axes.rows;
-  const internal::Changes to_block{rows};
   const auto data = set.Arrays<casacore::Complex>(column);
   const auto flag = set.Arrays<bool>("FLAG");
   const std::vector<internal::RowRun> runs = rows.Runs(4096);
@@ -82,12 +81,12 @@ void ReadThroughCasacore(const SetTables& set, const std::string& column, intern
     const IPosition cell(2, static_cast<ssize_t>(n_pols), static_cast<ssize_t>(n_channels));
     bool deleted = false;
     const casacore::Array<casacore::Complex> data_rows = RowsOf(set, data, run, cell);
-    internal::Place(data_rows.getStorage(deleted), rows, run, block, 0, block.vis.data(), to_block.vis());
+    internal::Place(data_rows.getStorage(deleted), rows, run, block, 0, block.vis.data());
     const casacore::Array<bool> flag_rows = RowsOf(set, flag, run, cell);
-    internal::Place(flag_rows.getStorage(deleted), rows, run, block, 0, block.flag.data(), to_block.flag());
+    internal::Place(flag_rows.getStorage(deleted), rows, run, block, 0, block.flag.data());
     if (!spectrum.isNull()) {
       const casacore::Array<float> weight_rows = RowsOf(set, spectrum, run, cell);
-      internal::Place(weight_rows.getStorage(deleted), rows, run, block, 0, block.weight.data(), to_block.weight());
+      internal::Place(weight_rows.getStorage(deleted), rows, run, block, 0, block.weight.data());
     } else {
       const casacore::Array<float> weight_rows = RowsOf(set, weight, run, IPosition(1, static_cast<ssize_t>(n_pols)));
       const float* per_pol = weight_rows.getStorage(deleted);
@@ -95,7 +94,7 @@ void ReadThroughCasacore(const SetTables& set, const std::string& column, intern
       for (std::size_t k = 0; k < broadcast.size(); ++k) {
         broadcast[k] = per_pol[k / (n_channels * n_pols) * n_pols + k % n_pols];
       }
-      internal::Place(broadcast.data(), rows, run, block, 0, block.weight.data(), to_block.weight());
+      internal::Place(broadcast.data(), rows, run, block, 0, block.weight.data());
     }
     context.reporter->Progress("read", static_cast<double>(i + 1) / static_cast<double>(runs.size()));
   }

@@ -144,20 +144,24 @@ class NoiseMeter {
 class OutlierMeter {
  public:
   OutlierMeter(const VisibilityBlock& block, const UsedSamples& used, const std::vector<std::size_t>& hands)
-      : block_(block), used_(used), hands_(hands), parts_(block.n_times()) {
+      : block_(block),
+        used_(used),
+        hands_(hands),
+        groups_((block.n_baselines() + kGroup - 1) / kGroup),
+        parts_(block.n_times() * groups_) {
     const std::size_t samples = used.rows() * block.n_channels() * hands.size();
     step_ = std::max<std::size_t>(1, samples / 10000000);
     keep_ = std::max<std::size_t>(1, samples / step_ / 400000);
   }
 
   void Add(const VisibilityPart& vis, int threads) {
-    ParallelFor(threads, vis.end_time - vis.first_time, [&](std::size_t i) {
-      const std::size_t t = vis.first_time + i;
-      Part& part = parts_[t];
-      for (std::size_t b = 0; b < block_.n_baselines(); ++b) {
+    ParallelFor(threads, (vis.end_time - vis.first_time) * groups_, [&](std::size_t i) {
+      const std::size_t t = vis.first_time + i / groups_, first = i % groups_ * kGroup;
+      Part& part = parts_[t * groups_ + i % groups_];
+      for (std::size_t b = first; b < std::min(first + kGroup, block_.n_baselines()); ++b) {
         const std::size_t row = t * block_.n_baselines() + b;
         if (!used_.Row(row)) continue;
-        const Visibility* values = vis.vis + (i * block_.n_baselines() + b) * used_.row_size();
+        const Visibility* values = vis.vis + (row - vis.first_time * block_.n_baselines()) * used_.row_size();
         for (std::size_t k = row % step_; k < block_.n_channels(); k += step_) {
           for (const std::size_t p : hands_) {
             const auto [v, w] = used_.Sample(row, values, k, p);
@@ -187,6 +191,7 @@ class OutlierMeter {
   }
 
  private:
+  static constexpr std::size_t kGroup = 512;  // baselines
   struct Part {
     double power = 0;
     std::size_t count = 0;
@@ -195,7 +200,8 @@ class OutlierMeter {
   const VisibilityBlock& block_;
   const UsedSamples& used_;
   const std::vector<std::size_t>& hands_;
-  std::vector<Part> parts_;  // per integration
+  std::size_t groups_;
+  std::vector<Part> parts_;  // [integration][group]
   std::size_t step_ = 1;
   std::size_t keep_ = 1;  // every so many for the median
 };
@@ -221,22 +227,43 @@ std::vector<TileSummary::UvPoint> SampleCoverage(const VisibilityBlock& block, s
 
 }  // namespace
 
-TileSummary SummariseTile(const VisibilityBlock& block, const VisibilityParts& vis, const UvLimits& limits,
-                          std::size_t max_uv_points, double dead_limit, int threads) {
+struct TileSurvey::Meters {
+  Meters(const VisibilityBlock& block, const UvLimits& limits)
+      : hands(ParallelHands(block)), used(block, limits), noise(block, used, hands), outliers(block, used, hands) {}
+  std::vector<std::size_t> hands;
+  UsedSamples used;
+  NoiseMeter noise;
+  OutlierMeter outliers;
+};
+
+TileSurvey::TileSurvey(const VisibilityBlock& block, const UvLimits& limits, int threads)
+    : block_(block), threads_(threads), meters_(std::make_unique<Meters>(block, limits)) {}
+TileSurvey::~TileSurvey() = default;
+
+void TileSurvey::Add(const VisibilityPart& part) {
+  meters_->noise.Add(part);
+  meters_->outliers.Add(part, threads_);
+}
+
+TileSummary TileSurvey::Finish(std::size_t max_uv_points, double dead_limit) const {
   TileSummary summary;
-  summary.flags = CountFlags(block, dead_limit, threads);
-  const std::vector<std::size_t> hands = ParallelHands(block);
-  const UsedSamples used(block, limits);
-  NoiseMeter noise(block, used, hands);
-  OutlierMeter outliers(block, used, hands);
-  vis.ForEach([&](const VisibilityPart& part) {
-    noise.Add(part);
-    outliers.Add(part, threads);
-  });
-  noise.Measure(summary);
-  outliers.Measure(summary);
-  summary.uv = SampleCoverage(block, max_uv_points);
+  summary.flags = CountFlags(block_, dead_limit, threads_);
+  meters_->noise.Measure(summary);
+  meters_->outliers.Measure(summary);
+  summary.uv = SampleCoverage(block_, max_uv_points);
   return summary;
+}
+
+void SurveyedVisibilities::ForEach(const std::function<void(const VisibilityPart&)>& use) const {
+  vis_.ForEach([&](const VisibilityPart& part) {
+    if (!seen_) survey_.Add(part);
+    use(part);
+  });
+  seen_ = true;
+}
+
+void SurveyedVisibilities::Finish() const {
+  if (!seen_) ForEach([](const VisibilityPart&) {});
 }
 
 }  // namespace contimg::image
