@@ -21,6 +21,9 @@ namespace contimg::convert::internal {
 // Null when there is no column WEIGHT_SPECTRUM, or no values in it.
 casacore::ArrayColumn<float> WeightSpectrum(const SetTables& set, std::size_t first_row);
 
+// Rows read at a time by one thread: they fit into its cache.
+inline constexpr std::size_t kRowsOfRun = 1024;
+
 // Which columns to read.
 struct BulkColumns {
   bool vis = true;

@@ -20,18 +20,21 @@ void CheckUnchanged(const std::filesystem::path& path, const std::string& stamp)
 
 class FileVisibilities final : public VisibilityParts {
  public:
-  // Whether integrations lie together in the file, so that parts can be read in long runs.
-  static bool InOrder(const std::vector<RowRun>& runs, const RowMap& rows, const VisibilityBlock& axes);
+  // Integrations in a part of about so many bytes.
+  static std::size_t TimesInPart(const VisibilityBlock& axes, std::size_t part_bytes);
+  // Whether integrations lie together in the file, so that parts of so many of them can be read in long runs.
+  static bool InOrder(const std::vector<RowRun>& runs, const RowMap& rows, std::size_t n_times, std::size_t times);
 
   // `axes` (its data are not looked at) must outlive this, as must what the context refers to. One call at a time.
-  FileVisibilities(const std::filesystem::path& path, BulkFiles files, RowMap rows, const VisibilityBlock& axes,
-                   const RunContext& context);
+  FileVisibilities(const std::filesystem::path& path, BulkFiles files, RowMap rows, std::size_t times,
+                   const VisibilityBlock& axes, const RunContext& context);
   void ForEach(const std::function<void(const VisibilityPart&)>& use) const override;
 
  private:
   std::filesystem::path path_;
   BulkFiles files_;
   RowMap rows_;
+  std::size_t times_;  // integrations in a part, fewer in the last
   const VisibilityBlock& axes_;
   RunContext context_;
   std::vector<std::vector<RowRun>> runs_;  // of each part

@@ -128,9 +128,8 @@ DataState StateOfColumn(const std::string& column) {
   return column == "MODEL_DATA" ? DataState::kModel : DataState::kRaw;
 }
 
-enum class Visibilities { kInMemory, kInParts };
-
-TileOfSet Open(const std::filesystem::path& path, const MeasurementSetSelection& selection, Visibilities visibilities,
+// `part_bytes`: 0: visibilities in memory.
+TileOfSet Open(const std::filesystem::path& path, const MeasurementSetSelection& selection, std::size_t part_bytes,
                const RunContext& context) {
   return internal::WithCasacore(ErrorKind::kBadInput, path.string(), [&] {
     const std::string stamp = SetStamp(path);
@@ -144,16 +143,17 @@ TileOfSet Open(const std::filesystem::path& path, const MeasurementSetSelection&
     block.data_state = StateOfColumn(column);
     block.Allocate();
     if (!block.absent.empty()) std::memset(block.flag.data(), 1, block.flag.size());  // what no row fills
-    const std::vector<internal::RowRun> runs = axes.rows.Runs(1024);                  // fits the cache
+    const std::vector<internal::RowRun> runs = axes.rows.Runs(internal::kRowsOfRun);
     std::optional<internal::BulkFiles> files = internal::BulkFiles::Find(set, column, axes.rows);
     TileOfSet tile;
+    const std::size_t times = internal::FileVisibilities::TimesInPart(block, part_bytes);
     if (!files) {
       ReadThroughCasacore(set, column, axes, context);
-    } else if (visibilities == Visibilities::kInParts && internal::FileVisibilities::InOrder(runs, axes.rows, block)) {
+    } else if (part_bytes > 0 && internal::FileVisibilities::InOrder(runs, axes.rows, block.n_times(), times)) {
       files->Read(runs, axes.rows, {false, true}, block, context);
       block.vis = {};
-      tile.vis =
-          std::make_unique<internal::FileVisibilities>(path, std::move(*files), std::move(axes.rows), block, context);
+      tile.vis = std::make_unique<internal::FileVisibilities>(path, std::move(*files), std::move(axes.rows), times,
+                                                              block, context);
     } else {
       files->Read(runs, axes.rows, {true, true}, block, context);
     }
@@ -222,12 +222,12 @@ std::unique_ptr<VisibilityBlock> ReadMeasurementSetAxes(const std::filesystem::p
 std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path& path,
                                                     const MeasurementSetSelection& selection,
                                                     const RunContext& context) {
-  return Open(path, selection, Visibilities::kInMemory, context).block;
+  return Open(path, selection, 0, context).block;
 }
 
 TileOfSet OpenMeasurementSet(const std::filesystem::path& path, const MeasurementSetSelection& selection,
-                             const RunContext& context) {
-  return Open(path, selection, Visibilities::kInParts, context);
+                             const RunContext& context, std::size_t part_bytes) {
+  return Open(path, selection, std::max<std::size_t>(1, part_bytes), context);
 }
 
 }  // namespace contimg::convert
