@@ -62,7 +62,7 @@ class ImageRun {
       block_.flag = {};
       block_.weight = {};
     }
-    report_.timings.prepare_s = watch.Lap();
+    report_.timings.prepare_s = watch.Lap() - report_.timings.read_s;
 
     residual_ = Plane(slant_);
     psf_ = Plane(slant_);
@@ -190,6 +190,7 @@ class ImageRun {
     BandOperators op(data(), surveyed, spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_,
                      weights, settings, outside);
     surveyed.Finish();
+    report_.timings.read_s = surveyed.reading_s();
     tile_ = survey.Finish(40000, request_.dead_antenna_fraction);
     if (op.n_used_baselines() < 2) {
       throw Error(ErrorKind::kBadInput, kStage, data().group_id,

@@ -10,6 +10,7 @@
 
 #include "config/parallel.h"
 #include "config/robust_statistics.h"
+#include "config/stopwatch.h"
 #include "config/units.h"
 
 namespace contimg::image {
@@ -255,9 +256,12 @@ TileSummary TileSurvey::Finish(std::size_t max_uv_points, double dead_limit) con
 }
 
 void SurveyedVisibilities::ForEach(const std::function<void(const VisibilityPart&)>& use) const {
+  Stopwatch watch;
   vis_.ForEach([&](const VisibilityPart& part) {
+    reading_s_ += watch.Lap();
     if (!seen_) survey_.Add(part);
     use(part);
+    watch.Lap();
   });
   seen_ = true;
 }

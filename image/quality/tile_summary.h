@@ -61,11 +61,13 @@ class SurveyedVisibilities final : public VisibilityParts {
   void ForEach(const std::function<void(const VisibilityPart&)>& use) const override;
   // Goes through them if nobody has yet.
   void Finish() const;
+  double reading_s() const { return reading_s_; }  // spent waiting for parts
 
  private:
   const VisibilityParts& vis_;
   TileSurvey& survey_;
   mutable bool seen_ = false;
+  mutable double reading_s_ = 0;
 };
 
 }  // namespace contimg::image

@@ -85,9 +85,10 @@ void PrintReport(const image::ImageReport& r) {
   }
   const image::ImageTimings& t = r.timings;
   fmt::print(
-      "{:.2f} s: prepare {:.2f}, dirty and PSF {:.2f}, CLEAN {:.2f} (major cycles {:.2f}), products {:.2f}, "
+      "{:.2f} s: read {:.2f}, prepare {:.2f}, dirty and PSF {:.2f}, CLEAN {:.2f} (major cycles {:.2f}), products "
+      "{:.2f}, "
       "quality {:.2f}, publish {:.2f}\n",
-      t.total_s, t.prepare_s, t.dirty_s, t.clean_s, t.major_s, t.products_s, t.quality_s, t.publish_s);
+      t.total_s, t.read_s, t.prepare_s, t.dirty_s, t.clean_s, t.major_s, t.products_s, t.quality_s, t.publish_s);
 }
 
 void Image(const ImageArgs& args) {
