@@ -1,6 +1,7 @@
 // Reads any Measurement Set into a VisibilityBlock, and writes columns of it back. C++17-clean.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "config/run_context.h"
 #include "ingest/visibility_block.h"
+#include "ingest/visibility_parts.h"
 
 namespace contimg::convert {
 
@@ -66,6 +68,18 @@ std::unique_ptr<VisibilityBlock> ReadMeasurementSetAxes(const std::filesystem::p
 std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path& path,
                                                     const MeasurementSetSelection& selection,
                                                     const RunContext& context);
+
+// The same for those who go through the visibilities and need not hold them: where the set is laid out as contimg lays
+// it out, the block has no visibilities (flags and weights it has) and `vis` reads them, in parts of about `part_bytes`;
+// elsewhere `vis` refers to those of the block. The set's files stay open; Error{kBusy} comes out of `vis` too.
+struct TileOfSet {
+  std::unique_ptr<VisibilityBlock> block;
+  std::unique_ptr<VisibilityParts> vis;
+};
+// Large enough for many threads, small enough to stay in the caches of larger machines.
+inline constexpr std::size_t kPartBytes = std::size_t{64} << 20;
+TileOfSet OpenMeasurementSet(const std::filesystem::path& path, const MeasurementSetSelection& selection,
+                             const RunContext& context, std::size_t part_bytes = kPartBytes);
 
 // What to write back. Pointers have the shape of block.vis; null: leave as it is.
 struct MeasurementSetChanges {

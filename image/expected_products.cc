@@ -2,15 +2,14 @@
 
 namespace contimg::image {
 
-ProductPlan PlanOf(const ImageRequest& request, int threads) {
+ProductPlan PlanOf(const ImageRequest& request) {
   return {.prefix = request.prefix,
           .qa_prefix = request.qa_prefix,
           .fits = request.settings.format != "casacore",
           .casacore = request.settings.format != "fits",
           .compress = request.settings.compress,
           .overwrite = request.overwrite,
-          .durable = request.durable,
-          .threads = threads};
+          .durable = request.durable};
 }
 
 bool HasSpectra(const ImageRequest& request) {
@@ -35,7 +34,7 @@ void CheckProducts(const ImageRequest& request, Os& os) {
   const std::filesystem::path folder =
       request.prefix.has_parent_path() ? request.prefix.parent_path() : std::filesystem::path(".");
   if (!request.prefix.filename().empty() && !Exists(folder, os)) return;  // which would be made
-  StagedProducts staged(PlanOf(request, 1), os);
+  StagedProducts staged(PlanOf(request), os);
   ExpectProducts(request, staged);
 }
 

@@ -7,7 +7,7 @@
 
 namespace contimg::image {
 
-ProductPlan PlanOf(const ImageRequest& request, int threads);
+ProductPlan PlanOf(const ImageRequest& request);
 
 // True when spectra are fitted: bands are cleaned together.
 bool HasSpectra(const ImageRequest& request);

@@ -17,6 +17,7 @@
 namespace contimg::image {
 
 struct ImageTimings {
+  double read_s = 0;      // of visibilities that are not in memory
   double prepare_s = 0;   // weights, plan, compression
   double dirty_s = 0;     // dirty image and PSF
   double clean_s = 0;     // minor and major cycles

@@ -40,19 +40,29 @@ namespace {
 
 class ImageRun {
  public:
-  ImageRun(VisibilityBlock& block, const ImageRequest& request, const RunContext& context)
-      : block_(block), request_(request), settings_(request.settings), context_(context), os_(OsOr(context.os)) {}
+  // `vis`: null: they are the block's own.
+  ImageRun(VisibilityBlock& block, const VisibilityParts* vis, const ImageRequest& request, const RunContext& context)
+      : block_(block),
+        vis_(vis),
+        request_(request),
+        settings_(request.settings),
+        context_(context),
+        os_(OsOr(context.os)) {}
 
   ImageReport Run() {
     Stopwatch total, watch;
     CheckRequest();
-    StagedProducts staged(PlanOf(request_, context_.threads), os_);
+    StagedProducts staged(PlanOf(request_), os_);
     ExpectProducts(request_, staged);
     if (request_.channels) {
       slice_ = SliceChannels(block_, request_.channels->first, request_.channels->second, context_.threads);
     }
     const BandOperators op = Prepare();
-    report_.timings.prepare_s = watch.Lap();
+    if (vis_ != nullptr) {
+      block_.flag = {};
+      block_.weight = {};
+    }
+    report_.timings.prepare_s = watch.Lap() - report_.timings.read_s;
 
     residual_ = Plane(slant_);
     psf_ = Plane(slant_);
@@ -71,19 +81,17 @@ class ImageRun {
                      unit.name, Angle::Radians(report_.beam.angle_rad).deg()));
 
     shape_ = MeasurePsf(psf_.view(), report_.beam, slant_.cell_rad);
-    tile_ = SummariseTile(data(), {uv_.min_lambda, uv_.max_lambda}, 40000, request_.dead_antenna_fraction,
-                          context_.threads);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     header_ = DescribeImage({data(), request_, op, *response_, plain_, slant_, uv_, tile_.flags, outside_note_});
     MakeInterpolator();
-    Plane scratch(plain_);
-    ToPlain(psf_.view(), scratch);
-    Write(staged, ProductKind::kPsf, scratch, "Jy/beam", true);
+    Plane psf = ToPlain(psf_.view());
+    plain_psf_core_ = Crop(psf, 128);
+    Write(staged, ProductKind::kPsf, std::move(psf), "Jy/beam", true);
     if (!psf_only()) {
-      plain_psf_core_ = Crop(scratch, 128);
-      ToPlain(residual_.view(), scratch);
-      dirty_rms_jy_ = Rms(scratch);
-      Write(staged, ProductKind::kDirty, scratch, "Jy/beam", true);
+      Plane dirty = ToPlain(residual_.view());
+      dirty_rms_jy_ = Rms(dirty);
+      if (!all()) image_ = Copy(dirty);
+      Write(staged, ProductKind::kDirty, std::move(dirty), "Jy/beam", true);
       MakeBeamMaps(op);
       Write(staged, ProductKind::kPb, pb_, "");
       Write(staged, ProductKind::kSmear, smear_, "");
@@ -94,11 +102,10 @@ class ImageRun {
       report_.timings.clean_s = watch.Lap();
       const ComponentDrawing components(report_.clean.components, settings_, slant_, plain_, report_.beam,
                                         context_.threads);
-      Restore(staged, components, scratch);
-      if (spectral_) WriteSpectra(op, staged, components, scratch);
+      Restore(staged, components);
+      if (spectral_) WriteSpectra(op, staged, components);
       report_.timings.products_s += watch.Lap();
     } else if (!psf_only()) {
-      image_ = std::move(scratch);
       plain_residual_ = Copy(image_);
     }
     if (!psf_only()) Assess(staged);
@@ -118,6 +125,11 @@ class ImageRun {
 
  private:
   const VisibilityBlock& data() const { return slice_ ? *slice_ : block_; }
+  const VisibilityParts& vis() {
+    if (vis_ != nullptr) return *vis_;
+    if (!in_memory_) in_memory_.emplace(data());
+    return *in_memory_;
+  }
   bool all() const { return request_.products == ImageProducts::kAll; }
   bool psf_only() const { return request_.products == ImageProducts::kPsfOnly; }
   bool slanted() const { return slant_.slant_a != 0 || slant_.slant_b != 0; }
@@ -127,6 +139,9 @@ class ImageRun {
   void Info(const std::string& text) const { context_.reporter->Info(kStage, text); }
 
   void CheckRequest() {
+    if (vis_ != nullptr && NeedsWholeTile(request_)) {
+      throw Error(ErrorKind::kBug, kStage, block_.group_id, "this request needs the visibilities in memory");
+    }
     if (block_.phase_state != PhaseState::kPhased || block_.n_times() == 0) {
       throw Error(ErrorKind::kBadInput, kStage, block_.group_id, "the data are not phased to one centre");
     }
@@ -170,8 +185,13 @@ class ImageRun {
     report_.primary_beam = response_->beam();
     if (!report_.primary_beam.warning.empty()) context_.reporter->Warn(kStage, report_.primary_beam.warning);
     const VaryingSources outside = OutsideSources();
-    BandOperators op(data(), spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_, weights,
-                     settings, outside);
+    TileSurvey survey(data(), {uv_.min_lambda, uv_.max_lambda}, context_.threads);
+    const SurveyedVisibilities surveyed(vis(), survey);
+    BandOperators op(data(), surveyed, spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_,
+                     weights, settings, outside);
+    surveyed.Finish();
+    report_.timings.read_s = surveyed.reading_s();
+    tile_ = survey.Finish(40000, request_.dead_antenna_fraction);
     if (op.n_used_baselines() < 2) {
       throw Error(ErrorKind::kBadInput, kStage, data().group_id,
                   "expected several baselines with usable data, found one: no beam can be formed" +
@@ -230,28 +250,34 @@ class ImageRun {
     }
   }
 
-  void Write(StagedProducts& staged, ProductKind kind, const Plane& plane, const char* unit,
+  // Written while the work goes on: a plane that is kept stays as it is from now on.
+  void Write(StagedProducts& staged, ProductKind kind, const Plane& kept, const char* unit,
              bool with_beam = false) const {
+    context_.CheckCancelled(kStage);
+    staged.WriteImage(kind, kept.view(), HeaderOf(kind, unit, with_beam));
+  }
+  void Write(StagedProducts& staged, ProductKind kind, Plane&& plane, const char* unit, bool with_beam = false) const {
+    context_.CheckCancelled(kStage);
+    staged.WriteImage(kind, std::move(plane), HeaderOf(kind, unit, with_beam));
+  }
+  FitsHeader HeaderOf(ProductKind kind, const char* unit, bool with_beam) const {
     FitsHeader header = header_;
     header.unit = unit;
     if (with_beam) header.beam = report_.beam;
     if (kind == ProductKind::kPb) header.type = "Beam";
     if (kind == ProductKind::kSmear) header.type = "Smearing";
     if (kind == ProductKind::kAlpha) header.type = "Spectral Index";
-    WriteAs(staged, kind, plane, header);
-  }
-  void WriteAs(StagedProducts& staged, ProductKind kind, const Plane& plane, const FitsHeader& header,
-               int band = 0) const {
-    context_.CheckCancelled(kStage);
-    staged.WriteImage(kind, plane.view(), header, band);
+    return header;
   }
 
-  void ToPlain(ArrayView<const float, 2> from, Plane& to) const {
+  Plane ToPlain(ArrayView<const float, 2> from) const {
+    Plane to(plain_);
     if (slanted()) {
       ResampleToPlain(from, slant_, *interpolator_, to.view(), plain_, context_.threads);
     } else {
       std::copy(from.begin(), from.end(), to.pixels.begin());
     }
+    return to;
   }
 
   void MakeBeamMaps(const BandOperators& op) {
@@ -352,12 +378,11 @@ class ImageRun {
     context_.CheckCancelled(kStage);
   }
 
-  void Restore(StagedProducts& staged, const ComponentDrawing& components, Plane& scratch) {
+  void Restore(StagedProducts& staged, const ComponentDrawing& components) {
     header_.history.push_back(fmt::format("CLEAN: {} components in {} major cycles, stopped by {}",
                                           report_.clean.iterations, report_.clean.cycles.size(),
                                           ToString(report_.clean.stop)));
-    plain_residual_ = Plane(plain_);
-    ToPlain(residual_.view(), plain_residual_);
+    plain_residual_ = ToPlain(residual_.view());
     residual_ = Plane();
     Write(staged, ProductKind::kResidual, plain_residual_, "Jy/beam", true);
 
@@ -365,39 +390,40 @@ class ImageRun {
     components.AddBeams(ComponentDrawing::One, image_.view());
     Write(staged, ProductKind::kImage, image_, "Jy/beam", true);
 
-    std::fill(scratch.pixels.begin(), scratch.pixels.end(), 0.0F);
-    DepositPoints(components.Points(ComponentDrawing::One, 1), scratch.view());
+    Plane model(plain_);
+    DepositPoints(components.Points(ComponentDrawing::One, 1), model.view());
     for (const CleanComponent& c : report_.clean.components) report_.model_flux_jy += c.flux_jy;
-    Write(staged, ProductKind::kModel, scratch, "Jy/pixel");
+    Write(staged, ProductKind::kModel, std::move(model), "Jy/pixel");
 
+    Plane pbcor(plain_);
     const auto limit = static_cast<float>(settings_.pb_limit);
     ParallelFor(context_.threads, plain_.ny, [&](std::size_t y) {
       for (std::size_t i = y * plain_.nx; i < (y + 1) * plain_.nx; ++i) {
         const float pb = pb_.pixels[i];
-        scratch.pixels[i] = pb >= limit ? image_.pixels[i] / pb : std::numeric_limits<float>::quiet_NaN();
+        pbcor.pixels[i] = pb >= limit ? image_.pixels[i] / pb : std::numeric_limits<float>::quiet_NaN();
       }
     });
-    Write(staged, ProductKind::kPbcor, scratch, "Jy/beam", true);
+    Write(staged, ProductKind::kPbcor, std::move(pbcor), "Jy/beam", true);
   }
 
-  void WriteSpectra(const BandOperators& op, StagedProducts& staged, const ComponentDrawing& components,
-                    Plane& scratch) {
+  void WriteSpectra(const BandOperators& op, StagedProducts& staged, const ComponentDrawing& components) {
     SpectralIndexMaker maker(*spectral_, op, slant_, plain_);
     for (std::size_t i = 0; i < op.n_bands(); ++i) {
       const BandOperators::Band& band = op.band(i);
-      ToPlain(spectral_->band_residual(i), scratch);
+      Plane image = ToPlain(spectral_->band_residual(i));
       report_.bands.push_back(
           {band.frequency_hz, band.high_hz - band.low_hz, ComputeRobustStatistics(spectral_->band_residual(i)).rms});
-      components.AddBeams([&](const CleanComponent& c) { return spectral_->FactorAt(c, i); }, scratch.view());
+      components.AddBeams([&](const CleanComponent& c) { return spectral_->FactorAt(c, i); }, image.view());
       FitsHeader header = header_;
       header.unit = "Jy/beam";
       header.beam = report_.beam;
       header.frequency_hz = (band.low_hz + band.high_hz) / 2;
       header.bandwidth_hz = band.high_hz - band.low_hz;
-      WriteAs(staged, ProductKind::kBand, scratch, header, static_cast<int>(i));
-      response_->BeamMap(FrequenciesOf(band), op.op(i).weight_by_time_channel(), plain_, scratch.view(),
-                         context_.threads);
-      maker.AddBeam(scratch.view());
+      context_.CheckCancelled(kStage);
+      staged.WriteImage(ProductKind::kBand, std::move(image), header, static_cast<int>(i));
+      Plane beam(plain_);
+      response_->BeamMap(FrequenciesOf(band), op.op(i).weight_by_time_channel(), plain_, beam.view(), context_.threads);
+      maker.AddBeam(beam.view());
     }
     report_.spectra = maker.Finish(data().phase_centre, header_.geometry.cell_rad / plain_.cell_rad);
     Plane flux(plain_), weighted(plain_);
@@ -405,9 +431,10 @@ class ImageRun {
     const auto write = [&](ProductKind kind, const ComponentDrawing::Factor& value) {
       std::fill(weighted.pixels.begin(), weighted.pixels.end(), 0.0F);
       components.AddBeams(value, weighted.view());
-      maker.Divide(weighted.view(), flux.view(), static_cast<float>(5 * report_.bands.front().rms_jy), scratch.view(),
+      Plane ratio(plain_);
+      maker.Divide(weighted.view(), flux.view(), static_cast<float>(5 * report_.bands.front().rms_jy), ratio.view(),
                    context_.threads);
-      Write(staged, kind, scratch, "", true);
+      Write(staged, kind, std::move(ratio), "", true);
     };
     write(ProductKind::kAlpha, [&](const CleanComponent& c) { return maker.Index(c); });
     write(ProductKind::kAlphaError, [&](const CleanComponent& c) { return maker.IndexError(c); });
@@ -453,7 +480,9 @@ class ImageRun {
   }
 
   VisibilityBlock& block_;
+  const VisibilityParts* vis_;
   std::optional<VisibilityBlock> slice_;
+  std::optional<VisibilitiesInMemory> in_memory_;  // those of data()
   const ImageRequest& request_;
   const ImageSettings& settings_;
   const RunContext& context_;
@@ -478,7 +507,14 @@ class ImageRun {
 }  // namespace
 
 ImageReport RunImage(VisibilityBlock& block, const ImageRequest& request, const RunContext& context) {
-  return ImageRun(block, request, context).Run();
+  return ImageRun(block, nullptr, request, context).Run();
 }
+
+ImageReport RunImage(VisibilityBlock& block, const VisibilityParts& vis, const ImageRequest& request,
+                     const RunContext& context) {
+  return ImageRun(block, &vis, request, context).Run();
+}
+
+bool NeedsWholeTile(const ImageRequest& request) { return request.predict || request.channels || HasSpectra(request); }
 
 }  // namespace contimg::image

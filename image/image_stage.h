@@ -13,6 +13,7 @@
 #include "image/image_report.h"
 #include "image/products/fits_image.h"
 #include "ingest/visibility_block.h"
+#include "ingest/visibility_parts.h"
 
 namespace contimg::image {
 
@@ -54,5 +55,11 @@ void CheckProducts(const ImageRequest& request, Os& os = RealOs());
 // hold nothing to image; kResource when memory does not suffice (the message says how much is needed); kIo when the
 // output cannot be written; kCancelled.
 ImageReport RunImage(VisibilityBlock& block, const ImageRequest& request, const RunContext& context);
+// The same for a tile whose visibilities are elsewhere (`vis`). Its flags and weights are gone afterwards: their memory
+// serves for the images. Not for requests that need the block's own visibilities.
+ImageReport RunImage(VisibilityBlock& block, const VisibilityParts& vis, const ImageRequest& request,
+                     const RunContext& context);
+// A prediction, a part of the band, bands.
+bool NeedsWholeTile(const ImageRequest& request);
 
 }  // namespace contimg::image

@@ -34,6 +34,14 @@ struct RowMap {
   const std::vector<std::size_t>& PolarisationsOf(std::size_t row) const {
     return swapped[row] != 0 ? swapped_polarisation : polarisation;
   }
+  // The block's polarisations are those of the set, in its order, for rows that are not swapped.
+  bool KeepsPolarisations() const {
+    if (polarisation.size() != n_polarisations) return false;
+    for (std::size_t p = 0; p < n_polarisations; ++p) {
+      if (polarisation[p] != p) return false;
+    }
+    return true;
+  }
   // Selected rows in runs that share window, orientation and order, at most `limit` rows each.
   std::vector<RowRun> Runs(std::size_t limit) const;
 };

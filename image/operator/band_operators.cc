@@ -13,9 +13,9 @@
 
 namespace contimg::image {
 
-BandOperators::BandOperators(const VisibilityBlock& block, std::size_t n_bands, const ImageGeometry& geometry,
-                             const WeightSettings& weights, const OperatorSettings& settings,
-                             const VaryingSources& outside)
+BandOperators::BandOperators(const VisibilityBlock& block, const VisibilityParts& vis, std::size_t n_bands,
+                             const ImageGeometry& geometry, const WeightSettings& weights,
+                             const OperatorSettings& settings, const VaryingSources& outside)
     : threads_(settings.threads),
       by_channel_shape_{block.n_times(), block.n_channels()},
       by_baseline_shape_{block.n_times(), block.n_baselines()},
@@ -27,7 +27,7 @@ BandOperators::BandOperators(const VisibilityBlock& block, std::size_t n_bands, 
                             block.n_channels()));
   }
   if (n_bands <= 1) {
-    Add(block, 0, block.n_channels() - 1, MeasurementOperator(block, geometry, weights, settings, outside));
+    Add(block, 0, block.n_channels() - 1, MeasurementOperator(block, vis, geometry, weights, settings, outside));
   } else {
     OperatorSettings left = settings;
     std::optional<Error> empty;

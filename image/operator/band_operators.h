@@ -14,9 +14,10 @@ namespace contimg::image {
 class BandOperators {
  public:
   // As MeasurementOperator; `n_bands` at most the number of channels (Error{kUsage}). Bands without usable samples are
-  // left out; Error{kBadInput} when none is left.
-  BandOperators(const VisibilityBlock& block, std::size_t n_bands, const ImageGeometry& geometry,
-                const WeightSettings& weights, const OperatorSettings& settings, const VaryingSources& outside = {});
+  // left out; Error{kBadInput} when none is left. `vis`: the visibilities of the block; several bands need them in it.
+  BandOperators(const VisibilityBlock& block, const VisibilityParts& vis, std::size_t n_bands,
+                const ImageGeometry& geometry, const WeightSettings& weights, const OperatorSettings& settings,
+                const VaryingSources& outside = {});
 
   struct Band {
     std::size_t first_channel = 0, last_channel = 0;  // of the block

@@ -168,15 +168,21 @@ FrequencyCompression::FrequencyCompression(const std::vector<double>& frequency_
         LargestBand([&](double s) { return WorstError(positions, s, margin, n - 1 - margin) <= request.rms_error; });
   });
 
+  // What is held per node: three numbers and two of scratch, and a row of the Gram matrix. Of channels that are nodes
+  // themselves that row is one number: a few fewer nodes take several times the memory for little less work.
+  constexpr int kPerNode = 5, kMostMemory = 2;
+  const auto saves = [&](int n, int n_taps) {
+    return n < n_channels && n * (kPerNode + n_taps) <= kMostMemory * n_channels * (kPerNode + 1);
+  };
   std::vector<Layout> layouts;
   const auto enough = [&] { return !layouts.empty() && layouts.back().max_delay_s() >= request.max_delay_s; };
-  for (int n = kSmallest; n < std::min(taps, n_channels) && !enough(); ++n) {
+  for (int n = kSmallest; n < taps && saves(n, n) && !enough(); ++n) {
     const double s = bands[static_cast<std::size_t>(n - kSmallest)];
     constexpr double kUseful = 1e-3;
     if (s > kUseful) layouts.push_back({n, n, s, frequency_hz.front(), band / (n - 1)});
   }
   constexpr double kGrowth = 1.12;
-  for (double size = taps + 1; static_cast<int>(size) < n_channels && !enough();
+  for (double size = taps + 1; saves(static_cast<int>(size), taps) && !enough();
        size = std::max(size + 1, size * kGrowth)) {
     const int n = static_cast<int>(size);
     const double step = band / (n - 1 - 2 * kMargin);

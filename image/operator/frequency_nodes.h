@@ -35,7 +35,8 @@ struct NodeRequest {
 class FrequencyCompression {
  public:
   // Node sets for these (ascending) channel frequencies. Delays below the largest get sets with fewer nodes, in steps
-  // of about 1.12; a delay that leaves nothing to compress gets the channels themselves.
+  // of about 1.12; delays whose nodes would take more than twice the memory of the channels get the channels
+  // themselves.
   FrequencyCompression(const std::vector<double>& frequency_hz, const NodeRequest& request);
 
   const std::vector<FrequencyNodes>& sets() const { return sets_; }

@@ -48,10 +48,11 @@ HandSelection SelectHands(const VisibilityBlock& block, bool accept_single) {
               "Stokes I needs the polarisations XX and YY, RR and LL, or I; the data hold none of these pairs");
 }
 
-RowSamples BlockRow(const VisibilityBlock& block, std::size_t time, std::size_t baseline) {
-  const std::size_t n = block.n_channels();
-  const std::size_t at = (time * block.n_baselines() + baseline) * n * block.n_pols();
-  return {block.vis.data() + at, block.flag.data() + at, block.weight.data() + at, n};
+RowSamples BlockRow(const VisibilityBlock& block, const VisibilityPart& part, std::size_t time, std::size_t baseline) {
+  const std::size_t n = block.n_channels(), row = n * block.n_pols();
+  const std::size_t at = (time * block.n_baselines() + baseline) * row;
+  const Visibility* vis = part.vis == nullptr ? nullptr : part.vis + (at - part.first_time * block.n_baselines() * row);
+  return {vis, block.flag.data() + at, block.weight.data() + at, n};
 }
 
 ImagingWeights::ImagingWeights(const Input& input, const ImageGeometry& geometry, const WeightSettings& settings,
@@ -114,26 +115,38 @@ void ImagingWeights::MakeDensity(const Input& input, int threads) {
       }
     }
     box.sum.assign(box.size(), 0.0);
-    std::vector<float> natural(n), re(input.finite ? 0 : n), im(input.finite ? 0 : n);
-    std::vector<std::int32_t> cell(n);
-    for (std::size_t i = plan.leaves[leaf].begin; i < plan.leaves[leaf].end; ++i) {
-      const UvRow& row = plan.rows[i];
-      FormStokesI(BlockRow(*input.block, row.time, row.baseline), hands_, input.finite ? nullptr : re.data(),
-                  input.finite ? nullptr : im.data(), natural.data());
-      DensityRow at = Coordinates(row);
-      at.u0 = box.u0;
-      at.v0 = box.v0;
-      at.nv = box.nv();
-      DensityCells(at, nu.data(), n, cell.data());
-      const ChannelRange range = InRange(row);
-      for (std::size_t k = range.begin; k < range.end;) {  // neighbouring channels often share a cell
-        const std::int32_t here = cell[k];
-        double sum = 0;
-        for (; k < range.end && cell[k] == here; ++k) sum += natural[k];
-        box.sum[static_cast<std::size_t>(here)] += sum;
-      }
-    }
   });
+  const auto add = [&](const VisibilityPart& part) {
+    ParallelFor(threads, boxes.size(), [&](std::size_t leaf) {
+      DensityBox& box = boxes[leaf];
+      std::vector<float> natural(n), re(input.finite ? 0 : n), im(input.finite ? 0 : n);
+      std::vector<std::int32_t> cell(n);
+      for (std::size_t i = plan.leaves[leaf].begin; i < plan.leaves[leaf].end; ++i) {
+        const UvRow& row = plan.rows[i];
+        if (!part.Has(row.time)) continue;
+        FormStokesI(BlockRow(*input.block, part, row.time, row.baseline), hands_, input.finite ? nullptr : re.data(),
+                    input.finite ? nullptr : im.data(), natural.data());
+        DensityRow at = Coordinates(row);
+        at.u0 = box.u0;
+        at.v0 = box.v0;
+        at.nv = box.nv();
+        DensityCells(at, nu.data(), n, cell.data());
+        const ChannelRange range = InRange(row);
+        for (std::size_t k = range.begin; k < range.end;) {  // neighbouring channels often share a cell
+          const std::int32_t here = cell[k];
+          double sum = 0;
+          for (; k < range.end && cell[k] == here; ++k) sum += natural[k];
+          box.sum[static_cast<std::size_t>(here)] += sum;
+        }
+      }
+    });
+  };
+  // Weights are at hand, whatever part visibilities are in.
+  if (input.finite) {
+    add({0, input.block->n_times(), nullptr});
+  } else {
+    input.vis->ForEach(add);
+  }
   long u1 = 0;
   long v1 = boxes.front().v1;
   v0_ = boxes.front().v0;

@@ -9,13 +9,14 @@
 #include "image/operator/weighting.h"
 #include "image/plane/image_geometry.h"
 #include "ingest/visibility_block.h"
+#include "ingest/visibility_parts.h"
 
 namespace contimg::image {
 
 // Which products of the block make Stokes I. Throws Error{kBadInput} when there are none.
 HandSelection SelectHands(const VisibilityBlock& block, bool accept_single);
-// Row `time`, `baseline` of the block.
-RowSamples BlockRow(const VisibilityBlock& block, std::size_t time, std::size_t baseline);
+// Row `time`, `baseline` of the block; its visibilities are in `part`, or null.
+RowSamples BlockRow(const VisibilityBlock& block, const VisibilityPart& part, std::size_t time, std::size_t baseline);
 
 // The weights of all samples of a plan's rows: the density grid is made once, rows are weighted one by one.
 class ImagingWeights {
@@ -23,6 +24,7 @@ class ImagingWeights {
   // `finite`: all unflagged visibilities are known to be finite, so that the density needs their weights alone.
   struct Input {
     const VisibilityBlock* block = nullptr;
+    const VisibilityParts* vis = nullptr;
     const UvPlan* plan = nullptr;  // must outlive the weights
     bool finite = true;
   };

@@ -133,12 +133,12 @@ double OperatorFigures::NoiseFactor() const {
 }
 
 struct MeasurementOperator::Impl {
-  Impl(const VisibilityBlock& block, const ImageGeometry& requested, const WeightSettings& weights,
-       const OperatorSettings& operator_settings, const VaryingSources& outside);
+  Impl(const VisibilityBlock& block, const VisibilityParts& vis, const ImageGeometry& requested,
+       const WeightSettings& weights, const OperatorSettings& operator_settings, const VaryingSources& outside);
 
   // Fills the nodes, Gram matrices and sums. Returns false when unflagged samples were left out as not finite.
-  bool Compress(const VisibilityBlock& block, const ImagingWeights& weights, const HandSelection& hands,
-                const VaryingSources& outside, std::vector<double>& row_weight_squared);
+  bool Compress(const VisibilityBlock& block, const VisibilityParts& vis, const ImagingWeights& weights,
+                const HandSelection& hands, const VaryingSources& outside, std::vector<double>& row_weight_squared);
 
   OperatorSettings settings;
   ImageGeometry geometry;
@@ -159,9 +159,9 @@ struct MeasurementOperator::Impl {
   Buffer<float> residual_im;
 };
 
-MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometry& requested,
-                                const WeightSettings& weights, const OperatorSettings& operator_settings,
-                                const VaryingSources& outside)
+MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const VisibilityParts& vis,
+                                const ImageGeometry& requested, const WeightSettings& weights,
+                                const OperatorSettings& operator_settings, const VaryingSources& outside)
     : settings(operator_settings),
       geometry(WithSlant(block, requested, operator_settings)),
       grid(GridOf(block, geometry, weights.max_uv_lambda, operator_settings.accuracy)),
@@ -185,11 +185,12 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
   gram = Buffer<float>(gram_size + (gram_size > 0 ? kTaps : 0));
 
   std::vector<double> row_weight_squared(plan.rows.size());
-  const bool finite = Compress(block, ImagingWeights({&block, &plan, true}, geometry, weights, settings.threads), hands,
-                               outside, row_weight_squared);
+  const bool finite =
+      Compress(block, vis, ImagingWeights({&block, &vis, &plan, true}, geometry, weights, settings.threads), hands,
+               outside, row_weight_squared);
   if (!finite && weights.mode != WeightMode::kNatural) {  // the density counted samples that are not there
-    Compress(block, ImagingWeights({&block, &plan, false}, geometry, weights, settings.threads), hands, outside,
-             row_weight_squared);
+    Compress(block, vis, ImagingWeights({&block, &vis, &plan, false}, geometry, weights, settings.threads), hands,
+             outside, row_weight_squared);
   }
   if (figures.n_used == 0) {
     throw Error(
@@ -230,12 +231,13 @@ MeasurementOperator::Impl::Impl(const VisibilityBlock& block, const ImageGeometr
   }
 }
 
-bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const ImagingWeights& weights,
-                                         const HandSelection& hands, const VaryingSources& outside,
-                                         std::vector<double>& row_weight_squared) {
+bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const VisibilityParts& vis,
+                                         const ImagingWeights& weights, const HandSelection& hands,
+                                         const VaryingSources& outside, std::vector<double>& row_weight_squared) {
+  // Sums of their own for each integration: they are the same in however many parts the visibilities come.
   struct Slot {
     std::vector<double> by_time_channel;
-    double over_natural = 0;
+    std::vector<double> over_natural;
     std::size_t used = 0;
     bool finite = true;
   };
@@ -250,9 +252,12 @@ bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
   FrequencyNodes channels;
   channels.frequency_hz = plan.frequency_hz;
   std::vector<Slot> slots(kSlots);
-  ParallelFor(settings.threads, kSlots, [&](std::size_t s) {
-    Slot& slot = slots[s];
+  for (Slot& slot : slots) {
     slot.by_time_channel.assign(n_times * n, 0.0);
+    slot.over_natural.assign(n_times, 0.0);
+  }
+  const auto compress = [&](const VisibilityPart& part, std::size_t s) {
+    Slot& slot = slots[s];
     std::vector<float> re(n), im(n), natural(n), weight(n);
     std::vector<float> out_re(largest + kTaps), out_im(largest + kTaps), out_weight(largest + kTaps);
     std::vector<float> scratch(settings.prepare_residual ? (largest + kTaps) * 2 * kTaps : 0);
@@ -262,8 +267,9 @@ bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
     for (std::size_t leaf = s; leaf < plan.leaves.size(); leaf += kSlots) {
       for (std::size_t i = plan.leaves[leaf].begin; i < plan.leaves[leaf].end; ++i) {
         const UvRow& row = plan.rows[i];
+        if (!part.Has(row.time)) continue;
         const FrequencyNodes& set = plan.Set(row);
-        if (FormStokesI(BlockRow(block, row.time, row.baseline), hands, re.data(), im.data(), natural.data())) {
+        if (FormStokesI(BlockRow(block, part, row.time, row.baseline), hands, re.data(), im.data(), natural.data())) {
           slot.finite = false;
         }
         if (outside.size > 0) {
@@ -279,7 +285,7 @@ bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
         weights.Apply(row, natural.data(), cells, weight.data());
         const RowSums sums = SumRow(natural.data(), weight.data(), n, slot.by_time_channel.data() + row.time * n);
         if (sums.used == 0) continue;  // the nodes of such a row stay zero
-        slot.over_natural += sums.weight_squared_over_natural;
+        slot.over_natural[row.time] += sums.weight_squared_over_natural;
         slot.used += sums.used;
         by_time_baseline[row.time * n_baselines + row.baseline] = sums.weight;
         row_weight_squared[i] = sums.weight_squared;
@@ -296,10 +302,13 @@ bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
         if (settings.prepare_residual) GramRow(set, weight.data(), scratch.data(), gram.data() + gram_offset[i]);
       }
     }
+  };
+  vis.ForEach([&](const VisibilityPart& part) {
+    ParallelFor(settings.threads, kSlots, [&](std::size_t s) { compress(part, s); });
   });
   for (const Slot& slot : slots) {
     figures.n_used += slot.used;
-    figures.sum_weights_squared_over_natural += slot.over_natural;
+    for (const double sum : slot.over_natural) figures.sum_weights_squared_over_natural += sum;
     for (std::size_t i = 0; i < by_time_channel.size(); ++i) by_time_channel[i] += slot.by_time_channel[i];
   }
   for (const double w : by_time_channel) figures.sum_weights += w;
@@ -309,7 +318,11 @@ bool MeasurementOperator::Impl::Compress(const VisibilityBlock& block, const Ima
 MeasurementOperator::MeasurementOperator(const VisibilityBlock& block, const ImageGeometry& geometry,
                                          const WeightSettings& weights, const OperatorSettings& settings,
                                          const VaryingSources& outside)
-    : impl_(std::make_unique<Impl>(block, geometry, weights, settings, outside)) {}
+    : MeasurementOperator(block, VisibilitiesInMemory(block), geometry, weights, settings, outside) {}
+MeasurementOperator::MeasurementOperator(const VisibilityBlock& block, const VisibilityParts& vis,
+                                         const ImageGeometry& geometry, const WeightSettings& weights,
+                                         const OperatorSettings& settings, const VaryingSources& outside)
+    : impl_(std::make_unique<Impl>(block, vis, geometry, weights, settings, outside)) {}
 MeasurementOperator::~MeasurementOperator() = default;
 MeasurementOperator::MeasurementOperator(MeasurementOperator&&) noexcept = default;
 MeasurementOperator& MeasurementOperator::operator=(MeasurementOperator&&) noexcept = default;

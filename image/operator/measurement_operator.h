@@ -26,6 +26,7 @@
 #include "image/plane/image_geometry.h"
 #include "image/response/varying_sources.h"
 #include "ingest/visibility_block.h"
+#include "ingest/visibility_parts.h"
 
 namespace contimg::image {
 
@@ -75,6 +76,11 @@ class MeasurementOperator {
   // exceeds the limit (the message names both).
   MeasurementOperator(const VisibilityBlock& block, const ImageGeometry& geometry, const WeightSettings& weights,
                       const OperatorSettings& settings, const VaryingSources& outside = {});
+  // The same for a block whose visibilities are elsewhere; they are gone through once, or twice where some are not
+  // finite.
+  MeasurementOperator(const VisibilityBlock& block, const VisibilityParts& vis, const ImageGeometry& geometry,
+                      const WeightSettings& weights, const OperatorSettings& settings,
+                      const VaryingSources& outside = {});
   ~MeasurementOperator();
   MeasurementOperator(MeasurementOperator&&) noexcept;
   MeasurementOperator& operator=(MeasurementOperator&&) noexcept;

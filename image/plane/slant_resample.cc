@@ -21,7 +21,7 @@ double Sinc(double x) { return x == 0 ? 1.0 : std::sin(kPi * x) / (kPi * x); }
 
 BandlimitedInterpolator::BandlimitedInterpolator(double band, double tolerance) {
   if (!(band > 0)) throw Error(ErrorKind::kBug, "image", "resampling", "the band must be positive");
-  if (!Build(band, 8, tolerance)) Build(band, 16, tolerance);
+  if (!Build(band, 8, tolerance) && !Build(band, 12, tolerance)) Build(band, 16, tolerance);
 }
 
 bool BandlimitedInterpolator::Build(double band, std::size_t taps, double tolerance) {
@@ -36,7 +36,7 @@ bool BandlimitedInterpolator::Build(double band, std::size_t taps, double tolera
   const Eigen::LLT<Eigen::MatrixXd> cholesky(gram);
   taps_ = taps;
   expected_error_ = 0;
-  table_.assign((kPhases + 1) * taps, 0.0F);
+  table_.assign((kPhases + 1) * stride(), 0.0F);
   const double first = 1.0 - static_cast<double>(taps / 2);
   Eigen::VectorXd right(n);
   for (std::size_t phase = 0; phase <= kPhases; ++phase) {
@@ -44,7 +44,7 @@ bool BandlimitedInterpolator::Build(double band, std::size_t taps, double tolera
     for (Eigen::Index i = 0; i < n; ++i) right[i] = Sinc(b2 * (fraction - first - static_cast<double>(i)));
     const Eigen::VectorXd weights = cholesky.solve(right);
     for (Eigen::Index i = 0; i < n; ++i)
-      table_[phase * taps + static_cast<std::size_t>(i)] = static_cast<float>(weights[i]);
+      table_[phase * stride() + static_cast<std::size_t>(i)] = static_cast<float>(weights[i]);
     expected_error_ = std::max(expected_error_, std::sqrt(std::max(0.0, 1 - weights.dot(right))));
   }
   return std::sqrt(2.0) * expected_error_ <= tolerance;  // two axes

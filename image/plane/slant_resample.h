@@ -22,14 +22,16 @@ class BandlimitedInterpolator {
  public:
   static constexpr std::size_t kPhases = 512;  // linear between them: error (2πB/512)²/8 < 2e-5·B²
 
-  // `band`: highest frequency in cycles per pixel. 8 taps when they are good to `tolerance`, else 16.
+  // `band`: highest frequency in cycles per pixel. 8 or 12 taps when they are good to `tolerance`, else 16.
   BandlimitedInterpolator(double band, double tolerance);
 
   std::size_t taps() const { return taps_; }
+  // Numbers from one phase to the next in the table: zeros follow the taps to whole vectors.
+  std::size_t stride() const { return taps_ <= 8 ? 8 : 16; }
   // Largest relative rms error over all fractions, one axis.
   double expected_error() const { return expected_error_; }
   // Weights of the `taps()` pixels from floor(x) − taps/2 + 1 on, at phase i of 0 … kPhases (inclusive).
-  const float* Weights(std::size_t phase) const { return table_.data() + phase * taps_; }
+  const float* Weights(std::size_t phase) const { return table_.data() + phase * stride(); }
 
  private:
   bool Build(double band, std::size_t taps, double tolerance);

@@ -15,37 +15,37 @@ HWY_BEFORE_NAMESPACE();
 namespace contimg::image::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// A coordinate split into the first tap and the weights there.
-template <int kTaps>
+// A coordinate split into the first tap and the weights there, zeros up to kWidth.
+template <int kTaps, int kWidth>
 HWY_INLINE std::int32_t SplitCoordinate(const float* table, double at, float* weights) {
   const double whole = std::floor(at);
   const double phase = (at - whole) * static_cast<double>(BandlimitedInterpolator::kPhases);
   const auto index = static_cast<std::size_t>(phase);
   const auto fraction = static_cast<float>(phase - static_cast<double>(index));
-  const float* low = table + index * kTaps;
-  const hn::CappedTag<float, kTaps> d;
+  const float* low = table + index * kWidth;
+  const hn::CappedTag<float, kWidth> d;
   const auto f = hn::Set(d, fraction);
-  for (std::size_t k = 0; k < kTaps; k += hn::Lanes(d)) {
-    const auto a = hn::LoadU(d, low + k), b = hn::LoadU(d, low + kTaps + k);
+  for (std::size_t k = 0; k < kWidth; k += hn::Lanes(d)) {
+    const auto a = hn::LoadU(d, low + k), b = hn::LoadU(d, low + kWidth + k);
     hn::StoreU(hn::MulAdd(f, hn::Sub(b, a), a), d, weights + k);
   }
   return static_cast<std::int32_t>(whole) - kTaps / 2 + 1;
 }
 
-template <int kTaps>
+template <int kTaps, int kWidth>
 void Interpolate(const InterpolationInput& in, const double* x, const double* y, std::size_t count, float* output) {
-  const hn::CappedTag<float, kTaps> d;
-  constexpr std::size_t kParts = kTaps / hn::MaxLanes(hn::CappedTag<float, kTaps>());
+  const hn::CappedTag<float, kWidth> d;
+  constexpr std::size_t kParts = kWidth / hn::MaxLanes(hn::CappedTag<float, kWidth>());
   for (std::size_t i = 0; i < count; ++i) {
     if (!(x[i] >= 0 && y[i] >= 0 && x[i] <= in.nx - 1 && y[i] <= in.ny - 1)) {
       output[i] = std::numeric_limits<float>::quiet_NaN();
       continue;
     }
-    HWY_ALIGN float wx[kTaps];
-    HWY_ALIGN float wy[kTaps];
-    const std::int32_t x0 = SplitCoordinate<kTaps>(in.weights, x[i], wx);
-    const std::int32_t y0 = SplitCoordinate<kTaps>(in.weights, y[i], wy);
-    if (x0 >= 0 && y0 >= 0 && x0 + kTaps <= in.nx && y0 + kTaps <= in.ny) {
+    HWY_ALIGN float wx[kWidth];
+    HWY_ALIGN float wy[kWidth];
+    const std::int32_t x0 = SplitCoordinate<kTaps, kWidth>(in.weights, x[i], wx);
+    const std::int32_t y0 = SplitCoordinate<kTaps, kWidth>(in.weights, y[i], wy);
+    if (x0 >= 0 && y0 >= 0 && x0 + kWidth <= in.nx && y0 + kTaps <= in.ny) {
       const float* row = in.pixels + static_cast<std::ptrdiff_t>(y0) * in.nx + x0;
       hn::VFromD<decltype(d)> sum[kParts];
       for (auto& part : sum) part = hn::Zero(d);
@@ -77,9 +77,11 @@ void Interpolate(const InterpolationInput& in, const double* x, const double* y,
 void InterpolateRowAny(const InterpolationInput& in, const double* x, const double* y, std::size_t count,
                        float* output) {
   if (in.taps == 8) {
-    Interpolate<8>(in, x, y, count, output);
+    Interpolate<8, 8>(in, x, y, count, output);
+  } else if (in.taps == 12) {
+    Interpolate<12, 16>(in, x, y, count, output);
   } else {
-    Interpolate<16>(in, x, y, count, output);
+    Interpolate<16, 16>(in, x, y, count, output);
   }
 }
 

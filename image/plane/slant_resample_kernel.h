@@ -9,8 +9,8 @@ namespace contimg::image {
 struct InterpolationInput {
   const float* pixels;  // [ny][nx]
   std::int32_t nx, ny;
-  const float* weights;  // [BandlimitedInterpolator::kPhases + 1][taps]
-  std::int32_t taps;     // 8 or 16
+  const float* weights;  // [BandlimitedInterpolator::kPhases + 1][stride]
+  std::int32_t taps;     // 8, 12 or 16
 };
 
 // output[i] = the input at (x[i], y[i]); NaN outside [0, nx−1] × [0, ny−1] or where a coordinate is NaN.

@@ -13,7 +13,6 @@
 
 #include "config/error.h"
 #include "config/os.h"
-#include "config/parallel.h"
 #include "config/time.h"
 #include "config/units.h"
 
@@ -188,8 +187,7 @@ std::uint32_t BigEndian(float value) {
   return __builtin_bswap32(bits);
 }
 
-void WritePlain(Os& os, const std::filesystem::path& path, ArrayView<const float, 2> image, const FitsHeader& header,
-                int threads) {
+void WritePlain(Os& os, const std::filesystem::path& path, ArrayView<const float, 2> image, const FitsHeader& header) {
   static_assert(std::endian::native == std::endian::little);
   const std::string blocks = HeaderBlocks(header, path);
   const std::size_t data_bytes = image.size() * sizeof(float);
@@ -197,13 +195,13 @@ void WritePlain(Os& os, const std::filesystem::path& path, ArrayView<const float
   file->Resize(blocks.size() + (data_bytes + kBlock - 1) / kBlock * kBlock);
   file->WriteAt(blocks.data(), blocks.size(), 0);
   constexpr std::size_t kChunk = std::size_t{1} << 18;  // values: 1 MB stays in the cache
-  ParallelFor(threads, (image.size() + kChunk - 1) / kChunk, [&](std::size_t chunk) {
-    const std::size_t begin = chunk * kChunk, count = std::min(kChunk, image.size() - begin);
-    std::vector<std::uint32_t> swapped(count);
+  std::vector<std::uint32_t> swapped(std::min(kChunk, image.size()));
+  for (std::size_t begin = 0; begin < image.size(); begin += kChunk) {
+    const std::size_t count = std::min(kChunk, image.size() - begin);
     const float* from = image.data() + begin;
     for (std::size_t i = 0; i < count; ++i) swapped[i] = BigEndian(from[i]);
     file->WriteAt(swapped.data(), count * sizeof(float), blocks.size() + begin * sizeof(float));
-  });
+  }
   file->Close();
 }
 
@@ -411,7 +409,7 @@ void WriteFitsImage(Os& os, const std::filesystem::path& path, ArrayView<const f
   if (options.rice) {
     WriteRice(path, image, header);
   } else {
-    WritePlain(os, path, image, header, options.threads);
+    WritePlain(os, path, image, header);
   }
 }
 

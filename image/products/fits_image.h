@@ -45,7 +45,6 @@ struct FitsHeader {
 
 struct FitsOptions {
   bool rice = false;  // tile-compressed with quantised, dithered values (noise/16 steps); lossy; RA and DEC axes only
-  int threads = 1;
 };
 
 // Writes a complete FITS file to `path`, which must not exist (write to a staged name, then Publish). Not synced.

@@ -1,5 +1,6 @@
 #include "image/products/image_products.h"
 
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -29,8 +30,8 @@ StagedProducts::StagedProducts(ProductPlan plan, Os& os) : plan_(std::move(plan)
 }
 
 StagedProducts::~StagedProducts() {
-  for (std::future<void>& sync : syncs_) {
-    if (sync.valid()) sync.wait();
+  for (std::future<void>& write : writes_) {
+    if (write.valid()) write.wait();
   }
 }
 
@@ -54,15 +55,45 @@ void StagedProducts::Expect(ProductKind kind, int band) {
   for (const ImageFormat format : Formats()) Expect(kind, ProductSuffix(kind, format, band), plan_.prefix);
 }
 
+void StagedProducts::Write(const std::string& suffix, ImageFormat format, ArrayView<const float, 2> image,
+                           const FitsHeader& header) {
+  const fs::path path = Path(suffix);
+  {
+    const std::lock_guard<std::mutex> one(one_writes_);
+    if (format == ImageFormat::kCasa) return WriteCasacoreImage(path, image, header);
+    WriteFitsImage(os_, path, image, header, {.rice = plan_.compress});
+  }
+  if (plan_.durable) os_.SyncFile(path);
+}
+
+void StagedProducts::WriteInBackground(std::function<void()> write) {
+  RethrowFailures();
+  writes_.push_back(std::async(std::launch::async, std::move(write)));
+}
+
+void StagedProducts::RethrowFailures() {
+  for (std::future<void>& write : writes_) {
+    if (write.valid() && write.wait_for(std::chrono::seconds(0)) == std::future_status::ready) write.get();
+  }
+}
+
 void StagedProducts::WriteImage(ProductKind kind, ArrayView<const float, 2> image, const FitsHeader& header, int band) {
   for (const ImageFormat format : Formats()) {
-    const fs::path path = Path(ProductSuffix(kind, format, band));
-    if (format == ImageFormat::kCasa) {
-      WriteCasacoreImage(path, image, header);
-    } else {
-      WriteFitsImage(os_, path, image, header, {.rice = plan_.compress, .threads = plan_.threads});
-      SyncInBackground(path);
-    }
+    WriteInBackground([=, this] { Write(ProductSuffix(kind, format, band), format, image, header); });
+  }
+}
+
+void StagedProducts::WriteImage(ProductKind kind, Plane image, const FitsHeader& header, int band) {
+  room_.acquire();
+  std::shared_ptr<Plane> pixels(new Plane(std::move(image)), [this](Plane* plane) {
+    delete plane;
+    room_.release();
+  });
+  for (const ImageFormat format : Formats()) {
+    WriteInBackground([=, this]() mutable {
+      const std::shared_ptr<const Plane> mine = std::move(pixels);  // gone with the call, not with its future
+      Write(ProductSuffix(kind, format, band), format, mine->view(), header);
+    });
   }
 }
 
@@ -72,12 +103,10 @@ void StagedProducts::WriteText(ProductKind kind, const std::string& text) {
   file->Close();
 }
 
-void StagedProducts::SyncInBackground(const fs::path& path) {
-  if (plan_.durable) syncs_.push_back(std::async(std::launch::async, [this, path] { os_.SyncFile(path); }));
-}
-
 std::vector<ImageProduct> StagedProducts::Publish() {
-  for (std::future<void>& sync : syncs_) sync.get();
+  for (std::future<void>& write : writes_) {
+    if (write.valid()) write.get();
+  }
   std::vector<ImageProduct> published;
   std::vector<fs::path> older;                      // where the one that had the name is now; empty: there was none
   std::vector<std::unique_ptr<Unfinished>> beside;  // on other disks than the hidden folder

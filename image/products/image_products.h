@@ -2,8 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <future>
+#include <mutex>
 #include <optional>
+#include <semaphore>
 #include <string>
 #include <vector>
 
@@ -11,6 +14,7 @@
 #include "config/os.h"
 #include "config/product_paths.h"
 #include "config/unfinished.h"
+#include "image/plane/plane.h"
 #include "image/products/fits_image.h"
 
 namespace contimg::image {
@@ -28,11 +32,10 @@ struct ProductPlan {
   bool compress = false;            // FITS as .fits.fz
   bool overwrite = false;
   bool durable = true;  // every file is on the disk before it gets its name
-  int threads = 1;
 };
 
-// Until Publish everything lies in a hidden folder beside the prefix, which the destructor removes. While the work goes
-// on, files are synced in the background, so that Publish has little to wait for.
+// Until Publish everything lies in a hidden folder beside the prefix, which the destructor removes. Images are written
+// and synced in the background, so that Publish has little to wait for; what fails there comes out of the next call.
 class StagedProducts {
  public:
   // Makes the folders, so that an unwritable place shows at once. Throws Error{kUsage, kIo}.
@@ -45,7 +48,10 @@ class StagedProducts {
   // (Error{kUsage}). An image (`band`: of kBand) or kQaPicture, kQaMetrics.
   void Expect(ProductKind kind, int band = 0);
 
+  // Pixels that stay as they are until Publish.
   void WriteImage(ProductKind kind, ArrayView<const float, 2> image, const FitsHeader& header, int band = 0);
+  // Pixels that are wanted for nothing else. Waits while two such images are still to be written.
+  void WriteImage(ProductKind kind, Plane image, const FitsHeader& header, int band = 0);
   void WriteText(ProductKind kind, const std::string& text);
   // Where to write a quality product.
   std::filesystem::path Path(ProductKind kind) const { return Path(ProductSuffix(kind)); }
@@ -62,13 +68,17 @@ class StagedProducts {
   void Expect(ProductKind kind, const std::string& suffix, const std::filesystem::path& prefix);
   std::vector<ImageFormat> Formats() const;
   std::filesystem::path Path(const std::string& suffix) const { return folder_->path() / suffix; }
-  void SyncInBackground(const std::filesystem::path& path);
+  void Write(const std::string& suffix, ImageFormat format, ArrayView<const float, 2> image, const FitsHeader& header);
+  void WriteInBackground(std::function<void()> write);
+  void RethrowFailures();
 
   ProductPlan plan_;
   Os& os_;
   std::optional<Unfinished> folder_;
   std::vector<Expected> expected_;
-  std::vector<std::future<void>> syncs_;
+  std::mutex one_writes_;  // and the others sync
+  std::counting_semaphore<> room_{2};
+  std::vector<std::future<void>> writes_;
 };
 
 }  // namespace contimg::image

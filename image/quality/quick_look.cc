@@ -105,14 +105,29 @@ class Picture {
     float furthest = 1;
     for (const auto& p : in_.tile->uv) furthest = std::max({furthest, std::abs(p.u_lambda), std::abs(p.v_lambda)});
     const double scale = 0.48 * box.width / furthest, cx = box.x + box.width / 2, cy = box.y + box.height / 2;
-    canvas_.Clipped(box, [&] {
-      canvas_.Set({kAccent.r, kAccent.g, kAccent.b, 0.5});
-      for (const auto& p : in_.tile->uv) {
-        for (const double sign : {1.0, -1.0}) {
-          cairo_rectangle(canvas_.cairo(), cx - sign * p.u_lambda * scale, cy - sign * p.v_lambda * scale, 0.8, 0.8);
+    // Tens of thousands of points: each covers parts of up to four pixels.
+    const auto width = static_cast<std::size_t>(box.width), height = static_cast<std::size_t>(box.height);
+    std::vector<double> covered(width * height);
+    const auto cover = [&](double x, double y) {
+      constexpr double kPoint = 0.8;
+      for (double px = std::floor(x); px < x + kPoint; ++px) {
+        for (double py = std::floor(y); py < y + kPoint; ++py) {
+          if (!(px >= 0 && py >= 0 && px < box.width && py < box.height)) continue;
+          covered[static_cast<std::size_t>(py) * width + static_cast<std::size_t>(px)] +=
+              (std::min(px + 1, x + kPoint) - std::max(px, x)) * (std::min(py + 1, y + kPoint) - std::max(py, y));
         }
       }
-      cairo_fill(canvas_.cairo());
+    };
+    for (const auto& p : in_.tile->uv) {
+      for (const double sign : {1.0, -1.0}) {
+        cover(cx - box.x - sign * p.u_lambda * scale, cy - box.y - sign * p.v_lambda * scale);
+      }
+    }
+    canvas_.Raster(box, [&](int x, int y) -> Colour {
+      const double at = covered[static_cast<std::size_t>(y) * width + static_cast<std::size_t>(x)];
+      const double part = 0.5 * std::min(1.0, at);
+      const auto mix = [&](double under, double over) { return under + part * (over - under); };
+      return {mix(kPanel.r, kAccent.r), mix(kPanel.g, kAccent.g), mix(kPanel.b, kAccent.b), 1};
     });
     canvas_.Frame(box, kDim);
     const double edge = furthest / 0.96 / 1e3;

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ingest/flag_count.h"
 #include "ingest/visibility_block.h"
+#include "ingest/visibility_parts.h"
 
 namespace contimg::image {
 
@@ -34,8 +37,37 @@ struct UvLimits {
   double min_lambda = 0;
   double max_lambda = 0;  // 0: no limit
 };
-// `dead_limit`: FlagSettings::dead_antenna_fraction.
-TileSummary SummariseTile(const VisibilityBlock& block, const UvLimits& limits, std::size_t max_uv_points,
-                          double dead_limit, int threads);
+
+// Makes the summary of a tile whose visibilities go by.
+class TileSurvey {
+ public:
+  TileSurvey(const VisibilityBlock& block, const UvLimits& limits, int threads);  // the block must outlive this
+  ~TileSurvey();
+  void Add(const VisibilityPart& part);  // each once, in order
+  // `dead_limit`: FlagSettings::dead_antenna_fraction.
+  TileSummary Finish(std::size_t max_uv_points, double dead_limit) const;
+
+ private:
+  struct Meters;
+  const VisibilityBlock& block_;
+  int threads_;
+  std::unique_ptr<Meters> meters_;
+};
+
+// Visibilities that a survey looks at when they are first gone through.
+class SurveyedVisibilities final : public VisibilityParts {
+ public:
+  SurveyedVisibilities(const VisibilityParts& vis, TileSurvey& survey) : vis_(vis), survey_(survey) {}
+  void ForEach(const std::function<void(const VisibilityPart&)>& use) const override;
+  // Goes through them if nobody has yet.
+  void Finish() const;
+  double reading_s() const { return reading_s_; }  // spent waiting for parts
+
+ private:
+  const VisibilityParts& vis_;
+  TileSurvey& survey_;
+  mutable bool seen_ = false;
+  mutable double reading_s_ = 0;
+};
 
 }  // namespace contimg::image

@@ -85,9 +85,10 @@ void PrintReport(const image::ImageReport& r) {
   }
   const image::ImageTimings& t = r.timings;
   fmt::print(
-      "{:.2f} s: prepare {:.2f}, dirty and PSF {:.2f}, CLEAN {:.2f} (major cycles {:.2f}), products {:.2f}, "
+      "{:.2f} s: read {:.2f}, prepare {:.2f}, dirty and PSF {:.2f}, CLEAN {:.2f} (major cycles {:.2f}), products "
+      "{:.2f}, "
       "quality {:.2f}, publish {:.2f}\n",
-      t.total_s, t.prepare_s, t.dirty_s, t.clean_s, t.major_s, t.products_s, t.quality_s, t.publish_s);
+      t.total_s, t.read_s, t.prepare_s, t.dirty_s, t.clean_s, t.major_s, t.products_s, t.quality_s, t.publish_s);
 }
 
 void Image(const ImageArgs& args) {
@@ -128,13 +129,20 @@ void Image(const ImageArgs& args) {
   selection.column = args.column;
   selection.field = args.field;
   selection.windows = args.windows;
-  const std::unique_ptr<VisibilityBlock> block = convert::ReadMeasurementSet(args.measurement_set, selection, context);
+  convert::TileOfSet tile;
+  if (image::NeedsWholeTile(request)) {
+    tile.block = convert::ReadMeasurementSet(args.measurement_set, selection, context);
+  } else {
+    tile = convert::OpenMeasurementSet(args.measurement_set, selection, context);
+  }
+  const std::unique_ptr<VisibilityBlock>& block = tile.block;
   const convert::MeasurementSetInfo info = convert::DescribeMeasurementSet(args.measurement_set);
   if (block->data_state == DataState::kCorrected) request.calibration = CalibrationOf(info);
   request.antennas_without_sky = calibrate::NamesWithoutSky(info.history);
   const std::string lost = calibrate::LostSkyHistory(request.antennas_without_sky);
   if (!lost.empty()) request.history.push_back(lost);
-  const image::ImageReport report = image::RunImage(*block, request, context);
+  const image::ImageReport report =
+      tile.vis ? image::RunImage(*block, *tile.vis, request, context) : image::RunImage(*block, request, context);
   if (args.predict) {
     convert::MeasurementSetChanges changes;
     changes.model = block->vis.data();

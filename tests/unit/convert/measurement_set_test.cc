@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -220,6 +221,71 @@ TEST_F(MeasurementSetTest, ReadersOfTheOldSetAreNotDisturbedByAnUpdate) {
   UpdateMeasurementSet(path, {}, block, changes, {});
   EXPECT_EQ(ReadMeasurementSet(path, {}, {})->flag[3], 1);
   EXPECT_EQ(ReadMeasurementSet(kept, {}, {})->flag[3], MakeTestBlock().flag[3]);
+}
+
+// All that the parts of a tile hold, at their places.
+Buffer<Visibility> Gathered(const TileOfSet& tile, std::size_t& n_parts) {
+  const VisibilityBlock& block = *tile.block;
+  const std::size_t row = block.n_baselines() * block.n_channels() * block.n_pols();
+  Buffer<Visibility> all(block.n_times() * row);
+  std::size_t next = 0;
+  n_parts = 0;
+  tile.vis->ForEach([&](const VisibilityPart& part) {
+    EXPECT_EQ(part.first_time, next);
+    next = part.end_time;
+    std::copy_n(part.vis, (part.end_time - part.first_time) * row, all.data() + part.first_time * row);
+    ++n_parts;
+  });
+  EXPECT_EQ(next, block.n_times());
+  return all;
+}
+
+TEST_F(MeasurementSetTest, VisibilitiesInPartsAreThoseOfTheWhole) {
+  const VisibilityBlock block = Phased({6, 5, 3, 7, 2});
+  Buffer<Visibility> corrected(block.vis.size());
+  for (std::size_t i = 0; i < corrected.size(); ++i) corrected[i] = i % 11 == 0 ? Visibility(0) : 3.0F * block.vis[i];
+  const fs::path path = Write(block, corrected.data());
+  const std::size_t integration = block.vis.size() / block.n_times() * sizeof(Visibility);
+  RunContext context;
+  context.threads = 2;
+  for (const char* column : {"DATA", "CORRECTED_DATA"}) {
+    for (const std::vector<int>& windows : {std::vector<int>{}, std::vector<int>{2}}) {
+      MeasurementSetSelection selection;
+      selection.column = column;
+      selection.windows = windows;
+      const auto whole = ReadMeasurementSet(path, selection, context);
+      // Samples of exactly 0 are flagged in both.
+      for (const std::size_t part_bytes : {std::size_t{1}, 2 * integration, 100 * integration}) {
+        const TileOfSet tile = OpenMeasurementSet(path, selection, context, part_bytes);
+        EXPECT_TRUE(tile.block->vis.empty());
+        for (int again = 0; again < 2; ++again) {
+          std::size_t n_parts = 0;
+          const Buffer<Visibility> vis = Gathered(tile, n_parts);
+          EXPECT_EQ(n_parts, part_bytes == 1 ? 5U : part_bytes < 3 * integration && windows.empty() ? 3U : 1U);
+          EXPECT_EQ(0, std::memcmp(vis.data(), whole->vis.data(), vis.size() * sizeof(Visibility)));
+        }
+        EXPECT_EQ(0, std::memcmp(tile.block->flag.data(), whole->flag.data(), whole->flag.size()));
+        EXPECT_EQ(0,
+                  std::memcmp(tile.block->weight.data(), whole->weight.data(), whole->weight.size() * sizeof(float)));
+      }
+    }
+  }
+}
+
+TEST_F(MeasurementSetTest, PartsOfASetThatIsChangedMeanwhileAreNotTaken) {
+  const fs::path path = Write(Phased());
+  const TileOfSet tile = OpenMeasurementSet(path, {}, {});
+  const auto block = ReadMeasurementSet(path, {}, {});
+  MeasurementSetChanges changes;
+  changes.flags = true;
+  UpdateMeasurementSet(path, {}, *block, changes, {});
+  try {
+    tile.vis->ForEach([](const VisibilityPart&) {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBusy);
+    EXPECT_NE(std::string(error.what()).find("was changed by another program while it was read"), std::string::npos);
+  }
 }
 
 // A change that was prepared from what stood there before is not written over what stands there now.

@@ -1,9 +1,12 @@
 // The whole stage on a small simulated array: visibilities by a direct sum, products read back.
 #include "image/image_stage.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <complex>
 #include <fstream>
@@ -16,6 +19,7 @@
 #include "config/time.h"
 #include "image/plane/sky_coordinates.h"
 #include "image/products/casacore/casacore_image.h"
+#include "tests/faulty_os.h"
 #include "tests/temporary_folder.h"
 
 namespace contimg::image {
@@ -171,6 +175,73 @@ TEST_F(ImageStageTest, DirtyOnlyAndPsfOnlyMakeTheirProducts) {
   EXPECT_EQ(RunImage(block, request_, context_).products.size(), 2U);
   const FitsImage psf = ReadFitsImage(folder_ / "psf.psf.fits");
   EXPECT_NEAR(psf.view()(200, 200), 1, 1e-4);
+}
+
+// Integration by integration, each gone when the next comes.
+class OneByOne : public VisibilityParts {
+ public:
+  explicit OneByOne(const VisibilityBlock& block) : block_(block) {}
+  void ForEach(const std::function<void(const VisibilityPart&)>& use) const override {
+    const std::size_t row = block_.n_baselines() * block_.n_channels() * block_.n_pols();
+    std::vector<Visibility> vis(row);
+    for (std::size_t t = 0; t < block_.n_times(); ++t) {
+      std::copy_n(block_.vis.data() + t * row, row, vis.data());
+      use({t, t + 1, vis.data()});
+      std::fill(vis.begin(), vis.end(), Visibility(NAN, NAN));
+    }
+  }
+
+ private:
+  const VisibilityBlock& block_;
+};
+
+// However many parts the visibilities come in, and whether or not some are not finite.
+TEST_F(ImageStageTest, VisibilitiesInPartsMakeTheSameImages) {
+  for (const bool spoiled : {false, true}) {
+    VisibilityBlock whole = Tile(0.3), parts = Tile(0.3);
+    if (spoiled) {
+      for (VisibilityBlock* block : {&whole, &parts}) block->vis[777] = Visibility(NAN, 0);
+    }
+    request_.overwrite = true;
+    request_.prefix = folder_ / "whole";
+    const ImageReport expected = RunImage(whole, request_, context_);
+    request_.prefix = folder_ / "parts";
+    const OneByOne vis(parts);
+    const ImageReport report = RunImage(parts, vis, request_, context_);
+    for (const char* kind : {"dirty", "psf", "image", "residual", "model"}) {
+      const auto a = ReadFitsImage(folder_ / fmt::format("whole.{}.fits", kind)),
+                 b = ReadFitsImage(folder_ / fmt::format("parts.{}.fits", kind));
+      for (std::size_t i = 0; i < a.pixels.size(); ++i) {
+        // Density sums of spoiled data are added in another order.
+        ASSERT_NEAR(a.pixels[i], b.pixels[i], spoiled ? 1e-5 : 0) << kind << " " << i;
+      }
+    }
+    EXPECT_EQ(report.thermal_jy, expected.thermal_jy);
+    EXPECT_EQ(report.quality.rms_over_thermal, expected.quality.rms_over_thermal);
+    EXPECT_TRUE(parts.flag.empty());
+  }
+  VisibilityBlock block = Tile(0.3);
+  request_.predict = true;
+  EXPECT_TRUE(NeedsWholeTile(request_));
+  EXPECT_THROW(RunImage(block, OneByOne(block), request_, context_), Error);
+}
+
+// Images are written in the background; a disk that fills up meanwhile ends the run as one that was full before.
+TEST_F(ImageStageTest, AWriteThatFailsInTheBackgroundPublishesNothing) {
+  for (int at = 1; at <= 40; ++at) {
+    VisibilityBlock block = Tile(0.3);
+    testkit::FaultyOs os(testkit::FaultyOs::Fault::kFailBefore, at, ENOSPC);
+    context_.os = &os;
+    request_.settings.max_iterations = 20;
+    try {
+      RunImage(block, request_, context_);
+      EXPECT_EQ(Files(), 10U) << os.fault_at();  // only the removal of the hidden folder may fail in silence
+      break;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kResource) << error.what();
+    }
+    EXPECT_EQ(Files(), 0U) << at << " " << os.fault_at();
+  }
 }
 
 TEST_F(ImageStageTest, AProcessWithLittleMemoryRefusesInWords) {

@@ -63,7 +63,8 @@ TEST(BandOperators, TheirMeanIsTheImageOfAllWithNaturalWeights) {
   OperatorSettings settings;
   settings.threads = 2;
   settings.fit_slant = false;
-  const BandOperators one(block, 1, geometry, weights, settings), four(block, 4, geometry, weights, settings);
+  const VisibilitiesInMemory vis(block);
+  const BandOperators one(block, vis, 1, geometry, weights, settings), four(block, vis, 4, geometry, weights, settings);
   ASSERT_EQ(four.n_bands(), 4U);
   EXPECT_EQ(one.figures().n_used, four.figures().n_used);
   EXPECT_NEAR(one.figures().NoiseFactor(), four.figures().NoiseFactor(), 1e-6 * one.figures().NoiseFactor());

@@ -53,7 +53,11 @@ VisibilityBlock Block(std::size_t n_times, std::size_t n_channels, std::vector<P
   return block;
 }
 
-TileSummary Summary(const VisibilityBlock& block) { return SummariseTile(block, {}, 100, 0.9, 2); }
+TileSummary Summary(const VisibilityBlock& block, const UvLimits& limits = {}) {
+  TileSurvey survey(block, limits, 2);
+  SurveyedVisibilities(VisibilitiesInMemory(block), survey).Finish();
+  return survey.Finish(100, 0.9);
+}
 
 TEST(TileSummary, NoiseFromChannelsIntegrationsOrHands) {
   const std::vector<Polarisation> two{Polarisation::kXX, Polarisation::kYY}, one{Polarisation::kXX};
@@ -107,7 +111,8 @@ TEST(TileSummary, WhatTheUvLimitsLeaveOutDoesNotCount) {
     if (block.baselines[b].antenna2 - block.baselines[b].antenna1 == 1) vis(3, b, 2, 0) = 1e6F;
   }
   EXPECT_GT(Summary(block).outlier_power.value(), 1e6);
-  EXPECT_NEAR(SummariseTile(block, {700, 0}, 100, 0.9, 2).outlier_power.value(), 1, 0.03);  // 100 m are 470 wavelengths
+  EXPECT_NEAR(Summary(block, {700, 0}).outlier_power.value(), 1,
+              0.03);  // 100 m are 470 wavelengths
 }
 
 // What the imager leaves out says nothing here either: one NaN neither hides the outliers beside it nor makes a figure
