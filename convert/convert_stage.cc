@@ -68,9 +68,8 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
     plan.emplace(block, options.centre ? *options.centre : TileCentre(block, orientation), orientation);
     if (meanwhile.begin) meanwhile.begin(block);
     ingest::TileVisitor visitor;
-    visitor.row = [&plan](VisibilityBlock& read, std::size_t time, std::size_t baseline, std::size_t window) {
-      plan->Rotate(read, time, baseline, read.windows[window]);
-    };
+    visitor.row = [&plan](const VisibilityBlock& tile_axes, std::size_t time, std::size_t baseline, std::size_t window,
+                          Visibility* vis) { plan->Rotate(tile_axes, time, baseline, tile_axes.windows[window], vis); };
     visitor.time = meanwhile.time;
     return visitor;
   };

@@ -58,15 +58,12 @@ Vector3 PhasePlan::Uvw(std::size_t time, const Baseline& baseline) const {
   return {a[0] - b[0], a[1] - b[1], a[2] - b[2]};
 }
 
-void PhasePlan::Rotate(VisibilityBlock& block, std::size_t time, std::size_t baseline,
-                       const SpectralWindow& window) const {
-  const std::size_t n_pols = block.n_pols();
+void PhasePlan::Rotate(const VisibilityBlock& block, std::size_t time, std::size_t baseline,
+                       const SpectralWindow& window, Visibility* vis) const {
   const double* path = &path_m_[time * n_antennas_];
   const double path_m = path[block.baselines[baseline].antenna2] - path[block.baselines[baseline].antenna1];
-  Visibility* vis =
-      block.vis.data() + ((time * block.n_baselines() + baseline) * block.n_channels() + window.first_channel) * n_pols;
-  RotateAndConjugate(reinterpret_cast<float*>(vis), window.n_channels, n_pols, block.frequency_hz[window.first_channel],
-                     block.channel_width_hz, -path_m / kSpeedOfLight);
+  RotateAndConjugate(reinterpret_cast<float*>(vis), window.n_channels, block.n_pols(),
+                     block.frequency_hz[window.first_channel], block.channel_width_hz, -path_m / kSpeedOfLight);
 }
 
 void PhasePlan::Finish(VisibilityBlock& block) const {
@@ -87,8 +84,10 @@ void PhaseBlock(VisibilityBlock& block, const PhaseCentre& centre, const EarthOr
   const std::size_t n_windows = block.windows.size();
   ParallelFor(context.threads, block.n_times() * n_windows, [&](std::size_t i) {
     context.CheckCancelled("convert");
-    for (std::size_t b = 0; b < block.n_baselines(); ++b)
-      plan.Rotate(block, i / n_windows, b, block.windows[i % n_windows]);
+    const SpectralWindow& window = block.windows[i % n_windows];
+    for (std::size_t b = 0; b < block.n_baselines(); ++b) {
+      plan.Rotate(block, i / n_windows, b, window, &block.vis_view()(i / n_windows, b, window.first_channel, 0));
+    }
   });
   plan.Finish(block);
 }

@@ -18,11 +18,12 @@ class PhasePlan {
   PhasePlan(const VisibilityBlock& block, const PhaseCentre& centre, const EarthOrientationTable& orientation);
 
   const PhaseCentre& centre() const { return centre_; }
-  // Rotates all channels and polarisations of one baseline and window at one time in place and gives them the
+  // Rotates `vis`, all channels and polarisations of one baseline and window at one time, and gives them the
   // Measurement Set's sign: V ← conj(V · exp(−2πi ν b·(s1 − s0)/c)), with b = antenna2 − antenna1, s0 the direction
-  // that the input is phased to (the meridian's, or where the writer's centre stood) and s1 the centre's. Touches no
-  // other data of the block, so different rows may be rotated at once.
-  void Rotate(VisibilityBlock& block, std::size_t time, std::size_t baseline, const SpectralWindow& window) const;
+  // that the input is phased to (the meridian's, or where the writer's centre stood) and s1 the centre's. `block` gives
+  // the axes. Thread-safe.
+  void Rotate(const VisibilityBlock& block, std::size_t time, std::size_t baseline, const SpectralWindow& window,
+              Visibility* vis) const;
   // Labels the block as phased: uvw, phase centre, state. Call after every row has been rotated.
   void Finish(VisibilityBlock& block) const;
   // uvw of baseline `baseline` at `time`: −(antenna2 − antenna1), metres.

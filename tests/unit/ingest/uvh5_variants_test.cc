@@ -162,12 +162,10 @@ TEST(ReadTile, ShowsEachRowOnceWhenItsSamplesAreInTheirPlace) {
   const TileInput visited = ReadTile(paths, context, [&](const TileInput& tile) {
     EXPECT_EQ(tile.block->frequency_hz, plain.block->frequency_hz);
     TileVisitor visitor;
-    visitor.row = [&](VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window) {
+    visitor.row = [&](const VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window,
+                      Visibility* vis) {
       ++visits[(time * n_baselines + baseline) * n_windows + window];
-      const SpectralWindow& w = block.windows[window];
-      for (std::size_t c = w.first_channel; c < w.first_channel + w.n_channels; ++c) {
-        for (std::size_t p = 0; p < block.n_pols(); ++p) block.vis_view()(time, baseline, c, p) *= 2.0F;
-      }
+      for (std::size_t i = 0; i < block.windows[window].n_channels * block.n_pols(); ++i) vis[i] *= 2.0F;
     };
     visitor.time = [&](VisibilityBlock&, std::size_t time) {
       ++times[time];
