@@ -8,13 +8,20 @@
 namespace contimg::mosaic {
 namespace {
 
-// |PSF| at an offset in whole pixels from its middle; 0 beyond its edge.
-double SidelobeAt(ArrayView<const float, 2> psf, double dx, double dy) {
-  const double x = std::round(static_cast<double>(psf.shape(1) / 2) + dx),
-               y = std::round(static_cast<double>(psf.shape(0) / 2) + dy);
-  if (!(x >= 0 && y >= 0 && x < static_cast<double>(psf.shape(1)) && y < static_cast<double>(psf.shape(0)))) return 0;
-  const double value = psf(static_cast<std::size_t>(y), static_cast<std::size_t>(x));
-  return std::isfinite(value) ? std::abs(value) : 0;
+// The largest |PSF| within half a beam of an offset from its middle, in pixels; 0 beyond its edge. What errors leave of
+// a side lobe stands beside it.
+double SidelobeAt(ArrayView<const float, 2> psf, double reach, double dx, double dy) {
+  const double x0 = static_cast<double>(psf.shape(1) / 2) + dx, y0 = static_cast<double>(psf.shape(0) / 2) + dy;
+  double largest = 0;
+  for (double y = std::ceil(std::max(y0 - reach, 0.0));
+       y <= std::min(y0 + reach, static_cast<double>(psf.shape(0)) - 1); ++y) {
+    for (double x = std::ceil(std::max(x0 - reach, 0.0));
+         x <= std::min(x0 + reach, static_cast<double>(psf.shape(1)) - 1); ++x) {
+      const double value = std::abs(psf(static_cast<std::size_t>(y), static_cast<std::size_t>(x)));
+      if (value > largest) largest = value;
+    }
+  }
+  return largest;
 }
 
 double LowestWithin(ArrayView<const float, 2> image, const BeamPixels& beam, double x, double y, double widths) {
@@ -53,7 +60,7 @@ std::vector<bool> SuspectComponents(const TileImages& images, const std::vector<
         const Component& b = components[k];
         const double dx = c.x - b.x, dy = c.y - b.y;
         if (beam.Distance2(dx, dy) < kLinkWidths * kLinkWidths) continue;
-        const double left = options.sidelobe_share * SidelobeAt(images.psf, dx, dy) * b.flux;
+        const double left = options.sidelobe_share * SidelobeAt(images.psf, beam.minor_px() / 2, dx, dy) * b.flux;
         bad = bad || (left > c.sigma && c.flux < options.sidelobe_snr * left);
       }
     }
