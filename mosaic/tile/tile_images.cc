@@ -40,7 +40,7 @@ void CheckTileImages(const TileImages& images, const std::string& subject) {
   const double cell = header.geometry.cell_rad, major = header.beam->major_rad / cell,
                minor = header.beam->minor_rad / cell;
   const auto side = static_cast<double>(std::max(images.image.shape(0), images.image.shape(1)));
-  if (!(minor >= 1 && major >= minor && major <= side)) {
+  if (!(minor >= 1 && major >= 0.999 * minor && major <= side)) {
     refuse(fmt::format(
         "expected a restoring beam of more than a pixel, less than the image and longer than wide, found one of "
         "{:.3g} by {:.3g} pixels",
