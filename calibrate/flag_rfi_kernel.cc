@@ -197,37 +197,8 @@ class RfiSearch : private PackPlanes {
     }
   }
 
-  // The lanes, a bit each, in which any of the n rms in w_.line (negative: none) may deviate from their median by more
-  // than `threshold` standard deviations about it. Most lanes have nothing: the spread about the median is at least
-  // that about the mean, and the median lies within one standard deviation of the mean.
-  unsigned MayDeviate(std::size_t n_rms, double threshold) {
-    const V one = hn::Set(d_, 1.0f), zero = hn::Zero(d_);
-    V n = zero, total = zero, squares = zero, furthest = zero;
-    for (std::size_t i = 0; i < n_rms; ++i) {
-      const V rms = hn::Load(d_, w_.line.data() + i * lanes_);
-      const M some = hn::Ge(rms, zero);
-      n = hn::Add(n, hn::IfThenElseZero(some, one));
-      total = hn::Add(total, hn::IfThenElseZero(some, rms));
-    }
-    n = hn::Max(n, one);
-    const V mean = hn::Div(total, n);
-    for (std::size_t i = 0; i < n_rms; ++i) {
-      const V rms = hn::Load(d_, w_.line.data() + i * lanes_);
-      const V distance = hn::IfThenElseZero(hn::Ge(rms, zero), hn::AbsDiff(rms, mean));
-      squares = hn::MulAdd(distance, distance, squares);
-      furthest = hn::Max(furthest, distance);
-    }
-    const V sigma = hn::Sqrt(hn::Div(squares, n));
-    const V reach = hn::Mul(sigma, hn::Set(d_, static_cast<float>((threshold - 1) * 0.999)));
-    Bits none = 0;
-    StoreBits(d_, hn::Lt(furthest, reach), &none);
-    return ~static_cast<unsigned>(none);
-  }
-
   void FlagTimesteps(Bits* mask, double threshold) {
-    const unsigned suspects = MayDeviate(nt_, threshold);
     for (std::size_t lane = 0; lane < group_.count; ++lane) {
-      if ((suspects >> lane & 1u) == 0) continue;
       const auto outliers = TimestepOutliers(w_.line.data() + lane, lanes_, nt_, threshold);
       for (std::size_t t : outliers) {
         for (std::size_t c = 0; c < nc_; ++c) mask[t * nc_ + c] |= static_cast<Bits>(1u << lane);
@@ -237,6 +208,8 @@ class RfiSearch : private PackPlanes {
 
   void LoopChannels(double threshold) {
     const V one = hn::Set(d_, 1.0f), zero = hn::Zero(d_);
+    V n_lines = zero, total = zero, squares = zero, highest = zero,
+      lowest = hn::Set(d_, std::numeric_limits<float>::max());
     for (std::size_t c = 0; c < nc_; ++c) {
       V sum = zero, n = zero;
       for (std::size_t t = 0; t < nt_; ++t) {
@@ -246,11 +219,24 @@ class RfiSearch : private PackPlanes {
         n = hn::Add(n, hn::IfThenZeroElse(bad, one));
       }
       const V rms = hn::Sqrt(hn::Div(sum, hn::Max(n, one)));
-      hn::Store(hn::IfThenElse(hn::Gt(n, zero), rms, hn::Neg(one)), d_, w_.line.data() + c * lanes_);
+      const M some = hn::Gt(n, zero);
+      hn::Store(hn::IfThenElse(some, rms, hn::Neg(one)), d_, w_.line.data() + c * lanes_);
+      n_lines = hn::Add(n_lines, hn::IfThenElseZero(some, one));
+      total = hn::Add(total, hn::IfThenElseZero(some, rms));
+      squares = hn::Add(squares, hn::IfThenElseZero(some, hn::Mul(rms, rms)));
+      highest = hn::Max(highest, hn::IfThenElseZero(some, rms));
+      lowest = hn::IfThenElse(some, hn::Min(lowest, rms), lowest);
     }
-    const unsigned suspects = MayDeviate(nc_, threshold);
+    // Most lanes have nothing: the spread about the median is at least that about the mean, and the median lies within
+    // one standard deviation of the mean.
+    alignas(64) float high_lane[16], low_lane[16];
+    const V mean = hn::Div(total, hn::Max(n_lines, one));
+    const V sigma = hn::Sqrt(hn::Max(hn::Sub(hn::Div(squares, hn::Max(n_lines, one)), hn::Mul(mean, mean)), zero));
+    const V reach = hn::Mul(sigma, hn::Set(d_, static_cast<float>((threshold - 1) * 0.999)));
+    hn::Store(hn::Sub(hn::Sub(highest, mean), reach), d_, high_lane);
+    hn::Store(hn::Sub(hn::Sub(mean, lowest), reach), d_, low_lane);
     for (std::size_t lane = 0; lane < group_.count; ++lane) {
-      if ((suspects >> lane & 1u) == 0) continue;
+      if (high_lane[lane] < 0 && low_lane[lane] < 0) continue;
       for (std::size_t c : ChannelOutliers(w_.line.data() + lane, lanes_, nc_, threshold)) {
         for (std::size_t t = 0; t < nt_; ++t) Mask(t)[c] |= static_cast<Bits>(1u << lane);
       }

@@ -29,28 +29,6 @@ double Median(const RankedRms& ranked, std::size_t begin, std::size_t end) {
   return n % 2 == 1 ? ranked[middle].first : 0.5 * (double{ranked[middle - 1].first} + double{ranked[middle].first});
 }
 
-// False when no value deviates by more than `threshold` standard deviations about the median of all: found without
-// ranking them, with some room for rounding.
-bool MayHaveOutliers(const float* rms, std::size_t stride, std::size_t n, double threshold) {
-  std::vector<float> values;
-  values.reserve(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    if (rms[i * stride] >= 0) values.push_back(rms[i * stride]);
-  }
-  if (values.empty()) return false;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  double median = *middle;
-  if (values.size() % 2 == 0) median = 0.5 * (median + double{*std::max_element(values.begin(), middle)});
-  double sum = 0, furthest = 0;
-  for (const float value : values) {
-    const double distance = std::abs(value - median);
-    sum += distance * distance;
-    furthest = std::max(furthest, distance);
-  }
-  return furthest > 0.999999 * threshold * std::sqrt(sum / static_cast<double>(values.size()));
-}
-
 // What deviates lies at the ends of the ranked values, so what is left is always one range.
 std::vector<std::size_t> Outliers(const RankedRms& ranked, double threshold, bool new_median) {
   std::vector<std::size_t> found;
@@ -73,12 +51,10 @@ std::vector<std::size_t> Outliers(const RankedRms& ranked, double threshold, boo
 }  // namespace
 
 std::vector<std::size_t> TimestepOutliers(const float* rms, std::size_t stride, std::size_t n, double threshold) {
-  if (!MayHaveOutliers(rms, stride, n, threshold)) return {};
   return Outliers(Rank(rms, stride, n), threshold, false);
 }
 
 std::vector<std::size_t> ChannelOutliers(const float* rms, std::size_t stride, std::size_t n, double threshold) {
-  if (!MayHaveOutliers(rms, stride, n, threshold)) return {};
   return Outliers(Rank(rms, stride, n), threshold, true);
 }
 
