@@ -136,6 +136,27 @@ std::vector<Passage> PassagesOf(const std::vector<MeasurementRow>& rows, double 
   return passages;
 }
 
+template <typename Place>
+SkyDirection DirectionOf(const Place& place) {
+  return {Angle::Degrees(place.ra_deg), Angle::Degrees(place.dec_deg)};
+}
+
+void RequirePlacesOnce(const std::string& group_id, const std::vector<PlacedMeasurement>& measurements) {
+  std::vector<const PlacedMeasurement*> south_first;
+  for (const PlacedMeasurement& m : measurements) south_first.push_back(&m);
+  std::sort(south_first.begin(), south_first.end(),
+            [](const PlacedMeasurement* a, const PlacedMeasurement* b) { return a->dec_deg < b->dec_deg; });
+  for (std::size_t i = 0; i < south_first.size(); ++i) {
+    for (std::size_t k = i + 1; k < south_first.size(); ++k) {
+      const PlacedMeasurement &a = *south_first[i], &b = *south_first[k];
+      if (b.dec_deg - a.dec_deg > Angle::Arcsec(kOnePlaceArcsec).deg()) break;
+      if (Angle::Arcsec(kOnePlaceArcsec) < Separation(DirectionOf(a), DirectionOf(b))) continue;
+      throw Error(ErrorKind::kBadInput, "lightcurve", group_id,
+                  fmt::format("the place {:.6f} {:+.6f} was measured twice", a.ra_deg, a.dec_deg));
+    }
+  }
+}
+
 LightCurvePoint MeanPoint(const std::vector<LightCurvePoint>& points, double mjd) {
   std::vector<FluxPoint> fluxes;
   LightCurvePoint mean;
@@ -268,15 +289,13 @@ std::vector<std::int64_t> LightCurveRecorder::SourcesAt(const std::string& group
     std::size_t place = 0;
     std::int64_t source = 0;
   };
+  RequirePlacesOnce(group_id, measurements);
   const double radius_deg = Angle::Arcsec(state::kSamePlaceArcsec).deg();
-  const auto at = [](double ra_deg, double dec_deg) {
-    return SkyDirection{Angle::Degrees(ra_deg), Angle::Degrees(dec_deg)};
-  };
   std::vector<Pair> pairs;
   for (std::size_t i = 0; i < measurements.size(); ++i) {
     const PlacedMeasurement& m = measurements[i];
     for (const state::OwnSourceRow& near : sources_.Near(m.ra_deg, m.dec_deg, radius_deg)) {
-      pairs.push_back({Separation(at(m.ra_deg, m.dec_deg), at(near.ra_deg, near.dec_deg)).deg(), i, near.id});
+      pairs.push_back({Separation(DirectionOf(m), DirectionOf(near)).deg(), i, near.id});
     }
   }
   std::sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) {
@@ -295,15 +314,6 @@ std::vector<std::int64_t> LightCurveRecorder::SourcesAt(const std::string& group
     bool is_new = false;
     take(i, sources_.AtPlace(m.ra_deg, m.dec_deg, {}, now, &is_new).id);
     if (ids[i] == 0) {  // the one there is of a nearer place
-      for (const state::OwnSourceRow& near : sources_.Near(m.ra_deg, m.dec_deg, radius_deg)) {
-        const auto other = taken.find(near.id);
-        if (other == taken.end()) continue;
-        const PlacedMeasurement& same = measurements[other->second];
-        if (Separation(at(m.ra_deg, m.dec_deg), at(same.ra_deg, same.dec_deg)) < Angle::Arcsec(kOnePlaceArcsec)) {
-          throw Error(ErrorKind::kBadInput, "lightcurve", group_id,
-                      fmt::format("the place {:.6f} {:+.6f} was measured twice", m.ra_deg, m.dec_deg));
-        }
-      }
       state::OwnSourceRow fresh;
       fresh.ra_deg = m.ra_deg;
       fresh.dec_deg = m.dec_deg;
