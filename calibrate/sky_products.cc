@@ -152,16 +152,22 @@ struct CellPowers {
 // Scales the cells of a baseline and hand down that stand far out of the others: interference that was not flagged.
 void LimitCells(std::vector<CellSums>& rows, std::size_t hand, CellPowers& powers) {
   const std::size_t i = 2 * hand, j = i + 1;
-  powers.all.clear();
-  powers.used.clear();
-  for (const CellSums& row : rows) {
-    for (std::size_t k = 0; k < row.z.size(); ++k) {
-      const bool used = row.n[k][i] > 0;
-      powers.all.push_back(used ? (row.z[k][i] * row.z[k][i] + row.z[k][j] * row.z[k][j]) / row.n[k][i] : -1);
-      if (used) powers.used.push_back(powers.all.back());
+  const std::size_t n = rows.front().z.size();
+  powers.all.resize(rows.size() * n);
+  powers.used.resize(rows.size() * n);
+  std::size_t n_used = 0;
+  for (std::size_t t = 0; t < rows.size(); ++t) {
+    const Four *z = rows[t].z.data(), *samples = rows[t].n.data();
+    for (std::size_t k = 0; k < n; ++k) {
+      const bool used = samples[k][i] > 0;
+      const float power = (z[k][i] * z[k][i] + z[k][j] * z[k][j]) / samples[k][i];
+      powers.all[t * n + k] = used ? power : -1;
+      powers.used[n_used] = power;
+      n_used += used ? 1 : 0;
     }
   }
-  if (powers.used.empty()) return;
+  if (n_used == 0) return;
+  powers.used.resize(n_used);
   const float limit = kMostPower * TakeMedianPower(powers.used);
   const float* power = powers.all.data();
   for (CellSums& row : rows) {

@@ -90,6 +90,8 @@ class FindRun {
     for (std::size_t g = 0; g < groups.size(); ++g) {
       for (const std::size_t i : groups[g]) {
         if (!(ResponseAt(images_, components[i].x, components[i].y) > 0)) continue;
+        if (!std::isfinite(DirectionOf(*images_.header, components[i].x, components[i].y).dec.rad()))
+          continue;  // no sky
         Found found{components[i], g + 1, groups[g].size(), {}, 0};
         for (const std::size_t k : near[i]) found.others.push_back(components[k]);
         for (const std::size_t k : near_known[i]) found.others.push_back(known[k]);

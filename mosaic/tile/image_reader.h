@@ -15,8 +15,8 @@ namespace contimg::mosaic {
 // image of natural weights holds noise of its longest baselines that its beam does not tell of, at most 1/2.
 double BandOf(const image::GaussianBeam& beam, double cell_rad);
 
-// Band-limited interpolation by 8 taps (16 where the beam has few pixels): image/plane/slant_resample.h. Blank taps
-// make a blank value; outside the image it is NaN; taps beyond the edge repeat it.
+// Band-limited interpolation by 8 taps (12 or 16 where the beam has few pixels): image/plane/slant_resample.h. Blank
+// taps make a blank value; outside the image it is NaN; taps beyond the edge repeat it.
 class ImageReader {
  public:
   ImageReader(ArrayView<const float, 2> image, double band);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "config/error.h"
 #include "config/run_context.h"
 #include "image/products/fits_image.h"
 #include "mosaic/tile/tile_images.h"
@@ -18,6 +19,18 @@ struct TileFileNames {
   std::filesystem::path image;
   std::filesystem::path residual, pb, smear, psf;  // empty: what stands beside the image
 };
+
+// Calls work() and gives an error that names nothing the subject `path`: what is measured in an image does not know its
+// file.
+template <typename Work>
+auto About(const std::filesystem::path& path, const Work& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    if (!error.subject().empty()) throw;
+    throw Error(error.kind(), error.stage(), path.string(), error.message());
+  }
+}
 
 class TileFiles {
  public:

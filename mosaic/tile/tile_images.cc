@@ -37,6 +37,15 @@ void CheckTileImages(const TileImages& images, const std::string& subject) {
   if (!header.beam || !(header.beam->minor_rad > 0)) {
     refuse("expected a restoring beam, found no BMAJ and BMIN in the header");
   }
+  const double cell = header.geometry.cell_rad, major = header.beam->major_rad / cell,
+               minor = header.beam->minor_rad / cell;
+  const auto side = static_cast<double>(std::max(images.image.shape(0), images.image.shape(1)));
+  if (!(minor >= 1 && major >= 0.999 * minor && major <= side)) {
+    refuse(fmt::format(
+        "expected a restoring beam of more than a pixel, less than the image and longer than wide, found one of "
+        "{:.3g} by {:.3g} pixels",
+        major, minor));
+  }
   const std::array<std::pair<const char*, ArrayView<const float, 2>>, 3> others{
       {{"residual", images.residual}, {"primary beam", images.pb}, {"smearing map", images.smear}}};
   for (const auto& [name, view] : others) {

@@ -54,15 +54,13 @@ std::vector<double> SavitzkyGolay(const std::vector<double>& times, const std::v
   if (window % 2 == 0 || window <= order || order < 0 || window > n || times.size() != values.size()) {
     throw Error(ErrorKind::kBug, "lightcurve", "baseline", "the window does not fit the series");
   }
-  std::vector<double> baseline(values.size()), x(static_cast<std::size_t>(window));
-  for (int i = 0; i < n; ++i) {
-    const int first = std::clamp(i - window / 2, 0, n - window);
-    const double span = times[static_cast<std::size_t>(first + window - 1)] - times[static_cast<std::size_t>(first)];
-    const double centre = times[static_cast<std::size_t>(i)];
-    for (int k = 0; k < window; ++k) {
-      x[static_cast<std::size_t>(k)] = (times[static_cast<std::size_t>(first + k)] - centre) / span;
-    }
-    baseline[static_cast<std::size_t>(i)] = PolynomialAt(x.data(), values.data() + first, window, order, 0);
+  const auto size = static_cast<std::size_t>(window);
+  std::vector<double> baseline(values.size()), x(size);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::size_t first = std::clamp(i, size / 2, values.size() - size + size / 2) - size / 2;
+    const double span = times[first + size - 1] - times[first];
+    for (std::size_t k = 0; k < size; ++k) x[k] = (times[first + k] - times[i]) / span;
+    baseline[i] = PolynomialAt(x.data(), values.data() + first, window, order, 0);
   }
   return baseline;
 }

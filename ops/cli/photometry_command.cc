@@ -60,7 +60,8 @@ std::string MeasureTile(const PhotometryArgs& args, const std::string& image, co
   const mosaic::TileFiles files(args.files.For(image, args.images.size() == 1), false, context);
   WarnOfMissing(files, *context.reporter);
   const mosaic::TileImages& images = files.images();
-  const image::CoarseMap rms = mosaic::MeasureRms(images.residual, {}, context.threads);
+  const image::CoarseMap rms =
+      mosaic::About(files.path(), [&] { return mosaic::MeasureRms(images.residual, {}, context.threads); });
   mosaic::ForcedOptions options;
   options.min_response = args.min_response;
   options.solve_clusters = !args.no_cluster;

@@ -78,10 +78,11 @@ void Sources(const SourcesArgs& args) {
   const mosaic::TileFiles files(names, true, context);
   WarnOfMissing(files, *reporter);
   const mosaic::TileImages& images = files.images();
-  const image::CoarseMap rms = mosaic::MeasureRms(images.residual, {}, context.threads);
   mosaic::FindOptions options = args.find;
   options.known = mosaic::PlacesOfList(listed, images.header->frequency_hz);
-  const mosaic::SourceCatalogue catalogue = mosaic::FindSources(images, rms, options, context);
+  const mosaic::SourceCatalogue catalogue = mosaic::About(files.path(), [&] {
+    return mosaic::FindSources(images, mosaic::MeasureRms(images.residual, {}, context.threads), options, context);
+  });
   if (!listed.empty()) {
     reporter->Info("sources", fmt::format("{} told apart from known ones that are not found by themselves",
                                           Counted(static_cast<std::int64_t>(catalogue.told_from_known), "source")));

@@ -1,8 +1,11 @@
 #include "ops/records/light_curves.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "config/error.h"
 #include "config/telescope.h"
@@ -20,6 +23,7 @@ using state::TransitRow;
 
 constexpr const char* kTile = "tile";
 constexpr const char* kTransit = "transit";
+constexpr double kOnePlaceArcsec = 0.5;                        // places that differ by less are one
 constexpr double kReachDays = 0.5 + mosaic::kSameTransitDays;  // of a passage, about the middles of its tiles
 
 bool Counts(const MeasurementRow& row) { return (row.flags & kDefaultQualityMask) == 0; }
@@ -132,6 +136,27 @@ std::vector<Passage> PassagesOf(const std::vector<MeasurementRow>& rows, double 
   return passages;
 }
 
+template <typename Place>
+SkyDirection DirectionOf(const Place& place) {
+  return {Angle::Degrees(place.ra_deg), Angle::Degrees(place.dec_deg)};
+}
+
+void RequirePlacesOnce(const std::string& group_id, const std::vector<PlacedMeasurement>& measurements) {
+  std::vector<const PlacedMeasurement*> south_first;
+  for (const PlacedMeasurement& m : measurements) south_first.push_back(&m);
+  std::sort(south_first.begin(), south_first.end(),
+            [](const PlacedMeasurement* a, const PlacedMeasurement* b) { return a->dec_deg < b->dec_deg; });
+  for (std::size_t i = 0; i < south_first.size(); ++i) {
+    for (std::size_t k = i + 1; k < south_first.size(); ++k) {
+      const PlacedMeasurement &a = *south_first[i], &b = *south_first[k];
+      if (b.dec_deg - a.dec_deg > Angle::Arcsec(kOnePlaceArcsec).deg()) break;
+      if (Angle::Arcsec(kOnePlaceArcsec) < Separation(DirectionOf(a), DirectionOf(b))) continue;
+      throw Error(ErrorKind::kBadInput, "lightcurve", group_id,
+                  fmt::format("the place {:.6f} {:+.6f} was measured twice", a.ra_deg, a.dec_deg));
+    }
+  }
+}
+
 LightCurvePoint MeanPoint(const std::vector<LightCurvePoint>& points, double mjd) {
   std::vector<FluxPoint> fluxes;
   LightCurvePoint mean;
@@ -231,6 +256,74 @@ void LightCurveRecorder::Record(const state::ObservationRow& tile, const std::ve
     }
     for (const MeasurementRow& row : rows) Append(row.source_id, row.kind, tile.mjd);
   });
+}
+
+std::int64_t LightCurveRecorder::Record(const state::ObservationRow& tile,
+                                        const std::vector<PlacedMeasurement>& measurements, double now) {
+  std::int64_t made = 0;
+  database_.Write([&] {
+    const std::vector<std::int64_t> ids = SourcesAt(tile.group_id, measurements, now, made);
+    std::vector<MeasurementRow> rows;
+    for (std::size_t i = 0; i < measurements.size(); ++i) {
+      const PlacedMeasurement& m = measurements[i];
+      MeasurementRow row;
+      row.source_id = ids[i];
+      row.flux_jy = m.flux_jy;
+      row.flux_error_jy = m.flux_error_jy;
+      row.local_rms_jy = m.local_rms_jy;
+      row.response = m.response;
+      row.flags = m.flags;
+      rows.push_back(row);
+    }
+    Record(tile, rows);
+  });
+  return made;
+}
+
+// Pairs of place and source, the nearest first: two sources closer than kSamePlaceArcsec stay two.
+std::vector<std::int64_t> LightCurveRecorder::SourcesAt(const std::string& group_id,
+                                                        const std::vector<PlacedMeasurement>& measurements, double now,
+                                                        std::int64_t& made) {
+  struct Pair {
+    double separation_deg = 0;
+    std::size_t place = 0;
+    std::int64_t source = 0;
+  };
+  RequirePlacesOnce(group_id, measurements);
+  const double radius_deg = Angle::Arcsec(state::kSamePlaceArcsec).deg();
+  std::vector<Pair> pairs;
+  for (std::size_t i = 0; i < measurements.size(); ++i) {
+    const PlacedMeasurement& m = measurements[i];
+    for (const state::OwnSourceRow& near : sources_.Near(m.ra_deg, m.dec_deg, radius_deg)) {
+      pairs.push_back({Separation(DirectionOf(m), DirectionOf(near)).deg(), i, near.id});
+    }
+  }
+  std::sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) {
+    return std::tie(a.separation_deg, a.place, a.source) < std::tie(b.separation_deg, b.place, b.source);
+  });
+  std::vector<std::int64_t> ids(measurements.size(), 0);
+  std::map<std::int64_t, std::size_t> taken;
+  const auto take = [&](std::size_t place, std::int64_t source) {
+    if (ids[place] != 0 || !taken.emplace(source, place).second) return;
+    ids[place] = source;
+  };
+  for (const Pair& pair : pairs) take(pair.place, pair.source);
+  for (std::size_t i = 0; i < measurements.size(); ++i) {
+    if (ids[i] != 0) continue;
+    const PlacedMeasurement& m = measurements[i];
+    bool is_new = false;
+    take(i, sources_.AtPlace(m.ra_deg, m.dec_deg, {}, now, &is_new).id);
+    if (ids[i] == 0) {  // the one there is of a nearer place
+      state::OwnSourceRow fresh;
+      fresh.ra_deg = m.ra_deg;
+      fresh.dec_deg = m.dec_deg;
+      fresh.made_at = now;
+      take(i, sources_.Add(fresh).id);
+      is_new = true;
+    }
+    made += is_new ? 1 : 0;
+  }
+  return ids;
 }
 
 bool LightCurveRecorder::Forget(std::string_view group_id) {

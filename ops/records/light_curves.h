@@ -43,6 +43,15 @@ struct LightCurveRequest {
 std::vector<LightCurvePoint> LightCurveOf(state::LightCurveStore& store, const state::OwnSourceRow& source,
                                           const LightCurveRequest& request);
 
+// What was measured at a place.
+struct PlacedMeasurement {
+  double ra_deg = 0, dec_deg = 0;  // ICRS
+  double flux_jy = 0, flux_error_jy = 0;
+  double local_rms_jy = 0;
+  double response = 1;
+  QualityFlags flags = 0;
+};
+
 // The one writer of measurements: rows, transits and statistics change together, in one transaction. Statistics are of
 // normalised fluxes of tiles without flags of the preset "default"; recording tiles in the order of time, in any other
 // order, twice, or reckoning everything anew gives the same bits.
@@ -52,6 +61,11 @@ class LightCurveRecorder {
 
   // In the place of what is recorded of the tile's group. Errors of LightCurveStore::ReplaceTile.
   void Record(const state::ObservationRow& tile, const std::vector<state::MeasurementRow>& rows);
+  // The same of places: each is the nearest source of our own within kSamePlaceArcsec that no nearer place of this tile
+  // has, else what a catalogue has there, else a new source. Returns how many were met for the first time.
+  // Error{kBadInput} also for two measurements of one place.
+  std::int64_t Record(const state::ObservationRow& tile, const std::vector<PlacedMeasurement>& measurements,
+                      double now);
   // Takes the tile and its measurements out; false: there is none.
   bool Forget(std::string_view group_id);
   // Transits and statistics of all sources from their measurements; returns the number of sources.
@@ -62,6 +76,8 @@ class LightCurveRecorder {
   std::vector<state::ObservationRow> Normalise(double from_mjd, double to_mjd);
 
  private:
+  std::vector<std::int64_t> SourcesAt(const std::string& group_id, const std::vector<PlacedMeasurement>& measurements,
+                                      double now, std::int64_t& made);
   void Append(std::int64_t source_id, const std::string& kind, double mjd);
   void Reckon(std::int64_t source_id, const std::string& kind);
   void AppendTransit(const state::OwnSourceRow& source, const state::MeasurementRow& point);

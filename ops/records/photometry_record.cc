@@ -13,7 +13,6 @@
 #include "config/units.h"
 #include "convert/frames.h"
 #include "ops/records/light_curves.h"
-#include "state/own_source_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -61,14 +60,13 @@ QualityFlags FlagsOf(const mosaic::CsvTable& table, std::size_t row, std::size_t
 
 struct TileRows {
   state::ObservationRow tile;
-  std::vector<state::MeasurementRow> rows;
+  std::vector<PlacedMeasurement> rows;
 };
 
 }  // namespace
 
 RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::CsvTable& table, double now) {
   const PhotometryColumns columns(table);
-  state::OwnSourceStore sources(database);
   RecordedPhotometry done;
   database.Write([&] {
     std::map<std::string, TileRows> tiles;
@@ -100,10 +98,9 @@ RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::Csv
                  tile.tile.scale.value_or(1) != 1 / scale) {
         throw bad(fmt::format("tile {} has another time, frequency or flux scale than in lines before", group));
       }
-      bool made = false;
-      state::MeasurementRow row;
-      row.source_id = sources.AtPlace(ra_deg, dec_deg, {}, now, &made).id;
-      done.new_sources += made ? 1 : 0;
+      PlacedMeasurement row;
+      row.ra_deg = ra_deg;
+      row.dec_deg = dec_deg;
       row.flux_jy = table.Number(i, columns.flux) * scale;
       row.flux_error_jy = table.Number(i, columns.error) * scale;
       row.local_rms_jy = table.Number(i, columns.rms);
@@ -113,7 +110,7 @@ RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::Csv
     }
     LightCurveRecorder recorder(database);
     for (const auto& [group, tile] : tiles) {
-      recorder.Record(tile.tile, tile.rows);
+      done.new_sources += recorder.Record(tile.tile, tile.rows, now);
       done.tiles.push_back({group, static_cast<std::int64_t>(tile.rows.size())});
     }
   });

@@ -21,8 +21,8 @@ struct RecordedPhotometry {
 };
 
 // Records the tiles of a table as `contimg photometry` writes it, each in the place of what is recorded of its group;
-// all or nothing. A row is of the nearest source of our own within kSamePlaceArcsec of its place, and of a new one
-// where there is none. Throws Error{kBadInput} for columns that lack, tiles of two times, and what no measurement has.
+// all or nothing. LightCurveRecorder::Record says which rows are of which sources. Throws Error{kBadInput} for columns
+// that lack, tiles of two times, and what no measurement has.
 RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::CsvTable& table, double now);
 
 }  // namespace contimg::ops

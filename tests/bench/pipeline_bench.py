@@ -227,8 +227,8 @@ def report_tile(daemon, group, last_file, staged):
                   (" (beside the image)" if name == "write" else ""))
     total = sum(s["seconds"] for s in stages.values())
     print(f"  {'all stages':<28} {total:>8.2f} {sum(s['cpu_s'] for s in stages.values()):>8.2f} {peak / 2**30:>9.2f}")
-    print(f"  {'ready to recorded':<28} {done - ready:>8.2f}          (must: 45, aim: 20)")
-    print(f"  {'last file to recorded':<28} {done - last_file:>8.2f}          (must: 60, aim: 25)")
+    print(f"  {'ready to recorded':<28} {done - ready:>8.2f}          (must: 24, aim: 20)")
+    print(f"  {'last file to recorded':<28} {done - last_file:>8.2f}          (must: 25)")
     print(f"  staging held {staged / 2**30:.2f} GiB of memory besides the worker; must in all: 8 GiB")
     quality = report["quality"].get("quality", {})
     if quality:
@@ -327,7 +327,7 @@ def main():
             seconds = time.time() - start
             print(f"\n{len(groups)} tiles at once: {seconds:.1f} s, {seconds / len(groups):.1f} s a tile, "
                   f"{len(groups) * TILE_S / seconds:.1f} times the speed of the sky; an hour (12 tiles): "
-                  f"{12 * seconds / len(groups) / 60:.1f} min (must: 9, aim: 4)")
+                  f"{12 * seconds / len(groups) / 60:.1f} min (must: 4.5)")
             figures["all"] = dict(tiles=len(groups), seconds=seconds)
         print(json.dumps(figures))
     finally:

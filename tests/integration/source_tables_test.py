@@ -135,13 +135,20 @@ class SourceTablesTest(unittest.TestCase):
         with fits.open(self.root / "t.image.fits") as file:
             file[0].data = np.full_like(file[0].data, np.nan)
             file.writeto(self.root / "blank.image.fits", overwrite=True)
+        for name, key, value in (("tiny", "BMIN", 1e-9), ("wide", "BMAJ", 50.0)):
+            with fits.open(self.root / "t.image.fits") as file:
+                file[0].header[key] = value
+                file.writeto(self.root / f"{name}.image.fits", overwrite=True)
         with fits.open(self.root / "t.residual.fits") as file:
             file[0].data = file[0].data[:400]
             file.writeto(self.root / "small.residual.fits", overwrite=True)
         for words, status, part in (
                 (("sources", "u.image.pbcor.fits"), 2, "u.image.fits"),
                 (("sources", "nobeam.image.fits"), 3, "BMAJ"),
-                (("sources", "blank.image.fits"), 3, "blank"),
+                (("sources", "blank.image.fits"), 3, "blank.image.fits: expected noise"),
+                (("photometry", "blank.image.fits", "--at", "0,54"), 3, "blank.image.fits: expected noise"),
+                (("sources", "tiny.image.fits"), 3, "more than a pixel"),
+                (("photometry", "wide.image.fits", "--at", "0,54"), 3, "less than the image"),
                 (("sources", "t", "--residual", "small.residual.fits"), 3, "600 by 600"),
                 (("sources", "none"), 1, "none"),
                 (("sources", "t", "--out", "x.txt"), 2, ".csv"),

@@ -282,6 +282,20 @@ TEST(Find, AcrossRightAscensionZeroAndOverThePole) {
   }
 }
 
+// The corners of an image of the whole sky are none.
+TEST(Find, NothingIsFoundBeyondTheHorizon) {
+  MadeUpTile tile = NoisyTile();
+  AddSource(tile, {256, 256, 0.05});
+  AddSource(tile, {60, 60, 0.05});
+  const double coarser = 1.0 / 200 / kCell;  // the horizon is 200 pixels from the centre
+  tile.header.geometry.cell_rad *= coarser;
+  tile.header.beam->major_rad *= coarser;
+  tile.header.beam->minor_rad *= coarser;
+  const SourceCatalogue catalogue = Find(tile);
+  ASSERT_EQ(catalogue.sources.size(), 1u);
+  EXPECT_LT(Miss(catalogue.sources[0], 256, 256), 1);
+}
+
 TEST(Find, ASourceOnTheEdgeIsFlagged) {
   MadeUpTile tile = NoisyTile();
   AddSource(tile, {20, 250, 0.05});

@@ -107,6 +107,13 @@ TEST(TileImages, WhatIsNoRestoredImageIsRefused) {
   EXPECT_TRUE(refused(tile, tile.images()));
   tile.header.unit = "JY/BEAM";
   EXPECT_FALSE(refused(tile, tile.images()));
+  tile.header.beam = image::GaussianBeam{9 * kCell, 0.5 * kCell, 0};
+  EXPECT_TRUE(refused(tile, tile.images()));
+  tile.header.beam = image::GaussianBeam{90 * kCell, 5 * kCell, 0};
+  EXPECT_TRUE(refused(tile, tile.images()));
+  tile.header.beam = image::GaussianBeam{5 * kCell, 9 * kCell, 0};
+  EXPECT_TRUE(refused(tile, tile.images()));
+  tile = MakeTile(64, 10, 16);
   const image::Plane other(32, 64);
   TileImages images = tile.images();
   images.residual = other.view();

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -96,6 +97,33 @@ TEST(VariabilityStatistics, AFloorKeepsBrightSourcesConstant) {
   for (FluxPoint& p : points) p.error_jy = 0.001;
   EXPECT_GT(VariabilityOf(points, 0).eta, 1000);
   EXPECT_NEAR(VariabilityOf(points).eta, 1, 0.4);
+}
+
+// A thousand constants of 5 to 500 σ over thirty days and fifty that change by 8 σ rms: by η they stand apart, and no
+// constant has a step of 5 σ.
+TEST(VariabilityStatistics, VariablesStandApart) {
+  std::mt19937_64 random(17);
+  std::normal_distribution<double> normal(0, 1);
+  std::vector<double> constants, variables;
+  int far = 0;
+  for (int source = 0; source < 1050; ++source) {
+    const double error = 0.0003, flux = error * 5 * std::pow(100.0, (source % 1000) / 1000.0);
+    const bool varies = source >= 1000;
+    std::vector<FluxPoint> points;
+    for (int day = 0; day < 30; ++day) {
+      const double change =
+          varies ? 8 * std::hypot(error, kSystematicFloor * flux) * std::sqrt(2.0) * std::sin(day / 3.0) : 0;
+      points.push_back({60000.0 + day, flux * (1 + 0.005 * normal(random)) + change + error * normal(random), error});
+    }
+    const Variability figures = VariabilityOf(points);
+    (varies ? variables : constants).push_back(figures.eta);
+    far += !varies && std::abs(figures.vs) > 5 ? 1 : 0;
+  }
+  std::sort(constants.begin(), constants.end());
+  const double limit = constants[995];
+  EXPECT_LT(limit, 2.5);
+  EXPECT_EQ(std::count_if(variables.begin(), variables.end(), [&](double eta) { return eta > limit; }), 50);
+  EXPECT_EQ(far, 0);
 }
 
 // One epoch, two, none; a mean below zero; a source that is not there; errors of another size.

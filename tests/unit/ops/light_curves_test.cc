@@ -200,6 +200,40 @@ TEST_F(LightCurvesTest, LevelsScalesAndFlags) {
   EXPECT_THROW(ParseLightCurveLevel("hour"), Error);
 }
 
+// Places find their sources, two that stand close stay two, whichever comes first; one place twice is refused.
+TEST_F(LightCurvesTest, PlacesFindTheirSources) {
+  const auto measured = [](double ra, double dec, double flux) {
+    PlacedMeasurement m;
+    m.ra_deg = ra;
+    m.dec_deg = dec;
+    m.flux_jy = flux;
+    m.flux_error_jy = 0.1;
+    return m;
+  };
+  const double close = 8.0 / 3600;
+  EXPECT_EQ(recorder_.Record(TileOf(0, 0), {measured(0.2, 16, 1), measured(50, 16, 2), measured(50, 16 + close, 3)}, 5),
+            2);
+  const auto first = curves_.MeasurementsOf("day0_0");
+  ASSERT_EQ(first.size(), 3u);
+  EXPECT_EQ(first[0].source_id, sources_[0].id);
+  // In another order, and a little off: the same sources.
+  EXPECT_EQ(recorder_.Record(
+                TileOf(0, 1),
+                {measured(50, 16 + 0.9 * close, 3), measured(50, 16 + 0.1 * close, 2), measured(0.2001, 16, 1)}, 6),
+            0);
+  for (const MeasurementRow& row : first) {
+    const auto curve = curves_.Measurements(row.source_id);
+    ASSERT_EQ(curve.size(), 2u);
+    EXPECT_EQ(curve[0].flux_jy, curve[1].flux_jy);
+  }
+  // One of the two alone.
+  EXPECT_EQ(recorder_.Record(TileOf(0, 2), {measured(50, 16 + close, 3)}, 7), 0);
+  EXPECT_EQ(curves_.Measurements(first[2].source_id).size(), 3u);
+  EXPECT_THROW(recorder_.Record(TileOf(0, 3), {measured(50, 16, 1), measured(50, 16, 2)}, 8), Error);
+  EXPECT_THROW(recorder_.Record(TileOf(0, 3), {measured(70, 16, 1), measured(70, 16.00001, 2)}, 8), Error);
+  EXPECT_TRUE(state::OwnSourceStore(opened_.database()).Near(70, 16, 0.1).empty());
+}
+
 // Two tiles a transit, each with its own scale: told by fifty constants, on record with the tile, in the figures.
 TEST_F(LightCurvesTest, TilesAreBroughtToOneScale) {
   std::mt19937_64 random(9);
