@@ -70,8 +70,9 @@ std::unique_ptr<VisibilityBlock> ReadMeasurementSet(const std::filesystem::path&
                                                     const RunContext& context);
 
 // The same for those who go through the visibilities and need not hold them: where the set is laid out as contimg lays
-// it out, the block has no visibilities (flags and weights it has) and `vis` reads them, in parts of about `part_bytes`;
-// elsewhere `vis` refers to those of the block. The set's files stay open; Error{kBusy} comes out of `vis` too.
+// it out, the block has no visibilities (flags and weights it has) and `vis` reads them, in parts of about
+// `part_bytes`; elsewhere `vis` refers to those of the block. The set's files stay open; Error{kBusy} comes out of
+// `vis` too.
 struct TileOfSet {
   std::unique_ptr<VisibilityBlock> block;
   std::unique_ptr<VisibilityParts> vis;
