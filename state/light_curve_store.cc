@@ -126,9 +126,10 @@ std::vector<std::int64_t> SourcesOf(Database& db, std::int64_t observation_id) {
 }  // namespace
 
 std::int64_t LightCurveStore::KindId(std::string_view kind) {
+  if (const auto known = kinds_.find(kind); known != kinds_.end()) return known->second;
   Query query(db_, "SELECT id FROM photometric_sources WHERE name = ?");
   query.Bind(kind);
-  if (query.Next()) return query.Integer();
+  if (query.Next()) return kinds_.emplace(std::string(kind), query.Integer()).first->second;
   throw Error(ErrorKind::kUsage, kStage, std::string(kind), "there is no photometry of this name");
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -139,6 +140,7 @@ class LightCurveStore {
   std::int64_t KindId(std::string_view kind);
 
   Database& db_;
+  std::map<std::string, std::int64_t, std::less<>> kinds_;  // as far as they were asked for
 };
 
 }  // namespace contimg::state
