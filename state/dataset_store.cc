@@ -219,10 +219,4 @@ std::vector<std::int64_t> DatasetStore::Ancestors(std::int64_t id) {
   return Ids(query);
 }
 
-bool DatasetStore::Remove(std::int64_t id) {
-  int removed = 0;
-  db_.Write([&] { removed = Query(db_, "DELETE FROM datasets WHERE id = ?").Bind(id).Run(); });
-  return removed > 0;
-}
-
 }  // namespace contimg::state

@@ -71,7 +71,6 @@ class DatasetStore {
   std::vector<std::int64_t> Parents(std::int64_t id);
   std::vector<std::int64_t> Children(std::int64_t id);
   std::vector<std::int64_t> Ancestors(std::int64_t id);  // parents, their parents and so on
-  bool Remove(std::int64_t id);                          // false: there is none
 
  private:
   Database& db_;

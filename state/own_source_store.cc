@@ -216,10 +216,4 @@ std::vector<std::string> OwnSourceStore::NamesElsewhere(std::int64_t id) {
   return names;
 }
 
-std::int64_t OwnSourceStore::Count() {
-  Query query(db_, "SELECT count(*) FROM sources");
-  query.Next();
-  return query.Integer();
-}
-
 }  // namespace contimg::state

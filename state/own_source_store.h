@@ -59,7 +59,6 @@ class OwnSourceStore {
   OwnSourceRow AtPlace(double ra_deg, double dec_deg, const OwnSourceRow& fresh, double now, bool* made = nullptr);
   // The names of catalogue sources that it is, "nvss 133108+303033".
   std::vector<std::string> NamesElsewhere(std::int64_t id);
-  std::int64_t Count();
 
  private:
   Database& db_;

@@ -106,6 +106,9 @@ void ShowDataset(state::SourceStore& store, const state::OwnSourceRow& source, c
   for (const std::int64_t parent : datasets.Parents(dataset->id)) {
     fmt::print("made of {}\n", Printable(datasets.Find(parent)->name));
   }
+  for (const std::int64_t child : datasets.Children(dataset->id)) {
+    fmt::print("{} is made of it\n", Printable(datasets.Find(child)->name));
+  }
   for (std::size_t i = 0; i < dataset->times.size(); ++i) {
     fmt::print("{:16.8f} {:14.8g} +- {:.4g} {}{}{}\n", dataset->times[i], dataset->fluxes[i], dataset->errors[i],
                dataset->unit, dataset->flags[i] != 0 ? "  " : "", QualityFlagNames(dataset->flags[i]));

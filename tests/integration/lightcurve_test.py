@@ -328,6 +328,7 @@ class LightCurve(unittest.TestCase):
         self.assertEqual(again["dataset"], made["dataset"])
         numpy.testing.assert_array_equal(first, second)
         self.assertIn("made of raw", self.run_program("lightcurve", "10,10", "--dataset", made["dataset"]))
+        self.assertIn(made["dataset"] + " is made of it", self.run_program("lightcurve", "10,10", "--dataset", "raw"))
         other, _ = self.preprocess("--outlier_method", "ensemble")
         self.assertNotEqual(other["dataset"], made["dataset"])
         # The input changes: the same name, made anew.
