@@ -62,7 +62,7 @@ class ImageRun {
       block_.flag = {};
       block_.weight = {};
     }
-    report_.timings.prepare_s = watch.Lap() - report_.timings.read_s;
+    report_.timings.prepare_s = watch.Lap() - report_.timings.read_s - survey_s_;
 
     residual_ = Plane(slant_);
     psf_ = Plane(slant_);
@@ -109,7 +109,7 @@ class ImageRun {
       plain_residual_ = Copy(image_);
     }
     if (!psf_only()) Assess(staged);
-    report_.timings.quality_s = watch.Lap();
+    report_.timings.quality_s = watch.Lap() + survey_s_;
     report_.timings.total_s = total.Lap();
     report_.antennas_without_sky = request_.antennas_without_sky;
     staged.WriteText(ProductKind::kQaMetrics, ToJson(report_).dump(2) + "\n");
@@ -190,8 +190,10 @@ class ImageRun {
     BandOperators op(data(), surveyed, spectral() ? static_cast<std::size_t>(settings_.spectral_channels) : 1, slant_,
                      weights, settings, outside);
     surveyed.Finish();
-    report_.timings.read_s = surveyed.reading_s();
+    Stopwatch watch;
     tile_ = survey.Finish(40000, request_.dead_antenna_fraction);
+    report_.timings.read_s = surveyed.reading_s();
+    survey_s_ = surveyed.survey_s() + watch.Seconds();
     if (op.n_used_baselines() < 2) {
       throw Error(ErrorKind::kBadInput, kStage, data().group_id,
                   "expected several baselines with usable data, found one: no beam can be formed" +
@@ -490,6 +492,7 @@ class ImageRun {
   ImageGeometry plain_, slant_;
   FitsHeader header_;
   TileSummary tile_;
+  double survey_s_ = 0;  // of making it
   UvLimit uv_;
   PsfShape shape_;
   double dirty_rms_jy_ = 0;  // root mean square, plain

@@ -106,13 +106,21 @@ void ActiveTiles::Measure(std::size_t t) {
 void ActiveTiles::BringUpToDate(std::size_t t) {
   Tile& tile = tiles_[t];
   const CellSet cells = Cells(tile);
+  PsfView view{psf_.pixels(),
+               static_cast<std::int32_t>(psf_.nx()),
+               static_cast<std::int32_t>(psf_.ny()),
+               psf_.stride(),
+               0,
+               0,
+               0};
+  constexpr std::size_t kAhead = 2;  // as long as memory takes
   for (; tile.seen < components_.size(); ++tile.seen) {
     const Component& c = components_[tile.seen];
-    SubtractPsf(
-        cells,
-        {psf_.pixels(), static_cast<std::int32_t>(psf_.nx()), static_cast<std::int32_t>(psf_.ny()), psf_.stride(),
-         c.x - static_cast<std::int32_t>(psf_.nx() / 2), c.y - static_cast<std::int32_t>(psf_.ny() / 2)},
-        c.flux);
+    const Component& coming = components_[std::min(tile.seen + kAhead, components_.size() - 1)];
+    view.x0 = c.x - view.nx / 2;
+    view.y0 = c.y - view.ny / 2;
+    view.to_coming = (c.y - coming.y) * static_cast<std::ptrdiff_t>(view.stride) + (c.x - coming.x);
+    SubtractPsf(cells, view, c.flux);
   }
   Measure(t);
 }

@@ -2,6 +2,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "image/clean/minor_cycle_kernel.cc"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -93,6 +94,8 @@ void SubtractTarget(const CellSet& cells, const PsfView& psf, float flux) {
     const std::int32_t px = cells.x[i] - psf.x0, py = cells.y[i] - psf.y0;
     if (py < 0 || py >= psf.ny || px < -kLast || px >= psf.nx) continue;
     const float* row = psf.pixels + static_cast<std::ptrdiff_t>(py) * static_cast<std::ptrdiff_t>(psf.stride) + px;
+    hwy::Prefetch(row + psf.to_coming);
+    hwy::Prefetch(row + psf.to_coming + kLast);
     for (std::size_t k = 0; k < kMinorCycleCell; k += kLanes) {
       float* at = cells.value + i * kMinorCycleCell + k;
       hn::StoreU(hn::MulAdd(minus_flux, hn::LoadU(d, row + k), hn::LoadU(d, at)), d, at);

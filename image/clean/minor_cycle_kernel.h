@@ -29,6 +29,9 @@ struct PsfView {
   std::int32_t nx, ny;
   std::size_t stride;
   std::int32_t x0, y0;
+  // From the pixels of this subtraction to those of a coming one, which are fetched meanwhile: what is read of the PSF
+  // lies anywhere in it, and is waited for longer than worked on.
+  std::ptrdiff_t to_coming = 0;
 };
 
 // Largest |value| (or value, never below 0) of 16 consecutive floats.

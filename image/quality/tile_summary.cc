@@ -260,6 +260,7 @@ void SurveyedVisibilities::ForEach(const std::function<void(const VisibilityPart
   vis_.ForEach([&](const VisibilityPart& part) {
     reading_s_ += watch.Lap();
     if (!seen_) survey_.Add(part);
+    survey_s_ += watch.Lap();
     use(part);
     watch.Lap();
   });

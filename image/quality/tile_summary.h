@@ -62,12 +62,13 @@ class SurveyedVisibilities final : public VisibilityParts {
   // Goes through them if nobody has yet.
   void Finish() const;
   double reading_s() const { return reading_s_; }  // spent waiting for parts
+  double survey_s() const { return survey_s_; }    // spent by the survey
 
  private:
   const VisibilityParts& vis_;
   TileSurvey& survey_;
   mutable bool seen_ = false;
-  mutable double reading_s_ = 0;
+  mutable double reading_s_ = 0, survey_s_ = 0;
 };
 
 }  // namespace contimg::image
