@@ -20,10 +20,10 @@ void* MapPages(std::size_t bytes) {
 }
 
 void ReleasePages(void* begin, std::size_t bytes) noexcept {
-  constexpr std::uintptr_t kPage = 4096;
-  const auto at = reinterpret_cast<std::uintptr_t>(begin);
-  const std::uintptr_t first = (at + kPage - 1) / kPage * kPage, last = (at + bytes) / kPage * kPage;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  constexpr std::size_t kPage = 4096;
+  const std::size_t before = (kPage - reinterpret_cast<std::uintptr_t>(begin) % kPage) % kPage;
+  if (bytes < before + kPage) return;
+  madvise(static_cast<char*>(begin) + before, (bytes - before) / kPage * kPage, MADV_DONTNEED);
 }
 
 void UnmapPages(void* pages, std::size_t bytes) noexcept { munmap(pages, bytes); }
