@@ -90,7 +90,7 @@ class ImageRun {
     if (!psf_only()) {
       Plane dirty = ToPlain(residual_.view());
       dirty_rms_jy_ = Rms(dirty);
-      if (!all()) image_ = Copy(dirty);
+      if (!all()) image_ = Copy(dirty, context_.threads);
       Write(staged, ProductKind::kDirty, std::move(dirty), "Jy/beam", true);
       MakeBeamMaps(op);
       Write(staged, ProductKind::kPb, pb_, "");
@@ -106,7 +106,7 @@ class ImageRun {
       if (spectral_) WriteSpectra(op, staged, components);
       report_.timings.products_s += watch.Lap();
     } else if (!psf_only()) {
-      plain_residual_ = Copy(image_);
+      plain_residual_ = Copy(image_, context_.threads);
     }
     if (!psf_only()) Assess(staged);
     report_.timings.quality_s = watch.Lap() + survey_s_;
@@ -229,14 +229,15 @@ class ImageRun {
 
   // No image with a hole in it is published.
   void RequireFinite(const Plane& plane, const char* what) const {
-    for (const float value : plane.pixels) {
-      if (!std::isfinite(value)) {
-        throw Error(ErrorKind::kBadInput, kStage, data().group_id,
-                    fmt::format("the {} has pixels that are not finite: visibilities or weights are absurdly large, or "
-                                "CLEAN ran away (image.gain, image.major_gain)",
-                                what));
-      }
-    }
+    const std::size_t nx = plane.shape[1];
+    ParallelFor(context_.threads, plane.shape[0], [&](std::size_t y) {
+      const float* row = plane.pixels.data() + y * nx;
+      if (std::all_of(row, row + nx, [](float value) { return std::isfinite(value); })) return;
+      throw Error(ErrorKind::kBadInput, kStage, data().group_id,
+                  fmt::format("the {} has pixels that are not finite: visibilities or weights are absurdly large, or "
+                              "CLEAN ran away (image.gain, image.major_gain)",
+                              what));
+    });
   }
   double Rms(const Plane& plane) const {
     const ImageMoments moments = ComputeMoments(plane.view(), context_.threads);
@@ -388,7 +389,7 @@ class ImageRun {
     residual_ = Plane();
     Write(staged, ProductKind::kResidual, plain_residual_, "Jy/beam", true);
 
-    image_ = Copy(plain_residual_);
+    image_ = Copy(plain_residual_, context_.threads);
     components.AddBeams(ComponentDrawing::One, image_.view());
     Write(staged, ProductKind::kImage, image_, "Jy/beam", true);
 

@@ -7,6 +7,7 @@
 
 #include "config/array_view.h"
 #include "config/buffer.h"
+#include "config/parallel.h"
 #include "image/plane/image_geometry.h"
 
 namespace contimg::image {
@@ -23,9 +24,11 @@ struct Plane {
   Buffer<float> pixels;
 };
 
-inline Plane Copy(const Plane& from) {
+inline Plane Copy(const Plane& from, int threads) {
   Plane copy(from.shape[0], from.shape[1]);
-  std::copy(from.pixels.begin(), from.pixels.end(), copy.pixels.begin());
+  const std::size_t nx = from.shape[1];
+  ParallelFor(threads, from.shape[0],
+              [&](std::size_t y) { std::copy_n(from.pixels.data() + y * nx, nx, copy.pixels.data() + y * nx); });
   return copy;
 }
 

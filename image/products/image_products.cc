@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "config/error.h"
+#include "config/parallel.h"
+#include "config/step_back.h"
 #include "config/unfinished.h"
 #include "image/plane/stage_name.h"
 #include "image/products/casacore/casacore_image.h"
@@ -68,7 +70,10 @@ void StagedProducts::Write(const std::string& suffix, ImageFormat format, ArrayV
 
 void StagedProducts::WriteInBackground(std::function<void()> write) {
   RethrowFailures();
-  writes_.push_back(std::async(std::launch::async, std::move(write)));
+  writes_.push_back(std::async(std::launch::async, [write = std::move(write)] {
+    StepBack();
+    write();
+  }));
 }
 
 void StagedProducts::RethrowFailures() {
@@ -136,6 +141,13 @@ std::vector<ImageProduct> StagedProducts::Publish() {
     }
     throw;
   }
+  // Pages of large files take a while to give back.
+  ParallelFor(2, older.size(), [&](std::size_t i) {
+    try {
+      if (!older[i].empty()) os_.RemoveAll(older[i]);
+    } catch (const std::exception&) {  // the hidden folder goes with what is in it
+    }
+  });
   return published;
 }
 

@@ -21,7 +21,7 @@
 #include "mosaic/variability/light_curve_plot.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
-#include "ops/records/light_curve_table.h"
+#include "ops/lightcurves/light_curve_table.h"
 #include "state/dataset_store.h"
 
 namespace contimg::ops {

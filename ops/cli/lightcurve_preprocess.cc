@@ -9,7 +9,7 @@
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/cli/lightcurve_command.h"
-#include "ops/records/derived_series.h"
+#include "ops/lightcurves/derived_series.h"
 
 namespace contimg::ops {
 namespace {

@@ -9,8 +9,8 @@
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/cli/lightcurve_command.h"
-#include "ops/records/light_curves.h"
-#include "ops/records/photometry_record.h"
+#include "ops/lightcurves/light_curves.h"
+#include "ops/lightcurves/photometry_record.h"
 
 namespace contimg::ops {
 namespace {

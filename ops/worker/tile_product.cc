@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "config/os.h"
+#include "config/step_back.h"
 #include "config/stopwatch.h"
 #include "convert/measurement_set_reader.h"
 #include "convert/staging.h"
@@ -60,7 +61,10 @@ TileProduct::TileProduct(const Job& job, bool from_inputs, convert::ConvertRepor
 
 void TileProduct::KeepData(const VisibilityBlock& block) {
   staged_ = std::make_unique<convert::StagedMeasurementSet>(block, options_, context_, report_);
-  data_ = std::async(std::launch::async, [this, &block] { staged_->WriteData(block, context_, report_); });
+  data_ = std::async(std::launch::async, [this, &block] {
+    StepBack();
+    staged_->WriteData(block, context_, report_);
+  });
 }
 
 void TileProduct::DataIsKept() {

@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "ops/records/light_curves.h"
+#include "ops/lightcurves/light_curves.h"
 #include "state/source_store.h"
 #include "tests/temporary_folder.h"
 

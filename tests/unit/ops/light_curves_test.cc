@@ -1,4 +1,4 @@
-#include "ops/records/light_curves.h"
+#include "ops/lightcurves/light_curves.h"
 
 #include <gtest/gtest.h>
 

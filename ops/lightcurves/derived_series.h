@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "mosaic/variability/preprocess.h"
-#include "ops/records/light_curves.h"
+#include "ops/lightcurves/light_curves.h"
 #include "state/dataset_store.h"
 #include "state/own_source_store.h"
 

@@ -1,4 +1,4 @@
-#include "ops/records/derived_series.h"
+#include "ops/lightcurves/derived_series.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "ops/records/photometry_record.h"
+#include "ops/lightcurves/photometry_record.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 #include "config/time.h"
 #include "config/units.h"
 #include "convert/frames.h"
-#include "ops/records/light_curves.h"
+#include "ops/lightcurves/light_curves.h"
 
 namespace contimg::ops {
 namespace {

@@ -1,4 +1,4 @@
-#include "ops/records/light_curve_table.h"
+#include "ops/lightcurves/light_curve_table.h"
 
 #include <fmt/format.h>
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "mosaic/table/table.h"
-#include "ops/records/light_curves.h"
+#include "ops/lightcurves/light_curves.h"
 #include "state/dataset_store.h"
 #include "state/own_source_store.h"
 

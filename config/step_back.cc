@@ -1,0 +1,13 @@
+#include "config/step_back.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace contimg {
+
+void StepBack() {
+  constexpr int kNice = 10;
+  (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);  // Linux: of the thread alone
+}
+
+}  // namespace contimg
