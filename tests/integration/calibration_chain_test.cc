@@ -29,11 +29,10 @@ TEST_F(CalibrationChain, MakesTheKnownImageOf3C286) {
   step("apply " + Path("x.ms") + " --tables " + Path("cal.gpcal") + " " + Path("cal.bpcal") + " " + Path("cal.kcal"));
   if (HasFailure()) return;
 
-  const PeerResult made =
-      RunCommand("wsclean -quiet -name " + Path("img") +
-                 " -data-column CORRECTED_DATA -pol i -weight briggs 0 -size 1536 1536 -scale 1asec "
-                 "-niter 3000 -mgain 0.8 -auto-threshold 3 -reorder -no-update-model-required " +
-                 Path("x.ms"));
+  const PeerResult made = Wsclean("-quiet -name " + Path("img") +
+                                  " -data-column CORRECTED_DATA -pol i -weight briggs 0 -size 1536 1536 -scale 1asec "
+                                  "-niter 3000 -mgain 0.8 -auto-threshold 3 -reorder -no-update-model-required " +
+                                  Path("x.ms"));
   ASSERT_EQ(made.status, 0) << made.output;
   const std::string image = (root_ / "img-image.fits").string();
   // NVSS positions are good to 1 arcsec; the second neighbour is resolved, its peak need not be NVSS's centroid.

@@ -17,9 +17,8 @@ class Positions : public ConvertTest {
     const fs::path ms = out() / "x.ms", name = root_ / "image";
     const ToolResult made = Contimg("convert" + Words(SubbandFiles(folder)) + " --out " + Quoted(ms.string()));
     EXPECT_EQ(made.status, 0) << made.err;
-    const PeerResult cleaned =
-        RunCommand("wsclean -quiet -name " + Quoted(name.string()) + " -weight briggs 0 -pol i " +
-                   "-no-update-model-required " + options + " " + Quoted(ms.string()));
+    const PeerResult cleaned = Wsclean("-quiet -name " + Quoted(name.string()) + " -weight briggs 0 -pol i " +
+                                       "-no-update-model-required " + options + " " + Quoted(ms.string()));
     EXPECT_EQ(cleaned.status, 0) << cleaned.output;
     return name.string() + "-image.fits";
   }

@@ -92,8 +92,8 @@ TEST_F(Imaging, DirtyImagesAreThoseOfWsclean) {
   // Accuracies: 3e-5 of the rms here, 1e-5 of the peak there.
   for (const std::string weight : {"natural", "briggs"}) {
     const std::string name = (folder_ / ("peer-" + weight)).string();
-    const PeerResult peer = RunCommand(fmt::format(
-        "wsclean -quiet -reorder -no-update-model-required -use-wgridder -wgridder-accuracy 1e-5 "
+    const PeerResult peer = Wsclean(fmt::format(
+        "-quiet -reorder -no-update-model-required -use-wgridder -wgridder-accuracy 1e-5 "
         "-no-small-inversion -size 400 400 -scale {:.9f}asec -weight {}{} -temp-dir {} -name {} {}",
         cell, weight, weight == "briggs" ? " 0.5" : "", Quoted(folder_.string()), Quoted(name), Quoted(Ms())));
     ASSERT_EQ(peer.status, 0) << peer.output;

@@ -33,6 +33,11 @@ inline std::string Quoted(const std::string& argument) {
   return quoted + "'";
 }
 
+// Runs wsclean. It refuses to start where another package has brought the OpenBLAS of many threads, unless told so.
+inline PeerResult Wsclean(const std::string& options) {
+  return RunCommand("OPENBLAS_NUM_THREADS=1 wsclean " + options);
+}
+
 // Says why not: a test that is skipped must not look as if its peer were missing when it only failed to start.
 inline bool HavePythonPeer(const std::string& module) {
   const PeerResult found = RunCommand("/usr/bin/python3 -c " + Quoted("import " + module));
