@@ -218,10 +218,7 @@ std::vector<CalChoiceRow> CalTableStore::Choices(std::string_view group_id) {
 
 std::vector<std::string> CalTableStore::GroupsUsing(std::int64_t table_id) {
   Query query(db_, "SELECT DISTINCT group_id FROM choices WHERE table_id = ? ORDER BY group_id");
-  query.Bind(table_id);
-  std::vector<std::string> groups;
-  while (query.Next()) groups.push_back(query.Text());
-  return groups;
+  return query.Bind(table_id).Texts();
 }
 
 void CalTableStore::SaveObservation(const GroupObservation& row) {

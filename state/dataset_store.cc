@@ -77,12 +77,6 @@ void RequireSeries(const DatasetRow& row) {
   }
 }
 
-std::vector<std::int64_t> Ids(Query& query) {
-  std::vector<std::int64_t> ids;
-  while (query.Next()) ids.push_back(query.Integer());
-  return ids;
-}
-
 }  // namespace
 
 void DatasetStore::SaveMission(const MissionRow& row) {
@@ -202,13 +196,13 @@ std::vector<DatasetRow> DatasetStore::Of(std::int64_t source_id) {
 std::vector<std::int64_t> DatasetStore::Parents(std::int64_t id) {
   Query query(db_, "SELECT parent_id FROM dataset_lineage WHERE child_id = ? ORDER BY parent_id");
   query.Bind(id);
-  return Ids(query);
+  return query.Integers();
 }
 
 std::vector<std::int64_t> DatasetStore::Children(std::int64_t id) {
   Query query(db_, "SELECT child_id FROM dataset_lineage WHERE parent_id = ? ORDER BY child_id");
   query.Bind(id);
-  return Ids(query);
+  return query.Integers();
 }
 
 std::vector<std::int64_t> DatasetStore::Ancestors(std::int64_t id) {
@@ -216,7 +210,7 @@ std::vector<std::int64_t> DatasetStore::Ancestors(std::int64_t id) {
               "WITH RECURSIVE above (id) AS (SELECT parent_id FROM dataset_lineage WHERE child_id = ?1 UNION SELECT "
               "l.parent_id FROM dataset_lineage l JOIN above a ON l.child_id = a.id) SELECT id FROM above ORDER BY id");
   query.Bind(id);
-  return Ids(query);
+  return query.Integers();
 }
 
 }  // namespace contimg::state

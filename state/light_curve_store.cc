@@ -117,10 +117,7 @@ void RequireMeasurement(const ObservationRow& tile, const MeasurementRow& row) {
 
 std::vector<std::int64_t> SourcesOf(Database& db, std::int64_t observation_id) {
   Query query(db, "SELECT DISTINCT source_id FROM measurements WHERE observation_id = ? ORDER BY source_id");
-  query.Bind(observation_id);
-  std::vector<std::int64_t> ids;
-  while (query.Next()) ids.push_back(query.Integer());
-  return ids;
+  return query.Bind(observation_id).Integers();
 }
 
 }  // namespace
@@ -345,26 +342,19 @@ std::vector<std::int64_t> LightCurveStore::MeasuredSources() {
   Query query(db_,
               "SELECT id FROM sources s WHERE EXISTS (SELECT 1 FROM measurements m WHERE m.source_id = s.id) ORDER BY "
               "id");
-  std::vector<std::int64_t> ids;
-  while (query.Next()) ids.push_back(query.Integer());
-  return ids;
+  return query.Integers();
 }
 
 std::vector<std::string> LightCurveStore::KindsOf(std::int64_t source_id) {
   Query query(db_,
               "SELECT k.name FROM photometric_sources k WHERE k.id IN (SELECT kind FROM measurements WHERE source_id = "
               "?) ORDER BY k.name");
-  query.Bind(source_id);
-  std::vector<std::string> names;
-  while (query.Next()) names.push_back(query.Text());
-  return names;
+  return query.Bind(source_id).Texts();
 }
 
 std::vector<std::string> LightCurveStore::Kinds() {
   Query query(db_, "SELECT name FROM photometric_sources ORDER BY id");
-  std::vector<std::string> names;
-  while (query.Next()) names.push_back(query.Text());
-  return names;
+  return query.Texts();
 }
 
 void LightCurveStore::RemoveAllFigures() {

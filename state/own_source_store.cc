@@ -210,10 +210,7 @@ std::vector<std::string> OwnSourceStore::NamesElsewhere(std::int64_t id) {
   Query query(db_,
               "SELECT c.name || ' ' || s.name FROM catalogue_sources s JOIN catalogues c ON c.id = s.catalogue_id "
               "WHERE s.source_id = ? ORDER BY c.name, s.name");
-  query.Bind(id);
-  std::vector<std::string> names;
-  while (query.Next()) names.push_back(query.Text());
-  return names;
+  return query.Bind(id).Texts();
 }
 
 }  // namespace contimg::state

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "state/database.h"
 
@@ -40,6 +41,18 @@ class Query {
   // Runs a statement without rows; returns the number of rows changed.
   int Run() {
     return Wrap([&] { return statement_.exec(); });
+  }
+
+  // The only column of all rows that are left.
+  std::vector<std::string> Texts() {
+    std::vector<std::string> texts;
+    while (Next()) texts.push_back(Text());
+    return texts;
+  }
+  std::vector<std::int64_t> Integers() {
+    std::vector<std::int64_t> numbers;
+    while (Next()) numbers.push_back(Integer());
+    return numbers;
   }
 
   // The columns of the present row, in order.

@@ -30,12 +30,6 @@ StoredProduct ReadStored(Query& query) {
   return row;
 }
 
-std::vector<std::int64_t> Ids(Query& query) {
-  std::vector<std::int64_t> ids;
-  while (query.Next()) ids.push_back(query.Integer());
-  return ids;
-}
-
 }  // namespace
 
 std::string_view ToString(PurgeState state) { return kPurgeStates.at(static_cast<std::size_t>(state)); }
@@ -77,12 +71,12 @@ VerifiedCopies RetentionStore::CopiesOf(std::int64_t id) {
 
 std::vector<std::int64_t> RetentionStore::Parents(std::int64_t id) {
   Query query(*db_, "SELECT parent_id FROM lineage WHERE child_id = ?");
-  return Ids(query.Bind(id));
+  return query.Bind(id).Integers();
 }
 
 std::vector<std::int64_t> RetentionStore::Children(std::int64_t id) {
   Query query(*db_, "SELECT child_id FROM lineage WHERE parent_id = ?");
-  return Ids(query.Bind(id));
+  return query.Bind(id).Integers();
 }
 
 std::vector<StoredProduct> RetentionStore::RecordedSince(double since) {

@@ -271,8 +271,7 @@ std::vector<std::string> WorkTable::PullIn(double latest, std::string_view actor
     {
       Query query(database(),
                   "SELECT id FROM " + table_ + " WHERE state IN ('ready', 'failed') AND next_attempt_at > ?");
-      query.Bind(latest);
-      while (query.Next()) ids.push_back(query.Text());
+      ids = query.Bind(latest).Texts();
     }
     for (const std::string& id : ids) {
       Query(database(), "UPDATE " + table_ + " SET next_attempt_at = ?, updated_at = ? WHERE id = ?")
