@@ -77,19 +77,12 @@ bool BulkFiles::ReadsAsCasacore(const SetTables& set, const std::string& column,
          std::memcmp(weight.getStorage(deleted), own.weight.data(), weight.nelements() * sizeof(float)) == 0;
 }
 
-void BulkFiles::Read(const std::vector<RowRun>& runs, const RowMap& rows, BulkColumns columns, VisibilityBlock& block,
-                     const RunContext& context) const {
+void BulkFiles::ReadFlagsAndWeights(const std::vector<RowRun>& runs, const RowMap& rows, VisibilityBlock& block,
+                                    const RunContext& context) const {
   ForEachRun<Copy>(runs, context, [&](const RowRun& run, Copy& copy) {
-    const std::size_t cell = block.windows[rows.window[run.first_row]].n_channels * rows.n_polarisations;
-    if (columns.vis) {
-      ReadData(run, cell, copy);
-      Place(copy.data.data(), rows, run, block, 0, block.vis.data());
-    }
-    if (columns.rest) {
-      ReadRest(run, cell, copy);
-      Place(copy.flag.data(), rows, run, block, 0, block.flag.data());
-      Place(copy.weight.data(), rows, run, block, 0, block.weight.data());
-    }
+    ReadRest(run, block.windows[rows.window[run.first_row]].n_channels * rows.n_polarisations, copy);
+    Place(copy.flag.data(), rows, run, block, 0, block.flag.data());
+    Place(copy.weight.data(), rows, run, block, 0, block.weight.data());
   });
 }
 

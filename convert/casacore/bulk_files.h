@@ -24,21 +24,15 @@ casacore::ArrayColumn<float> WeightSpectrum(const SetTables& set, std::size_t fi
 // Rows read at a time by one thread: they fit into its cache.
 inline constexpr std::size_t kRowsOfRun = 1024;
 
-// Which columns to read.
-struct BulkColumns {
-  bool vis = true;
-  bool rest = true;  // flags and weights
-};
-
 class BulkFiles {
  public:
   // Nothing unless the files are laid out as that needs and some rows read as casacore reads them. `column`: of the
   // visibilities.
   static std::optional<BulkFiles> Find(const SetTables& set, const std::string& column, const RowMap& rows);
 
-  // Reads `runs` into `block` by all threads.
-  void Read(const std::vector<RowRun>& runs, const RowMap& rows, BulkColumns columns, VisibilityBlock& block,
-            const RunContext& context) const;
+  // The flags and weights of rows, by all threads.
+  void ReadFlagsAndWeights(const std::vector<RowRun>& runs, const RowMap& rows, VisibilityBlock& block,
+                           const RunContext& context) const;
   // The visibilities of rows of the integrations from `first_time` on, in the order of a block with these axes.
   void ReadVisibilities(const std::vector<RowRun>& runs, const RowMap& rows, const VisibilityBlock& axes,
                         std::size_t first_time, Visibility* to, const RunContext& context) const;

@@ -150,12 +150,15 @@ TileOfSet Open(const std::filesystem::path& path, const MeasurementSetSelection&
     if (!files) {
       ReadThroughCasacore(set, column, axes, context);
     } else if (part_bytes > 0 && internal::FileVisibilities::InOrder(runs, axes.rows, block.n_times(), times)) {
-      files->Read(runs, axes.rows, {false, true}, block, context);
+      files->ReadFlagsAndWeights(runs, axes.rows, block, context);
       block.vis = {};
       tile.vis = std::make_unique<internal::FileVisibilities>(path, std::move(*files), std::move(axes.rows), times,
                                                               block, context);
     } else {
-      files->Read(runs, axes.rows, {true, true}, block, context);
+      RunContext quiet = context;  // progress is that of the visibilities, most of the bytes
+      quiet.reporter = &SilentReporter();
+      files->ReadFlagsAndWeights(runs, axes.rows, block, quiet);
+      files->ReadVisibilities(runs, axes.rows, block, 0, block.vis.data(), context);
     }
     if (!tile.vis) tile.vis = std::make_unique<VisibilitiesInMemory>(block);
     // Files are opened one after the other: some may have been those of another set.
