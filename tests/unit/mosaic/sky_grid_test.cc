@@ -91,8 +91,10 @@ TEST(SkyGrid, TooWideASpanIsRefused) {
   EXPECT_THROW(GridAround({TileAt(0, 16), TileAt(65, 16)}, {}), Error);
   EXPECT_THROW(GridAround({TileAt(0, 16), TileAt(180, 16)}, {}), Error);
   EXPECT_THROW(GridAround({TileAt(0, 0), TileAt(120, 0), TileAt(240, 0)}, {}), Error);
-  EXPECT_THROW(GridAround(Drift(0, 0, 20), {.projection = image::Projection::kSin}), Error);
-  EXPECT_NO_THROW(GridAround(Drift(0, 0, 6), {.projection = image::Projection::kSin}));
+  GridWishes sin;
+  sin.projection = image::Projection::kSin;
+  EXPECT_THROW(GridAround(Drift(0, 0, 20), sin), Error);
+  EXPECT_NO_THROW(GridAround(Drift(0, 0, 6), sin));
 }
 
 TEST(NodeMap, IsExactToATenThousandthOfAPixel) {
@@ -101,7 +103,9 @@ TEST(NodeMap, IsExactToATenThousandthOfAPixel) {
   for (const image::Projection projection : {image::Projection::kZea, image::Projection::kSin}) {
     for (const double dec : {0.0, 16.1, 54.0, 72.0, 85.0, 89.9}) {
       const std::vector<SkyGrid> tiles = Drift(0.4, dec, 12);
-      const SkyGrid grid = GridAround(tiles, {.projection = projection});
+      GridWishes wishes;
+      wishes.projection = projection;
+      const SkyGrid grid = GridAround(tiles, wishes);
       for (const SkyGrid& tile : {tiles.front(), tiles[5]}) {
         const auto box = BoxIn(grid, tile);
         ASSERT_TRUE(box);
