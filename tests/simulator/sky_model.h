@@ -23,8 +23,8 @@ struct Source {
   SkyDirection position;      // ICRS
   double flux_jy = 0;         // at 1.4 GHz, total intensity (each of XX and YY sees this), while Variation says 1
   double spectral_index = 0;  // S ∝ ν^α
-  Shape shape;
-  Variation variation;
+  Shape shape = {};
+  Variation variation = {};
   double FluxJy(double frequency_hz) const;  // without the variation
 };
 
