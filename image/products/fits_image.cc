@@ -81,12 +81,14 @@ class CardWriter {
 void WriteAxes(CardWriter& cards, const FitsHeader& header, int n_axes) {
   const ImageGeometry& g = header.geometry;
   const double cell_deg = Angle::Radians(g.cell_rad).deg();
-  cards.Text("CTYPE1", "RA---SIN", "right ascension, orthographic projection");
+  const std::string code = Code(g.projection);
+  const char* what = g.projection == Projection::kZea ? "zenithal equal-area projection" : "orthographic projection";
+  cards.Text("CTYPE1", "RA---" + code, (std::string("right ascension, ") + what).c_str());
   cards.Number("CRPIX1", static_cast<double>(g.nx / 2) + 1 + g.shift_l / g.cell_rad, "reference pixel");
   cards.Number("CRVAL1", WrapPositive(Angle::Radians(header.centre.ra_rad)).deg(), "[deg] phase centre");
   cards.Number("CDELT1", -cell_deg, "[deg] pixel");
   cards.Text("CUNIT1", "deg", "");
-  cards.Text("CTYPE2", "DEC--SIN", "declination, orthographic projection");
+  cards.Text("CTYPE2", "DEC--" + code, (std::string("declination, ") + what).c_str());
   cards.Number("CRPIX2", static_cast<double>(g.ny / 2) + 1 - g.shift_m / g.cell_rad, "reference pixel");
   cards.Number("CRVAL2", Angle::Radians(header.centre.dec_rad).deg(), "[deg] phase centre");
   cards.Number("CDELT2", cell_deg, "[deg] pixel");
@@ -140,6 +142,11 @@ void WriteKeywords(CardWriter& cards, const FitsHeader& header, int n_axes) {
   cards.Text("ORIGIN", "contimg", "");
   cards.Text("CREATOR", header.software, "program that wrote this file");
   cards.Text("SETTHASH", header.settings_hash, "hash of the settings");
+  if (header.mosaic) {
+    cards.Number("NTILES", header.mosaic->tiles, "tiles in this mosaic");
+    cards.Number("NREFUSED", header.mosaic->refused, "tiles that were left out");
+    cards.Number("EFFNOISE", header.mosaic->rms_jy, "[Jy/beam] median of the rms map");
+  }
   for (std::size_t i = 0; i < header.calibration.size(); ++i) {
     const std::string n = std::to_string(i + 1);
     cards.Text(("CALTAB" + n).c_str(), header.calibration[i].name, "calibration table applied");
@@ -291,12 +298,14 @@ class CardReader {
 FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const long* lengths) {
   CardReader cards(file);
   const std::string x_type = cards.Text("CTYPE1"), y_type = cards.Text("CTYPE2");
-  if (x_type != "RA---SIN" || y_type != "DEC--SIN") {
+  const bool zea = x_type == "RA---ZEA" && y_type == "DEC--ZEA";
+  if (!zea && (x_type != "RA---SIN" || y_type != "DEC--SIN")) {
     throw Error(ErrorKind::kBadInput, "image", path.string(),
-                "expected axes RA---SIN and DEC--SIN, found '" + x_type + "' and '" + y_type + "'");
+                "expected axes RA---SIN and DEC--SIN (or ZEA), found '" + x_type + "' and '" + y_type + "'");
   }
   FitsHeader header;
   ImageGeometry& g = header.geometry;
+  if (zea) g.projection = Projection::kZea;
   const double dx = cards.Number("CDELT1", 0), dy = cards.Number("CDELT2", 0);
   if (!(dx < 0 && std::abs(dx + dy) < 1e-9 * dy)) {
     throw Error(ErrorKind::kBadInput, "image", path.string(),
@@ -327,6 +336,12 @@ FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const l
   header.object = cards.Text("OBJECT");
   header.software = cards.Text("CREATOR");
   header.settings_hash = cards.Text("SETTHASH");
+  const double tiles = cards.Number("NTILES", 0);
+  if (tiles >= 1 && tiles < 1e6) {
+    header.mosaic =
+        MosaicFacts{static_cast<int>(tiles), static_cast<int>(std::clamp(cards.Number("NREFUSED", 0), 0.0, 1e6)),
+                    cards.Number("EFFNOISE", 0)};
+  }
   for (int i = 1;; ++i) {
     const std::string n = std::to_string(i), name = cards.Text(("CALTAB" + n).c_str());
     if (name.empty()) break;
