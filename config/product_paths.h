@@ -48,7 +48,7 @@ std::string_view ToString(CalInterval interval);  // "24h", "1h"
 std::string_view ToString(CalKind kind);          // "K", "BP", "G"
 std::string_view Extension(CalKind kind);         // "kcal", "bpcal", "gpcal"
 // What stands behind "PREFIX." in the name of an image, its picture or its figures: "image.pbcor.fits",
-// "band03.image.fits.fz" (`band` counts), "qa.png", "metrics.json". Throws Error{kBug} for other kinds.
+// "band03.image.fits.fz" (`band` counts), "qa.png", "metrics.json", "tiles.fits". Throws Error{kBug} for other kinds.
 std::string ProductSuffix(ProductKind kind, ImageFormat format = ImageFormat::kFits, int band = 0);
 
 class ProductPaths {

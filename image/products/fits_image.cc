@@ -55,12 +55,14 @@ class CardWriter {
 void WriteAxes(CardWriter& cards, const FitsHeader& header, int n_axes) {
   const ImageGeometry& g = header.geometry;
   const double cell_deg = Angle::Radians(g.cell_rad).deg();
-  cards.Text("CTYPE1", "RA---SIN", "right ascension, orthographic projection");
+  const std::string code = Code(g.projection);
+  const char* what = g.projection == Projection::kZea ? "zenithal equal-area projection" : "orthographic projection";
+  cards.Text("CTYPE1", "RA---" + code, (std::string("right ascension, ") + what).c_str());
   cards.Number("CRPIX1", static_cast<double>(g.nx / 2) + 1 + g.shift_l / g.cell_rad, "reference pixel");
   cards.Number("CRVAL1", WrapPositive(Angle::Radians(header.centre.ra_rad)).deg(), "[deg] phase centre");
   cards.Number("CDELT1", -cell_deg, "[deg] pixel");
   cards.Text("CUNIT1", "deg", "");
-  cards.Text("CTYPE2", "DEC--SIN", "declination, orthographic projection");
+  cards.Text("CTYPE2", "DEC--" + code, (std::string("declination, ") + what).c_str());
   cards.Number("CRPIX2", static_cast<double>(g.ny / 2) + 1 - g.shift_m / g.cell_rad, "reference pixel");
   cards.Number("CRVAL2", Angle::Radians(header.centre.dec_rad).deg(), "[deg] phase centre");
   cards.Number("CDELT2", cell_deg, "[deg] pixel");
@@ -114,6 +116,11 @@ void WriteKeywords(CardWriter& cards, const FitsHeader& header, int n_axes) {
   cards.Text("ORIGIN", "contimg", "");
   cards.Text("CREATOR", header.software, "program that wrote this file");
   cards.Text("SETTHASH", header.settings_hash, "hash of the settings");
+  if (header.mosaic) {
+    cards.Number("NTILES", header.mosaic->tiles, "tiles in this mosaic");
+    cards.Number("NREFUSED", header.mosaic->refused, "tiles that were left out");
+    cards.Number("EFFNOISE", header.mosaic->rms_jy, "[Jy/beam] median of the rms map");
+  }
   for (std::size_t i = 0; i < header.calibration.size(); ++i) {
     const std::string n = std::to_string(i + 1);
     cards.Text(("CALTAB" + n).c_str(), header.calibration[i].name, "calibration table applied");

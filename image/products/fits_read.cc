@@ -52,12 +52,14 @@ namespace {
 FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const long* lengths) {
   CardReader cards(file);
   const std::string x_type = cards.Text("CTYPE1"), y_type = cards.Text("CTYPE2");
-  if (x_type != "RA---SIN" || y_type != "DEC--SIN") {
+  const bool zea = x_type == "RA---ZEA" && y_type == "DEC--ZEA";
+  if (!zea && (x_type != "RA---SIN" || y_type != "DEC--SIN")) {
     throw Error(ErrorKind::kBadInput, "image", path.string(),
-                "expected axes RA---SIN and DEC--SIN, found '" + x_type + "' and '" + y_type + "'");
+                "expected axes RA---SIN and DEC--SIN (or ZEA), found '" + x_type + "' and '" + y_type + "'");
   }
   FitsHeader header;
   ImageGeometry& g = header.geometry;
+  if (zea) g.projection = Projection::kZea;
   const double dx = cards.Number("CDELT1", 0), dy = cards.Number("CDELT2", 0);
   if (!(dx < 0 && std::abs(dx + dy) < 1e-9 * dy)) {
     throw Error(ErrorKind::kBadInput, "image", path.string(),
@@ -88,6 +90,12 @@ FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const l
   header.object = cards.Text("OBJECT");
   header.software = cards.Text("CREATOR");
   header.settings_hash = cards.Text("SETTHASH");
+  const double tiles = cards.Number("NTILES", 0);
+  if (tiles >= 1 && tiles < 1e6) {
+    header.mosaic =
+        MosaicFacts{static_cast<int>(tiles), static_cast<int>(std::clamp(cards.Number("NREFUSED", 0), 0.0, 1e6)),
+                    cards.Number("EFFNOISE", 0)};
+  }
   for (int i = 1;; ++i) {
     const std::string n = std::to_string(i), name = cards.Text(("CALTAB" + n).c_str());
     if (name.empty()) break;
