@@ -5,6 +5,7 @@
 // docs/formats/fits_images.md lists the keywords.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -85,5 +86,9 @@ struct FitsImage {
 // Reads the first plane of a FITS image in SIN or ZEA projection (plain or .fz). Throws Error{kIo} when it cannot be
 // opened and Error{kBadInput} when it is no such image.
 FitsImage ReadFitsImage(const std::filesystem::path& path);
+// Its header alone. Errors as above.
+FitsHeader ReadFitsHeader(const std::filesystem::path& path);
+// `size` × `size` of its pixels from (x, y) on, y first; NaN beyond its edges. Reads these rows alone. Errors as above.
+std::vector<float> ReadFitsSquare(const std::filesystem::path& path, std::ptrdiff_t x, std::ptrdiff_t y, int size);
 
 }  // namespace contimg::image
