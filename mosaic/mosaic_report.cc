@@ -67,7 +67,7 @@ ordered_json QualityJson(const MosaicQuality& q) {
                          {"offset_median_beams", q.catalogue->offset_median_beams}};
   }
   json["gates"] = ordered_json::array();
-  for (const image::QualityGate& gate : q.gates) json["gates"].push_back(image::ToJson(gate));
+  for (const image::QualityGate& gate : q.gates) json["gates"].push_back(ordered_json(image::ToJson(gate)));
   return json;
 }
 
