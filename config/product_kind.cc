@@ -9,7 +9,7 @@
 namespace contimg {
 namespace {
 
-constexpr std::array<std::pair<ProductKind, std::string_view>, 19> kWords{{
+constexpr std::array<std::pair<ProductKind, std::string_view>, 21> kWords{{
     {ProductKind::kUvh5, "uvh5"},
     {ProductKind::kScienceMs, "science_ms"},
     {ProductKind::kCalibratorMs, "calibrator_ms"},
@@ -29,6 +29,8 @@ constexpr std::array<std::pair<ProductKind, std::string_view>, 19> kWords{{
     {ProductKind::kMosaic, "mosaic"},
     {ProductKind::kQaPicture, "qa_picture"},
     {ProductKind::kQaMetrics, "qa_metrics"},
+    {ProductKind::kPhotometry, "photometry"},
+    {ProductKind::kSources, "sources"},
 }};
 
 }  // namespace

@@ -73,6 +73,21 @@ OwnSourceRow OwnSourceStore::Add(const OwnSourceRow& wanted) {
   return row;
 }
 
+void OwnSourceStore::Move(std::int64_t id, double ra_deg, double dec_deg, double ra_error_arcsec,
+                          double dec_error_arcsec) {
+  RequireOnSky(fmt::format("source {}", id), ra_deg, dec_deg);
+  const auto v = UnitVector(ra_deg, dec_deg);
+  db_.Write([&] {
+    Query(db_, "UPDATE sources SET ra_deg = ?, dec_deg = ?, ra_error_arcsec = ?, dec_error_arcsec = ? WHERE id = ?")
+        .Bind(ra_deg, dec_deg, ra_error_arcsec, dec_error_arcsec, id)
+        .Run();
+    Query(db_,
+          "UPDATE sources_sky SET x_min = ?2, x_max = ?2, y_min = ?3, y_max = ?3, z_min = ?4, z_max = ?4 WHERE id = ?1")
+        .Bind(id, v[0], v[1], v[2])
+        .Run();
+  });
+}
+
 std::optional<OwnSourceRow> OwnSourceStore::Find(std::int64_t id) {
   Query query(db_, "SELECT " CONTIMG_OWN_SOURCE_COLUMNS " FROM sources o WHERE o.id = ?");
   query.Bind(id);

@@ -44,6 +44,8 @@ class OwnSourceStore {
   // A new source, with a name of its own: where the place's name is taken, a letter is added. Error{kBadInput} for a
   // position that is not on the sky.
   OwnSourceRow Add(const OwnSourceRow& row);
+  // Puts it where it has been found to be; its name stays. Error{kBadInput} for a position that is not on the sky.
+  void Move(std::int64_t id, double ra_deg, double dec_deg, double ra_error_arcsec, double dec_error_arcsec);
   std::optional<OwnSourceRow> Find(std::int64_t id);
   std::optional<OwnSourceRow> FindByName(std::string_view name);
   // Nearest first, within `radius_deg` (≤ 90).
