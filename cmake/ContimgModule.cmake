@@ -10,14 +10,6 @@ function(contimg_add_module name)
   string(REPLACE "/" "_" plain ${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${dir}/*.h)
-  # What is a library of its own inside this folder has been declared before.
-  get_property(declared GLOBAL PROPERTY CONTIMG_MODULES)
-  list(FILTER declared INCLUDE REGEX "^${name}/")
-  foreach(inner ${declared})
-    list(FILTER sources EXCLUDE REGEX "/${inner}/")
-    list(FILTER headers EXCLUDE REGEX "/${inner}/")
-  endforeach()
-  set_property(GLOBAL APPEND PROPERTY CONTIMG_MODULES ${name})
   set(casacore_sources ${sources})
   list(FILTER casacore_sources INCLUDE REGEX "/casacore/")
   list(FILTER sources EXCLUDE REGEX "/casacore/|/calibrate/aoflagger/")
@@ -55,10 +47,11 @@ endfunction()
 
 # Sources are compiled several at a time (CMAKE_UNITY_BUILD in CMakePresets.json): what they include is then read once,
 # which is most of the work. So names in the anonymous namespaces of a module have to differ. Kernels that are compiled
-# once for each instruction set (highway's foreach_target.h) read themselves again and stay alone.
+# once for each instruction set (highway's foreach_target.h) read themselves again and stay alone; so does who calls a
+# folder casacore/, for a program that needs another source of the module shall not link casacore for it.
 function(contimg_compile_alone)
   foreach(source ${ARGN})
-    file(STRINGS ${source} alone REGEX "hwy/foreach_target.h" LIMIT_COUNT 1)
+    file(STRINGS ${source} alone REGEX "hwy/foreach_target.h|#include \".*/casacore/" LIMIT_COUNT 1)
     if(alone)
       set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     endif()

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,12 +51,7 @@ void WriteColumn(fitsfile* file, int number, const TableColumn& column, int& sta
   }
 }
 
-}  // namespace
-
-void WriteFitsTable(const std::filesystem::path& path, const Table& table) {
-  int status = 0;
-  fitsfile* file = nullptr;
-  fits_create_diskfile(&file, path.c_str(), &status);
+void WriteTableTo(fitsfile* file, const Table& table, int& status) {
   std::vector<std::string> names, formats, units;
   for (const TableColumn& column : table.columns) {
     names.push_back(column.name);
@@ -79,6 +76,19 @@ void WriteFitsTable(const std::filesystem::path& path, const Table& table) {
   }
   fits_write_key_longwarn(file, &status);
   for (const auto& [key, value] : table.facts) fits_write_history(file, Ascii(key + " = " + value).c_str(), &status);
+}
+
+struct FreeMemory {
+  void operator()(void* memory) const { std::free(memory); }
+};
+
+}  // namespace
+
+void WriteFitsTable(const std::filesystem::path& path, const Table& table) {
+  int status = 0;
+  fitsfile* file = nullptr;
+  fits_create_diskfile(&file, path.c_str(), &status);
+  WriteTableTo(file, table, status);
   int closing = 0;
   if (file != nullptr) fits_close_file(file, &closing);
   status = status != 0 ? status : closing;
@@ -91,6 +101,26 @@ void WriteFitsTable(const std::filesystem::path& path, const Table& table) {
   if (system && error_number != 0)
     throw SystemError(kStage, path.string(), "cannot write the FITS table", error_number);
   throw Error(ErrorKind::kIo, kStage, path.string(), std::string("cannot write the FITS table: ") + text);
+}
+
+std::string FitsTableBytes(const Table& table) {
+  int status = 0;
+  fitsfile* file = nullptr;
+  std::size_t size = 2880;  // a block of FITS, to begin with
+  void* memory = std::malloc(size);
+  fits_create_memfile(&file, &memory, &size, std::size_t{1} << 16, std::realloc, &status);
+  WriteTableTo(file, table, status);
+  LONGLONG end = 0;
+  fits_flush_file(file, &status);
+  fits_get_hduaddrll(file, nullptr, nullptr, &end, &status);
+  int closing = 0;
+  if (file != nullptr) fits_close_file(file, &closing);
+  const std::unique_ptr<void, FreeMemory> owned(memory);
+  if (status == 0 && closing == 0 && static_cast<std::size_t>(end) <= size) {
+    return std::string(static_cast<const char*>(memory), static_cast<std::size_t>(end));
+  }
+  fits_clear_errmsg();
+  throw Error(ErrorKind::kResource, kStage, table.name, "no memory for the FITS table");
 }
 
 namespace {

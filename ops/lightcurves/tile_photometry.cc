@@ -31,7 +31,7 @@ constexpr double kTransitDays = 0.25;  // tiles of one transit are within it, bu
 std::string MarkOf(const TileTables& tables) { return tables.photometry_checksum + " " + tables.sources_checksum; }
 
 template <typename Value>
-const std::vector<Value>& ColumnOf(const Table& table, const std::string& name, const fs::path& path) {
+const std::vector<Value>& ColumnNamed(const Table& table, const std::string& name, const fs::path& path) {
   for (const mosaic::TableColumn& column : table.columns) {
     if (column.name != name) continue;
     if (const auto* values = std::get_if<std::vector<Value>>(&column.values)) return *values;
@@ -39,10 +39,10 @@ const std::vector<Value>& ColumnOf(const Table& table, const std::string& name, 
   throw Error(ErrorKind::kBadInput, "photometry", path.string(), fmt::format("expected a column {}, found none", name));
 }
 const std::vector<double>& Numbers(const Table& table, const std::string& name, const fs::path& path) {
-  return ColumnOf<double>(table, name, path);
+  return ColumnNamed<double>(table, name, path);
 }
 const std::vector<std::int64_t>& Whole(const Table& table, const std::string& name, const fs::path& path) {
-  return ColumnOf<std::int64_t>(table, name, path);
+  return ColumnNamed<std::int64_t>(table, name, path);
 }
 
 Table ReadChecked(const fs::path& path, const std::string& checksum, Os& os) {

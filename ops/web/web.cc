@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ops/api/api.h"
+#include "ops/api/source_api.h"
 #include "ops/web/assets.h"
 #include "ops/web/group_pages.h"
 #include "ops/web/page.h"
@@ -37,6 +38,10 @@ void Web::AddRoutes(HttpRouter& router) {
   add("/api/v1/products/*", "One product with its lineage.", ApiProduct, {});
   add("/api/v1/calibration", "Calibration tables.", ApiCalibration,
       {"kind", "status", "from", "before", "at", "limit"});
+  add("/api/v1/sources", "Sources of our own with their statistics.", ApiSources, SourceListParameters());
+  add("/api/v1/sources/*", "One source with statistics, data sets, neighbours and catalogue matches.", ApiSource, {});
+  add("/api/v1/variables", "Sources by how much they vary.", ApiVariables, SourceListParameters());
+  add("/api/v1/lightcurves/*", "The light curve of one source.", ApiLightCurve, LightCurveParameters());
   const Names version{"v"};
   router.Add({"GET", "/images/*", "Pictures and metrics of the images directory.",
               [this](const HttpRequest& request) { return files_.Whole(request); }, true, version});
