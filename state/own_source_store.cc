@@ -50,7 +50,7 @@ OwnSourceRow OwnSourceStore::Add(const OwnSourceRow& wanted) {
   RequireOnSky(wanted.name.empty() ? "source" : wanted.name, wanted.ra_deg, wanted.dec_deg);
   OwnSourceRow row = wanted;
   db_.Write([&] {
-    row.name = NameOfPlace(row.ra_deg, row.dec_deg);
+    if (row.name.empty()) row.name = NameOfPlace(row.ra_deg, row.dec_deg);
     for (const std::string plain = row.name; FindByName(row.name);) {
       const char letter = row.name == plain ? 'a' : static_cast<char>(row.name.back() + 1);
       if (letter > 'z') {

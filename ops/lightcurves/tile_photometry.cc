@@ -59,10 +59,18 @@ std::vector<PlacedMeasurement> MeasurementsOf(const Table& table, const fs::path
   const auto &ra = Numbers(table, "ra_deg", path), &dec = Numbers(table, "dec_deg", path),
              &flux = Numbers(table, "flux_jy", path), &error = Numbers(table, "flux_error_jy", path),
              &rms = Numbers(table, "sigma_jy", path), &response = Numbers(table, "response", path);
-  const auto& flags = Whole(table, "flags", path);
+  const auto &flags = Whole(table, "flags", path), &source = Whole(table, "source_id", path);
+  const auto& name = ColumnNamed<std::string>(table, "name", path);
   std::vector<PlacedMeasurement> rows(table.rows());
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    rows[i] = {ra[i], dec[i], flux[i], error[i], rms[i], response[i], static_cast<QualityFlags>(flags[i])};
+    rows[i] = {ra[i],
+               dec[i],
+               flux[i],
+               error[i],
+               rms[i],
+               response[i],
+               static_cast<QualityFlags>(flags[i]),
+               source[i] != 0 ? name[i] : ""};
   }
   return rows;
 }
