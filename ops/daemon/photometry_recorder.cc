@@ -14,7 +14,7 @@ namespace contimg::ops {
 
 namespace {
 
-constexpr double kAgainS = 5;
+constexpr double kRetryS = 5;
 constexpr std::size_t kTilesARound = 50;  // then the loop hears of them
 
 }  // namespace
@@ -81,7 +81,7 @@ void PhotometryRecorder::Ended(const Round& round, const std::exception_ptr& fai
   all_ = all_ || round.all;
   groups_.insert(round.groups.begin(), round.groups.end());
   if (!failure) return;
-  next_ = clock_.Steady() + kAgainS;
+  next_ = clock_.Steady() + kRetryS;
   try {
     std::rethrow_exception(failure);
   } catch (const std::exception& error) {
