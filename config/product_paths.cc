@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::size_t kTimestampLength = 19;
-constexpr std::string_view kPictureSuffix = "qa.png", kMetricsSuffix = "metrics.json";
+constexpr std::string_view kPictureSuffix = "qa.png", kMetricsSuffix = "metrics.json", kTileTableSuffix = "tiles.fits";
 constexpr std::string_view kPhotometrySuffix = "photometry.fits", kSourcesSuffix = "sources.fits";
 
 constexpr std::array<std::pair<CalKind, std::string_view>, 3> kCalExtensions{
@@ -177,6 +177,7 @@ std::string_view Extension(CalKind kind) {
 std::string ProductSuffix(ProductKind kind, ImageFormat format, int band) {
   if (kind == ProductKind::kQaPicture) return std::string(kPictureSuffix);
   if (kind == ProductKind::kQaMetrics) return std::string(kMetricsSuffix);
+  if (kind == ProductKind::kTileTable) return std::string(kTileTableSuffix);
   if (kind == ProductKind::kPhotometry) return std::string(kPhotometrySuffix);
   if (kind == ProductKind::kSources) return std::string(kSourcesSuffix);
   if (!IsImage(kind) || band < 0 || band > 99) {

@@ -46,9 +46,9 @@ enum class StateDatabase { kIngest, kCalRegistry, kProducts, kMasterSources, kOp
 std::string_view ToString(CalInterval interval);  // "24h", "1h"
 std::string_view ToString(CalKind kind);          // "K", "BP", "G"
 std::string_view Extension(CalKind kind);         // "kcal", "bpcal", "gpcal"
-// What stands behind "PREFIX." in the name of an image, its picture, its figures or a table of what is in it:
-// "image.pbcor.fits", "band03.image.fits.fz" (`band` counts), "qa.png", "metrics.json", "sources.fits". Throws
-// Error{kBug} for other kinds.
+// What stands behind "PREFIX." in the name of an image, its picture, its figures or a table: "image.pbcor.fits",
+// "band03.image.fits.fz" (`band` counts), "qa.png", "metrics.json", "tiles.fits", "sources.fits". Throws Error{kBug}
+// for other kinds.
 std::string ProductSuffix(ProductKind kind, ImageFormat format = ImageFormat::kFits, int band = 0);
 
 class ProductPaths {

@@ -12,6 +12,7 @@
 #include "ops/base/words.h"
 #include "ops/web/figures.h"
 #include "ops/web/group_pages.h"
+#include "ops/web/group_sources.h"
 #include "ops/web/lineage_tree.h"
 #include "ops/web/page.h"
 #include "ops/web/quality_section.h"
@@ -330,6 +331,7 @@ HttpResponse GroupPage(const HttpRequest& request, PipelineView& view) {
   });
   const TileQuality quality = QualityOf(products);
   DrawPicture(view, quality, *row, html);
+  DrawSection(html, [&](Html& part) { part.Append(DrawGroupSources(view, row->id, products, quality.picture)); });
   html.Add("<div class=\"flow\">\n");
   DrawQuality(quality, html);
   DrawStages(*row, html);

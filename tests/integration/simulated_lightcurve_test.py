@@ -56,9 +56,9 @@ class SimulatedLightCurve(unittest.TestCase):
         for day, tile in enumerate(tiles):
             files = sorted((self.root / "in").glob(tile["stamp"] + "_sb*.hdf5"))
             self.assertEqual(len(files), 16)
-            self.run_program("convert", *files, "--out", self.root / "x.ms", "--overwrite", "--no-durable")
+            self.run_program("convert", *files, "--out", self.root / f"day{day}.ms", "--no-durable")
             prefix = self.root / f"day{day}"
-            self.run_program("image", self.root / "x.ms", "--out", prefix, "--no-durable", "--set", "image.size=480", "--set",
+            self.run_program("image", self.root / f"day{day}.ms", "--out", prefix, "--no-durable", "--set", "image.size=480", "--set",
                              "image.cell_arcsec=6", "--set", "image.max_iterations=500")
             table = self.run_program("photometry", prefix, "--catalogue", catalogue)
             rows = {row["name"]: row for row in csv.DictReader(table.splitlines())}

@@ -118,6 +118,8 @@ TEST(ProductKind, WordsAreReadBack) {
   EXPECT_FALSE(FindProductKind("image_other"));
   EXPECT_THROW(ParseProductKind("images"), Error);
   EXPECT_FALSE(IsImage(Kind::kMosaic));
+  EXPECT_EQ(ProductSuffix(Kind::kWeight), "weight.fits");
+  EXPECT_EQ(ProductSuffix(Kind::kTileTable), "tiles.fits");
   EXPECT_THROW(ProductSuffix(Kind::kScienceMs), Error);
   EXPECT_THROW(ProductSuffix(Kind::kBand, ImageFormat::kFits, 100), Error);
 }
