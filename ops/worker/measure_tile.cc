@@ -90,7 +90,7 @@ std::vector<mosaic::ForcedPlace> PlacesOf(const Job& job, double frequency_hz) {
 class TileMeasurement {
  public:
   TileMeasurement(const Job& job, const RunContext& context, JobState& state, const image::FinishedImages& images)
-      : job_(job), context_(context), state_(state), images_(images), facts_(FactsOfTile(job, state, images.header)) {
+      : job_(job), context_(context), state_(state), facts_(FactsOfTile(job, state, images.header)) {
     tile_.header = &images.header;
     tile_.image = images.image.view();
     tile_.residual = images.residual.view();
@@ -184,7 +184,6 @@ class TileMeasurement {
   const Job& job_;
   const RunContext& context_;
   JobState& state_;
-  const image::FinishedImages& images_;
   TileFacts facts_;
   mosaic::TileImages tile_;
   std::vector<mosaic::ForcedPlace> places_;
