@@ -33,6 +33,8 @@ std::string_view ProductClass(ProductKind kind, const fs::path& path, const Dire
       return "mosaics";
     case ProductKind::kQaPicture:
     case ProductKind::kQaMetrics:
+    case ProductKind::kPhotometry:
+    case ProductKind::kSources:
       return "qa";
     default:
       return "images";

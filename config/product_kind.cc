@@ -9,7 +9,7 @@
 namespace contimg {
 namespace {
 
-constexpr std::array<std::pair<ProductKind, std::string_view>, 22> kWords{{
+constexpr std::array<std::pair<ProductKind, std::string_view>, 24> kWords{{
     {ProductKind::kUvh5, "uvh5"},
     {ProductKind::kScienceMs, "science_ms"},
     {ProductKind::kCalibratorMs, "calibrator_ms"},
@@ -32,6 +32,8 @@ constexpr std::array<std::pair<ProductKind, std::string_view>, 22> kWords{{
     {ProductKind::kTileTable, "tiles"},
     {ProductKind::kQaPicture, "qa_picture"},
     {ProductKind::kQaMetrics, "qa_metrics"},
+    {ProductKind::kPhotometry, "photometry"},
+    {ProductKind::kSources, "sources"},
 }};
 
 }  // namespace

@@ -30,11 +30,13 @@ enum class ProductKind {
   kTileTable,  // which tiles a mosaic has and which not, and why
   kQaPicture,
   kQaMetrics,
+  kPhotometry,  // table of fluxes of known sources in an image
+  kSources,     // catalogue of what is found in it
 };
 
 // "uvh5", "science_ms", "calibrator_ms", "caltable", "failed_log", "image.pbcor", "image", "residual", "model", "psf",
 // "pb", "smear", "dirty", "alpha", "alpha.error", "rms", "weight", "band.image", "mosaic", "tiles", "qa_picture",
-// "qa_metrics".
+// "qa_metrics", "photometry", "sources".
 std::string_view ToString(ProductKind kind);
 // The inverse; nothing for any other word.
 std::optional<ProductKind> FindProductKind(std::string_view word);

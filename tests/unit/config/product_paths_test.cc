@@ -107,6 +107,9 @@ TEST(ProductPaths, ParsesWhatItMakes) {
   EXPECT_EQ(ParseProductName(p.FailedLog(kStamp))->kind, Kind::kFailedLog);
   EXPECT_EQ(ParseProductName(p.QaPicture(kStamp))->kind, Kind::kQaPicture);
   EXPECT_EQ(ParseProductName(p.QaMetrics(kStamp))->kind, Kind::kQaMetrics);
+  for (const Kind kind : {Kind::kPhotometry, Kind::kSources}) {
+    EXPECT_EQ(ParseProductName(p.ImagePrefix(kStamp).string() + "." + ProductSuffix(kind))->kind, kind);
+  }
 }
 
 TEST(ProductKind, WordsAreReadBack) {
