@@ -86,7 +86,12 @@ class ImageRun {
     MakeInterpolator();
     Plane psf = ToPlain(psf_.view());
     plain_psf_core_ = Crop(psf, 128);
-    Write(staged, ProductKind::kPsf, std::move(psf), "Jy/beam", true);
+    if (keeps()) {
+      plain_psf_ = std::move(psf);
+      Write(staged, ProductKind::kPsf, plain_psf_, "Jy/beam", true);
+    } else {
+      Write(staged, ProductKind::kPsf, std::move(psf), "Jy/beam", true);
+    }
     if (!psf_only()) {
       Plane dirty = ToPlain(residual_.view());
       dirty_rms_jy_ = Rms(dirty);
@@ -119,6 +124,7 @@ class ImageRun {
     report_.products = staged.Publish();
     report_.timings.publish_s = watch.Lap();
     report_.timings.total_s += total.Lap();
+    if (keeps()) HandOn();
     context_.reporter->Progress(kStage, 1);
     return std::move(report_);
   }
@@ -131,6 +137,7 @@ class ImageRun {
     return *in_memory_;
   }
   bool all() const { return request_.products == ImageProducts::kAll; }
+  bool keeps() const { return request_.keep != nullptr && all(); }
   bool psf_only() const { return request_.products == ImageProducts::kPsfOnly; }
   bool slanted() const { return slant_.slant_a != 0 || slant_.slant_b != 0; }
   // Highest spatial frequency of the images, cycles per pixel.
@@ -476,6 +483,16 @@ class ImageRun {
     WriteQuickLook(staged.Path(ProductKind::kQaPicture), picture);
   }
 
+  // The files are written: nobody else wants the pixels.
+  void HandOn() {
+    *request_.keep = {HeaderOf(ProductKind::kImage, "Jy/beam", true),
+                      std::move(image_),
+                      std::move(plain_residual_),
+                      std::move(pb_),
+                      std::move(smear_),
+                      std::move(plain_psf_)};
+  }
+
   void PredictInto(const BandOperators& op) {
     if (op.n_bands() == 1) return PredictModel(op, model_.view(), varying_, block_);
     PredictBands(op, model_.view(), *spectral_, slant_, request_.channels ? request_.channels->first : 0, block_,
@@ -504,6 +521,7 @@ class ImageRun {
   std::optional<SpectralMajorCycle> spectral_;
   Plane residual_, psf_, model_;                                // slant
   Plane pb_, smear_, image_, plain_residual_, plain_psf_core_;  // plain
+  Plane plain_psf_;                                             // when somebody wants it
   std::optional<std::vector<CatalogueSource>> catalogue_;
   ImageReport report_;
 };

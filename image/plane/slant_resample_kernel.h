@@ -8,13 +8,15 @@ namespace contimg::image {
 
 struct InterpolationInput {
   const float* pixels;  // [ny][nx]
+  const float* second;  // another image of these pixels, read at the same places; null: none
   std::int32_t nx, ny;
   const float* weights;  // [BandlimitedInterpolator::kPhases + 1][stride]
   std::int32_t taps;     // 8, 12 or 16
 };
 
-// output[i] = the input at (x[i], y[i]); NaN outside [0, nx−1] × [0, ny−1] or where a coordinate is NaN.
-void InterpolateRow(const InterpolationInput& input, const double* x, const double* y, std::size_t count,
-                    float* output);
+// output[i] = the input at (x[i], y[i]); NaN outside [0, nx−1] × [0, ny−1] or where a coordinate is NaN. `output2`: of
+// the second image, when there is one.
+void InterpolateRow(const InterpolationInput& input, const double* x, const double* y, std::size_t count, float* output,
+                    float* output2);
 
 }  // namespace contimg::image

@@ -1,4 +1,4 @@
-// A table as a FITS binary table.
+// A table as a FITS binary table, written and read.
 #pragma once
 
 #include <filesystem>
@@ -13,5 +13,8 @@ namespace contimg::mosaic {
 void WriteFitsTable(const std::filesystem::path& path, const Table& table);
 // The same file as bytes. Throws Error{kResource}.
 std::string FitsTableBytes(const Table& table);
+// Such a table, to the last bit; of columns, names and units. Throws Error{kIo} when the file cannot be read and
+// Error{kBadInput} when it holds no such table.
+Table ReadFitsTable(const std::filesystem::path& path);
 
 }  // namespace contimg::mosaic

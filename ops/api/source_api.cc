@@ -65,15 +65,14 @@ ordered_json Datasets(state::SourceStore& store, const state::OwnSourceRow& sour
 }  // namespace
 
 const std::vector<std::string>& SourceListParameters() {
-  static const std::vector<std::string> names{
-      "q",     "at",  "radius_deg", "group", "flags", "origin", "min_flux_jy", "max_flux_jy", "level", "kind",
-      "min_n", "eta", "v",          "p",     "since", "sort",   "after",       "limit",       "format"};
+  static const std::vector<std::string> names{"q",           "at",          "radius_deg", "group", "flags", "origin",
+                                              "min_flux_jy", "max_flux_jy", "level",      "kind",  "min_n", "eta",
+                                              "v",           "p",           "since",      "sort",  "after", "limit"};
   return names;
 }
 
 const std::vector<std::string>& LightCurveParameters() {
-  static const std::vector<std::string> names{"level", "kind", "normalised", "quality",
-                                              "from",  "to",   "dataset",    "format"};
+  static const std::vector<std::string> names{"level", "kind", "normalised", "quality", "from", "to", "dataset"};
   return names;
 }
 

@@ -10,9 +10,9 @@
 
 namespace contimg::ops {
 
-// The parameters that each takes.
-const std::vector<std::string>& SourceListParameters();  // SourceQueryOf and "format"
-const std::vector<std::string>& LightCurveParameters();  // CurveQueryOf and "format"
+// The parameters of ops/api/source_query.h, besides which the API takes "format".
+const std::vector<std::string>& SourceListParameters();
+const std::vector<std::string>& LightCurveParameters();
 
 HttpResponse ApiSources(const HttpRequest& request, PipelineView& view);
 // The same of what has at least two points, the most variable first.
