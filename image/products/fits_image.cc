@@ -71,7 +71,7 @@ void WriteAxes(CardWriter& cards, const FitsHeader& header, int n_axes) {
     cards.Text("CTYPE3", "FREQ", "frequency, middle of the band");
     cards.Number("CRPIX3", 1, "");
     cards.Number("CRVAL3", header.frequency_hz, "[Hz]");
-    cards.Number("CDELT3", header.bandwidth_hz, "[Hz] bandwidth");
+    cards.Number("CDELT3", header.bandwidth_hz > 0 ? header.bandwidth_hz : 1, "[Hz] bandwidth");  // 0 is no axis
     cards.Text("CUNIT3", "Hz", "");
     cards.Text("CTYPE4", "STOKES", "1 = I");
     cards.Number("CRPIX4", 1, "");

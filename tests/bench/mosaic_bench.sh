@@ -6,7 +6,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 contimg=build/release/bin/contimg
 [ -x "$contimg" ] || { echo "mosaic_bench: no $contimg: ./run build" >&2; exit 1; }
 echo "machine    $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, load $(cut -d ' ' -f 1-3 /proc/loadavg)"
-tiles=${CONTIMG_MOSAIC_TILES:-build/bench/mosaic_tiles}
+tiles=${MOSAIC_TILES:-build/bench/mosaic_tiles}
 make_tiles() {  # name, right ascension and declination of the first tile, tiles
   [ ! -e "$tiles/$1" ] || return 0
   local making=$tiles/$1.making stamp

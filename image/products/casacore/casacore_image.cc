@@ -71,8 +71,9 @@ cc::CoordinateSystem Coordinates(const FitsHeader& header) {
                               -g.cell_rad, g.cell_rad, identity, static_cast<double>(g.nx / 2) + g.shift_l / g.cell_rad,
                               static_cast<double>(g.ny / 2) - g.shift_m / g.cell_rad));
   system.addCoordinate(cc::StokesCoordinate(cc::Vector<cc::Int>(1, cc::Stokes::I)));
+  const double width = header.bandwidth_hz > 0 ? header.bandwidth_hz : 1;  // 0 is no axis
   system.addCoordinate(
-      cc::SpectralCoordinate(cc::MFrequency::TOPO, header.frequency_hz, header.bandwidth_hz, 0.0, header.frequency_hz));
+      cc::SpectralCoordinate(cc::MFrequency::TOPO, header.frequency_hz, width, 0.0, header.frequency_hz));
   cc::ObsInfo info;
   if (HaveObservatories()) info.setTelescope(header.telescope);
   info.setObserver(header.software);

@@ -91,6 +91,12 @@ TEST_F(FitsImageTest, AMosaicIsKnownAgain) {
   EXPECT_DOUBLE_EQ(header.mosaic->rms_jy, 0.0003);
 }
 
+TEST_F(FitsImageTest, AnUnknownBandwidthIsNoStepOfNothing) {
+  header_.bandwidth_hz = 0;  // of images of other programs, in which case wcslib would find the axes singular
+  WriteFitsImage(RealOs(), folder_ / "w.fits", view(), header_, {});
+  EXPECT_GT(ReadFitsImage(folder_ / "w.fits").header.bandwidth_hz, 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Projections, FitsImageTest, testing::Values(Projection::kSin, Projection::kZea));
 
 TEST_P(FitsImageTest, WcslibFindsEveryPixelWhereWePutIt) {
