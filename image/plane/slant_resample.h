@@ -46,11 +46,11 @@ class BandlimitedInterpolator {
 void InterpolateAt(ArrayView<const float, 2> image, const BandlimitedInterpolator& interpolator, const double* x,
                    const double* y, std::size_t count, float* values);
 
-// Fills `output` (on `plain`, whose slant_a = slant_b = 0) from `input` (on `slant`). The phase centre, not necessarily
-// the pixel counts, cells or shifts, is common. Pixels whose place lies outside the input become NaN; beyond-edge taps
-// repeat the edge.
-void ResampleToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,
-                     const BandlimitedInterpolator& interpolator, ArrayView<float, 2> output,
-                     const ImageGeometry& plain, int threads);
+// Fills row `y` of `output` (on `plain`, whose slant_a = slant_b = 0) from `input` (on `slant`). The phase centre, not
+// necessarily the pixel counts, cells or shifts, is common. Pixels whose place lies outside the input become NaN;
+// beyond-edge taps repeat the edge.
+void ResampleRowToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,
+                        const BandlimitedInterpolator& interpolator, ArrayView<float, 2> output,
+                        const ImageGeometry& plain, std::size_t y);
 
 }  // namespace contimg::image
