@@ -91,13 +91,16 @@ bool NoneFlagged(const std::uint8_t* flag, const std::uint8_t* end) {
   return any == 0;
 }
 
-void SumCells(const TwoHands& row, const Cells& cells, CellSums& sums) {
+// `next`: a row that is read soon after.
+void SumCells(const TwoHands& row, const TwoHands& next, const Cells& cells, CellSums& sums) {
   // By the flags of the two hands: ones, and all bits to keep of a sample.
   typedef std::int32_t Bits __attribute__((vector_size(16)));
   static constexpr float kGood[4][4] = {{1, 1, 1, 1}, {0, 0, 1, 1}, {1, 1, 0, 0}, {0, 0, 0, 0}};
   const float* v = reinterpret_cast<const float*>(row.vis);
   for (std::size_t k = 0; k < cells.size(); ++k) {
     Four z{}, n{};
+    constexpr std::size_t kLine = 64 / (2 * sizeof(Visibility));  // channels of a line of the cache
+    for (std::size_t c = cells.begin[k]; c < cells.begin[k + 1]; c += kLine) __builtin_prefetch(next.vis + 2 * c);
     if (NoneFlagged(row.flag + 2 * cells.begin[k], row.flag + 2 * cells.begin[k + 1])) {
       for (std::size_t c = cells.begin[k]; c < cells.begin[k + 1]; ++c) z += LoadFour(v + 4 * c);
       sums.z[k] = z;
@@ -237,10 +240,17 @@ std::vector<Products> Multiply(const VisibilityBlock& block, const std::vector<s
     for (std::size_t b = part * kBaselinesAtOnce; b < std::min(nb, (part + 1) * kBaselinesAtOnce); ++b) {
       if (block.baselines[b].is_auto()) continue;
       for (std::size_t t = 0; t < block.n_times(); ++t) {
-        const Visibility* vis = block.vis.data() + (t * nb + b) * nc * np;
-        const std::uint8_t* flag = block.flag.data() + (t * nb + b) * nc * np;
-        SumCells(np == 2 && hands.size() == 2 ? TwoHands{vis, flag} : packed.Pack(vis, flag, nc, np, hands), cells,
-                 rows[t]);
+        const auto row_at = [&](std::size_t time) {
+          const std::size_t at = (time * nb + b) * nc * np;
+          return TwoHands{block.vis.data() + at, block.flag.data() + at};
+        };
+        const TwoHands row = row_at(t);
+        if (np == 2 && hands.size() == 2) {
+          SumCells(row, row_at(std::min(t + 1, block.n_times() - 1)), cells, rows[t]);
+        } else {
+          const TwoHands two = packed.Pack(row.vis, row.flag, nc, np, hands);
+          SumCells(two, two, cells, rows[t]);
+        }
       }
       for (std::size_t h = 0; h < hands.size(); ++h) LimitCells(rows, h, powers);
       for (std::size_t t = in_time ? 1 : 0; t < block.n_times(); ++t) {

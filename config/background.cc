@@ -14,10 +14,12 @@ class Background::Task {
   std::size_t count = 0;
   std::size_t next = 0;     // index to hand out
   std::size_t running = 0;  // handed out and not back
+  bool in_order = false;
   bool done = false;
   std::exception_ptr failure;
 
   bool HasMore() const { return next < count && !failure; }
+  bool CanGoOn() const { return HasMore() && (!in_order || running == 0); }
 };
 
 Background::Handle Background::Add(std::size_t count, std::function<void(std::size_t)> body,
@@ -26,6 +28,18 @@ Background::Handle Background::Add(std::size_t count, std::function<void(std::si
   task->count = std::max<std::size_t>(count, 1);
   task->body = count > 0 ? std::move(body) : [](std::size_t) {};
   task->after = std::move(after);
+  return Add(task);
+}
+
+Background::Handle Background::AddInOrder(std::size_t count, std::function<void(std::size_t)> body) {
+  auto task = std::make_shared<Task>();
+  task->count = std::max<std::size_t>(count, 1);
+  task->body = count > 0 ? std::move(body) : [](std::size_t) {};
+  task->in_order = true;
+  return Add(task);
+}
+
+Background::Handle Background::Add(const Handle& task) {
   const std::lock_guard lock(mutex_);
   if (ending_) return task;
   waiting_.push_back(task);
@@ -41,7 +55,7 @@ Background::Handle Background::Add(std::function<void()> body) {
 
 // One index of the task, and what follows the last. False: there is none to hand out.
 bool Background::WorkAt(const Handle& task, Lock& lock) {
-  if (!task->HasMore()) return false;
+  if (!task->CanGoOn()) return false;
   const std::size_t index = task->next++;
   ++task->running;
   if (!task->HasMore()) std::erase(waiting_, task);
@@ -59,7 +73,9 @@ bool Background::WorkAt(const Handle& task, Lock& lock) {
     std::erase(waiting_, task);  // no index goes out any more
   };
   guarded([&] { task->body(index); });
-  if (--task->running > 0 || task->HasMore()) return true;
+  --task->running;
+  if (task->in_order) changed_.notify_all();  // its next index
+  if (task->running > 0 || task->HasMore()) return true;
   guarded([&] {
     if (!task->failure && task->after) task->after();
     task->body = nullptr;
@@ -72,16 +88,19 @@ bool Background::WorkAt(const Handle& task, Lock& lock) {
   return true;
 }
 
+void Background::WorkOrSleep(Lock& lock) {
+  const auto next = std::find_if(waiting_.begin(), waiting_.end(), [](const Handle& t) { return t->CanGoOn(); });
+  if (next == waiting_.end()) {
+    changed_.wait(lock);
+  } else {
+    WorkAt(Handle(*next), lock);
+  }
+}
+
 void Background::Serve() {
   StepBack();
   Lock lock(mutex_);
-  while (!ending_) {
-    if (waiting_.empty()) {
-      changed_.wait(lock);
-    } else {
-      WorkAt(Handle(waiting_.front()), lock);
-    }
-  }
+  while (!ending_) WorkOrSleep(lock);
 }
 
 void Background::Wait(const Handle& task) {
@@ -94,13 +113,7 @@ void Background::Wait(const Handle& task) {
 
 void Background::WaitForAll() {
   Lock lock(mutex_);
-  while (unfinished_ > 0) {
-    if (waiting_.empty()) {
-      changed_.wait(lock);
-    } else {
-      WorkAt(Handle(waiting_.front()), lock);
-    }
-  }
+  while (unfinished_ > 0) WorkOrSleep(lock);
   if (failure_) std::rethrow_exception(failure_);
 }
 

@@ -29,6 +29,8 @@ class Background {
   // Calls body(i) once for each i in [0, count), on several threads at once, then after() on one. Tasks begin in the
   // order of Add. The first exception ends a task. Neither may wait for another task. Thread-safe.
   Handle Add(std::size_t count, std::function<void(std::size_t)> body, std::function<void()> after = {});
+  // The same, one index after the other, in order.
+  Handle AddInOrder(std::size_t count, std::function<void(std::size_t)> body);
   Handle Add(std::function<void()> body);
 
   // Returns when the task is done; throws what it threw, every time. What functions hold is gone then.
@@ -40,7 +42,9 @@ class Background {
 
  private:
   using Lock = std::unique_lock<std::mutex>;
+  Handle Add(const Handle& task);
   bool WorkAt(const Handle& task, Lock& lock);
+  void WorkOrSleep(Lock& lock);
   void Serve();
 
   const int most_threads_;

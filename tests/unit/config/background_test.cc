@@ -27,6 +27,19 @@ TEST(Background, RunsEveryIndexOnceAndThenWhatFollows) {
   for (const std::atomic<int>& n : calls) EXPECT_EQ(n, 1);
 }
 
+TEST(Background, GoesInOrderWhereThatIsAskedFor) {
+  Background background(3);
+  std::vector<std::size_t> order;  // unguarded: one index at a time
+  std::atomic<int> others{0};
+  const Background::Handle task = background.AddInOrder(200, [&](std::size_t i) { order.push_back(i); });
+  background.Add(50, [&](std::size_t) { ++others; });
+  background.Wait(task);
+  ASSERT_EQ(order.size(), 200U);
+  for (std::size_t i = 0; i < order.size(); ++i) EXPECT_EQ(order[i], i);
+  background.WaitForAll();
+  EXPECT_EQ(others, 50);
+}
+
 // Its only thread is held up: what is waited for is done all the same.
 TEST(Background, WhoWaitsDoesWhatHasNotBegun) {
   std::promise<void> go, begun;
