@@ -38,7 +38,6 @@ std::vector<std::size_t> Outliers(const float* rms, std::size_t stride, std::siz
   if (line.rms.empty()) return found;
   double median = Median(line);
   while (!line.rms.empty()) {
-    if (new_median) median = Median(line);
     double sum = 0;
     for (const float each : line.rms) sum += (each - median) * (each - median);
     const double limit = threshold * std::sqrt(sum / static_cast<double>(line.rms.size()));
@@ -54,6 +53,7 @@ std::vector<std::size_t> Outliers(const float* rms, std::size_t stride, std::siz
     if (kept == line.rms.size()) break;
     line.rms.resize(kept);
     line.positions.resize(kept);
+    if (new_median && kept > 0) median = Median(line);
   }
   return found;
 }
