@@ -64,7 +64,7 @@ void TileProduct::KeepData(const VisibilityBlock& block) {
   data_ = background_.AddInOrder(block.n_times(), [this, &block](std::size_t time) {  // checksums are made in order
     const Stopwatch watch;
     context_.CheckCancelled("convert");
-    staged_->WriteTime(block, time);
+    staged_->WriteWindows(block, time, 0, block.windows.size());
     report_.write_s += watch.Seconds();
   });
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -88,7 +89,17 @@ TEST(ReadAhead, GivesTheTileThatTheCacheGives) {
   context.threads = 2;
   const TileInput cached = ReadTile(paths, context);
   for (const fs::path& path : paths) DropFromCache(path);
-  const TileInput cold = ReadTile(paths, context);
+  std::vector<std::atomic<int>> placed(cached.block->n_times() * paths.size()), times(cached.block->n_times());
+  const TileInput cold = ReadTile(paths, context, [&](const TileInput&) {
+    TileVisitor visitor;
+    visitor.placed = [&](const VisibilityBlock&, std::size_t time, std::size_t first, std::size_t end) {
+      for (std::size_t w = first; w < end; ++w) ++placed[time * paths.size() + w];
+    };
+    visitor.time = [&](VisibilityBlock&, std::size_t time) { ++times[time]; };
+    return visitor;
+  });
+  for (const std::atomic<int>& n : placed) EXPECT_EQ(n, 1);
+  for (const std::atomic<int>& n : times) EXPECT_EQ(n, 1);
   const VisibilityBlock &a = *cached.block, &b = *cold.block;
   EXPECT_EQ(0, std::memcmp(a.vis.data(), b.vis.data(), a.vis.size() * sizeof(Visibility)));
   EXPECT_EQ(0, std::memcmp(a.flag.data(), b.flag.data(), a.flag.size()));
