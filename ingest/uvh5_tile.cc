@@ -179,14 +179,23 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   struct Work {
     std::size_t file, first, count;
   };
+  // Files are loaded from the disk while the next are opened: if the first is of a kind that can be, all are.
   std::vector<SampleFile> files;
   files.reserve(order.size());
+  files.push_back(OpenSamples(headers[order[0]]));
+  std::vector<std::shared_ptr<FileBytes>> bytes{files[0].bytes}, to_load;
+  for (std::size_t w = 1; w < order.size(); ++w) {
+    bytes.push_back(files[0].bytes ? std::make_shared<FileBytes>(headers[order[w]].path) : nullptr);
+  }
+  for (const auto& file : bytes) to_load.push_back(file && !file->IsCached() ? file : nullptr);
+  const bool by_window = std::count(to_load.begin(), to_load.end(), nullptr) != std::ssize(to_load);
+  ReadAhead ahead(std::move(to_load));
   std::vector<Placement> placements;
   std::vector<Work> work;
   placements.reserve(order.size());
   for (std::size_t w = 0; w < order.size(); ++w) {
     const SubbandHeader& header = headers[order[w]];
-    files.push_back(OpenSamples(header));
+    if (w > 0) files.push_back(OpenSamples(header, bytes[w]));
     placements.push_back(MakePlacement(header, w, tile.block->windows[w].first_channel));
     const std::size_t rows = files.back().preferred_rows;
     for (std::size_t first = 0; first < header.n_rows(); first += rows) {
@@ -195,16 +204,12 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   }
 
   const TileVisitor visitor = prepare ? prepare(tile) : TileVisitor();
-  std::vector<std::shared_ptr<FileBytes>> to_load;
-  for (const SampleFile& file : files) to_load.push_back(file.bytes && !file.bytes->IsCached() ? file.bytes : nullptr);
-  const bool by_window = std::count(to_load.begin(), to_load.end(), nullptr) != std::ssize(to_load);
   const std::size_t n_baselines = tile.block->n_baselines();
   if (!by_window && (visitor.placed || visitor.time)) {
     std::stable_sort(work.begin(), work.end(),
                      [&](const Work& a, const Work& b) { return a.first / n_baselines < b.first / n_baselines; });
   }
   PlacedRows placed_rows(*tile.block, visitor, by_window);
-  ReadAhead ahead(std::move(to_load));
   std::vector<std::atomic<std::size_t>> left(files.size());  // work on each file
   for (const Work& item : work) ++left[item.file];
   Pool<Scratch> pool;

@@ -40,15 +40,15 @@ std::vector<std::shared_ptr<FileBytes>> MakeFiles(const fs::path& folder, int co
   return files;
 }
 
-TEST(ReadAhead, HoldsTwoFilesAtATimeAndGivesTheirBytes) {
+TEST(ReadAhead, HoldsSomeFilesAtATimeAndGivesTheirBytes) {
   const TemporaryFolder folder("ahead");
-  const auto files = MakeFiles(folder.path(), 5);
+  const auto files = MakeFiles(folder.path(), 9);
   if (files[0]->IsCached()) GTEST_SKIP() << "what is in " << folder.path() << " cannot leave memory";
   ReadAhead ahead(files);
   for (std::size_t i = 0; i < files.size(); ++i) {
     ahead.WaitFor(i);
     const auto in_memory = std::count_if(files.begin(), files.end(), [](const auto& f) { return f->InMemory(0); });
-    EXPECT_LE(in_memory, 2);
+    EXPECT_LE(in_memory, ReadAhead::kAtATime);
     EXPECT_NE(files[i]->InMemory(0), nullptr);
     std::string end(10, ' ');
     files[i]->Read(19990 + i, 10, end.data());
@@ -74,7 +74,7 @@ TEST(ReadAhead, LeavesAloneWhatIsNotToBeLoaded) {
 
 TEST(ReadAhead, EndsWhenNobodyReads) {
   const TemporaryFolder folder("ahead");
-  const ReadAhead ahead(MakeFiles(folder.path(), 5));
+  const ReadAhead ahead(MakeFiles(folder.path(), 9));
 }
 
 TEST(ReadAhead, GivesTheTileThatTheCacheGives) {
