@@ -47,10 +47,11 @@ endfunction()
 
 # Sources are compiled several at a time (CMAKE_UNITY_BUILD in CMakePresets.json): what they include is then read once,
 # which is most of the work. So names in the anonymous namespaces of a module have to differ. Kernels that are compiled
-# once for each instruction set (highway's foreach_target.h) read themselves again and stay alone.
+# once for each instruction set (highway's foreach_target.h) read themselves again and stay alone; so does who calls a
+# folder casacore/, for a program that needs another source of the module shall not link casacore for it.
 function(contimg_compile_alone)
   foreach(source ${ARGN})
-    file(STRINGS ${source} alone REGEX "hwy/foreach_target.h" LIMIT_COUNT 1)
+    file(STRINGS ${source} alone REGEX "hwy/foreach_target.h|#include \".*/casacore/" LIMIT_COUNT 1)
     if(alone)
       set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     endif()

@@ -27,9 +27,14 @@ std::string_view ProductClass(ProductKind kind, const fs::path& path, const Dire
     case ProductKind::kFailedLog:
       return "failed";
     case ProductKind::kMosaic:
+    case ProductKind::kRms:
+    case ProductKind::kWeight:
+    case ProductKind::kTileTable:
       return "mosaics";
     case ProductKind::kQaPicture:
     case ProductKind::kQaMetrics:
+    case ProductKind::kPhotometry:
+    case ProductKind::kSources:
       return "qa";
     default:
       return "images";

@@ -9,7 +9,7 @@
 namespace contimg {
 namespace {
 
-constexpr std::array<std::pair<ProductKind, std::string_view>, 19> kWords{{
+constexpr std::array<std::pair<ProductKind, std::string_view>, 24> kWords{{
     {ProductKind::kUvh5, "uvh5"},
     {ProductKind::kScienceMs, "science_ms"},
     {ProductKind::kCalibratorMs, "calibrator_ms"},
@@ -25,10 +25,15 @@ constexpr std::array<std::pair<ProductKind, std::string_view>, 19> kWords{{
     {ProductKind::kDirty, "dirty"},
     {ProductKind::kAlpha, "alpha"},
     {ProductKind::kAlphaError, "alpha.error"},
+    {ProductKind::kRms, "rms"},
+    {ProductKind::kWeight, "weight"},
     {ProductKind::kBand, "band.image"},
     {ProductKind::kMosaic, "mosaic"},
+    {ProductKind::kTileTable, "tiles"},
     {ProductKind::kQaPicture, "qa_picture"},
     {ProductKind::kQaMetrics, "qa_metrics"},
+    {ProductKind::kPhotometry, "photometry"},
+    {ProductKind::kSources, "sources"},
 }};
 
 }  // namespace

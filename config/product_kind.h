@@ -23,14 +23,20 @@ enum class ProductKind {
   kDirty,
   kAlpha,       // spectral index
   kAlphaError,  // its uncertainty
+  kRms,         // local noise of a mosaic
+  kWeight,      // one over its square
   kBand,        // restored image of one band
   kMosaic,
+  kTileTable,  // which tiles a mosaic has and which not, and why
   kQaPicture,
   kQaMetrics,
+  kPhotometry,  // table of fluxes of known sources in an image
+  kSources,     // catalogue of what is found in it
 };
 
 // "uvh5", "science_ms", "calibrator_ms", "caltable", "failed_log", "image.pbcor", "image", "residual", "model", "psf",
-// "pb", "smear", "dirty", "alpha", "alpha.error", "band.image", "mosaic", "qa_picture", "qa_metrics".
+// "pb", "smear", "dirty", "alpha", "alpha.error", "rms", "weight", "band.image", "mosaic", "tiles", "qa_picture",
+// "qa_metrics", "photometry", "sources".
 std::string_view ToString(ProductKind kind);
 // The inverse; nothing for any other word.
 std::optional<ProductKind> FindProductKind(std::string_view word);
@@ -38,7 +44,7 @@ std::optional<ProductKind> FindProductKind(std::string_view word);
 ProductKind ParseProductKind(std::string_view word);
 const std::vector<ProductKind>& AllProductKinds();
 
-// An image of one group, with pixels: kPbcor to kBand.
+// An image with pixels, of one group or a mosaic: kPbcor to kBand.
 bool IsImage(ProductKind kind);
 
 }  // namespace contimg

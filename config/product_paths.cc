@@ -17,7 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::size_t kTimestampLength = 19;
-constexpr std::string_view kPictureSuffix = "qa.png", kMetricsSuffix = "metrics.json";
+constexpr std::string_view kPictureSuffix = "qa.png", kMetricsSuffix = "metrics.json", kTileTableSuffix = "tiles.fits";
+constexpr std::string_view kPhotometrySuffix = "photometry.fits", kSourcesSuffix = "sources.fits";
 
 constexpr std::array<std::pair<CalKind, std::string_view>, 3> kCalExtensions{
     {{CalKind::kDelay, "kcal"}, {CalKind::kBandpass, "bpcal"}, {CalKind::kGain, "gpcal"}}};
@@ -131,10 +132,13 @@ std::optional<ProductName> ParseAfterUnderscore(std::string_view rest, ProductNa
 
 // What may follow "<timestamp>.".
 std::optional<ProductName> ParseAfterDot(std::string_view rest, ProductName name) {
-  constexpr std::array<std::pair<std::string_view, ProductKind>, 4> kPlain{{{"ms", ProductKind::kScienceMs},
-                                                                            {"log", ProductKind::kFailedLog},
-                                                                            {kPictureSuffix, ProductKind::kQaPicture},
-                                                                            {kMetricsSuffix, ProductKind::kQaMetrics}}};
+  constexpr std::array<std::pair<std::string_view, ProductKind>, 6> kPlain{
+      {{"ms", ProductKind::kScienceMs},
+       {"log", ProductKind::kFailedLog},
+       {kPictureSuffix, ProductKind::kQaPicture},
+       {kMetricsSuffix, ProductKind::kQaMetrics},
+       {kPhotometrySuffix, ProductKind::kPhotometry},
+       {kSourcesSuffix, ProductKind::kSources}}};
   for (const auto& [extension, kind] : kPlain) {
     if (rest != extension) continue;
     name.kind = kind;
@@ -173,6 +177,9 @@ std::string_view Extension(CalKind kind) {
 std::string ProductSuffix(ProductKind kind, ImageFormat format, int band) {
   if (kind == ProductKind::kQaPicture) return std::string(kPictureSuffix);
   if (kind == ProductKind::kQaMetrics) return std::string(kMetricsSuffix);
+  if (kind == ProductKind::kTileTable) return std::string(kTileTableSuffix);
+  if (kind == ProductKind::kPhotometry) return std::string(kPhotometrySuffix);
+  if (kind == ProductKind::kSources) return std::string(kSourcesSuffix);
   if (!IsImage(kind) || band < 0 || band > 99) {
     throw Error(ErrorKind::kBug, kConfigStage, std::string(ToString(kind)),
                 fmt::format("names no image (band {})", band));

@@ -5,8 +5,7 @@
 //   <output>/science/YYYY-MM-DD/      <timestamp>.ms
 //   <output>/failed/YYYY-MM-DD/       <timestamp>.ms <timestamp>.log
 //   <images>/single/YYYY-MM-DD/       <timestamp>.image.pbcor .image .residual .model .psf .pb .smear .dirty, with
-//   spectra
-//                                     .alpha .alpha.error .band00.image …
+//                                     spectra .alpha .alpha.error .band00.image …; <timestamp>.photometry .sources
 //   <images>/mosaics/                 <start>_<end>_<dec>.image
 //   <images>/qa/YYYY-MM-DD/           <timestamp>.qa.png <timestamp>.metrics.json
 //   <staging>/<timestamp>/            the group's own directory in memory
@@ -47,8 +46,9 @@ enum class StateDatabase { kIngest, kCalRegistry, kProducts, kMasterSources, kOp
 std::string_view ToString(CalInterval interval);  // "24h", "1h"
 std::string_view ToString(CalKind kind);          // "K", "BP", "G"
 std::string_view Extension(CalKind kind);         // "kcal", "bpcal", "gpcal"
-// What stands behind "PREFIX." in the name of an image, its picture or its figures: "image.pbcor.fits",
-// "band03.image.fits.fz" (`band` counts), "qa.png", "metrics.json". Throws Error{kBug} for other kinds.
+// What stands behind "PREFIX." in the name of an image, its picture, its figures or a table: "image.pbcor.fits",
+// "band03.image.fits.fz" (`band` counts), "qa.png", "metrics.json", "tiles.fits", "sources.fits". Throws Error{kBug}
+// for other kinds.
 std::string ProductSuffix(ProductKind kind, ImageFormat format = ImageFormat::kFits, int band = 0);
 
 class ProductPaths {

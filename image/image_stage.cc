@@ -115,6 +115,7 @@ class ImageRun {
     report_.products = staged.Publish();
     report_.timings.publish_s = watch.Lap();
     report_.timings.total_s += total.Lap();
+    if (keeps()) HandOn();
     context_.reporter->Progress(kStage, 1);
     return std::move(report_);
   }
@@ -127,6 +128,7 @@ class ImageRun {
     return *in_memory_;
   }
   bool all() const { return request_.products == ImageProducts::kAll; }
+  bool keeps() const { return request_.keep != nullptr && all(); }
   bool psf_only() const { return request_.products == ImageProducts::kPsfOnly; }
   bool slanted() const { return slant_.slant_a != 0 || slant_.slant_b != 0; }
   // Highest spatial frequency of the images, cycles per pixel.
@@ -262,27 +264,30 @@ class ImageRun {
   // PSF and dirty image on the plain grid: made while CLEAN works, which leaves a processor idle now and then; at once
   // where there is no CLEAN.
   void WriteUncleaned(StagedProducts& staged) {
-    WriteUncleaned(staged, ProductKind::kPsf, psf_, [this](const Plane& psf) { plain_psf_core_ = Crop(psf, 128); });
+    WriteUncleaned(staged, ProductKind::kPsf, psf_, [this](const std::shared_ptr<Plane>& psf) {
+      plain_psf_core_ = Crop(*psf, 128);
+      if (keeps()) plain_psf_ = psf;
+    });
     if (psf_only()) return;
     auto kept = std::make_shared<const Plane>(all() ? Copy(residual_, context_.threads) : std::move(residual_));
-    WriteUncleaned(staged, ProductKind::kDirty, std::move(kept), [this](const Plane& dirty) {
-      dirty_rms_jy_ = Rms(dirty);
-      if (!all()) image_ = Copy(dirty, context_.threads);
+    WriteUncleaned(staged, ProductKind::kDirty, std::move(kept), [this](const std::shared_ptr<Plane>& dirty) {
+      dirty_rms_jy_ = Rms(*dirty);
+      if (!all()) image_ = Copy(*dirty, context_.threads);
     });
   }
   void WriteUncleaned(StagedProducts& staged, ProductKind kind, std::shared_ptr<const Plane> from,
-                      std::function<void(const Plane&)> look) {
+                      std::function<void(const std::shared_ptr<Plane>& plain)> look) {
     if (!all()) {
-      Plane plain = ToPlain(from->view());
+      const auto plain = std::make_shared<Plane>(ToPlain(from->view()));
       look(plain);
-      return Write(staged, kind, std::move(plain), "Jy/beam", true);
+      return Write(staged, kind, std::move(*plain), "Jy/beam", true);
     }
     const auto plain = std::make_shared<Plane>(plain_);
     const FitsHeader header = HeaderOf(kind, "Jy/beam", true);
     uncleaned_.push_back(staged.background().Add(
         plain_.ny, [=, this](std::size_t y) { RowToPlain(from->view(), plain->view(), y); },
         [=, &staged] {
-          look(*plain);
+          look(plain);
           staged.WriteImage(kind, std::shared_ptr<const Plane>(plain), header);
         }));
   }
@@ -503,6 +508,16 @@ class ImageRun {
     WriteQuickLook(staged.Path(ProductKind::kQaPicture), picture);
   }
 
+  // The files are written: nobody else wants the pixels.
+  void HandOn() {
+    *request_.keep = {HeaderOf(ProductKind::kImage, "Jy/beam", true),
+                      std::move(image_),
+                      std::move(plain_residual_),
+                      std::move(pb_),
+                      std::move(smear_),
+                      std::move(*plain_psf_)};
+  }
+
   void PredictInto(const BandOperators& op) {
     if (op.n_bands() == 1) return PredictModel(op, model_.view(), varying_, block_);
     PredictBands(op, model_.view(), *spectral_, slant_, request_.channels ? request_.channels->first : 0, block_,
@@ -533,6 +548,7 @@ class ImageRun {
   std::shared_ptr<Plane> psf_;                                  // slant
   std::vector<Background::Handle> uncleaned_;                   // WriteUncleaned
   Plane pb_, smear_, image_, plain_residual_, plain_psf_core_;  // plain
+  std::shared_ptr<Plane> plain_psf_;                            // when somebody wants it
   std::optional<std::vector<CatalogueSource>> catalogue_;
   ImageReport report_;
 };

@@ -11,6 +11,7 @@
 #include "config/settings.h"
 #include "convert/frames.h"
 #include "image/image_report.h"
+#include "image/plane/plane.h"
 #include "image/products/fits_image.h"
 #include "ingest/visibility_block.h"
 #include "ingest/visibility_parts.h"
@@ -23,6 +24,12 @@ enum class ImageProducts {
   kAll,
   kDirtyOnly,  // dirty, psf, pb, smear
   kPsfOnly,    // psf
+};
+
+// The images of a finished run, for whoever goes on with them: as in the files, all of one shape.
+struct FinishedImages {
+  FitsHeader header;  // of the restored image
+  Plane image, residual, pb, smear, psf;
 };
 
 struct ImageRequest {
@@ -42,6 +49,7 @@ struct ImageRequest {
   std::vector<std::string> history;
   std::vector<std::string> antennas_without_sky;  // flagged for it, by name: for the report
   convert::EarthOrientationTable orientation;
+  FinishedImages* keep = nullptr;  // filled when the products are published (kAll alone); null: nobody wants them
 };
 
 // Throws Error{kUsage} when a product of the request exists and `overwrite` is not set, or the prefix names none:

@@ -50,7 +50,7 @@ OwnSourceRow OwnSourceStore::Add(const OwnSourceRow& wanted) {
   RequireOnSky(wanted.name.empty() ? "source" : wanted.name, wanted.ra_deg, wanted.dec_deg);
   OwnSourceRow row = wanted;
   db_.Write([&] {
-    row.name = NameOfPlace(row.ra_deg, row.dec_deg);
+    if (row.name.empty()) row.name = NameOfPlace(row.ra_deg, row.dec_deg);
     for (const std::string plain = row.name; FindByName(row.name);) {
       const char letter = row.name == plain ? 'a' : static_cast<char>(row.name.back() + 1);
       if (letter > 'z') {
@@ -71,6 +71,21 @@ OwnSourceRow OwnSourceStore::Add(const OwnSourceRow& wanted) {
     Query(db_, "INSERT INTO sources_sky VALUES (?1, ?2, ?2, ?3, ?3, ?4, ?4)").Bind(row.id, v[0], v[1], v[2]).Run();
   });
   return row;
+}
+
+void OwnSourceStore::Move(std::int64_t id, double ra_deg, double dec_deg, double ra_error_arcsec,
+                          double dec_error_arcsec) {
+  RequireOnSky(fmt::format("source {}", id), ra_deg, dec_deg);
+  const auto v = UnitVector(ra_deg, dec_deg);
+  db_.Write([&] {
+    Query(db_, "UPDATE sources SET ra_deg = ?, dec_deg = ?, ra_error_arcsec = ?, dec_error_arcsec = ? WHERE id = ?")
+        .Bind(ra_deg, dec_deg, ra_error_arcsec, dec_error_arcsec, id)
+        .Run();
+    Query(db_,
+          "UPDATE sources_sky SET x_min = ?2, x_max = ?2, y_min = ?3, y_max = ?3, z_min = ?4, z_max = ?4 WHERE id = ?1")
+        .Bind(id, v[0], v[1], v[2])
+        .Run();
+  });
 }
 
 std::optional<OwnSourceRow> OwnSourceStore::Find(std::int64_t id) {

@@ -17,7 +17,7 @@ namespace contimg::state {
 
 struct OwnSourceRow {
   std::int64_t id = 0;  // given by the store
-  std::string name;     // "DSA J133108.2+303032", given by the store after its first place
+  std::string name;     // "DSA J133108.2+303032", given by the store after its first place unless it has one
   double ra_deg = 0;    // [0, 360)
   double dec_deg = 0;
   double ra_error_arcsec = 0;  // on the sky; 0: not known
@@ -41,9 +41,11 @@ class OwnSourceStore {
   // Shares the connection of another store, and its transactions.
   explicit OwnSourceStore(Database& database) : db_(database) {}
 
-  // A new source, with a name of its own: where the place's name is taken, a letter is added. Error{kBadInput} for a
+  // A new source, with a name of its own: where the name is taken, a letter is added. Error{kBadInput} for a
   // position that is not on the sky.
   OwnSourceRow Add(const OwnSourceRow& row);
+  // Puts it where it has been found to be; its name stays. Error{kBadInput} for a position that is not on the sky.
+  void Move(std::int64_t id, double ra_deg, double dec_deg, double ra_error_arcsec, double dec_error_arcsec);
   std::optional<OwnSourceRow> Find(std::int64_t id);
   std::optional<OwnSourceRow> FindByName(std::string_view name);
   // Nearest first, within `radius_deg` (≤ 90).

@@ -11,6 +11,8 @@
 
 namespace contimg::image {
 
+const char* Code(Projection projection) { return projection == Projection::kZea ? "ZEA" : "SIN"; }
+
 // t = n − 1 solves (1 + t)² = 1 − (l' − a t)² − (m' − b t)²; this is the root that is 0 at the centre, written
 // without the difference of nearly equal numbers.
 double SlantNMinus1(const ImageGeometry& geometry, double l_slant, double m_slant) {
@@ -26,6 +28,11 @@ double SlantNMinus1(const ImageGeometry& geometry, double l_slant, double m_slan
 DirectionCosines PixelToDirection(const ImageGeometry& geometry, double x, double y) {
   const double l_slant = geometry.shift_l - (x - static_cast<double>(geometry.nx / 2)) * geometry.cell_rad;
   const double m_slant = geometry.shift_m + (y - static_cast<double>(geometry.ny / 2)) * geometry.cell_rad;
+  if (geometry.projection == Projection::kZea) {  // r² = 2 (1 − n)
+    const double r2 = l_slant * l_slant + m_slant * m_slant;
+    const double shrink = r2 <= 2 ? std::sqrt(1 - r2 / 4) : std::numeric_limits<double>::quiet_NaN();
+    return {l_slant * shrink, m_slant * shrink, r2 <= 2 ? -r2 / 2 : shrink};
+  }
   const double t = SlantNMinus1(geometry, l_slant, m_slant);
   return {l_slant - geometry.slant_a * t, m_slant - geometry.slant_b * t, t};
 }
@@ -33,8 +40,9 @@ DirectionCosines PixelToDirection(const ImageGeometry& geometry, double x, doubl
 PixelPosition DirectionToPixel(const ImageGeometry& geometry, double l, double m) {
   const double r2 = l * l + m * m;
   const double t = -r2 / (1 + std::sqrt(1 - r2));
-  const double l_slant = l + geometry.slant_a * t;
-  const double m_slant = m + geometry.slant_b * t;
+  const double grow = geometry.projection == Projection::kZea ? 1 / std::sqrt(1 + t / 2) : 1;
+  const double l_slant = grow * l + geometry.slant_a * t;
+  const double m_slant = grow * m + geometry.slant_b * t;
   return {static_cast<double>(geometry.nx / 2) - (l_slant - geometry.shift_l) / geometry.cell_rad,
           static_cast<double>(geometry.ny / 2) + (m_slant - geometry.shift_m) / geometry.cell_rad};
 }

@@ -16,6 +16,15 @@ namespace {
 
 double Sinc(double x) { return x == 0 ? 1.0 : std::sin(kPi * x) / (kPi * x); }
 
+InterpolationInput InputOf(ArrayView<const float, 2> image, const BandlimitedInterpolator& interpolator) {
+  return {image.data(),
+          nullptr,
+          static_cast<std::int32_t>(image.shape(1)),
+          static_cast<std::int32_t>(image.shape(0)),
+          interpolator.Weights(0),
+          static_cast<std::int32_t>(interpolator.taps())};
+}
+
 }  // namespace
 
 BandlimitedInterpolator::BandlimitedInterpolator(double band, double tolerance) {
@@ -51,10 +60,15 @@ bool BandlimitedInterpolator::Build(double band, std::size_t taps, double tolera
 
 void InterpolateAt(ArrayView<const float, 2> image, const BandlimitedInterpolator& interpolator, const double* x,
                    const double* y, std::size_t count, float* values) {
-  const InterpolationInput source{image.data(), static_cast<std::int32_t>(image.shape(1)),
-                                  static_cast<std::int32_t>(image.shape(0)), interpolator.Weights(0),
-                                  static_cast<std::int32_t>(interpolator.taps())};
-  InterpolateRow(source, x, y, count, values);
+  InterpolateRow(InputOf(image, interpolator), x, y, count, values, nullptr);
+}
+
+void InterpolateTwoAt(ArrayView<const float, 2> image, ArrayView<const float, 2> second,
+                      const BandlimitedInterpolator& interpolator, const double* x, const double* y, std::size_t count,
+                      float* values, float* second_values) {
+  InterpolationInput source = InputOf(image, interpolator);
+  source.second = second.data();
+  InterpolateRow(source, x, y, count, values, second_values);
 }
 
 void ResampleRowToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,

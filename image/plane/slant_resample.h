@@ -45,6 +45,10 @@ class BandlimitedInterpolator {
 // A blank (NaN) tap makes a blank value; beyond-edge taps repeat the edge.
 void InterpolateAt(ArrayView<const float, 2> image, const BandlimitedInterpolator& interpolator, const double* x,
                    const double* y, std::size_t count, float* values);
+// The same of two images of one shape at the same places, in one pass.
+void InterpolateTwoAt(ArrayView<const float, 2> image, ArrayView<const float, 2> second,
+                      const BandlimitedInterpolator& interpolator, const double* x, const double* y, std::size_t count,
+                      float* values, float* second_values);
 
 // Fills row `y` of `output` (on `plain`, whose slant_a = slant_b = 0) from `input` (on `slant`). The phase centre, not
 // necessarily the pixel counts, cells or shifts, is common. Pixels whose place lies outside the input become NaN;

@@ -32,13 +32,16 @@ HWY_INLINE std::int32_t SplitCoordinate(const float* table, double at, float* we
   return static_cast<std::int32_t>(whole) - kTaps / 2 + 1;
 }
 
-template <int kTaps, int kWidth>
-void Interpolate(const InterpolationInput& in, const double* x, const double* y, std::size_t count, float* output) {
+// One image or two with the same weights, of which each is what it would be alone.
+template <int kTaps, int kWidth, bool kTwo>
+void Interpolate(const InterpolationInput& in, const double* x, const double* y, std::size_t count, float* output,
+                 float* output2) {
   const hn::CappedTag<float, kWidth> d;
   constexpr std::size_t kParts = kWidth / hn::MaxLanes(hn::CappedTag<float, kWidth>());
   for (std::size_t i = 0; i < count; ++i) {
     if (!(x[i] >= 0 && y[i] >= 0 && x[i] <= in.nx - 1 && y[i] <= in.ny - 1)) {
       output[i] = std::numeric_limits<float>::quiet_NaN();
+      if constexpr (kTwo) output2[i] = output[i];
       continue;
     }
     HWY_ALIGN float wx[kWidth];
@@ -46,43 +49,62 @@ void Interpolate(const InterpolationInput& in, const double* x, const double* y,
     const std::int32_t x0 = SplitCoordinate<kTaps, kWidth>(in.weights, x[i], wx);
     const std::int32_t y0 = SplitCoordinate<kTaps, kWidth>(in.weights, y[i], wy);
     if (x0 >= 0 && y0 >= 0 && x0 + kWidth <= in.nx && y0 + kTaps <= in.ny) {
-      const float* row = in.pixels + static_cast<std::ptrdiff_t>(y0) * in.nx + x0;
-      hn::VFromD<decltype(d)> sum[kParts];
+      const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(y0) * in.nx + x0;
+      const float* row = in.pixels + first;
+      const float* row2 = kTwo ? in.second + first : nullptr;
+      hn::VFromD<decltype(d)> sum[kParts], sum2[kParts];
       for (auto& part : sum) part = hn::Zero(d);
-      for (std::int32_t j = 0; j < kTaps; ++j, row += in.nx) {
+      for (auto& part : sum2) part = hn::Zero(d);
+      for (std::int32_t j = 0; j < kTaps; ++j) {
         const auto w = hn::Set(d, wy[j]);
         for (std::size_t part = 0; part < kParts; ++part) {
           sum[part] = hn::MulAdd(w, hn::LoadU(d, row + part * hn::Lanes(d)), sum[part]);
+          if constexpr (kTwo) sum2[part] = hn::MulAdd(w, hn::LoadU(d, row2 + part * hn::Lanes(d)), sum2[part]);
         }
+        row += in.nx;
+        if constexpr (kTwo) row2 += in.nx;
       }
-      auto total = hn::Zero(d);
+      auto total = hn::Zero(d), total2 = hn::Zero(d);
       for (std::size_t part = 0; part < kParts; ++part) {
-        total = hn::MulAdd(sum[part], hn::Load(d, wx + part * hn::Lanes(d)), total);
+        const auto w = hn::Load(d, wx + part * hn::Lanes(d));
+        total = hn::MulAdd(sum[part], w, total);
+        if constexpr (kTwo) total2 = hn::MulAdd(sum2[part], w, total2);
       }
       output[i] = hn::GetLane(hn::SumOfLanes(d, total));
+      if constexpr (kTwo) output2[i] = hn::GetLane(hn::SumOfLanes(d, total2));
     } else {
-      double total = 0;
+      double total = 0, total2 = 0;
       for (std::int32_t j = 0; j < kTaps; ++j) {
         const std::int32_t row = std::clamp(y0 + j, 0, in.ny - 1);
         for (std::int32_t k = 0; k < kTaps; ++k) {
           const std::int32_t column = std::clamp(x0 + k, 0, in.nx - 1);
-          total += static_cast<double>(wy[j]) * wx[k] * in.pixels[static_cast<std::ptrdiff_t>(row) * in.nx + column];
+          const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * in.nx + column;
+          total += static_cast<double>(wy[j]) * wx[k] * in.pixels[at];
+          if constexpr (kTwo) total2 += static_cast<double>(wy[j]) * wx[k] * in.second[at];
         }
       }
       output[i] = static_cast<float>(total);
+      if constexpr (kTwo) output2[i] = static_cast<float>(total2);
     }
   }
 }
 
-void InterpolateRowAny(const InterpolationInput& in, const double* x, const double* y, std::size_t count,
-                       float* output) {
+template <bool kTwo>
+void InterpolateTaps(const InterpolationInput& in, const double* x, const double* y, std::size_t count, float* output,
+                     float* output2) {
   if (in.taps == 8) {
-    Interpolate<8, 8>(in, x, y, count, output);
+    Interpolate<8, 8, kTwo>(in, x, y, count, output, output2);
   } else if (in.taps == 12) {
-    Interpolate<12, 16>(in, x, y, count, output);
+    Interpolate<12, 16, kTwo>(in, x, y, count, output, output2);
   } else {
-    Interpolate<16, 16>(in, x, y, count, output);
+    Interpolate<16, 16, kTwo>(in, x, y, count, output, output2);
   }
+}
+
+void InterpolateRowAny(const InterpolationInput& in, const double* x, const double* y, std::size_t count, float* output,
+                       float* output2) {
+  in.second == nullptr ? InterpolateTaps<false>(in, x, y, count, output, output2)
+                       : InterpolateTaps<true>(in, x, y, count, output, output2);
 }
 
 void LocateRowAny(const SlantRow& row, std::size_t count, double* x, double* y) {
@@ -117,9 +139,9 @@ namespace contimg::image {
 HWY_EXPORT(InterpolateRowAny);
 HWY_EXPORT(LocateRowAny);
 
-void InterpolateRow(const InterpolationInput& input, const double* x, const double* y, std::size_t count,
-                    float* output) {
-  HWY_DYNAMIC_DISPATCH(InterpolateRowAny)(input, x, y, count, output);
+void InterpolateRow(const InterpolationInput& input, const double* x, const double* y, std::size_t count, float* output,
+                    float* output2) {
+  HWY_DYNAMIC_DISPATCH(InterpolateRowAny)(input, x, y, count, output, output2);
 }
 
 void LocateRow(const SlantRow& row, std::size_t count, double* x, double* y) {

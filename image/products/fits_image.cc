@@ -15,6 +15,7 @@
 #include "config/os.h"
 #include "config/time.h"
 #include "config/units.h"
+#include "image/products/fits_file.h"
 
 // In no header that is installed: fits_write_subset with a value for blanks.
 extern "C" int fits_write_compressed_img(fitsfile* file, int type, long* first, long* last, int has_blanks,
@@ -26,33 +27,6 @@ namespace {
 constexpr std::size_t kBlock = 2880;  // bytes of a FITS block
 constexpr std::size_t kCard = 80;
 constexpr long kRicePiece = 128;  // pixels: few pieces of an image whose corners are blank hold both
-
-// cfitsio's status as an Error.
-void Check(int status, ErrorKind kind, const std::filesystem::path& path, const char* doing) {
-  if (status == 0) return;
-  char text[FLEN_STATUS] = "";
-  const int error_number = errno;
-  fits_get_errstatus(status, text);
-  fits_clear_errmsg();
-  // cfitsio drops what the system said, but leaves it in errno.
-  const bool wrote = status == WRITE_ERROR || status == FILE_NOT_CREATED || status == FILE_NOT_CLOSED;
-  if (wrote && (error_number == ENOSPC || error_number == EDQUOT || error_number == EROFS || error_number == EACCES)) {
-    throw SystemError("image", path.string(), doing, error_number);
-  }
-  throw Error(kind, "image", path.string(), std::string(doing) + ": " + text);
-}
-
-class FitsFile {
- public:
-  FitsFile() = default;
-  FitsFile(const FitsFile&) = delete;
-  FitsFile& operator=(const FitsFile&) = delete;
-  ~FitsFile() {
-    int status = 0;
-    if (file != nullptr) fits_close_file(file, &status);
-  }
-  fitsfile* file = nullptr;
-};
 
 // Writes keywords; remembers the first error.
 class CardWriter {
@@ -81,12 +55,14 @@ class CardWriter {
 void WriteAxes(CardWriter& cards, const FitsHeader& header, int n_axes) {
   const ImageGeometry& g = header.geometry;
   const double cell_deg = Angle::Radians(g.cell_rad).deg();
-  cards.Text("CTYPE1", "RA---SIN", "right ascension, orthographic projection");
+  const std::string code = Code(g.projection);
+  const char* what = g.projection == Projection::kZea ? "zenithal equal-area projection" : "orthographic projection";
+  cards.Text("CTYPE1", "RA---" + code, (std::string("right ascension, ") + what).c_str());
   cards.Number("CRPIX1", static_cast<double>(g.nx / 2) + 1 + g.shift_l / g.cell_rad, "reference pixel");
   cards.Number("CRVAL1", WrapPositive(Angle::Radians(header.centre.ra_rad)).deg(), "[deg] phase centre");
   cards.Number("CDELT1", -cell_deg, "[deg] pixel");
   cards.Text("CUNIT1", "deg", "");
-  cards.Text("CTYPE2", "DEC--SIN", "declination, orthographic projection");
+  cards.Text("CTYPE2", "DEC--" + code, (std::string("declination, ") + what).c_str());
   cards.Number("CRPIX2", static_cast<double>(g.ny / 2) + 1 - g.shift_m / g.cell_rad, "reference pixel");
   cards.Number("CRVAL2", Angle::Radians(header.centre.dec_rad).deg(), "[deg] phase centre");
   cards.Number("CDELT2", cell_deg, "[deg] pixel");
@@ -140,6 +116,11 @@ void WriteKeywords(CardWriter& cards, const FitsHeader& header, int n_axes) {
   cards.Text("ORIGIN", "contimg", "");
   cards.Text("CREATOR", header.software, "program that wrote this file");
   cards.Text("SETTHASH", header.settings_hash, "hash of the settings");
+  if (header.mosaic) {
+    cards.Number("NTILES", header.mosaic->tiles, "tiles in this mosaic");
+    cards.Number("NREFUSED", header.mosaic->refused, "tiles that were left out");
+    cards.Number("EFFNOISE", header.mosaic->rms_jy, "[Jy/beam] median of the rms map");
+  }
   for (std::size_t i = 0; i < header.calibration.size(); ++i) {
     const std::string n = std::to_string(i + 1);
     cards.Text(("CALTAB" + n).c_str(), header.calibration[i].name, "calibration table applied");
@@ -168,7 +149,7 @@ std::string HeaderBlocks(const FitsHeader& header, const std::filesystem::path& 
   char* text = nullptr;
   int n_cards = 0;
   fits_hdr2str(fits.file, 0, nullptr, 0, &text, &n_cards, &status);
-  Check(status, ErrorKind::kIo, path, "cannot make the FITS header");
+  CheckFits(status, ErrorKind::kIo, path, "cannot make the FITS header");
   std::string result(text, static_cast<std::size_t>(n_cards) * kCard);
   fits_free_memory(text, &status);
   for (std::size_t at = 0; at < result.size(); at += kCard) {
@@ -246,10 +227,10 @@ void WriteRicePixels(FitsFile& fits, const float* values, long nx, long ny, cons
       fits_write_compressed_img(fits.file, TFLOAT, first, last, finite ? 0 : 1, tile.data(), &blank, &status);
     }
   }
-  Check(status, ErrorKind::kIo, path, "cannot write the compressed image");
+  CheckFits(status, ErrorKind::kIo, path, "cannot write the compressed image");
   fits_close_file(fits.file, &status);
   fits.file = nullptr;
-  Check(status, ErrorKind::kIo, path, "cannot close the compressed image");
+  CheckFits(status, ErrorKind::kIo, path, "cannot close the compressed image");
 }
 
 void WriteRice(const std::filesystem::path& path, ArrayView<const float, 2> image, const FitsHeader& header) {
@@ -260,86 +241,6 @@ void WriteRice(const std::filesystem::path& path, ArrayView<const float, 2> imag
   CardWriter cards(fits.file, status);
   WriteKeywords(cards, header, 2);
   WriteRicePixels(fits, image.data(), nx, ny, path, status);
-}
-
-class CardReader {
- public:
-  explicit CardReader(fitsfile* file) : file_(file) {}
-  double Number(const char* key, double otherwise) {
-    double value = 0;
-    int status = 0;
-    fits_read_key(file_, TDOUBLE, key, &value, nullptr, &status);
-    if (status != 0) fits_clear_errmsg();
-    return status == 0 ? value : otherwise;
-  }
-  std::string Text(const char* key) {
-    char* value = nullptr;
-    int status = 0;
-    fits_read_key_longstr(file_, key, &value, nullptr, &status);
-    std::string result;
-    if (status == 0 && value != nullptr) result = value;
-    if (status != 0) fits_clear_errmsg();
-    int ignored = 0;
-    if (value != nullptr) fits_free_memory(value, &ignored);
-    return result;
-  }
-
- private:
-  fitsfile* file_;
-};
-
-FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const long* lengths) {
-  CardReader cards(file);
-  const std::string x_type = cards.Text("CTYPE1"), y_type = cards.Text("CTYPE2");
-  if (x_type != "RA---SIN" || y_type != "DEC--SIN") {
-    throw Error(ErrorKind::kBadInput, "image", path.string(),
-                "expected axes RA---SIN and DEC--SIN, found '" + x_type + "' and '" + y_type + "'");
-  }
-  FitsHeader header;
-  ImageGeometry& g = header.geometry;
-  const double dx = cards.Number("CDELT1", 0), dy = cards.Number("CDELT2", 0);
-  if (!(dx < 0 && std::abs(dx + dy) < 1e-9 * dy)) {
-    throw Error(ErrorKind::kBadInput, "image", path.string(),
-                "expected square pixels with right ascension to the left");
-  }
-  g.nx = static_cast<std::size_t>(lengths[0]);
-  g.ny = static_cast<std::size_t>(lengths[1]);
-  g.cell_rad = Angle::Degrees(dy).rad();
-  g.shift_l = (cards.Number("CRPIX1", 0) - 1 - static_cast<double>(g.nx / 2)) * g.cell_rad;
-  g.shift_m = -(cards.Number("CRPIX2", 0) - 1 - static_cast<double>(g.ny / 2)) * g.cell_rad;
-  header.centre = {Angle::Degrees(cards.Number("CRVAL1", 0)).rad(), Angle::Degrees(cards.Number("CRVAL2", 0)).rad()};
-  header.unit = cards.Text("BUNIT");
-  header.type = cards.Text("BTYPE");
-  const double major = cards.Number("BMAJ", 0);
-  if (major > 0) {
-    header.beam = GaussianBeam{Angle::Degrees(major).rad(), Angle::Degrees(cards.Number("BMIN", major)).rad(),
-                               Angle::Degrees(cards.Number("BPA", 0)).rad()};
-  }
-  header.frequency_hz = cards.Number("CRVAL3", cards.Number("RESTFRQ", 0));
-  header.bandwidth_hz = cards.Number("CDELT3", 0);
-  header.start_mjd_s = cards.Number("MJD-BEG", cards.Number("MJD-OBS", 0)) * kSecondsPerDay;
-  header.end_mjd_s = cards.Number("MJD-END", 0) * kSecondsPerDay;
-  const double ra = cards.Number("OBSRA", NAN), dec = cards.Number("OBSDEC", NAN);
-  if (!std::isnan(ra) && !std::isnan(dec))
-    header.pointing = PhaseCentre{Angle::Degrees(ra).rad(), Angle::Degrees(dec).rad()};
-  header.telescope = cards.Text("TELESCOP");
-  header.instrument = cards.Text("INSTRUME");
-  header.object = cards.Text("OBJECT");
-  header.software = cards.Text("CREATOR");
-  header.settings_hash = cards.Text("SETTHASH");
-  for (int i = 1;; ++i) {
-    const std::string n = std::to_string(i), name = cards.Text(("CALTAB" + n).c_str());
-    if (name.empty()) break;
-    header.calibration.push_back({name, cards.Text(("CALDAT" + n).c_str())});
-  }
-  int n_cards = 0, status = 0;
-  fits_get_hdrspace(file, &n_cards, nullptr, &status);
-  for (int i = 1; i <= n_cards && status == 0; ++i) {
-    char card[FLEN_CARD] = "";
-    fits_read_record(file, i, card, &status);
-    if (std::strncmp(card, "HISTORY ", 8) == 0) header.history.emplace_back(card + 8);
-  }
-  return header;
 }
 
 // One image of 32-bit floats in two axes that count, alone in its file, its values as they are.
@@ -440,38 +341,6 @@ std::optional<RiceCopy> WriteRiceCopy(const std::filesystem::path& from, const s
   const auto largest = LargestStep(to, values, static_cast<std::size_t>(nx), static_cast<std::size_t>(piece));
   if (!largest || FileSize(to) >= FileSize(from)) return std::nullopt;
   return RiceCopy{*largest};
-}
-
-FitsImage ReadFitsImage(const std::filesystem::path& path) {
-  int status = 0;
-  FitsFile fits;
-  fits_open_diskfile(&fits.file, path.c_str(), READONLY, &status);
-  Check(status, Exists(path) ? ErrorKind::kBadInput : ErrorKind::kIo, path, "cannot open the FITS image");
-  int n_axes = 0;
-  fits_get_img_dim(fits.file, &n_axes, &status);
-  if (status == 0 && n_axes == 0) {  // a compressed image is the first extension
-    fits_movabs_hdu(fits.file, 2, nullptr, &status);
-    fits_get_img_dim(fits.file, &n_axes, &status);
-  }
-  Check(status, ErrorKind::kBadInput, path, "cannot find an image");
-  if (n_axes < 2 || n_axes > 4) {
-    throw Error(ErrorKind::kBadInput, "image", path.string(),
-                "expected an image of 2 to 4 axes, found " + std::to_string(n_axes));
-  }
-  long lengths[4] = {1, 1, 1, 1};
-  fits_get_img_size(fits.file, n_axes, lengths, &status);
-  Check(status, ErrorKind::kBadInput, path, "cannot read the size of the image");
-  FitsImage result;
-  result.header = ReadHeader(fits.file, path, lengths);
-  const std::size_t count = result.header.geometry.nx * result.header.geometry.ny;
-  result.pixels = Buffer<float>(count);
-  long first[4] = {1, 1, 1, 1};
-  float null_value = std::numeric_limits<float>::quiet_NaN();
-  int any_null = 0;  // cfitsio writes to it whenever it meets a NaN
-  fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(count), &null_value, result.pixels.data(), &any_null,
-                &status);
-  Check(status, ErrorKind::kBadInput, path, "cannot read the pixels");
-  return result;
 }
 
 }  // namespace contimg::image

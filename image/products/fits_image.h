@@ -1,10 +1,11 @@
 // FITS images: writing the products and reading images back. The home of cfitsio.
 //
 // Layout as WSClean writes it: float32, axes RA, DEC, FREQ, STOKES (the last two of length 1), projection SIN about the
-// phase centre at pixel (nx/2 + 1, ny/2 + 1), right ascension falling with x. docs/formats/fits_images.md lists the
-// keywords.
+// phase centre at pixel (nx/2 + 1, ny/2 + 1) (mosaics: ZEA or SIN about any pixel), right ascension falling with x.
+// docs/formats/fits_images.md lists the keywords.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -25,6 +26,13 @@ struct CalibrationUsed {
   std::string date;  // valid from, ISO 8601
 };
 
+// What only a mosaic has.
+struct MosaicFacts {
+  int tiles = 0;      // in it
+  int refused = 0;    // left out
+  double rms_jy = 0;  // median of its rms map, Jy/beam
+};
+
 struct FitsHeader {
   ImageGeometry geometry;  // plain: its slant is ignored; a shift moves the reference pixel
   PhaseCentre centre;      // ICRS
@@ -40,6 +48,7 @@ struct FitsHeader {
   std::vector<CalibrationUsed> calibration;
   std::string software;  // "contimg 0.1.0"
   std::string settings_hash;
+  std::optional<MosaicFacts> mosaic;  // NTILES, NREFUSED, EFFNOISE; none: a tile
   std::vector<std::string> history;
 };
 
@@ -74,8 +83,12 @@ struct FitsImage {
   ArrayView<const float, 2> view() const { return {pixels.data(), {header.geometry.ny, header.geometry.nx}}; }
 };
 
-// Reads the first plane of a FITS image in SIN projection (plain or .fz). Throws Error{kIo} when it cannot be opened
-// and Error{kBadInput} when it is no such image.
+// Reads the first plane of a FITS image in SIN or ZEA projection (plain or .fz). Throws Error{kIo} when it cannot be
+// opened and Error{kBadInput} when it is no such image.
 FitsImage ReadFitsImage(const std::filesystem::path& path);
+// Its header alone. Errors as above.
+FitsHeader ReadFitsHeader(const std::filesystem::path& path);
+// `size` × `size` of its pixels from (x, y) on, y first; NaN beyond its edges. Reads these rows alone. Errors as above.
+std::vector<float> ReadFitsSquare(const std::filesystem::path& path, std::ptrdiff_t x, std::ptrdiff_t y, int size);
 
 }  // namespace contimg::image

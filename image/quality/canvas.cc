@@ -144,4 +144,16 @@ void Canvas::WritePng(const std::filesystem::path& path) {
   }
 }
 
+std::string Canvas::Png() {
+  std::string bytes;
+  const auto take = [](void* text, const unsigned char* data, unsigned int size) {
+    static_cast<std::string*>(text)->append(reinterpret_cast<const char*>(data), size);
+    return CAIRO_STATUS_SUCCESS;
+  };
+  if (cairo_surface_write_to_png_stream(surface_, take, &bytes) != CAIRO_STATUS_SUCCESS) {
+    throw Error(ErrorKind::kResource, "image", "picture", "cannot be drawn");
+  }
+  return bytes;
+}
+
 }  // namespace contimg::image

@@ -47,6 +47,7 @@ class Canvas {
   void Clipped(const Box& box, const std::function<void()>& draw);
   // Throws Error{kIo}.
   void WritePng(const std::filesystem::path& path);
+  std::string Png();  // the same as bytes; throws Error{kResource}
 
  private:
   cairo_surface_t* surface_;

@@ -103,4 +103,12 @@ image::CoarseMap MeasureRms(ArrayView<const float, 2> residual, const RmsMeshOpt
   return map;
 }
 
+image::CoarseMap NoiseOf(const TileFiles& files, int threads) {
+  if (!files.even_noise_jy()) return MeasureRms(files.images().residual, {}, threads);
+  image::CoarseMap map;
+  map.nx = map.ny = 1;
+  map.values.assign(1, static_cast<float>(*files.even_noise_jy()));
+  return map;
+}
+
 }  // namespace contimg::mosaic

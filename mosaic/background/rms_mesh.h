@@ -5,6 +5,7 @@
 
 #include "config/array_view.h"
 #include "image/plane/image_statistics.h"
+#include "mosaic/tile/tile_files.h"
 
 namespace contimg::mosaic {
 
@@ -23,5 +24,8 @@ struct RmsMeshOptions {
 // with too few of the others takes the mean of its neighbours. Throws Error{kBadInput} when no node can be measured.
 // The result does not depend on `threads`.
 image::CoarseMap MeasureRms(ArrayView<const float, 2> residual, const RmsMeshOptions& options, int threads);
+
+// The noise of what was read: measured on a tile's residual, of a mosaic the same everywhere (TileFiles).
+image::CoarseMap NoiseOf(const TileFiles& files, int threads);
 
 }  // namespace contimg::mosaic

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "config/error.h"
 #include "config/os.h"
@@ -73,7 +74,9 @@ void CheckSameGrid(const image::FitsHeader& a, const image::FitsHeader& b, const
                      Separation({Angle::Radians(a.centre.ra_rad), Angle::Radians(a.centre.dec_rad)},
                                 {Angle::Radians(b.centre.ra_rad), Angle::Radians(b.centre.dec_rad)})
                          .rad();
-  if (g.nx == h.nx && g.ny == h.ny && std::abs(g.cell_rad / h.cell_rad - 1) < 1e-6 && off < 0.01 * g.cell_rad) return;
+  if (g.projection == h.projection && g.nx == h.nx && g.ny == h.ny && std::abs(g.cell_rad / h.cell_rad - 1) < 1e-6 &&
+      off < 0.01 * g.cell_rad)
+    return;
   throw Error(
       ErrorKind::kBadInput, kStage, path.string(),
       fmt::format("expected the pixels of the image, {} by {} of {:.4g} arcsec, found {} by {} of {:.4g} arcsec, "
@@ -84,7 +87,8 @@ void CheckSameGrid(const image::FitsHeader& a, const image::FitsHeader& b, const
 
 }  // namespace
 
-TileFiles::TileFiles(const TileFileNames& names, bool with_psf, const RunContext& context) : path_(names.image) {
+TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const RunContext& context)
+    : path_(names.image) {
   RefuseCorrected(path_);
   std::optional<std::string> prefix = PrefixOf(path_);
   if (!Exists(path_)) {
@@ -105,13 +109,17 @@ TileFiles::TileFiles(const TileFileNames& names, bool with_psf, const RunContext
                                 {"smearing map", ProductKind::kSmear, names.smear, &smear_, &TileImages::smear},
                                 {"point-spread function", ProductKind::kPsf, names.psf, &psf_, &TileImages::psf}}};
   for (Wanted& each : wanted) {
-    if (each.kind == ProductKind::kPsf && !with_psf) {
+    const bool asked = each.kind == ProductKind::kResidual ? parts.residual
+                       : each.kind == ProductKind::kPsf    ? parts.psf
+                                                           : parts.response;
+    if (!asked) {
       each.path.clear();
       continue;
     }
     if (each.path.empty() && prefix) each.path = Beside(*prefix, each.kind);
     if (each.path.empty()) missing_.emplace_back(each.word);
   }
+  fs::path rms = prefix ? Beside(*prefix, ProductKind::kRms) : fs::path();  // of a mosaic
   ParallelFor(context.threads, wanted.size() + 1, [&](std::size_t i) {
     context.CheckCancelled(kStage);
     if (i == 0) {
@@ -127,13 +135,49 @@ TileFiles::TileFiles(const TileFileNames& names, bool with_psf, const RunContext
     if (each.kind != ProductKind::kPsf) CheckSameGrid(image_.header, each.into->header, each.path);
     images_.*each.view = each.into->view();
   }
+  if (image_.header.mosaic && parts.response) {
+    if (rms.empty()) {
+      throw Error(ErrorKind::kBadInput, kStage, path_.string(),
+                  "expected the rms map of this mosaic beside it (PREFIX.rms.fits), found none");
+    }
+    pb_ = ReadImage(rms);
+    CheckSameGrid(image_.header, pb_.header, rms);
+    EvenMosaic(context.threads);
+  }
   CheckTileImages(images_, path_.string());
   if (images_.residual.empty()) images_.residual = images_.image;
+}
+
+void TileFiles::EvenMosaic(int threads) {
+  float least = std::numeric_limits<float>::infinity();
+  for (const float v : pb_.pixels) least = v > 0 && v < least ? v : least;
+  if (!std::isfinite(least)) {
+    throw Error(ErrorKind::kBadInput, kStage, path_.string(), "expected a mosaic, found an rms map without a value");
+  }
+  even_noise_jy_ = least;
+  const std::size_t nx = pb_.header.geometry.nx;
+  ParallelFor(threads, pb_.header.geometry.ny, [&](std::size_t y) {
+    for (std::size_t i = y * nx; i < (y + 1) * nx; ++i) {
+      const float b = least / pb_.pixels[i];
+      pb_.pixels[i] = b;
+      image_.pixels[i] *= b;
+      if (!residual_.pixels.empty()) residual_.pixels[i] *= b;
+    }
+  });
+  images_.pb = pb_.view();
+  std::erase_if(missing_, [](const std::string& word) { return word != "residual"; });
 }
 
 std::string TileFiles::name() const {
   const auto prefix = PrefixOf(path_);
   return fs::path(prefix ? *prefix : PlainName(path_)).filename().string();
+}
+
+fs::path TileFiles::MetricsPath() const {
+  const auto prefix = PrefixOf(path_);
+  if (!prefix) return {};
+  fs::path metrics = *prefix + "." + ProductSuffix(ProductKind::kQaMetrics);
+  return Exists(metrics) ? metrics : fs::path();
 }
 
 double TileFiles::mjd() const {

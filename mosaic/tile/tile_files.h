@@ -1,4 +1,4 @@
-// The images of one tile read from files.
+// The images of one tile, or of a mosaic, read from files.
 #pragma once
 
 #include <filesystem>
@@ -32,28 +32,41 @@ auto About(const std::filesystem::path& path, const Work& work) {
   }
 }
 
+// What is read besides the image.
+struct TileParts {
+  bool residual = true, response = true, psf = false;
+};
+
 class TileFiles {
  public:
-  // Reads them, several at a time, the point-spread function only `with_psf`. What is neither given nor there is left
-  // out (missing()), except the image. Throws Error{kIo, kBadInput} that names the file, Error{kUsage} for an image
-  // that is divided by the primary beam already (its noise is no longer even: detection and errors need the apparent
-  // sky).
-  TileFiles(const TileFileNames& names, bool with_psf, const RunContext& context);
+  // Reads them, several at a time. What is wanted and neither given nor there is left out (missing()), except the
+  // image. Throws Error{kIo, kBadInput} that names the file, Error{kUsage} for an image that is divided by the primary
+  // beam already (its noise is no longer even: detection and errors need the apparent sky).
+  //
+  // A mosaic (MosaicFacts in the header) is such an image, but with its rms map beside it. It is brought back to even
+  // noise: image and residual times b = least rms / local rms, which is its `pb`.
+  TileFiles(const TileFileNames& names, const TileParts& parts, const RunContext& context);
   TileFiles(const TileFiles&) = delete;
   TileFiles& operator=(const TileFiles&) = delete;
 
   // Checked. Without a residual the image stands in for it.
   const TileImages& images() const { return images_; }
   const std::filesystem::path& path() const { return path_; }  // of the image
+  std::filesystem::path MetricsPath() const;                   // PREFIX.metrics.json; empty: there is none
   std::string name() const;                                    // of the tile: the file's without its kind
   double mjd() const;                                          // UTC, middle of the data; 0: the header has none
+  // Of a mosaic the noise that its image has everywhere, Jy/beam; none: a tile, whose noise is to be measured.
+  std::optional<double> even_noise_jy() const { return even_noise_jy_; }
   const std::vector<std::string>& missing() const { return missing_; }  // words: "residual", "primary beam"
 
  private:
+  void EvenMosaic(int threads);
+
   std::filesystem::path path_;
   image::FitsImage image_, residual_, pb_, smear_, psf_;
   TileImages images_;
   std::vector<std::string> missing_;
+  std::optional<double> even_noise_jy_;
 };
 
 }  // namespace contimg::mosaic

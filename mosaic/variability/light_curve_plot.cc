@@ -14,8 +14,8 @@
 namespace contimg::mosaic {
 namespace {
 
-constexpr double kWidth = 1000, kHeight = 480;
 constexpr double kLeft = 90, kRight = 20, kTop = 64, kBottom = 44;
+constexpr double kDateWidth = 110;  // pixels that a date and the room about it take
 
 cairo_status_t TakeBytes(void* text, const unsigned char* data, unsigned int size) {
   static_cast<std::string*>(text)->append(reinterpret_cast<const char*>(data), size);
@@ -34,7 +34,9 @@ struct FluxUnit {
 };
 FluxUnit UnitOf(const LightCurvePlot& plot) {
   double largest = 0;
-  for (const FluxPoint& point : plot.points) largest = std::max(largest, std::abs(point.flux_jy));
+  for (const FluxPoint& point : plot.points.empty() ? plot.flagged : plot.points) {
+    largest = std::max(largest, std::abs(point.flux_jy));
+  }
   if (plot.unit != "Jy" || largest == 0 || largest >= 0.1) return {plot.unit, 1};
   return largest >= 1e-4 ? FluxUnit{"mJy", 1e3} : FluxUnit{"uJy", 1e6};
 }
@@ -63,6 +65,12 @@ class Picture {
     cairo_arc(cairo_, x, y, radius, 0, 2 * M_PI);
     cairo_fill(cairo_);
   }
+  void Ring(double x, double y, double radius) {
+    cairo_set_line_width(cairo_, 1.2);
+    cairo_new_sub_path(cairo_);
+    cairo_arc(cairo_, x, y, radius, 0, 2 * M_PI);
+    cairo_stroke(cairo_);
+  }
   // `align`: 0 begins at x, 0.5 is centred on it, 1 ends there.
   void Text(double x, double y, const std::string& text, double size, double align) {
     cairo_set_font_size(cairo_, size);
@@ -76,10 +84,10 @@ class Picture {
   cairo_t* cairo_;
 };
 
-// Of the points with their errors, and some room.
+// Of the points with their errors, and some room; what is flagged does not stretch it.
 Axis FluxAxis(const LightCurvePlot& plot, double factor) {
-  Axis axis{HUGE_VAL, -HUGE_VAL, kHeight - kBottom, kTop};
-  for (const FluxPoint& point : plot.points) {
+  Axis axis{HUGE_VAL, -HUGE_VAL, plot.height - kBottom, kTop};
+  for (const FluxPoint& point : plot.points.empty() ? plot.flagged : plot.points) {
     axis.low = std::min(axis.low, (point.flux_jy - point.error_jy) * factor);
     axis.high = std::max(axis.high, (point.flux_jy + point.error_jy) * factor);
   }
@@ -92,38 +100,42 @@ Axis FluxAxis(const LightCurvePlot& plot, double factor) {
 }
 
 Axis TimeAxis(const LightCurvePlot& plot) {
-  Axis axis{0, 1, kLeft, kWidth - kRight};
-  if (plot.points.empty()) return axis;
-  axis.low = plot.points.front().mjd;
-  axis.high = plot.points.back().mjd;
+  Axis axis{HUGE_VAL, -HUGE_VAL, kLeft, plot.width - kRight};
+  for (const auto* points : {&plot.points, &plot.flagged}) {
+    if (points->empty()) continue;
+    axis.low = std::min(axis.low, points->front().mjd);
+    axis.high = std::max(axis.high, points->back().mjd);
+  }
+  if (!(axis.low <= axis.high)) return {0, 1, axis.from, axis.to};
   const double room = axis.high > axis.low ? 0.03 * (axis.high - axis.low) : 0.01;
   axis.low -= room;
   axis.high += room;
   return axis;
 }
 
-void DrawTimes(Picture& picture, const Axis& x) {
+void DrawTimes(Picture& picture, const Axis& x, int height) {
   // Days as dates; below three days hours of the first day, as times.
   const bool days = x.high - x.low >= 3;
   const double origin = std::floor(x.low), unit = days ? 1 : 1.0 / 24;
-  for (const double tick : TicksBetween((x.low - origin) / unit, (x.high - origin) / unit, 8)) {
+  const int most = std::clamp(static_cast<int>((x.to - x.from) / kDateWidth), 2, 8);
+  for (const double tick : TicksBetween((x.low - origin) / unit, (x.high - origin) / unit, most)) {
     const double mjd = origin + tick * unit, at = x.At(mjd);
     picture.Ink(0.88, 0.88, 0.88);
-    picture.Line(at, kTop, at, kHeight - kBottom, 1);
+    picture.Line(at, kTop, at, height - kBottom, 1);
     picture.Ink(0.2, 0.2, 0.2);
     const std::string stamp = UtcTime::FromMjd(mjd).Iso8601();
-    picture.Text(at, kHeight - kBottom + 18, days ? stamp.substr(0, 10) : stamp.substr(11, 8), 12, 0.5);
+    picture.Text(at, height - kBottom + 18, days ? stamp.substr(0, 10) : stamp.substr(11, 8), 12, 0.5);
   }
-  picture.Text(kWidth - kRight, kHeight - 8, days ? "UTC" : "UTC, from " + UtcTime::FromMjd(x.low).Date(), 12, 1);
+  picture.Text(x.to, height - 8, days ? "UTC" : "UTC, from " + UtcTime::FromMjd(x.low).Date(), 12, 1);
 }
 
-void DrawFluxes(Picture& picture, const Axis& y) {
+void DrawFluxes(Picture& picture, const Axis& y, double right) {
   const std::vector<double> ticks = TicksBetween(y.low, y.high, 7);
   const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : 1;
   const int decimals = std::clamp(static_cast<int>(-std::floor(std::log10(step) + 1e-9)), 0, 12);
   for (const double tick : ticks) {
     picture.Ink(0.88, 0.88, 0.88);
-    picture.Line(kLeft, y.At(tick), kWidth - kRight, y.At(tick), 1);
+    picture.Line(kLeft, y.At(tick), right, y.At(tick), 1);
     picture.Ink(0.2, 0.2, 0.2);
     picture.Text(kLeft - 8, y.At(tick) + 4, fmt::format("{:.{}f}", tick, decimals), 12, 1);
   }
@@ -137,8 +149,8 @@ void Draw(Picture& picture, const LightCurvePlot& plot) {
   picture.Text(kLeft, 26, plot.title, 18, 0);
   picture.Text(kLeft, 46, plot.subtitle, 12, 0);
   picture.Text(kLeft - 8, kTop - 8, unit.name, 12, 1);
-  DrawTimes(picture, x);
-  DrawFluxes(picture, y);
+  DrawTimes(picture, x, plot.height);
+  DrawFluxes(picture, y, x.to);
   double sum_w = 0, sum_wf = 0;
   for (const FluxPoint& point : plot.points) {
     if (!(point.error_jy > 0)) continue;
@@ -148,7 +160,7 @@ void Draw(Picture& picture, const LightCurvePlot& plot) {
   if (sum_w > 0) {
     picture.Ink(0.8, 0.45, 0.1);
     const double at = y.At(sum_wf / sum_w * unit.factor);
-    picture.Line(kLeft, at, kWidth - kRight, at, 1);
+    picture.Line(kLeft, at, x.to, at, 1);
   }
   picture.Ink(0.11, 0.31, 0.6);
   for (const FluxPoint& point : plot.points) {
@@ -156,9 +168,18 @@ void Draw(Picture& picture, const LightCurvePlot& plot) {
     if (error > 0) picture.Line(at, y.At(flux - error), at, y.At(flux + error), 1.2);
     picture.Dot(at, y.At(flux), 2.6);
   }
+  picture.Ink(0.55, 0.55, 0.58);
+  for (const FluxPoint& point : plot.flagged) {
+    const double flux = point.flux_jy * unit.factor, error = point.error_jy * unit.factor;
+    const auto inside = [&](double value) { return y.At(std::clamp(value, y.low, y.high)); };
+    if (error > 0 && flux + error >= y.low && flux - error <= y.high) {
+      picture.Line(x.At(point.mjd), inside(flux - error), x.At(point.mjd), inside(flux + error), 0.8);
+    }
+    picture.Ring(x.At(point.mjd), inside(flux), 3);
+  }
   picture.Ink(0.2, 0.2, 0.2);
-  picture.Line(kLeft, kHeight - kBottom, kWidth - kRight, kHeight - kBottom, 1);
-  picture.Line(kLeft, kTop, kLeft, kHeight - kBottom, 1);
+  picture.Line(kLeft, plot.height - kBottom, x.to, plot.height - kBottom, 1);
+  picture.Line(kLeft, kTop, kLeft, plot.height - kBottom, 1);
 }
 
 }  // namespace
@@ -171,10 +192,9 @@ PlotForm PlotFormOf(const std::filesystem::path& path) {
 
 std::string DrawLightCurve(const LightCurvePlot& plot, PlotForm form) {
   std::string bytes;
-  cairo_surface_t* const made =
-      form == PlotForm::kSvg
-          ? cairo_svg_surface_create_for_stream(TakeBytes, &bytes, kWidth, kHeight)
-          : cairo_image_surface_create(CAIRO_FORMAT_RGB24, static_cast<int>(kWidth), static_cast<int>(kHeight));
+  cairo_surface_t* const made = form == PlotForm::kSvg
+                                    ? cairo_svg_surface_create_for_stream(TakeBytes, &bytes, plot.width, plot.height)
+                                    : cairo_image_surface_create(CAIRO_FORMAT_RGB24, plot.width, plot.height);
   const std::unique_ptr<cairo_surface_t, void (*)(cairo_surface_t*)> surface(made, cairo_surface_destroy);
   {
     Picture picture(surface.get());

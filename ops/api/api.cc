@@ -11,7 +11,7 @@
 
 #include "config/error.h"
 #include "config/product_paths.h"
-#include "config/time.h"
+#include "ops/api/answer.h"
 #include "ops/api/group_query.h"
 #include "ops/records/cure.h"
 #include "ops/records/row_json.h"
@@ -22,19 +22,6 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr int kRowsUnlessAsked = 100, kMostRows = 1000;
-
-HttpResponse Answer(const ordered_json& value) {
-  HttpResponse response;
-  response.body = value.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
-  return response;
-}
-
-// A time of the query, in the forms of UtcTime::FromPerson.
-std::optional<double> MjdParameter(const HttpRequest& request, const char* name) {
-  const std::string text = request.Parameter(name);
-  if (text.empty()) return std::nullopt;
-  return UtcTime::FromPerson(name, text).mjd();
-}
 
 // A kind of the query, one of `kinds`; empty: any.
 template <class Kinds>
@@ -65,7 +52,7 @@ HttpResponse ApiGroups(const HttpRequest& request, PipelineView& view) {
   const auto rows = view.Groups(query);
   // Where the list goes on: ?after=…
   const bool full = static_cast<int>(rows.size()) == query.limit;
-  return Answer({{"groups", RowsJson(rows)}, {"next_after", full ? ordered_json(rows.back().id) : ordered_json()}});
+  return JsonAnswer({{"groups", RowsJson(rows)}, {"next_after", full ? ordered_json(rows.back().id) : ordered_json()}});
 }
 
 HttpResponse ApiGroup(const HttpRequest& request, PipelineView& view) {
@@ -83,7 +70,7 @@ HttpResponse ApiGroup(const HttpRequest& request, PipelineView& view) {
   value["jobs"] = RowsJson(view.Jobs(row->id));
   value["calibration"] = RowsJson(view.Choices(row->id));
   value["events"] = RowsJson(view.Events(row->id, kMostRows));
-  return Answer(value);
+  return JsonAnswer(value);
 }
 
 HttpResponse ApiTasks(const HttpRequest& request, PipelineView& view) {
@@ -93,7 +80,7 @@ HttpResponse ApiTasks(const HttpRequest& request, PipelineView& view) {
     query.states.push_back(state::ParseGroupState(state));
   }
   query.limit = LimitOf(request, kRowsUnlessAsked, kMostRows);
-  return Answer({{"tasks", RowsJson(view.Tasks(query))}});
+  return JsonAnswer({{"tasks", RowsJson(view.Tasks(query))}});
 }
 
 HttpResponse ApiProducts(const HttpRequest& request, PipelineView& view) {
@@ -104,7 +91,7 @@ HttpResponse ApiProducts(const HttpRequest& request, PipelineView& view) {
   query.from_mjd = MjdParameter(request, "from");
   query.before_mjd = MjdParameter(request, "before");
   query.limit = LimitOf(request, kRowsUnlessAsked, kMostRows);
-  return Answer({{"products", RowsJson(view.Products(query))}});
+  return JsonAnswer({{"products", RowsJson(view.Products(query))}});
 }
 
 HttpResponse ApiProduct(const HttpRequest& request, PipelineView& view) {
@@ -123,7 +110,7 @@ HttpResponse ApiProduct(const HttpRequest& request, PipelineView& view) {
   }
   value["children"] = ordered_json::array();
   for (const auto& child : view.Children(id)) value["children"].push_back(child.id);
-  return Answer(value);
+  return JsonAnswer(value);
 }
 
 HttpResponse ApiCalibration(const HttpRequest& request, PipelineView& view) {
@@ -134,7 +121,7 @@ HttpResponse ApiCalibration(const HttpRequest& request, PipelineView& view) {
   query.before_mjd = MjdParameter(request, "before");
   query.covering_mjd = MjdParameter(request, "at");
   query.limit = LimitOf(request, kMostRows, kMostRows);
-  return Answer({{"tables", RowsJson(view.Tables(query))}});
+  return JsonAnswer({{"tables", RowsJson(view.Tables(query))}});
 }
 
 }  // namespace contimg::ops

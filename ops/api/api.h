@@ -1,4 +1,5 @@
-// The JSON twins of the pages, read-only: /api/v1/groups, tasks, products, calibration. docs/operations/http-api.md
+// The JSON twins of the pages, read-only: /api/v1/groups, tasks, products, calibration (sources and light curves:
+// ops/api/source_api.h). docs/operations/http-api.md
 // describes them. Times are ISO 8601 UTC with a Z, null where there is none.
 #pragma once
 

@@ -8,6 +8,7 @@
 #include "calibrate/field_model.h"
 #include "config/error.h"
 #include "config/units.h"
+#include "ops/calibration/job_places.h"
 #include "ops/calibration/sky_models.h"
 
 namespace contimg::ops {
@@ -47,6 +48,11 @@ std::vector<state::SourceRow> Forecaster::Rows(const GroupObservation& tile, dou
     rows.push_back(std::move(match.source));
   }
   return rows;
+}
+
+std::vector<JobPlace> Forecaster::Places(const GroupObservation& tile, double radius_deg, double min_flux_jy) {
+  if (Store() == nullptr) return {};
+  return PlacesOfField(*Store(), Catalogue(), tile.ra_deg, tile.dec_deg, radius_deg, min_flux_jy);
 }
 
 std::vector<SkySource> Forecaster::Field(const GroupObservation& tile) {

@@ -13,6 +13,7 @@
 #include "config/group_observation.h"
 #include "config/settings.h"
 #include "ops/calibration/planner.h"
+#include "ops/job/job.h"
 #include "state/source_store.h"
 
 namespace contimg::ops {
@@ -33,6 +34,8 @@ class Forecaster {
   std::vector<calibrate::SkySource> Field(const GroupObservation& tile);
   // The catalogue's rows within a radius of the tile's centre; empty without a catalogue.
   std::vector<state::SourceRow> Rows(const GroupObservation& tile, double radius_deg, double min_flux_jy);
+  // The known sources to be measured about it (ops/calibration/job_places.h); empty without a database of sources.
+  std::vector<JobPlace> Places(const GroupObservation& tile, double radius_deg, double min_flux_jy);
   // Flux standards valid in the tile's band and the imported VLA calibrators near it; no extended ones.
   std::vector<calibrate::SkySource> Calibrators(const GroupObservation& tile);
   // Whether there is an imported catalogue to model fields with.

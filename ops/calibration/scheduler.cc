@@ -254,6 +254,16 @@ JobSolve CalibrationScheduler::MakeSolve(const std::string& group, const Planned
   return solve;
 }
 
+// Whatever of the sky is in the image, up to its corners.
+void CalibrationScheduler::PlanMeasurement(const Planned& planned, Job& job) {
+  job.stages.emplace_back("measure");
+  if (planned.plan.choice.borrowed) job.tile_flags |= quality::kCalibrationBorrowed.mask();
+  if (!planned.observation) return;
+  const ImageSettings& image = settings_.image;
+  const double corner_deg = Angle::Arcsec(std::hypot(image.size, image.size) / 2 * image.cell_arcsec).deg();
+  job.places = forecaster_.Places(*planned.observation, std::min(corner_deg, 90.0), settings_.photometry.min_flux_jy);
+}
+
 void CalibrationScheduler::PlanJob(const GroupRow& row, bool flagged, const fs::path& folder, Job& job, double now) {
   for (const state::SolveRow& solve : store_.SolvesOf(row.id)) {
     if (solve.outcome == "running") store_.EndSolve(solve.id, "abandoned", "its attempt did not report", now);
@@ -281,6 +291,7 @@ void CalibrationScheduler::PlanJob(const GroupRow& row, bool flagged, const fs::
   // `apply` without tables leaves the group waiting; without `apply` the image is one of uncalibrated data.
   if (plan.action != PlanAction::kUncalibrated) job.stages.emplace_back("apply");
   if (settings_.image.enabled) job.stages.emplace_back("image");
+  if (settings_.image.enabled && settings_.photometry.enabled) PlanMeasurement(planned, job);
   if (planned.observation) {
     const std::string sky = SkyModelCsv(forecaster_, *planned.observation, forecast ? forecast->model : "",
                                         settings_.calibrate.spectral_index);

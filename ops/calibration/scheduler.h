@@ -39,8 +39,8 @@ class CalibrationScheduler {
   // A file has joined the group; `seen` is what its header says.
   void Observed(const std::string& group, const GroupObservation& seen);
 
-  // Decides what is done with a group that was taken and completes its job: stages, tables, solve, sky model (a file in
-  // `folder`). `flagged`: an earlier job has left its flagged Measurement Set. The decision is recorded.
+  // Decides what is done with a group that was taken and completes its job: stages, tables, solve, places, sky model (a
+  // file in `folder`). `flagged`: an earlier job has left its flagged Measurement Set. The decision is recorded.
   void PlanJob(const state::GroupRow& row, bool flagged, const std::filesystem::path& folder, Job& job, double now);
 
   // Error{kBusy, kIo…} while the registry cannot be written: PlanJob would fail.
@@ -78,6 +78,7 @@ class CalibrationScheduler {
   Planned MakePlan(const state::GroupRow& row, double waited_s, const std::vector<PendingSolve>& promised);
   PlanRules Rules() const;
   std::optional<SolveForecast> ForecastOf(const GroupObservation& observation, std::string& why);
+  void PlanMeasurement(const Planned& planned, Job& job);
   JobSolve MakeSolve(const std::string& group, const Planned& planned, const SolveForecast& forecast);
   std::optional<JobTable> LastAccepted(const char* kind, double before_mjd);
 

@@ -18,6 +18,7 @@ void AddCommands(CLI::App& app) {
   AddInspectCommand(app);
   AddLightCurveCommand(app);
   AddMigrateCommand(app);
+  AddMosaicCommand(app);
   AddPhotometryCommand(app);
   AddPredictCommand(app);
   AddProductsCommand(app);

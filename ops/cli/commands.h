@@ -25,6 +25,7 @@ void AddImageCommand(CLI::App& app);
 void AddInspectCommand(CLI::App& app);
 void AddLightCurveCommand(CLI::App& app);
 void AddMigrateCommand(CLI::App& app);
+void AddMosaicCommand(CLI::App& app);
 void AddPhotometryCommand(CLI::App& app);
 void AddPinCommands(CLI::App& app);
 void AddPredictCommand(CLI::App& app);

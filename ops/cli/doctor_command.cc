@@ -114,6 +114,7 @@ ordered_json ToJson(const RebuildFigures& figures) {
           {"tables", figures.tables},
           {"tables_refused", figures.tables_refused},
           {"products", figures.products},
+          {"tiles_measured", figures.tiles_measured},
           {"products_missing", figures.lost},
           {"troubles", figures.troubles}};
 }
@@ -144,6 +145,9 @@ void Rebuild(const DoctorArgs& args, const LoadedSettings& loaded, const Product
     fmt::print("{} and {} recorded as done, {} registered ({} refused by the quality gate), {} recorded\n",
                Counted(figures.groups, "group"), Counted(figures.files, "input file"), Counted(figures.tables, "table"),
                figures.tables_refused, Counted(figures.products, "product"));
+    if (figures.tiles_measured > 0) {
+      fmt::print("measurements of {} recorded\n", Counted(figures.tiles_measured, "tile"));
+    }
     if (figures.groups_left > 0) {
       fmt::print("{} without an image: contimg-stream goes on with {}\n", Counted(figures.groups_left, "group"),
                  figures.groups_left == 1 ? "it" : "them");

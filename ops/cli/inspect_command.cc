@@ -26,7 +26,8 @@ struct InspectArgs {
 
 // The first one that recognises a file gets it, so the least particular comes last.
 std::vector<const Inspector*> Inspectors() {
-  return {&MeasurementSetInspector(), &CalibrationTableInspector(), &ImageInspector(), &Uvh5Inspector()};
+  return {&MeasurementSetInspector(), &CalibrationTableInspector(), &SourceTableInspector(), &ImageInspector(),
+          &Uvh5Inspector()};
 }
 
 const Inspector& InspectorOf(const fs::path& path) {

@@ -37,6 +37,7 @@ struct Inspector {
 const Inspector& Uvh5Inspector();
 const Inspector& MeasurementSetInspector();
 const Inspector& CalibrationTableInspector();
+const Inspector& SourceTableInspector();
 const Inspector& ImageInspector();
 
 // Calls `inspect` for each file of the request and keeps the contract above for files that are bad input.

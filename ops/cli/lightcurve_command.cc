@@ -13,7 +13,6 @@
 #include "config/os.h"
 #include "config/product_paths.h"
 #include "config/settings.h"
-#include "config/sky_text.h"
 #include "config/text.h"
 #include "config/time.h"
 #include "config/units.h"
@@ -21,6 +20,7 @@
 #include "mosaic/variability/light_curve_plot.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/lightcurves/find_source.h"
 #include "ops/lightcurves/light_curve_table.h"
 #include "state/dataset_store.h"
 
@@ -44,18 +44,9 @@ bool DrawIfAsked(const LightCurveArgs& args, const mosaic::LightCurvePlot& plot)
   return true;
 }
 
-std::optional<std::pair<double, double>> PlaceOf(const std::string& text) {
-  const std::size_t comma = text.find(',');
-  if (comma == std::string::npos) return std::nullopt;
-  const auto ra_deg = ParseRightAscension(text.substr(0, comma)), dec_deg = ParseDeclination(text.substr(comma + 1));
-  if (!ra_deg || !dec_deg) return std::nullopt;
-  return std::pair(*ra_deg == 360 ? 0 : *ra_deg, *dec_deg);
-}
-
-std::optional<state::OwnSourceRow> NearestTo(state::SourceStore& store, const std::pair<double, double>& place,
-                                             double radius_arcsec) {
+std::optional<state::OwnSourceRow> NearestTo(state::SourceStore& store, const SkyPlace& place, double radius_arcsec) {
   const auto near =
-      state::OwnSourceStore(store.database()).Near(place.first, place.second, Angle::Arcsec(radius_arcsec).deg());
+      state::OwnSourceStore(store.database()).Near(place.ra_deg, place.dec_deg, Angle::Arcsec(radius_arcsec).deg());
   return near.empty() ? std::nullopt : std::optional(near.front());
 }
 
@@ -94,7 +85,7 @@ void ShowDataset(state::SourceStore& store, const state::OwnSourceRow& source, c
   }
   const mosaic::Table table = DatasetTable(source, *dataset);
   mosaic::LightCurvePlot plot{
-      source.name, fmt::format("data set {}, {}", dataset->name, dataset->mission), dataset->unit, {}};
+      source.name, fmt::format("data set {}, {}", dataset->name, dataset->mission), dataset->unit, {}, {}};
   for (std::size_t i = 0; i < dataset->times.size(); ++i) {
     plot.points.push_back({dataset->times[i], dataset->fluxes[i], dataset->errors[i]});
   }
@@ -134,7 +125,7 @@ void ShowLightCurve(const LightCurveArgs& args) {
   if (!args.dataset.empty()) return ShowDataset(store, source, args);
   state::LightCurveStore curves(store.database());
   const std::vector<LightCurvePoint> points = LightCurveOf(curves, source, request);
-  mosaic::LightCurvePlot plot{source.name, "", "Jy", {}};
+  mosaic::LightCurvePlot plot{source.name, "", "Jy", {}, {}};
   for (const LightCurvePoint& p : points) plot.points.push_back({p.mjd, p.flux_jy, p.error_jy});
   const mosaic::Variability figures = mosaic::VariabilityOf(plot.points);
   plot.subtitle = fmt::format("{}{}, mean {:.4g} Jy, eta {:.3g}, V {:.3g}", Counted(figures.n, args.level),
@@ -199,7 +190,7 @@ state::SourceStore SourcesToRead() {
 }
 
 state::OwnSourceRow FindOwnSource(state::SourceStore& store, const std::string& text) {
-  if (const auto called = state::OwnSourceStore(store.database()).Called(text)) return *called;
+  if (const auto called = SourceCalled(store, text)) return *called;
   const auto place = PlaceOf(text);
   if (!place) {
     throw Error(ErrorKind::kUsage, "lightcurve", text,
@@ -212,14 +203,14 @@ state::OwnSourceRow FindOwnSource(state::SourceStore& store, const std::string& 
 
 state::OwnSourceRow FindOrMakeOwnSource(state::SourceStore& store, const std::string& text, double now) {
   state::OwnSourceStore sources(store.database());
-  if (const auto called = sources.Called(text)) return *called;
+  if (const auto called = SourceCalled(store, text)) return *called;
   const auto place = PlaceOf(text);
   if (!place) {
     const auto known = store.FindByName(text);
     if (!known.empty()) return sources.Identify(known.front().id, now);
     return FindOwnSource(store, text);  // says why not
   }
-  return sources.AtPlace(place->first, place->second, {}, now);
+  return sources.AtPlace(place->ra_deg, place->dec_deg, {}, now);
 }
 
 void TableOutput::Add(CLI::App* command) {

@@ -1,30 +1,37 @@
 // `contimg photometry`: fluxes of known places in images.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "config/os.h"
+#include "config/product_paths.h"
 #include "config/source_list.h"
 #include "config/text.h"
+#include "config/time.h"
 #include "mosaic/background/rms_mesh.h"
 #include "mosaic/photometry/listed_places.h"
 #include "mosaic/photometry/photometry_table.h"
 #include "mosaic/table/table_json.h"
 #include "ops/base/stop_signals.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/lightcurve_command.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
 #include "ops/cli/tile_options.h"
+#include "state/product_store.h"
 
 namespace contimg::ops {
 namespace {
 
 struct PhotometryArgs {
   std::vector<std::string> images, at;
-  std::string catalogue, out;
+  std::string catalogue, out, from, to;
   TileFileOptions files;
   double min_response = mosaic::ForcedOptions{}.min_response;
   int threads = 0;
@@ -54,14 +61,60 @@ Asked SourcesOf(const PhotometryArgs& args) {
   return asked;
 }
 
+// The restored images on record that may show one of the places, by time; from the middle of an image to its corner.
+std::vector<std::string> ImagesOnRecord(const PhotometryArgs& args, const std::vector<ListedSource>& places) {
+  const Settings settings = CurrentSettings().values;
+  const double reach_deg =
+      Angle::Arcsec(std::hypot(settings.image.size, settings.image.size) / 2 * settings.image.cell_arcsec).deg();
+  state::ProductQuery query;
+  query.kind = ToString(ProductKind::kImage);
+  query.status = "present";
+  query.newest_first = false;
+  if (!args.from.empty()) query.from_mjd = UtcTime::FromPerson("--from", args.from).mjd();
+  if (!args.to.empty()) query.before_mjd = UtcTime::FromPerson("--to", args.to).mjd();
+  state::ProductStore products(ProductPaths(Roots(settings)).Database(StateDatabase::kProducts),
+                               state::DatabaseOptions::ForOneLook());
+  std::vector<std::string> images;
+  for (const state::ProductRow& row : products.List(query)) {
+    if (!row.ra_deg || !row.dec_deg) continue;
+    const SkyDirection centre{Angle::Degrees(*row.ra_deg), Angle::Degrees(*row.dec_deg)};
+    const bool shows = std::any_of(places.begin(), places.end(), [&](const ListedSource& place) {
+      return Separation(centre, {Angle::Degrees(place.ra_deg), Angle::Degrees(place.dec_deg)}).deg() < reach_deg;
+    });
+    if (shows) images.push_back(row.path);
+  }
+  return images;
+}
+
+// Sources of our own about the places, told apart from them where no list is given.
+std::vector<ListedSource> OursAbout(const std::vector<ListedSource>& places) {
+  constexpr double kAboutDeg = 0.1;
+  std::vector<ListedSource> ours;
+  if (!Exists(SourceStorePath())) return ours;
+  state::SourceStore store = SourcesToRead();
+  state::OwnSourceStore sources(store.database());
+  std::set<std::int64_t> taken;
+  for (const ListedSource& place : places) {
+    for (const state::OwnSourceRow& own : sources.Near(place.ra_deg, place.dec_deg, kAboutDeg)) {
+      if (!taken.insert(own.id).second) continue;
+      ListedSource& source = ours.emplace_back();
+      source.name = own.name;
+      source.ra_deg = own.ra_deg;
+      source.dec_deg = own.dec_deg;
+      source.flux_jy = own.flux_jy;
+      source.spectral_index = own.spectral_index;
+    }
+  }
+  return ours;
+}
+
 // Measures one tile and appends its rows; returns what was not measured, in words.
 std::string MeasureTile(const PhotometryArgs& args, const std::string& image, const Asked& asked,
                         const RunContext& context, std::vector<mosaic::PhotometryRow>& rows) {
-  const mosaic::TileFiles files(args.files.For(image, args.images.size() == 1), false, context);
+  const mosaic::TileFiles files(args.files.For(image, args.images.size() == 1), {}, context);
   WarnOfMissing(files, *context.reporter);
   const mosaic::TileImages& images = files.images();
-  const image::CoarseMap rms =
-      mosaic::About(files.path(), [&] { return mosaic::MeasureRms(images.residual, {}, context.threads); });
+  const image::CoarseMap rms = mosaic::About(files.path(), [&] { return mosaic::NoiseOf(files, context.threads); });
   mosaic::ForcedOptions options;
   options.min_response = args.min_response;
   options.solve_clusters = !args.no_cluster;
@@ -90,14 +143,27 @@ std::string MeasureTile(const PhotometryArgs& args, const std::string& image, co
       measured.blank, measured.low_response, args.min_response);
 }
 
-void Photometry(const PhotometryArgs& args) {
-  const Asked asked = SourcesOf(args);
+void Photometry(const PhotometryArgs& given) {
+  PhotometryArgs args = given;
+  Asked asked = SourcesOf(args);
+  if (!args.images.empty() && !(args.from.empty() && args.to.empty())) {
+    throw Error(ErrorKind::kUsage, "photometry", "--from, --to", "choose among the images on record: name no images");
+  }
+  if (args.images.empty() && args.at.empty()) {
+    throw Error(ErrorKind::kUsage, "photometry", "", "name images, or with --at take those on record");
+  }
   if (!args.out.empty()) mosaic::CheckResult(args.out, args.overwrite);
   const auto reporter = MakeConsoleReporter();
   RunContext context;
   context.threads = ThreadsOr(args.threads);
   context.reporter = reporter.get();
   context.cancelled = &StopOnSignals();
+  if (args.images.empty()) {
+    args.images = ImagesOnRecord(args, asked.sources);
+    if (args.catalogue.empty()) asked.beside = OursAbout(asked.sources);
+    reporter->Info("photometry", fmt::format("{} on record may show it",
+                                             Counted(static_cast<std::int64_t>(args.images.size()), "image")));
+  }
   std::vector<mosaic::PhotometryRow> rows;
   for (const std::string& image : args.images) {
     reporter->Info("photometry", MeasureTile(args, image, asked, context, rows));
@@ -116,9 +182,10 @@ void Photometry(const PhotometryArgs& args) {
 void AddPhotometryCommand(CLI::App& app) {
   auto args = std::make_shared<PhotometryArgs>();
   CLI::App* command = app.add_subcommand("photometry", "fluxes of known places in images");
-  command->add_option("images", args->images, "images, or prefixes as `contimg image --out` takes them")
-      ->type_name("PREFIX")
-      ->required();
+  command
+      ->add_option("images", args->images,
+                   "images, or prefixes as `contimg image --out` takes them (default, with --at: all on record there)")
+      ->type_name("PREFIX");
   command->add_option("--at", args->at, "a place, in degrees or hh:mm:ss,dd:mm:ss; may be given several times")
       ->type_name("RA,DEC")
       ->expected(1)
@@ -127,6 +194,8 @@ void AddPhotometryCommand(CLI::App& app) {
       ->add_option("--catalogue", args->catalogue,
                    "a list of sources: measured, or with --at told apart from what is measured")
       ->type_name("CSV");
+  command->add_option("--from", args->from, "images on record from this time on")->type_name("TIME");
+  command->add_option("--to", args->to, "images on record before this time")->type_name("TIME");
   command->add_option("--out", args->out, "the table: P.csv, P.vot or P.fits (default: CSV to standard output)")
       ->type_name("FILE");
   args->files.Add(command);

@@ -11,22 +11,20 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <sstream>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <tuple>
 #include <vector>
 
 #include "config/error.h"
-#include "config/quantity.h"
-#include "config/sky_text.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/simulate_options.h"
+#include "ops/cli/simulated_source.h"
+#include "tests/simulator/lightcurve_truth.h"
 #include "tests/simulator/noise.h"
 #include "tests/simulator/simulate.h"
 
@@ -114,34 +112,11 @@ std::vector<int> DeadStations(const SimulateOptions& o, const sim::ArrayConfig& 
   return stations;
 }
 
-SkyDirection ParseDirection(const std::string& option, std::string_view ra, std::string_view dec) {
-  const auto ra_deg = ParseRightAscension(ra), dec_deg = ParseDeclination(dec);
-  if (!ra_deg) {
-    throw UsageError(option, fmt::format("expected a right ascension, 0 to 360 degrees or hh:mm:ss, found '{}'", ra));
-  }
-  if (!dec_deg) {
-    throw UsageError(option, fmt::format("expected a declination, -90 to 90 degrees or dd:mm:ss, found '{}'", dec));
-  }
-  return {Angle::Degrees(*ra_deg), Angle::Degrees(*dec_deg)};
-}
-
 std::vector<std::string> CommaFields(const std::string& text) {
   std::vector<std::string> fields;
   std::istringstream in(text);
   for (std::string field; std::getline(in, field, ',');) fields.push_back(field);
   return fields;
-}
-
-sim::Source ParseSource(const std::string& text, double alpha) {
-  const std::vector<std::string> fields = CommaFields(text);
-  if (fields.size() != 3 && fields.size() != 4) {
-    throw UsageError("--source", fmt::format("expected RA,DEC,JY or RA,DEC,JY,ALPHA, found '{}'", text));
-  }
-  const auto flux_jy = ParseQuantity(fields[2], "Jy");
-  const auto index = fields.size() == 4 ? ParseQuantity(fields[3], "") : std::optional(alpha);
-  if (!flux_jy) throw UsageError("--source", fmt::format("expected a flux density in Jy, found '{}'", fields[2]));
-  if (!index) throw UsageError("--source", fmt::format("expected a spectral index, found '{}'", fields[3]));
-  return {ParseDirection("--source", fields[0], fields[1]), *flux_jy, *index};
 }
 
 sim::Corruptions MakeCorruptions(const SimulateOptions& o, const sim::ArrayConfig& array) {
@@ -157,16 +132,34 @@ sim::Corruptions MakeCorruptions(const SimulateOptions& o, const sim::ArrayConfi
   return c;
 }
 
+sim::PairRecipe Pairs(const SimulateOptions& o) {
+  sim::PairRecipe recipe;
+  recipe.pairs = o.pairs;
+  std::tie(recipe.min_widths, recipe.max_widths) = Pair(o.pair_widths, recipe.min_widths, recipe.max_widths);
+  std::tie(recipe.min_flux_jy, recipe.max_flux_jy) = Pair(o.pair_flux, recipe.min_flux_jy, recipe.max_flux_jy);
+  if (recipe.max_widths < recipe.min_widths) throw UsageError("--pair-widths", "expected MIN <= MAX");
+  if (!(recipe.min_flux_jy > 0 && recipe.max_flux_jy >= recipe.min_flux_jy)) {
+    throw UsageError("--pair-flux", "expected 0 < MIN <= MAX");
+  }
+  recipe.beam = {Angle::Arcsec(o.pair_beam[0]), Angle::Arcsec(o.pair_beam[1]), Angle::Degrees(o.pair_beam[2])};
+  return recipe;
+}
+
 // The sky of the whole run; SelectSources then picks each tile's.
 sim::SkyModel MakeSky(const SimulateOptions& o, const sim::ArrayConfig& array, const sim::GroupSpec& first,
                       const sim::GroupSpec& last) {
   sim::SkyModel sky;
-  if (!o.catalog.empty()) sky = sim::ReadCatalogue(o.catalog, o.alpha);
+  if (!o.catalog.empty()) sky = sim::ReadCatalogue(o.catalog, o.alpha, o.sizes);
   const SkyDirection from = sim::FieldCentre(array, first), to = sim::FieldCentre(array, last);
   if (o.random_mjy > 0) {
     const sim::SkyStrip strip{from.ra, to.ra, from.dec, Angle::Degrees(o.radius_deg)};
     const sim::SkyModel random = sim::RandomSky(strip, o.random_mjy * 1e-3, o.seed);
     sky.sources.insert(sky.sources.end(), random.sources.begin(), random.sources.end());
+  }
+  if (o.pairs > 0) {
+    const sim::SkyModel pairs =
+        sim::RandomPairs({from.ra, to.ra, from.dec, Angle::Degrees(o.radius_deg)}, Pairs(o), o.seed);
+    sky.sources.insert(sky.sources.end(), pairs.sources.begin(), pairs.sources.end());
   }
   return sky;
 }
@@ -174,8 +167,8 @@ sim::SkyModel MakeSky(const SimulateOptions& o, const sim::ArrayConfig& array, c
 // Sources that every tile contains, whatever --radius says.
 std::vector<sim::Source> ExplicitSources(const SimulateOptions& o, const SkyDirection& field_centre) {
   std::vector<sim::Source> sources;
-  for (const std::string& text : o.sources) sources.push_back(ParseSource(text, o.alpha));
-  const bool nothing_else = o.catalog.empty() && o.random_mjy <= 0 && sources.empty();
+  for (const std::string& text : o.sources) sources.push_back(ParseSimulatedSource(text, o.alpha));
+  const bool nothing_else = o.catalog.empty() && o.random_mjy <= 0 && o.pairs == 0 && sources.empty();
   const double calibrator_jy = o.calibrator_jy > 0 ? o.calibrator_jy : nothing_else ? 5.0 : 0.0;
   if (calibrator_jy > 0) sources.push_back({field_centre, calibrator_jy, 0.0});
   return sources;
@@ -254,7 +247,7 @@ sim::GroupSpec MakeSpec(const SimulateOptions& o, const sim::ArrayConfig& array)
   if (!o.transit.empty()) {
     const std::vector<std::string> fields = CommaFields(o.transit);
     if (fields.size() != 2) throw UsageError("--transit", fmt::format("expected RA,DEC, found '{}'", o.transit));
-    const SkyDirection at = ParseDirection("--transit", fields[0], fields[1]);
+    const SkyDirection at = ParseSimulatedPlace("--transit", fields[0], fields[1]);
     const double half = sim::GroupSeconds(spec) / 2;
     const UtcTime transit =
         sim::NextTransit(at.ra.rad(), at.dec.rad(), array.site.longitude_rad, spec.start + half, transit_dec);
@@ -315,6 +308,9 @@ void Simulate(const SimulateOptions& o) {
   const int tiles =
       o.hours > 0 ? std::max(1, static_cast<int>(std::ceil(o.hours * kSecondsPerHour / sim::GroupSeconds(spec) - 1e-9)))
                   : o.tiles;
+  if (o.days > 1 && tiles * sim::GroupSeconds(spec) > sim::kSiderealDayS) {
+    throw UsageError("--days", fmt::format("{} tiles are longer than a sidereal day", tiles));
+  }
   const UtcTime first_start = spec.start;
   sim::GroupSpec last = spec;
   last.start = first_start + (tiles - 1) * sim::GroupSeconds(spec);
@@ -326,11 +322,14 @@ void Simulate(const SimulateOptions& o) {
   std::filesystem::create_directories(o.out);
   if (!o.truth.empty()) std::filesystem::create_directories(o.truth);
   Pacer pacer(o, first_start);
+  sim::LightCurveTruth light_curves;
   const bool terminal = isatty(STDERR_FILENO) != 0 && !o.json && !Options().quiet;
   nlohmann::json records = nlohmann::json::array();
-  for (int tile = 0; tile < tiles; ++tile) {
+  for (int number = 0; number < o.days * tiles; ++number) {
+    const int day = number / tiles, tile = number % tiles;
     const Clock::time_point begun = Clock::now();
-    spec.start = first_start + tile * sim::GroupSeconds(spec);
+    spec.start = first_start + day * sim::kSiderealDayS + tile * sim::GroupSeconds(spec);
+    spec.gain_seed = day == 0 ? o.seed : sim::MixSeed({o.seed, 0xDA7, static_cast<std::uint64_t>(day)});
     const std::string stamp = spec.start.Iso8601();
     spec.progress = nullptr;
     if (terminal) {
@@ -339,8 +338,9 @@ void Simulate(const SimulateOptions& o) {
     sim::SkyModel here = sim::SelectSources(sky, sim::FieldCentre(array, spec), Angle::Degrees(o.radius_deg),
                                             o.max_sources, array.dish_diameter_m);
     here.sources.insert(here.sources.end(), always.begin(), always.end());
-    corruptions.rfi = interference.Of(tile, spec);
+    corruptions.rfi = interference.Of(number, spec);
     const sim::GroupResult group = sim::SimulateGroup(here, array, corruptions, spec);
+    light_curves.Add(group.stamp, day, sim::MiddleOf(spec), here);
     const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
     if (o.realtime) pacer.Publish(group, spec.start + sim::GroupSeconds(spec));
     if (terminal) fmt::print(stderr, "\r\033[K");
@@ -353,6 +353,7 @@ void Simulate(const SimulateOptions& o) {
     }
   }
   pacer.Finish();
+  light_curves.Write((o.truth.empty() ? o.out : o.truth) / ("lightcurves_" + first_start.Iso8601() + ".json"));
   if (o.json) fmt::print("{}\n", records.dump(2));
 }
 
@@ -365,10 +366,19 @@ void AddSimulateCommand(CLI::App& app) {
       "Write UVH5 groups as the DSA-110 correlator writes them: 16 subband files a tile, drift scan, fringes stopped "
       "on\n"
       "the meridian. The sky is a direct sum over point sources with the drifting Airy beam and time and bandwidth\n"
-      "smearing. truth_<timestamp>.json says what is in each tile.\n\n"
+      "smearing. truth_<timestamp>.json says what is in each tile, lightcurves_<timestamp>.json what every source had "
+      "in\n"
+      "each. More of a source (--source): major=, minor= (arcsec), angle=; vary=sinusoid with amplitude=, period=, "
+      "at=;\n"
+      "vary=flare with factor=, at=, decay=, rise=; vary=step with factor=, at=; a transient from=, to=. Times are MJD "
+      "or\n"
+      "UTC, durations days or with a unit.\n\n"
       "  contimg simulate --out in --transit 202.784533,30.509155 --source 202.784533,30.509155,15.09 --gains 0.2,180\n"
       "  contimg simulate --out in --dec 16.1 --catalog nvss.csv --max-sources 300 --hours 1\n"
-      "  contimg simulate --out in --random-sky 20 --antennas 20 --channels 8 --realtime");
+      "  contimg simulate --out in --random-sky 20 --antennas 20 --channels 8 --realtime\n"
+      "  contimg simulate --out in --days 5 --tiles 3 --transit 10,16.1 --random-sky 5 --drift 0.02,10 \\\n"
+      "    --source 10,16,0.1,vary=sinusoid,amplitude=0.5,period=3d --source "
+      "10.2,16.2,0.03,from=2025-10-15,to=2025-10-17");
   AddSimulateOptions(command, *o);
   command->callback([o] { Simulate(*o); });
 }

@@ -24,6 +24,12 @@ void AddTimes(CLI::App* command, SimulateOptions& o) {
   command->add_option("--hours", o.hours, "Length of the drift instead of --tiles")
       ->check(Between(0, 1e5))
       ->group(when);
+  command
+      ->add_option("--days", o.days,
+                   "The same tiles on so many sidereal days: the same sky, other noise, gains and interference")
+      ->check(Between(1, 1e4))
+      ->capture_default_str()
+      ->group(when);
   command->add_flag("--realtime", o.realtime, "Give files their final names when the sky has got there")->group(when);
   command->add_option("--pace", o.pace, "With --realtime: run so many times faster than the sky")
       ->check(Between(1e-6, 1e6))
@@ -69,11 +75,36 @@ void AddSky(CLI::App* command, SimulateOptions& o) {
       ->check(Between(0, 1e9))
       ->group(sky);
   command
-      ->add_option("--source", o.sources,
-                   "RA,DEC,JY[,ALPHA]: a source in every tile, degrees and Jy at 1.4 GHz; repeatable")
+      ->add_option(
+          "--source", o.sources,
+          "RA,DEC,JY[,ALPHA][,KEY=VALUE…]: a source in every tile, degrees and Jy at 1.4 GHz, extended or variable by "
+          "the keys above; repeatable")
       ->group(sky)
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      ->add_flag("--sizes", o.sizes, "Sources of --catalog have the sizes it gives (Gaussians); else they are points")
+      ->group(sky);
+  command->add_option("--pairs", o.pairs, "So many random pairs of neighbours")->check(Between(0, 1e6))->group(sky);
+  command->add_option("--pair-widths", o.pair_widths, "MIN,MAX: how far apart, in full widths of --pair-beam (0.5,2)")
+      ->check(Between(0, 1000))
+      ->delimiter(',')
+      ->expected(2)
+      ->group(sky);
+  command
+      ->add_option("--pair-beam", o.pair_beam,
+                   "MAJOR,MINOR,ANGLE: the beam of the image, arcsec and degrees (34.4,16.4,93)")
+      ->check(Between(0, 1e5))
+      ->delimiter(',')
+      ->expected(3)
+      ->group(sky);
+  command
+      ->add_option("--pair-flux", o.pair_flux,
+                   "MIN,MAX: Jy of the brighter one (0.01,0.2); the other has 0.3 to 1 of it")
+      ->check(Between(0, 1e9))
+      ->delimiter(',')
+      ->expected(2)
+      ->group(sky);
   command
       ->add_option("--calibrator", o.calibrator_jy, "A flat-spectrum source of so many Jy at the first tile's centre")
       ->check(Between(0, 1e9))

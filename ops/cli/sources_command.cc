@@ -75,13 +75,13 @@ void Sources(const SourcesArgs& args) {
   context.cancelled = &StopOnSignals();
   mosaic::TileFileNames names = args.files.For(args.image, true);
   names.psf = args.psf;
-  const mosaic::TileFiles files(names, true, context);
+  const mosaic::TileFiles files(names, {.psf = true}, context);
   WarnOfMissing(files, *reporter);
   const mosaic::TileImages& images = files.images();
   mosaic::FindOptions options = args.find;
   options.known = mosaic::PlacesOfList(listed, images.header->frequency_hz);
   const mosaic::SourceCatalogue catalogue = mosaic::About(files.path(), [&] {
-    return mosaic::FindSources(images, mosaic::MeasureRms(images.residual, {}, context.threads), options, context);
+    return mosaic::FindSources(images, mosaic::NoiseOf(files, context.threads), options, context);
   });
   if (!listed.empty()) {
     reporter->Info("sources", fmt::format("{} told apart from known ones that are not found by themselves",

@@ -29,6 +29,7 @@
 #include "ops/daemon/http_service.h"
 #include "ops/daemon/ingest_service.h"
 #include "ops/daemon/local_executor.h"
+#include "ops/daemon/photometry_recorder.h"
 #include "ops/daemon/queue_summary.h"
 #include "ops/daemon/service_manager.h"
 #include "ops/daemon/settings_check.h"
@@ -94,6 +95,7 @@ class Daemon {
   UpkeepWatch upkeep_;
   CalibrationScheduler calibration_;
   IngestService ingest_;
+  PhotometryRecorder photometry_;
   Dispatcher dispatcher_;
   Reconciler reconciler_;
   HealthWatch health_;
@@ -127,8 +129,10 @@ Daemon::Daemon(const DaemonOptions& options)
               io_, store_, writes_, metrics_, clock_, os_, background_, paths_, options.program, options.watcher,
               [this](const std::string& group, const GroupObservation& seen) { calibration_.Observed(group, seen); }},
           options.settings),
+      photometry_(io_, paths_, os_, clock_, metrics_),
       dispatcher_(DispatchContext{store_, writes_, metrics_, clock_, os_, paths_, calibration_,
-                                  fmt::format("contimg-stream {} {}", HostName(), ::getpid()), trees_.expected()},
+                                  fmt::format("contimg-stream {} {}", HostName(), ::getpid()), trees_.expected(),
+                                  [this](const std::string& group) { photometry_.Add(group); }},
                   options.settings),
       reconciler_(paths_, store_, os_),
       health_({store_, writes_, ingest_, dispatcher_, calibration_, reconciler_, clock_, trees_, metrics_, upkeep_, os_,
@@ -188,6 +192,7 @@ void Daemon::Tick() {
     if (!stop_by_) ingest_.Tick();
     if (!stop_by_) housekeeping_.QueueDueTasks(health_.disks());
     dispatcher_.Tick(!stop_by_ && health_.may_start());
+    if (!stop_by_ && trees_.well()) photometry_.Tick();
     if (now >= next_summary_) {
       next_summary_ = now + kSummaryS;
       Summarise();
@@ -266,7 +271,9 @@ void Daemon::Stop(const char* why) {
 }
 
 void Daemon::StopWhenDone(double now) {
-  if (dispatcher_.n_running() == 0 && writes_.empty() && background_.n_waiting() == 0) io_.stop();
+  if (dispatcher_.n_running() == 0 && writes_.empty() && background_.n_waiting() == 0 && photometry_.idle()) {
+    io_.stop();
+  }
   if (now >= *stop_by_) {
     Log(LogLevel::kWarning, "", "stopping although something is left; the next start takes it up");
     io_.stop();

@@ -1,6 +1,7 @@
 // What the dispatcher writes down when work has ended.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -175,9 +176,12 @@ void Dispatcher::RecordSuccess(const Work& work, const JobReport& report, const 
     details.timings_json = Timings(report);
     table.Transition(work.row.id, GroupState::kDone, details, now);
   };
-  queued.after = [this, work, recording] {
+  const bool measured = std::any_of(report.products.begin(), report.products.end(),
+                                    [](const JobProduct& product) { return product.kind == ProductKind::kPhotometry; });
+  queued.after = [this, work, recording, measured] {
     const std::string& id = work.row.id;
     unrecorded_.erase(id);
+    if (measured && recording->lost.empty() && context_.measured) context_.measured(id);
     if (!recording->lost.empty()) {
       // Its folder may be another attempt's by now.
       return Log(LogLevel::kWarning, id,

@@ -59,6 +59,15 @@ template <>
 inline constexpr auto kJsonFields<ExpectedTrees> =
     std::tuple{JsonField{"identity", &ExpectedTrees::identity}, JsonField{"roots", &ExpectedTrees::roots}};
 template <>
+inline constexpr auto kJsonFields<JobPlace> =
+    std::tuple{JsonField{"source_id", &JobPlace::source_id, JsonPresence::kMayLack},
+               JsonField{"name", &JobPlace::name},
+               JsonField{"ra_deg", &JobPlace::ra_deg},
+               JsonField{"dec_deg", &JobPlace::dec_deg},
+               JsonField{"flux_jy", &JobPlace::flux_jy},
+               JsonField{"spectral_index", &JobPlace::spectral_index},
+               JsonField{"flags", &JobPlace::flags, JsonPresence::kMayLack}};
+template <>
 inline constexpr auto kJsonFields<Job> =
     std::tuple{JsonField{"group", &Job::group},
                JsonField{"attempt", &Job::attempt},
@@ -76,6 +85,8 @@ inline constexpr auto kJsonFields<Job> =
                JsonField{"solve", &Job::solve},
                JsonField{"sky_model", &Job::sky_model},
                JsonField{"trees", &Job::trees, JsonPresence::kMayLack},
+               JsonField{"places", &Job::places, JsonPresence::kMayLack},
+               JsonField{"tile_flags", &Job::tile_flags, JsonPresence::kMayLack},
                JsonField{"image_prefix", &Job::image_prefix},
                JsonField{"qa_prefix", &Job::qa_prefix}};
 

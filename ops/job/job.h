@@ -15,6 +15,7 @@
 #include "config/error.h"
 #include "config/os.h"
 #include "config/product_kind.h"
+#include "config/quality_flags.h"
 #include "config/settings.h"
 #include "ops/job/table_facts.h"
 #include "ops/job/tree_marker.h"
@@ -41,6 +42,16 @@ struct JobSolve {
   std::vector<std::string> reference_antennas;  // in order of preference; empty: the best one
 };
 
+// A known source that the stage "measure" measures.
+struct JobPlace {
+  std::int64_t source_id = 0;      // of our own sources; 0: a catalogue's that was not met before
+  std::string name;                // its own, or "nvss 133108+303033"
+  double ra_deg = 0, dec_deg = 0;  // ICRS
+  double flux_jy = 0;              // at 1.4 GHz; 0: not known
+  std::optional<double> spectral_index;
+  QualityFlags flags = 0;  // of the place
+};
+
 struct Job {
   std::string group;  // group id
   int attempt = 1;
@@ -61,6 +72,8 @@ struct Job {
   std::optional<JobSolve> solve;    // present exactly when "solve" is among the stages
   std::filesystem::path sky_model;  // CSV of the catalogue's sources about the field: models, image quality; or empty
   ExpectedTrees trees;              // whose markers must be there before anything is made; none: nothing is asked
+  std::vector<JobPlace> places;     // that the stage "measure" measures
+  QualityFlags tile_flags = 0;      // of all that is measured, as far as the daemon knows
   std::filesystem::path image_prefix, qa_prefix;  // PREFIX.image.fits…; PREFIX.qa.png, PREFIX.metrics.json
   Settings settings;                              // all but the section "paths"
 };

@@ -105,34 +105,101 @@ Table DatasetTable(const state::OwnSourceRow& source, const state::DatasetRow& d
   return table;
 }
 
+namespace {
+
+// Columns of rows that have a source and perhaps statistics.
+template <typename Row, typename SourceOf, typename StatisticsOf>
+class SourceColumns {
+ public:
+  SourceColumns(Table& table, const std::vector<Row>& rows, SourceOf source_of, StatisticsOf statistics_of)
+      : table_(table), rows_(rows), source_of_(source_of), statistics_of_(statistics_of) {}
+
+  void Names() {
+    OfSource("source_id", "", "meta.id", "of our own", 0, [](const auto& s) { return s.id; });
+    OfSource("name", "", "meta.id;meta.main", "of our own", 0, [](const auto& s) { return s.name; });
+    OfSource("ra_deg", "deg", "pos.eq.ra;meta.main", "ICRS", 7, [](const auto& s) { return s.ra_deg; });
+    OfSource("dec_deg", "deg", "pos.eq.dec;meta.main", "ICRS", 7, [](const auto& s) { return s.dec_deg; });
+  }
+  void Origins() {
+    OfSource("ra_error_arcsec", "arcsec", "stat.error;pos.eq.ra", "on the sky; 0: not known", 4,
+             [](const auto& s) { return s.ra_error_arcsec; });
+    OfSource("dec_error_arcsec", "arcsec", "stat.error;pos.eq.dec", "0: not known", 4,
+             [](const auto& s) { return s.dec_error_arcsec; });
+    OfSource("flux_jy", "Jy", "phot.flux.density", "expected; 0: not known", kDigits,
+             [](const auto& s) { return s.flux_jy; });
+    OfSource("origin", "", "meta.note", "catalogue, detection, transient or manual", 0,
+             [](const auto& s) { return s.origin; });
+  }
+  void Figures() {
+    Add("n", "", "meta.number", "points that count", 0, [&](const Row& row) {
+      const state::StatisticsRow* s = statistics_of_(row);
+      return s != nullptr ? s->n : std::int64_t{0};
+    });
+    Figure("mean_jy", "Jy", "phot.flux.density;stat.mean", "weighted mean", kDigits, &state::StatisticsRow::mean_jy);
+    Figure("min_jy", "Jy", "phot.flux.density;stat.min", "least", kDigits, &state::StatisticsRow::min_jy);
+    Figure("max_jy", "Jy", "phot.flux.density;stat.max", "largest", kDigits, &state::StatisticsRow::max_jy);
+    Figure("eta", "", "stat.fit.chi2", "reduced chi2 of constancy", kDigits, &state::StatisticsRow::eta);
+    Figure("v", "", "stat.variance", "standard deviation over mean", kDigits, &state::StatisticsRow::v);
+    Figure("vs", "", "stat.value", "largest step from the mean before it, in errors", kDigits,
+           &state::StatisticsRow::vs);
+    Figure("m", "", "stat.value", "that step over the mean of both", kDigits, &state::StatisticsRow::m);
+    Figure("p", "", "stat.probability", "chance of a constant source", -4, &state::StatisticsRow::p);
+    Figure("first_mjd", "d", "time.epoch", "first point, MJD UTC", 6, &state::StatisticsRow::first_mjd);
+    Figure("last_mjd", "d", "time.epoch", "last point, MJD UTC", 6, &state::StatisticsRow::last_mjd);
+  }
+  template <typename Get>
+  void Add(const char* name, const char* unit, const char* ucd, const char* meaning, int decimals, const Get& get) {
+    table_.columns.push_back({name, unit, ucd, meaning, decimals, ColumnOf(rows_, get)});
+  }
+
+ private:
+  template <typename Get>
+  void OfSource(const char* name, const char* unit, const char* ucd, const char* meaning, int decimals,
+                const Get& get) {
+    Add(name, unit, ucd, meaning, decimals, [&](const Row& row) { return get(source_of_(row)); });
+  }
+  void Figure(const char* name, const char* unit, const char* ucd, const char* meaning, int decimals,
+              double state::StatisticsRow::*figure) {
+    Add(name, unit, ucd, meaning, decimals, [&](const Row& row) {
+      const state::StatisticsRow* s = statistics_of_(row);
+      return s != nullptr ? s->*figure : NAN;
+    });
+  }
+
+  Table& table_;
+  const std::vector<Row>& rows_;
+  SourceOf source_of_;
+  StatisticsOf statistics_of_;
+};
+
+}  // namespace
+
 Table VariablesTable(const std::vector<VariableSource>& variables) {
-  using V = VariableSource;
   Table table;
   table.name = "variables";
   table.description = "sources by how much they vary";
-  const auto number = [&](const char* name, const char* unit, const char* ucd, const char* meaning, int decimals,
-                          const auto& get) {
-    table.columns.push_back({name, unit, ucd, meaning, decimals, ColumnOf(variables, get)});
-  };
-  number("source_id", "", "meta.id", "of our own", 0, [](const V& v) { return v.source.id; });
-  number("name", "", "meta.id;meta.main", "of our own", 0, [](const V& v) { return v.source.name; });
-  number("ra_deg", "deg", "pos.eq.ra;meta.main", "ICRS", 7, [](const V& v) { return v.source.ra_deg; });
-  number("dec_deg", "deg", "pos.eq.dec;meta.main", "ICRS", 7, [](const V& v) { return v.source.dec_deg; });
-  number("n", "", "meta.number", "points that count", 0, [](const V& v) { return v.statistics.n; });
-  number("mean_jy", "Jy", "phot.flux.density;stat.mean", "weighted mean", kDigits,
-         [](const V& v) { return v.statistics.mean_jy; });
-  number("min_jy", "Jy", "phot.flux.density;stat.min", "least", kDigits,
-         [](const V& v) { return v.statistics.min_jy; });
-  number("max_jy", "Jy", "phot.flux.density;stat.max", "largest", kDigits,
-         [](const V& v) { return v.statistics.max_jy; });
-  number("eta", "", "stat.fit.chi2", "reduced chi2 of constancy", kDigits, [](const V& v) { return v.statistics.eta; });
-  number("v", "", "stat.variance", "standard deviation over mean", kDigits, [](const V& v) { return v.statistics.v; });
-  number("vs", "", "stat.value", "largest step from the mean before it, in errors", kDigits,
-         [](const V& v) { return v.statistics.vs; });
-  number("m", "", "stat.value", "that step over the mean of both", kDigits, [](const V& v) { return v.statistics.m; });
-  number("p", "", "stat.probability", "chance of a constant source", -4, [](const V& v) { return v.statistics.p; });
-  number("first_mjd", "d", "time.epoch", "first point, MJD UTC", 6, [](const V& v) { return v.statistics.first_mjd; });
-  number("last_mjd", "d", "time.epoch", "last point, MJD UTC", 6, [](const V& v) { return v.statistics.last_mjd; });
+  SourceColumns columns(
+      table, variables, [](const VariableSource& v) -> const state::OwnSourceRow& { return v.source; },
+      [](const VariableSource& v) { return &v.statistics; });
+  columns.Names();
+  columns.Figures();
+  return table;
+}
+
+Table SourcesTable(const std::vector<state::ListedSource>& sources) {
+  Table table;
+  table.name = "sources";
+  table.description = "sources of our own";
+  SourceColumns columns(
+      table, sources, [](const state::ListedSource& s) -> const state::OwnSourceRow& { return s.source; },
+      [](const state::ListedSource& s) { return s.statistics ? &*s.statistics : nullptr; });
+  columns.Names();
+  columns.Origins();
+  columns.Figures();
+  if (!sources.empty() && sources.front().separation_deg) {
+    columns.Add("separation_arcsec", "arcsec", "pos.angDistance", "from the place that was asked for", 3,
+                [](const state::ListedSource& s) { return *s.separation_deg * 3600; });
+  }
   return table;
 }
 

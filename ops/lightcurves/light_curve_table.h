@@ -7,6 +7,7 @@
 #include "ops/lightcurves/light_curves.h"
 #include "state/dataset_store.h"
 #include "state/own_source_store.h"
+#include "state/source_list.h"
 
 namespace contimg::ops {
 
@@ -24,5 +25,9 @@ struct VariableSource {
   state::StatisticsRow statistics;
 };
 mosaic::Table VariablesTable(const std::vector<VariableSource>& variables);
+
+// The same with origin, expected flux and errors of the place between place and figures, and for sources about a place
+// separation_arcsec behind them; n is 0 and the figures are none for a source without statistics.
+mosaic::Table SourcesTable(const std::vector<state::ListedSource>& sources);
 
 }  // namespace contimg::ops

@@ -312,9 +312,14 @@ std::vector<std::int64_t> LightCurveRecorder::SourcesAt(const std::string& group
     if (ids[i] != 0) continue;
     const PlacedMeasurement& m = measurements[i];
     bool is_new = false;
-    take(i, sources_.AtPlace(m.ra_deg, m.dec_deg, {}, now, &is_new).id);
+    state::OwnSourceRow fresh;
+    if (!m.name.empty()) {
+      fresh.name = m.name;
+      fresh.flux_jy = m.flux_jy;
+      fresh.origin = "detection";
+    }
+    take(i, sources_.AtPlace(m.ra_deg, m.dec_deg, fresh, now, &is_new).id);
     if (ids[i] == 0) {  // the one there is of a nearer place
-      state::OwnSourceRow fresh;
       fresh.ra_deg = m.ra_deg;
       fresh.dec_deg = m.dec_deg;
       fresh.made_at = now;

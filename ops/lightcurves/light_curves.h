@@ -50,6 +50,7 @@ struct PlacedMeasurement {
   double local_rms_jy = 0;
   double response = 1;
   QualityFlags flags = 0;
+  std::string name;  // of the source of our own that it was asked for; empty: of a place alone
 };
 
 // The one writer of measurements: rows, transits and statistics change together, in one transaction. Statistics are of
@@ -62,8 +63,8 @@ class LightCurveRecorder {
   // In the place of what is recorded of the tile's group. Errors of LightCurveStore::ReplaceTile.
   void Record(const state::ObservationRow& tile, const std::vector<state::MeasurementRow>& rows);
   // The same of places: each is the nearest source of our own within kSamePlaceArcsec that no nearer place of this tile
-  // has, else what a catalogue has there, else a new source. Returns how many were met for the first time.
-  // Error{kBadInput} also for two measurements of one place.
+  // has, else what a catalogue has there, else a new source (by its name, should the records have been lost). Returns
+  // how many were met for the first time. Error{kBadInput} also for two measurements of one place.
   std::int64_t Record(const state::ObservationRow& tile, const std::vector<PlacedMeasurement>& measurements,
                       double now);
   // Takes the tile and its measurements out; false: there is none.

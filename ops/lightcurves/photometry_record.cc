@@ -8,11 +8,8 @@
 
 #include "config/error.h"
 #include "config/product_paths.h"
-#include "config/telescope.h"
-#include "config/time.h"
-#include "config/units.h"
-#include "convert/frames.h"
 #include "ops/lightcurves/light_curves.h"
+#include "ops/lightcurves/meridian.h"
 
 namespace contimg::ops {
 namespace {
@@ -22,14 +19,6 @@ std::string GroupOf(const std::string& product) {
   const std::filesystem::path path(product);
   if (const auto name = ParseProductName(path)) return name->timestamp;
   return path.filename().string();
-}
-
-// The right ascension on the telescope's meridian, at that declination.
-double MeridianDeg(double mjd, double dec_deg) {
-  const convert::SkyFrame frame(UtcTime::FromMjd(mjd), {});
-  const auto place = frame.IcrsOfItrf(frame.ItrfOfMeridian(kDsa110Centre.longitude_rad, Angle::Degrees(dec_deg).rad()));
-  const double degrees = WrapPositive(Angle::Radians(place.ra_rad)).deg();
-  return degrees < 360 ? degrees : 0;
 }
 
 struct PhotometryColumns {

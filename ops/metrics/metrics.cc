@@ -76,6 +76,12 @@ struct Metrics::Families {
   Family<Counter>& jobs =
       AddCounter(registry, "contimg_jobs_total", "Finished jobs by the last stage they reached and outcome.");
   Family<Counter>& job_retries = AddCounter(registry, "contimg_job_retries_total", "Jobs put back, by kind of error.");
+  Counter& photometry_measurements = AddCounter(registry, "contimg_photometry_measurements_total",
+                                                "Measurements of known sources that went on record.")
+                                         .Add({});
+  Counter& photometry_new_sources = AddCounter(registry, "contimg_photometry_new_sources_total",
+                                               "Sources that nobody knew, found in two tiles of a transit.")
+                                        .Add({});
   Counter& worker_warnings = AddCounter(registry, "contimg_worker_warnings_total", "Warnings of workers.").Add({});
   Counter& database_failures = AddCounter(registry, "contimg_database_failures_total",
                                           "Database operations that failed and were repeated later.")
@@ -285,7 +291,8 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
   for (const char* outcome : {"complete", "partial", "incomplete"}) {
     families_->groups_closed.Add({{"outcome", outcome}});
   }
-  for (const char* stage : {"start", "convert", "flag", "solve", "apply", "image", "write"}) ExpectStage(stage);
+  for (const char* stage : {"start", "convert", "flag", "solve", "apply", "image", "measure", "write"})
+    ExpectStage(stage);
   ForEachKind([this](const std::string& kind) { families_->job_retries.Add({{"kind", kind}}); });
   for (const char* reason : {"malformed", "too_long", "host", "busy", "crowded"}) {
     families_->http_rejected.Add({{"reason", reason}});
@@ -323,6 +330,10 @@ void Metrics::JobFinished(std::string_view stage, std::string_view kind) {
 }
 void Metrics::JobRetried(std::string_view kind) {
   families_->job_retries.Add({{"kind", std::string(kind)}}).Increment();
+}
+void Metrics::PhotometryRecorded(std::int64_t measurements, std::int64_t found) {
+  families_->photometry_measurements.Increment(static_cast<double>(measurements));
+  families_->photometry_new_sources.Increment(static_cast<double>(found));
 }
 void Metrics::WorkerWarned() { families_->worker_warnings.Increment(); }
 void Metrics::DatabaseFailed() { families_->database_failures.Increment(); }

@@ -96,7 +96,8 @@ class Metrics {
   void SetOldestDispatchable(double age_s);
   void SetProducts(std::int64_t missing, std::int64_t strange);
   void SetLateFiles(std::int64_t n);
-  void SetAntennasWithoutSky(std::int64_t n);  // of the newest tile
+  void PhotometryRecorded(std::int64_t measurements, std::int64_t found);  // of a tile, in master_sources.sqlite3
+  void SetAntennasWithoutSky(std::int64_t n);                              // of the newest tile
   // At the latest observation; kind K, BP or G. 0 s left: no table serves.
   void SetCalibration(std::string_view kind, double left_s, double age_s);
   void SetCalibrationMissing(bool missing);

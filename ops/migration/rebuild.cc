@@ -21,12 +21,15 @@
 #include "image/products/fits_image.h"
 #include "ops/base/checksum.h"
 #include "ops/job/header_check.h"
+#include "ops/lightcurves/light_curves.h"
+#include "ops/lightcurves/tile_photometry.h"
 #include "ops/records/reconciler.h"
 #include "ops/records/registration.h"
 #include "ops/worker/measure_table.h"
 #include "state/cal_table_store.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
+#include "state/source_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -59,6 +62,8 @@ class Rebuild {
     RecordProducts();
     context_.reporter->Progress(kRebuildStage, 0.6);
     CompleteProducts();
+    context_.reporter->Progress(kRebuildStage, 0.8);
+    RecordMeasurements();
     context_.reporter->Progress(kRebuildStage, 1);
     return std::move(figures_);
   }
@@ -300,6 +305,23 @@ class Rebuild {
     });
     completed_.clear();
   }
+  // Of tiles whose tables are not on record; then what follows from all measurements.
+  void RecordMeasurements() {
+    const fs::path file = paths_.Database(StateDatabase::kMasterSources);
+    state::ProductQuery query;
+    query.kind = ToString(ProductKind::kPhotometry);
+    query.limit = 1;
+    if (!Exists(file, os_) && products_.List(query).empty()) return;
+    state::SourceStore sources(file);
+    for (const TileTables& tables : UnrecordedTables(products_, sources.database(), "")) {
+      context_.CheckCancelled(kRebuildStage);
+      Try([&] {
+        RecordTables(sources.database(), tables, now_, os_);
+        ++figures_.tiles_measured;
+      });
+    }
+    LightCurveRecorder(sources.database()).Rebuild();
+  }
   template <class Body>
   void Try(const Body& body) {
     try {
@@ -336,7 +358,8 @@ class Rebuild {
     if (!kind || row.group_id.empty()) return ids;
     if (*kind == ProductKind::kCalTable) {
       add(paths_.ScienceMs(row.group_id));
-    } else if (*kind == ProductKind::kQaPicture || *kind == ProductKind::kQaMetrics) {
+    } else if (*kind == ProductKind::kQaPicture || *kind == ProductKind::kQaMetrics ||
+               *kind == ProductKind::kPhotometry || *kind == ProductKind::kSources) {
       for (const ImageFormat format : {ImageFormat::kFits, ImageFormat::kFitsCompressed, ImageFormat::kCasa}) {
         if (ids.empty()) add(paths_.Image(row.group_id, ProductKind::kImage, format));
       }

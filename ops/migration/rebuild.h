@@ -10,6 +10,9 @@
 // - Products get their records by the rules of ops/records/reconciler.h; then their checksums, grades, and the tables
 //   that their histories name as what they were made with.
 //
+// - Measurements and detections of tiles come from their tables of photometry, transits and statistics from all
+//   measurements (ops/lightcurves/).
+//
 // What is on record stays as it is. Interrupted, the next run goes on.
 #pragma once
 
@@ -30,6 +33,7 @@ struct RebuildFigures {
   std::int64_t files = 0;                    // of their input
   std::int64_t tables = 0, tables_refused = 0;
   std::int64_t products = 0;
+  std::int64_t tiles_measured = 0;    // whose measurements are on record since
   std::int64_t lost = 0;              // records of products that are not there
   std::vector<std::string> troubles;  // a sentence each: what could not be read
 };

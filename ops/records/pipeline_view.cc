@@ -50,6 +50,10 @@ state::CalTableStore* PipelineView::TablesDb() {
   return OpenOnce(tables_, paths_.Database(StateDatabase::kCalRegistry));
 }
 
+state::SourceStore* PipelineView::Sources() {
+  return OpenOnce(sources_, paths_.Database(StateDatabase::kMasterSources));
+}
+
 std::vector<state::GroupRow> PipelineView::Groups(const state::GroupQuery& query) {
   auto* db = GroupsDb();
   return db ? db->List(query) : std::vector<state::GroupRow>();

@@ -19,6 +19,7 @@
 #include "state/group_store.h"
 #include "state/group_timeline.h"
 #include "state/product_store.h"
+#include "state/source_store.h"
 #include "state/task_store.h"
 
 namespace contimg::ops {
@@ -58,6 +59,9 @@ class PipelineView {
   std::vector<state::CalChoiceRow> Choices(const std::string& group);
   std::optional<GroupObservation> Observation(const std::string& group);
 
+  // --- sources of our own, light curves, catalogues: for the stores of state/ over this database; null: there is none
+  state::SourceStore* Sources();
+
  private:
   state::GroupStore* GroupsDb();
   state::ProductStore* ProductsDb();
@@ -67,6 +71,7 @@ class PipelineView {
   std::unique_ptr<state::GroupStore> groups_;
   std::unique_ptr<state::ProductStore> products_;
   std::unique_ptr<state::CalTableStore> tables_;
+  std::unique_ptr<state::SourceStore> sources_;
   mutable std::mutex mutex_;
   std::shared_ptr<const nlohmann::ordered_json> status_;  // guarded by mutex_
   double now_ = 0;                                        // guarded by mutex_

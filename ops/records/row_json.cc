@@ -181,4 +181,60 @@ ordered_json RowJson(const state::SolveRow& row) {
           {"finished_at", TimeJson(row.finished_at)}};
 }
 
+ordered_json RowJson(const state::OwnSourceRow& row) {
+  return {{"source_id", row.id},
+          {"name", row.name},
+          {"ra_deg", row.ra_deg},
+          {"dec_deg", row.dec_deg},
+          {"ra_error_arcsec", row.ra_error_arcsec},
+          {"dec_error_arcsec", row.dec_error_arcsec},
+          {"flux_jy", row.flux_jy},
+          {"flux_error_jy", row.flux_error_jy},
+          {"spectral_index", ValueOrNull(row.spectral_index)},
+          {"origin", row.origin},
+          {"made_at", TimeJson(row.made_at)}};
+}
+
+ordered_json RowJson(const state::StatisticsRow& row) {
+  return {{"kind", row.kind},
+          {"level", row.level},
+          {"n", row.n},
+          {"mean_jy", row.mean_jy},
+          {"min_jy", row.min_jy},
+          {"max_jy", row.max_jy},
+          {"eta", row.eta},
+          {"v", row.v},
+          {"vs", row.vs},
+          {"m", row.m},
+          {"p", row.p},
+          {"first_mjd", row.first_mjd},
+          {"last_mjd", row.last_mjd}};
+}
+
+ordered_json RowJson(const state::SourceRow& row) {
+  return {{"catalogue", row.catalogue},
+          {"name", row.name},
+          {"ra_deg", row.ra_deg},
+          {"dec_deg", row.dec_deg},
+          {"flux_jy", row.flux_jy},
+          {"flux_error_jy", row.flux_error_jy},
+          {"spectral_index", ValueOrNull(row.spectral_index)},
+          {"major_arcsec", row.major_arcsec},
+          {"minor_arcsec", row.minor_arcsec},
+          {"position_angle_deg", row.position_angle_deg},
+          {"source_id", ValueOrNull(row.source_id)}};
+}
+
+ordered_json RowJson(const state::DatasetRow& row) {
+  return {{"name", row.name},
+          {"mission", row.mission},
+          {"photometry", row.photometry},
+          {"processing", row.method ? ordered_json(row.method->name) : ordered_json()},
+          {"parameters", row.method ? ParsedColumn(row.method->parameters_json) : ordered_json()},
+          {"unit", row.unit},
+          {"time_frame", row.time_frame},
+          {"provenance", ParsedColumn(row.provenance_json)},
+          {"made_at", TimeJson(row.made_at)}};
+}
+
 }  // namespace contimg::ops

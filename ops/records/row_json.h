@@ -9,8 +9,12 @@
 #include <string>
 
 #include "state/cal_table_store.h"
+#include "state/dataset_store.h"
 #include "state/group_store.h"
+#include "state/light_curve_store.h"
+#include "state/own_source_store.h"
 #include "state/product_store.h"
+#include "state/source_store.h"
 #include "state/task_store.h"
 
 namespace contimg::ops {
@@ -30,6 +34,10 @@ nlohmann::ordered_json RowJson(const state::JobRow& row);
 nlohmann::ordered_json RowJson(const state::CalTableRow& row);
 nlohmann::ordered_json RowJson(const state::CalChoiceRow& row);
 nlohmann::ordered_json RowJson(const state::SolveRow& row);
+nlohmann::ordered_json RowJson(const state::OwnSourceRow& row);
+nlohmann::ordered_json RowJson(const state::StatisticsRow& row);  // without the sums
+nlohmann::ordered_json RowJson(const state::SourceRow& row);
+nlohmann::ordered_json RowJson(const state::DatasetRow& row);  // without its points
 
 // {"backup": {"done": 3}} and {"backup": "2025-10-14T03:00:02Z"}: the tasks of the status document.
 nlohmann::ordered_json TaskCountsJson(const std::map<std::string, std::map<state::WorkState, std::int64_t>>& counts);

@@ -12,6 +12,7 @@
 #include "ops/base/words.h"
 #include "ops/web/figures.h"
 #include "ops/web/group_pages.h"
+#include "ops/web/group_sources.h"
 #include "ops/web/lineage_tree.h"
 #include "ops/web/page.h"
 #include "ops/web/quality_section.h"
@@ -129,7 +130,8 @@ void DrawStages(const GroupRow& row, Html& html) {
   }
   if (stages.empty() || total <= 0) return;
   // JSON objects come sorted by name; the stages go in the order of the work, unknown ones last.
-  static constexpr std::array<std::string_view, 6> kOrder{"convert", "flag", "solve", "apply", "image", "quality"};
+  static constexpr std::array<std::string_view, 7> kOrder{"convert", "flag",    "solve",  "apply",
+                                                          "image",   "measure", "quality"};
   const auto rank = [](const auto& stage) {
     return std::find(kOrder.begin(), kOrder.end(), stage.first) - kOrder.begin();
   };
@@ -329,6 +331,7 @@ HttpResponse GroupPage(const HttpRequest& request, PipelineView& view) {
   });
   const TileQuality quality = QualityOf(products);
   DrawPicture(view, quality, *row, html);
+  DrawSection(html, [&](Html& part) { part.Append(DrawGroupSources(view, row->id, products, quality.picture)); });
   html.Add("<div class=\"flow\">\n");
   DrawQuality(quality, html);
   DrawStages(*row, html);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kLargestFile = 32'000'000, kLargestImage = 1'000'000'000;
 constexpr int kImagesAtOnce = 2;
-constexpr int kThumbnailSize = 400;
+constexpr int kThumbnailSize = 400, kLargeThumbnailSize = 1000;
 constexpr std::size_t kThumbnailsKept = 64;
 
 bool EndsWith(std::string_view text, std::string_view end) {
@@ -104,17 +104,22 @@ HttpResponse FileServer::Whole(const HttpRequest& request) const {
 }
 
 HttpResponse FileServer::Thumbnail(const HttpRequest& request) {
+  const std::string wanted = request.Parameter("size");
+  const int size = wanted == "1000" ? kLargeThumbnailSize : kThumbnailSize;
+  if (!wanted.empty() && wanted != std::to_string(size)) {
+    throw Error(ErrorKind::kUsage, "http", "size", fmt::format("expected 400 or 1000 and found '{}'", wanted));
+  }
   std::optional<ServedFile> file;
   if (EndsWith(request.tail, ".png")) file = ReadBelow(root_, request.tail);
   if (!file) return HttpProblem(404, fmt::format("there is no picture {}", request.tail));
   HttpResponse response = Conditional(request, file->etag);
   response.content_type = "image/png";
   if (response.status == 304) return response;
-  const std::string key = request.tail + file->etag;
+  const std::string key = fmt::format("{}{} {}", request.tail, file->etag, size);
   auto at = std::find_if(thumbnails_.begin(), thumbnails_.end(), [&](const Remembered& r) { return r.key == key; });
   if (at == thumbnails_.end()) {
     try {
-      thumbnails_.push_front({key, image::ThumbnailPng(file->body, kThumbnailSize)});
+      thumbnails_.push_front({key, image::ThumbnailPng(file->body, size)});
     } catch (const Error& error) {
       return HttpProblem(error.kind() == ErrorKind::kBadInput ? 404 : 500,
                          fmt::format("{}: {}", request.tail, error.message()));

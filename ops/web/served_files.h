@@ -38,7 +38,8 @@ class FileServer {
   // request.tail: the path below the root. Of images, which are large, two are on their way at a time; more are asked
   // to come again (503).
   HttpResponse Whole(const HttpRequest& request) const;
-  HttpResponse Thumbnail(const HttpRequest& request);  // of a .png; remembers the last ones
+  // Of a .png; remembers the last ones. "?size=": 400 pixels, or 1000.
+  HttpResponse Thumbnail(const HttpRequest& request);
   const std::filesystem::path& root() const { return root_; }
 
  private:

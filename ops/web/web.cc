@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "ops/api/api.h"
+#include "ops/api/source_api.h"
 #include "ops/web/assets.h"
 #include "ops/web/group_pages.h"
 #include "ops/web/page.h"
+#include "ops/web/source_pages.h"
 #include "ops/web/status_page.h"
 
 namespace contimg::ops {
@@ -29,6 +31,15 @@ void Web::AddRoutes(HttpRouter& router) {
   add("/", "The status page.", StatusPage, {"span", "end"});
   add("/groups", "The list of groups.", GroupListPage, groups);
   add("/groups/*", "The page of one group.", GroupPage, {});
+  add("/sources", "The list of sources.", SourceListPage, SourceListParameters());
+  add("/sources/*", "The page of one source.", SourcePage, LightCurveParameters());
+  const auto with = [](Names names, const char* further) {
+    names.emplace_back(further);
+    return names;
+  };
+  add("/lightcurves/*", "A light curve as a picture.", LightCurvePicture, with(LightCurveParameters(), "size"));
+  router.Add({"GET", "/cutouts/*", "A tile's image about one source.",
+              [this](const HttpRequest& request) { return cutouts_.Answer(request, view_); }, true, Names{}});
   add("/api/v1/groups", "Groups, newest first.", ApiGroups, groups);
   add("/api/v1/groups/*", "One group with its files, products, jobs, calibration and events.", ApiGroup, {});
   add("/api/v1/tasks", "Tasks (backups), newest first.", ApiTasks, {"kind", "state", "limit"});
@@ -37,11 +48,16 @@ void Web::AddRoutes(HttpRouter& router) {
   add("/api/v1/products/*", "One product with its lineage.", ApiProduct, {});
   add("/api/v1/calibration", "Calibration tables.", ApiCalibration,
       {"kind", "status", "from", "before", "at", "limit"});
+  add("/api/v1/sources", "Sources of our own with their statistics.", ApiSources,
+      with(SourceListParameters(), "format"));
+  add("/api/v1/sources/*", "One source with statistics, data sets, neighbours and catalogue matches.", ApiSource, {});
+  add("/api/v1/variables", "Sources by how much they vary.", ApiVariables, with(SourceListParameters(), "format"));
+  add("/api/v1/lightcurves/*", "The light curve of one source.", ApiLightCurve, with(LightCurveParameters(), "format"));
   const Names version{"v"};
   router.Add({"GET", "/images/*", "Pictures and metrics of the images directory.",
               [this](const HttpRequest& request) { return files_.Whole(request); }, true, version});
   router.Add({"GET", "/thumbnails/*", "Small versions of its pictures.",
-              [this](const HttpRequest& request) { return files_.Thumbnail(request); }, true, version});
+              [this](const HttpRequest& request) { return files_.Thumbnail(request); }, true, Names{"v", "size"}});
   router.Add({"GET", "/static/*", "Style sheet, script and icons of the pages.", ServeAsset, false, version});
   router.DrawProblems([this](int status, const std::string& sentence) {
     Page page;

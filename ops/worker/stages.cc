@@ -20,6 +20,7 @@
 #include "ops/base/version.h"
 #include "ops/job/sky_figures.h"
 #include "ops/worker/calibration_stages.h"
+#include "ops/worker/measure_tile.h"
 #include "ops/worker/solved_names.h"
 
 namespace contimg::ops {
@@ -133,8 +134,7 @@ void NeedTile(const Job& job, const RunContext& context, JobState& state) {
   state.same_calibration = info.has_corrected && !Has(job, "flag") && !Has(job, "solve") && !job.tables.empty() &&
                            AnyBeginsWith(info.history, CalibrationSignature(job, job.tables));
   // Without the stage apply what is imaged is the best there is.
-  const bool wants_corrected =
-      state.same_calibration || (info.has_corrected && job.stages == std::vector<std::string>{"image"});
+  const bool wants_corrected = state.same_calibration || (info.has_corrected && job.stages.front() == "image");
   state.block =
       convert::ReadMeasurementSet(job.measurement_set, {wants_corrected ? "CORRECTED_DATA" : "DATA", -1, {}}, context);
   state.block->group_id = job.group;
@@ -212,6 +212,7 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
   for (const fs::path& folder : {job.image_prefix.parent_path(), job.qa_prefix.parent_path()}) {
     SweepUnfinished(folder, OsOr(context.os));  // of attempts that were killed
   }
+  if (Has(job, "measure")) request.keep = &state.images.emplace();
   const image::ImageReport report = image::RunImage(*state.block, request, context);
 
   std::vector<fs::path> parents = {job.measurement_set};
@@ -253,11 +254,9 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
 }  // namespace
 
 const std::vector<Stage>& Stages() {
-  static const std::vector<Stage> stages = {{"convert", true, RunConvert},
-                                            {"flag", true, RunFlag},
-                                            {"solve", false, RunSolve},
-                                            {"apply", true, RunApply},
-                                            {"image", false, RunImageStage}};
+  static const std::vector<Stage> stages = {{"convert", true, RunConvert},   {"flag", true, RunFlag},
+                                            {"solve", false, RunSolve},      {"apply", true, RunApply},
+                                            {"image", false, RunImageStage}, {"measure", false, RunMeasure}};
   return stages;
 }
 

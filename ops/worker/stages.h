@@ -11,6 +11,7 @@
 #include "calibrate/apply_stage.h"
 #include "config/run_context.h"
 #include "convert/measurement_set_lock.h"
+#include "image/image_stage.h"
 #include "ingest/visibility_block.h"
 #include "ops/job/job.h"
 #include "ops/worker/tile_product.h"
@@ -23,14 +24,15 @@ struct JobState {
   std::unique_ptr<VisibilityBlock> block;           // null before the first stage
   bool taken = false;                               // the Measurement Set was found whole: nothing is to be done to it
   calibrate::EarlierApply earlier_apply;            // of the set read; weights and flags are as before it
-  bool same_calibration = false;             // these very tables were applied to it: the block holds CORRECTED_DATA
-  bool changed = false;                      // the set that was read is to be written back
-  bool waiting = false;                      // for calibration: the data are done, no image is made
-  std::vector<JobTable> tables;              // to apply
-  std::vector<std::string> history;          // what this job did to the data
-  std::vector<std::string> earlier_history;  // what the Measurement Set that was read says about itself
-  std::unique_ptr<TileProduct> product;      // the Measurement Set; ends before the block
-  JobReport report;                          // products, warnings and so on are added to
+  bool same_calibration = false;                // these very tables were applied to it: the block holds CORRECTED_DATA
+  bool changed = false;                         // the set that was read is to be written back
+  bool waiting = false;                         // for calibration: the data are done, no image is made
+  std::vector<JobTable> tables;                 // to apply
+  std::vector<std::string> history;             // what this job did to the data
+  std::vector<std::string> earlier_history;     // what the Measurement Set that was read says about itself
+  std::optional<image::FinishedImages> images;  // for the stage "measure"
+  std::unique_ptr<TileProduct> product;         // the Measurement Set; ends before the block
+  JobReport report;                             // products, warnings and so on are added to
 };
 
 struct Stage {

@@ -329,10 +329,39 @@ CREATE INDEX candidates_by_status ON candidates (status, score);
 CREATE INDEX candidates_by_source ON candidates (source_id);
 )sql";
 
+// What tiles have shown that nobody knew, and which tables of photometry are on record.
+constexpr std::string_view kMasterSources3 = R"sql(
+CREATE TABLE detections (
+  observation_id INTEGER NOT NULL REFERENCES observations (id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  source_id INTEGER REFERENCES sources (id) ON DELETE SET NULL,
+  ra_deg REAL NOT NULL CHECK (ra_deg >= 0 AND ra_deg < 360),
+  dec_deg REAL NOT NULL CHECK (dec_deg >= -90 AND dec_deg <= 90),
+  ra_error_arcsec REAL NOT NULL,
+  dec_error_arcsec REAL NOT NULL,
+  flux_jy REAL NOT NULL,
+  flux_error_jy REAL NOT NULL CHECK (flux_error_jy > 0),
+  snr REAL NOT NULL,
+  local_rms_jy REAL NOT NULL,
+  response REAL NOT NULL CHECK (response > 0),
+  resolved INTEGER NOT NULL,
+  flags INTEGER NOT NULL,
+  PRIMARY KEY (observation_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX detections_by_source ON detections (source_id) WHERE source_id IS NOT NULL;
+
+-- By the name of the group: it stays when a person takes the tile out, so that the service does not bring it back.
+CREATE TABLE recorded_photometry (
+  group_id TEXT PRIMARY KEY,
+  checksum TEXT NOT NULL,
+  recorded_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql";
+
 }  // namespace
 
 const Schema& MasterSourcesSchema() {
-  static const Schema schema{"master_sources", 0x63696d73, {kMasterSources1, kMasterSources2}};
+  static const Schema schema{"master_sources", 0x63696d73, {kMasterSources1, kMasterSources2, kMasterSources3}};
   return schema;
 }
 

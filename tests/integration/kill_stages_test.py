@@ -17,9 +17,9 @@ from daemon_under_test import SOURCE, DaemonUnderTest, ended, simulate, wait_for
 
 RA, DEC = 210.0, 16.1
 # The first tile calibrates the others; each of them is disturbed at another point of its job.
-POINTS = ["solve", "convert", "flag", "apply", "image", "write", "ended"]
+POINTS = ["solve", "convert", "flag", "apply", "image", "measure", "write", "ended"]
 IMAGES = ["image.pbcor", "image", "residual", "model", "psf", "pb", "smear", "dirty"]
-KINDS = collections.Counter(["science_ms", "qa_picture", "qa_metrics", *IMAGES] + 16 * ["uvh5"])
+KINDS = collections.Counter(["science_ms", "qa_picture", "qa_metrics", "photometry", "sources", *IMAGES] + 16 * ["uvh5"])
 TABLES = collections.Counter(3 * ["caltable"])
 
 
@@ -101,6 +101,11 @@ class KillStagesTest(DaemonUnderTest, unittest.TestCase):
         for group, kind, path, _ in rows:
             if kind == "image":
                 self.answer("products", "reproduce", path)
+        # The measurements of every tile are on record, once.
+        wait_for(lambda: len(self.database("master_sources").execute("SELECT * FROM recorded_photometry").fetchall()) ==
+                 len(self.stamps), what=lambda: self.log())
+        for (n,) in self.database("master_sources").execute("SELECT count(*) FROM measurements GROUP BY observation_id"):
+            self.assertEqual(n, 1)
         # One set of tables, in use, and no solve that nobody ended.
         tables = self.read("cal", "list")
         self.assertEqual(sorted((table["kind"], table["status"]) for table in tables),

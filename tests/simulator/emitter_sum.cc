@@ -5,6 +5,8 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
+#include <hwy/contrib/math/math-inl.h>
+
 HWY_BEFORE_NAMESPACE();
 namespace contimg::simulator::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -63,6 +65,8 @@ HWY_INLINE V Sinc(V y) {
   return hn::IfThenElse(far, hn::Div(sine, hn::IfThenElse(far, x, hn::Set(d, 1.0))), sum);
 }
 
+constexpr double kGaussian = kPi * kPi / (4 * 0.6931471805599453);  // π² / (4 ln 2)
+
 // Channels summed at once: as many accumulators as the registers hold.
 constexpr std::size_t kAtOnce = HWY_TARGET <= HWY_AVX3 && HWY_TARGET != HWY_SCALAR ? 8 : 4;
 
@@ -98,15 +102,28 @@ void SumBaseline(const EmitterSet& e, const ChannelBlock& ch, double integration
     hn::StoreU(s, d, step_im + i);
     const V across = hn::Mul(rate, hn::Set(d, integration_s));
     const V width = Sinc(hn::Mul(delay, at(6)));
-    const V f0 = hn::Mul(width, Sinc(hn::Mul(across, hn::Set(d, ch.first_hz))));
+    V squared = hn::Zero(d);  // of the baseline along a Gaussian's axes, as turns per hertz
+    if (e.any_spread()) {
+      for (int axis = 0; axis < 6; axis += 3) {
+        const auto component = [&](int k) { return hn::LoadU(d, e.axis(axis + k) + i); };
+        const V along = hn::MulAdd(bx, component(0), hn::MulAdd(by, component(1), hn::Mul(bz, component(2))));
+        squared = hn::MulAdd(along, along, squared);
+      }
+    }
+    const auto smearing = [&](double frequency_hz) {
+      const V smear = hn::Mul(width, Sinc(hn::Mul(across, hn::Set(d, frequency_hz))));
+      if (!e.any_spread()) return smear;
+      return hn::Mul(smear, hn::Exp(d, hn::Mul(squared, hn::Set(d, -kGaussian * frequency_hz * frequency_hz))));
+    };
+    const V f0 = smearing(ch.first_hz);
     if (ch.n < 3) {  // one or two channels: a straight line through both
-      const V f2 = hn::Mul(width, Sinc(hn::Mul(across, hn::Set(d, ch.first_hz + last * ch.step_hz))));
+      const V f2 = smearing(ch.first_hz + last * ch.step_hz);
       hn::StoreU(f0, d, smear0 + i);
       hn::StoreU(hn::Sub(f2, f0), d, smear1 + i);
       hn::StoreU(hn::Zero(d), d, smear2 + i);
     } else {
-      const V f1 = hn::Mul(width, Sinc(hn::Mul(across, hn::Set(d, ch.first_hz + half * ch.step_hz))));
-      const V f2 = hn::Mul(width, Sinc(hn::Mul(across, hn::Set(d, ch.first_hz + last * ch.step_hz))));
+      const V f1 = smearing(ch.first_hz + half * ch.step_hz);
+      const V f2 = smearing(ch.first_hz + last * ch.step_hz);
       const V bend = hn::Add(hn::Sub(f2, hn::Add(f1, f1)), f0);  // second difference over steps of `half`
       const V slope = hn::Sub(hn::Sub(f1, f0), hn::Mul(bend, hn::Set(d, 0.5)));
       hn::StoreU(f0, d, smear0 + i);
@@ -179,6 +196,14 @@ void EmitterSet::Place(std::size_t emitter, const Vec3& offset, const Vec3& rate
   geometry_[6][emitter] = bandwidth_hz;
 }
 
+void EmitterSet::Spread(std::size_t emitter, const Vec3& major, const Vec3& minor) {
+  for (std::vector<double>& component : axes_) component.resize(padded_, 0.0);
+  for (std::size_t k = 0; k < 3; ++k) {
+    axes_[k][emitter] = major[k];
+    axes_[k + 3][emitter] = minor[k];
+  }
+}
+
 void SumEmitters(const EmitterSet& emitters, const ChannelBlock& channels, double integration_s,
                  ArrayView<const double, 2> baselines_m, ArrayView<double, 2> re, ArrayView<double, 2> im) {
   if (emitters.size() == 0) {
@@ -198,6 +223,12 @@ double TimeSmearing(double frequency_hz, double delay_rate, double integration_s
 }
 
 double BandwidthSmearing(double bandwidth_hz, double delay_s) { return SincOf(bandwidth_hz * delay_s); }
+
+double Resolution(double frequency_hz, const Vec3& baseline_m, const Vec3& major, const Vec3& minor) {
+  const double wavelengths = frequency_hz / kSpeedOfLight;
+  const double along = Dot(baseline_m, major) * wavelengths, across = Dot(baseline_m, minor) * wavelengths;
+  return std::exp(-kPi * kPi / (4 * std::log(2.0)) * (along * along + across * across));
+}
 
 }  // namespace contimg::simulator
 #endif  // HWY_ONCE

@@ -38,6 +38,22 @@ void CheckSpec(const ArrayConfig& array, const GroupSpec& spec) {
   }
 }
 
+// The unit vector from `position` towards position angle `pa` on the sky, ITRF; turned into it with the place itself,
+// so that aberration and precession are the same for both.
+Vec3 TowardsAngle(const EarthFrame& frame, const SkyDirection& position, double pa) {
+  constexpr double kStep = 1e-5;
+  const double dec = position.dec.rad(), north = kStep * std::cos(pa), east = kStep * std::sin(pa) / std::cos(dec);
+  const Vec3 ahead = frame.FromIcrs(position.ra.rad() + east, dec + north),
+             behind = frame.FromIcrs(position.ra.rad() - east, dec - north);
+  Vec3 direction;
+  for (std::size_t k = 0; k < 3; ++k) direction[k] = (ahead[k] - behind[k]) / (2 * kStep);
+  return direction;
+}
+
+struct GaussianAxes {
+  Vec3 major, minor;  // full widths (radians) times unit vectors, ITRF
+};
+
 // Everything that does not depend on the subband.
 struct Observation {
   const SkyModel& sky;
@@ -45,11 +61,13 @@ struct Observation {
   const Corruptions& corruptions;
   const GroupSpec& spec;
   std::vector<Row> rows;
-  std::vector<double> baselines_m;         // [row][3]
-  std::vector<double> time_jd;             // [time]
-  Vec3 phase_centre;                       // s0, ITRF
-  std::vector<std::vector<Vec3>> offsets;  // [time][source] s − s0
-  std::vector<bool> dead;                  // by position in the correlator order
+  std::vector<double> baselines_m;              // [row][3]
+  std::vector<double> time_jd;                  // [time]
+  Vec3 phase_centre;                            // s0, ITRF
+  std::vector<std::vector<Vec3>> offsets;       // [time][source] s − s0
+  std::vector<std::size_t> extended;            // sources that are Gaussians
+  std::vector<std::vector<GaussianAxes>> axes;  // [time][extended]
+  std::vector<bool> dead;                       // by position in the correlator order
   std::uint32_t noise_key;
   AntennaGains gains;
 
@@ -69,6 +87,9 @@ struct Observation {
       for (std::size_t axis = 0; axis < 3; ++axis)
         baselines_m.push_back(Position(row.position2)[axis] - Position(row.position1)[axis]);
     }
+    for (std::size_t i = 0; i < sky.sources.size(); ++i) {
+      if (sky.sources[i].shape.extended()) extended.push_back(i);
+    }
     for (int t = 0; t < spec.n_integrations; ++t) {
       time_jd.push_back(IntegrationJd(spec, t));
       const EarthFrame frame(UtcTime::FromJd(time_jd.back()));
@@ -78,6 +99,8 @@ struct Observation {
         for (std::size_t axis = 0; axis < 3; ++axis) s[axis] -= phase_centre[axis];
         at.push_back(s);
       }
+      axes.emplace_back();
+      for (const std::size_t i : extended) axes.back().push_back(AxesOf(frame, sky.sources[i]));
     }
     for (int antenna : array.correlator_order) {
       const auto& list = corruptions.dead_stations;
@@ -85,6 +108,16 @@ struct Observation {
     }
   }
 
+  static GaussianAxes AxesOf(const EarthFrame& frame, const Source& source) {
+    const Shape& shape = source.shape;
+    GaussianAxes at{TowardsAngle(frame, source.position, shape.position_angle.rad()),
+                    TowardsAngle(frame, source.position, shape.position_angle.rad() + kPi / 2)};
+    for (std::size_t k = 0; k < 3; ++k) {
+      at.major[k] *= shape.major.rad();
+      at.minor[k] *= shape.minor.rad();
+    }
+    return at;
+  }
   const Vec3& Position(int position) const {
     return array.positions_itrf_m[static_cast<std::size_t>(array.correlator_order[static_cast<std::size_t>(position)])];
   }
@@ -157,17 +190,22 @@ class SubbandSimulator {
   void SumSky(std::size_t t) {
     const std::vector<Source>& sources = o_.sky.sources;
     EmitterSet emitters(sources.size(), channels_.n);
+    const double mjd = o_.time_jd[t] - kMjdOfJd;
+    for (std::size_t e = 0; e < o_.extended.size(); ++e) {
+      emitters.Spread(o_.extended[e], o_.axes[t][e].major, o_.axes[t][e].minor);
+    }
     for (std::size_t i = 0; i < sources.size(); ++i) {
       const Vec3& offset = o_.offsets[t][i];
       // |s − s0|² = 2 − 2 cos θ.
       const double half_chord2 = Dot(offset, offset) / 4;
       if (1 - 2 * half_chord2 < kSkipBeyondCosine) continue;
       const double sin_theta = 2 * std::sqrt(half_chord2 * (1 - half_chord2));
+      const double level = sources[i].variation.FactorAt(mjd);
       emitters.Place(i, offset, SiderealRate(offset), width_hz_);
       for (std::size_t k = 0; k < channels_.n; ++k) {
         const double beam =
             o_.spec.primary_beam ? AiryPower(sin_theta, channels_.Frequency(k), o_.array.dish_diameter_m) : 1.0;
-        const double flux = flux_[i * channels_.n + k];
+        const double flux = level * flux_[i * channels_.n + k];
         emitters.Amplitude(k, i) = flux * beam;
         truth_.apparent_jy[i] += flux * beam;
         truth_.intrinsic_jy[i] += flux;

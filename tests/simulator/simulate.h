@@ -13,7 +13,8 @@
 // angle 0 of the header's longitude and the apparent declination, anew for each integration. B is the Airy power beam
 // that stands at s0 while the sky drifts. Within an integration the correlator follows the sky-fixed point c that is at
 // s0 in its middle, so time smearing is the sinc of the change of phase of b·(s − c) across it; bandwidth smearing is
-// sinc(Δν τ). XX = YY = I before gains and noise.
+// sinc(Δν τ). Extended sources are Gaussians; S(ν) goes with time as variation.h says, from integration to integration.
+// XX = YY = I before gains and noise.
 //   V_observed = conj(g1) g2 (V + interference + noise)
 // Autocorrelations hold the flux in the beam plus the SEFD, with real noise. A dead antenna has noise only.
 #pragma once
@@ -31,6 +32,8 @@
 #include "tests/simulator/sky_model.h"
 
 namespace contimg::simulator {
+
+constexpr double kSiderealDayS = 86164.0905;  // mean, in seconds of UT1: the same sidereal time the day after
 
 struct GroupSpec {
   UtcTime start = UtcTime::FromIso8601("2025-10-13T13:28:03");  // of the first integration; names the files

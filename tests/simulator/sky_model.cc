@@ -16,13 +16,17 @@ double Source::FluxJy(double frequency_hz) const {
   return flux_jy * std::pow(frequency_hz / kReferenceHz, spectral_index);
 }
 
-SkyModel ReadCatalogue(const std::filesystem::path& path, double spectral_index) {
+SkyModel ReadCatalogue(const std::filesystem::path& path, double spectral_index, bool with_sizes) {
   SkyModel sky;
   for (const ListedSource& listed : ReadSourceList(path)) {
     Source source;
     source.position = {Angle::Degrees(listed.ra_deg), Angle::Degrees(listed.dec_deg)};
     source.flux_jy = listed.flux_jy;
     source.spectral_index = listed.spectral_index.value_or(spectral_index);
+    if (with_sizes) {
+      source.shape = {Angle::Arcsec(listed.major_arcsec), Angle::Arcsec(listed.minor_arcsec),
+                      Angle::Degrees(listed.position_angle_deg)};
+    }
     sky.sources.push_back(source);
   }
   return sky;
@@ -77,6 +81,33 @@ SkyModel RandomSky(const SkyStrip& strip, double min_flux_jy, std::uint64_t seed
     source.flux_jy = min_flux_jy * std::exp(step * bin);
     source.spectral_index = kTypicalSpectralIndex + 0.25 * random.Normal();
     sky.sources.push_back(source);
+  }
+  return sky;
+}
+
+SkyModel RandomPairs(const SkyStrip& strip, const PairRecipe& recipe, std::uint64_t seed) {
+  Random random(MixSeed({seed, 0x9A12}));
+  const double ra_span = WrapPositive(strip.ra_last - strip.ra_first).rad();
+  const double half = strip.radius.rad() / 2, cos_dec = std::cos(strip.dec.rad());
+  SkyModel sky;
+  for (int i = 0; i < recipe.pairs; ++i) {
+    Source first;
+    const double dec = std::clamp(strip.dec.rad() + random.Uniform(-half, half), -kPi / 2, kPi / 2);
+    const double ra = strip.ra_first.rad() + ra_span * random.Uniform() + random.Uniform(-half, half) / cos_dec;
+    first.position = {WrapPositive(Angle::Radians(ra)), Angle::Radians(dec)};
+    first.flux_jy = recipe.min_flux_jy * std::pow(recipe.max_flux_jy / recipe.min_flux_jy, random.Uniform());
+    first.spectral_index = kTypicalSpectralIndex;
+    Source second = first;
+    second.flux_jy *= random.Uniform(0.3, 1);
+    const double away = random.Uniform(recipe.min_widths, recipe.max_widths), turn = random.Uniform(0, 2 * kPi);
+    const double along = away * std::cos(turn) * recipe.beam.major.rad(),
+                 across = away * std::sin(turn) * recipe.beam.minor.rad();
+    const double pa = recipe.beam.position_angle.rad();
+    const double east = along * std::sin(pa) + across * std::cos(pa),
+                 north = along * std::cos(pa) - across * std::sin(pa);
+    second.position = {WrapPositive(Angle::Radians(ra + east / std::cos(dec))), Angle::Radians(dec + north)};
+    sky.sources.push_back(first);
+    sky.sources.push_back(second);
   }
   return sky;
 }

@@ -73,6 +73,23 @@ json RfiJson(const RfiEmitter& e) {
           {"flux_yy_jy", e.flux_yy_jy}};
 }
 
+json LimitJson(double mjd) { return std::isfinite(mjd) ? json(mjd) : json(); }
+
+json VariationJson(std::size_t index, const Source& source) {
+  const Variation& v = source.variation;
+  return {{"source", index},
+          {"kind", ToString(v.kind)},
+          {"at_mjd", v.at_mjd},
+          {"amplitude", v.amplitude},
+          {"period_d", v.period_d},
+          {"factor", v.factor},
+          {"rise_d", v.rise_d},
+          {"decay_d", v.decay_d},
+          {"from_mjd", LimitJson(v.from_mjd)},
+          {"to_mjd", LimitJson(v.to_mjd)},
+          {"steady_jy", source.flux_jy}};
+}
+
 }  // namespace
 
 double MeanSmearing(const ArrayConfig& array, const GroupSpec& spec, const Source& source) {
@@ -119,20 +136,33 @@ void WriteTruth(const std::filesystem::path& path, const TruthInput& in) {
   });
   const SkyDirection centre = FieldCentre(in.array, in.spec);
   const double width_hz = std::abs(SubbandChannels(0, in.spec.n_channels).step_hz);
+  const double middle_mjd = MiddleOf(in.spec).mjd();
   json truth;
   truth["t0"] = in.spec.start.Iso8601();
-  truth["t_mid_mjd"] = MiddleOf(in.spec).mjd();
+  truth["t_mid_mjd"] = middle_mjd;
   truth["dec_app_deg"] = in.spec.app_dec_rad * 180 / kPi;
   truth["centre"] = {centre.ra.deg(), centre.dec.deg()};
   truth["nobeam"] = !in.spec.primary_beam;
-  json stations = json::array(), sources = json::array(), rfi = json::array();
+  json stations = json::array(), sources = json::array(), varying = json::array(), extended = json::array(),
+       rfi = json::array();
   for (int antenna : in.array.correlator_order) stations.push_back(antenna + 1);
-  for (const Source& s : in.sky.sources) {
-    sources.push_back({s.position.ra.deg(), s.position.dec.deg(), s.flux_jy, s.spectral_index});
+  for (std::size_t i = 0; i < n_sources; ++i) {
+    const Source& s = in.sky.sources[i];
+    const double jy = s.flux_jy * s.variation.FactorAt(middle_mjd);
+    sources.push_back({s.position.ra.deg(), s.position.dec.deg(), jy, s.spectral_index});
+    if (s.variation.varies()) varying.push_back(VariationJson(i, s));
+    if (s.shape.extended()) {
+      extended.push_back({{"source", i},
+                          {"major_arcsec", s.shape.major.arcsec()},
+                          {"minor_arcsec", s.shape.minor.arcsec()},
+                          {"angle_deg", s.shape.position_angle.deg()}});
+    }
   }
   for (const RfiEmitter& e : in.corruptions.rfi) rfi.push_back(RfiJson(e));
   truth["ants"] = std::move(stations);
   truth["sources"] = std::move(sources);
+  truth["varying"] = std::move(varying);
+  truth["extended"] = std::move(extended);
   truth["apparent_jy"] = in.apparent_jy;
   truth["apparent_smeared_jy"] = smeared;
   truth["band_mean_jy"] = in.band_mean_jy;

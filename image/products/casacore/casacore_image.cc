@@ -65,11 +65,11 @@ cc::CoordinateSystem Coordinates(const FitsHeader& header) {
   identity.diagonal() = 1.0;
   cc::CoordinateSystem system;
   // casacore counts pixels from zero.
-  system.addCoordinate(cc::DirectionCoordinate(cc::MDirection::ICRS, cc::Projection(cc::Projection::SIN),
-                                               WrapPositive(Angle::Radians(header.centre.ra_rad)).rad(),
-                                               header.centre.dec_rad, -g.cell_rad, g.cell_rad, identity,
-                                               static_cast<double>(g.nx / 2) + g.shift_l / g.cell_rad,
-                                               static_cast<double>(g.ny / 2) - g.shift_m / g.cell_rad));
+  system.addCoordinate(
+      cc::DirectionCoordinate(cc::MDirection::ICRS, cc::Projection(cc::Projection::type(Code(g.projection))),
+                              WrapPositive(Angle::Radians(header.centre.ra_rad)).rad(), header.centre.dec_rad,
+                              -g.cell_rad, g.cell_rad, identity, static_cast<double>(g.nx / 2) + g.shift_l / g.cell_rad,
+                              static_cast<double>(g.ny / 2) - g.shift_m / g.cell_rad));
   system.addCoordinate(cc::StokesCoordinate(cc::Vector<cc::Int>(1, cc::Stokes::I)));
   system.addCoordinate(
       cc::SpectralCoordinate(cc::MFrequency::TOPO, header.frequency_hz, header.bandwidth_hz, 0.0, header.frequency_hz));
@@ -105,6 +105,11 @@ cc::TableRecord Miscellaneous(const FitsHeader& header) {
   record.define("CREATOR", cc::String(header.software));
   record.define("SETTHASH", cc::String(header.settings_hash));
   record.define("BTYPE", cc::String(header.type));
+  if (header.mosaic) {
+    record.define("NTILES", header.mosaic->tiles);
+    record.define("NREFUSED", header.mosaic->refused);
+    record.define("EFFNOISE", header.mosaic->rms_jy);
+  }
   if (header.end_mjd_s > 0) {
     record.define("MJD-BEG", header.start_mjd_s / kSecondsPerDay);
     record.define("MJD-END", header.end_mjd_s / kSecondsPerDay);
@@ -134,13 +139,15 @@ FitsHeader HeaderOf(const cc::PagedImage<cc::Float>& image, const fs::path& path
   const cc::DirectionCoordinate& direction = system.directionCoordinate(static_cast<cc::uInt>(at));
   const cc::Vector<cc::Double> cell = direction.increment(), value = direction.referenceValue(),
                                pixel = direction.referencePixel();
-  if (direction.projection().type() != cc::Projection::SIN || !(cell[0] < 0) ||
-      std::abs(cell[0] + cell[1]) > 1e-9 * cell[1]) {
+  const cc::Projection::Type projection = direction.projection().type();
+  const bool known = projection == cc::Projection::SIN || projection == cc::Projection::ZEA;
+  if (!known || !(cell[0] < 0) || std::abs(cell[0] + cell[1]) > 1e-9 * cell[1]) {
     throw Error(ErrorKind::kBadInput, "image", path.string(),
-                "expected SIN projection with square pixels and right ascension to the left");
+                "expected SIN or ZEA projection with square pixels and right ascension to the left");
   }
   FitsHeader header;
   ImageGeometry& g = header.geometry;
+  if (projection == cc::Projection::ZEA) g.projection = Projection::kZea;
   g.nx = static_cast<std::size_t>(image.shape()[0]);
   g.ny = static_cast<std::size_t>(image.shape()[1]);
   g.cell_rad = cell[1];
@@ -167,6 +174,10 @@ FitsHeader HeaderOf(const cc::PagedImage<cc::Float>& image, const fs::path& path
   header.instrument = TextOf(misc, "INSTRUME");
   header.software = TextOf(misc, "CREATOR");
   header.settings_hash = TextOf(misc, "SETTHASH");
+  if (misc.isDefined("NTILES") && misc.dataType("NTILES") == cc::TpInt) {
+    const bool counted = misc.isDefined("NREFUSED") && misc.dataType("NREFUSED") == cc::TpInt;
+    header.mosaic = MosaicFacts{misc.asInt("NTILES"), counted ? misc.asInt("NREFUSED") : 0, NumberOf(misc, "EFFNOISE")};
+  }
   header.start_mjd_s = NumberOf(misc, "MJD-BEG") * kSecondsPerDay;
   header.end_mjd_s = NumberOf(misc, "MJD-END") * kSecondsPerDay;
   for (int i = 1;; ++i) {

@@ -19,8 +19,8 @@ void WriteCasacoreImage(const std::filesystem::path& path, ArrayView<const float
 // True for a folder that holds a casacore image of floats.
 bool IsCasacoreImage(const std::filesystem::path& path);
 
-// Reads the first plane of a casacore image in SIN projection; masked pixels become NaN. Throws Error{kIo} when it
-// cannot be opened and Error{kBadInput} when it is no such image.
+// Reads the first plane of a casacore image in SIN or ZEA projection; masked pixels become NaN. Throws Error{kIo} when
+// it cannot be opened and Error{kBadInput} when it is no such image.
 FitsImage ReadCasacoreImage(const std::filesystem::path& path);
 
 }  // namespace contimg::image

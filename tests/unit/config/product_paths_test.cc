@@ -107,6 +107,9 @@ TEST(ProductPaths, ParsesWhatItMakes) {
   EXPECT_EQ(ParseProductName(p.FailedLog(kStamp))->kind, Kind::kFailedLog);
   EXPECT_EQ(ParseProductName(p.QaPicture(kStamp))->kind, Kind::kQaPicture);
   EXPECT_EQ(ParseProductName(p.QaMetrics(kStamp))->kind, Kind::kQaMetrics);
+  for (const Kind kind : {Kind::kPhotometry, Kind::kSources}) {
+    EXPECT_EQ(ParseProductName(p.ImagePrefix(kStamp).string() + "." + ProductSuffix(kind))->kind, kind);
+  }
 }
 
 TEST(ProductKind, WordsAreReadBack) {
@@ -115,6 +118,8 @@ TEST(ProductKind, WordsAreReadBack) {
   EXPECT_FALSE(FindProductKind("image_other"));
   EXPECT_THROW(ParseProductKind("images"), Error);
   EXPECT_FALSE(IsImage(Kind::kMosaic));
+  EXPECT_EQ(ProductSuffix(Kind::kWeight), "weight.fits");
+  EXPECT_EQ(ProductSuffix(Kind::kTileTable), "tiles.fits");
   EXPECT_THROW(ProductSuffix(Kind::kScienceMs), Error);
   EXPECT_THROW(ProductSuffix(Kind::kBand, ImageFormat::kFits, 100), Error);
 }

@@ -19,7 +19,7 @@
 namespace contimg::image {
 namespace {
 
-class FitsImageTest : public testing::Test {
+class FitsImageTest : public testing::TestWithParam<Projection> {
  protected:
   FitsImageTest() {
     header_.geometry.nx = 90;
@@ -76,9 +76,26 @@ TEST_F(FitsImageTest, ReadsBackWhatItWrote) {
   ASSERT_EQ(image.header.calibration.size(), 2U);
   EXPECT_EQ(image.header.calibration[1].name, "2025-10-13T13:00:00_1h.gpcal");
   EXPECT_EQ(image.header.settings_hash, "0123456789abcdef");
+  EXPECT_FALSE(image.header.mosaic);
 }
 
-TEST_F(FitsImageTest, WcslibFindsEveryPixelWhereWePutIt) {
+TEST_F(FitsImageTest, AMosaicIsKnownAgain) {
+  header_.geometry.projection = Projection::kZea;
+  header_.mosaic = MosaicFacts{11, 1, 0.0003};
+  WriteFitsImage(RealOs(), folder_ / "m.fits", view(), header_, {});
+  const FitsHeader header = ReadFitsImage(folder_ / "m.fits").header;
+  EXPECT_EQ(header.geometry.projection, Projection::kZea);
+  ASSERT_TRUE(header.mosaic);
+  EXPECT_EQ(header.mosaic->tiles, 11);
+  EXPECT_EQ(header.mosaic->refused, 1);
+  EXPECT_DOUBLE_EQ(header.mosaic->rms_jy, 0.0003);
+}
+
+INSTANTIATE_TEST_SUITE_P(Projections, FitsImageTest, testing::Values(Projection::kSin, Projection::kZea));
+
+TEST_P(FitsImageTest, WcslibFindsEveryPixelWhereWePutIt) {
+  header_.geometry.projection = GetParam();
+  header_.geometry.cell_rad = Angle::Arcsec(600).rad();  // 15 degrees
   header_.geometry.shift_l = 2.5 * header_.geometry.cell_rad;
   header_.geometry.shift_m = -1.5 * header_.geometry.cell_rad;
   const auto path = folder_ / "b.fits";

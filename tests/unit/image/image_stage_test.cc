@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cmath>
 #include <complex>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -290,6 +291,28 @@ TEST_F(ImageStageTest, EveryImagePerBeamNamesItsBeam) {
   }
   EXPECT_EQ(kinds[ProductKind::kQaPicture], 1);
   EXPECT_EQ(kinds[ProductKind::kQaMetrics], 1);
+}
+
+TEST_F(ImageStageTest, TheImagesAreHandedOnAsTheyAreInTheFiles) {
+  FinishedImages kept;
+  request_.keep = &kept;
+  VisibilityBlock block = Tile(0.1);
+  RunImage(block, request_, context_);
+  const std::vector<std::pair<const char*, const Plane*>> planes{{"image", &kept.image},
+                                                                 {"residual", &kept.residual},
+                                                                 {"pb", &kept.pb},
+                                                                 {"smear", &kept.smear},
+                                                                 {"psf", &kept.psf}};
+  for (const auto& [word, plane] : planes) {
+    const FitsImage file = ReadFitsImage(folder_ / fmt::format("tile.{}.fits", word));
+    ASSERT_EQ(file.pixels.size(), plane->pixels.size()) << word;
+    EXPECT_EQ(std::memcmp(file.pixels.data(), plane->pixels.data(), 4 * file.pixels.size()), 0) << word;
+  }
+  const FitsHeader header = ReadFitsImage(folder_ / "tile.image.fits").header;
+  EXPECT_EQ(kept.header.unit, "Jy/beam");
+  EXPECT_NEAR(kept.header.beam->major_rad, header.beam->major_rad, 1e-9 * header.beam->major_rad);
+  EXPECT_NEAR(kept.header.geometry.cell_rad, header.geometry.cell_rad, 1e-9 * header.geometry.cell_rad);
+  EXPECT_NEAR(kept.header.start_mjd_s, header.start_mjd_s, 1e-3);
 }
 
 TEST_F(ImageStageTest, NothingThatIsNotFiniteIsPublished) {

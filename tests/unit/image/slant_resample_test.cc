@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -92,6 +93,29 @@ TEST(BandlimitedInterpolator, EightTapsSufficeForATile) {
   const BandlimitedInterpolator interpolator(0.18, 3e-5);
   EXPECT_EQ(interpolator.taps(), 8U);
   EXPECT_LE(interpolator.expected_error(), 3e-5);
+}
+
+TEST(InterpolateTwoAt, ReadsEachImageAsAlone) {
+  constexpr std::size_t kN = 64;
+  std::vector<float> a(kN * kN), b(kN * kN);
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] = normal(random), b[i] = normal(random);
+  b[20 * kN + 20] = NAN;
+  const ArrayView<const float, 2> first(a.data(), {kN, kN}), second(b.data(), {kN, kN});
+  const std::vector<double> x{-0.5, 0, 1.25, 20.25, 31.5, 40.99, 62.75, 63, 63.5, NAN},
+      y{5, 0, 62.5, 21.5, 31.25, 3.01, 62.9, 63, 1, 2};
+  for (const double band : {0.18, 0.3, 0.45}) {  // 8, 12 and 16 taps
+    const BandlimitedInterpolator interpolator(band, 1e-4);
+    std::vector<float> both(10), both2(10), alone(10), alone2(10);
+    InterpolateTwoAt(first, second, interpolator, x.data(), y.data(), 10, both.data(), both2.data());
+    InterpolateAt(first, interpolator, x.data(), y.data(), 10, alone.data());
+    InterpolateAt(second, interpolator, x.data(), y.data(), 10, alone2.data());
+    EXPECT_EQ(std::memcmp(both.data(), alone.data(), 40), 0) << band;
+    EXPECT_EQ(std::memcmp(both2.data(), alone2.data(), 40), 0) << band;
+    EXPECT_TRUE(std::isnan(both2[3]));
+    EXPECT_FALSE(std::isnan(both[3]));
+  }
 }
 
 TEST(BandlimitedInterpolator, KeepsAConstant) {

@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "mosaic/photometry/photometry_table.h"
+#include "mosaic/table/fits_table.h"
 #include "mosaic/table/table_json.h"
 #include "tests/temporary_folder.h"
 
@@ -43,6 +46,39 @@ TEST(Table, JsonHasAllColumns) {
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[0]["hidden"], 1);
   EXPECT_TRUE(rows[1]["flux"].is_null());
+}
+
+TEST(Table, FitsIsReadBackToTheLastBit) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "t.fits";
+  Table table = SmallTable();
+  table.facts = {{"group", "2026-01-25T00:00:00"}, {"mjd", "61065.001788194446"}};
+  WriteTable(RealOs(), path, table, false);
+  const Table back = ReadFitsTable(path);
+  EXPECT_EQ(back.name, table.name);
+  EXPECT_EQ(back.facts, table.facts);
+  ASSERT_EQ(back.columns.size(), table.columns.size());
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    EXPECT_EQ(back.columns[i].name, table.columns[i].name);
+    EXPECT_EQ(back.columns[i].unit, table.columns[i].unit);
+    ASSERT_EQ(back.columns[i].values.index(), table.columns[i].values.index());
+    if (const auto* numbers = std::get_if<std::vector<double>>(&table.columns[i].values)) {
+      const auto& read = std::get<std::vector<double>>(back.columns[i].values);
+      EXPECT_EQ(std::memcmp(read.data(), numbers->data(), 8 * numbers->size()), 0) << back.columns[i].name;
+    } else {
+      EXPECT_EQ(back.columns[i].values, table.columns[i].values);
+    }
+  }
+  // A file without a table, and one that breaks off.
+  const std::string bytes = RealOs().ReadFile(path);
+  for (const std::size_t kept : {std::size_t{2880}, std::size_t{4000}, std::size_t{10}}) {
+    WriteFileAtomically(RealOs(), path, bytes.substr(0, kept));
+    EXPECT_THROW(ReadFitsTable(path), Error) << kept;
+  }
+  table.columns.clear();
+  table.columns.push_back({"x", "", "", "", 6, std::vector<double>{}, true});
+  WriteTable(RealOs(), path, table, true);
+  EXPECT_EQ(ReadFitsTable(path).rows(), 0u);
 }
 
 TEST(Table, TheEndingTellsTheForm) {

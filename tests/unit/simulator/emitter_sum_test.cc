@@ -152,5 +152,26 @@ TEST(BandwidthSmearing, IsTheMeanOverTheChannel) {
   EXPECT_NEAR(mean.imag(), 0, 1e-12);
 }
 
+TEST(SumEmitters, ResolvesTheGaussiansAmongPoints) {
+  const ChannelBlock channels{1.4e9, -244140.625, 48};
+  EmitterSet set(11, channels.n);
+  const Vec3 major{3e-4, 1e-4, 0}, minor{0, 2e-5, 1e-4}, baseline{400, -250, 130};
+  for (std::size_t i = 0; i < 11; ++i) {
+    set.Place(i, {}, {}, 0);
+    for (std::size_t k = 0; k < channels.n; ++k) set.Amplitude(k, i) = i == 6 ? 2 : 1;
+  }
+  set.Spread(6, major, minor);
+  std::vector<double> re(channels.n), im(channels.n);
+  SumEmitters(set, channels, kDsa110IntegrationS, {baseline.data(), {1, 3}}, {re.data(), {1, channels.n}},
+              {im.data(), {1, channels.n}});
+  for (std::size_t k = 0; k < channels.n; ++k) {
+    const double left = Resolution(channels.Frequency(k), baseline, major, minor);
+    EXPECT_GT(left, 0.02);
+    EXPECT_LT(left, 0.9);
+    EXPECT_NEAR(re[k], 10 + 2 * left, 1e-7);
+    EXPECT_NEAR(im[k], 0, 1e-12);
+  }
+}
+
 }  // namespace
 }  // namespace contimg::simulator

@@ -97,6 +97,43 @@ TEST(RandomSky, FollowsTheCountsAndTheStrip) {
   EXPECT_NE(RandomSky(strip, 0.01, 4).sources.at(0).flux_jy, sky.sources.at(0).flux_jy);
 }
 
+TEST(SimulatorCatalogue, HasSizesWhenAskedTo) {
+  const CatalogueFile file("ra_deg,dec_deg,flux_jy,major_arcsec,minor_arcsec,pa_deg\n1,2,3.5,40,20,70\n");
+  EXPECT_FALSE(ReadCatalogue(file.path(), 0).sources.at(0).shape.extended());
+  const Shape shape = ReadCatalogue(file.path(), 0, true).sources.at(0).shape;
+  EXPECT_NEAR(shape.major.arcsec(), 40, 1e-9);
+  EXPECT_NEAR(shape.minor.arcsec(), 20, 1e-9);
+  EXPECT_NEAR(shape.position_angle.deg(), 70, 1e-9);
+}
+
+TEST(RandomPairs, AreSoManyWidthsOfTheBeamApart) {
+  PairRecipe recipe;
+  recipe.pairs = 200;
+  recipe.beam = {Angle::Arcsec(60), Angle::Arcsec(20), Angle::Degrees(30)};
+  const SkyStrip strip{Angle::Degrees(359), Angle::Degrees(1), Angle::Degrees(54), Angle::Degrees(3)};
+  const SkyModel sky = RandomPairs(strip, recipe, 7);
+  ASSERT_EQ(sky.sources.size(), 400u);
+  double nearest = 9, farthest = 0;
+  for (std::size_t i = 0; i < 400; i += 2) {
+    const Source &first = sky.sources[i], &second = sky.sources[i + 1];
+    const double east =
+                     WrapSigned(second.position.ra - first.position.ra).arcsec() * std::cos(first.position.dec.rad()),
+                 north = (second.position.dec - first.position.dec).arcsec();
+    const double along = east * 0.5 + north * std::sqrt(0.75), across = east * std::sqrt(0.75) - north * 0.5;
+    const double widths = std::hypot(along / 60, across / 20);
+    nearest = std::min(nearest, widths);
+    farthest = std::max(farthest, widths);
+    EXPECT_GE(first.flux_jy, 0.01);
+    EXPECT_LE(first.flux_jy, 0.2);
+    EXPECT_GE(second.flux_jy, 0.3 * first.flux_jy * (1 - 1e-12));
+    EXPECT_LE(second.flux_jy, first.flux_jy);
+    EXPECT_LT(std::abs(first.position.dec.deg() - 54), 1.5);
+  }
+  EXPECT_NEAR(nearest, 0.5, 0.05);
+  EXPECT_NEAR(farthest, 2, 0.05);
+  EXPECT_EQ(RandomPairs(strip, recipe, 7).sources[5].flux_jy, sky.sources[5].flux_jy);
+}
+
 TEST(SelectSources, KeepsTheBrightestThroughTheBeamWithinTheRadius) {
   const auto at = [](double ra, double dec, double jy) {
     return Source{{Angle::Degrees(ra), Angle::Degrees(dec)}, jy, 0};

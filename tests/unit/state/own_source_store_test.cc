@@ -58,6 +58,28 @@ TEST(OwnSourceStore, FindsTheNearestAcrossRa0AndAtThePole) {
   EXPECT_EQ(store.Near(20, 89.999, 0.01)[0].id, pole.id);
 }
 
+// A better place is no other name; without one of its own a source is named after its place.
+TEST(OwnSourceStore, MovesWithoutAnotherName) {
+  TemporaryDatabase place;
+  SourceStore opened(place.path());
+  OwnSourceStore store(opened.database());
+  OwnSourceRow row;
+  row.ra_deg = 0.0001;
+  row.dec_deg = 16;
+  const OwnSourceRow source = store.Add(row);
+  store.Move(source.id, 359.9999, 16.001, 0.5, 0.25);
+  const auto moved = store.Near(359.9999, 16.001, 0.0001);
+  ASSERT_EQ(moved.size(), 1u);
+  EXPECT_EQ(moved[0].name, source.name);
+  EXPECT_EQ(moved[0].ra_error_arcsec, 0.5);
+  EXPECT_EQ(moved[0].dec_error_arcsec, 0.25);
+  EXPECT_TRUE(store.Near(0.0001, 16, 0.0005).empty());
+  EXPECT_THROW(store.Move(source.id, 360, 16, 0, 0), Error);
+  row.name = "DSA J000001.0+155959";
+  EXPECT_EQ(store.Add(row).name, "DSA J000001.0+155959");
+  EXPECT_EQ(store.Add(row).name, "DSA J000001.0+155959a");
+}
+
 // A catalogue is identified with sources of our own; it may go, and what was measured stays.
 TEST(OwnSourceStore, CataloguesComeAndGo) {
   TemporaryDatabase place;

@@ -1,0 +1,179 @@
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "config/os.h"
+#include "config/time.h"
+#include "config/units.h"
+#include "image/products/fits_file.h"
+#include "image/products/fits_image.h"
+
+namespace contimg::image {
+
+void CheckFits(int status, ErrorKind kind, const std::filesystem::path& path, const char* doing) {
+  if (status == 0) return;
+  char text[FLEN_STATUS] = "";
+  const int error_number = errno;
+  fits_get_errstatus(status, text);
+  fits_clear_errmsg();
+  // cfitsio drops what the system said, but leaves it in errno.
+  const bool wrote = status == WRITE_ERROR || status == FILE_NOT_CREATED || status == FILE_NOT_CLOSED;
+  if (wrote && (error_number == ENOSPC || error_number == EDQUOT || error_number == EROFS || error_number == EACCES)) {
+    throw SystemError("image", path.string(), doing, error_number);
+  }
+  throw Error(kind, "image", path.string(), std::string(doing) + ": " + text);
+}
+
+double CardReader::Number(const char* key, double otherwise) {
+  double value = 0;
+  int status = 0;
+  fits_read_key(file_, TDOUBLE, key, &value, nullptr, &status);
+  if (status != 0) fits_clear_errmsg();
+  return status == 0 ? value : otherwise;
+}
+
+std::string CardReader::Text(const char* key) {
+  char* value = nullptr;
+  int status = 0;
+  fits_read_key_longstr(file_, key, &value, nullptr, &status);
+  std::string result;
+  if (status == 0 && value != nullptr) result = value;
+  if (status != 0) fits_clear_errmsg();
+  int ignored = 0;
+  if (value != nullptr) fits_free_memory(value, &ignored);
+  return result;
+}
+
+namespace {
+
+FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const long* lengths) {
+  CardReader cards(file);
+  const std::string x_type = cards.Text("CTYPE1"), y_type = cards.Text("CTYPE2");
+  const bool zea = x_type == "RA---ZEA" && y_type == "DEC--ZEA";
+  if (!zea && (x_type != "RA---SIN" || y_type != "DEC--SIN")) {
+    throw Error(ErrorKind::kBadInput, "image", path.string(),
+                "expected axes RA---SIN and DEC--SIN (or ZEA), found '" + x_type + "' and '" + y_type + "'");
+  }
+  FitsHeader header;
+  ImageGeometry& g = header.geometry;
+  if (zea) g.projection = Projection::kZea;
+  const double dx = cards.Number("CDELT1", 0), dy = cards.Number("CDELT2", 0);
+  if (!(dx < 0 && std::abs(dx + dy) < 1e-9 * dy)) {
+    throw Error(ErrorKind::kBadInput, "image", path.string(),
+                "expected square pixels with right ascension to the left");
+  }
+  g.nx = static_cast<std::size_t>(lengths[0]);
+  g.ny = static_cast<std::size_t>(lengths[1]);
+  g.cell_rad = Angle::Degrees(dy).rad();
+  g.shift_l = (cards.Number("CRPIX1", 0) - 1 - static_cast<double>(g.nx / 2)) * g.cell_rad;
+  g.shift_m = -(cards.Number("CRPIX2", 0) - 1 - static_cast<double>(g.ny / 2)) * g.cell_rad;
+  header.centre = {Angle::Degrees(cards.Number("CRVAL1", 0)).rad(), Angle::Degrees(cards.Number("CRVAL2", 0)).rad()};
+  header.unit = cards.Text("BUNIT");
+  header.type = cards.Text("BTYPE");
+  const double major = cards.Number("BMAJ", 0);
+  if (major > 0) {
+    header.beam = GaussianBeam{Angle::Degrees(major).rad(), Angle::Degrees(cards.Number("BMIN", major)).rad(),
+                               Angle::Degrees(cards.Number("BPA", 0)).rad()};
+  }
+  header.frequency_hz = cards.Number("CRVAL3", cards.Number("RESTFRQ", 0));
+  header.bandwidth_hz = cards.Number("CDELT3", 0);
+  header.start_mjd_s = cards.Number("MJD-BEG", cards.Number("MJD-OBS", 0)) * kSecondsPerDay;
+  header.end_mjd_s = cards.Number("MJD-END", 0) * kSecondsPerDay;
+  const double ra = cards.Number("OBSRA", NAN), dec = cards.Number("OBSDEC", NAN);
+  if (!std::isnan(ra) && !std::isnan(dec))
+    header.pointing = PhaseCentre{Angle::Degrees(ra).rad(), Angle::Degrees(dec).rad()};
+  header.telescope = cards.Text("TELESCOP");
+  header.instrument = cards.Text("INSTRUME");
+  header.object = cards.Text("OBJECT");
+  header.software = cards.Text("CREATOR");
+  header.settings_hash = cards.Text("SETTHASH");
+  const double tiles = cards.Number("NTILES", 0);
+  if (tiles >= 1 && tiles < 1e6) {
+    header.mosaic =
+        MosaicFacts{static_cast<int>(tiles), static_cast<int>(std::clamp(cards.Number("NREFUSED", 0), 0.0, 1e6)),
+                    cards.Number("EFFNOISE", 0)};
+  }
+  for (int i = 1;; ++i) {
+    const std::string n = std::to_string(i), name = cards.Text(("CALTAB" + n).c_str());
+    if (name.empty()) break;
+    header.calibration.push_back({name, cards.Text(("CALDAT" + n).c_str())});
+  }
+  int n_cards = 0, status = 0;
+  fits_get_hdrspace(file, &n_cards, nullptr, &status);
+  for (int i = 1; i <= n_cards && status == 0; ++i) {
+    char card[FLEN_CARD] = "";
+    fits_read_record(file, i, card, &status);
+    if (std::strncmp(card, "HISTORY ", 8) == 0) header.history.emplace_back(card + 8);
+  }
+  return header;
+}
+
+// Opens the first image of the file and reads its header.
+FitsHeader OpenImage(const std::filesystem::path& path, FitsFile& fits) {
+  int status = 0;
+  fits_open_diskfile(&fits.file, path.c_str(), READONLY, &status);
+  CheckFits(status, Exists(path) ? ErrorKind::kBadInput : ErrorKind::kIo, path, "cannot open the FITS image");
+  int n_axes = 0;
+  fits_get_img_dim(fits.file, &n_axes, &status);
+  if (status == 0 && n_axes == 0) {  // a compressed image is the first extension
+    fits_movabs_hdu(fits.file, 2, nullptr, &status);
+    fits_get_img_dim(fits.file, &n_axes, &status);
+  }
+  CheckFits(status, ErrorKind::kBadInput, path, "cannot find an image");
+  if (n_axes < 2 || n_axes > 4) {
+    throw Error(ErrorKind::kBadInput, "image", path.string(),
+                "expected an image of 2 to 4 axes, found " + std::to_string(n_axes));
+  }
+  long lengths[4] = {1, 1, 1, 1};
+  fits_get_img_size(fits.file, n_axes, lengths, &status);
+  CheckFits(status, ErrorKind::kBadInput, path, "cannot read the size of the image");
+  return ReadHeader(fits.file, path, lengths);
+}
+
+}  // namespace
+
+FitsHeader ReadFitsHeader(const std::filesystem::path& path) {
+  FitsFile fits;
+  return OpenImage(path, fits);
+}
+
+FitsImage ReadFitsImage(const std::filesystem::path& path) {
+  FitsFile fits;
+  FitsImage result;
+  result.header = OpenImage(path, fits);
+  const std::size_t count = result.header.geometry.nx * result.header.geometry.ny;
+  result.pixels = Buffer<float>(count);
+  int status = 0;
+  long first[4] = {1, 1, 1, 1};
+  float null_value = std::numeric_limits<float>::quiet_NaN();
+  int any_null = 0;  // cfitsio writes to it whenever it meets a NaN
+  fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(count), &null_value, result.pixels.data(), &any_null,
+                &status);
+  CheckFits(status, ErrorKind::kBadInput, path, "cannot read the pixels");
+  return result;
+}
+
+std::vector<float> ReadFitsSquare(const std::filesystem::path& path, std::ptrdiff_t x, std::ptrdiff_t y, int size) {
+  FitsFile fits;
+  const FitsHeader header = OpenImage(path, fits);
+  std::vector<float> square(static_cast<std::size_t>(size) * static_cast<std::size_t>(size),
+                            std::numeric_limits<float>::quiet_NaN());
+  const auto nx = static_cast<std::ptrdiff_t>(header.geometry.nx), ny = static_cast<std::ptrdiff_t>(header.geometry.ny);
+  const std::ptrdiff_t x0 = std::clamp<std::ptrdiff_t>(x, 0, nx), x1 = std::clamp<std::ptrdiff_t>(x + size, 0, nx),
+                       y0 = std::clamp<std::ptrdiff_t>(y, 0, ny), y1 = std::clamp<std::ptrdiff_t>(y + size, 0, ny);
+  int status = 0;
+  float null_value = std::numeric_limits<float>::quiet_NaN();
+  int any_null = 0;
+  for (std::ptrdiff_t row = y0; row < y1 && x0 < x1; ++row) {
+    long first[4] = {static_cast<long>(x0 + 1), static_cast<long>(row + 1), 1, 1};
+    fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(x1 - x0), &null_value,
+                  square.data() + (row - y) * size + (x0 - x), &any_null, &status);
+  }
+  CheckFits(status, ErrorKind::kBadInput, path, "cannot read the pixels");
+  return square;
+}
+
+}  // namespace contimg::image

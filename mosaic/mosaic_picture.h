@@ -1,0 +1,15 @@
+// The quality picture of a mosaic.
+#pragma once
+
+#include <filesystem>
+
+#include "mosaic/coadd/open_mosaic.h"
+#include "mosaic/mosaic_report.h"
+
+namespace contimg::mosaic {
+
+// Writes a PNG: the image in units of its noise, the rms map with the tiles in it (numbered; those that were left out
+// crossed), the table of tiles, the figures and the gates. Throws Error{kIo}.
+void WriteMosaicPicture(const std::filesystem::path& path, const MosaicMaps& maps, const MosaicReport& report);
+
+}  // namespace contimg::mosaic

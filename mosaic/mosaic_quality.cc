@@ -1,0 +1,161 @@
+#include "mosaic/mosaic_quality.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "config/robust_statistics.h"
+#include "config/units.h"
+#include "image/plane/image_statistics.h"
+#include "image/plane/slant_resample.h"
+#include "mosaic/photometry/clusters.h"
+#include "mosaic/photometry/listed_places.h"
+#include "mosaic/tile/image_reader.h"
+
+namespace contimg::mosaic {
+namespace {
+
+using image::GateBound;
+using image::QualityGate;
+
+constexpr double kAliasError = 1e-3;       // of the interpolation: worse is worth a word
+constexpr double kCompareSnr = 20;         // sources of a list that are compared
+constexpr double kAloneWidths = 3;         // of the beam, from any other of them
+constexpr std::size_t kLeastCompared = 5;  // for a gate
+
+// Scatter of the residual in units of the rms map: 1 where that is right, 1.02 to 1.06 with the sources below each
+// tile's CLEAN limit, which add up while the noise does not.
+double ResidualOverRms(const MosaicMaps& maps) {
+  const auto residual = maps.residual.view(), rms = maps.rms.view();
+  const std::size_t step =
+      std::max<std::size_t>(1, static_cast<std::size_t>(std::sqrt(static_cast<double>(residual.size()) / 1e6)));
+  std::vector<float> values;
+  for (std::size_t y = 0; y < residual.shape(0); y += step) {
+    for (std::size_t x = y % step; x < residual.shape(1); x += step) {
+      const float v = residual(y, x) / rms(y, x);
+      if (std::isfinite(v)) values.push_back(v);
+    }
+  }
+  const float median = TakeMedian(values);
+  return kSigmaPerMad * static_cast<double>(TakeMad(values, median));
+}
+
+std::optional<MosaicComparison> Compare(const MosaicMaps& maps, const std::vector<ListedSource>& catalogue,
+                                        const image::FitsHeader& header) {
+  const double cell = header.geometry.cell_rad;
+  const BeamPixels beam(*header.beam, cell);
+  const ImageReader reader(maps.image.view(), BandOf(*header.beam, cell));
+  std::vector<image::PixelPosition> places;
+  std::vector<double> fluxes;
+  for (const ForcedPlace& place : PlacesOfList(catalogue, header.frequency_hz)) {
+    const auto at = PixelOf(header, place.direction);
+    if (!at || !(place.expected_jy > 0)) continue;
+    const double x = std::round(at->x), y = std::round(at->y);
+    if (!(x >= 0 && y >= 0 && x < static_cast<double>(header.geometry.nx) &&
+          y < static_cast<double>(header.geometry.ny)))
+      continue;
+    places.push_back(*at);
+    fluxes.push_back(place.expected_jy);
+  }
+  const auto near = NearPlaces(places, places, beam, kAloneWidths, true);
+  std::vector<double> ratios, east, north, away;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const auto x0 = static_cast<std::size_t>(std::round(places[i].x)),
+               y0 = static_cast<std::size_t>(std::round(places[i].y));
+    const double rms = maps.rms.view()(y0, x0);
+    if (!(fluxes[i] > kCompareSnr * rms)) continue;
+    const bool alone = std::none_of(near[i].begin(), near[i].end(), [&](std::size_t k) { return fluxes[k] > 2 * rms; });
+    const double read = reader.At(places[i].x, places[i].y);
+    if (!alone || !std::isfinite(read)) continue;
+    ratios.push_back(read / fluxes[i]);
+    const ImageReader::Shape s = reader.ShapeAt(places[i].x, places[i].y);
+    const double determinant = s.hxx * s.hyy - s.hxy * s.hxy;
+    const double dx = -(s.hyy * s.gx - s.hxy * s.gy) / determinant, dy = -(s.hxx * s.gy - s.hxy * s.gx) / determinant;
+    if (!(determinant > 0) || !(std::hypot(dx, dy) < beam.minor_px() / 2)) continue;
+    east.push_back(Angle::Radians(-dx * cell).arcsec());
+    north.push_back(Angle::Radians(dy * cell).arcsec());
+    away.push_back(std::hypot(dx, dy) / beam.minor_px());
+  }
+  MosaicComparison c;
+  c.sources = ratios.size();
+  if (ratios.empty()) return c;
+  c.flux_ratio_median = TakeMedian(ratios);
+  c.flux_ratio_scatter = kSigmaPerMad * TakeMad(ratios, c.flux_ratio_median);
+  c.offset_east_arcsec = TakeMedian(east);
+  c.offset_north_arcsec = TakeMedian(north);
+  c.offset_median_beams = TakeMedian(away);
+  return c;
+}
+
+QualityGate Gate(const char* name, const char* title, GateBound bound, double value, double limit,
+                 const char* explanation) {
+  QualityGate gate;
+  gate.name = name;
+  gate.title = title;
+  gate.bound = bound;
+  gate.value = value;
+  gate.limit = limit;
+  gate.passed = bound == GateBound::kAtMost ? value <= limit : value >= limit;
+  gate.explanation = explanation;
+  const double miss = bound == GateBound::kAtMost ? value / limit : limit / value;
+  if (!gate.passed) gate.grade = miss <= 1.5 ? "B" : miss <= 3 ? "C" : "F";
+  return gate;
+}
+
+QualityGate StateGate(const char* name, const char* title, bool good, const char* grade_if_not,
+                      const char* explanation) {
+  QualityGate gate = Gate(name, title, GateBound::kAtLeast, good ? 1 : 0, 1, explanation);
+  if (!good) gate.grade = grade_if_not;
+  return gate;
+}
+
+std::vector<QualityGate> JudgeMosaic(const MosaicQuality& q, const MosaicReport& report) {
+  std::vector<QualityGate> gates;
+  const double used = static_cast<double>(report.used()) / static_cast<double>(report.tiles.size());
+  gates.push_back(Gate("tiles_used", "tiles used / given", GateBound::kAtLeast, used, 1,
+                       "tiles were left out: the table of tiles says why"));
+  gates.push_back(StateGate("scales_known", "flux scales compared", q.scales_unknown == 0 || report.used() == 1, "B",
+                            "tiles share too few bright sources with others to compare their flux scales"));
+  gates.push_back(StateGate("resampling", "beams wide enough to resample", q.over_nyquist == 0, "C",
+                            "tiles have a beam of too few pixels, so that fluxes between pixels are uncertain"));
+  if (q.residual_over_rms > 0) {
+    gates.push_back(Gate("residual_over_rms", "scatter of the residual / rms map", GateBound::kAtMost,
+                         q.residual_over_rms, 1.25, "the residual scatters by more than the tiles' noise explains"));
+  }
+  if (q.catalogue && q.catalogue->sources >= kLeastCompared) {
+    gates.push_back(Gate("flux_error", "|flux / catalogue - 1|", GateBound::kAtMost,
+                         std::abs(q.catalogue->flux_ratio_median - 1), 0.1,
+                         "fluxes are off from those of the catalogue"));
+    gates.push_back(Gate("offset", "offset from the catalogue / beam", GateBound::kAtMost,
+                         q.catalogue->offset_median_beams, 0.1, "sources are beside their places in the catalogue"));
+  }
+  return gates;
+}
+
+}  // namespace
+
+double MedianOf(ArrayView<const float, 2> image) { return image::ComputeRobustStatistics(image).median; }
+
+void AssessMosaic(const MosaicMaps& maps, const std::vector<ListedSource>& catalogue, MosaicReport& report,
+                  const RunContext& context) {
+  context.CheckCancelled("mosaic");
+  MosaicQuality& q = report.quality;
+  q.rms_median_jy = report.header.mosaic->rms_jy;
+  q.rms_least_jy = HUGE_VAL;
+  for (const float v : maps.rms.pixels) q.rms_least_jy = v < q.rms_least_jy ? v : q.rms_least_jy;
+  q.covered_deg2 =
+      static_cast<double>(maps.covered) * std::pow(Angle::Radians(report.header.geometry.cell_rad).deg(), 2);
+  if (!maps.residual.empty()) q.residual_over_rms = ResidualOverRms(maps);
+  for (const MosaicTile& tile : report.tiles) {
+    if (tile.verdict.refusal != Refusal::kNone) continue;
+    if (tile.verdict.scale.references == 0) ++q.scales_unknown;
+    q.largest_scale_error = std::max(q.largest_scale_error, std::abs(tile.verdict.scale.scale - 1));
+    const double band = BandOf(tile.figures.beam, tile.figures.grid.geometry.cell_rad);
+    if (image::BandlimitedInterpolator(band, 1e-4).expected_error() > kAliasError) ++q.over_nyquist;
+  }
+  if (!catalogue.empty()) q.catalogue = Compare(maps, catalogue, report.header);
+  q.gates = JudgeMosaic(q, report);
+  q.grade = image::WorstGrade(q.gates);
+  q.reasons = image::Reasons(q.gates);
+}
+
+}  // namespace contimg::mosaic

@@ -1,0 +1,69 @@
+// What a mosaic is made of and how good it is; as JSON the content of its X.metrics.json, as a table its X.tiles.fits.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "image/products/fits_image.h"
+#include "image/products/image_products.h"
+#include "image/quality/quality_gates.h"
+#include "mosaic/gate/tile_gate.h"
+#include "mosaic/table/table.h"
+
+namespace contimg::mosaic {
+
+struct MosaicTile {
+  std::filesystem::path path;  // of its image; as it was asked for when there is none
+  TileFigures figures;
+  TileVerdict verdict;
+  double factor = 1;       // by which its fluxes were multiplied
+  std::size_t pixels = 0;  // of the mosaic to which it gave something
+  std::vector<image::CalibrationUsed> calibration;
+};
+
+// The mosaic at the places of a list of sources.
+struct MosaicComparison {
+  std::size_t sources = 0;                                 // isolated, above 20 σ
+  double flux_ratio_median = 0, flux_ratio_scatter = 0;    // over the list; 1.4826 × MAD
+  double offset_east_arcsec = 0, offset_north_arcsec = 0;  // medians
+  double offset_median_beams = 0;                          // of the lengths, over the minor axis
+};
+
+struct MosaicQuality {
+  double rms_median_jy = 0, rms_least_jy = 0;  // of the rms map
+  double covered_deg2 = 0;
+  double residual_over_rms = 0;  // robust scatter of residual / rms; 0: there is no residual map
+  double largest_scale_error = 0;
+  std::size_t scales_unknown = 0;  // tiles that share too few sources with others
+  std::size_t over_nyquist = 0;    // tiles whose beam has too few pixels for exact resampling
+  std::optional<MosaicComparison> catalogue;
+  std::vector<image::QualityGate> gates;
+  std::string grade;
+  std::vector<std::string> reasons;
+};
+
+struct MosaicTimings {
+  double look_s = 0, add_s = 0, close_s = 0, quality_s = 0, publish_s = 0, total_s = 0;
+};
+
+struct MosaicReport {
+  std::vector<image::ImageProduct> products;
+  image::FitsHeader header;       // of the image
+  std::vector<MosaicTile> tiles;  // by time
+  bool scaled = false;            // whether the tiles' scales were applied
+  MosaicQuality quality;
+  MosaicTimings timings;
+
+  std::size_t used() const;
+};
+
+nlohmann::ordered_json ToJson(const MosaicReport& report);
+// A row a tile: path, checksum, mjd, ra_deg, dec_deg, beam, frequency, rms, scale with error and references, factor,
+// used, refusal, why.
+Table TileTable(const MosaicReport& report);
+
+}  // namespace contimg::mosaic

@@ -1,0 +1,320 @@
+#include "mosaic/mosaic_stage.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "config/checksum.h"
+#include "config/error.h"
+#include "config/machine.h"
+#include "config/os.h"
+#include "config/robust_statistics.h"
+#include "config/stopwatch.h"
+#include "config/text.h"
+#include "image/products/image_products.h"
+#include "mosaic/background/rms_mesh.h"
+#include "mosaic/coadd/open_mosaic.h"
+#include "mosaic/coadd/tile_sky.h"
+#include "mosaic/mosaic_picture.h"
+#include "mosaic/mosaic_quality.h"
+#include "mosaic/table/fits_table.h"
+#include "mosaic/table/stage_name.h"
+#include "mosaic/tile/image_reader.h"
+#include "mosaic/tile/tile_files.h"
+
+namespace contimg::mosaic {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A tile between its two readings: the first for what is judged, the second for its pixels.
+struct Looked {
+  MosaicTile tile;
+  TileSky sky;
+  image::FitsHeader header;
+};
+
+std::string GradeIn(const fs::path& metrics) {
+  if (metrics.empty()) return "";
+  const nlohmann::json json = nlohmann::json::parse(RealOs().ReadFile(metrics), nullptr, false);
+  if (!json.is_object() || !json.contains("quality") || !json["quality"].is_object()) return "";
+  const auto grade = json["quality"].find("grade");
+  return grade != json["quality"].end() && grade->is_string() ? grade->get<std::string>() : "";
+}
+
+// The beam on the map: mean second moments of the tiles' beams, turned as the tiles are turned in it.
+image::GaussianBeam MeanBeam(const SkyGrid& grid, const std::vector<const Looked*>& tiles) {
+  const GridAxes map(grid);
+  double ee = 0, nn = 0, en = 0, sum = 0;
+  for (const Looked* looked : tiles) {
+    const TileFigures& f = looked->tile.figures;
+    const GridAxes axes(f.grid);
+    const double x = static_cast<double>(f.grid.geometry.nx / 2), y = static_cast<double>(f.grid.geometry.ny / 2);
+    double turned = 0;
+    const auto middle = axes.DirectionAt(x, y), above = axes.DirectionAt(x, y + 1);
+    if (middle && above) {
+      const auto a = map.PixelAt(*middle), b = map.PixelAt(*above);
+      if (a && b) turned = std::atan2(-(b->x - a->x), b->y - a->y);
+    }
+    const double s = std::sin(f.beam.angle_rad + turned), c = std::cos(f.beam.angle_rad + turned);
+    const double major2 = std::pow(f.beam.major_rad, 2), minor2 = std::pow(f.beam.minor_rad, 2);
+    const double weight = std::pow(looked->tile.factor * f.rms_jy, -2);
+    ee += weight * (major2 * s * s + minor2 * c * c);
+    nn += weight * (major2 * c * c + minor2 * s * s);
+    en += weight * (major2 - minor2) * s * c;
+    sum += weight;
+  }
+  ee /= sum, nn /= sum, en /= sum;
+  const double mean = (ee + nn) / 2, half = std::hypot((nn - ee) / 2, en);
+  const double angle = 0.5 * std::atan2(2 * en, nn - ee);
+  return {std::sqrt(mean + half), std::sqrt(mean - half), angle < 0 ? angle + kPi : angle};
+}
+
+class MosaicRun {
+ public:
+  MosaicRun(const MosaicRequest& request, const RunContext& context) : request_(request), context_(context) {}
+
+  MosaicReport Run() {
+    const Stopwatch all;
+    Stopwatch watch;
+    image::ProductPlan plan;
+    plan.prefix = request_.prefix;
+    plan.fits = request_.fits;
+    plan.casacore = request_.casacore;
+    plan.compress = request_.compress;
+    plan.overwrite = request_.overwrite;
+    plan.durable = request_.durable;
+    image::StagedProducts staged(plan, OsOr(context_.os));
+    for (const ProductKind kind : {ProductKind::kImage, ProductKind::kRms, ProductKind::kWeight}) staged.Expect(kind);
+    if (request_.residual) staged.Expect(ProductKind::kResidual);
+    for (const ProductKind kind : {ProductKind::kTileTable, ProductKind::kQaMetrics, ProductKind::kQaPicture}) {
+      staged.Expect(kind);
+    }
+    Look();
+    Judge();
+    report_.timings.look_s = watch.Lap();
+    OpenMosaic mosaic = Open();
+    AddTiles(mosaic);
+    report_.timings.add_s = watch.Lap();
+    MosaicMaps maps = std::move(mosaic).Close(context_.threads);
+    report_.timings.close_s = watch.Lap();
+    report_.scaled = request_.apply_scale;
+    for (const Looked& looked : looked_) report_.tiles.push_back(looked.tile);
+    MakeHeader(maps);
+    AssessMosaic(maps, request_.catalogue, report_, context_);
+    WriteMosaicPicture(staged.Path(ProductKind::kQaPicture), maps, report_);
+    report_.timings.quality_s = watch.Lap();
+    Publish(staged, std::move(maps));
+    report_.timings.publish_s = watch.Lap();
+    report_.timings.total_s = all.Seconds();
+    return std::move(report_);
+  }
+
+ private:
+  void Look() {
+    for (std::size_t i = 0; i < request_.tiles.size(); ++i) {
+      context_.CheckCancelled(kStage);
+      context_.reporter->Progress("mosaic", 0.4 * static_cast<double>(i) / static_cast<double>(request_.tiles.size()));
+      looked_.push_back(LookAt(request_.tiles[i]));
+    }
+    std::sort(looked_.begin(), looked_.end(), [](const Looked& a, const Looked& b) {
+      const TileFigures &f = a.tile.figures, &g = b.tile.figures;
+      return std::tie(f.start_mjd_s, f.name, a.tile.path) < std::tie(g.start_mjd_s, g.name, b.tile.path);
+    });
+  }
+
+  // What is wrong with a tile's files is a verdict; what is wrong with disks ends the run.
+  Looked LookAt(const fs::path& path) {
+    Looked looked;
+    MosaicTile& tile = looked.tile;
+    tile.path = path;
+    tile.figures.name = path.filename().string();
+    const auto refuse = [&](Refusal refusal, std::string why) {
+      tile.verdict.refusal = refusal;
+      tile.verdict.why = std::move(why);
+    };
+    try {
+      const TileFiles files({path, {}, {}, {}, {}}, {}, context_);
+      LookAt(files, looked, refuse);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kBadInput) throw;
+      refuse(Refusal::kUnreadable, error.subject().empty() ? error.message() : error.what());
+    }
+    return looked;
+  }
+
+  template <typename Refuse>
+  void LookAt(const TileFiles& files, Looked& looked, const Refuse& refuse) {
+    const TileImages& images = files.images();
+    MosaicTile& tile = looked.tile;
+    TileFigures& f = tile.figures;
+    tile.path = files.path();
+    f.name = files.name();
+    if (images.header->mosaic) return refuse(Refusal::kUnreadable, "it is a mosaic, not a tile");
+    if (images.pb.empty()) {
+      return refuse(Refusal::kUnreadable, "there is no primary beam beside its image (PREFIX.pb.fits)");
+    }
+    for (const std::string& missing : files.missing()) {
+      if (missing == "residual" && request_.residual) {
+        return refuse(Refusal::kUnreadable, "there is no residual beside its image (PREFIX.residual.fits)");
+      }
+      if (missing == "smearing map") {
+        context_.reporter->Warn(kStage, f.name + ": no smearing map, so fluxes far from its centre are 1 to 3 % low");
+      }
+    }
+    looked.header = *images.header;
+    f.grid = {images.header->centre, images.header->geometry};
+    f.beam = *images.header->beam;
+    f.frequency_hz = images.header->frequency_hz;
+    f.start_mjd_s = images.header->start_mjd_s;
+    f.end_mjd_s = images.header->end_mjd_s;
+    f.grade = GradeIn(files.MetricsPath());
+    tile.calibration = images.header->calibration;
+    image::CoarseMap rms;
+    try {
+      rms = MeasureRms(images.residual, {}, context_.threads);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kBadInput) throw;
+      return refuse(Refusal::kBlank, "all its pixels are blank or zero");
+    }
+    f.rms_jy = Median(rms.values);
+    Xxh64 hash;
+    hash.Add(images.image.data(), images.image.size() * sizeof(float));
+    f.pixels_checksum = hash.Hex();
+    f.references = FindReferences(images, rms, {}, context_.threads);
+    looked.sky = SkyOf(images, std::move(rms));
+  }
+
+  void Judge() {
+    std::vector<TileFigures> figures;
+    std::vector<TileVerdict> verdicts;
+    for (const Looked& looked : looked_) {
+      figures.push_back(looked.tile.figures);
+      verdicts.push_back(looked.tile.verdict);
+    }
+    GateResult gate = JudgeTiles(figures, verdicts, request_.limits);
+    frequency_hz_ = gate.frequency_hz;
+    for (std::size_t i = 0; i < looked_.size(); ++i) {
+      MosaicTile& tile = looked_[i].tile;
+      tile.verdict = std::move(gate.verdicts[i]);
+      if (tile.verdict.refusal != Refusal::kNone) {
+        context_.reporter->Warn(kStage, fmt::format("{} is left out: {}", tile.figures.name, tile.verdict.why));
+        continue;
+      }
+      tile.factor = tile.verdict.frequency_factor / (request_.apply_scale ? tile.verdict.scale.scale : 1);
+      used_.push_back(&looked_[i]);
+    }
+    if (!used_.empty()) return;
+    throw Error(ErrorKind::kBadInput, kStage, request_.prefix.string(),
+                fmt::format("expected tiles that fit together, found none: {} left out, the first, {}, because {}",
+                            Counted(static_cast<std::int64_t>(looked_.size()), "tile"),
+                            looked_.front().tile.figures.name, looked_.front().tile.verdict.why));
+  }
+
+  OpenMosaic Open() {
+    std::vector<SkyGrid> grids;
+    std::vector<double> noise;
+    for (const Looked* looked : used_) {
+      grids.push_back(looked->tile.figures.grid);
+      noise.push_back(looked->tile.factor * looked->tile.figures.rms_jy);
+    }
+    const SkyGrid grid = GridAround(grids, request_.grid);
+    const std::uint64_t pixels = static_cast<std::uint64_t>(grid.geometry.nx) * grid.geometry.ny;
+    const std::uint64_t tile = used_.front()->tile.figures.grid.geometry.nx * grids.front().geometry.ny * sizeof(float);
+    const std::uint64_t needed = pixels * (request_.residual ? 20 : 12) + 2 * tile;
+    const MemoryRoom room = AvailableMemory(context_.memory_bytes);
+    if (needed > room.bytes) {
+      throw Error(
+          ErrorKind::kResource, kStage, request_.prefix.string(),
+          fmt::format("a mosaic of {} by {} pixels takes {} of memory, {} {} are left; give fewer tiles, larger "
+                      "pixels (--cell) or --no-residual",
+                      grid.geometry.nx, grid.geometry.ny, BytesInWords(needed), BytesInWords(room.bytes), room.bound));
+    }
+    CoaddOptions options;
+    options.noise_jy = TakeMedian(noise);
+    options.min_pb = request_.min_pb;
+    options.residual = request_.residual;
+    return OpenMosaic(grid, options);
+  }
+
+  void AddTiles(OpenMosaic& mosaic) {
+    report_.header.geometry = mosaic.grid().geometry;
+    report_.header.centre = mosaic.grid().centre;
+    for (std::size_t i = 0; i < used_.size(); ++i) {
+      context_.CheckCancelled(kStage);
+      context_.reporter->Progress("mosaic", 0.4 + 0.5 * static_cast<double>(i) / static_cast<double>(used_.size()));
+      Looked& looked = *used_[i];
+      const TileFiles files({looked.tile.path, {}, {}, {}, {}}, {.residual = request_.residual, .response = false},
+                            context_);
+      looked.tile.pixels = About(files.path(), [&] {
+        return mosaic.Add(looked.sky, files.images().image, files.images().residual, looked.tile.factor,
+                          context_.threads);
+      });
+    }
+  }
+
+  void MakeHeader(const MosaicMaps& maps) {
+    image::FitsHeader& h = report_.header;
+    const image::FitsHeader& first = used_.front()->header;
+    h.unit = "Jy/beam";
+    h.type = "Intensity";
+    h.beam = MeanBeam({h.centre, h.geometry}, {used_.begin(), used_.end()});
+    h.frequency_hz = frequency_hz_;
+    h.telescope = first.telescope;
+    h.instrument = first.instrument;
+    h.software = request_.software;
+    h.settings_hash = request_.settings_hash;
+    h.start_mjd_s = first.start_mjd_s;
+    std::set<std::pair<std::string, std::string>> tables;
+    for (const Looked* looked : used_) {
+      h.bandwidth_hz = std::max(h.bandwidth_hz, looked->header.bandwidth_hz);
+      h.start_mjd_s = std::min(h.start_mjd_s, looked->header.start_mjd_s);
+      h.end_mjd_s = std::max(h.end_mjd_s, looked->header.end_mjd_s);
+      for (const image::CalibrationUsed& table : looked->tile.calibration) {
+        if (tables.emplace(table.name, table.date).second) h.calibration.push_back(table);
+      }
+      h.history.push_back("tile " + looked->tile.figures.name);
+    }
+    image::MosaicFacts facts;
+    facts.tiles = static_cast<int>(used_.size());
+    facts.refused = static_cast<int>(looked_.size() - used_.size());
+    facts.rms_jy = MedianOf(maps.rms.view());
+    h.mosaic = facts;
+  }
+
+  void Publish(image::StagedProducts& staged, MosaicMaps maps) {
+    context_.CheckCancelled(kStage);
+    staged.WriteText(ProductKind::kQaMetrics, ToJson(report_).dump(2) + "\n");
+    WriteFitsTable(staged.Path(ProductKind::kTileTable), TileTable(report_));
+    image::FitsHeader header = report_.header;
+    staged.WriteImage(ProductKind::kImage, std::move(maps.image), header);
+    if (request_.residual) staged.WriteImage(ProductKind::kResidual, std::move(maps.residual), header);
+    header.type = "RMS";
+    staged.WriteImage(ProductKind::kRms, std::move(maps.rms), header);
+    header.type = "Weight";
+    header.unit = "beam2/Jy2";
+    staged.WriteImage(ProductKind::kWeight, std::move(maps.weight), header);
+    report_.products = staged.Publish();
+  }
+
+  const MosaicRequest& request_;
+  const RunContext& context_;
+  std::vector<Looked> looked_;  // by time
+  std::vector<Looked*> used_;
+  double frequency_hz_ = 0;
+  MosaicReport report_;
+};
+
+}  // namespace
+
+MosaicReport RunMosaic(const MosaicRequest& request, const RunContext& context) {
+  if (request.tiles.empty()) throw Error(ErrorKind::kUsage, kStage, "", "expected tiles, found none");
+  return MosaicRun(request, context).Run();
+}
+
+}  // namespace contimg::mosaic

@@ -1,0 +1,28 @@
+// What the tables of photometry and of sources say of their tile: written by the worker, read when they go on record.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/quality_flags.h"
+#include "mosaic/table/table.h"
+
+namespace contimg::ops {
+
+struct TileFacts {
+  std::string group;
+  double mjd = 0;  // middle of the data, UTC
+  double duration_s = 0;
+  double ra_deg = 0, dec_deg = 0;  // ICRS, of the centre
+  double frequency_hz = 0;
+  double beam_minor_arcsec = 0;  // of the restoring beam, full width at half power
+  QualityFlags flags = 0;        // of all that is measured in it
+};
+
+// As facts of a table; every digit of the numbers.
+std::vector<std::pair<std::string, std::string>> FactsOf(const TileFacts& tile);
+// From a table that has them; Error{kBadInput} that names `subject` when one is missing or no number.
+TileFacts ParseTileFacts(const mosaic::Table& table, const std::string& subject);
+
+}  // namespace contimg::ops

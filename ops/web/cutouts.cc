@@ -1,0 +1,107 @@
+#include "ops/web/cutouts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <vector>
+
+#include "config/error.h"
+#include "config/units.h"
+#include "image/plane/sky_coordinates.h"
+#include "image/products/fits_image.h"
+#include "image/quality/cutout.h"
+#include "ops/api/source_query.h"
+
+namespace contimg::ops {
+namespace {
+
+constexpr std::size_t kCutoutsKept = 128;
+constexpr double kReachBeams = 4;  // to each side
+constexpr int kFewestPixels = 16, kMostPixels = 256;
+
+HttpResponse NoCutout(const std::string& why) { return HttpProblem(404, "there is no cut-out: " + why); }
+
+std::string DrawCutout(const std::filesystem::path& path, const state::OwnSourceRow& source, double low, double high) {
+  const image::FitsHeader header = image::ReadFitsHeader(path);
+  const auto at =
+      image::CosinesOfDirection(header.centre, {Angle::Degrees(source.ra_deg), Angle::Degrees(source.dec_deg)});
+  if (!at) throw Error(ErrorKind::kBadInput, "image", path.string(), "the source is not on this side of the sky");
+  const image::PixelPosition place = image::DirectionToPixel(header.geometry, at->l, at->m);
+  if (!(place.x >= 0 && place.y >= 0 && place.x < static_cast<double>(header.geometry.nx) &&
+        place.y < static_cast<double>(header.geometry.ny))) {
+    throw Error(ErrorKind::kBadInput, "image", path.string(), "the image does not hold the place of the source");
+  }
+  const double beam = header.beam ? header.beam->major_rad / header.geometry.cell_rad : 5;
+  const int size = std::clamp(static_cast<int>(std::ceil(2 * kReachBeams * beam)), kFewestPixels, kMostPixels);
+  const auto x = static_cast<std::ptrdiff_t>(std::lround(place.x)) - size / 2,
+             y = static_cast<std::ptrdiff_t>(std::lround(place.y)) - size / 2;
+  const std::vector<float> pixels = image::ReadFitsSquare(path, x, y, size);
+  const auto side = static_cast<std::size_t>(size);
+  return image::CutoutPng({pixels.data(), {side, side}}, low, high, place.x - static_cast<double>(x),
+                          place.y - static_cast<double>(y), beam);
+}
+
+}  // namespace
+
+std::optional<state::ProductRow> ImageForCutouts(PipelineView& view, const std::string& group) {
+  state::ProductQuery query;
+  query.group_id = group;
+  query.kind = std::string(ToString(ProductKind::kPbcor));
+  query.status = "present";
+  query.limit = 1;
+  auto rows = view.Products(query);
+  if (rows.empty() || rows.front().path.find(".fits") == std::string::npos) return std::nullopt;
+  return std::move(rows.front());
+}
+
+HttpResponse CutoutServer::Answer(const HttpRequest& request, PipelineView& view) {
+  const std::size_t slash = request.tail.find('/');
+  const std::string ending = ".png";
+  state::SourceStore* store = view.Sources();
+  if (store == nullptr || slash == std::string::npos || request.tail.size() < slash + 1 + ending.size() ||
+      request.tail.substr(request.tail.size() - ending.size()) != ending) {
+    return NoCutout("expected SOURCE/GROUP.png");
+  }
+  const std::string group = request.tail.substr(slash + 1, request.tail.size() - slash - 1 - ending.size());
+  const auto source = SourceOfWord(*store, request.tail.substr(0, slash));
+  if (!source) return NoCutout("there is no such source");
+  const auto image = ImageForCutouts(view, group);
+  state::LightCurveStore curves(store->database());
+  const auto tile = curves.Tile(group);
+  if (!image || !tile) return NoCutout("the image of this group is not on disk, or nothing was measured in it");
+  // From the noise of the place to the source's own flux.
+  double noise = 0;
+  for (const char* kind : {"forced", "detection"}) {
+    for (const auto& row : curves.Measurements(source->id, kind, tile->mjd, tile->mjd)) noise = row.flux_error_jy;
+  }
+  const auto statistics = curves.Statistics(source->id, "forced", "tile");
+  const double high = std::max({statistics ? statistics->max_jy : 0.0, 8 * noise, 1e-6});
+  const double low = std::min(-3 * noise, -0.05 * high);
+  const std::string etag =
+      fmt::format("\"{}-{}-{:.0f}-{:.4g}-{:.4g}\"", source->id, image->id, image->updated_at * 1000, low, high);
+  HttpResponse response;
+  response.cache_control = "private, no-cache";
+  response.content_type = "image/png";
+  response.headers.emplace_back("ETag", etag);
+  if (request.if_none_match.find(etag) != std::string::npos) {
+    response.status = 304;
+    return response;
+  }
+  const auto known = std::find_if(pictures_.begin(), pictures_.end(), [&](const auto& p) { return p.key == etag; });
+  if (known == pictures_.end()) {
+    try {
+      pictures_.push_front({etag, DrawCutout(image->path, *source, low, high)});
+    } catch (const Error& error) {
+      return NoCutout(error.message());
+    }
+    if (pictures_.size() > kCutoutsKept) pictures_.pop_back();
+  } else {
+    pictures_.splice(pictures_.begin(), pictures_, known);
+  }
+  response.body = pictures_.front().png;
+  return response;
+}
+
+}  // namespace contimg::ops

@@ -1,0 +1,31 @@
+// Cut-outs: a tile's image about one source, as a small picture.
+#pragma once
+
+#include <list>
+#include <optional>
+#include <string>
+
+#include "ops/http/http_server.h"
+#include "ops/records/pipeline_view.h"
+#include "state/light_curve_store.h"
+
+namespace contimg::ops {
+
+// The image of a group from which cut-outs are made: its newest one corrected for the primary beam that is on disk.
+std::optional<state::ProductRow> ImageForCutouts(PipelineView& view, const std::string& group);
+
+class CutoutServer {
+ public:
+  // request.tail: "ID/GROUP.png". Reads the rows about the source alone; remembers the last pictures. 404 where there
+  // is no image on disk or it does not hold the place. One source's pictures have one scale as long as its mean flux is
+  // well above the noise.
+  HttpResponse Answer(const HttpRequest& request, PipelineView& view);
+
+ private:
+  struct Remembered {
+    std::string key, png;
+  };
+  std::list<Remembered> pictures_;  // last used first
+};
+
+}  // namespace contimg::ops

@@ -1,0 +1,298 @@
+#!/usr/bin/python3
+"""`contimg mosaic` from outside: tiles made with astropy, maps read by astropy, fluxes and places compared with what was put in, tiles
+that do not fit, and how it ends.
+
+    CONTIMG_BIN_DIR=build/release/bin /usr/bin/python3 tests/integration/mosaic_test.py [-v]
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from astropy.wcs import WCS
+
+CONTIMG = pathlib.Path(os.environ["CONTIMG_BIN_DIR"]) / "contimg"
+SIZE, CELL = 400, 6.0 / 3600
+MAJOR, MINOR, ANGLE = 80 / 3600, 50 / 3600, 30.0
+RMS, WIDTH = 0.001, 110.0  # noise of a tile; of its primary beam, pixels
+KINDS = ("image", "residual", "rms", "weight")
+Y, X = np.mgrid[0:SIZE, 0:SIZE]
+
+
+def beam(dx, dy):
+    """Unit Gaussian of the beam's shape at offsets in pixels, x to the west."""
+    east, north = -dx * CELL, dy * CELL
+    s, c = np.sin(np.radians(ANGLE)), np.cos(np.radians(ANGLE))
+    return np.exp(-4 * np.log(2) * (((east * s + north * c) / MAJOR) ** 2 + ((east * c - north * s) / MINOR) ** 2))
+
+
+def noise(rng):
+    """Noise that is correlated as the beam, made in the Fourier plane."""
+    power = np.abs(np.fft.fft2(np.fft.ifftshift(beam(X - SIZE // 2, Y - SIZE // 2))))
+    field = np.fft.ifft2(np.fft.fft2(rng.normal(size=(SIZE, SIZE))) * np.sqrt(power)).real
+    return field * RMS / field.std()
+
+
+def response(x, y):
+    return np.exp(-((x - SIZE / 2) ** 2 + (y - SIZE / 2) ** 2) / 2 / WIDTH**2)
+
+
+def make_tile(prefix, ra, dec, sources, seed, scale=1.0, **cards):
+    """A tile of the sky `sources` (ra, dec, flux): image, residual, pb, smear."""
+    header = fits.Header()
+    header.update(CTYPE1="RA---SIN", CRPIX1=SIZE // 2 + 1, CRVAL1=ra % 360, CDELT1=-CELL, CUNIT1="deg",
+                  CTYPE2="DEC--SIN", CRPIX2=SIZE // 2 + 1, CRVAL2=dec, CDELT2=CELL, CUNIT2="deg", BUNIT="Jy/beam",
+                  BMAJ=MAJOR, BMIN=MINOR, BPA=ANGLE, RESTFRQ=1.4e9, RADESYS="ICRS")
+    header["MJD-BEG"], header["MJD-END"] = 60961.5 + seed * 0.0036, 60961.5 + (seed + 1) * 0.0036
+    residual = noise(np.random.default_rng(seed))
+    image = residual.copy()
+    x, y = WCS(header).wcs_world2pix(sources[:, 0], sources[:, 1], 0)
+    for sx, sy, flux in zip(x, y, sources[:, 2]):
+        if np.isfinite(sx) and abs(sx - 200) < 260 and abs(sy - 200) < 260:
+            image += flux * response(sx, sy) * 0.97 * beam(X - sx, Y - sy)
+    header.update(cards)
+    for kind, pixels in (("image", image * scale), ("residual", residual * scale), ("pb", response(X, Y)),
+                         ("smear", np.full((SIZE, SIZE), 0.97))):
+        fits.writeto(f"{prefix}.{kind}.fits", pixels.astype(np.float32), header, overwrite=True)
+
+
+def sky(dec, seed=1):
+    """Sources on a lattice about RA 0 h, far enough apart."""
+    rng = np.random.default_rng(seed)
+    places = [(i * 0.11 / np.cos(np.radians(dec)), dec + j * 0.11) for i in range(-5, 6) for j in range(-2, 3)]
+    return np.array([[ra + rng.uniform(-0.02, 0.02) / np.cos(np.radians(dec)), d + rng.uniform(-0.02, 0.02), f]
+                     for (ra, d), f in zip(places, 10 ** rng.uniform(-1.2, -0.3, len(places)))])
+
+
+class MosaicTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="contimg-mosaic-"))
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+        cls.sources = sky(54.0)
+        cls.tiles = [cls.root / f"t{i}" for i in range(4)]
+        for i, tile in enumerate(cls.tiles):
+            make_tile(tile, 0.3 * (i - 1.5), 54.0, cls.sources, i)
+        with open(cls.root / "list.csv", "w") as file:
+            file.write("name,ra_deg,dec_deg,flux_jy\n")
+            for i, (ra, dec, flux) in enumerate(cls.sources):
+                file.write(f"s{i},{ra % 360:.8f},{dec:.8f},{flux}\n")
+
+    def contimg(self, *words, status=0):
+        done = subprocess.run([CONTIMG, *(str(w) for w in words)], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done
+
+    def mosaic(self, *words, out="m", status=0):
+        done = self.contimg("mosaic", *words, "--out", self.root / out, "--overwrite", "--json", status=status)
+        return json.loads(done.stdout) if status == 0 else done.stderr
+
+    def map(self, kind, out="m"):
+        with fits.open(self.root / f"{out}.{kind}.fits") as file:
+            return file[0].data.squeeze().astype(float), file[0].header
+
+    def refused(self, report):
+        return [(t["name"], t["refusal"]) for t in report["tiles"] if not t["used"]]
+
+    def spoiled(self, kind, words, **how):
+        """A tile in place of the third, spoiled: it is left out, and said so."""
+        make_tile(self.root / "bad", 0.15, 54.0, self.sources, 2, **how)
+        done = self.contimg("mosaic", *self.tiles[:2], self.root / "bad", self.tiles[3], "--out", self.root / "b", "--overwrite", "--json")
+        report = json.loads(done.stdout)
+        self.assertEqual(self.refused(report), [("bad", kind)])
+        self.assertIn(words, done.stderr)
+        self.assertIn("bad is left out", done.stderr)
+        self.assertEqual(report["quality"]["grade"], "B")
+        table = Table.read(self.root / "b.tiles.fits")
+        self.assertEqual([bool(u) for u, n in zip(table["used"], table["name"])], [n.strip() != "bad" for n in table["name"]])
+        return report
+
+    def test_fluxes_places_and_header_over_hour_zero(self):
+        report = self.mosaic(*self.tiles, "--catalogue", self.root / "list.csv")
+        self.assertEqual((report["tiles_used"], report["tiles_refused"]), (4, 0))
+        self.assertEqual(report["grid"]["projection"], "ZEA")
+        image, header = self.map("image")
+        rms, _ = self.map("rms")
+        wcs = WCS(header).celestial
+        self.assertEqual(list(wcs.wcs.ctype), ["RA---ZEA", "DEC--ZEA"])
+        x, y = wcs.wcs_world2pix(self.sources[:, 0], self.sources[:, 1], 0)
+        self.assertTrue((header["NTILES"], header["NREFUSED"]) == (4, 0) and header["EFFNOISE"] > 0 and header["BUNIT"] == "Jy/beam")
+        self.assertAlmostEqual(header["MJD-BEG"], 60961.5, 6)
+        self.assertAlmostEqual(header["BMAJ"], MAJOR, 6)
+        # The catalogue of the mosaic, judged with astropy's idea of the map.
+        found = json.loads(self.contimg("sources", self.root / "m", "--json").stdout)["sources"]
+        fx, fy = wcs.wcs_world2pix([s["ra_deg"] for s in found], [s["dec_deg"] for s in found], 0)
+        n = 0
+        for sx, sy, flux in zip(x, y, self.sources[:, 2]):
+            if not (0 <= sx < image.shape[1] - 1 and 0 <= sy < image.shape[0] - 1):
+                continue
+            sigma = rms[int(round(sy)), int(round(sx))]
+            if not flux > 30 * sigma:
+                continue
+            k = np.argmin(np.hypot(fx - sx, fy - sy))
+            self.assertLess(np.hypot(fx[k] - sx, fy[k] - sy), 0.5)
+            self.assertLess(abs(found[k]["flux_jy"] - flux), 5 * sigma)
+            n += 1
+        self.assertGreater(n, 20)
+        self.assertAlmostEqual(report["quality"]["catalogue"]["flux_ratio_median"], 1, delta=0.005)
+        self.assertGreater(report["quality"]["catalogue"]["sources"], 10)
+        self.assertLess(report["quality"]["catalogue"]["offset_median_beams"], 0.02)
+        rows = list(Table.read(self.photometry("m"), format="ascii.csv"))
+        ratio = [r["flux_jy"] / self.sources[r["source_id"] - 1, 2] for r in rows if r["flux_jy"] > 40 * r["flux_error_jy"]]
+        self.assertAlmostEqual(np.median(ratio), 1, delta=0.005)
+
+    def photometry(self, prefix):
+        self.contimg("photometry", self.root / prefix, "--catalogue", self.root / "list.csv", "--out", self.root / "p.csv", "--overwrite")
+        return self.root / "p.csv"
+
+    def test_maps_agree_with_each_other_and_blank_is_not_a_number(self):
+        self.mosaic(*self.tiles)
+        maps = {kind: self.map(kind)[0] for kind in KINDS}
+        blank = np.isnan(maps["image"])
+        self.assertTrue(0 < blank.sum() < blank.size)
+        for pixels in maps.values():
+            np.testing.assert_array_equal(np.isnan(pixels), blank)
+            self.assertEqual((pixels == 0).sum(), 0)
+        np.testing.assert_allclose(maps["weight"][~blank], maps["rms"][~blank] ** -2, rtol=1e-5)
+        pulls = (maps["residual"] / maps["rms"])[~blank]
+        self.assertAlmostEqual(1.4826 * np.median(np.abs(pulls)), 1, delta=0.06)
+        self.assertAlmostEqual(self.map("image")[1]["EFFNOISE"], np.median(maps["rms"][~blank]), delta=2e-5)
+        # What the rms is worth: two mosaics of other tiles differ by as much as both say.
+        self.mosaic(*self.tiles[::2], "--centre", "0,54", out="h0")
+        self.mosaic(*self.tiles[1::2], "--centre", "0,54", out="h1")
+        (a, ha), (b, hb) = self.map("image", "h0"), self.map("image", "h1")
+        (ra, _), (rb, _) = self.map("rms", "h0"), self.map("rms", "h1")
+        dx, dy = round(ha["CRPIX1"] - hb["CRPIX1"]), round(ha["CRPIX2"] - hb["CRPIX2"])
+        x0, x1, y0, y1 = max(0, dx), min(a.shape[1], b.shape[1] + dx), max(0, dy), min(a.shape[0], b.shape[0] + dy)
+        ours, theirs = np.s_[y0:y1, x0:x1], np.s_[y0 - dy:y1 - dy, x0 - dx:x1 - dx]
+        d = ((a[ours] - b[theirs]) / np.hypot(ra[ours], rb[theirs]))
+        d = d[np.isfinite(d)]
+        self.assertAlmostEqual(1.4826 * np.median(np.abs(d - np.median(d))), 1, delta=0.1)
+
+    def test_order_and_threads_change_no_bit(self):
+        self.mosaic(*self.tiles, "--threads", 1, out="a")
+        self.mosaic(*self.tiles[::-1], "--threads", 3, out="b")
+        for kind in KINDS:
+            self.assertEqual((self.root / f"a.{kind}.fits").read_bytes(), (self.root / f"b.{kind}.fits").read_bytes(), kind)
+        self.assertEqual((self.root / "a.tiles.fits").read_bytes(), (self.root / "b.tiles.fits").read_bytes())
+
+    def test_the_pole_is_a_place_like_others(self):
+        rng = np.random.default_rng(4)
+        places = [(rng.uniform(0, 360), 90 - 0.5 * np.sqrt(rng.uniform())) for _ in range(12)]
+        sources = np.array([[ra, dec, 0.3] for ra, dec in places])
+        tiles = []
+        for i in range(4):
+            make_tile(self.root / f"pole{i}", 90 * i + 20, 89.75, sources, i)
+            tiles.append(self.root / f"pole{i}")
+        report = self.mosaic(*tiles, out="pole")
+        self.assertAlmostEqual(report["grid"]["dec_deg"], 90, 6)
+        image, header = self.map("image", "pole")
+        rms, _ = self.map("rms", "pole")
+        x, y = WCS(header).celestial.wcs_world2pix(sources[:, 0], sources[:, 1], 0)
+        for sx, sy in zip(x, y):
+            at = int(round(sy)), int(round(sx))
+            near = image[at[0] - 2:at[0] + 3, at[1] - 2:at[1] + 3].max()
+            self.assertLess(abs(near - 0.3), 0.01 + 6 * rms[at])
+
+    def test_one_tile_and_two_without_overlap(self):
+        report = self.mosaic(self.tiles[0])
+        self.assertEqual(report["tiles_used"], 1)
+        self.assertEqual(report["quality"]["grade"], "A")
+        make_tile(self.root / "far", 3.0, 54.0, self.sources, 9)
+        report = self.mosaic(self.tiles[0], self.root / "far")
+        self.assertEqual(report["tiles_used"], 2)
+        self.assertEqual([t["references"] for t in report["tiles"]], [0, 0])
+        self.assertEqual(report["quality"]["grade"], "B")
+        self.assertIn("share too few bright sources", report["quality"]["reasons"][0])
+        make_tile(self.root / "farther", 120.0, 54.0, self.sources, 10)
+        self.assertIn("span more than the 60 degrees", self.mosaic(self.tiles[0], self.root / "farther", status=2))
+
+    def test_two_days_are_one_mosaic(self):
+        make_tile(self.root / "day2", -0.4, 54.0, self.sources, 300)
+        self.assertEqual(self.mosaic(*self.tiles, self.root / "day2")["tiles_used"], 5)
+
+    def test_a_wrong_flux_scale_is_refused_or_applied(self):
+        report = self.spoiled("scale", "times those of the others", scale=0.69)
+        bad = next(t for t in report["tiles"] if t["name"] == "bad")
+        self.assertAlmostEqual(bad["scale"], 0.69, delta=0.01)
+        both = [*self.tiles[:2], self.root / "bad", self.tiles[3], "--max-scale-error", "0.5", "--catalogue", self.root / "list.csv"]
+        self.assertLess(self.mosaic(*both)["quality"]["catalogue"]["flux_ratio_median"], 0.985)
+        report = self.mosaic(*both, "--apply-scale")
+        self.assertAlmostEqual(report["quality"]["catalogue"]["flux_ratio_median"], 1, delta=0.006)
+        self.assertAlmostEqual(next(t for t in report["tiles"] if t["name"] == "bad")["factor"], 1 / 0.69, delta=0.02)
+
+    def test_tiles_that_do_not_fit_are_named(self):
+        self.spoiled("beam", "its beam of 84.0\" x 50.0\"", BMAJ=MAJOR * 1.05)
+        self.spoiled("frequency", "1480.0 MHz instead of 1400.0 MHz", RESTFRQ=1.48e9)
+        self.spoiled("unreadable", "BMAJ", BMAJ=0.0)
+        self.spoiled("blank", "blank or zero", scale=np.nan)
+        self.spoiled("blank", "blank or zero", scale=0.0)
+        (self.root / "bad.metrics.json").write_text(json.dumps({"quality": {"grade": "F"}}))
+        self.spoiled("grade", "grade F")
+        (self.root / "bad.metrics.json").unlink()
+        report = self.mosaic(*self.tiles, f"{self.tiles[1]}.image.fits")
+        self.assertEqual(self.refused(report), [("t1", "twice")])
+        for kind in ("image", "residual", "pb", "smear"):
+            pixels, header = fits.getdata(f"{self.tiles[2]}.{kind}.fits", header=True)
+            header["CRPIX1"] -= 20
+            fits.writeto(self.root / f"bad.{kind}.fits", pixels[:, 20:-20], header, overwrite=True)
+        self.assertEqual(self.refused(self.mosaic(*self.tiles[:2], self.root / "bad", self.tiles[3])), [("bad", "pixels")])
+
+    def test_missing_subbands_are_brought_to_the_frequency(self):
+        nu = 1.01 * 1.4e9
+        make_tile(self.root / "high", 0.15, 54.0, self.sources, 2, scale=1.01**-0.7, RESTFRQ=nu)
+        report = self.mosaic(*self.tiles[:2], self.root / "high", self.tiles[3])
+        high = next(t for t in report["tiles"] if t["name"] == "high")
+        self.assertAlmostEqual(high["factor"], 1.01**0.7, 6)
+        self.assertAlmostEqual(high["scale"], 1, delta=0.01)
+
+    def test_a_hole_in_one_tile_is_filled_by_others(self):
+        for kind in ("image", "residual", "pb", "smear"):
+            shutil.copy(f"{self.tiles[1]}.{kind}.fits", self.root / f"hole.{kind}.fits")
+        with fits.open(self.root / "hole.image.fits", mode="update") as file:
+            file[0].data[150:250, 150:250] = np.nan
+        self.mosaic(self.root / "hole", out="a")
+        self.mosaic(self.root / "hole", self.tiles[0], self.tiles[2], out="b")
+        alone, together = self.map("image", "a")[0], self.map("image", "b")[0]
+        self.assertTrue(np.isnan(alone[alone.shape[0] // 2, alone.shape[1] // 2]))
+        self.assertTrue(np.isfinite(together[together.shape[0] // 2, together.shape[1] // 2]))
+
+    def test_other_forms(self):
+        self.mosaic(*self.tiles, "--no-residual", "--format", "casacore", out="c")
+        self.assertTrue((self.root / "c.image").is_dir())
+        self.assertFalse((self.root / "c.residual").exists())
+        self.mosaic(*self.tiles, "--compress", "--projection", "SIN", "--cell", 8, out="z")
+        self.mosaic(*self.tiles, out="m")
+        counts = [len(json.loads(self.contimg("sources", self.root / x, "--seed", 20, "--json").stdout)["sources"]) for x in ("m", "c", "z")]
+        self.assertLess(max(counts) - min(counts), 3, counts)
+        with fits.open(self.root / "z.image.fits.fz") as file:
+            self.assertEqual(file[1].header["CTYPE1"], "RA---SIN")
+            self.assertAlmostEqual(file[1].header["CDELT2"] * 3600, 8)
+
+    def test_how_it_ends(self):
+        before = set(os.listdir(self.root))
+        err = self.mosaic(self.root / "nothing", out="x", status=1)
+        self.assertIn("nothing", err)
+        (self.root / "taken.rms.fits").write_text("mine")
+        done = self.contimg("mosaic", *self.tiles, "--out", self.root / "taken", status=2)
+        self.assertIn("taken.rms.fits: the product exists already", done.stderr)
+        self.assertEqual((self.root / "taken.rms.fits").read_text(), "mine")
+        (self.root / "taken.rms.fits").unlink()
+        self.assertEqual(set(os.listdir(self.root)), before)
+        self.mosaic(*self.tiles)
+        err = self.mosaic(self.root / "m", out="x", status=3)
+        self.assertIn("it is a mosaic, not a tile", err)
+        self.contimg("mosaic", *self.tiles, "--out", self.root / "x", "--projection", "TAN", status=2)
+        os.remove(self.root / "m.rms.fits")
+        self.assertIn("expected the rms map of this mosaic", self.contimg("sources", self.root / "m", status=3).stderr)
+        self.assertFalse([p for p in os.listdir(self.root) if p.startswith(("x.", ".x"))])
+
+
+if __name__ == "__main__":
+    unittest.main()
