@@ -36,6 +36,7 @@
 #include "ops/base/shell_word.h"
 #include "ops/base/words.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/demo_light_curve.h"
 #include "ops/cli/program_options.h"
 #include "ops/job/job.h"
 #include "state/group_store.h"
@@ -109,9 +110,10 @@ class Step {
 constexpr const char* kCalibrator = "3C286";
 constexpr double kSmallestJy = 0.02, kLargestJy = 0.8;
 
-// The sky of the scan: sources of random places and fluxes about the tiles' path, 3C286 among them. A catalogue of it
-// is what the pipeline may know; the simulator draws it.
-std::size_t WriteSky(const fs::path& path, const calibrate::FluxStandard& calibrator, int tiles) {
+// The sky of the scan: sources of random places and fluxes about the tiles' path, 3C286 among them, in sky.csv for the
+// simulator. The same with the mean of the variable in catalogue.csv is what the pipeline may know.
+std::size_t WriteSky(const fs::path& folder, const calibrate::FluxStandard& calibrator, const DemoVariable& variable,
+                     int tiles) {
   std::mt19937_64 random(20251013);
   const auto uniform = [&] { return static_cast<double>(random() >> 11) * 0x1p-53; };
   const auto flux = [&](double ghz) {
@@ -119,7 +121,7 @@ std::size_t WriteSky(const fs::path& path, const calibrate::FluxStandard& calibr
     for (const double a : calibrator.coefficients) log_flux += a * power, power *= std::log10(ghz);
     return std::pow(10.0, log_flux);
   };
-  std::ofstream file(path);
+  std::ofstream file(folder / "sky.csv");
   file << "name,ra_deg,dec_deg,flux_jy,spectral_index\n";
   const double alpha = std::log(flux(1.498) / flux(1.311)) / std::log(1.498 / 1.311);
   file << fmt::format("{},{:.6f},{:.6f},{:.5f},{:.4f}\n", kCalibrator, calibrator.ra_deg, calibrator.dec_deg, flux(1.4),
@@ -134,7 +136,10 @@ std::size_t WriteSky(const fs::path& path, const calibrate::FluxStandard& calibr
     const double jy = std::min(kLargestJy, kSmallestJy * std::pow(1 - uniform(), -1 / 0.9));
     file << fmt::format("demo{},{:.6f},{:.6f},{:.5f},-0.7\n", i, ra, dec, jy);
   }
-  return n + 1;
+  file.close();
+  fs::copy_file(folder / "sky.csv", folder / "catalogue.csv");
+  std::ofstream(folder / "catalogue.csv", std::ios::app) << variable.CatalogueLine() << "\n";
+  return n + 2;
 }
 
 struct TileResult {
@@ -363,12 +368,14 @@ void SetEnvironment(const fs::path& folder, int port, bool full) {
 }
 
 std::vector<std::string> SimulateWords(const DemoArgs& args, const fs::path& self, const fs::path& folder,
-                                       const fs::path& incoming, const calibrate::FluxStandard& calibrator) {
+                                       const fs::path& incoming, const calibrate::FluxStandard& calibrator,
+                                       const DemoVariable& variable) {
   std::vector<std::string> simulate{self.string(), "simulate",
                                     "--out",       incoming.string(),
                                     "--truth",     (folder / "sky").string(),
                                     "--transit",   fmt::format("{:.6f},{:.6f}", calibrator.ra_deg, calibrator.dec_deg),
-                                    "--catalog",   (folder / "sky" / "catalogue.csv").string(),
+                                    "--catalog",   (folder / "sky" / "sky.csv").string(),
+                                    "--source",    variable.SimulateWord(),
                                     "--gains",     "0.2,180",
                                     "--drift",     "0.02,10",
                                     "--delays",    "5",
@@ -414,8 +421,9 @@ void Demo(const DemoArgs& args) {
   fmt::print("contimg demo: {} of five minutes each, in {}\n", Counted(args.tiles, "tile"), folder.string());
   fmt::print("   {}\n", args.keep ? "its daemon and status page stay when it ends (--keep)"
                                   : "its status page goes when it ends; --keep leaves it running");
-  const std::size_t n_sky = WriteSky(folder / "sky" / "catalogue.csv", calibrator, args.tiles);
-  fmt::print("1. a sky of {} sources; the pipeline gets a catalogue of it\n", n_sky);
+  const DemoVariable variable({Angle::Degrees(calibrator.ra_deg), Angle::Degrees(calibrator.dec_deg)});
+  const std::size_t n_sky = WriteSky(folder / "sky", calibrator, variable, args.tiles);
+  fmt::print("1. a sky of {} sources, of which one varies; the pipeline gets a catalogue of it\n", n_sky);
   Step({self.string(), "catalog", "import", "csv", (folder / "sky" / "catalogue.csv").string(), "--name", "nvss"},
        folder / "catalog.log")
       .Finish();
@@ -428,7 +436,7 @@ void Demo(const DemoArgs& args) {
       "interference\n",
       kCalibrator);
   std::fflush(stdout);
-  Step simulator(SimulateWords(args, self, folder, incoming, calibrator), folder / "simulate.log");
+  Step simulator(SimulateWords(args, self, folder, incoming, calibrator, variable), folder / "simulate.log");
 
   fmt::print("4. the daemon groups, flags, solves, calibrates, images, judges and records\n");
   WaitForGroups(paths.Database(StateDatabase::kIngest), static_cast<std::size_t>(args.tiles),
@@ -438,6 +446,9 @@ void Demo(const DemoArgs& args) {
 
   const std::vector<TileResult> tiles = ResultsOf(paths, folder / "sky");
   PrintResults(tiles);
+  // Of the first four tiles, where it is bright enough in the beam to be measured.
+  const auto seen = static_cast<std::size_t>(std::min(args.tiles, 4));
+  PrintDemoLightCurve(LightCurveOfDemo(paths, folder / "sky", variable, seen, 10));
   fmt::print(
       "\nsources: simulated ones above 20 times the noise; flux ratio and offset: medians\nagainst truth × beam × "
       "smearing\n{:.0f} s until all tiles were done, {:.0f} s in all\n",

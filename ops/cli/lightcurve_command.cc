@@ -85,7 +85,7 @@ void ShowDataset(state::SourceStore& store, const state::OwnSourceRow& source, c
   }
   const mosaic::Table table = DatasetTable(source, *dataset);
   mosaic::LightCurvePlot plot{
-      source.name, fmt::format("data set {}, {}", dataset->name, dataset->mission), dataset->unit, {}};
+      source.name, fmt::format("data set {}, {}", dataset->name, dataset->mission), dataset->unit, {}, {}};
   for (std::size_t i = 0; i < dataset->times.size(); ++i) {
     plot.points.push_back({dataset->times[i], dataset->fluxes[i], dataset->errors[i]});
   }
@@ -125,7 +125,7 @@ void ShowLightCurve(const LightCurveArgs& args) {
   if (!args.dataset.empty()) return ShowDataset(store, source, args);
   state::LightCurveStore curves(store.database());
   const std::vector<LightCurvePoint> points = LightCurveOf(curves, source, request);
-  mosaic::LightCurvePlot plot{source.name, "", "Jy", {}};
+  mosaic::LightCurvePlot plot{source.name, "", "Jy", {}, {}};
   for (const LightCurvePoint& p : points) plot.points.push_back({p.mjd, p.flux_jy, p.error_jy});
   const mosaic::Variability figures = mosaic::VariabilityOf(plot.points);
   plot.subtitle = fmt::format("{}{}, mean {:.4g} Jy, eta {:.3g}, V {:.3g}", Counted(figures.n, args.level),

@@ -158,7 +158,7 @@ TEST(SimulateGroup, FollowsAVariableFromIntegrationToIntegration) {
     mean += expected / static_cast<double>(vis.size());
   }
   EXPECT_NEAR(truth["apparent_jy"][0].get<double>(), mean, 1e-4);
-  EXPECT_NEAR(truth["sources"][0][2].get<double>(), jy(2 * kDsa110IntegrationS), 1e-9);
+  EXPECT_NEAR(truth["sources"][0][2].get<double>(), jy(2 * kDsa110IntegrationS), 1e-6);
   EXPECT_EQ(truth["varying"][0]["kind"], "sinusoid");
   EXPECT_EQ(truth["varying"][0]["steady_jy"], 3.0);
   EXPECT_TRUE(truth["varying"][0]["from_mjd"].is_null());
