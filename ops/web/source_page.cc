@@ -21,6 +21,7 @@ namespace {
 using state::OwnSourceRow;
 
 constexpr std::size_t kPointsShown = 100, kCutoutsShown = 12;
+constexpr std::size_t kTilesLookedAt = 60;     // for images on disk, from the newest on
 constexpr std::size_t kMostDrawnAsSvg = 1500;  // points; beyond them the picture is smaller as PNG
 
 // The page's own query with one parameter changed; empty: left out.
@@ -216,8 +217,9 @@ void DrawDatasets(const ShownSource& source, const std::vector<state::DatasetRow
 
 void DrawCutouts(const ShownSource& source, const std::vector<LightCurvePoint>& tiles, Html& html) {
   Html pictures;
-  std::size_t shown = 0;
-  for (auto point = tiles.rbegin(); point != tiles.rend() && shown < kCutoutsShown; ++point) {
+  std::size_t shown = 0, looked_at = 0;
+  for (auto point = tiles.rbegin(); point != tiles.rend() && shown < kCutoutsShown && looked_at < kTilesLookedAt;
+       ++point, ++looked_at) {
     if (!ImageForCutouts(source.view, point->group_id)) continue;
     ++shown;
     pictures.Add(
