@@ -11,39 +11,49 @@
 namespace contimg::calibrate {
 namespace {
 
-using RankedRms = std::vector<std::pair<float, std::size_t>>;
+struct Line {
+  std::vector<float> rms, lower;       // those that take part; a copy to take medians of
+  std::vector<std::size_t> positions;  // of them
+};
 
-// Values in ascending order with their positions.
-RankedRms Rank(const float* rms, std::size_t stride, std::size_t n) {
-  RankedRms ranked;
-  ranked.reserve(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    if (rms[i * stride] >= 0) ranked.emplace_back(rms[i * stride], i);
-  }
-  std::sort(ranked.begin(), ranked.end());
-  return ranked;
+double Median(Line& line) {
+  line.lower = line.rms;
+  const std::size_t n = line.lower.size();
+  const auto middle = line.lower.begin() + static_cast<std::ptrdiff_t>(n / 2);
+  std::nth_element(line.lower.begin(), middle, line.lower.end());
+  return n % 2 == 1 ? *middle : 0.5 * (double{*std::max_element(line.lower.begin(), middle)} + double{*middle});
 }
 
-double Median(const RankedRms& ranked, std::size_t begin, std::size_t end) {
-  const std::size_t n = end - begin, middle = begin + n / 2;
-  return n % 2 == 1 ? ranked[middle].first : 0.5 * (double{ranked[middle - 1].first} + double{ranked[middle].first});
-}
-
-// What deviates lies at the ends of the ranked values, so what is left is always one range.
-std::vector<std::size_t> Outliers(const RankedRms& ranked, double threshold, bool new_median) {
+std::vector<std::size_t> Outliers(const float* rms, std::size_t stride, std::size_t n, double threshold,
+                                  bool new_median) {
   std::vector<std::size_t> found;
-  std::size_t begin = 0, end = ranked.size();
-  if (begin == end) return found;
-  double median = Median(ranked, begin, end);
-  while (begin < end) {
-    if (new_median) median = Median(ranked, begin, end);
+  Line line;
+  line.rms.reserve(n);
+  line.positions.reserve(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (!(rms[i * stride] >= 0)) continue;
+    line.rms.push_back(rms[i * stride]);
+    line.positions.push_back(i);
+  }
+  if (line.rms.empty()) return found;
+  double median = Median(line);
+  while (!line.rms.empty()) {
     double sum = 0;
-    for (std::size_t i = begin; i < end; ++i) sum += (ranked[i].first - median) * (ranked[i].first - median);
-    const double limit = threshold * std::sqrt(sum / static_cast<double>(end - begin));
-    const std::size_t before = end - begin;
-    while (begin < end && median - ranked[begin].first > limit) found.push_back(ranked[begin++].second);
-    while (begin < end && ranked[end - 1].first - median > limit) found.push_back(ranked[--end].second);
-    if (end - begin == before) break;
+    for (const float each : line.rms) sum += (each - median) * (each - median);
+    const double limit = threshold * std::sqrt(sum / static_cast<double>(line.rms.size()));
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < line.rms.size(); ++i) {
+      if (std::abs(line.rms[i] - median) > limit) {
+        found.push_back(line.positions[i]);
+        continue;
+      }
+      line.rms[kept] = line.rms[i];
+      line.positions[kept++] = line.positions[i];
+    }
+    if (kept == line.rms.size()) break;
+    line.rms.resize(kept);
+    line.positions.resize(kept);
+    if (new_median && kept > 0) median = Median(line);
   }
   return found;
 }
@@ -51,11 +61,11 @@ std::vector<std::size_t> Outliers(const RankedRms& ranked, double threshold, boo
 }  // namespace
 
 std::vector<std::size_t> TimestepOutliers(const float* rms, std::size_t stride, std::size_t n, double threshold) {
-  return Outliers(Rank(rms, stride, n), threshold, false);
+  return Outliers(rms, stride, n, threshold, false);
 }
 
 std::vector<std::size_t> ChannelOutliers(const float* rms, std::size_t stride, std::size_t n, double threshold) {
-  return Outliers(Rank(rms, stride, n), threshold, true);
+  return Outliers(rms, stride, n, threshold, true);
 }
 
 bool IsRough(const float* spectrum, std::size_t stride, std::size_t n, float noise) {

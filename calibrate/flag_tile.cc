@@ -192,8 +192,11 @@ FlagReport FlagTile(VisibilityBlock& block, const FlagSettings& settings, int th
   Reasons reasons = FlagInvalid(block, settings, threads);
   FlagTally tally = TallyFlags(block, threads);
   std::size_t before = tally.total;
-  FlagDead(block, DeadReceptors(block, tally, settings.dead_antenna_fraction), threads);
-  tally = TallyFlags(block, threads);
+  const auto dead = DeadReceptors(block, tally, settings.dead_antenna_fraction);
+  if (std::any_of(dead.begin(), dead.end(), [](const auto& receptors) { return receptors[0] + receptors[1] != 0; })) {
+    FlagDead(block, dead, threads);
+    tally = TallyFlags(block, threads);
+  }
   At(reasons, FlagReason::kDeadAntenna) = tally.total - before;
   FlagReport report;
   if (settings.enabled) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "config/buffer.h"
 #include "config/parallel.h"
@@ -91,13 +92,16 @@ bool NoneFlagged(const std::uint8_t* flag, const std::uint8_t* end) {
   return any == 0;
 }
 
-void SumCells(const TwoHands& row, const Cells& cells, CellSums& sums) {
+// `next`: a row that is read soon after.
+void SumCells(const TwoHands& row, const TwoHands& next, const Cells& cells, CellSums& sums) {
   // By the flags of the two hands: ones, and all bits to keep of a sample.
   typedef std::int32_t Bits __attribute__((vector_size(16)));
   static constexpr float kGood[4][4] = {{1, 1, 1, 1}, {0, 0, 1, 1}, {1, 1, 0, 0}, {0, 0, 0, 0}};
   const float* v = reinterpret_cast<const float*>(row.vis);
   for (std::size_t k = 0; k < cells.size(); ++k) {
     Four z{}, n{};
+    constexpr std::size_t kLine = 64 / (2 * sizeof(Visibility));  // channels of a line of the cache
+    for (std::size_t c = cells.begin[k]; c < cells.begin[k + 1]; c += kLine) __builtin_prefetch(next.vis + 2 * c);
     if (NoneFlagged(row.flag + 2 * cells.begin[k], row.flag + 2 * cells.begin[k + 1])) {
       for (std::size_t c = cells.begin[k]; c < cells.begin[k + 1]; ++c) z += LoadFour(v + 4 * c);
       sums.z[k] = z;
@@ -143,39 +147,45 @@ float TakeMedianPower(std::vector<float>& powers) {
   return *middle;
 }
 
-// Of one baseline and hand.
+// Of one baseline.
 struct CellPowers {
-  std::vector<float> all;   // [time][cell], −1 where there are no samples
-  std::vector<float> used;  // what of it is not
+  Buffer<Four> all;                        // [time][cell]: of each hand twice, NaN where there are no samples
+  std::array<std::vector<float>, 2> used;  // of each hand what is not
 };
 
-// Scales the cells of a baseline and hand down that stand far out of the others: interference that was not flagged.
-void LimitCells(std::vector<CellSums>& rows, std::size_t hand, CellPowers& powers) {
-  const std::size_t i = 2 * hand, j = i + 1;
+// Scales the cells of a baseline down that stand far out of the others of their hand: interference that was not
+// flagged.
+void LimitCells(std::vector<CellSums>& rows, std::size_t n_hands, CellPowers& powers) {
   const std::size_t n = rows.front().z.size();
-  powers.all.resize(rows.size() * n);
-  powers.used.resize(rows.size() * n);
-  std::size_t n_used = 0;
+  if (powers.all.size() != rows.size() * n) powers.all = Buffer<Four>(rows.size() * n);
+  std::array<std::size_t, 2> n_used{};
+  for (std::vector<float>& used : powers.used) used.resize(rows.size() * n);
   for (std::size_t t = 0; t < rows.size(); ++t) {
     const Four *z = rows[t].z.data(), *samples = rows[t].n.data();
     for (std::size_t k = 0; k < n; ++k) {
-      const bool used = samples[k][i] > 0;
-      const float power = (z[k][i] * z[k][i] + z[k][j] * z[k][j]) / samples[k][i];
-      powers.all[t * n + k] = used ? power : -1;
-      powers.used[n_used] = power;
-      n_used += used ? 1 : 0;
+      const Four squares = z[k] * z[k], power = (squares + Exchange(squares)) / samples[k];
+      powers.all[t * n + k] = power;
+      for (std::size_t h = 0; h < 2; ++h) {
+        powers.used[h][n_used[h]] = power[2 * h];
+        n_used[h] += samples[k][2 * h] > 0 ? 1 : 0;
+      }
     }
   }
-  if (n_used == 0) return;
-  powers.used.resize(n_used);
-  const float limit = kMostPower * TakeMedianPower(powers.used);
-  const float* power = powers.all.data();
+  Four limits = Four{} + std::numeric_limits<float>::infinity();
+  for (std::size_t h = 0; h < n_hands; ++h) {
+    powers.used[h].resize(n_used[h]);
+    if (n_used[h] > 0) limits[2 * h] = limits[2 * h + 1] = kMostPower * TakeMedianPower(powers.used[h]);
+  }
+  const Four* power = powers.all.data();
   for (CellSums& row : rows) {
-    for (std::size_t k = 0; k < row.z.size(); ++k, ++power) {
-      if (!(*power > limit)) continue;
-      const float scale = std::sqrt(limit / *power);  // 0: a sample that is beyond all measure
-      row.z[k][i] = scale > 0 ? scale * row.z[k][i] : 0;
-      row.z[k][j] = scale > 0 ? scale * row.z[k][j] : 0;
+    for (std::size_t k = 0; k < n; ++k, ++power) {
+      const auto above = *power > limits;
+      if ((above[0] | above[2]) == 0) continue;
+      for (std::size_t i = 0; i < 4; ++i) {
+        if (above[i] == 0) continue;
+        const float scale = std::sqrt(limits[i] / (*power)[i]);  // 0: a sample that is beyond all measure
+        row.z[k][i] = scale > 0 ? scale * row.z[k][i] : 0;
+      }
     }
   }
 }
@@ -237,12 +247,19 @@ std::vector<Products> Multiply(const VisibilityBlock& block, const std::vector<s
     for (std::size_t b = part * kBaselinesAtOnce; b < std::min(nb, (part + 1) * kBaselinesAtOnce); ++b) {
       if (block.baselines[b].is_auto()) continue;
       for (std::size_t t = 0; t < block.n_times(); ++t) {
-        const Visibility* vis = block.vis.data() + (t * nb + b) * nc * np;
-        const std::uint8_t* flag = block.flag.data() + (t * nb + b) * nc * np;
-        SumCells(np == 2 && hands.size() == 2 ? TwoHands{vis, flag} : packed.Pack(vis, flag, nc, np, hands), cells,
-                 rows[t]);
+        const auto row_at = [&](std::size_t time) {
+          const std::size_t at = (time * nb + b) * nc * np;
+          return TwoHands{block.vis.data() + at, block.flag.data() + at};
+        };
+        const TwoHands row = row_at(t);
+        if (np == 2 && hands.size() == 2) {
+          SumCells(row, row_at(std::min(t + 1, block.n_times() - 1)), cells, rows[t]);
+        } else {
+          const TwoHands two = packed.Pack(row.vis, row.flag, nc, np, hands);
+          SumCells(two, two, cells, rows[t]);
+        }
       }
-      for (std::size_t h = 0; h < hands.size(); ++h) LimitCells(rows, h, powers);
+      LimitCells(rows, hands.size(), powers);
       for (std::size_t t = in_time ? 1 : 0; t < block.n_times(); ++t) {
         for (std::size_t i = 0; i < products.size(); ++i) {
           const std::size_t begin = i * pairs / products.size(), end = (i + 1) * pairs / products.size();

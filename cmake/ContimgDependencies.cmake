@@ -23,6 +23,7 @@ pkg_check_modules(fftw3 REQUIRED IMPORTED_TARGET fftw3)
 pkg_check_modules(cfitsio REQUIRED IMPORTED_TARGET cfitsio)
 pkg_check_modules(wcslib REQUIRED IMPORTED_TARGET wcslib)  # of tests alone
 pkg_check_modules(cairo REQUIRED IMPORTED_TARGET cairo)
+pkg_check_modules(libpng REQUIRED IMPORTED_TARGET libpng)
 
 add_library(contimg_hdf5 INTERFACE)
 add_library(contimg::hdf5 ALIAS contimg_hdf5)

@@ -6,7 +6,7 @@
 namespace contimg {
 
 void StepBack() {
-  constexpr int kNice = 10;
+  constexpr int kNice = 19;
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);  // Linux: of the thread alone
 }
 

@@ -70,6 +70,7 @@ LoadedTile LoadTile(const std::vector<fs::path>& inputs, const ConvertOptions& o
     ingest::TileVisitor visitor;
     visitor.row = [&plan](const VisibilityBlock& tile_axes, std::size_t time, std::size_t baseline, std::size_t window,
                           Visibility* vis) { plan->Rotate(tile_axes, time, baseline, tile_axes.windows[window], vis); };
+    visitor.placed = meanwhile.placed;
     visitor.time = meanwhile.time;
     return visitor;
   };
@@ -137,9 +138,11 @@ ConvertReport ConvertGroup(const std::vector<fs::path>& inputs, const ConvertOpt
     set = std::make_unique<StagedMeasurementSet>(axes, options, context, writing);
     set->OpenData(axes);
   };
+  meanwhile.placed = [&](const VisibilityBlock& block, std::size_t time, std::size_t first, std::size_t end) {
+    set->WriteWindows(block, time, first, end);
+  };
   // Visibilities that are written are needed no more: their memory takes up those that are read next.
   meanwhile.time = [&](VisibilityBlock& block, std::size_t time) {
-    set->WriteTime(block, time);
     const std::size_t samples = block.vis.size() / block.n_times();
     block.vis.Release(time * samples, samples);
   };

@@ -65,10 +65,13 @@ struct LoadedTile {
   std::unique_ptr<VisibilityBlock> block;
   ConvertReport report;  // filled as far as reading goes
 };
-// What else is done to the tile meanwhile; either may be null.
+// What else is done to the tile meanwhile; any may be null.
 struct WhileLoading {
-  std::function<void(const VisibilityBlock& block)> begin;             // once the axes are known
-  std::function<void(VisibilityBlock& block, std::size_t time)> time;  // ingest::TileVisitor::time; phased
+  std::function<void(const VisibilityBlock& block)> begin;  // once the axes are known
+  // As in ingest::TileVisitor; phased.
+  std::function<void(const VisibilityBlock& block, std::size_t time, std::size_t first_window, std::size_t end_window)>
+      placed;
+  std::function<void(VisibilityBlock& block, std::size_t time)> time;
 };
 LoadedTile LoadTile(const std::vector<std::filesystem::path>& inputs, const ConvertOptions& options,
                     const RunContext& context, const WhileLoading& meanwhile = {});

@@ -221,10 +221,13 @@ void StagedMeasurementSet::KeepChecked(const VisibilityBlock& block, std::size_t
   }
 }
 
-void StagedMeasurementSet::WriteTime(const VisibilityBlock& block, std::size_t time) {
-  const std::size_t rows = RowsOf(block) / block.n_times();
-  KeepChecked(block, time * rows, (time + 1) * rows);
-  data_->Write(time * rows, rows);
+void StagedMeasurementSet::WriteWindows(const VisibilityBlock& block, std::size_t time, std::size_t first_window,
+                                        std::size_t end_window) {
+  const std::size_t n_baselines = block.n_baselines(),
+                    first = (time * block.windows.size() + first_window) * n_baselines;
+  const std::size_t rows = (end_window - first_window) * n_baselines;
+  KeepChecked(block, first, first + rows);
+  data_->Write(first, rows);
 }
 
 void StagedMeasurementSet::WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report) {

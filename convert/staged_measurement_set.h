@@ -43,11 +43,12 @@ class StagedMeasurementSet {
   StagedMeasurementSet(const StagedMeasurementSet&) = delete;
   StagedMeasurementSet& operator=(const StagedMeasurementSet&) = delete;
 
-  // DATA from the block's visibilities: all at once, beside who changes flags and weights; or, after OpenData, time by
-  // time in any order, by several threads at once.
+  // DATA from the block's visibilities: all at once, beside who changes flags and weights; or, after OpenData, windows
+  // first_window to end_window − 1 of one time after the other; in any order and by several threads at once unless
+  // options.checksums.
   void WriteData(const VisibilityBlock& block, const RunContext& context, ConvertReport& report);
   void OpenData(const VisibilityBlock& block);
-  void WriteTime(const VisibilityBlock& block, std::size_t time);
+  void WriteWindows(const VisibilityBlock& block, std::size_t time, std::size_t first_window, std::size_t end_window);
   // Writes flags, weights and axes of the block and `corrected` (same shape as block.vis; null when the set is to have
   // no such column), publishes the set and reads rows of it back. `history`: lines for HISTORY about what was done to
   // the block. May run beside a reader of the block. `written` is told of times whose flags and weights are needed

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "config/machine.h"
@@ -65,38 +67,27 @@ class ImageRun {
     report_.timings.prepare_s = watch.Lap() - report_.timings.read_s - survey_s_;
 
     residual_ = Plane(slant_);
-    psf_ = Plane(slant_);
+    psf_ = std::make_shared<Plane>(slant_);
     if (psf_only()) {
-      op.Psf(psf_.view());
+      op.Psf(psf_->view());
     } else {
-      op.DirtyAndPsf(residual_.view(), psf_.view());
+      op.DirtyAndPsf(residual_.view(), psf_->view());
     }
-    RequireFinite(psf_, "point-spread function");
+    RequireFinite(*psf_, "point-spread function");
     RequireFinite(residual_, "dirty image");
-    report_.beam = FitBeam(psf_.view(), slant_.cell_rad);
+    report_.beam = FitBeam(psf_->view(), slant_.cell_rad);
     report_.timings.dirty_s = watch.Lap();
     const SmallAngleUnit unit = UnitFor(Angle::Radians(report_.beam.minor_rad));
     Info(fmt::format("beam {:.2f} by {:.2f} {}, position angle {:.1f} deg",
                      unit.Of(Angle::Radians(report_.beam.major_rad)), unit.Of(Angle::Radians(report_.beam.minor_rad)),
                      unit.name, Angle::Radians(report_.beam.angle_rad).deg()));
 
-    shape_ = MeasurePsf(psf_.view(), report_.beam, slant_.cell_rad);
+    shape_ = MeasurePsf(psf_->view(), report_.beam, slant_.cell_rad);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     header_ = DescribeImage({data(), request_, op, *response_, plain_, slant_, uv_, tile_.flags, outside_note_});
     MakeInterpolator();
-    Plane psf = ToPlain(psf_.view());
-    plain_psf_core_ = Crop(psf, 128);
-    if (keeps()) {
-      plain_psf_ = std::move(psf);
-      Write(staged, ProductKind::kPsf, plain_psf_, "Jy/beam", true);
-    } else {
-      Write(staged, ProductKind::kPsf, std::move(psf), "Jy/beam", true);
-    }
+    WriteUncleaned(staged);
     if (!psf_only()) {
-      Plane dirty = ToPlain(residual_.view());
-      dirty_rms_jy_ = Rms(dirty);
-      if (!all()) image_ = Copy(dirty, context_.threads);
-      Write(staged, ProductKind::kDirty, std::move(dirty), "Jy/beam", true);
       MakeBeamMaps(op);
       Write(staged, ProductKind::kPb, pb_, "");
       Write(staged, ProductKind::kSmear, smear_, "");
@@ -270,6 +261,36 @@ class ImageRun {
     context_.CheckCancelled(kStage);
     staged.WriteImage(kind, std::move(plane), HeaderOf(kind, unit, with_beam));
   }
+  // PSF and dirty image on the plain grid: made while CLEAN works, which leaves a processor idle now and then; at once
+  // where there is no CLEAN.
+  void WriteUncleaned(StagedProducts& staged) {
+    WriteUncleaned(staged, ProductKind::kPsf, psf_, [this](const std::shared_ptr<Plane>& psf) {
+      plain_psf_core_ = Crop(*psf, 128);
+      if (keeps()) plain_psf_ = psf;
+    });
+    if (psf_only()) return;
+    auto kept = std::make_shared<const Plane>(all() ? Copy(residual_, context_.threads) : std::move(residual_));
+    WriteUncleaned(staged, ProductKind::kDirty, std::move(kept), [this](const std::shared_ptr<Plane>& dirty) {
+      dirty_rms_jy_ = Rms(*dirty);
+      if (!all()) image_ = Copy(*dirty, context_.threads);
+    });
+  }
+  void WriteUncleaned(StagedProducts& staged, ProductKind kind, std::shared_ptr<const Plane> from,
+                      std::function<void(const std::shared_ptr<Plane>& plain)> look) {
+    if (!all()) {
+      const auto plain = std::make_shared<Plane>(ToPlain(from->view()));
+      look(plain);
+      return Write(staged, kind, std::move(*plain), "Jy/beam", true);
+    }
+    const auto plain = std::make_shared<Plane>(plain_);
+    const FitsHeader header = HeaderOf(kind, "Jy/beam", true);
+    uncleaned_.push_back(staged.background().Add(
+        plain_.ny, [=, this](std::size_t y) { RowToPlain(from->view(), plain->view(), y); },
+        [=, &staged] {
+          look(plain);
+          staged.WriteImage(kind, std::shared_ptr<const Plane>(plain), header);
+        }));
+  }
   FitsHeader HeaderOf(ProductKind kind, const char* unit, bool with_beam) const {
     FitsHeader header = header_;
     header.unit = unit;
@@ -280,13 +301,16 @@ class ImageRun {
     return header;
   }
 
+  void RowToPlain(ArrayView<const float, 2> from, ArrayView<float, 2> to, std::size_t y) const {
+    if (slanted()) {
+      ResampleRowToPlain(from, slant_, *interpolator_, to, plain_, y);
+    } else {
+      std::copy_n(&from(y, 0), to.shape(1), &to(y, 0));
+    }
+  }
   Plane ToPlain(ArrayView<const float, 2> from) const {
     Plane to(plain_);
-    if (slanted()) {
-      ResampleToPlain(from, slant_, *interpolator_, to.view(), plain_, context_.threads);
-    } else {
-      std::copy(from.begin(), from.end(), to.pixels.begin());
-    }
+    ParallelFor(context_.threads, plain_.ny, [&](std::size_t y) { RowToPlain(from, to.view(), y); });
     return to;
   }
 
@@ -345,7 +369,7 @@ class ImageRun {
     TimedMajorCycle major(spectral_ ? static_cast<MajorCycle&>(*spectral_) : *one, context_);
     CleanInput input;
     input.major_cycle = &major;
-    input.psf = psf_.view();
+    input.psf = psf_->view();
     if (!mask.empty()) input.user_mask = {mask.data(), {slant_.ny, slant_.nx}};
     input.threads = context_.threads;
     input.on_cycle = [&](const MajorCycleRecord& r) { ReportCycle(r); };
@@ -361,7 +385,7 @@ class ImageRun {
     if (report_.clean.stop == CleanStop::kDiverged) {
       context_.reporter->Warn(kStage, "CLEAN diverged; the best model it had is kept");
     }
-    psf_ = Plane();
+    psf_.reset();
   }
 
   // Of each band.
@@ -451,6 +475,7 @@ class ImageRun {
   }
 
   void Assess(StagedProducts& staged) {
+    for (const Background::Handle& made : uncleaned_) staged.background().Wait(made);
     FitsHeader header = header_;
     header.beam = report_.beam;
     QualityInput input;
@@ -490,7 +515,7 @@ class ImageRun {
                       std::move(plain_residual_),
                       std::move(pb_),
                       std::move(smear_),
-                      std::move(plain_psf_)};
+                      std::move(*plain_psf_)};
   }
 
   void PredictInto(const BandOperators& op) {
@@ -519,9 +544,11 @@ class ImageRun {
   std::string outside_note_;
   std::optional<BandlimitedInterpolator> interpolator_;
   std::optional<SpectralMajorCycle> spectral_;
-  Plane residual_, psf_, model_;                                // slant
+  Plane residual_, model_;                                      // slant
+  std::shared_ptr<Plane> psf_;                                  // slant
+  std::vector<Background::Handle> uncleaned_;                   // WriteUncleaned
   Plane pb_, smear_, image_, plain_residual_, plain_psf_core_;  // plain
-  Plane plain_psf_;                                             // when somebody wants it
+  std::shared_ptr<Plane> plain_psf_;                            // when somebody wants it
   std::optional<std::vector<CatalogueSource>> catalogue_;
   ImageReport report_;
 };

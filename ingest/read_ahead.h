@@ -15,10 +15,12 @@
 namespace contimg::ingest {
 
 // Loads files, such as are not in the page cache, one after the other, in the order in which they are going to be read
-// and in pieces as large as disks like them: rows of a chunked file are many small pieces of it. At most two files are
+// and in pieces as large as disks like them: rows of a chunked file are many small pieces of it. At most four files are
 // loaded at a time. A file that cannot be loaded is left for its reader to read.
 class ReadAhead {
  public:
+  static constexpr std::size_t kAtATime = 4;
+
   // Null: nothing is to be done for that file. Objects stay until this one has ended.
   explicit ReadAhead(std::vector<std::shared_ptr<FileBytes>> files);
   ~ReadAhead();
@@ -33,8 +35,8 @@ class ReadAhead {
   const std::vector<std::shared_ptr<FileBytes>> files_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::size_t n_ready_ = 0;                                                  // files that need not be waited for
-  std::vector<Buffer<std::byte>> free_ = std::vector<Buffer<std::byte>>(2);  // memory for files
+  std::size_t n_ready_ = 0;                                                         // files that need not be waited for
+  std::vector<Buffer<std::byte>> free_ = std::vector<Buffer<std::byte>>(kAtATime);  // memory for files
   std::vector<Buffer<std::byte>> loaded_;  // [file]: its content; empty when it was not loaded
   std::jthread thread_;
 };

@@ -101,9 +101,12 @@ struct TileVisitor {
   std::function<void(const VisibilityBlock& block, std::size_t time, std::size_t baseline, std::size_t window,
                      Visibility* vis)>
       row;
-  // Each time, once all its rows are in their place. Its visibilities stay as they are, its flags and weights may not.
-  // One time after the other becomes complete, if that costs nothing; files that are not in the page cache are read one
-  // by one.
+  // Windows of a time whose rows are in their place: all of them at once, one time after the other; one by one where
+  // files are loaded one after the other because they are not in the page cache. From several threads at once. The
+  // visibilities stay as they are, flags and weights may not.
+  std::function<void(const VisibilityBlock& block, std::size_t time, std::size_t first_window, std::size_t end_window)>
+      placed;
+  // Each time, once `placed` has returned for all its windows.
   std::function<void(VisibilityBlock& block, std::size_t time)> time;
 };
 // Called once all but the samples, and of the report, is known.

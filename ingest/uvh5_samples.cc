@@ -128,12 +128,13 @@ std::unique_ptr<RowSource> OpenOne(const OpenFile& file, const std::string& name
 
 }  // namespace
 
-SampleFile OpenSamples(const SubbandHeader& header) {
+SampleFile OpenSamples(const SubbandHeader& header, std::shared_ptr<FileBytes> bytes) {
+  if (!bytes) bytes = std::make_shared<FileBytes>(header.path);
   return WithHdf5(header.path, [&] {
     const H5::H5File hdf5 = OpenHdf5(header.path);
     const Hdf5Group data(hdf5, header.path, "Data");
     const SampleTypes types = CheckSampleTypes(data);
-    const OpenFile file{hdf5, data, std::make_shared<FileBytes>(header.path)};
+    const OpenFile file{hdf5, data, bytes};
     SampleFile samples;
     samples.preferred_rows = 1;
     samples.vis = OpenOne(file, "visdata", types.vis, samples.preferred_rows);
@@ -141,7 +142,7 @@ SampleFile OpenSamples(const SubbandHeader& header) {
     samples.nsamples = OpenOne(file, "nsamples", types.nsamples, samples.preferred_rows);
     const auto past_library = [](const RowSource& rows) { return dynamic_cast<const ChunkRows*>(&rows) != nullptr; };
     if (past_library(*samples.vis) && past_library(*samples.flags) && past_library(*samples.nsamples)) {
-      samples.bytes = file.bytes;
+      samples.bytes = bytes;
     }
     samples.preferred_rows *= (kLeastRows + samples.preferred_rows - 1) / samples.preferred_rows;
     return samples;

@@ -43,9 +43,10 @@ struct SampleFile {
   }
 };
 
-// Opens the data sets that `header` describes. A chunked data set without filters in the machine's own number format
-// (what the correlator writes) is read past the library: the chunks' addresses from the file's B-tree, the chunks by
-// pread. Everything else goes through the library: filters, other layouts, integers, doubles, big-endian numbers.
-SampleFile OpenSamples(const SubbandHeader& header);
+// Opens the data sets that `header` describes; `bytes` are those of its file, null: it is opened for them, too. A
+// chunked data set without filters in the machine's own number format (what the correlator writes) is read past the
+// library: the chunks' addresses from the file's B-tree, the chunks by pread. Everything else goes through the library:
+// filters, other layouts, integers, doubles, big-endian numbers.
+SampleFile OpenSamples(const SubbandHeader& header, std::shared_ptr<FileBytes> bytes = nullptr);
 
 }  // namespace contimg::ingest

@@ -119,6 +119,42 @@ void ClampLastIntegration(const PlaceCounts& counts, VisibilityBlock& block, Rea
   }
 }
 
+// Tells the visitor what is in its place.
+class PlacedRows {
+ public:
+  PlacedRows(VisibilityBlock& block, const TileVisitor& visitor, bool by_window)
+      : block_(block),
+        visitor_(visitor),
+        by_window_(by_window),
+        n_windows_(block.windows.size()),
+        left_(block.n_times() * (by_window ? n_windows_ : 1)),
+        parts_left_(block.n_times()) {
+    for (auto& rows : left_) rows = block.n_baselines() * (by_window ? 1 : n_windows_);
+    for (auto& parts : parts_left_) parts = by_window ? n_windows_ : 1;
+  }
+
+  // `count` rows of a window from `first` on, (time, baseline) with the latter fastest. Thread-safe.
+  void Add(std::size_t window, std::size_t first, std::size_t count) {
+    const std::size_t n_baselines = block_.n_baselines(), end = first + count;
+    for (std::size_t t = first / n_baselines; t * n_baselines < end; ++t) {
+      const std::size_t rows = std::min(end, (t + 1) * n_baselines) - std::max(first, t * n_baselines);
+      if ((left_[by_window_ ? t * n_windows_ + window : t] -= rows) > 0) continue;
+      if (visitor_.placed) {
+        visitor_.placed(block_, t, by_window_ ? window : 0, by_window_ ? window + 1 : n_windows_);
+      }
+      if (--parts_left_[t] == 0 && visitor_.time) visitor_.time(block_, t);
+    }
+  }
+
+ private:
+  VisibilityBlock& block_;
+  const TileVisitor& visitor_;
+  const bool by_window_;
+  const std::size_t n_windows_;
+  std::vector<std::atomic<std::size_t>> left_;        // rows that are not in their place
+  std::vector<std::atomic<std::size_t>> parts_left_;  // windows, or 1, that `placed` has not returned for; by time
+};
+
 }  // namespace
 
 TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunContext& context,
@@ -143,14 +179,23 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   struct Work {
     std::size_t file, first, count;
   };
+  // Files are loaded from the disk while the next are opened: if the first is of a kind that can be, all are.
   std::vector<SampleFile> files;
   files.reserve(order.size());
+  files.push_back(OpenSamples(headers[order[0]]));
+  std::vector<std::shared_ptr<FileBytes>> bytes{files[0].bytes}, to_load;
+  for (std::size_t w = 1; w < order.size(); ++w) {
+    bytes.push_back(files[0].bytes ? std::make_shared<FileBytes>(headers[order[w]].path) : nullptr);
+  }
+  for (const auto& file : bytes) to_load.push_back(file && !file->IsCached() ? file : nullptr);
+  const bool by_window = std::count(to_load.begin(), to_load.end(), nullptr) != std::ssize(to_load);
+  ReadAhead ahead(std::move(to_load));
   std::vector<Placement> placements;
   std::vector<Work> work;
   placements.reserve(order.size());
   for (std::size_t w = 0; w < order.size(); ++w) {
     const SubbandHeader& header = headers[order[w]];
-    files.push_back(OpenSamples(header));
+    if (w > 0) files.push_back(OpenSamples(header, bytes[w]));
     placements.push_back(MakePlacement(header, w, tile.block->windows[w].first_channel));
     const std::size_t rows = files.back().preferred_rows;
     for (std::size_t first = 0; first < header.n_rows(); first += rows) {
@@ -159,16 +204,12 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
   }
 
   const TileVisitor visitor = prepare ? prepare(tile) : TileVisitor();
-  std::vector<std::shared_ptr<FileBytes>> to_load;
-  for (const SampleFile& file : files) to_load.push_back(file.bytes && !file.bytes->IsCached() ? file.bytes : nullptr);
-  const std::size_t n_baselines = tile.block->n_baselines(), rows_of_time = n_baselines * files.size();
-  std::vector<std::atomic<std::size_t>> left_of_time(tile.block->n_times());  // rows that are not in their place
-  for (auto& rows : left_of_time) rows = rows_of_time;
-  if (visitor.time && std::count(to_load.begin(), to_load.end(), nullptr) == std::ssize(to_load)) {
+  const std::size_t n_baselines = tile.block->n_baselines();
+  if (!by_window && (visitor.placed || visitor.time)) {
     std::stable_sort(work.begin(), work.end(),
                      [&](const Work& a, const Work& b) { return a.first / n_baselines < b.first / n_baselines; });
   }
-  ReadAhead ahead(std::move(to_load));
+  PlacedRows placed_rows(*tile.block, visitor, by_window);
   std::vector<std::atomic<std::size_t>> left(files.size());  // work on each file
   for (const Work& item : work) ++left[item.file];
   Pool<Scratch> pool;
@@ -183,11 +224,7 @@ TileInput ReadTile(const std::vector<std::filesystem::path>& paths, const RunCon
     files[item.file].Read(item.first, item.count, rows, scratch->staging());
     if (--left[item.file] == 0) ahead.Done(item.file);
     counts[i] = PlaceRows(placement, rows, item.first, item.count, visitor, *tile.block);
-    const std::size_t end = item.first + item.count;
-    for (std::size_t t = item.first / n_baselines; visitor.time && t * n_baselines < end; ++t) {
-      const std::size_t placed = std::min(end, (t + 1) * n_baselines) - std::max(item.first, t * n_baselines);
-      if ((left_of_time[t] -= placed) == 0) visitor.time(*tile.block, t);
-    }
+    placed_rows.Add(item.file, item.first, item.count);
   });
   PlaceCounts sum;
   for (const PlaceCounts& part : counts) Add(part, sum);

@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "config/error.h"
-#include "config/parallel.h"
 #include "config/units.h"
 #include "image/plane/sky_coordinates.h"
 #include "image/plane/slant_resample_kernel.h"
@@ -72,25 +71,24 @@ void InterpolateTwoAt(ArrayView<const float, 2> image, ArrayView<const float, 2>
   InterpolateRow(source, x, y, count, values, second_values);
 }
 
-void ResampleToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,
-                     const BandlimitedInterpolator& interpolator, ArrayView<float, 2> output,
-                     const ImageGeometry& plain, int threads) {
+void ResampleRowToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,
+                        const BandlimitedInterpolator& interpolator, ArrayView<float, 2> output,
+                        const ImageGeometry& plain, std::size_t y) {
   const std::size_t nx = output.shape(1);
-  const double scale = plain.cell_rad / slant.cell_rad;
-  ParallelFor(threads, output.shape(0), [&](std::size_t y) {
-    std::vector<double> at_x(nx), at_y(nx);
-    const double m = plain.shift_m + (static_cast<double>(y) - static_cast<double>(plain.ny / 2)) * plain.cell_rad;
-    const double centre_x = static_cast<double>(slant.nx / 2), centre_y = static_cast<double>(slant.ny / 2);
-    for (std::size_t x = 0; x < nx; ++x) {
-      const double offset = static_cast<double>(x) - static_cast<double>(plain.nx / 2);
-      const double l = plain.shift_l - offset * plain.cell_rad;
-      const double r2 = l * l + m * m;
-      const double n1 = -r2 / (1.0 + std::sqrt(1.0 - r2));  // NaN beyond the horizon: NaN comes out
-      at_x[x] = centre_x + offset * scale + (slant.shift_l - plain.shift_l - slant.slant_a * n1) / slant.cell_rad;
-      at_y[x] = centre_y + (m + slant.slant_b * n1 - slant.shift_m) / slant.cell_rad;
-    }
-    InterpolateAt(input, interpolator, at_x.data(), at_y.data(), nx, &output(y, 0));
-  });
+  const double m = plain.shift_m + (static_cast<double>(y) - static_cast<double>(plain.ny / 2)) * plain.cell_rad;
+  SlantRow row;
+  row.middle = static_cast<double>(plain.nx / 2);
+  row.shift_l = plain.shift_l;
+  row.cell = plain.cell_rad;
+  row.m = m;
+  row.x0 = static_cast<double>(slant.nx / 2) + (slant.shift_l - plain.shift_l) / slant.cell_rad;
+  row.scale = plain.cell_rad / slant.cell_rad;
+  row.x_n = -slant.slant_a / slant.cell_rad;
+  row.y0 = static_cast<double>(slant.ny / 2) + (m - slant.shift_m) / slant.cell_rad;
+  row.y_n = slant.slant_b / slant.cell_rad;
+  std::vector<double> at_x(nx), at_y(nx);
+  LocateRow(row, nx, at_x.data(), at_y.data());
+  InterpolateAt(input, interpolator, at_x.data(), at_y.data(), nx, &output(y, 0));
 }
 
 }  // namespace contimg::image

@@ -50,11 +50,11 @@ void InterpolateTwoAt(ArrayView<const float, 2> image, ArrayView<const float, 2>
                       const BandlimitedInterpolator& interpolator, const double* x, const double* y, std::size_t count,
                       float* values, float* second_values);
 
-// Fills `output` (on `plain`, whose slant_a = slant_b = 0) from `input` (on `slant`). The phase centre, not necessarily
-// the pixel counts, cells or shifts, is common. Pixels whose place lies outside the input become NaN; beyond-edge taps
-// repeat the edge.
-void ResampleToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,
-                     const BandlimitedInterpolator& interpolator, ArrayView<float, 2> output,
-                     const ImageGeometry& plain, int threads);
+// Fills row `y` of `output` (on `plain`, whose slant_a = slant_b = 0) from `input` (on `slant`). The phase centre, not
+// necessarily the pixel counts, cells or shifts, is common. Pixels whose place lies outside the input become NaN;
+// beyond-edge taps repeat the edge.
+void ResampleRowToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,
+                        const BandlimitedInterpolator& interpolator, ArrayView<float, 2> output,
+                        const ImageGeometry& plain, std::size_t y);
 
 }  // namespace contimg::image

@@ -107,6 +107,29 @@ void InterpolateRowAny(const InterpolationInput& in, const double* x, const doub
                        : InterpolateTaps<true>(in, x, y, count, output, output2);
 }
 
+void LocateRowAny(const SlantRow& row, std::size_t count, double* x, double* y) {
+  const hn::ScalableTag<double> d;
+  const auto one = hn::Set(d, 1.0), step = hn::Set(d, static_cast<double>(hn::Lanes(d)));
+  auto offset = hn::Sub(hn::Iota(d, 0.0), hn::Set(d, row.middle));
+  // The last vector is written aside.
+  HWY_ALIGN double rest_x[hn::MaxLanes(d)];
+  HWY_ALIGN double rest_y[hn::MaxLanes(d)];
+  for (std::size_t i = 0; i < count; i += hn::Lanes(d), offset = hn::Add(offset, step)) {
+    const auto l = hn::NegMulAdd(offset, hn::Set(d, row.cell), hn::Set(d, row.shift_l));
+    const auto r2 = hn::MulAdd(l, l, hn::Set(d, row.m * row.m));
+    const auto n1 = hn::Neg(hn::Div(r2, hn::Add(one, hn::Sqrt(hn::Sub(one, r2)))));
+    const auto at_x =
+        hn::MulAdd(n1, hn::Set(d, row.x_n), hn::MulAdd(offset, hn::Set(d, row.scale), hn::Set(d, row.x0)));
+    const auto at_y = hn::MulAdd(n1, hn::Set(d, row.y_n), hn::Set(d, row.y0));
+    const bool whole = i + hn::Lanes(d) <= count;
+    hn::StoreU(at_x, d, whole ? x + i : rest_x);
+    hn::StoreU(at_y, d, whole ? y + i : rest_y);
+    if (whole) continue;
+    std::copy_n(rest_x, count - i, x + i);
+    std::copy_n(rest_y, count - i, y + i);
+  }
+}
+
 }  // namespace contimg::image::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -114,10 +137,15 @@ HWY_AFTER_NAMESPACE();
 namespace contimg::image {
 
 HWY_EXPORT(InterpolateRowAny);
+HWY_EXPORT(LocateRowAny);
 
 void InterpolateRow(const InterpolationInput& input, const double* x, const double* y, std::size_t count, float* output,
                     float* output2) {
   HWY_DYNAMIC_DISPATCH(InterpolateRowAny)(input, x, y, count, output, output2);
+}
+
+void LocateRow(const SlantRow& row, std::size_t count, double* x, double* y) {
+  HWY_DYNAMIC_DISPATCH(LocateRowAny)(row, count, x, y);
 }
 
 }  // namespace contimg::image

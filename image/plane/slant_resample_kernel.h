@@ -1,4 +1,4 @@
-// The inner loop of resampling, SIMD with run-time dispatch. Private to image/plane/slant_resample.cc.
+// The inner loops of resampling, SIMD with run-time dispatch. Private to image/plane/slant_resample.cc.
 #pragma once
 
 #include <cstddef>
@@ -18,5 +18,14 @@ struct InterpolationInput {
 // the second image, when there is one.
 void InterpolateRow(const InterpolationInput& input, const double* x, const double* y, std::size_t count, float* output,
                     float* output2);
+
+// Where the pixels of one row of the plain grid are on the slant grid: pixel i, `offset` = i − `middle` from its
+// middle, has l = shift_l − offset · cell, n1 = √(1 − l² − m²) − 1 and lies at x = x0 + offset · scale + x_n · n1, y =
+// y0 + y_n · n1. NaN beyond the horizon.
+struct SlantRow {
+  double middle, shift_l, cell, m;
+  double x0, scale, x_n, y0, y_n;
+};
+void LocateRow(const SlantRow& row, std::size_t count, double* x, double* y);
 
 }  // namespace contimg::image

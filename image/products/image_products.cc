@@ -1,12 +1,9 @@
 #include "image/products/image_products.h"
 
-#include <chrono>
-#include <memory>
 #include <utility>
 
 #include "config/error.h"
 #include "config/parallel.h"
-#include "config/step_back.h"
 #include "config/unfinished.h"
 #include "image/plane/stage_name.h"
 #include "image/products/casacore/casacore_image.h"
@@ -29,12 +26,6 @@ StagedProducts::StagedProducts(ProductPlan plan, Os& os) : plan_(std::move(plan)
   // Beside the products, so that publishing is a rename.
   folder_.emplace(plan_.prefix, os_);
   os_.CreateDirectories(folder_->path());
-}
-
-StagedProducts::~StagedProducts() {
-  for (std::future<void>& write : writes_) {
-    if (write.valid()) write.wait();
-  }
 }
 
 std::vector<ImageFormat> StagedProducts::Formats() const {
@@ -68,38 +59,29 @@ void StagedProducts::Write(const std::string& suffix, ImageFormat format, ArrayV
   if (plan_.durable) os_.SyncFile(path);
 }
 
-void StagedProducts::WriteInBackground(std::function<void()> write) {
-  RethrowFailures();
-  writes_.push_back(std::async(std::launch::async, [write = std::move(write)] {
-    StepBack();
-    write();
-  }));
-}
-
-void StagedProducts::RethrowFailures() {
-  for (std::future<void>& write : writes_) {
-    if (write.valid() && write.wait_for(std::chrono::seconds(0)) == std::future_status::ready) write.get();
-  }
-}
-
 void StagedProducts::WriteImage(ProductKind kind, ArrayView<const float, 2> image, const FitsHeader& header, int band) {
+  background_.RethrowFailure();
   for (const ImageFormat format : Formats()) {
-    WriteInBackground([=, this] { Write(ProductSuffix(kind, format, band), format, image, header); });
+    background_.Add([=, this] { Write(ProductSuffix(kind, format, band), format, image, header); });
   }
 }
 
 void StagedProducts::WriteImage(ProductKind kind, Plane image, const FitsHeader& header, int band) {
-  room_.acquire();
-  std::shared_ptr<Plane> pixels(new Plane(std::move(image)), [this](Plane* plane) {
-    delete plane;
-    room_.release();
-  });
-  for (const ImageFormat format : Formats()) {
-    WriteInBackground([=, this]() mutable {
-      const std::shared_ptr<const Plane> mine = std::move(pixels);  // gone with the call, not with its future
-      Write(ProductSuffix(kind, format, band), format, mine->view(), header);
-    });
+  while (passed_.size() >= 2) {
+    background_.Wait(passed_.front());
+    passed_.pop_front();
   }
+  passed_.push_back(background_.Add([=, this, pixels = std::make_shared<const Plane>(std::move(image))] {
+    for (const ImageFormat format : Formats()) {
+      Write(ProductSuffix(kind, format, band), format, pixels->view(), header);
+    }
+  }));
+}
+
+void StagedProducts::WriteImage(ProductKind kind, std::shared_ptr<const Plane> image, const FitsHeader& header) {
+  background_.Add([=, this, pixels = std::move(image)] {
+    for (const ImageFormat format : Formats()) Write(ProductSuffix(kind, format), format, pixels->view(), header);
+  });
 }
 
 void StagedProducts::WriteText(ProductKind kind, const std::string& text) {
@@ -109,9 +91,7 @@ void StagedProducts::WriteText(ProductKind kind, const std::string& text) {
 }
 
 std::vector<ImageProduct> StagedProducts::Publish() {
-  for (std::future<void>& write : writes_) {
-    if (write.valid()) write.get();
-  }
+  background_.WaitForAll();
   std::vector<ImageProduct> published;
   std::vector<fs::path> older;                      // where the one that had the name is now; empty: there was none
   std::vector<std::unique_ptr<Unfinished>> beside;  // on other disks than the hidden folder

@@ -1,16 +1,16 @@
 // The files of one image run: written under hidden names, published together.
 #pragma once
 
+#include <deque>
 #include <filesystem>
-#include <functional>
-#include <future>
+#include <memory>
 #include <mutex>
 #include <optional>
-#include <semaphore>
 #include <string>
 #include <vector>
 
 #include "config/array_view.h"
+#include "config/background.h"
 #include "config/os.h"
 #include "config/product_paths.h"
 #include "config/unfinished.h"
@@ -42,7 +42,6 @@ class StagedProducts {
   StagedProducts(ProductPlan plan, Os& os);
   StagedProducts(const StagedProducts&) = delete;
   StagedProducts& operator=(const StagedProducts&) = delete;
-  ~StagedProducts();
 
   // Announces a product, so that one that exists and may not be replaced ends the run before it costs anything
   // (Error{kUsage}). An image (`band`: of kBand) or kQaPicture, kQaMetrics.
@@ -50,8 +49,12 @@ class StagedProducts {
 
   // Pixels that stay as they are until Publish.
   void WriteImage(ProductKind kind, ArrayView<const float, 2> image, const FitsHeader& header, int band = 0);
-  // Pixels that are wanted for nothing else. Waits while two such images are still to be written.
+  // Pixels that are wanted for nothing else. While two such images are still to be written it writes the older one.
   void WriteImage(ProductKind kind, Plane image, const FitsHeader& header, int band = 0);
+  // Pixels that go when nobody holds them any more. Also to be called from the background.
+  void WriteImage(ProductKind kind, std::shared_ptr<const Plane> image, const FitsHeader& header);
+  // What else can be done beside the work; ended before the products are.
+  Background& background() { return background_; }
   void WriteText(ProductKind kind, const std::string& text);
   // Where to write a quality product.
   std::filesystem::path Path(ProductKind kind) const { return Path(ProductSuffix(kind)); }
@@ -69,16 +72,13 @@ class StagedProducts {
   std::vector<ImageFormat> Formats() const;
   std::filesystem::path Path(const std::string& suffix) const { return folder_->path() / suffix; }
   void Write(const std::string& suffix, ImageFormat format, ArrayView<const float, 2> image, const FitsHeader& header);
-  void WriteInBackground(std::function<void()> write);
-  void RethrowFailures();
-
   ProductPlan plan_;
   Os& os_;
   std::optional<Unfinished> folder_;
   std::vector<Expected> expected_;
-  std::mutex one_writes_;  // and the others sync
-  std::counting_semaphore<> room_{2};
-  std::vector<std::future<void>> writes_;
+  std::mutex one_writes_;                  // and the others sync
+  std::deque<Background::Handle> passed_;  // writes of images that are wanted for nothing else
+  Background background_{3};               // last: its work uses what stands above
 };
 
 }  // namespace contimg::image

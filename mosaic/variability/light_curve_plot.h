@@ -16,7 +16,7 @@ struct LightCurvePlot {
   std::string unit;               // of the fluxes: "Jy" (shown in mJy or uJy where that reads better), "" for a ratio
   std::vector<FluxPoint> points;  // by time, MJD UTC; an error of 0 has no bar
   // Likewise; drawn hollow, and where the axis of the others ends if they lie beyond it. They count for nothing.
-  std::vector<FluxPoint> flagged;
+  std::vector<FluxPoint> flagged = {};
   int width = 1000, height = 480;  // pixels; texts keep their size
 };
 

@@ -289,7 +289,10 @@ void CalibrationScheduler::PlanJob(const GroupRow& row, bool flagged, const fs::
     job.stages.emplace_back("solve");
   }
   // `apply` without tables leaves the group waiting; without `apply` the image is one of uncalibrated data.
-  if (plan.action != PlanAction::kUncalibrated) job.stages.emplace_back("apply");
+  if (plan.action != PlanAction::kUncalibrated) {
+    job.stages.emplace_back("apply");
+    if (settings_.calibrate.refine) job.stages.emplace_back("refine");
+  }
   if (settings_.image.enabled) job.stages.emplace_back("image");
   if (settings_.image.enabled && settings_.photometry.enabled) PlanMeasurement(planned, job);
   if (planned.observation) {

@@ -291,7 +291,7 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
   for (const char* outcome : {"complete", "partial", "incomplete"}) {
     families_->groups_closed.Add({{"outcome", outcome}});
   }
-  for (const char* stage : {"start", "convert", "flag", "solve", "apply", "image", "measure", "write"})
+  for (const char* stage : {"start", "convert", "flag", "solve", "apply", "refine", "image", "measure", "write"})
     ExpectStage(stage);
   ForEachKind([this](const std::string& kind) { families_->job_retries.Add({{"kind", kind}}); });
   for (const char* reason : {"malformed", "too_long", "host", "busy", "crowded"}) {

@@ -130,8 +130,8 @@ void DrawStages(const GroupRow& row, Html& html) {
   }
   if (stages.empty() || total <= 0) return;
   // JSON objects come sorted by name; the stages go in the order of the work, unknown ones last.
-  static constexpr std::array<std::string_view, 7> kOrder{"convert", "flag",    "solve",  "apply",
-                                                          "image",   "measure", "quality"};
+  static constexpr std::array<std::string_view, 8> kOrder{"convert", "flag",  "solve",   "apply",
+                                                          "refine",  "image", "measure", "quality"};
   const auto rank = [](const auto& stage) {
     return std::find(kOrder.begin(), kOrder.end(), stage.first) - kOrder.begin();
   };

@@ -167,6 +167,7 @@ std::string CalibrationSignature(const Job& job, const std::vector<JobTable>& ta
     lines.push_back(fmt::format("{} {} {}", table.kind, linear ? "linear" : "nearest",
                                 table.checksum.empty() ? table.path.string() : table.checksum));
   }
+  if (std::find(job.stages.begin(), job.stages.end(), "refine") != job.stages.end()) lines.emplace_back("refined");
   std::sort(lines.begin(), lines.end());
   Xxh64 hash;
   for (const std::string& line : lines) hash.Add(line.data(), line.size() + 1);

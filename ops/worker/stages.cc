@@ -21,6 +21,7 @@
 #include "ops/job/sky_figures.h"
 #include "ops/worker/calibration_stages.h"
 #include "ops/worker/measure_tile.h"
+#include "ops/worker/refine_tile.h"
 #include "ops/worker/solved_names.h"
 
 namespace contimg::ops {
@@ -254,9 +255,10 @@ void RunImageStage(const Job& job, const RunContext& context, JobState& state, j
 }  // namespace
 
 const std::vector<Stage>& Stages() {
-  static const std::vector<Stage> stages = {{"convert", true, RunConvert},   {"flag", true, RunFlag},
-                                            {"solve", false, RunSolve},      {"apply", true, RunApply},
-                                            {"image", false, RunImageStage}, {"measure", false, RunMeasure}};
+  static const std::vector<Stage> stages = {{"convert", true, RunConvert}, {"flag", true, RunFlag},
+                                            {"solve", false, RunSolve},    {"apply", true, RunApply},
+                                            {"refine", true, RunRefine},   {"image", false, RunImageStage},
+                                            {"measure", false, RunMeasure}};
   return stages;
 }
 

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "config/os.h"
-#include "config/step_back.h"
 #include "config/stopwatch.h"
 #include "convert/measurement_set_reader.h"
 #include "convert/staging.h"
@@ -61,14 +60,17 @@ TileProduct::TileProduct(const Job& job, bool from_inputs, convert::ConvertRepor
 
 void TileProduct::KeepData(const VisibilityBlock& block) {
   staged_ = std::make_unique<convert::StagedMeasurementSet>(block, options_, context_, report_);
-  data_ = std::async(std::launch::async, [this, &block] {
-    StepBack();
-    staged_->WriteData(block, context_, report_);
+  staged_->OpenData(block);
+  data_ = background_.AddInOrder(block.n_times(), [this, &block](std::size_t time) {  // checksums are made in order
+    const Stopwatch watch;
+    context_.CheckCancelled("convert");
+    staged_->WriteWindows(block, time, 0, block.windows.size());
+    report_.write_s += watch.Seconds();
   });
 }
 
 void TileProduct::DataIsKept() {
-  if (data_.valid()) data_.get();
+  if (data_) background_.Wait(data_);
 }
 
 void TileProduct::Start(const VisibilityBlock& block, const std::vector<std::string>& history) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/background.h"
 #include "config/run_context.h"
 #include "config/unfinished.h"
 #include "convert/convert_stage.h"
@@ -29,7 +30,7 @@ class TileProduct {
   // Writes DATA of a set made from inputs, in the background. The block's visibilities must not change until DataIsKept
   // has returned.
   void KeepData(const VisibilityBlock& block);
-  // Waits for KeepData; throws what it threw.
+  // Waits for KeepData, and does what is left of it; throws what it threw.
   void DataIsKept();
   // Writes all else and publishes, in the background; corrected data become CORRECTED_DATA. The block must not change
   // until Finish has returned. `history`: what has been done to the block.
@@ -59,7 +60,10 @@ class TileProduct {
   std::string checksum_;
   std::uint64_t bytes_ = 0;
   double checksum_s_ = 0;
-  std::future<void> data_, rest_;  // last: they end before what they work with
+  Background::Handle data_;
+  // Last: they end before what they work with.
+  Background background_{1};
+  std::future<void> rest_;
 };
 
 // What the stage "convert" is told.

@@ -43,7 +43,7 @@ JobReport RunJob(const Job& job, const RunContext& context) {
     for (std::size_t i = 0; i < job.stages.size(); ++i) {
       const Stage& stage = FindStage(job.stages[i]);
       const bool has_its_data = !state.taken || stage.name == "apply";
-      const bool images = stage.name == "image" || stage.name == "measure";
+      const bool images = stage.name == "refine" || stage.name == "image" || stage.name == "measure";
       if (has_its_data && !(state.waiting && images)) {
         run(job.stages[i], [&](nlohmann::json& figures) { stage.run(job, context, state, figures); });
       }

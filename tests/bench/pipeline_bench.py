@@ -27,7 +27,7 @@ import time
 
 CALIBRATOR = (202.784533, 30.509155)  # 3C286
 TILE_S = 309.2  # of sky
-STAGES = ["convert", "flag", "solve", "apply", "image", "measure", "write"]
+STAGES = ["convert", "flag", "solve", "apply", "refine", "image", "measure", "write"]
 
 
 def fail(message):

@@ -87,7 +87,9 @@ class Chain:
         settings = {"convert": {"durable": "false"}, "image": {"size": "2048", "cell_arcsec": self.args.cell}}
         if self.args.full:
             settings["image"] = {"size": "4800", "cell_arcsec": "3"}
-        stages = ["convert", "flag"] + (["solve"] if solve else []) + ["apply"] + (["image"] if image else [])
+        stages = ["convert", "flag"] + (["solve"] if solve else []) + ["apply"]
+        if image:
+            stages += (["refine"] if not self.args.no_refine else []) + ["image"]
         out = self.work / "out"
         job = dict(version=2, group=group, attempt=1, stages=stages,
                    inputs=sorted(str(p) for p in (self.work / "in").glob(group + "_sb*.hdf5")), expected_subbands=16,
@@ -224,6 +226,7 @@ def main():
     parser.add_argument("--cell", default="4")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--full", action="store_true", help="the whole array: 2.2 GB a tile")
+    parser.add_argument("--no-refine", action="store_true", help="gains as they drift (calibrate.refine = false)")
     parser.add_argument("--work", help="a folder that does not exist; kept")
     parser.add_argument("--json", help="write the figures there")
     args = parser.parse_args()

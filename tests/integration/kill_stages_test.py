@@ -17,7 +17,7 @@ from daemon_under_test import SOURCE, DaemonUnderTest, ended, simulate, wait_for
 
 RA, DEC = 210.0, 16.1
 # The first tile calibrates the others; each of them is disturbed at another point of its job.
-POINTS = ["solve", "convert", "flag", "apply", "image", "measure", "write", "ended"]
+POINTS = ["solve", "convert", "flag", "apply", "refine", "image", "measure", "write", "ended"]
 IMAGES = ["image.pbcor", "image", "residual", "model", "psf", "pb", "smear", "dirty"]
 KINDS = collections.Counter(["science_ms", "qa_picture", "qa_metrics", "photometry", "sources", *IMAGES] + 16 * ["uvh5"])
 TABLES = collections.Counter(3 * ["caltable"])

@@ -10,6 +10,8 @@
 #include <iterator>
 #include <limits>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "config/error.h"
 #include "config/time.h"
@@ -194,6 +196,36 @@ TEST_F(FitsImageTest, ARiceCopyIsWithinHalfAStepAndKeepsBlanksZerosAndCards) {
   EXPECT_FALSE(WriteRiceCopy(folder_ / "f.fits.fz", folder_ / "g.fits.fz"));
   std::ofstream(folder_ / "text.fits") << "no image";
   EXPECT_FALSE(WriteRiceCopy(folder_ / "text.fits", folder_ / "g.fits.fz"));
+}
+
+TEST_F(FitsImageTest, ReadsASquareAlone) {
+  for (const bool rice : {false, true}) {
+    const auto path = folder_ / (rice ? "s.fits.fz" : "s.fits");
+    WriteFitsImage(RealOs(), path, view(), header_, {rice});
+    EXPECT_EQ(ReadFitsHeader(path).geometry.nx, 90U);
+    EXPECT_EQ(ReadFitsHeader(path).history, ReadFitsImage(path).header.history);
+    const FitsImage whole = ReadFitsImage(path);
+    // Inside, over each edge, over the blank pixel, and beyond.
+    for (const auto& [x, y] : std::vector<std::pair<int, int>>{
+             {20, 30}, {-3, 5}, {85, 5}, {30, -4}, {30, 55}, {12, 0}, {200, 5}, {-50, -50}}) {
+      const std::vector<float> square = ReadFitsSquare(path, x, y, 10);
+      ASSERT_EQ(square.size(), 100U);
+      for (int row = 0; row < 10; ++row) {
+        for (int column = 0; column < 10; ++column) {
+          const int at_x = x + column, at_y = y + row;
+          const float found = square[static_cast<std::size_t>(10 * row + column)];
+          if (at_x < 0 || at_y < 0 || at_x >= 90 || at_y >= 60) {
+            EXPECT_TRUE(std::isnan(found));
+            continue;
+          }
+          const float expected = whole.pixels[static_cast<std::size_t>(at_y * 90 + at_x)];
+          EXPECT_TRUE(found == expected || (std::isnan(found) && std::isnan(expected))) << at_x << " " << at_y;
+        }
+      }
+    }
+  }
+  EXPECT_THROW(ReadFitsSquare(folder_ / "absent.fits", 0, 0, 4), Error);
+  EXPECT_THROW(ReadFitsHeader(folder_ / "absent.fits"), Error);
 }
 
 TEST_F(FitsImageTest, RefusesWhatIsNoSuchImage) {

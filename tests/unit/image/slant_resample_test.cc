@@ -45,6 +45,12 @@ ImageGeometry Geometry(std::size_t n, double cell, double a, double b) {
   return geometry;
 }
 
+void ResampleToPlain(ArrayView<const float, 2> input, const ImageGeometry& slant,
+                     const BandlimitedInterpolator& interpolator, ArrayView<float, 2> output,
+                     const ImageGeometry& plain) {
+  for (std::size_t y = 0; y < output.shape(0); ++y) ResampleRowToPlain(input, slant, interpolator, output, plain, y);
+}
+
 class Resampling : public testing::TestWithParam<std::pair<double, double>> {};
 
 TEST_P(Resampling, EqualsTheImageItselfAtThePlainPositions) {
@@ -62,7 +68,7 @@ TEST_P(Resampling, EqualsTheImageItselfAtThePlainPositions) {
   }
   const BandlimitedInterpolator interpolator(band, 3e-5);
   ResampleToPlain({input.data(), {slant.ny, slant.nx}}, slant, interpolator, {output.data(), {kSlantSize, kSlantSize}},
-                  plain, 2);
+                  plain);
   double error2 = 0, sum2 = 0;
   for (std::size_t y = 0; y < kSlantSize; y += 3) {
     for (std::size_t x = 0; x < kSlantSize; x += 3) {
@@ -121,12 +127,12 @@ TEST(BandlimitedInterpolator, KeepsAConstant) {
   }
 }
 
-TEST(ResampleToPlain, MarksPixelsOutsideTheInput) {
+TEST(ResampleRowToPlain, MarksPixelsOutsideTheInput) {
   const double cell = 5e-4;
   const ImageGeometry slant = Geometry(kSlantSize, cell, 0, -0.4), plain = Geometry(kSlantSize, cell, 0, 0);
   std::vector<float> input(kSlantSize * kSlantSize, 1.0F), output(kSlantSize * kSlantSize);
   ResampleToPlain({input.data(), {kSlantSize, kSlantSize}}, slant, BandlimitedInterpolator(0.19, 3e-5),
-                  {output.data(), {kSlantSize, kSlantSize}}, plain, 1);
+                  {output.data(), {kSlantSize, kSlantSize}}, plain);
   // At the top corners m' = m − 0.4 (n − 1) > m lies beyond the last row.
   EXPECT_TRUE(std::isnan(output[(kSlantSize - 1) * kSlantSize]));
   EXPECT_NEAR(output[kSlantSize / 2 * kSlantSize + kSlantSize / 2], 1, 6e-5);

@@ -67,6 +67,44 @@ TEST(SmearingMap, EqualsDirectSummationOverIntegrationAndChannel) {
   }
 }
 
+// Whole vectors of baselines, the rest of one, and some so long that their series does not serve.
+TEST(SmearingMap, OfManyBaselinesIsTheMeanOfEach) {
+  constexpr std::size_t kBaselines = 43, kSize = 32;
+  std::vector<double> uvw, weights;
+  for (std::size_t b = 0; b < kBaselines; ++b) {
+    const double length = b % 11 == 5 ? 90000 : 40.0 * static_cast<double>(b);
+    uvw.insert(uvw.end(), {length, 0.7 * length - 300, 0.2 * length});
+    weights.push_back(0.5 + static_cast<double>(b % 7));
+  }
+  const std::vector<double> integration = {12.885};
+  ImageGeometry field;
+  field.nx = field.ny = kSize;
+  field.cell_rad = Angle::Degrees(4.0 / kSize).rad();
+  const auto map = [&](std::size_t first, std::size_t count) {
+    SmearingInput input;
+    input.uvw_m = {uvw.data() + 3 * first, {1, count, 3}};
+    input.weights = {weights.data() + first, {1, count}};
+    input.integration_s = integration;
+    input.centre = {{0.004, 0.0, -8e-6}};
+    input.phase_centre_dec_rad = 0.28;
+    input.first_frequency_hz = 1.3e9;
+    input.last_frequency_hz = 1.5e9;
+    input.channel_width_hz = 244140.625;
+    std::vector<float> image(kSize * kSize);
+    SmearingMap(input, field, {image.data(), {kSize, kSize}}, 2);
+    return image;
+  };
+  std::vector<double> mean(kSize * kSize);
+  double total = 0;
+  for (std::size_t b = 0; b < kBaselines; ++b) {
+    const std::vector<float> one = map(b, 1);
+    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += weights[b] * one[i];
+    total += weights[b];
+  }
+  const std::vector<float> all = map(0, kBaselines);
+  for (std::size_t i = 0; i < mean.size(); ++i) ASSERT_NEAR(all[i], mean[i] / total, 2e-7) << i;
+}
+
 TEST(SmearingMap, IsOneWithoutWeights) {
   const std::vector<double> uvw(3, 100.0), weights(1, 0.0);
   SmearingInput input;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -39,15 +40,15 @@ std::vector<std::shared_ptr<FileBytes>> MakeFiles(const fs::path& folder, int co
   return files;
 }
 
-TEST(ReadAhead, HoldsTwoFilesAtATimeAndGivesTheirBytes) {
+TEST(ReadAhead, HoldsSomeFilesAtATimeAndGivesTheirBytes) {
   const TemporaryFolder folder("ahead");
-  const auto files = MakeFiles(folder.path(), 5);
+  const auto files = MakeFiles(folder.path(), 9);
   if (files[0]->IsCached()) GTEST_SKIP() << "what is in " << folder.path() << " cannot leave memory";
   ReadAhead ahead(files);
   for (std::size_t i = 0; i < files.size(); ++i) {
     ahead.WaitFor(i);
     const auto in_memory = std::count_if(files.begin(), files.end(), [](const auto& f) { return f->InMemory(0); });
-    EXPECT_LE(in_memory, 2);
+    EXPECT_LE(in_memory, ReadAhead::kAtATime);
     EXPECT_NE(files[i]->InMemory(0), nullptr);
     std::string end(10, ' ');
     files[i]->Read(19990 + i, 10, end.data());
@@ -73,7 +74,7 @@ TEST(ReadAhead, LeavesAloneWhatIsNotToBeLoaded) {
 
 TEST(ReadAhead, EndsWhenNobodyReads) {
   const TemporaryFolder folder("ahead");
-  const ReadAhead ahead(MakeFiles(folder.path(), 5));
+  const ReadAhead ahead(MakeFiles(folder.path(), 9));
 }
 
 TEST(ReadAhead, GivesTheTileThatTheCacheGives) {
@@ -88,7 +89,17 @@ TEST(ReadAhead, GivesTheTileThatTheCacheGives) {
   context.threads = 2;
   const TileInput cached = ReadTile(paths, context);
   for (const fs::path& path : paths) DropFromCache(path);
-  const TileInput cold = ReadTile(paths, context);
+  std::vector<std::atomic<int>> placed(cached.block->n_times() * paths.size()), times(cached.block->n_times());
+  const TileInput cold = ReadTile(paths, context, [&](const TileInput&) {
+    TileVisitor visitor;
+    visitor.placed = [&](const VisibilityBlock&, std::size_t time, std::size_t first, std::size_t end) {
+      for (std::size_t w = first; w < end; ++w) ++placed[time * paths.size() + w];
+    };
+    visitor.time = [&](VisibilityBlock&, std::size_t time) { ++times[time]; };
+    return visitor;
+  });
+  for (const std::atomic<int>& n : placed) EXPECT_EQ(n, 1);
+  for (const std::atomic<int>& n : times) EXPECT_EQ(n, 1);
   const VisibilityBlock &a = *cached.block, &b = *cold.block;
   EXPECT_EQ(0, std::memcmp(a.vis.data(), b.vis.data(), a.vis.size() * sizeof(Visibility)));
   EXPECT_EQ(0, std::memcmp(a.flag.data(), b.flag.data(), a.flag.size()));

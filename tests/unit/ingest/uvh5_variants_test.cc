@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -158,6 +159,7 @@ TEST(ReadTile, ShowsEachRowOnceWhenItsSamplesAreInTheirPlace) {
   const TileInput plain = ReadTile(paths, context);
   const std::size_t n_windows = plain.block->windows.size(), n_baselines = plain.block->n_baselines();
   std::vector<int> visits(plain.block->n_times() * n_baselines * n_windows), times(plain.block->n_times());
+  std::vector<std::atomic<int>> placed(plain.block->n_times() * n_windows);
   context.threads = 3;
   const TileInput visited = ReadTile(paths, context, [&](const TileInput& tile) {
     EXPECT_EQ(tile.block->frequency_hz, plain.block->frequency_hz);
@@ -167,8 +169,12 @@ TEST(ReadTile, ShowsEachRowOnceWhenItsSamplesAreInTheirPlace) {
       ++visits[(time * n_baselines + baseline) * n_windows + window];
       for (std::size_t i = 0; i < block.windows[window].n_channels * block.n_pols(); ++i) vis[i] *= 2.0F;
     };
+    visitor.placed = [&](const VisibilityBlock&, std::size_t time, std::size_t first, std::size_t end) {
+      for (std::size_t w = first; w < end; ++w) ++placed[time * n_windows + w];
+    };
     visitor.time = [&](VisibilityBlock&, std::size_t time) {
       ++times[time];
+      for (std::size_t w = 0; w < n_windows; ++w) EXPECT_EQ(placed[time * n_windows + w], 1);
       const auto begin = visits.begin() + static_cast<std::ptrdiff_t>(time * n_baselines * n_windows);
       EXPECT_EQ(std::count(begin, begin + static_cast<std::ptrdiff_t>(n_baselines * n_windows), 1),
                 static_cast<std::ptrdiff_t>(n_baselines * n_windows));

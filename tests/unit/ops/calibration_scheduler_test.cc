@@ -38,7 +38,7 @@ TEST_F(CalibrationSchedulerTest, AnUncalibratedGroupKeepsTheReasonWhyNoTableServ
 TEST_F(CalibrationSchedulerTest, AColdStartSolvesEverythingAndTheNextGroupIsServed) {
   const auto first = Group(0);
   const Job job = Plan(first);
-  EXPECT_EQ(job.stages, (std::vector<std::string>{"convert", "flag", "solve", "apply", "image", "measure"}));
+  EXPECT_EQ(job.stages, (std::vector<std::string>{"convert", "flag", "solve", "apply", "refine", "image", "measure"}));
   ASSERT_TRUE(job.solve);
   EXPECT_EQ(job.solve->kinds, (std::vector<std::string>{"K", "BP", "G"}));
   EXPECT_EQ(job.solve->model, "field");
@@ -59,7 +59,7 @@ TEST_F(CalibrationSchedulerTest, AColdStartSolvesEverythingAndTheNextGroupIsServ
 
   const auto second = Group(1);
   const Job applied = Plan(second);
-  EXPECT_EQ(applied.stages, (std::vector<std::string>{"convert", "flag", "apply", "image", "measure"}));
+  EXPECT_EQ(applied.stages, (std::vector<std::string>{"convert", "flag", "apply", "refine", "image", "measure"}));
   EXPECT_EQ(applied.tables.size(), 3u);
   EXPECT_EQ(store.Decision(second.id)->action, "apply");
   EXPECT_EQ(store.Choices(second.id).at(1).table_id, tables[1].id);
@@ -107,7 +107,7 @@ TEST_F(CalibrationSchedulerTest, WhatFailsTheGateIsRecordedAndNeverUsed) {
   EXPECT_EQ(released[first.id].to, GroupState::kReady);
   const auto again = Take(first.id);
   const Job job = Plan(again, true);
-  EXPECT_EQ(job.stages, (std::vector<std::string>{"solve", "apply", "image", "measure"}));
+  EXPECT_EQ(job.stages, (std::vector<std::string>{"solve", "apply", "refine", "image", "measure"}));
   EXPECT_EQ(job.solve->interval, "1h");
   Finish(again, Solve(job, false));
   EXPECT_TRUE(Released().empty());
@@ -148,7 +148,7 @@ TEST_F(CalibrationSchedulerTest, WaitingGroupsGoOnWhenTablesServeTheirTime) {
   // In place of the daemon.
   const auto row = Take(before);
   const Job applied = Plan(row, true);
-  EXPECT_EQ(applied.stages, (std::vector<std::string>{"apply", "image", "measure"}));
+  EXPECT_EQ(applied.stages, (std::vector<std::string>{"apply", "refine", "image", "measure"}));
   EXPECT_EQ(applied.tables.size(), 3u);
 }
 
@@ -172,7 +172,7 @@ TEST_F(CalibrationSchedulerTest, PoliciesDecideWithoutTables) {
   Open();
   const Job job = Plan(Group(1));
   EXPECT_FALSE(job.solve);
-  EXPECT_EQ(job.stages, (std::vector<std::string>{"convert", "flag", "apply", "image", "measure"}));
+  EXPECT_EQ(job.stages, (std::vector<std::string>{"convert", "flag", "apply", "refine", "image", "measure"}));
   EXPECT_TRUE(job.tables.empty());
 }
 
