@@ -16,7 +16,7 @@ using testkit::FillVisibilities;
 using testkit::Gains;
 using testkit::MakeBlock;
 
-constexpr BlockShape kShape{.n_antennas = 20, .n_times = 4, .n_windows = 4, .autocorrelations = false};
+const BlockShape kShape{.n_antennas = 20, .n_times = 4, .n_windows = 4, .autocorrelations = false};
 
 // Sources some tenths of a degree about the centre.
 ModelSources Sky(const std::vector<double>& fluxes_jy) {
