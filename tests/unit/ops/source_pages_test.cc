@@ -60,7 +60,8 @@ TEST_F(SourcePages, AListLeadsToSources) {
   EXPECT_THAT(list, HasSubstr("00:01:28.01"));
   EXPECT_THAT(list, HasSubstr("+16:12:04.0"));
   EXPECT_THAT(Get("/sources?q=&eta=10&origin=detection").body, Not(HasSubstr("/sources/1\"")));
-  EXPECT_THAT(Get("/sources?sort=name&limit=2").body, HasSubstr("after=3\" rel=\"next\""));
+  EXPECT_THAT(Get("/sources?sort=name&limit=2").body,
+              HasSubstr("/sources?after=3&amp;limit=2&amp;sort=name\" rel=\"next\""));
   EXPECT_THAT(Get("/sources?group=2026-01-21T00:00:00").body, HasSubstr("/groups/2026-01-21T00:00:00"));
   EXPECT_THAT(Get("/sources?q=nothing").body, HasSubstr("No source fits."));
 }
