@@ -196,6 +196,7 @@ std::string DrawLightCurve(const LightCurvePlot& plot, PlotForm form) {
                                     ? cairo_svg_surface_create_for_stream(TakeBytes, &bytes, plot.width, plot.height)
                                     : cairo_image_surface_create(CAIRO_FORMAT_RGB24, plot.width, plot.height);
   const std::unique_ptr<cairo_surface_t, void (*)(cairo_surface_t*)> surface(made, cairo_surface_destroy);
+  if (form == PlotForm::kSvg) cairo_svg_surface_set_document_unit(made, CAIRO_SVG_UNIT_PX);  // points unless told
   {
     Picture picture(surface.get());
     Draw(picture, plot);
