@@ -144,6 +144,17 @@ TEST_F(SourcePages, CutoutsAreReadFromTheImageOnDisk) {
   EXPECT_EQ(Get("/cutouts/1/2026-01-23T00:00:00.png").status, 404);  // damaged: said, not thrown
 }
 
+TEST_F(SourcePages, AWriterHoldsNoPageUp) {
+  state::SourceStore store(Path());
+  const std::string before = PageOf(constant_);
+  store.database().Write([&] {
+    LightCurveRecorder(store.database()).Forget(Tile(1).group_id);
+    EXPECT_EQ(PageOf(constant_), before);  // as it was when the writer began
+    EXPECT_EQ(Get("/sources?sort=flux").status, 200);
+  });
+  EXPECT_THAT(PageOf(constant_), Not(HasSubstr("/groups/2026-01-21T00:00:00")));
+}
+
 TEST_F(SourcePages, AGroupShowsItsSources) {
   state::GroupRow row;
   row.id = Tile(1).group_id;
