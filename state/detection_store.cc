@@ -6,9 +6,10 @@
 namespace contimg::state {
 namespace {
 
-#define CONTIMG_DETECTION_COLUMNS                                                                                    \
-  "e.number, e.source_id, e.ra_deg, e.dec_deg, e.ra_error_arcsec, e.dec_error_arcsec, e.flux_jy, e.flux_error_jy, "  \
-  "e.snr, e.local_rms_jy, e.response, e.resolved, e.flags, t.group_id, t.mjd FROM detections e JOIN observations t " \
+#define CONTIMG_DETECTION_COLUMNS                                                                                   \
+  "e.number, e.source_id, e.ra_deg, e.dec_deg, e.ra_error_arcsec, e.dec_error_arcsec, e.flux_jy, e.flux_error_jy, " \
+  "e.snr, e.local_rms_jy, e.response, e.resolved, e.flags | t.flags, t.group_id, t.mjd FROM detections e JOIN "     \
+  "observations t "                                                                                                 \
   "ON t.id = e.observation_id"
 
 std::vector<DetectionRow> ReadDetections(Query& query) {

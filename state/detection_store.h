@@ -25,7 +25,7 @@ struct DetectionRow {
   double local_rms_jy = 0;  // before the primary beam
   double response = 1;
   bool resolved = false;
-  QualityFlags flags = 0;
+  QualityFlags flags = 0;  // read back with those of the tile
   // Of the tile; read, not written.
   std::string group_id;
   double mjd = 0;

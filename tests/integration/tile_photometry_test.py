@@ -115,8 +115,8 @@ class TilePhotometryTest(DaemonUnderTest, unittest.TestCase):
         self.assertEqual([row["product"] for row in rows], both)
         for row, (_, flux, _) in zip(rows, points):
             self.assertAlmostEqual(row["flux_jy"], flux, delta=0.01 * flux)
-        rows = self.read("photometry", f"--at={KNOWN[0]},{KNOWN[1]}", "--from", both[1])["measurements"]
-        self.assertEqual([row["product"] for row in rows], both[1:])
+        rows = self.read("photometry", f"--at={KNOWN[0]},{KNOWN[1]}", "--to", both[1])["measurements"]
+        self.assertEqual([row["product"] for row in rows], both[:1])
         # Made anew, a tile takes the place of its measurements, and what was found is measured.
         self.answer("queue", "requeue", both[0])
         wait_for(lambda: [group for group, _, _ in self.points(NEW)] == [both[0]], what=lambda: self.log())
