@@ -223,8 +223,12 @@ TEST_F(TilePhotometryTest, OneTileOrTwoDaysOrSuspectsMakeNoSource) {
   Make("day1", 60000, {}, {{10, 16, 0.007}, {11, 16, 0.007, quality::kArtefact.mask()}, {12, 16, 0.007}});
   Make("day1b", 60000 + kFiveMinutes, {}, {{11, 16, 0.007}, {12, 16.005, 0.007}});  // 18 arcsec beside it
   Make("day2", 60001, {}, {{10, 16, 0.007}});
+  Make("bad", 60002, {}, {{10, 16, 0.007}}, quality::kBadTile.mask());
+  Make("good", 60002 + kFiveMinutes, {}, {{10, 16, 0.007}});
+  Make("none", 60002 + 2 * kFiveMinutes, {}, {{10, 16, 0.007}}, quality::kUncalibrated.mask());
   Record();
   EXPECT_TRUE(own_.Near(11, 16, 5).empty());
+  EXPECT_EQ(detections_.Of("bad")[0].flags, quality::kBadTile.mask());
 }
 
 TEST_F(TilePhotometryTest, APlaceWithinHalfABeamOfASourceIsThatSource) {
