@@ -67,6 +67,13 @@ std::vector<DetectionRow> DetectionStore::OfSource(std::int64_t source_id) {
   return ReadDetections(query);
 }
 
+std::vector<std::int64_t> DetectionStore::FoundSources(std::int64_t min_detections) {
+  Query query(db_,
+              "SELECT source_id FROM detections WHERE source_id IS NOT NULL GROUP BY source_id HAVING count(*) >= ? "
+              "ORDER BY source_id");
+  return query.Bind(min_detections).Integers();
+}
+
 std::vector<DetectionRow> DetectionStore::WithoutSource(double from_mjd, double to_mjd) {
   Query query(db_, "SELECT " CONTIMG_DETECTION_COLUMNS
                    " WHERE t.mjd BETWEEN ? AND ? AND e.source_id IS NULL ORDER BY t.mjd, t.id, e.number");

@@ -107,6 +107,30 @@ SkyDirection PlaceOf(const DetectionRow& row) { return {Angle::Degrees(row.ra_de
 
 bool Suspect(QualityFlags flags) { return (flags & (kDefaultQualityMask | quality::kArtefact.mask())) != 0; }
 
+// Two views of a source that nobody knew, in the order of time, become one of our own.
+std::int64_t AddFound(state::OwnSourceStore& sources, const DetectionRow& first, const DetectionRow& second,
+                      double frequency_hz, double now) {
+  OwnSourceRow row;
+  row.ra_deg = first.ra_deg;
+  row.dec_deg = first.dec_deg;
+  row.origin = "detection";
+  row.made_at = now;
+  const auto weight = [](double error) { return error > 0 ? 1 / (error * error) : 1; };
+  const double flux_1 = weight(first.flux_error_jy), flux_2 = weight(second.flux_error_jy);
+  const double to_usual = std::pow(mosaic::kListFrequencyHz / frequency_hz, mosaic::kUsualAlpha);
+  row.flux_jy = to_usual * (flux_1 * first.flux_jy + flux_2 * second.flux_jy) / (flux_1 + flux_2);
+  row.flux_error_jy = to_usual / std::sqrt(flux_1 + flux_2);
+  const std::int64_t id = sources.Add(row).id;
+  const double ra_1 = weight(first.ra_error_arcsec), ra_2 = weight(second.ra_error_arcsec);
+  const double dec_1 = weight(first.dec_error_arcsec), dec_2 = weight(second.dec_error_arcsec);
+  const double east = WrapSigned(Angle::Degrees(second.ra_deg - first.ra_deg)).deg();
+  double ra_deg = first.ra_deg + east * ra_2 / (ra_1 + ra_2);
+  ra_deg += ra_deg < 0 ? 360 : ra_deg >= 360 ? -360 : 0;
+  sources.Move(id, ra_deg, first.dec_deg + (second.dec_deg - first.dec_deg) * dec_2 / (dec_1 + dec_2),
+               1 / std::sqrt(ra_1 + ra_2), 1 / std::sqrt(dec_1 + dec_2), 0);
+  return id;
+}
+
 class DetectionMatch {
  public:
   DetectionMatch(state::Database& database, const TileFacts& tile, double now)
