@@ -52,4 +52,15 @@ FitsHeader DescribeImage(const ImageFacts& facts) {
   return header;
 }
 
+FitsHeader HeaderOf(ProductKind kind, const char* unit, const std::optional<GaussianBeam>& beam,
+                    const FitsHeader& base) {
+  FitsHeader header = base;
+  header.unit = unit;
+  header.beam = beam;
+  if (kind == ProductKind::kPb) header.type = "Beam";
+  if (kind == ProductKind::kSmear) header.type = "Smearing";
+  if (kind == ProductKind::kAlpha) header.type = "Spectral Index";
+  return header;
+}
+
 }  // namespace contimg::image

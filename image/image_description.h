@@ -1,6 +1,7 @@
 // What the headers of a tile's images say.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "image/image_stage.h"
@@ -28,5 +29,9 @@ struct ImageFacts {
 
 // The header of the plain images, without unit and beam.
 FitsHeader DescribeImage(const ImageFacts& facts);
+
+// That of a product of the same tile: `base` with its unit, its beam (none: pixels are no averages) and its type.
+FitsHeader HeaderOf(ProductKind kind, const char* unit, const std::optional<GaussianBeam>& beam,
+                    const FitsHeader& base);
 
 }  // namespace contimg::image

@@ -159,6 +159,18 @@ void CheckCells(const VisibilityBlock& block, const ImageSettings& settings) {
   }
 }
 
+void CheckFinite(ArrayView<const float, 2> image, const char* what, const std::string& subject, int threads) {
+  const std::size_t nx = image.shape(1);
+  ParallelFor(threads, image.shape(0), [&](std::size_t y) {
+    const float* row = &image(y, 0);
+    if (std::all_of(row, row + nx, [](float value) { return std::isfinite(value); })) return;
+    throw Error(ErrorKind::kBadInput, kStage, subject,
+                fmt::format("the {} has pixels that are not finite: visibilities or weights are absurdly large, or "
+                            "CLEAN ran away (image.gain, image.major_gain)",
+                            what));
+  });
+}
+
 std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings, const MemoryRoom& room) {
   std::size_t planes = 9;
   if (!settings.scales_px.empty()) planes += 4 + 4 * ParseScales(settings.scales_px).size();

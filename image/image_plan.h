@@ -37,6 +37,9 @@ ImageGeometry SlantGeometry(const VisibilityBlock& block, const ImageGeometry& p
 // field: what the pixels of one array are makes no image of another. Says nothing of data without two baselines.
 void CheckCells(const VisibilityBlock& block, const ImageSettings& settings);
 
+// No image with a hole in it is published: throws Error{kBadInput} that names `subject` where a pixel is not finite.
+void CheckFinite(ArrayView<const float, 2> image, const char* what, const std::string& subject, int threads);
+
 // Images alive at once besides the operators' memory; throws Error{kResource} with the need and what there is when
 // they do not fit into `room`. Returns what is left for the operators.
 std::size_t CheckMemory(const ImageGeometry& slant, const ImageSettings& settings, const MemoryRoom& room);

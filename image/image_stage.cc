@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -15,7 +14,6 @@
 #include "config/stopwatch.h"
 #include "config/time.h"
 #include "image/clean/clean_masks.h"
-#include "image/clean/image_spectra.h"
 #include "image/clean/restore.h"
 #include "image/clean/spectral_model.h"
 #include "image/component_drawing.h"
@@ -24,15 +22,16 @@
 #include "image/image_plan.h"
 #include "image/model_prediction.h"
 #include "image/operator/band_operators.h"
+#include "image/plain_grid.h"
 #include "image/plane/plane.h"
 #include "image/plane/sky_coordinates.h"
-#include "image/plane/slant_resample.h"
 #include "image/plane/stage_name.h"
 #include "image/products/image_products.h"
 #include "image/quality/quick_look.h"
 #include "image/quality/tile_summary.h"
 #include "image/response/tile_response.h"
 #include "image/response/varying_sources.h"
+#include "image/spectral_products.h"
 #include "image/stage_cycles.h"
 #include "ingest/channel_slice.h"
 #include "ingest/uv_limit.h"
@@ -85,7 +84,7 @@ class ImageRun {
     shape_ = MeasurePsf(psf_->view(), report_.beam, slant_.cell_rad);
     report_.thermal_jy = report_.figures.NoiseFactor() * tile_.noise_of_unit_weight;
     header_ = DescribeImage({data(), request_, op, *response_, plain_, slant_, uv_, tile_.flags, outside_note_});
-    MakeInterpolator();
+    MakePlainGrid();
     WriteUncleaned(staged);
     if (!psf_only()) {
       MakeBeamMaps(op);
@@ -99,7 +98,11 @@ class ImageRun {
       const ComponentDrawing components(report_.clean.components, settings_, slant_, plain_, report_.beam,
                                         context_.threads);
       Restore(staged, components);
-      if (spectral_) WriteSpectra(op, staged, components);
+      if (spectral_) {
+        const FitsHeader header = HeaderOf(ProductKind::kBand, "Jy/beam", true);
+        WriteSpectra({*spectral_, op, *response_, components, *grid_, plain_, slant_, data(), header}, staged, context_,
+                     report_);
+      }
       report_.timings.products_s += watch.Lap();
     } else if (!psf_only()) {
       plain_residual_ = Copy(image_, context_.threads);
@@ -130,7 +133,6 @@ class ImageRun {
   bool all() const { return request_.products == ImageProducts::kAll; }
   bool keeps() const { return request_.keep != nullptr && all(); }
   bool psf_only() const { return request_.products == ImageProducts::kPsfOnly; }
-  bool slanted() const { return slant_.slant_a != 0 || slant_.slant_b != 0; }
   // Highest spatial frequency of the images, cycles per pixel.
   double PsfBand() const { return std::clamp(1.02 * report_.figures.max_uv_lambda * slant_.cell_rad, 0.02, 0.5); }
   bool spectral() const { return HasSpectra(request_); }
@@ -225,29 +227,16 @@ class ImageRun {
     return outside;
   }
 
-  // No image with a hole in it is published.
   void RequireFinite(const Plane& plane, const char* what) const {
-    const std::size_t nx = plane.shape[1];
-    ParallelFor(context_.threads, plane.shape[0], [&](std::size_t y) {
-      const float* row = plane.pixels.data() + y * nx;
-      if (std::all_of(row, row + nx, [](float value) { return std::isfinite(value); })) return;
-      throw Error(ErrorKind::kBadInput, kStage, data().group_id,
-                  fmt::format("the {} has pixels that are not finite: visibilities or weights are absurdly large, or "
-                              "CLEAN ran away (image.gain, image.major_gain)",
-                              what));
-    });
-  }
-  double Rms(const Plane& plane) const {
-    const ImageMoments moments = ComputeMoments(plane.view(), context_.threads);
-    return std::hypot(moments.rms, moments.mean);
+    CheckFinite(plane.view(), what, data().group_id, context_.threads);
   }
 
-  void MakeInterpolator() {
-    interpolator_.emplace(PsfBand(), 3e-5);
-    if (interpolator_->expected_error() > 1e-3 && slanted()) {
+  void MakePlainGrid() {
+    grid_.emplace(slant_, plain_, PsfBand(), context_.threads);
+    if (grid_->expected_error() > 1e-3) {
       context_.reporter->Warn(kStage, fmt::format("pixels of {:.3g} arcsec are too large for the longest baselines: "
                                                   "resampling errs by {:.1e}",
-                                                  settings_.cell_arcsec, interpolator_->expected_error()));
+                                                  settings_.cell_arcsec, grid_->expected_error()));
     }
   }
 
@@ -271,47 +260,28 @@ class ImageRun {
     if (psf_only()) return;
     auto kept = std::make_shared<const Plane>(all() ? Copy(residual_, context_.threads) : std::move(residual_));
     WriteUncleaned(staged, ProductKind::kDirty, std::move(kept), [this](const std::shared_ptr<Plane>& dirty) {
-      dirty_rms_jy_ = Rms(*dirty);
+      dirty_rms_jy_ = ComputeMoments(dirty->view(), context_.threads).RootMeanSquare();
       if (!all()) image_ = Copy(*dirty, context_.threads);
     });
   }
   void WriteUncleaned(StagedProducts& staged, ProductKind kind, std::shared_ptr<const Plane> from,
                       std::function<void(const std::shared_ptr<Plane>& plain)> look) {
     if (!all()) {
-      const auto plain = std::make_shared<Plane>(ToPlain(from->view()));
+      const auto plain = std::make_shared<Plane>(grid_->Of(from->view()));
       look(plain);
       return Write(staged, kind, std::move(*plain), "Jy/beam", true);
     }
     const auto plain = std::make_shared<Plane>(plain_);
     const FitsHeader header = HeaderOf(kind, "Jy/beam", true);
     uncleaned_.push_back(staged.background().Add(
-        plain_.ny, [=, this](std::size_t y) { RowToPlain(from->view(), plain->view(), y); },
+        plain_.ny, [=, this](std::size_t y) { grid_->Row(from->view(), plain->view(), y); },
         [=, &staged] {
           look(plain);
           staged.WriteImage(kind, std::shared_ptr<const Plane>(plain), header);
         }));
   }
   FitsHeader HeaderOf(ProductKind kind, const char* unit, bool with_beam) const {
-    FitsHeader header = header_;
-    header.unit = unit;
-    if (with_beam) header.beam = report_.beam;
-    if (kind == ProductKind::kPb) header.type = "Beam";
-    if (kind == ProductKind::kSmear) header.type = "Smearing";
-    if (kind == ProductKind::kAlpha) header.type = "Spectral Index";
-    return header;
-  }
-
-  void RowToPlain(ArrayView<const float, 2> from, ArrayView<float, 2> to, std::size_t y) const {
-    if (slanted()) {
-      ResampleRowToPlain(from, slant_, *interpolator_, to, plain_, y);
-    } else {
-      std::copy_n(&from(y, 0), to.shape(1), &to(y, 0));
-    }
-  }
-  Plane ToPlain(ArrayView<const float, 2> from) const {
-    Plane to(plain_);
-    ParallelFor(context_.threads, plain_.ny, [&](std::size_t y) { RowToPlain(from, to.view(), y); });
-    return to;
+    return image::HeaderOf(kind, unit, with_beam ? std::optional(report_.beam) : std::nullopt, header_);
   }
 
   void MakeBeamMaps(const BandOperators& op) {
@@ -392,14 +362,10 @@ class ImageRun {
   std::vector<SourceVariation> Variations(const BandOperators& op) const {
     std::vector<SourceVariation> variations;
     for (std::size_t i = 0; i < op.n_bands(); ++i) {
-      variations.push_back(response_->Variation(FrequenciesOf(op.band(i)), op.op(i).weight_by_time_channel(), plain_,
-                                                smear_.view(), slant_));
+      variations.push_back(response_->Variation(FrequenciesOf(op.band(i), data()), op.op(i).weight_by_time_channel(),
+                                                plain_, smear_.view(), slant_));
     }
     return variations;
-  }
-  std::vector<double> FrequenciesOf(const BandOperators::Band& band) const {
-    const auto at = [&](std::size_t k) { return data().frequency_hz.begin() + static_cast<std::ptrdiff_t>(k); };
-    return {at(band.first_channel), at(band.last_channel + 1)};
   }
 
   void ReportCycle(const MajorCycleRecord& r) const {
@@ -416,7 +382,7 @@ class ImageRun {
     header_.history.push_back(fmt::format("CLEAN: {} components in {} major cycles, stopped by {}",
                                           report_.clean.iterations, report_.clean.cycles.size(),
                                           ToString(report_.clean.stop)));
-    plain_residual_ = ToPlain(residual_.view());
+    plain_residual_ = grid_->Of(residual_.view());
     residual_ = Plane();
     Write(staged, ProductKind::kResidual, plain_residual_, "Jy/beam", true);
 
@@ -438,40 +404,6 @@ class ImageRun {
       }
     });
     Write(staged, ProductKind::kPbcor, std::move(pbcor), "Jy/beam", true);
-  }
-
-  void WriteSpectra(const BandOperators& op, StagedProducts& staged, const ComponentDrawing& components) {
-    SpectralIndexMaker maker(*spectral_, op, slant_, plain_);
-    for (std::size_t i = 0; i < op.n_bands(); ++i) {
-      const BandOperators::Band& band = op.band(i);
-      Plane image = ToPlain(spectral_->band_residual(i));
-      report_.bands.push_back(
-          {band.frequency_hz, band.high_hz - band.low_hz, ComputeRobustStatistics(spectral_->band_residual(i)).rms});
-      components.AddBeams([&](const CleanComponent& c) { return spectral_->FactorAt(c, i); }, image.view());
-      FitsHeader header = header_;
-      header.unit = "Jy/beam";
-      header.beam = report_.beam;
-      header.frequency_hz = (band.low_hz + band.high_hz) / 2;
-      header.bandwidth_hz = band.high_hz - band.low_hz;
-      context_.CheckCancelled(kStage);
-      staged.WriteImage(ProductKind::kBand, std::move(image), header, static_cast<int>(i));
-      Plane beam(plain_);
-      response_->BeamMap(FrequenciesOf(band), op.op(i).weight_by_time_channel(), plain_, beam.view(), context_.threads);
-      maker.AddBeam(beam.view());
-    }
-    report_.spectra = maker.Finish(data().phase_centre, header_.geometry.cell_rad / plain_.cell_rad);
-    Plane flux(plain_), weighted(plain_);
-    components.AddBeams([&](const CleanComponent& c) { return maker.Known(c) ? 1.0 : 0.0; }, flux.view());
-    const auto write = [&](ProductKind kind, const ComponentDrawing::Factor& value) {
-      std::fill(weighted.pixels.begin(), weighted.pixels.end(), 0.0F);
-      components.AddBeams(value, weighted.view());
-      Plane ratio(plain_);
-      maker.Divide(weighted.view(), flux.view(), static_cast<float>(5 * report_.bands.front().rms_jy), ratio.view(),
-                   context_.threads);
-      Write(staged, kind, std::move(ratio), "", true);
-    };
-    write(ProductKind::kAlpha, [&](const CleanComponent& c) { return maker.Index(c); });
-    write(ProductKind::kAlphaError, [&](const CleanComponent& c) { return maker.IndexError(c); });
   }
 
   void Assess(StagedProducts& staged) {
@@ -542,7 +474,7 @@ class ImageRun {
   std::optional<TileResponse> response_;
   VaryingSources varying_;  // of the final model
   std::string outside_note_;
-  std::optional<BandlimitedInterpolator> interpolator_;
+  std::optional<PlainGrid> grid_;
   std::optional<SpectralMajorCycle> spectral_;
   Plane residual_, model_;                                      // slant
   std::shared_ptr<Plane> psf_;                                  // slant

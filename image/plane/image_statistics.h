@@ -1,6 +1,7 @@
 // Robust statistics of images. NaN pixels count for nothing.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -28,6 +29,8 @@ struct ImageMoments {
   double rms = 0;       // about the mean
   double skewness = 0;  // 0 for a symmetric distribution
   double kurtosis = 0;  // excess: 0 for a Gaussian
+
+  double RootMeanSquare() const { return std::hypot(rms, mean); }
   double sum = 0;
   std::size_t count = 0;
 };
