@@ -70,6 +70,11 @@ std::vector<std::vector<std::size_t>> LinkPlaces(const std::vector<image::PixelP
 
 JointFluxes SolveJointly(const std::vector<image::PixelPosition>& places, const std::vector<double>& values,
                          const BeamPixels& beam) {
+  return SolveJointly(places, values, [&](double dx, double dy) { return beam.Value(dx, dy); });
+}
+
+JointFluxes SolveJointly(const std::vector<image::PixelPosition>& places, const std::vector<double>& values,
+                         const PointResponse& response) {
   JointFluxes result;
   if (places.size() == 1) {
     result.flux = values;
@@ -79,9 +84,9 @@ JointFluxes SolveJointly(const std::vector<image::PixelPosition>& places, const 
   const auto n = static_cast<Eigen::Index>(places.size());
   Eigen::MatrixXd k(n, n);
   for (Eigen::Index i = 0; i < n; ++i) {
-    for (Eigen::Index j = 0; j < n; ++j) {
+    for (Eigen::Index j = 0; j <= i; ++j) {
       const auto &a = places[static_cast<std::size_t>(i)], &b = places[static_cast<std::size_t>(j)];
-      k(i, j) = beam.Value(a.x - b.x, a.y - b.y);
+      k(i, j) = k(j, i) = response(a.x - b.x, a.y - b.y);
     }
   }
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(k);

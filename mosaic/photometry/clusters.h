@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "image/plane/image_geometry.h"
@@ -11,6 +12,9 @@ namespace contimg::mosaic {
 
 // At this distance, in full widths of the beam, a source adds 0.0008 of its flux: what is farther is not mixed.
 inline constexpr double kLinkWidths = 1.6;
+// The same for what CLEAN left of a source: the PSF has side lobes where the beam has nothing (0.43 at 1.6 widths
+// across a T of antennas, docs/photometry.md).
+inline constexpr double kSidelobeWidths = 3;
 
 // Friends of friends: groups of indices into `places` (pixels; all finite) of which each has another one of its group
 // nearer than `widths` full widths of the beam in that direction. Groups and their members in ascending order of
@@ -24,6 +28,9 @@ std::vector<std::vector<std::size_t>> NearPlaces(const std::vector<image::PixelP
                                                  const std::vector<image::PixelPosition>& others,
                                                  const BeamPixels& beam, double widths, bool same);
 
+// What a point source of unit flux adds at an offset from it, pixels.
+using PointResponse = std::function<double(double dx, double dy)>;
+
 // Fluxes S of point sources at known places from what the image reads there: K S = v, K_jk the beam at x_j − x_k. What
 // the image reads at a place is unbiased however deeply it was cleaned, because PSF and beam are both 1 there
 // (docs/photometry.md). With noise whose correlation is the beam's, the covariance of S is σ² K⁻¹.
@@ -34,5 +41,8 @@ struct JointFluxes {
 };
 JointFluxes SolveJointly(const std::vector<image::PixelPosition>& places, const std::vector<double>& values,
                          const BeamPixels& beam);
+// The same with another response in the beam's place; it must be 1 in its middle and positive definite, as a PSF is.
+JointFluxes SolveJointly(const std::vector<image::PixelPosition>& places, const std::vector<double>& values,
+                         const PointResponse& response);
 
 }  // namespace contimg::mosaic

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 
 #include "config/parallel.h"
 #include "mosaic/photometry/clusters.h"
@@ -21,8 +22,10 @@ struct Target {
   std::size_t index = 0;
   image::PixelPosition at;
   double value = 0, sigma = 0, response = 0;  // apparent
+  double left = 0;                            // of the value: what CLEAN left; 0 where that is not told apart
   double expected = 0;                        // apparent
   double flux = 0, variance = 1, neighbours = 0, condition = 1;
+  double left_flux = 0;  // of the flux: what CLEAN left of it
   bool same_as_another = false;
 };
 
@@ -40,7 +43,13 @@ class ForcedRun {
         options_(options),
         threads_(threads),
         cell_(images.header->geometry.cell_rad),
-        beam_(*images.header->beam, cell_) {}
+        beam_(*images.header->beam, cell_),
+        band_(BandOf(*images.header->beam, cell_)) {
+    // Where the image stands in for a residual, nothing tells what was cleaned.
+    if (!images.psf.empty() && !images.residual.empty() && images.residual.data() != images.image.data()) {
+      psf_.emplace(images.psf, band_);
+    }
+  }
 
   ForcedPhotometry Measure(const std::vector<ForcedPlace>& places) {
     ReadPlaces(places);
@@ -58,7 +67,7 @@ class ForcedRun {
 
  private:
   void ReadPlaces(const std::vector<ForcedPlace>& places) {
-    const ImageReader reader(images_.image, BandOf(*images_.header->beam, cell_));
+    const ImageReader reader(images_.image, band_);
     const auto nx = static_cast<double>(images_.image.shape(1)), ny = static_cast<double>(images_.image.shape(0));
     std::vector<image::PixelPosition> at;
     for (std::size_t i = 0; i < places.size(); ++i) {
@@ -81,6 +90,8 @@ class ForcedRun {
       }
     }
     const std::vector<float> values = reader.At(at);
+    std::vector<float> left(at.size(), 0.0F);
+    if (psf_) left = ImageReader(images_.residual, band_).At(at);
     std::vector<Target> readable;
     for (std::size_t i = 0; i < targets_.size(); ++i) {
       if (!std::isfinite(values[i])) {
@@ -89,6 +100,7 @@ class ForcedRun {
       }
       Target& target = targets_[i];
       target.value = values[i];
+      target.left = std::isfinite(left[i]) ? left[i] : 0;
       target.sigma = rms_.At(target.at.x, target.at.y);
       const double expected = places[target.index].expected_jy;
       target.expected = expected > 0 ? expected * target.response : target.value;
@@ -121,6 +133,34 @@ class ForcedRun {
     return distinct;
   }
 
+  // What CLEAN left of a point source of unit flux at this offset, pixels.
+  double Psf(double dx, double dy) const {
+    const float value = psf_->At(static_cast<double>(images_.psf.shape(1) / 2) + dx,
+                                 static_cast<double>(images_.psf.shape(0) / 2) + dy);
+    return std::isfinite(value) ? value : 0;
+  }
+  double MixedWidths() const { return psf_ ? kSidelobeWidths : kLinkWidths; }
+
+  // A cluster: what was cleaned stands in the image as beams, what CLEAN left as PSFs. Each is solved for with its own.
+  void SolveCluster(const std::vector<std::size_t>& members) {
+    const std::vector<image::PixelPosition> places = PlacesOf(targets_, members);
+    std::vector<double> cleaned, left;
+    for (const std::size_t i : members) {
+      cleaned.push_back(targets_[i].value - targets_[i].left);
+      left.push_back(targets_[i].left);
+    }
+    const JointFluxes fluxes = SolveJointly(places, cleaned, beam_);
+    if (psf_) left = SolveJointly(places, left, [&](double dx, double dy) { return Psf(dx, dy); }).flux;
+    for (std::size_t k = 0; k < members.size(); ++k) {
+      Target& t = targets_[members[k]];
+      t.left_flux = left[k];
+      t.flux = fluxes.flux[k] + left[k];
+      t.variance = fluxes.variance[k];
+      t.condition = fluxes.condition;
+      t.neighbours = t.value - t.flux;
+    }
+  }
+
   void Solve() {
     std::vector<std::size_t> strong, weak;
     for (const std::size_t i : Distinct()) {
@@ -128,27 +168,20 @@ class ForcedRun {
     }
     strong_ = strong;
     const std::vector<image::PixelPosition> strong_places = PlacesOf(targets_, strong);
-    const auto groups = LinkPlaces(strong_places, beam_, kLinkWidths);
+    const auto groups = LinkPlaces(strong_places, beam_, MixedWidths());
     ParallelFor(threads_, groups.size(), [&](std::size_t g) {
       std::vector<std::size_t> members;
       for (const std::size_t k : groups[g]) members.push_back(strong[k]);
-      std::vector<double> values;
-      for (const std::size_t i : members) values.push_back(targets_[i].value);
-      const JointFluxes fluxes = SolveJointly(PlacesOf(targets_, members), values, beam_);
-      for (std::size_t k = 0; k < members.size(); ++k) {
-        Target& t = targets_[members[k]];
-        t.flux = fluxes.flux[k];
-        t.variance = fluxes.variance[k];
-        t.condition = fluxes.condition;
-        t.neighbours = t.value - t.flux;
-      }
+      SolveCluster(members);
     });
-    const auto near = NearPlaces(PlacesOf(targets_, weak), strong_places, beam_, kLinkWidths, false);
+    const auto near = NearPlaces(PlacesOf(targets_, weak), strong_places, beam_, MixedWidths(), false);
     ParallelFor(threads_, weak.size(), [&](std::size_t w) {
       Target& t = targets_[weak[w]];
       for (const std::size_t k : near[w]) {
         const Target& s = targets_[strong[k]];
-        t.neighbours += s.flux * beam_.Value(s.at.x - t.at.x, s.at.y - t.at.y);
+        const double dx = t.at.x - s.at.x, dy = t.at.y - s.at.y;
+        t.neighbours += (s.flux - s.left_flux) * beam_.Value(dx, dy);
+        if (psf_) t.neighbours += s.left_flux * Psf(dx, dy);
       }
       t.flux = t.value - t.neighbours;
       t.variance = WeakVariance(t, near[w]);
@@ -246,6 +279,8 @@ class ForcedRun {
   const int threads_;
   const double cell_;
   const BeamPixels beam_;
+  const double band_;
+  std::optional<ImageReader> psf_;
   std::vector<Target> targets_;
   std::vector<std::size_t> strong_;   // of targets_: in the solves
   std::vector<std::size_t> twin_of_;  // the brighter one at the same place, or itself

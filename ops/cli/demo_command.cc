@@ -446,8 +446,7 @@ void Demo(const DemoArgs& args) {
 
   const std::vector<TileResult> tiles = ResultsOf(paths, folder / "sky");
   PrintResults(tiles);
-  // Of the first four tiles, where it is bright enough in the beam to be measured.
-  const auto seen = static_cast<std::size_t>(std::min(args.tiles, 4));
+  const auto seen = static_cast<std::size_t>(std::min(args.tiles, DemoVariable::kTiles));
   PrintDemoLightCurve(LightCurveOfDemo(paths, folder / "sky", variable, seen, 10));
   fmt::print(
       "\nsources: simulated ones above 20 times the noise; flux ratio and offset: medians\nagainst truth × beam × "

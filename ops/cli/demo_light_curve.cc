@@ -47,11 +47,12 @@ double SimulatedJy(const nlohmann::json& truth, const std::string& group) {
 }  // namespace
 
 DemoVariable::DemoVariable(const SkyDirection& calibrator)
-    : place{WrapPositive(calibrator.ra + Angle::Degrees(1.5 * kTileDegrees)), calibrator.dec + Angle::Degrees(0.2)} {}
+    : place{WrapPositive(calibrator.ra + Angle::Degrees(kTileDegrees)), calibrator.dec + Angle::Degrees(0.2)} {}
 
 std::string DemoVariable::SimulateWord() const {
-  return fmt::format("{:.6f},{:.6f},{},0,vary=sinusoid,amplitude=0.6,period=20min", place.ra.deg(), place.dec.deg(),
-                     kMeanJy);
+  // It rises through its mean in the second tile of the first transit after the simulator's start.
+  return fmt::format("{:.6f},{:.6f},{},0,vary=sinusoid,amplitude=0.6,period=60min,at=60961.8334", place.ra.deg(),
+                     place.dec.deg(), kMeanJy);
 }
 
 std::string DemoVariable::CatalogueLine() const {

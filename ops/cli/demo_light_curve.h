@@ -10,8 +10,8 @@
 
 namespace contimg::ops {
 
-// A source between the second and the third tile of a drift whose first passes over `calibrator`; its spectrum is flat,
-// so that its flux density is the same at every frequency.
+// A source in the middle of the second tile of a drift whose first passes over `calibrator`, seen by the tiles beside
+// it too; its spectrum is flat, so that its flux density is the same at every frequency.
 struct DemoVariable {
   explicit DemoVariable(const SkyDirection& calibrator);
   std::string SimulateWord() const;   // for `contimg simulate --source`
@@ -19,12 +19,13 @@ struct DemoVariable {
 
   SkyDirection place;
   static constexpr double kMeanJy = 0.3;
+  static constexpr int kTiles = 3;  // that see it
 };
 
 struct DemoPoint {
   std::string group;
   double mjd = 0, flux_jy = 0, error_jy = 0;
-  double simulated_jy = 0;
+  double simulated_jy = 0;  // in the middle of the tile
 };
 
 // What the daemon has on record of it, by time, beside `truth_folder`'s lightcurves_*.json. Waits up to `patience_s`

@@ -111,7 +111,7 @@ std::vector<ListedSource> OursAbout(const std::vector<ListedSource>& places) {
 // Measures one tile and appends its rows; returns what was not measured, in words.
 std::string MeasureTile(const PhotometryArgs& args, const std::string& image, const Asked& asked,
                         const RunContext& context, std::vector<mosaic::PhotometryRow>& rows) {
-  const mosaic::TileFiles files(args.files.For(image, args.images.size() == 1), {}, context);
+  const mosaic::TileFiles files(args.files.For(image, args.images.size() == 1), {.psf = true}, context);
   WarnOfMissing(files, *context.reporter);
   const mosaic::TileImages& images = files.images();
   const image::CoarseMap rms = mosaic::About(files.path(), [&] { return mosaic::NoiseOf(files, context.threads); });

@@ -21,6 +21,7 @@ namespace {
 using state::OwnSourceRow;
 
 constexpr std::size_t kPointsShown = 100, kCutoutsShown = 12;
+constexpr std::size_t kTilesLookedAt = 60;     // for images on disk, from the newest on
 constexpr std::size_t kMostDrawnAsSvg = 1500;  // points; beyond them the picture is smaller as PNG
 
 // The page's own query with one parameter changed; empty: left out.
@@ -130,7 +131,8 @@ void DrawStatistics(const ShownSource& source, Html& html) {
   }
   if (rows.empty()) return;
   html.Add(
-      "<section aria-labelledby=\"statistics\"><h2 id=\"statistics\">Statistics</h2><table class=\"rows\"><thead><tr>"
+      "<section aria-labelledby=\"statistics\"><h2 id=\"statistics\">Statistics</h2><div class=\"scroll\"><table "
+      "class=\"rows\"><thead><tr>"
       "<th>points of</th>");
   for (const auto& row : rows) html.Add("<th>{}s</th>", row.level);
   html.Add("</tr></thead><tbody>\n");
@@ -152,9 +154,9 @@ void DrawStatistics(const ShownSource& source, Html& html) {
   line("Vₛ", "largest step from the mean of all points before it, in errors",
        [](const Row& r) { return fmt::format("{:+.3g}", r.vs); });
   line("m", "that step over the mean of both", [](const Row& r) { return fmt::format("{:+.3g}", r.m); });
-  line("first", "UTC", [](const Row& r) { return StampOfMjd(r.first_mjd); });
-  line("last", "UTC", [](const Row& r) { return StampOfMjd(r.last_mjd); });
-  html.Add("</tbody></table></section>\n");
+  line("first", "UTC", [](const Row& r) { return StampOfMjd(r.first_mjd).substr(0, 16); });
+  line("last", "UTC", [](const Row& r) { return StampOfMjd(r.last_mjd).substr(0, 16); });
+  html.Add("</tbody></table></div></section>\n");
 }
 
 void DrawCatalogues(const ShownSource& source, Html& html) {
@@ -165,13 +167,14 @@ void DrawCatalogues(const ShownSource& source, Html& html) {
     return;
   }
   html.Add(
-      "<table class=\"rows\"><thead><tr><th>name</th><th>flux</th><th>distance</th><th></th></tr></thead><tbody>\n");
+      "<div class=\"scroll\"><table "
+      "class=\"rows\"><thead><tr><th>name</th><th>flux</th><th>distance</th><th></th></tr></thead><tbody>\n");
   for (const state::ConeMatch& match : matches) {
     html.Add("<tr><td>{} {}</td><td>{}</td><td>{:.1f}″</td><td>{}</td></tr>\n", match.source.catalogue,
              match.source.name, Flux(match.source.flux_jy), match.separation_deg * 3600,
              match.source.source_id == source.row.id ? "this source" : "");
   }
-  html.Add("</tbody></table></section>\n");
+  html.Add("</tbody></table></div></section>\n");
 }
 
 void DrawNearby(const ShownSource& source, Html& html) {
@@ -185,20 +188,23 @@ void DrawNearby(const ShownSource& source, Html& html) {
     html.Add("<p class=\"empty\">No other source within {:.0f}″.</p></section>\n", kNeighbourDeg * 3600);
     return;
   }
-  html.Add("<table class=\"rows\"><thead><tr><th>source</th><th>mean flux</th><th>distance</th></tr></thead><tbody>\n");
+  html.Add(
+      "<div class=\"scroll\"><table class=\"rows\"><thead><tr><th>source</th><th>mean "
+      "flux</th><th>distance</th></tr></thead><tbody>\n");
   for (const state::ListedSource& row : rows) {
     if (row.source.id == source.row.id) continue;
     html.Add("<tr><td>{}</td><td>{}</td><td>{:.1f}″</td></tr>\n", SourceLink(row.source.id, row.source.name),
              row.statistics ? Flux(row.statistics->mean_jy) : std::string("–"), *row.separation_deg * 3600);
   }
-  html.Add("</tbody></table></section>\n");
+  html.Add("</tbody></table></div></section>\n");
 }
 
 void DrawDatasets(const ShownSource& source, const std::vector<state::DatasetRow>& datasets, Html& html) {
   if (datasets.empty()) return;
   state::DatasetStore store(source.store.database());
   html.Add(
-      "<section aria-labelledby=\"datasets\"><h2 id=\"datasets\">Data sets</h2><table class=\"rows\"><thead><tr>"
+      "<section aria-labelledby=\"datasets\"><h2 id=\"datasets\">Data sets</h2><div class=\"scroll\"><table "
+      "class=\"rows\"><thead><tr>"
       "<th>name</th><th>of</th><th>made of</th><th>made</th></tr></thead><tbody>\n");
   for (const state::DatasetRow& row : datasets) {
     std::string parents;
@@ -211,13 +217,14 @@ void DrawDatasets(const ShownSource& source, const std::vector<state::DatasetRow
                                           UrlPart(row.name), row.name),
              row.mission, parents.empty() ? "raw" : parents, TimeTag(row.made_at));
   }
-  html.Add("</tbody></table></section>\n");
+  html.Add("</tbody></table></div></section>\n");
 }
 
 void DrawCutouts(const ShownSource& source, const std::vector<LightCurvePoint>& tiles, Html& html) {
   Html pictures;
-  std::size_t shown = 0;
-  for (auto point = tiles.rbegin(); point != tiles.rend() && shown < kCutoutsShown; ++point) {
+  std::size_t shown = 0, looked_at = 0;
+  for (auto point = tiles.rbegin(); point != tiles.rend() && shown < kCutoutsShown && looked_at < kTilesLookedAt;
+       ++point, ++looked_at) {
     if (!ImageForCutouts(source.view, point->group_id)) continue;
     ++shown;
     pictures.Add(

@@ -1,5 +1,6 @@
 // Light curves at the size of 51 days: 1e7 measurements of 100 000 sources in 14 285 tiles of 700 (a light curve < 50
-// ms, a tile with its statistics < 300 ms, a cone < 50 ms, the list of variables < 1 s).
+// ms, a tile with its statistics < 300 ms, a cone < 50 ms, the list of variables < 1 s), and the pages over it (a
+// source's < 100 ms, a list < 300 ms).
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "ops/lightcurves/light_curves.h"
+#include "ops/web/web.h"
 #include "state/source_store.h"
 #include "tests/temporary_folder.h"
 
@@ -160,6 +162,45 @@ void ListVariables(benchmark::State& state) {
   state.counters["sources"] = static_cast<double>(found);
 }
 BENCHMARK(ListVariables)->Unit(benchmark::kMillisecond);
+
+// As the service answers: pages over read-only connections.
+struct Service {
+  Service() {
+    web.AddRoutes(router);
+    web.view().SetStatus(nlohmann::ordered_json::object(), 0);
+  }
+  static DirectoryRoots Roots() {
+    Sky();
+    DirectoryRoots roots;
+    roots.scratch = roots.state = Sky().folder.path();
+    roots.images = roots.scratch / "images";
+    return roots;
+  }
+  Web web{ProductPaths(Roots())};
+  HttpRouter router;
+};
+
+void Answer(benchmark::State& state, const std::string& target) {
+  static Service service;
+  std::size_t bytes = 0;
+  for (auto _ : state) {
+    const HttpResponse response = service.router.Handle(ParseTarget("GET", target));
+    if (response.status != 200) state.SkipWithError(response.body.c_str());
+    bytes = response.body.size();
+  }
+  state.counters["kB"] = static_cast<double>(bytes) / 1e3;
+}
+BENCHMARK_CAPTURE(Answer, SourcePage, "/sources/50000")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Answer, LightCurvePicture, "/lightcurves/50000.svg")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Answer, LightCurveCsv, "/api/v1/lightcurves/50000?format=csv")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Answer, ListByName, "/sources")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Answer, ListByFlux, "/sources?sort=flux")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Answer, ListByV, "/sources?sort=v&origin=manual")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Answer, ListByEta, "/sources?sort=eta&min_n=2")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Answer, ListThatFitsNothing, "/sources?eta=1e9&v=10")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Answer, ListAboutAPlace, "/sources?q=180+16&radius_deg=5")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Answer, ListOfATile, "/sources?group=tile100&sort=flux")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Answer, ApiOf1000, "/api/v1/sources?limit=1000&sort=flux")->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace contimg::ops
