@@ -25,19 +25,21 @@ constexpr int kPictureWidth = 1800;
 constexpr double kMargin = 92, kTallest = 640, kRowHeight = 22;
 constexpr std::size_t kMostRows = 40;  // of the table of tiles
 
-// The highest (or lowest) value of the pixels that a screen pixel stands for; NaN where all are blank.
-std::vector<float> Shrunk(ArrayView<const float, 2> map, std::size_t width, std::size_t height, bool highest) {
+// The highest (or lowest) value of the pixels that a screen pixel stands for, over `unit` when that is not empty; NaN
+// where all are blank.
+std::vector<float> Shrunk(ArrayView<const float, 2> map, ArrayView<const float, 2> unit, std::size_t width,
+                          std::size_t height, bool highest) {
   std::vector<float> small(width * height, NAN);
   const std::size_t ny = map.shape(0), nx = map.shape(1);
   for (std::size_t j = 0; j < height; ++j) {
     const std::size_t y0 = j * ny / height, y1 = std::max(y0 + 1, (j + 1) * ny / height);
     for (std::size_t y = y0; y < y1; ++y) {
-      const float* row = &map(y, 0);
       for (std::size_t i = 0; i < width; ++i) {
         float& value = small[(height - 1 - j) * width + i];  // north is up
         for (std::size_t x = i * nx / width; x < std::max(i * nx / width + 1, (i + 1) * nx / width); ++x) {
-          const bool further = highest ? row[x] > value : row[x] < value;
-          if (further || std::isnan(value)) value = row[x];
+          const float v = unit.empty() ? map(y, x) : map(y, x) / unit(y, x);
+          const bool further = highest ? v > value : v < value;
+          if (further || std::isnan(value)) value = v;
         }
       }
     }
@@ -89,10 +91,10 @@ class MosaicPicture {
            20;
   }
 
-  void DrawRaster(const Box& box, ArrayView<const float, 2> map, bool highest,
+  void DrawRaster(const Box& box, ArrayView<const float, 2> map, ArrayView<const float, 2> unit, bool highest,
                   const std::function<double(double)>& stretch) {
     const auto width = static_cast<std::size_t>(box.width), height = static_cast<std::size_t>(box.height);
-    const std::vector<float> small = Shrunk(map, width, height, highest);
+    const std::vector<float> small = Shrunk(map, unit, width, height, highest);
     canvas_.Raster(box, [&](int x, int y) {
       const float v = small[static_cast<std::size_t>(y) * width + static_cast<std::size_t>(x)];
       return std::isnan(v) ? image::kPanel : image::HeatColour(stretch(v));
@@ -104,9 +106,7 @@ class MosaicPicture {
 
   void DrawImage(const Box& box) {
     canvas_.Text(box.x, box.y - 12, "image / local rms", 16, image::kDim);
-    image::Plane ratio(maps_.image.shape[0], maps_.image.shape[1]);
-    for (std::size_t i = 0; i < ratio.pixels.size(); ++i) ratio.pixels[i] = maps_.image.pixels[i] / maps_.rms.pixels[i];
-    DrawRaster(box, ratio.view(), true,
+    DrawRaster(box, maps_.image.view(), maps_.rms.view(), true,
                [](double v) { return std::asinh(std::max(v - 1, 0.0) / 3) / std::asinh(300 / 3.0); });
   }
 
@@ -116,7 +116,7 @@ class MosaicPicture {
                  fmt::format("rms: {} (dark) to {} (pale), median {}", image::FormatFlux(least),
                              image::FormatFlux(10 * least), image::FormatFlux(report_.quality.rms_median_jy)),
                  16, image::kDim);
-    DrawRaster(box, maps_.rms.view(), false,
+    DrawRaster(box, maps_.rms.view(), {}, false,
                [&](double v) { return std::log10(std::max(v / least, 1.0)) * 0.95 + 0.05; });
     canvas_.Clipped(box, [&] {
       for (std::size_t i = 0; i < report_.tiles.size(); ++i) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
@@ -37,7 +38,10 @@ struct Looked {
   MosaicTile tile;
   TileSky sky;
   image::FitsHeader header;
+  std::unique_ptr<TileFiles> files;  // while there is room for them: they need not be read again
 };
+
+constexpr std::size_t kKeptBytes = std::size_t{1200} << 20;  // of images between the readings: six full tiles
 
 std::string GradeIn(const fs::path& metrics) {
   if (metrics.empty()) return "";
@@ -139,8 +143,15 @@ class MosaicRun {
       tile.verdict.why = std::move(why);
     };
     try {
-      const TileFiles files({path, {}, {}, {}, {}}, {}, context_);
-      LookAt(files, looked, refuse);
+      TileParts parts;
+      parts.thin_response = true;
+      auto files = std::make_unique<TileFiles>(TileFileNames{path, {}, {}, {}, {}}, parts, context_);
+      LookAt(*files, looked, refuse);
+      const std::size_t bytes = 2 * files->images().image.size() * sizeof(float);
+      if (kept_bytes_ + bytes <= kKeptBytes && tile.verdict.refusal == Refusal::kNone) {
+        kept_bytes_ += bytes;
+        looked.files = std::move(files);
+      }
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kBadInput) throw;
       refuse(Refusal::kUnreadable, error.subject().empty() ? error.message() : error.what());
@@ -156,7 +167,7 @@ class MosaicRun {
     tile.path = files.path();
     f.name = files.name();
     if (images.header->mosaic) return refuse(Refusal::kUnreadable, "it is a mosaic, not a tile");
-    if (images.pb.empty()) {
+    if (!files.thin_pb()) {
       return refuse(Refusal::kUnreadable, "there is no primary beam beside its image (PREFIX.pb.fits)");
     }
     for (const std::string& missing : files.missing()) {
@@ -186,8 +197,10 @@ class MosaicRun {
     Xxh64 hash;
     hash.Add(images.image.data(), images.image.size() * sizeof(float));
     f.pixels_checksum = hash.Hex();
-    f.references = FindReferences(images, rms, {}, context_.threads);
-    looked.sky = SkyOf(images, std::move(rms));
+    looked.sky = SkyOf(*images.header, files.thin_pb(), files.thin_smear(), std::move(rms));
+    const TileSky& sky = looked.sky;
+    const auto response = [&sky](double x, double y) { return sky.pb.At(x, y) * sky.smear.At(x, y); };
+    f.references = FindReferences(images, sky.rms, response, {}, context_.threads);
   }
 
   void Judge() {
@@ -203,6 +216,7 @@ class MosaicRun {
       MosaicTile& tile = looked_[i].tile;
       tile.verdict = std::move(gate.verdicts[i]);
       if (tile.verdict.refusal != Refusal::kNone) {
+        looked_[i].files.reset();
         context_.reporter->Warn(kStage, fmt::format("{} is left out: {}", tile.figures.name, tile.verdict.why));
         continue;
       }
@@ -249,12 +263,17 @@ class MosaicRun {
       context_.CheckCancelled(kStage);
       context_.reporter->Progress("mosaic", 0.4 + 0.5 * static_cast<double>(i) / static_cast<double>(used_.size()));
       Looked& looked = *used_[i];
-      const TileFiles files({looked.tile.path, {}, {}, {}, {}}, {.residual = request_.residual, .response = false},
-                            context_);
-      looked.tile.pixels = About(files.path(), [&] {
-        return mosaic.Add(looked.sky, files.images().image, files.images().residual, looked.tile.factor,
-                          context_.threads);
+      TileParts parts;
+      parts.residual = request_.residual;
+      parts.response = false;
+      if (!looked.files) {
+        looked.files = std::make_unique<TileFiles>(TileFileNames{looked.tile.path, {}, {}, {}, {}}, parts, context_);
+      }
+      looked.tile.pixels = About(looked.tile.path, [&] {
+        const TileImages& images = looked.files->images();
+        return mosaic.Add(looked.sky, images.image, images.residual, looked.tile.factor, context_.threads);
       });
+      looked.files.reset();
     }
   }
 
@@ -306,6 +325,7 @@ class MosaicRun {
   const RunContext& context_;
   std::vector<Looked> looked_;  // by time
   std::vector<Looked*> used_;
+  std::size_t kept_bytes_ = 0;  // of images in looked_
   double frequency_hz_ = 0;
   MosaicReport report_;
 };

@@ -6,9 +6,10 @@
 namespace contimg::state {
 namespace {
 
-#define CONTIMG_DETECTION_COLUMNS                                                                                    \
-  "e.number, e.source_id, e.ra_deg, e.dec_deg, e.ra_error_arcsec, e.dec_error_arcsec, e.flux_jy, e.flux_error_jy, "  \
-  "e.snr, e.local_rms_jy, e.response, e.resolved, e.flags, t.group_id, t.mjd FROM detections e JOIN observations t " \
+#define CONTIMG_DETECTION_COLUMNS                                                                                   \
+  "e.number, e.source_id, e.ra_deg, e.dec_deg, e.ra_error_arcsec, e.dec_error_arcsec, e.flux_jy, e.flux_error_jy, " \
+  "e.snr, e.local_rms_jy, e.response, e.resolved, e.flags | t.flags, t.group_id, t.mjd FROM detections e JOIN "     \
+  "observations t "                                                                                                 \
   "ON t.id = e.observation_id"
 
 std::vector<DetectionRow> ReadDetections(Query& query) {
@@ -64,6 +65,13 @@ std::vector<DetectionRow> DetectionStore::OfSource(std::int64_t source_id) {
   Query query(db_, "SELECT " CONTIMG_DETECTION_COLUMNS " WHERE e.source_id = ? ORDER BY t.mjd, t.id, e.number");
   query.Bind(source_id);
   return ReadDetections(query);
+}
+
+std::vector<std::int64_t> DetectionStore::FoundSources(std::int64_t min_detections) {
+  Query query(db_,
+              "SELECT source_id FROM detections WHERE source_id IS NOT NULL GROUP BY source_id HAVING count(*) >= ? "
+              "ORDER BY source_id");
+  return query.Bind(min_detections).Integers();
 }
 
 std::vector<DetectionRow> DetectionStore::WithoutSource(double from_mjd, double to_mjd) {

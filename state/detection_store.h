@@ -25,7 +25,7 @@ struct DetectionRow {
   double local_rms_jy = 0;  // before the primary beam
   double response = 1;
   bool resolved = false;
-  QualityFlags flags = 0;
+  QualityFlags flags = 0;  // read back with those of the tile
   // Of the tile; read, not written.
   std::string group_id;
   double mjd = 0;
@@ -41,6 +41,8 @@ class DetectionStore {
   void Replace(std::string_view group_id, const std::vector<DetectionRow>& rows);
   std::vector<DetectionRow> Of(std::string_view group_id);     // by number
   std::vector<DetectionRow> OfSource(std::int64_t source_id);  // by time
+  // Sources with at least so many, by id.
+  std::vector<std::int64_t> FoundSources(std::int64_t min_detections);
   // Those that are no source of our own, in tiles with from ≤ mjd ≤ to; by time.
   std::vector<DetectionRow> WithoutSource(double from_mjd, double to_mjd);
   void SetSource(const DetectionRow& row, std::int64_t source_id);

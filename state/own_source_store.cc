@@ -13,7 +13,7 @@ namespace {
 
 #define CONTIMG_OWN_SOURCE_COLUMNS                                                                         \
   "o.id, o.name, o.ra_deg, o.dec_deg, o.ra_error_arcsec, o.dec_error_arcsec, o.flux_jy, o.flux_error_jy, " \
-  "o.spectral_index, o.origin, o.made_at"
+  "o.spectral_index, o.origin, o.made_at, o.place_version"
 
 OwnSourceRow ReadOwnSource(Query& query) {
   OwnSourceRow row;
@@ -28,6 +28,7 @@ OwnSourceRow ReadOwnSource(Query& query) {
   row.spectral_index = query.OptionalNumber();
   row.origin = query.Text();
   row.made_at = query.Number();
+  row.place_version = query.Integer();
   return row;
 }
 
@@ -74,18 +75,27 @@ OwnSourceRow OwnSourceStore::Add(const OwnSourceRow& wanted) {
 }
 
 void OwnSourceStore::Move(std::int64_t id, double ra_deg, double dec_deg, double ra_error_arcsec,
-                          double dec_error_arcsec) {
+                          double dec_error_arcsec, std::int64_t place_version) {
   RequireOnSky(fmt::format("source {}", id), ra_deg, dec_deg);
   const auto v = UnitVector(ra_deg, dec_deg);
   db_.Write([&] {
-    Query(db_, "UPDATE sources SET ra_deg = ?, dec_deg = ?, ra_error_arcsec = ?, dec_error_arcsec = ? WHERE id = ?")
-        .Bind(ra_deg, dec_deg, ra_error_arcsec, dec_error_arcsec, id)
+    Query(db_,
+          "UPDATE sources SET ra_deg = ?, dec_deg = ?, ra_error_arcsec = ?, dec_error_arcsec = ?, place_version = ? "
+          "WHERE id = ?")
+        .Bind(ra_deg, dec_deg, ra_error_arcsec, dec_error_arcsec, place_version, id)
         .Run();
     Query(db_,
           "UPDATE sources_sky SET x_min = ?2, x_max = ?2, y_min = ?3, y_max = ?3, z_min = ?4, z_max = ?4 WHERE id = ?1")
         .Bind(id, v[0], v[1], v[2])
         .Run();
   });
+}
+
+std::int64_t OwnSourceStore::NextPlaceVersion(double now) {
+  Query query(db_, "INSERT INTO place_versions (made_at) VALUES (?) RETURNING version");
+  query.Bind(now);
+  query.Next();
+  return query.Integer();
 }
 
 std::optional<OwnSourceRow> OwnSourceStore::Find(std::int64_t id) {

@@ -25,8 +25,9 @@ struct OwnSourceRow {
   double flux_jy = 0;  // what is expected of it; 0: not known
   double flux_error_jy = 0;
   std::optional<double> spectral_index;
-  std::string origin = "manual";  // catalogue | detection | transient | manual
-  double made_at = 0;             // unix_s
+  std::string origin = "manual";   // catalogue | detection | transient | manual
+  double made_at = 0;              // unix_s
+  std::int64_t place_version = 0;  // given by the store: of the refinement that its place is of; 0: as it came
 };
 
 // Within this of a place stands the source that is meant: a third of the beam, beyond the errors of places, and below
@@ -45,7 +46,10 @@ class OwnSourceStore {
   // position that is not on the sky.
   OwnSourceRow Add(const OwnSourceRow& row);
   // Puts it where it has been found to be; its name stays. Error{kBadInput} for a position that is not on the sky.
-  void Move(std::int64_t id, double ra_deg, double dec_deg, double ra_error_arcsec, double dec_error_arcsec);
+  // `place_version`: of NextPlaceVersion, or 0.
+  void Move(std::int64_t id, double ra_deg, double dec_deg, double ra_error_arcsec, double dec_error_arcsec,
+            std::int64_t place_version);
+  std::int64_t NextPlaceVersion(double now);
   std::optional<OwnSourceRow> Find(std::int64_t id);
   std::optional<OwnSourceRow> FindByName(std::string_view name);
   // Nearest first, within `radius_deg` (≤ 90).

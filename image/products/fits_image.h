@@ -91,4 +91,17 @@ FitsHeader ReadFitsHeader(const std::filesystem::path& path);
 // `size` × `size` of its pixels from (x, y) on, y first; NaN beyond its edges. Reads these rows alone. Errors as above.
 std::vector<float> ReadFitsSquare(const std::filesystem::path& path, std::ptrdiff_t x, std::ptrdiff_t y, int size);
 
+// A smooth image by some of its pixels: every `step`-th of every `step`-th row, from the first on.
+struct ThinImage {
+  FitsHeader header;  // of the whole image
+  std::size_t step = 1, nx = 0, ny = 0;
+  std::vector<float> pixels;  // [ny][nx]
+};
+// Pixels between those that an image of this size keeps: 1 to 16, a power of two, so that at least 256 are left of its
+// shorter side where it has so many.
+std::size_t ThinStep(std::size_t nx, std::size_t ny);
+ThinImage Thinned(const FitsImage& image);
+// The same of a file, of which little else is read. Errors as above.
+ThinImage ReadThinFitsImage(const std::filesystem::path& path);
+
 }  // namespace contimg::image

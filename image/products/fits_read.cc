@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -133,6 +134,17 @@ FitsHeader OpenImage(const std::filesystem::path& path, FitsFile& fits) {
   return ReadHeader(fits.file, path, lengths);
 }
 
+ThinImage Unfilled(const FitsHeader& header) {
+  ThinImage thin;
+  thin.header = header;
+  const ImageGeometry& g = header.geometry;
+  thin.step = ThinStep(g.nx, g.ny);
+  thin.nx = (g.nx - 1) / thin.step + 1;
+  thin.ny = (g.ny - 1) / thin.step + 1;
+  thin.pixels.resize(thin.nx * thin.ny);
+  return thin;
+}
+
 }  // namespace
 
 FitsHeader ReadFitsHeader(const std::filesystem::path& path) {
@@ -154,6 +166,33 @@ FitsImage ReadFitsImage(const std::filesystem::path& path) {
                 &status);
   CheckFits(status, ErrorKind::kBadInput, path, "cannot read the pixels");
   return result;
+}
+
+std::size_t ThinStep(std::size_t nx, std::size_t ny) {
+  return std::bit_floor(std::clamp<std::size_t>(std::min(nx, ny) / 256, 1, 16));
+}
+
+ThinImage Thinned(const FitsImage& image) {
+  ThinImage thin = Unfilled(image.header);
+  thin.pixels.clear();
+  for (std::size_t j = 0; j < thin.ny; ++j) {
+    for (std::size_t i = 0; i < thin.nx; ++i) thin.pixels.push_back(image.view()(j * thin.step, i * thin.step));
+  }
+  return thin;
+}
+
+ThinImage ReadThinFitsImage(const std::filesystem::path& path) {
+  FitsFile fits;
+  ThinImage thin = Unfilled(OpenImage(path, fits));
+  const ImageGeometry& g = thin.header.geometry;
+  const auto step = static_cast<long>(thin.step);
+  long first[4] = {1, 1, 1, 1}, last[4] = {static_cast<long>(g.nx), static_cast<long>(g.ny), 1, 1},
+       steps[4] = {step, step, 1, 1};
+  float null_value = std::numeric_limits<float>::quiet_NaN();
+  int any_null = 0, status = 0;
+  fits_read_subset(fits.file, TFLOAT, first, last, steps, &null_value, thin.pixels.data(), &any_null, &status);
+  CheckFits(status, ErrorKind::kBadInput, path, "cannot read the pixels");
+  return thin;
 }
 
 std::vector<float> ReadFitsSquare(const std::filesystem::path& path, std::ptrdiff_t x, std::ptrdiff_t y, int size) {

@@ -71,7 +71,8 @@ std::size_t OpenMosaic::Add(const TileSky& tile, ArrayView<const float, 2> image
   }
   const auto box = BoxIn(grid_, tile.grid);
   if (!box) return 0;
-  const NodeMap map = MapGrid(tile.grid, grid_, *box, SmoothStep(tile.grid.geometry), threads);
+  const NodeMap map =
+      MapGrid(tile.grid, grid_, *box, image::ThinStep(tile.grid.geometry.nx, tile.grid.geometry.ny), threads);
   const image::BandlimitedInterpolator interpolator(BandOf(tile.beam, tile.grid.geometry.cell_rad), kTolerance);
   const auto step = static_cast<std::ptrdiff_t>(map.step);
   const auto nx = static_cast<std::ptrdiff_t>(grid_.geometry.nx), ny = static_cast<std::ptrdiff_t>(grid_.geometry.ny);

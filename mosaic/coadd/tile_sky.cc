@@ -1,26 +1,16 @@
 #include "mosaic/coadd/tile_sky.h"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 namespace contimg::mosaic {
 
-std::size_t SmoothStep(const image::ImageGeometry& geometry) {
-  return std::bit_floor(std::clamp<std::size_t>(std::min(geometry.nx, geometry.ny) / 256, 1, 16));
-}
-
-SmoothMap::SmoothMap(ArrayView<const float, 2> image) {
-  if (image.empty()) return;
-  image::ImageGeometry size;
-  size.nx = image.shape(1), size.ny = image.shape(0);
-  step_ = SmoothStep(size);
-  nx_ = (size.nx - 1) / step_ + 1;
-  ny_ = (size.ny - 1) / step_ + 1;
-  nodes_.reserve(nx_ * ny_);
-  for (std::size_t j = 0; j < ny_; ++j) {
-    for (std::size_t i = 0; i < nx_; ++i) nodes_.push_back(image(j * step_, i * step_));
-  }
+SmoothMap::SmoothMap(const std::optional<image::ThinImage>& image) {
+  if (!image) return;
+  step_ = image->step;
+  nx_ = image->nx;
+  ny_ = image->ny;
+  nodes_ = image->pixels;
 }
 
 double SmoothMap::At(double x, double y) const {
@@ -37,12 +27,13 @@ double SmoothMap::At(double x, double y) const {
   return (v[0] * (1 - fx) + v[right] * fx) * (1 - fy) + (v[up] * (1 - fx) + v[up + right] * fx) * fy;
 }
 
-TileSky SkyOf(const TileImages& images, image::CoarseMap rms) {
+TileSky SkyOf(const image::FitsHeader& header, const std::optional<image::ThinImage>& pb,
+              const std::optional<image::ThinImage>& smear, image::CoarseMap rms) {
   TileSky sky;
-  sky.grid = {images.header->centre, images.header->geometry};
-  sky.beam = *images.header->beam;
-  sky.pb = SmoothMap(images.pb);
-  sky.smear = SmoothMap(images.smear);
+  sky.grid = {header.centre, header.geometry};
+  sky.beam = *header.beam;
+  sky.pb = SmoothMap(pb);
+  sky.smear = SmoothMap(smear);
   sky.rms = std::move(rms);
   return sky;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "image/plane/image_statistics.h"
@@ -10,12 +11,12 @@
 
 namespace contimg::mosaic {
 
-// A smooth image at every 16th pixel (every one of images of fewer than 512, where 16 pixels are not little of the
-// sky), bilinear between, a straight line beyond the last. The primary beam errs by 2e-5 so.
+// A smooth image by every 16th of its pixels (image::ThinStep), bilinear between, a straight line beyond the last. The
+// primary beam errs by 2e-5 so.
 class SmoothMap {
  public:
-  SmoothMap() = default;                                // 1 everywhere
-  explicit SmoothMap(ArrayView<const float, 2> image);  // an empty one likewise
+  SmoothMap() = default;                                             // 1 everywhere
+  explicit SmoothMap(const std::optional<image::ThinImage>& image);  // none: likewise
   double At(double x, double y) const;
 
  private:
@@ -23,15 +24,13 @@ class SmoothMap {
   std::vector<float> nodes_;
 };
 
-// Pixels between nodes at which what is smooth over an image of this size may be kept: 1 to 16, a power of two.
-std::size_t SmoothStep(const image::ImageGeometry& geometry);
-
 struct TileSky {
   SkyGrid grid;
   image::GaussianBeam beam;
   SmoothMap pb, smear;
   image::CoarseMap rms;  // of the residual: apparent sky, Jy/beam
 };
-TileSky SkyOf(const TileImages& images, image::CoarseMap rms);
+TileSky SkyOf(const image::FitsHeader& header, const std::optional<image::ThinImage>& pb,
+              const std::optional<image::ThinImage>& smear, image::CoarseMap rms);
 
 }  // namespace contimg::mosaic

@@ -78,12 +78,12 @@ double ErrorOfMedian(const std::vector<LogRatio>& ratios, double median) {
 }  // namespace
 
 std::vector<ScaleReference> FindReferences(const TileImages& images, const image::CoarseMap& rms,
+                                           const std::function<double(double x, double y)>& response_at,
                                            const ReferenceLimits& limits, int threads) {
   const double cell = images.header->geometry.cell_rad;
   const BeamPixels beam(*images.header->beam, cell);
   const ImageReader reader(images.image, BandOf(*images.header->beam, cell));
-  const std::vector<Peak> peaks =
-      FindPeaks(images.image, reader, images, rms, {limits.neighbour_snr, limits.min_response / 2, 1}, threads);
+  const std::vector<Peak> peaks = FindPeaks(images.image, reader, images, rms, {limits.neighbour_snr, 0, 1}, threads);
   std::vector<image::PixelPosition> places;
   for (const Peak& peak : peaks) places.push_back({peak.x, peak.y});
   const auto near = NearPlaces(places, places, beam, limits.alone_widths, true);
@@ -92,7 +92,7 @@ std::vector<ScaleReference> FindReferences(const TileImages& images, const image
   for (std::size_t i = 0; i < peaks.size(); ++i) {
     const Peak& peak = peaks[i];
     if (!near[i].empty() || !(peak.value > limits.min_snr * peak.sigma)) continue;
-    const double response = ResponseAt(images, peak.x, peak.y);
+    const double response = response_at(peak.x, peak.y);
     const auto direction = axes.DirectionAt(peak.x, peak.y);
     if (!(response >= limits.min_response) || !direction) continue;
     references.push_back(

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "image/plane/image_statistics.h"
@@ -23,7 +24,9 @@ struct ReferenceLimits {
   double alone_widths = 3;   // of the beam: no maximum nearer
   double neighbour_snr = 5;  // above this one is a neighbour
 };
+// `response`: primary beam × smearing at a pixel; the images have none of both.
 std::vector<ScaleReference> FindReferences(const TileImages& images, const image::CoarseMap& rms,
+                                           const std::function<double(double x, double y)>& response,
                                            const ReferenceLimits& limits, int threads);
 
 struct TileScale {

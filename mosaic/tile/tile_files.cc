@@ -68,6 +68,11 @@ image::FitsImage ReadImage(const fs::path& path) {
   return IsDirectory(path) ? image::ReadCasacoreImage(path) : image::ReadFitsImage(path);
 }
 
+image::ThinImage ReadThinImage(const fs::path& path) {
+  if (Exists(path) && !IsDirectory(path)) return image::ReadThinFitsImage(path);
+  return image::Thinned(ReadImage(path));
+}
+
 void CheckSameGrid(const image::FitsHeader& a, const image::FitsHeader& b, const fs::path& path) {
   const image::ImageGeometry &g = a.geometry, &h = b.geometry;
   const double off = std::hypot(g.shift_l - h.shift_l, g.shift_m - h.shift_m) +
@@ -103,11 +108,14 @@ TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const R
     fs::path path;
     image::FitsImage* into;
     ArrayView<const float, 2> TileImages::*view;
+    std::optional<image::ThinImage>* thin;  // where it goes instead; null: it is read whole
   };
-  std::array<Wanted, 4> wanted{{{"residual", ProductKind::kResidual, names.residual, &residual_, &TileImages::residual},
-                                {"primary beam", ProductKind::kPb, names.pb, &pb_, &TileImages::pb},
-                                {"smearing map", ProductKind::kSmear, names.smear, &smear_, &TileImages::smear},
-                                {"point-spread function", ProductKind::kPsf, names.psf, &psf_, &TileImages::psf}}};
+  const bool thin = parts.thin_response;
+  std::array<Wanted, 4> wanted{
+      {{"residual", ProductKind::kResidual, names.residual, &residual_, &TileImages::residual, nullptr},
+       {"primary beam", ProductKind::kPb, names.pb, &pb_, &TileImages::pb, thin ? &thin_pb_ : nullptr},
+       {"smearing map", ProductKind::kSmear, names.smear, &smear_, &TileImages::smear, thin ? &thin_smear_ : nullptr},
+       {"point-spread function", ProductKind::kPsf, names.psf, &psf_, &TileImages::psf, nullptr}}};
   for (Wanted& each : wanted) {
     const bool asked = each.kind == ProductKind::kResidual ? parts.residual
                        : each.kind == ProductKind::kPsf    ? parts.psf
@@ -124,18 +132,25 @@ TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const R
     context.CheckCancelled(kStage);
     if (i == 0) {
       image_ = ReadImage(path_);
-    } else if (!wanted[i - 1].path.empty()) {
-      *wanted[i - 1].into = ReadImage(wanted[i - 1].path);
+      return;
+    }
+    const Wanted& each = wanted[i - 1];
+    if (each.path.empty()) return;
+    if (each.thin != nullptr) {
+      *each.thin = ReadThinImage(each.path);
+    } else {
+      *each.into = ReadImage(each.path);
     }
   });
   images_.header = &image_.header;
   images_.image = image_.view();
   for (const Wanted& each : wanted) {
     if (each.path.empty()) continue;
-    if (each.kind != ProductKind::kPsf) CheckSameGrid(image_.header, each.into->header, each.path);
-    images_.*each.view = each.into->view();
+    const image::FitsHeader& header = each.thin != nullptr ? (*each.thin)->header : each.into->header;
+    if (each.kind != ProductKind::kPsf) CheckSameGrid(image_.header, header, each.path);
+    if (each.thin == nullptr) images_.*each.view = each.into->view();
   }
-  if (image_.header.mosaic && parts.response) {
+  if (image_.header.mosaic && parts.response && !parts.thin_response) {
     if (rms.empty()) {
       throw Error(ErrorKind::kBadInput, kStage, path_.string(),
                   "expected the rms map of this mosaic beside it (PREFIX.rms.fits), found none");

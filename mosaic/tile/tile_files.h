@@ -35,6 +35,7 @@ auto About(const std::filesystem::path& path, const Work& work) {
 // What is read besides the image.
 struct TileParts {
   bool residual = true, response = true, psf = false;
+  bool thin_response = false;  // primary beam and smearing map by some of their pixels, and not in images()
 };
 
 class TileFiles {
@@ -55,6 +56,9 @@ class TileFiles {
   std::filesystem::path MetricsPath() const;                   // PREFIX.metrics.json; empty: there is none
   std::string name() const;                                    // of the tile: the file's without its kind
   double mjd() const;                                          // UTC, middle of the data; 0: the header has none
+  // With thin_response; none: missing.
+  const std::optional<image::ThinImage>& thin_pb() const { return thin_pb_; }
+  const std::optional<image::ThinImage>& thin_smear() const { return thin_smear_; }
   // Of a mosaic the noise that its image has everywhere, Jy/beam; none: a tile, whose noise is to be measured.
   std::optional<double> even_noise_jy() const { return even_noise_jy_; }
   const std::vector<std::string>& missing() const { return missing_; }  // words: "residual", "primary beam"
@@ -64,6 +68,7 @@ class TileFiles {
 
   std::filesystem::path path_;
   image::FitsImage image_, residual_, pb_, smear_, psf_;
+  std::optional<image::ThinImage> thin_pb_, thin_smear_;
   TileImages images_;
   std::vector<std::string> missing_;
   std::optional<double> even_noise_jy_;

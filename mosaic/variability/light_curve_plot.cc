@@ -14,7 +14,7 @@
 namespace contimg::mosaic {
 namespace {
 
-constexpr double kLeft = 90, kRight = 20, kTop = 64, kBottom = 44;
+constexpr double kLeft = 90, kLeftOfSmall = 62, kRight = 20, kTop = 64, kBottom = 44;
 constexpr double kDateWidth = 110;  // pixels that a date and the room about it take
 
 cairo_status_t TakeBytes(void* text, const unsigned char* data, unsigned int size) {
@@ -100,7 +100,7 @@ Axis FluxAxis(const LightCurvePlot& plot, double factor) {
 }
 
 Axis TimeAxis(const LightCurvePlot& plot) {
-  Axis axis{HUGE_VAL, -HUGE_VAL, kLeft, plot.width - kRight};
+  Axis axis{HUGE_VAL, -HUGE_VAL, plot.width < 600 ? kLeftOfSmall : kLeft, plot.width - kRight};
   for (const auto* points : {&plot.points, &plot.flagged}) {
     if (points->empty()) continue;
     axis.low = std::min(axis.low, points->front().mjd);
@@ -129,15 +129,15 @@ void DrawTimes(Picture& picture, const Axis& x, int height) {
   picture.Text(x.to, height - 8, days ? "UTC" : "UTC, from " + UtcTime::FromMjd(x.low).Date(), 12, 1);
 }
 
-void DrawFluxes(Picture& picture, const Axis& y, double right) {
+void DrawFluxes(Picture& picture, const Axis& y, const Axis& x) {
   const std::vector<double> ticks = TicksBetween(y.low, y.high, 7);
   const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : 1;
   const int decimals = std::clamp(static_cast<int>(-std::floor(std::log10(step) + 1e-9)), 0, 12);
   for (const double tick : ticks) {
     picture.Ink(0.88, 0.88, 0.88);
-    picture.Line(kLeft, y.At(tick), right, y.At(tick), 1);
+    picture.Line(x.from, y.At(tick), x.to, y.At(tick), 1);
     picture.Ink(0.2, 0.2, 0.2);
-    picture.Text(kLeft - 8, y.At(tick) + 4, fmt::format("{:.{}f}", tick, decimals), 12, 1);
+    picture.Text(x.from - 8, y.At(tick) + 4, fmt::format("{:.{}f}", tick, decimals), 12, 1);
   }
 }
 
@@ -146,11 +146,11 @@ void Draw(Picture& picture, const LightCurvePlot& plot) {
   const Axis x = TimeAxis(plot), y = FluxAxis(plot, unit.factor);
   picture.Background();
   picture.Ink(0.1, 0.1, 0.1);
-  picture.Text(kLeft, 26, plot.title, 18, 0);
-  picture.Text(kLeft, 46, plot.subtitle, 12, 0);
-  picture.Text(kLeft - 8, kTop - 8, unit.name, 12, 1);
+  picture.Text(x.from, 26, plot.title, 18, 0);
+  picture.Text(x.from, 46, plot.subtitle, 12, 0);
+  picture.Text(x.from - 8, kTop - 8, unit.name, 12, 1);
   DrawTimes(picture, x, plot.height);
-  DrawFluxes(picture, y, x.to);
+  DrawFluxes(picture, y, x);
   double sum_w = 0, sum_wf = 0;
   for (const FluxPoint& point : plot.points) {
     if (!(point.error_jy > 0)) continue;
@@ -160,7 +160,7 @@ void Draw(Picture& picture, const LightCurvePlot& plot) {
   if (sum_w > 0) {
     picture.Ink(0.8, 0.45, 0.1);
     const double at = y.At(sum_wf / sum_w * unit.factor);
-    picture.Line(kLeft, at, x.to, at, 1);
+    picture.Line(x.from, at, x.to, at, 1);
   }
   picture.Ink(0.11, 0.31, 0.6);
   for (const FluxPoint& point : plot.points) {
@@ -178,8 +178,8 @@ void Draw(Picture& picture, const LightCurvePlot& plot) {
     picture.Ring(x.At(point.mjd), inside(flux), 3);
   }
   picture.Ink(0.2, 0.2, 0.2);
-  picture.Line(kLeft, plot.height - kBottom, x.to, plot.height - kBottom, 1);
-  picture.Line(kLeft, kTop, kLeft, plot.height - kBottom, 1);
+  picture.Line(x.from, plot.height - kBottom, x.to, plot.height - kBottom, 1);
+  picture.Line(x.from, kTop, x.from, plot.height - kBottom, 1);
 }
 
 }  // namespace
@@ -196,6 +196,7 @@ std::string DrawLightCurve(const LightCurvePlot& plot, PlotForm form) {
                                     ? cairo_svg_surface_create_for_stream(TakeBytes, &bytes, plot.width, plot.height)
                                     : cairo_image_surface_create(CAIRO_FORMAT_RGB24, plot.width, plot.height);
   const std::unique_ptr<cairo_surface_t, void (*)(cairo_surface_t*)> surface(made, cairo_surface_destroy);
+  if (form == PlotForm::kSvg) cairo_svg_surface_set_document_unit(made, CAIRO_SVG_UNIT_PX);  // points unless told
   {
     Picture picture(surface.get());
     Draw(picture, plot);

@@ -43,7 +43,7 @@ std::vector<JobPlace> PlacesOfField(state::SourceStore& store, const std::string
     // Two of ours that are nearer than that have light curves of their own already.
     taken.Put(own.ra_deg, own.dec_deg);
     JobPlace place{own.id, own.name, own.ra_deg, own.dec_deg, own.flux_jy, own.spectral_index, 0};
-    if (own.origin == "catalogue") place.flags = quality::kPlaceUnrefined.mask();
+    if (own.origin == "catalogue" && own.place_version == 0) place.flags = quality::kPlaceUnrefined.mask();
     places.push_back(std::move(place));
   }
   if (catalogue.empty()) return places;

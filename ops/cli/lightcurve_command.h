@@ -33,6 +33,6 @@ struct TableOutput {
 
 void AddLightCurveImport(CLI::App* command);
 void AddLightCurvePreprocess(CLI::App* command);
-void AddLightCurveRecord(CLI::App* command);  // record, forget, rebuild
+void AddLightCurveRecord(CLI::App* command);  // record, forget, normalise, refine, rebuild
 
 }  // namespace contimg::ops

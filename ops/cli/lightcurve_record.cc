@@ -1,4 +1,5 @@
-// `contimg lightcurve record`, `forget`, `normalise`, `rebuild`: measurements go on record, agree and leave it.
+// `contimg lightcurve record`, `forget`, `normalise`, `refine`, `rebuild`: measurements go on record, agree and leave
+// it.
 #include <fmt/format.h>
 
 #include <memory>
@@ -9,8 +10,10 @@
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/cli/lightcurve_command.h"
+#include "ops/cli/setting_options.h"
 #include "ops/lightcurves/light_curves.h"
 #include "ops/lightcurves/photometry_record.h"
+#include "ops/lightcurves/refine_places.h"
 
 namespace contimg::ops {
 namespace {
@@ -92,6 +95,22 @@ void ReckonAnew() {
   fmt::print("transits and statistics of {} reckoned anew\n", Counted(n, "source"));
 }
 
+void RefineAll(const PlaceRules& rules, bool as_json) {
+  state::SourceStore store = SourcesToChange();
+  const RefinedPlaces done = RefinePlaces(store.database(), rules, UtcTime::Now().unix_s());
+  if (as_json) {
+    fmt::print("{}\n",
+               nlohmann::ordered_json{
+                   {"place_version", done.version}, {"sources", done.sources}, {"median_arcsec", done.median_arcsec}}
+                   .dump(2));
+  } else if (done.sources == 0) {
+    fmt::print("no source was found often enough\n");
+  } else {
+    fmt::print("{} at places of version {}, moved by {:.2f} arcsec (median)\n", Counted(done.sources, "source"),
+               done.version, done.median_arcsec);
+  }
+}
+
 }  // namespace
 
 void AddLightCurveRecord(CLI::App* command) {
@@ -120,6 +139,21 @@ void AddLightCurveRecord(CLI::App* command) {
   normalise->add_option("--to", scales->to, "tiles up to this time")->type_name("TIME");
   normalise->add_flag("--json", scales->as_json, "print as JSON");
   normalise->callback([scales] { NormaliseTiles(scales->from, scales->to, scales->as_json); });
+
+  struct RefineArgs {
+    PlaceRules rules;
+    bool as_json = false;
+  };
+  auto places = std::make_shared<RefineArgs>();
+  CLI::App* refine = command->add_subcommand("refine", "put sources where tiles have found them, as a new version");
+  refine->add_option("--min-n", places->rules.min_detections, "detections of a source at least")
+      ->check(CLI::Range(2, 1000000))
+      ->capture_default_str();
+  refine->add_option("--min-snr", places->rules.min_snr, "of each of them at least")
+      ->check(Between(3, 1000))
+      ->capture_default_str();
+  refine->add_flag("--json", places->as_json, "print as JSON");
+  refine->callback([places] { RefineAll(places->rules, places->as_json); });
 
   CLI::App* rebuild = command->add_subcommand("rebuild", "reckon transits and statistics anew from the measurements");
   rebuild->callback([] { ReckonAnew(); });

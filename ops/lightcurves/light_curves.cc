@@ -342,12 +342,16 @@ bool LightCurveRecorder::Forget(std::string_view group_id) {
   return found;
 }
 
+void LightCurveRecorder::ReckonSource(std::int64_t source_id) {
+  for (const std::string& kind : curves_.KindsOf(source_id)) Reckon(source_id, kind);
+}
+
 std::int64_t LightCurveRecorder::Rebuild() {
   std::int64_t n = 0;
   database_.Write([&] {
     curves_.RemoveAllFigures();
     for (const std::int64_t source_id : curves_.MeasuredSources()) {
-      for (const std::string& kind : curves_.KindsOf(source_id)) Reckon(source_id, kind);
+      ReckonSource(source_id);
       ++n;
     }
   });

@@ -69,6 +69,8 @@ class LightCurveRecorder {
                       double now);
   // Takes the tile and its measurements out; false: there is none.
   bool Forget(std::string_view group_id);
+  // Transits and statistics of one source from its measurements.
+  void ReckonSource(std::int64_t source_id);
   // Transits and statistics of all sources from their measurements; returns the number of sources.
   std::int64_t Rebuild();
   // The flux scale of every tile of that time from the sources in it that do not vary

@@ -105,7 +105,7 @@ std::vector<DetectionRow> DetectionsOf(const Table& table, const fs::path& path,
 
 SkyDirection PlaceOf(const DetectionRow& row) { return {Angle::Degrees(row.ra_deg), Angle::Degrees(row.dec_deg)}; }
 
-bool Suspect(const DetectionRow& row) { return (row.flags & (quality::kArtefact.mask() | quality::kEdge.mask())) != 0; }
+bool Suspect(QualityFlags flags) { return (flags & (kDefaultQualityMask | quality::kArtefact.mask())) != 0; }
 
 // Two views of a source that nobody knew, in the order of time, become one of our own.
 std::int64_t AddFound(state::OwnSourceStore& sources, const DetectionRow& first, const DetectionRow& second,
@@ -127,7 +127,7 @@ std::int64_t AddFound(state::OwnSourceStore& sources, const DetectionRow& first,
   double ra_deg = first.ra_deg + east * ra_2 / (ra_1 + ra_2);
   ra_deg += ra_deg < 0 ? 360 : ra_deg >= 360 ? -360 : 0;
   sources.Move(id, ra_deg, first.dec_deg + (second.dec_deg - first.dec_deg) * dec_2 / (dec_1 + dec_2),
-               1 / std::sqrt(ra_1 + ra_2), 1 / std::sqrt(dec_1 + dec_2));
+               1 / std::sqrt(ra_1 + ra_2), 1 / std::sqrt(dec_1 + dec_2), 0);
   return id;
 }
 
@@ -151,7 +151,7 @@ class DetectionMatch {
         row.source_id = near.front().id;
         continue;
       }
-      if (Suspect(row)) continue;
+      if (Suspect(row.flags | tile_.flags)) continue;
       const DetectionRow* other = NearestOf(before, row);
       if (other == nullptr) continue;
       const bool later = other->mjd <= row.mjd;
@@ -168,7 +168,7 @@ class DetectionMatch {
   // Of the other tiles of the transit.
   std::vector<DetectionRow> Unknown() {
     auto rows = detections_.WithoutSource(tile_.mjd - kTransitDays, tile_.mjd + kTransitDays);
-    std::erase_if(rows, [&](const DetectionRow& row) { return row.group_id == tile_.group || Suspect(row); });
+    std::erase_if(rows, [&](const DetectionRow& row) { return row.group_id == tile_.group || Suspect(row.flags); });
     return rows;
   }
   const DetectionRow* NearestOf(const std::vector<DetectionRow>& others, const DetectionRow& row) const {

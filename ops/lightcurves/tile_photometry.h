@@ -31,9 +31,10 @@ struct RecordedTables {
 
 // Puts a tile's measurements and detections in the place of what is recorded of its group, in one transaction with the
 // note that it was done. A detection is the nearest source of our own within half the beam's width across (at least
-// state::kSamePlaceArcsec). One that is none, is no suspect and is seen in another tile of the same transit becomes a
-// source of our own: named after its place in the earlier tile, put at the mean of both. Throws Error{kIo} for files
-// that cannot be read, Error{kBadInput} for such as are not what was recorded or hold no measurements.
+// state::kSamePlaceArcsec). One that is none, is no suspect and is seen in another tile of the same transit, neither
+// tile with a flag of the preset "default", becomes a source of our own: named after its place in the earlier tile, put
+// at the mean of both. Throws Error{kIo} for files that cannot be read, Error{kBadInput} for such as are not what was
+// recorded or hold no measurements.
 RecordedTables RecordTables(state::Database& database, const TileTables& tables, double now, Os& os = RealOs());
 
 }  // namespace contimg::ops

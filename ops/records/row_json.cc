@@ -192,6 +192,7 @@ ordered_json RowJson(const state::OwnSourceRow& row) {
           {"flux_error_jy", row.flux_error_jy},
           {"spectral_index", ValueOrNull(row.spectral_index)},
           {"origin", row.origin},
+          {"place_version", row.place_version},
           {"made_at", TimeJson(row.made_at)}};
 }
 

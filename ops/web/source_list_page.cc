@@ -128,6 +128,7 @@ void DrawList(const HttpRequest& request, const state::SourceListQuery& query,
   html.Add("</nav>\n");
   std::map<std::string, std::string> api = request.query;
   api.erase("after");
+  api.erase("limit");
   std::string parameters;
   for (const auto& [name, value] : api) {
     if (!value.empty()) parameters += UrlPart(name) + "=" + UrlPart(value) + "&";

@@ -358,10 +358,20 @@ CREATE TABLE recorded_photometry (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// Places of our own sources that were refined: each time all that could be, as one version. 0: as they came.
+constexpr std::string_view kMasterSources4 = R"sql(
+CREATE TABLE place_versions (
+  version INTEGER PRIMARY KEY AUTOINCREMENT,
+  made_at REAL NOT NULL
+) STRICT;
+ALTER TABLE sources ADD COLUMN place_version INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 }  // namespace
 
 const Schema& MasterSourcesSchema() {
-  static const Schema schema{"master_sources", 0x63696d73, {kMasterSources1, kMasterSources2, kMasterSources3}};
+  static const Schema schema{
+      "master_sources", 0x63696d73, {kMasterSources1, kMasterSources2, kMasterSources3, kMasterSources4}};
   return schema;
 }
 

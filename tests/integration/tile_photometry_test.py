@@ -107,6 +107,16 @@ class TilePhotometryTest(DaemonUnderTest, unittest.TestCase):
             self.assertEqual(figures["measured"], 1)
             self.assertGreaterEqual(figures["found"], 1)
             self.assertEqual([each["threshold"] for each in figures["false_alarms"]], [4, 4.5, 5.5])
+        # By hand, of the files, it is the same; and back in time by the images on record.
+        prefix = self.root / f"scratch/images/single/{both[1][:10]}/{both[1]}"
+        by_hand, = [row["flux_jy"] for row in self.read("photometry", prefix, "--catalogue", self.catalogue)["measurements"]]
+        self.assertAlmostEqual(by_hand, points[1][1], delta=2e-6 * by_hand)
+        rows = self.read("photometry", f"--at={KNOWN[0]},{KNOWN[1]}")["measurements"]
+        self.assertEqual([row["product"] for row in rows], both)
+        for row, (_, flux, _) in zip(rows, points):
+            self.assertAlmostEqual(row["flux_jy"], flux, delta=0.01 * flux)
+        rows = self.read("photometry", f"--at={KNOWN[0]},{KNOWN[1]}", "--to", both[1])["measurements"]
+        self.assertEqual([row["product"] for row in rows], both[:1])
         # Made anew, a tile takes the place of its measurements, and what was found is measured.
         self.answer("queue", "requeue", both[0])
         wait_for(lambda: [group for group, _, _ in self.points(NEW)] == [both[0]], what=lambda: self.log())

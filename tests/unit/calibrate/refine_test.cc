@@ -16,7 +16,7 @@ using testkit::FillVisibilities;
 using testkit::Gains;
 using testkit::MakeBlock;
 
-constexpr BlockShape kShape{.n_antennas = 20, .n_times = 4, .n_windows = 4, .autocorrelations = false};
+const BlockShape kShape{.n_antennas = 20, .n_times = 4, .n_windows = 4, .autocorrelations = false};
 
 // Sources some tenths of a degree about the centre.
 ModelSources Sky(const std::vector<double>& fluxes_jy) {
@@ -40,10 +40,10 @@ Settings WithoutBeam() {
   return settings;
 }
 
-class Tile {
+class DriftedTile {
  public:
   // Phases of `drift_deg` rms and a noise of `sigma_jy` per sample on a sky of three sources.
-  Tile(double drift_deg, double sigma_jy, const std::vector<double>& fluxes_jy = {4, 2, 1})
+  DriftedTile(double drift_deg, double sigma_jy, const std::vector<double>& fluxes_jy = {4, 2, 1})
       : block(MakeBlock(kShape)), sky(Sky(fluxes_jy)) {
     block.data_state = DataState::kCorrected;
     const auto orientation = convert::EarthOrientationTable::LoadIfSet("");
@@ -81,7 +81,7 @@ class Tile {
 };
 
 TEST(RefineTile, FindsWhatPhasesHaveDriftedBy) {
-  Tile tile(6, 2);
+  DriftedTile tile(6, 2);
   const std::vector<Visibility> before(tile.block.vis.begin(), tile.block.vis.end());
   const Refinement done = RefineTile(tile.block, tile.sky, WithoutBeam(), {});
   ASSERT_TRUE(done.applied) << done.why_not;
@@ -104,7 +104,7 @@ TEST(RefineTile, FindsWhatPhasesHaveDriftedBy) {
 }
 
 TEST(RefineTile, LeavesWhatHasNotDrifted) {
-  Tile tile(0, 2);
+  DriftedTile tile(0, 2);
   const std::vector<Visibility> before(tile.block.vis.begin(), tile.block.vis.end());
   const Refinement done = RefineTile(tile.block, tile.sky, WithoutBeam(), {});
   EXPECT_FALSE(done.applied);
@@ -114,7 +114,7 @@ TEST(RefineTile, LeavesWhatHasNotDrifted) {
 }
 
 TEST(RefineTile, LeavesASkyThatIsTooFaint) {
-  Tile tile(6, 100);
+  DriftedTile tile(6, 100);
   const Refinement done = RefineTile(tile.block, tile.sky, WithoutBeam(), {});
   EXPECT_FALSE(done.applied);
   EXPECT_LT(done.predicted_snr, 30);
@@ -123,7 +123,7 @@ TEST(RefineTile, LeavesASkyThatIsTooFaint) {
 
 // The catalogue lacks a quarter of the flux and is wrong in the rest: the drift is found all the same.
 TEST(RefineTile, BearsACatalogueThatIsWrong) {
-  Tile tile(6, 2, {4, 2, 1, 1.5, 1});
+  DriftedTile tile(6, 2, {4, 2, 1, 1.5, 1});
   ModelSources known = Sky({4.2, 1.8, 1.1});
   const Refinement done = RefineTile(tile.block, known, WithoutBeam(), {});
   ASSERT_TRUE(done.applied) << done.why_not;
@@ -131,7 +131,7 @@ TEST(RefineTile, BearsACatalogueThatIsWrong) {
 }
 
 TEST(RefineTile, DoesNotDependOnThreads) {
-  Tile one(6, 2), three(6, 2);
+  DriftedTile one(6, 2), three(6, 2);
   RunContext context;
   RefineTile(one.block, one.sky, WithoutBeam(), context);
   context.threads = 3;

@@ -99,6 +99,30 @@ TEST_F(FitsImageTest, AnUnknownBandwidthIsNoStepOfNothing) {
   EXPECT_GT(ReadFitsImage(folder_ / "w.fits").header.bandwidth_hz, 0);
 }
 
+TEST_F(FitsImageTest, AThinImageIsEveryNthPixel) {
+  header_.geometry.nx = 1300, header_.geometry.ny = 1030;
+  std::vector<float> pixels(1300 * 1030);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i);
+  pixels[4 * 1300 + 8] = NAN;
+  const ArrayView<const float, 2> view(pixels.data(), {1030, 1300});
+  WriteFitsImage(RealOs(), folder_ / "t.fits", view, header_, {});
+  const ThinImage thin = ReadThinFitsImage(folder_ / "t.fits"), again = Thinned(ReadFitsImage(folder_ / "t.fits"));
+  EXPECT_EQ(thin.step, 4U);
+  ASSERT_EQ(thin.nx, 325U);
+  ASSERT_EQ(thin.ny, 258U);
+  EXPECT_EQ(thin.header.geometry.nx, 1300U);
+  for (std::size_t j = 0; j < thin.ny; ++j) {
+    for (std::size_t i = 0; i < thin.nx; ++i) {
+      const float is = thin.pixels[j * thin.nx + i], same = again.pixels[j * thin.nx + i], be = view(4 * j, 4 * i);
+      ASSERT_TRUE((is == be && same == be) || (std::isnan(is) && std::isnan(same) && std::isnan(be))) << i << " " << j;
+    }
+  }
+  WriteFitsImage(RealOs(), folder_ / "t.fits.fz", view, header_, {.rice = true});
+  EXPECT_NEAR(ReadThinFitsImage(folder_ / "t.fits.fz").pixels.back(), view(1028, 1296), 2);
+  EXPECT_EQ(ThinStep(4800, 4800), 16U);
+  EXPECT_EQ(ThinStep(400, 5000), 1U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Projections, FitsImageTest, testing::Values(Projection::kSin, Projection::kZea));
 
 TEST_P(FitsImageTest, WcslibFindsEveryPixelWhereWePutIt) {

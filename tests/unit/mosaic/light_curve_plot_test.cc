@@ -54,14 +54,14 @@ TEST(LightCurvePlot, WhatIsFlaggedDoesNotStretchTheAxis) {
   LightCurvePlot plot;
   plot.unit = "Jy";
   plot.points = {{60000, 1, 0.1}, {60001, 1.1, 0.1}};
-  const std::string without = DrawLightCurve(plot, PlotForm::kSvg);
+  const std::string without = DrawLightCurve(plot, PlotForm::kPng);
   plot.flagged = {{60000.5, 1e3, 0}};
-  const std::string far = DrawLightCurve(plot, PlotForm::kSvg);
+  const std::string far = DrawLightCurve(plot, PlotForm::kPng);
   plot.flagged[0].flux_jy = 1e6;
   EXPECT_NE(without, far);
-  EXPECT_EQ(DrawLightCurve(plot, PlotForm::kSvg), far);  // at the edge both
+  EXPECT_EQ(DrawLightCurve(plot, PlotForm::kPng), far);  // at the edge both
   plot.flagged[0].flux_jy = 1.05;
-  EXPECT_NE(DrawLightCurve(plot, PlotForm::kSvg), far);
+  EXPECT_NE(DrawLightCurve(plot, PlotForm::kPng), far);
   plot.points.clear();  // alone it has the axis for itself
   EXPECT_EQ(DrawLightCurve(plot, PlotForm::kSvg).find("nan"), std::string::npos);
   plot.width = 400;

@@ -54,12 +54,20 @@ std::vector<MadeUpTile> Together(Tiles&&... each) {
   return tiles;
 }
 
+std::optional<image::ThinImage> Thin(const image::Plane& plane) {
+  image::FitsImage image;
+  image.header.geometry.ny = plane.shape[0], image.header.geometry.nx = plane.shape[1];
+  image.pixels = Buffer<float>(plane.pixels.size());
+  std::copy(plane.pixels.begin(), plane.pixels.end(), image.pixels.begin());
+  return image::Thinned(image);
+}
+
 TileSky SkyOfTile(const MadeUpTile& tile, double rms = kNoise) {
   image::CoarseMap map;
   map.nx = map.ny = 2;
   map.step = kSide / 2.0;
   map.values.assign(4, static_cast<float>(rms));
-  return SkyOf(tile.images(), map);
+  return SkyOf(tile.header, Thin(tile.pb), std::nullopt, map);
 }
 
 SkyGrid GridOfTiles(const std::vector<MadeUpTile>& tiles) {
@@ -206,11 +214,11 @@ TEST(SmoothMap, KeepsSmoothImages) {
     for (std::size_t x = 0; x < 4800; ++x)
       plane.view()(y, x) = static_cast<float>(value(static_cast<double>(x), static_cast<double>(y)));
   }
-  const SmoothMap map(plane.view());
+  const SmoothMap map(Thin(plane));
   for (const auto& [x, y] : {std::pair{8.0, 8.0}, {2400.5, 2311.25}, {4799.0, 4799.0}, {4790.3, 17.7}}) {
     EXPECT_NEAR(map.At(x, y), value(x, y), 4e-5);
   }
-  EXPECT_EQ(SmoothMap(ArrayView<const float, 2>{}).At(3, 4), 1);
+  EXPECT_EQ(SmoothMap(std::nullopt).At(3, 4), 1);
 }
 
 }  // namespace

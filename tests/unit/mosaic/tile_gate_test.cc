@@ -188,7 +188,6 @@ TEST(TileGate, TheOrderOfTilesChangesNothing) {
 TEST(FindReferences, AreIsolatedBrightSourcesWithTheirFluxOnTheSky) {
   testing_tile::MadeUpTile tile = testing_tile::MakeTile(400, 0, 54);
   testing_tile::AddNoise(tile, 1e-3, 5);
-  for (float& v : tile.pb.pixels) v = 0.5F;
   testing_tile::AddSource(tile, {100.3, 120.8, 0.1});
   testing_tile::AddSource(tile, {300, 300, 0.2});
   testing_tile::AddSource(tile, {318, 305, 0.02});  // beside it
@@ -196,7 +195,10 @@ TEST(FindReferences, AreIsolatedBrightSourcesWithTheirFluxOnTheSky) {
   image::CoarseMap rms;
   rms.nx = rms.ny = 1;
   rms.values = {1e-3F};
-  const auto references = FindReferences(tile.images(), rms, {}, 2);
+  TileImages images = tile.images();
+  images.pb = {};
+  const auto references = FindReferences(
+      images, rms, [](double, double) { return 0.5; }, {}, 2);
   ASSERT_EQ(references.size(), 1U);
   EXPECT_NEAR(references[0].flux_jy, 0.2, 4 * 0.002);
   EXPECT_NEAR(references[0].error_jy, 0.002, 1e-6);

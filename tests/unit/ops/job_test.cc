@@ -31,29 +31,16 @@ TEST(Job, SurvivesTheWayThroughItsFile) {
   solve.apply = job.tables;
   solve.anchor = JobTable{4, "G", "/cal/x.gpcal", ""};
   job.solve = solve;
+  job.places = {{7, "DSA J133108.2+303032", 202.7845, 30.5092, 15, -0.5, 32}, {0, "nvss x", 1, 2, 0, {}, 0}};
+  job.tile_flags = 2048;
   const Job back = ParseJob(nlohmann::json::parse(ToJson(job).dump()), "test");
   EXPECT_EQ(ToJson(back), ToJson(job));
-  EXPECT_EQ(Keys(ToJson(job)), (std::vector<std::string>{"attempt",
-                                                         "expected_subbands",
-                                                         "fallback_root",
-                                                         "group",
-                                                         "image_prefix",
-                                                         "inputs",
-                                                         "job",
-                                                         "measurement_set",
-                                                         "memory_bytes",
-                                                         "qa_prefix",
-                                                         "replace_existing",
-                                                         "settings",
-                                                         "sky_model",
-                                                         "solve",
-                                                         "stages",
-                                                         "staging_root",
-                                                         "tables",
-                                                         "take_existing",
-                                                         "threads",
-                                                         "trees",
-                                                         "version"}));
+  EXPECT_EQ(Keys(ToJson(job)),
+            (std::vector<std::string>{
+                "attempt",       "expected_subbands", "fallback_root", "group",  "image_prefix", "inputs",
+                "job",           "measurement_set",   "memory_bytes",  "places", "qa_prefix",    "replace_existing",
+                "settings",      "sky_model",         "solve",         "stages", "staging_root", "tables",
+                "take_existing", "threads",           "tile_flags",    "trees",  "version"}));
   EXPECT_EQ(ToJson(job)["solve"].dump(),
             R"({"anchor":{"checksum":"","id":4,"kind":"G","path":"/cal/x.gpcal"},)"
             R"("apply":[{"checksum":"0123","id":3,"kind":"BP","path":"/cal/x.bpcal"}],"interval":"","kinds":["G"],)"
@@ -70,6 +57,8 @@ TEST(Job, ReadsJobsOfEarlierVersions) {
   value.erase("memory_bytes");
   value["settings"]["mosaic"] = {{"threads", "0"}};  // a setting that did nothing
   value.erase("trees");
+  value.erase("places");
+  value.erase("tile_flags");
   value["tables"] = {{{"kind", "K"}, {"path", "/cal/x.kcal"}}};
   const Job job = ParseJob(value, "test");
   EXPECT_EQ(job.memory_bytes, 0u);

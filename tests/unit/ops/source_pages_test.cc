@@ -60,7 +60,8 @@ TEST_F(SourcePages, AListLeadsToSources) {
   EXPECT_THAT(list, HasSubstr("00:01:28.01"));
   EXPECT_THAT(list, HasSubstr("+16:12:04.0"));
   EXPECT_THAT(Get("/sources?q=&eta=10&origin=detection").body, Not(HasSubstr("/sources/1\"")));
-  EXPECT_THAT(Get("/sources?sort=name&limit=2").body, HasSubstr("after=3\" rel=\"next\""));
+  EXPECT_THAT(Get("/sources?sort=name&limit=2").body,
+              HasSubstr("/sources?after=3&amp;limit=2&amp;sort=name\" rel=\"next\""));
   EXPECT_THAT(Get("/sources?group=2026-01-21T00:00:00").body, HasSubstr("/groups/2026-01-21T00:00:00"));
   EXPECT_THAT(Get("/sources?q=nothing").body, HasSubstr("No source fits."));
 }
@@ -141,6 +142,17 @@ TEST_F(SourcePages, CutoutsAreReadFromTheImageOnDisk) {
   }
   std::filesystem::resize_file(folders_.paths.Image(Tile(3).group_id, ProductKind::kPbcor), 5000);
   EXPECT_EQ(Get("/cutouts/1/2026-01-23T00:00:00.png").status, 404);  // damaged: said, not thrown
+}
+
+TEST_F(SourcePages, AWriterHoldsNoPageUp) {
+  state::SourceStore store(Path());
+  const std::string before = PageOf(constant_);
+  store.database().Write([&] {
+    LightCurveRecorder(store.database()).Forget(Tile(1).group_id);
+    EXPECT_EQ(PageOf(constant_), before);  // as it was when the writer began
+    EXPECT_EQ(Get("/sources?sort=flux").status, 200);
+  });
+  EXPECT_THAT(PageOf(constant_), Not(HasSubstr("/groups/2026-01-21T00:00:00")));
 }
 
 TEST_F(SourcePages, AGroupShowsItsSources) {

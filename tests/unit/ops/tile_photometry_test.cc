@@ -14,6 +14,7 @@
 #include "ops/calibration/job_places.h"
 #include "ops/job/tile_facts.h"
 #include "ops/lightcurves/light_curves.h"
+#include "ops/lightcurves/refine_places.h"
 #include "state/detection_store.h"
 #include "state/source_store.h"
 #include "tests/temporary_folder.h"
@@ -210,6 +211,49 @@ TEST_F(TilePhotometryTest, WhatTwoTilesOfATransitShowIsASourceFromThenOn) {
   EXPECT_EQ(FluxesAt(found[0].ra_deg, found[0].dec_deg), (std::vector<double>{0.0088}));
 }
 
+// Across RA 0 h; the mean of what counts, with the error of its scatter.
+TEST_F(TilePhotometryTest, PlacesAreRefinedAsAVersion) {
+  state::OwnSourceRow row;
+  row.ra_deg = 359.9999;
+  row.dec_deg = 60;
+  row.origin = "catalogue";
+  const auto source = own_.Add(row);
+  row.ra_deg = 10;
+  const auto seldom = own_.Add(row);
+  for (int day = 0; day < 4; ++day) {
+    // 1.8 and 3.6 arcsec east, 1 and 3 north; then what does not count.
+    const double far = day % 2;
+    Make("day" + std::to_string(day), 60000 + day, {{359.9999, 60, 0.01}},
+         {{0.0009 + far * 0.001, 60 + (1 + 2 * far) / 3600, 0.01},
+          {359.9999, 60.003, 0.01, quality::kBlend.mask()},
+          {10, 60.001, day < 2 ? 0.01 : 0.002}});
+  }
+  Record();
+  const RefinedPlaces done = RefinePlaces(sources_.database(), {}, 300);
+  EXPECT_EQ(done.version, 1);
+  EXPECT_EQ(done.sources, 1);
+  const auto moved = *own_.Find(source.id);
+  EXPECT_EQ(moved.name, source.name);
+  EXPECT_EQ(moved.place_version, 1);
+  EXPECT_NEAR(moved.ra_deg, 0.0014, 1e-9);
+  EXPECT_NEAR(moved.dec_deg, 60 + 2.0 / 3600, 1e-9);
+  EXPECT_NEAR(done.median_arcsec, std::hypot(2.7, 2), 1e-3);
+  EXPECT_NEAR(moved.ra_error_arcsec, std::hypot(2, 0.3) / 2, 1e-9);   // they scatter by less than their errors
+  EXPECT_NEAR(moved.dec_error_arcsec, std::sqrt(4.0 / 3) / 2, 1e-9);  // by 1 arcsec each, which is more
+  EXPECT_EQ(own_.Find(seldom.id)->place_version, 0);
+  // Transits are those of the new place.
+  const auto before = curves_.Transits(source.id);
+  LightCurveRecorder(sources_.database()).Rebuild();
+  ASSERT_EQ(before.size(), curves_.Transits(source.id).size());
+  EXPECT_EQ(before.front().mjd, curves_.Transits(source.id).front().mjd);
+  // Its place is no catalogue's any more, and another refinement is another version.
+  EXPECT_EQ(PlacesOfField(sources_, "", 0, 60, 0.1, 0).at(0).flags, 0u);
+  EXPECT_EQ(RefinePlaces(sources_.database(), {}, 400).version, 2);
+  PlaceRules rules;
+  rules.min_detections = 9;
+  EXPECT_EQ(RefinePlaces(sources_.database(), rules, 500).version, 0);
+}
+
 // After the loss of the records a source of our own has the name that its measurements have.
 TEST_F(TilePhotometryTest, NamesComeBackFromTheTables) {
   Make("a", 60000, {{10, 16, 0.007, 0, "DSA J003959.9+155959"}, {12, 16, 0.01}}, {});
@@ -223,8 +267,12 @@ TEST_F(TilePhotometryTest, OneTileOrTwoDaysOrSuspectsMakeNoSource) {
   Make("day1", 60000, {}, {{10, 16, 0.007}, {11, 16, 0.007, quality::kArtefact.mask()}, {12, 16, 0.007}});
   Make("day1b", 60000 + kFiveMinutes, {}, {{11, 16, 0.007}, {12, 16.005, 0.007}});  // 18 arcsec beside it
   Make("day2", 60001, {}, {{10, 16, 0.007}});
+  Make("bad", 60002, {}, {{10, 16, 0.007}}, quality::kBadTile.mask());
+  Make("good", 60002 + kFiveMinutes, {}, {{10, 16, 0.007}});
+  Make("none", 60002 + 2 * kFiveMinutes, {}, {{10, 16, 0.007}}, quality::kUncalibrated.mask());
   Record();
   EXPECT_TRUE(own_.Near(11, 16, 5).empty());
+  EXPECT_EQ(detections_.Of("bad")[0].flags, quality::kBadTile.mask());
 }
 
 TEST_F(TilePhotometryTest, APlaceWithinHalfABeamOfASourceIsThatSource) {

@@ -67,14 +67,16 @@ TEST(OwnSourceStore, MovesWithoutAnotherName) {
   row.ra_deg = 0.0001;
   row.dec_deg = 16;
   const OwnSourceRow source = store.Add(row);
-  store.Move(source.id, 359.9999, 16.001, 0.5, 0.25);
+  store.Move(source.id, 359.9999, 16.001, 0.5, 0.25, store.NextPlaceVersion(7));
   const auto moved = store.Near(359.9999, 16.001, 0.0001);
   ASSERT_EQ(moved.size(), 1u);
   EXPECT_EQ(moved[0].name, source.name);
+  EXPECT_EQ(moved[0].place_version, 1);
+  EXPECT_EQ(store.NextPlaceVersion(8), 2);
   EXPECT_EQ(moved[0].ra_error_arcsec, 0.5);
   EXPECT_EQ(moved[0].dec_error_arcsec, 0.25);
   EXPECT_TRUE(store.Near(0.0001, 16, 0.0005).empty());
-  EXPECT_THROW(store.Move(source.id, 360, 16, 0, 0), Error);
+  EXPECT_THROW(store.Move(source.id, 360, 16, 0, 0, 0), Error);
   row.name = "DSA J000001.0+155959";
   EXPECT_EQ(store.Add(row).name, "DSA J000001.0+155959");
   EXPECT_EQ(store.Add(row).name, "DSA J000001.0+155959a");
