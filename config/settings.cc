@@ -271,7 +271,7 @@ std::string WithdrawnBecause(std::string_view name) {
   constexpr std::string_view kSection = "mosaic";
   if (word.compare(0, kSection.size(), kSection) != 0) return "";
   if (word.size() > kSection.size() && word[kSection.size()] != '.' && word[kSection.size()] != '_') return "";
-  return "is not available yet: there are no mosaics; take the setting out";
+  return "is not available yet: the service makes no mosaics (contimg mosaic does); take the setting out";
 }
 
 void CheckRules(const Settings& s) {

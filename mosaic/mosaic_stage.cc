@@ -41,7 +41,7 @@ struct Looked {
   std::unique_ptr<TileFiles> files;  // while there is room for them: they need not be read again
 };
 
-constexpr std::size_t kKeptBytes = std::size_t{1200} << 20;  // of images between the readings: six full tiles
+constexpr std::size_t kKeptBytes = std::size_t{600} << 20;  // of images between the readings: three full tiles
 
 std::string GradeIn(const fs::path& metrics) {
   if (metrics.empty()) return "";

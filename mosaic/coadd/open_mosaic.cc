@@ -19,7 +19,8 @@ namespace {
 
 constexpr double kWeightUnit = 65536;     // steps in the weight of a tile of noise_jy where its response is 1
 constexpr double kLargestWeight = 65535;  // in such weights: as many as 32 bits hold
-constexpr double kTolerance = 1e-4;       // of the interpolation, as in ImageReader
+// Of noise with power everywhere in the band; of a source, which has little of it at the end of the band, a hundredth.
+constexpr double kTolerance = 2e-3;
 constexpr float kBlank = std::numeric_limits<float>::quiet_NaN();
 
 // The nearest whole number (times `quantum`, in which `shift` is 1.5 · 2^52), for |value| < 2^51 of them.

@@ -117,7 +117,7 @@ void RecordATile(benchmark::State& state) {
     std::vector<PlacedMeasurement> measurements;
     for (const state::MeasurementRow& row : rows) {
       const state::OwnSourceRow& place = Sky().places.at(static_cast<std::size_t>(row.source_id - 1));
-      measurements.push_back({place.ra_deg, place.dec_deg, row.flux_jy, row.flux_error_jy, row.local_rms_jy, 1, 0});
+      measurements.push_back({place.ra_deg, place.dec_deg, row.flux_jy, row.flux_error_jy, row.local_rms_jy, 1, 0, ""});
     }
     state.ResumeTiming();
     Sky().recorder.Record(observation, measurements, 0);

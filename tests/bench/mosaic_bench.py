@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
+from astropy.wcs import WCS, FITSFixedWarning
 from scipy import ndimage
 
 KINDS = ("image", "residual", "pb", "smear")
@@ -150,7 +151,7 @@ def independent(mosaic, tiles, name, points=20000):
         at = np.array([ty[inside], tx[inside]])
         pb, smear = (ndimage.map_coordinates(plane(f"{tile}.{kind}.fits").astype(np.float64), at, order=1) for kind in ("pb", "smear"))
         value = ndimage.map_coordinates(plane(f"{tile}.image.fits").astype(np.float64), at, order=5)
-        sigma = ndimage.map_coordinates(sigma_map(residual), at / 128, order=1)
+        sigma = ndimage.map_coordinates(sigma_map(residual), at / 128, order=1, mode="nearest")
         b = np.where(pb >= 0.1, pb * smear, 0)
         num[inside] += b * value / sigma**2
         den[inside] += b * b / sigma**2
@@ -285,7 +286,7 @@ for tile in tiles:
     b = get("pb") * get("smear")
     wcs = WCS(fits.getheader(f"{tile}.image.fits")).celestial
     inputs.append((get("image") / b, wcs))
-    weights.append((b * b, wcs))
+    weights.append(b * b)
 reproject_and_coadd(inputs, flat, shape_out=(header["NAXIS2"], header["NAXIS1"]), input_weights=weights, reproject_function=reproject_interp,
                     order="bilinear")
 """
@@ -352,4 +353,5 @@ def main():
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    warnings.simplefilter("ignore", FITSFixedWarning)
     main()

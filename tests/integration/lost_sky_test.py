@@ -23,13 +23,13 @@ class LostSkyTest(DaemonUnderTest, unittest.TestCase):
         simulate(folder / "probe", "--antennas", 2, "--integrations", 12, "--channels", 1, "--subbands", 1, "--dec", 16.1,
                  "--start", FIRST, "--tiles", 3)
         sky, lines = [], ["name,ra_deg,dec_deg,flux_jy,alpha"]
-        for path, jy in zip(sorted((folder / "probe-truth").glob("*.json")), (20, 10, 12)):
+        for path, jy in zip(sorted((folder / "probe-truth").glob("truth_*.json")), (20, 10, 12)):
             ra, dec = json.loads(path.read_text())["centre"]
             sky += ["--source", f"{ra},{dec},{jy},0"]
             lines.append(f"source{jy},{ra},{dec},{jy},0")
         cls.catalogue = folder / "catalogue.csv"
         cls.catalogue.write_text("\n".join(lines) + "\n")
-        failure = json.loads(sorted((folder / "probe-truth").glob("*.json"))[1].read_text())["t0"]
+        failure = json.loads(sorted((folder / "probe-truth").glob("truth_*.json"))[1].read_text())["t0"]
         cls.stamps = simulate(cls.pool, *ARRAY, "--start", FIRST, "--tiles", 3, "--gains", "0.2,180", "--delays", 5,
                               "--dead", 3, "--dead-from", failure, "--seed", 5, *sky)
         truth = json.loads((folder / f"tiles-truth/truth_{cls.stamps[1]}.json").read_text())

@@ -116,7 +116,7 @@ TEST(Forced, WhatCleanLeftOfNeighboursIsTakenAwayWithThePsf) {
     }
   }
   const std::vector<ForcedPlace> places{At(tile, 100.3, 120, 0.034), At(tile, 116.3, 121, 0.023),
-                                        At(tile, 132.3, 121, 0.0001)};
+                                        At(tile, 130.3, 121, 0.0001)};
   TileImages images = tile.images();
   const auto blind = MeasureForced(images, FlatRms(0.001F), places, {}, 1).measurements;
   EXPECT_GT(blind[0].flux_jy, 0.035);
