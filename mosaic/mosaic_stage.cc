@@ -154,7 +154,8 @@ class MosaicRun {
       }
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kBadInput) throw;
-      refuse(Refusal::kUnreadable, error.subject().empty() ? error.message() : error.what());
+      const bool itself = error.subject().empty() || fs::path(error.subject()).filename() == tile.path.filename();
+      refuse(Refusal::kUnreadable, itself ? error.message() : error.what());
     }
     return looked;
   }

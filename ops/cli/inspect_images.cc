@@ -27,6 +27,7 @@ json Facts(const image::FitsHeader& header, const fs::path& path, const char* fo
                 {"unit", header.unit},
                 {"pixels", {g.nx, g.ny}},
                 {"cell_arcsec", Angle::Radians(g.cell_rad).arcsec()},
+                {"projection", image::Code(g.projection)},
                 {"ra_deg", WrapPositive(Angle::Radians(header.centre.ra_rad)).deg()},
                 {"dec_deg", Angle::Radians(header.centre.dec_rad).deg()},
                 {"frequency_hz", header.frequency_hz},
@@ -45,6 +46,10 @@ json Facts(const image::FitsHeader& header, const fs::path& path, const char* fo
                      {"minor_arcsec", Angle::Radians(header.beam->minor_rad).arcsec()},
                      {"angle_deg", Angle::Radians(header.beam->angle_rad).deg()}};
   }
+  if (header.mosaic) {
+    facts["mosaic"] = {
+        {"tiles", header.mosaic->tiles}, {"refused", header.mosaic->refused}, {"rms_jy", header.mosaic->rms_jy}};
+  }
   if (header.end_mjd_s > 0) {
     facts["start"] = UtcTime::FromMjdSeconds(header.start_mjd_s).Stamp(3);
     facts["end"] = UtcTime::FromMjdSeconds(header.end_mjd_s).Stamp(3);
@@ -60,9 +65,13 @@ std::string Text(const image::FitsHeader& header, const fs::path& path, const ch
   const SmallAngleUnit cell_unit = UnitFor(Angle::Radians(g.cell_rad));
   text += fmt::format("  pixels        {} by {} of {:.4g} {}\n", g.nx, g.ny, cell_unit.Of(Angle::Radians(g.cell_rad)),
                       cell_unit.name);
-  text += fmt::format("  centre        {:.6f} {:+.6f} deg (ICRS, SIN)\n",
+  text += fmt::format("  centre        {:.6f} {:+.6f} deg (ICRS, {})\n",
                       WrapPositive(Angle::Radians(header.centre.ra_rad)).deg(),
-                      Angle::Radians(header.centre.dec_rad).deg());
+                      Angle::Radians(header.centre.dec_rad).deg(), image::Code(g.projection));
+  if (header.mosaic) {
+    text += fmt::format("  mosaic        {}, {} left out, median rms {:.4g} Jy/beam\n",
+                        Counted(header.mosaic->tiles, "tile"), header.mosaic->refused, header.mosaic->rms_jy);
+  }
   text += fmt::format("  frequency     {:.4f} MHz, bandwidth {:.4f} MHz\n", header.frequency_hz / 1e6,
                       header.bandwidth_hz / 1e6);
   if (header.end_mjd_s > 0) {

@@ -279,6 +279,12 @@ class MosaicTest(unittest.TestCase):
 
     def test_how_it_ends(self):
         before = set(os.listdir(self.root))
+        (self.root / "words").write_text("no image")
+        before.add("words")
+        done = self.contimg("mosaic", *self.tiles, self.root / "words", "--out", self.root / "x", "--no-durable", "--overwrite")
+        self.assertIn("words is left out: cannot open the FITS image", done.stderr)
+        for path in self.root.glob("x.*"):
+            path.unlink()
         err = self.mosaic(self.root / "nothing", out="x", status=1)
         self.assertIn("nothing", err)
         (self.root / "taken.rms.fits").write_text("mine")
@@ -291,6 +297,9 @@ class MosaicTest(unittest.TestCase):
         err = self.mosaic(self.root / "m", out="x", status=3)
         self.assertIn("it is a mosaic, not a tile", err)
         self.contimg("mosaic", *self.tiles, "--out", self.root / "x", "--projection", "TAN", status=2)
+        text = self.contimg("inspect", self.root / "m.image.fits").stdout
+        self.assertIn("(ICRS, ZEA)", text)
+        self.assertIn("4 tiles, 0 left out", text)
         os.remove(self.root / "m.rms.fits")
         self.assertIn("expected the rms map of this mosaic", self.contimg("sources", self.root / "m", status=3).stderr)
         self.assertFalse([p for p in os.listdir(self.root) if p.startswith(("x.", ".x"))])
