@@ -27,6 +27,7 @@ class Deblending {
 
   std::vector<Component> Run(const std::vector<Peak>& group) {
     for (const Peak& peak : group) Add({peak.x, peak.y, peak.value, 1, peak.sigma});
+    if (group.size() > options_.together) return BrightestFirst();
     if (components_.size() > 1) Improve();
     while (components_.size() < std::max(options_.most, group.size())) {
       const auto hidden = Hidden();
@@ -42,12 +43,16 @@ class Deblending {
         break;
       }
     }
+    return BrightestFirst();
+  }
+
+ private:
+  std::vector<Component> BrightestFirst() {
     std::stable_sort(components_.begin(), components_.end(),
                      [](const Component& a, const Component& b) { return a.flux > b.flux; });
     return components_;
   }
 
- private:
   void Add(const Component& component) {
     components_.push_back(component);
     starts_.push_back({component.x, component.y});

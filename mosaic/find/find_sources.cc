@@ -25,6 +25,7 @@ constexpr double kRatioFloor = 0.02;      // of a point's aperture flux over its
 constexpr double kBrightPoint = 20;       // S/N from which points tell their usual ratio
 constexpr std::size_t kFewestPoints = 20;
 constexpr int kMostRegroupings = 4;
+constexpr std::size_t kMostSolved = 500;  // with known ones: more in one group are no sources
 
 // A component on its way into the catalogue.
 struct Found {
@@ -66,6 +67,11 @@ class FindRun {
     std::vector<Peak> starts =
         FindPeaks(images_.image, reader_, images_, rms_, {options_.seed, options_.min_pb, 1}, context_.threads);
     catalogue_.maxima = starts.size();
+    if (starts.size() > options_.most_maxima) {
+      throw Error(ErrorKind::kBadInput, kStage, "",
+                  fmt::format("expected noise with sources in it, found {} maxima above {:g} local rms", starts.size(),
+                              options_.seed));
+    }
     std::vector<Component> components;
     std::vector<std::vector<std::size_t>> groups;
     for (int round = 0; round < kMostRegroupings; ++round) {
@@ -119,6 +125,7 @@ class FindRun {
     for (const std::vector<std::size_t>& group : LinkPlaces(PlacesOf(all), beam_, kLinkWidths)) {
       const auto first_known = std::lower_bound(group.begin(), group.end(), components.size());
       if (first_known == group.begin() || first_known == group.end()) continue;
+      if (group.size() > kMostSolved) continue;
       std::vector<image::PixelPosition> places;
       for (const std::size_t i : group) places.push_back({all[i].x, all[i].y});
       const std::vector<float> read = reader_.At(places);
@@ -157,6 +164,7 @@ class FindRun {
     DeblendOptions deblend;
     deblend.threshold = options_.seed;
     ParallelFor(context_.threads, groups.size(), [&](std::size_t g) {
+      context_.CheckCancelled(kStage);
       std::vector<Peak> members;
       std::set<std::size_t> outside;
       for (const std::size_t i : groups[g]) {

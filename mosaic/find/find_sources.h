@@ -20,8 +20,9 @@
 namespace contimg::mosaic {
 
 struct FindOptions {
-  double seed = 5.5;    // local rms
-  double min_pb = 0.1;  // primary beam below which nothing is looked for
+  double seed = 5.5;                // local rms
+  double min_pb = 0.1;              // primary beam below which nothing is looked for
+  std::size_t most_maxima = 20000;  // more above the seed are no image of sources: refused
   // Sources of a list. Those that nothing is found at, nearer than half a width of the beam, are told apart from what
   // is found beside them (their places as they are): too faint or too near to be found by themselves, they would be
   // part of it.
@@ -65,7 +66,8 @@ struct SourceCatalogue {
 };
 
 // `rms`: of MeasureRms on the residual. Without a PSF its curvature is taken to be the noise's. Throws
-// Error{kBadInput} when the noise cannot be measured. The result does not depend on the number of threads.
+// Error{kBadInput} when the noise cannot be measured or more exceeds it than sources can. The result does not depend on
+// the number of threads.
 SourceCatalogue FindSources(const TileImages& images, const image::CoarseMap& rms, const FindOptions& options,
                             const RunContext& context);
 

@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "config/error.h"
 #include "mosaic/background/rms_mesh.h"
 #include "mosaic/find/catalogue_table.h"
 #include "mosaic/find/components.h"
@@ -54,6 +55,31 @@ SourceCatalogue Find(const TileImages& images, int threads = 2, const FindOption
 }
 SourceCatalogue Find(const MadeUpTile& tile, int threads = 2, const FindOptions& options = {}) {
   return Find(tile.images(), threads, options);
+}
+
+// What a bright source leaves where CLEAN ended early, side lobe beside side lobe: no time is spent on telling them
+// apart, and each is suspect.
+TEST(Find, SideLobesInHeapsStayAsTheyAre) {
+  MadeUpTile tile = NoisyTile();
+  constexpr int kRows = 18, kInRow = 30;
+  for (int j = 0; j < kRows; ++j) {
+    for (int i = 0; i < kInRow; ++i) AddSource(tile, {40.0 + 14 * i, 40.0 + 24 * j, 0.05});
+  }
+  const SourceCatalogue found = Find(tile);
+  EXPECT_EQ(found.sources.size(), static_cast<std::size_t>(kRows * kInRow));
+  for (const FoundSource& source : found.sources) {
+    EXPECT_GE(source.group_size, static_cast<std::size_t>(kInRow));
+    EXPECT_NE(source.flags & quality::kArtefact.mask(), 0u) << source.name;
+  }
+  FindOptions few;
+  few.most_maxima = 500;
+  try {
+    Find(tile, 2, few);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+    EXPECT_NE(std::string(error.what()).find("540 maxima above 5.5"), std::string::npos) << error.what();
+  }
 }
 
 // The one nearest to a place, in pixels.
