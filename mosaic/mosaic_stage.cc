@@ -25,7 +25,6 @@
 #include "mosaic/mosaic_quality.h"
 #include "mosaic/table/fits_table.h"
 #include "mosaic/table/stage_name.h"
-#include "mosaic/tile/image_reader.h"
 #include "mosaic/tile/tile_files.h"
 
 namespace contimg::mosaic {

@@ -41,11 +41,18 @@ double StatisticOf(SourceOrder order, const StatisticsRow& row) {
   return order == SourceOrder::kFlux ? row.mean_jy : order == SourceOrder::kEta ? row.eta : row.v;
 }
 
-// ?1 kind and ?2 level are of the statistics s, the rest of what each driver below brings as o and s.
+// ?1 kind and ?2 level are of the statistics s; o is the source.
+#define CONTIMG_WANTED_SOURCE "(?3 = '' OR o.origin = ?3) AND o.name >= ?4 AND o.name < ?5"
+#define CONTIMG_WANTED_FIGURES                                                                               \
+  "coalesce(s.n, 0) >= ?8 AND coalesce(s.eta, 0) >= ?9 AND coalesce(s.v, 0) >= ?10 AND coalesce(s.p, 1) <= " \
+  "?11 AND coalesce(s.last_mjd, 0) >= ?12"
 constexpr const char* kWhere =
-    "(?3 = '' OR o.origin = ?3) AND o.name >= ?4 AND o.name < ?5 AND coalesce(s.mean_jy, o.flux_jy) BETWEEN ?6 AND ?7 "
-    "AND coalesce(s.n, 0) >= ?8 AND coalesce(s.eta, 0) >= ?9 AND coalesce(s.v, 0) >= ?10 AND coalesce(s.p, 1) <= ?11 "
-    "AND coalesce(s.last_mjd, 0) >= ?12";
+    CONTIMG_WANTED_SOURCE " AND coalesce(s.mean_jy, o.flux_jy) BETWEEN ?6 AND ?7 AND " CONTIMG_WANTED_FIGURES;
+// The same of what has statistics: the source is looked at only where something is wanted of it.
+constexpr const char* kWhereOfStatistics =
+    "s.mean_jy BETWEEN ?6 AND ?7 AND " CONTIMG_WANTED_FIGURES
+    " AND ((?3 = '' AND ?4 = '') OR EXISTS (SELECT 1 FROM sources o WHERE o.id = s.source_id AND " CONTIMG_WANTED_SOURCE
+    "))";
 constexpr const char* kStatisticsOfSource =
     " LEFT JOIN light_curve_statistics s ON s.source_id = o.id AND s.kind = ?1 AND s.level = ?2";
 
@@ -102,9 +109,9 @@ class Lister {
     // Only eta has an index; of the others a walk through the table is quicker than through that index.
     Query query(db_, "SELECT s.source_id FROM light_curve_statistics s" +
                          std::string(query_.order == SourceOrder::kEta ? "" : " NOT INDEXED") +
-                         " CROSS JOIN sources o ON o.id = s.source_id WHERE s.kind = ?1 AND s.level = ?2 AND s." +
-                         column + " <= ?13 AND (s." + column + " < ?13 OR s.source_id > ?14) AND " + kWhere +
-                         " ORDER BY s." + column + " DESC, s.source_id LIMIT ?15");
+                         " WHERE s.kind = ?1 AND s.level = ?2 AND s." + column + " <= ?13 AND (s." + column +
+                         " < ?13 OR s.source_id > ?14) AND " + kWhereOfStatistics + " ORDER BY s." + column +
+                         " DESC, s.source_id LIMIT ?15");
     return BindWhere(query).Bind(value, query_.after, query_.limit).Integers();
   }
 

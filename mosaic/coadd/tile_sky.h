@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "image/plane/image_statistics.h"
+#include "image/products/fits_image.h"
 #include "mosaic/grid/sky_grid.h"
-#include "mosaic/tile/tile_images.h"
 
 namespace contimg::mosaic {
 

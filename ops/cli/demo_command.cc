@@ -199,11 +199,12 @@ void Compare(const fs::path& truth_file, const fs::path& prefix, TileResult& til
 }
 
 // Waits until every group has come to an end; prints a line when the picture changes.
-void WaitForGroups(const fs::path& database, std::size_t expected, double limit_s, Step& daemon) {
+void WaitForGroups(const fs::path& database, std::size_t expected, double limit_s, Step& daemon, Step& simulator) {
   const Stopwatch watch;
   std::string shown;
   for (;;) {
     if (!daemon.Running()) daemon.Fail();
+    if (!simulator.Running()) simulator.Finish();  // throws unless it did all its work
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     if (!fs::exists(database)) continue;
     state::GroupStore store(database);
@@ -440,7 +441,7 @@ void Demo(const DemoArgs& args) {
 
   fmt::print("4. the daemon groups, flags, solves, calibrates, images, judges and records\n");
   WaitForGroups(paths.Database(StateDatabase::kIngest), static_cast<std::size_t>(args.tiles),
-                (args.full ? 240 : 120) * (args.tiles + 1), *daemon);
+                (args.full ? 240 : 120) * (args.tiles + 1), *daemon, simulator);
   simulator.Finish();
   const double done_s = watch.Seconds();
 

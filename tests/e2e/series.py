@@ -409,6 +409,7 @@ def main():
         part.add_argument("--seed", type=int, default=seed)
         part.add_argument("--days", type=int, default=5)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the simulator ends with this
     args.full, args.cell, args.antennas = not args.small, "5", 32  # of photometry.Chain
     work = pathlib.Path(args.work) if args.work else pathlib.Path(tempfile.mkdtemp(prefix="contimg-series-")) / "w"
     try:

@@ -202,6 +202,8 @@ class LightCurve(unittest.TestCase):
         self.run_program("catalog", "import", "csv", catalogue, "--name", "nv")
         self.assertEqual(len(json.loads(self.run_program("lightcurve", "NV1", "--json"))["points"]), 15)
         self.assertIn("called so", self.run_program("lightcurve", "NV2", status=2))
+        for words in ("DSA J000024.0+160000", "j000024.0+160000", "00:00:24 +16:00:00", "0.1 16.0", "nv NV1"):
+            self.assertEqual(len(json.loads(self.run_program("lightcurve", words, "--json"))["points"]), 15, words)
         series = self.root / "s.csv"
         series.write_text("mjd,flux_jy,flux_error_jy\n" + "".join(f"{60000 + i},{1 + i},0.1\n" for i in range(3)))
         self.run_program("lightcurve", "import", series, "--source", "NV1", "--mission", "VLA")

@@ -59,7 +59,7 @@ SourceCatalogue Find(const MadeUpTile& tile, int threads = 2, const FindOptions&
 
 // What a bright source leaves where CLEAN ended early, side lobe beside side lobe: no time is spent on telling them
 // apart, and each is suspect.
-TEST(FindSources, SideLobesInHeapsStayAsTheyAre) {
+TEST(Find, SideLobesInHeapsStayAsTheyAre) {
   MadeUpTile tile = NoisyTile();
   constexpr int kRows = 18, kInRow = 30;
   for (int j = 0; j < kRows; ++j) {
