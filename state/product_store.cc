@@ -144,6 +144,15 @@ void ProductStore::SetStatus(std::int64_t id, std::string_view status, std::stri
   if (changed == 0) throw Unknown("product", id);
 }
 
+bool ProductStore::ReplaceStatus(std::int64_t id, std::string_view seen, std::string_view status, double now) {
+  int changed = 0;
+  db_.Write([&] {
+    Query query(db_, "UPDATE products SET status = ?, archive_path = '', updated_at = ? WHERE id = ? AND status = ?");
+    changed = query.Bind(status, now, id, seen).Run();
+  });
+  return changed > 0;
+}
+
 void ProductStore::SetSha256(std::int64_t id, std::string_view sha256, double now) {
   int changed = 0;
   db_.Write([&] {

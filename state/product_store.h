@@ -96,6 +96,9 @@ class ProductStore {
   std::int64_t Save(const ProductRow& row, double now);
   // Error{kUsage} for an unknown id.
   void SetStatus(std::int64_t id, std::string_view status, std::string_view archive_path, double now);
+  // The same for who looked at the disk: unless the status is another by now than when he read it (a cleanup, another
+  // program). Whether it changed.
+  bool ReplaceStatus(std::int64_t id, std::string_view seen, std::string_view status, double now);
   // Of the content that has the recorded checksum. Error{kUsage} for an unknown id.
   void SetSha256(std::int64_t id, std::string_view sha256, double now);
   // Of a product that was recorded without one; any other keeps its own.

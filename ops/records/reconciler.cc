@@ -98,7 +98,7 @@ void Reconciler::LookForMissing(double now) {
   WriteNotes();
   if (!found.empty()) {
     products_.database().Write([&] {
-      for (const std::int64_t id : found) products_.SetStatus(id, "present", "", now);
+      for (const std::int64_t id : found) products_.ReplaceStatus(id, "missing", "present", now);
     });
   }
   n_missing_ = products_.Count("missing", kInputKind);
@@ -154,7 +154,12 @@ void Reconciler::StepRecords(double now) {
   // Afresh, after the records were read: a product is on disk before its record is written.
   const auto page = products_.ByPath(after_, "", kPage);
   listed_.clear();
-  std::vector<std::pair<std::int64_t, const char*>> changes;
+  struct Change {
+    std::int64_t id;
+    std::string seen;
+    const char* status;
+  };
+  std::vector<Change> changes;
   std::map<std::string, int> inputs_gone;
   Figures figures = figures_;
   for (const state::ProductEntry& product : page) {
@@ -164,12 +169,12 @@ void Reconciler::StepRecords(double now) {
     // What was kept for a look need not stay, and is not made again.
     const bool for_a_look = ClassOf(product, paths_.roots()) == "failed";
     if (for_a_look && !there) {
-      changes.emplace_back(product.id, "removed");
+      changes.push_back({product.id, product.status, "removed"});
       Note(product.group_id, fmt::format("{} {} is gone", product.kind, product.path), LogLevel::kInfo, now);
       continue;
     }
     if (there == (product.status == "present")) continue;
-    changes.emplace_back(product.id, there ? "present" : "missing");
+    changes.push_back({product.id, product.status, there ? "present" : "missing"});
     if (there) {
       Note(product.group_id, fmt::format("{} {} is there again", product.kind, product.path), LogLevel::kInfo, now);
       ++figures.n_found;
@@ -189,7 +194,7 @@ void Reconciler::StepRecords(double now) {
   WriteNotes();
   if (!changes.empty()) {
     products_.database().Write([&] {
-      for (const auto& [id, status] : changes) products_.SetStatus(id, status, "", now);
+      for (const auto& [id, seen, status] : changes) products_.ReplaceStatus(id, seen, status, now);
     });
   }
   figures_ = figures;

@@ -85,6 +85,7 @@ class LostSkyTest(DaemonUnderTest, unittest.TestCase):
         self.processes[-1].terminate()
         self.processes[-1].wait()
         self.start()
+        wait_for(lambda: self.status()["ready"], 30, what=self.log)
         wait_for(self.finding, 30, what=lambda: str(self.status()["health"]))
         self.assert_told(stamp)
         self.run_tile(self.stamps[2])

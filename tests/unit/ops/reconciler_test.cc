@@ -8,9 +8,12 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "config/time.h"
 #include "ops/records/failed_set.h"
@@ -83,6 +86,28 @@ class ReconcilerTest : public ::testing::Test {
   std::unique_ptr<state::ProductStore> products_;
   std::unique_ptr<Reconciler> reconciler_;
 };
+
+// A cleanup lets a set go after its record was read and before the disk is looked at.
+TEST_F(ReconcilerTest, WhatIsLetGoMeanwhileIsNotMissing) {
+  class Cleanup : public testkit::FaultyOs {
+   public:
+    std::function<void()> meanwhile;
+    std::vector<Path> List(const Path& directory) override {
+      if (meanwhile) std::exchange(meanwhile, nullptr)();
+      return FaultyOs::List(directory);
+    }
+  } os;
+  AddGroup(GroupState::kDone);
+  const fs::path path = MakeMs();
+  const std::int64_t id = Record(path, "science_ms");
+  os.meanwhile = [&] {
+    fs::remove_all(path);
+    products_->SetStatus(id, "removed", "", kNow);
+  };
+  reconciler_ = std::make_unique<Reconciler>(paths_, *groups_, os);
+  Round();
+  EXPECT_EQ(Status(id), "removed");
+}
 
 TEST_F(ReconcilerTest, ChangesNothingWhereRecordsAndDiskAgree) {
   AddGroup(GroupState::kDone);
