@@ -141,23 +141,13 @@ std::string Groff(const std::string& text) {
   return escaped;
 }
 
-// A list of twenty words without spaces is wider than a page: lines may end after its commas.
-std::string BreakAfterCommas(const std::string& text) {
-  std::string broken;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    broken += text[i];
-    if (text[i] == ',' && i + 1 < text.size() && text[i + 1] != ' ') broken += "\\:";
-  }
-  return broken;
-}
-
 void AppendOptions(const CLI::App& app, std::string& page) {
   for (const CLI::Option* option : app.get_options()) {
     std::string title;
     for (const std::string& name : Names(*option)) title += (title.empty() ? "" : ", ") + name;
     if (title.empty()) title = option->get_name();
     if (!option->get_type_name().empty()) title += " " + option->get_type_name();
-    page += fmt::format(".TP\n.B {}\n{}", BreakAfterCommas(Groff(title)), Groff(option->get_description()));
+    page += fmt::format(".TP\n.B {}\n{}", Groff(title), Groff(option->get_description()));
     if (!option->get_default_str().empty()) page += fmt::format(" (default {})", Groff(option->get_default_str()));
     if (option->get_required()) page += " (required)";
     page += "\n";
@@ -173,7 +163,7 @@ void AppendCommand(const CLI::App& app, const std::string& name, std::string& pa
 std::string ManPage(const CLI::App& app, const std::string& page_name, const std::string& command) {
   std::string upper = page_name;
   for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  std::string page = fmt::format(".TH {} 1 \"\" \"contimg {}\" \"contimg\"\n", Groff(upper), kVersion);
+  std::string page = fmt::format(".TH {} 1 \"\" \"contimg {}\" \"contimg\"\n.ad l\n", Groff(upper), kVersion);
   page += fmt::format(".SH NAME\n{} \\- {}\n", Groff(page_name), Groff(FirstSentence(app.get_description())));
   page += fmt::format(".SH SYNOPSIS\n.B {}\n{}[options]\n", Groff(command), Subcommands(app).empty() ? "" : "command ");
   page += fmt::format(".SH DESCRIPTION\n{}\n.SH OPTIONS\n", Groff(app.get_description()));

@@ -27,9 +27,7 @@ class CalibrationTest : public ::testing::Test {
         RunCommand(fmt::format("{}/contimg simulate --out {}/in --truth {}/in/truth --quiet {}", CONTIMG_BIN_DIR,
                                Quoted(folder.string()), Quoted(folder.string()), options));
     ASSERT_EQ(made.status, 0) << made.output;
-    for (const auto& entry : std::filesystem::directory_iterator(folder / "in/truth")) {
-      if (entry.path().extension() == ".json") std::filesystem::copy_file(entry.path(), folder / "truth.json");
-    }
+    std::filesystem::copy_file(TruthIn(folder / "in/truth"), folder / "truth.json");
     const ToolResult converted =
         Run("convert" + Words(SubbandFiles(folder / "in")) + " --out " + Quoted((folder / "x.ms").string()), folder);
     ASSERT_EQ(converted.status, 0) << converted.err;

@@ -29,12 +29,7 @@ class Positions : public ConvertTest {
     EXPECT_EQ(fit.status, 0) << fit.output;
     fmt::print("{}", fit.output);
   }
-  static std::string Truth(const fs::path& folder) {
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      if (entry.path().extension() == ".json") return entry.path().string();
-    }
-    return "";
-  }
+  static std::string Truth(const fs::path& folder) { return TruthIn(folder).string(); }
 };
 
 TEST_F(Positions, OfASimulatedGroupAreWithinATenthOfABeam) {

@@ -56,6 +56,14 @@ inline std::vector<std::filesystem::path> SubbandFiles(const std::filesystem::pa
   return files;
 }
 
+// The truth of the tile that was simulated into `folder`.
+inline std::filesystem::path TruthIn(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().filename().string().rfind("truth_", 0) == 0) return entry.path();
+  }
+  return {};
+}
+
 inline std::string Words(const std::vector<std::filesystem::path>& paths) {
   std::string words;
   for (const auto& path : paths) words += " " + Quoted(path.string());

@@ -42,12 +42,7 @@ class Imaging : public testing::Test {
   static void TearDownTestSuite() { temporary_.reset(); }
 
   static std::string Ms() { return (folder_ / "x.ms").string(); }
-  static std::string Truth() {
-    for (const auto& entry : fs::directory_iterator(folder_ / "in")) {
-      if (entry.path().extension() == ".json") return entry.path().string();
-    }
-    return {};
-  }
+  static std::string Truth() { return TruthIn(folder_ / "in").string(); }
   static PeerResult Image(const std::string& prefix, const std::string& options) {
     return RunCommand(fmt::format("{}/contimg image {} --out {} --overwrite {}", CONTIMG_BIN_DIR, Quoted(Ms()),
                                   Quoted((folder_ / prefix).string()), options));
