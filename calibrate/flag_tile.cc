@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
+#include <numeric>
 #include <utility>
 
 #include "calibrate/flag_aoflagger.h"
@@ -100,8 +101,10 @@ Reasons FlagInvalid(VisibilityBlock& block, const FlagSettings& settings, int th
   return total;
 }
 
-void FlagDead(VisibilityBlock& block, const std::vector<std::array<char, 2>>& dead, int threads) {
+// Returns how many samples it has flagged.
+std::size_t FlagDead(VisibilityBlock& block, const std::vector<std::array<char, 2>>& dead, int threads) {
   const std::size_t np = block.n_pols(), nc = block.n_channels(), nb = block.n_baselines();
+  std::vector<std::size_t> fresh(nb);
   ParallelFor(threads, nb, [&](std::size_t b) {
     if (block.baselines[b].is_auto()) return;
     const auto& dead1 = dead[static_cast<std::size_t>(block.baselines[b].antenna1)];
@@ -111,10 +114,14 @@ void FlagDead(VisibilityBlock& block, const std::vector<std::array<char, 2>>& de
       if (dead1[r[0]] == 0 && dead2[r[1]] == 0) continue;
       for (std::size_t t = 0; t < block.n_times(); ++t) {
         std::uint8_t* flag = block.flag.data() + (t * nb + b) * nc * np;
-        for (std::size_t c = 0; c < nc; ++c) flag[c * np + p] = 1;
+        for (std::size_t c = 0; c < nc; ++c) {
+          fresh[b] += flag[c * np + p] == 0 ? 1 : 0;
+          flag[c * np + p] = 1;
+        }
       }
     }
   });
+  return std::accumulate(fresh.begin(), fresh.end(), std::size_t{0});
 }
 
 std::size_t FlaggedSamples(const FlagReport& report) {
@@ -216,19 +223,17 @@ FlagReport FlagTile(VisibilityBlock& block, const FlagSettings& settings, int th
       ExtendFlags(block.flag_view(), {kept.data(), block.shape()}, extend_times, extend_channels, threads);
       before = found;
     }
-    report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}, {}};
-    const std::size_t by_engine = FlaggedSamples(report);
-    At(reasons, kept.empty() ? FlagReason::kInterference : FlagReason::kExtension) = by_engine - before;
     LostSky sky = FindLostSky(block, settings, threads);
     if (sky.Count(SkyVerdict::kLost) > 0) {
       std::vector<std::array<char, 2>> lost;
       for (const auto& both : sky.receptors) {
         lost.push_back({both[0].verdict == SkyVerdict::kLost, both[1].verdict == SkyVerdict::kLost});
       }
-      FlagDead(block, lost, threads);
-      report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}, {}};
-      At(reasons, FlagReason::kLostSky) = FlaggedSamples(report) - by_engine;
+      At(reasons, FlagReason::kLostSky) = FlagDead(block, lost, threads);
     }
+    report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}, {}};
+    At(reasons, kept.empty() ? FlagReason::kInterference : FlagReason::kExtension) =
+        FlaggedSamples(report) - At(reasons, FlagReason::kLostSky) - before;
     report.sky = std::move(sky);
   } else {
     report = {CountFlags(block, settings.dead_antenna_fraction, threads), {}, {}};

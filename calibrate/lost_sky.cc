@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "calibrate/sky_products.h"
+#include "config/parallel.h"
 #include "config/robust_statistics.h"
 #include "config/units.h"
 #include "ingest/flag_count.h"
@@ -273,8 +274,9 @@ LostSky FindLostSky(const VisibilityBlock& block, const FlagSettings& settings, 
   }
   if (any && parts.size() > 1) {
     std::vector<std::vector<std::size_t>> n_seen(hands.size(), std::vector<std::size_t>(block.antennas.size()));
-    for (const Products& part : parts) {
-      const auto judged = JudgeHands(block, part, hands.size());
+    std::vector<std::vector<std::vector<ReceptorSky>>> by_part(parts.size());
+    ParallelFor(threads, parts.size(), [&](std::size_t i) { by_part[i] = JudgeHands(block, parts[i], hands.size()); });
+    for (const auto& judged : by_part) {
       for (std::size_t h = 0; h < hands.size(); ++h) {
         for (std::size_t a = 0; a < judged[h].size(); ++a) n_seen[h][a] += sees(judged[h][a]) ? 1 : 0;
       }
