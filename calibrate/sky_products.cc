@@ -9,6 +9,7 @@
 
 #include "config/buffer.h"
 #include "config/parallel.h"
+#include "config/pool.h"
 
 namespace contimg::calibrate {
 namespace {
@@ -219,6 +220,13 @@ void AddProducts(const CellSums& a, const CellSums& b, std::size_t shift, const 
   }
 }
 
+// What a thread works with, from one baseline to the next.
+struct Workspace {
+  std::vector<CellSums> rows;
+  CellPowers powers;
+  PackedRow packed;
+};
+
 // Whether neighbours in time are more alike than neighbours in frequency: channels are wide, and the Earth turns
 // sources off the centre by less within an integration than their phase differs between channels. So are data of one
 // cell.
@@ -240,11 +248,11 @@ std::vector<Products> Multiply(const VisibilityBlock& block, const std::vector<s
   const std::size_t pairs = in_time ? n : n - 1;
   std::vector<Products> products(std::max<std::size_t>(1, std::min(kParts, pairs / kCellsOfPart)), Products(nb));
   constexpr std::size_t kBaselinesAtOnce = 64;
+  Pool<Workspace> pool;
   ParallelFor(threads, (nb + kBaselinesAtOnce - 1) / kBaselinesAtOnce, [&](std::size_t part) {
-    std::vector<CellSums> rows;
-    for (std::size_t t = 0; t < block.n_times(); ++t) rows.emplace_back(n);
-    CellPowers powers;
-    PackedRow packed;
+    const Pool<Workspace>::Loan work = pool.Take();
+    auto& [rows, powers, packed] = *work;
+    for (std::size_t t = rows.size(); t < block.n_times(); ++t) rows.emplace_back(n);
     for (std::size_t b = part * kBaselinesAtOnce; b < std::min(nb, (part + 1) * kBaselinesAtOnce); ++b) {
       if (block.baselines[b].is_auto()) continue;
       for (std::size_t t = 0; t < block.n_times(); ++t) {
