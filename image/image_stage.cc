@@ -258,14 +258,14 @@ class ImageRun {
       if (keeps()) plain_psf_ = psf;
     });
     if (psf_only()) return;
-    auto kept = std::make_shared<const Plane>(all() ? Copy(residual_, context_.threads) : std::move(residual_));
-    WriteUncleaned(staged, ProductKind::kDirty, std::move(kept), [this](const std::shared_ptr<Plane>& dirty) {
+    const auto kept = std::make_shared<const Plane>(all() ? Copy(residual_, context_.threads) : std::move(residual_));
+    WriteUncleaned(staged, ProductKind::kDirty, kept, [this](const std::shared_ptr<Plane>& dirty) {
       dirty_rms_jy_ = ComputeMoments(dirty->view(), context_.threads).RootMeanSquare();
       if (!all()) image_ = Copy(*dirty, context_.threads);
     });
   }
-  void WriteUncleaned(StagedProducts& staged, ProductKind kind, std::shared_ptr<const Plane> from,
-                      std::function<void(const std::shared_ptr<Plane>& plain)> look) {
+  void WriteUncleaned(StagedProducts& staged, ProductKind kind, const std::shared_ptr<const Plane>& from,
+                      const std::function<void(const std::shared_ptr<Plane>& plain)>& look) {
     if (!all()) {
       const auto plain = std::make_shared<Plane>(grid_->Of(from->view()));
       look(plain);
