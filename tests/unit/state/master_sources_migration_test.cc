@@ -1,4 +1,5 @@
 // A database as contimg made it before there were sources of our own.
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
 #include "state/own_source_store.h"
