@@ -27,6 +27,9 @@ std::string_view ProductClass(ProductKind kind, const fs::path& path, const Dire
     case ProductKind::kFailedLog:
       return "failed";
     case ProductKind::kMosaic:
+    case ProductKind::kMosaicResidual:
+    case ProductKind::kMosaicPhotometry:
+    case ProductKind::kMosaicSources:
     case ProductKind::kRms:
     case ProductKind::kWeight:
     case ProductKind::kTileTable:

@@ -184,7 +184,8 @@ class MosaicRun {
     f.frequency_hz = images.header->frequency_hz;
     f.start_mjd_s = images.header->start_mjd_s;
     f.end_mjd_s = images.header->end_mjd_s;
-    f.grade = GradeIn(files.MetricsPath());
+    const auto graded = request_.grades.find(files.path());
+    f.grade = graded != request_.grades.end() ? graded->second : GradeIn(files.MetricsPath());
     tile.calibration = images.header->calibration;
     image::CoarseMap rms;
     try {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,8 +16,9 @@
 namespace contimg::mosaic {
 
 struct MosaicRequest {
-  std::vector<std::filesystem::path> tiles;  // images, or prefixes as `contimg image --out` takes them
-  std::filesystem::path prefix;              // X.image.fits and so on
+  std::vector<std::filesystem::path> tiles;             // images, or prefixes as `contimg image --out` takes them
+  std::filesystem::path prefix;                         // X.image.fits and so on
+  std::map<std::filesystem::path, std::string> grades;  // of images whose PREFIX.metrics.json is not beside them
   GridWishes grid;
   double min_pb = 0.1;  // of a tile less is not used
   GateLimits limits;

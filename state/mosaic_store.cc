@@ -13,7 +13,7 @@ namespace {
 // Of one window: of an hourly mosaic that of its own day. ?1 kind, ?2 name, ?3 strip, ?4 beginning of the window.
 #define CONTIMG_SAME_WINDOW                                                         \
   " kind = ?1 AND (kind = 'deep' OR name = ?2) AND abs(strip_deg - ?3) < 0.05 AND " \
-  "abs(lst_start_h - ?4) < 1.0 / 3600 "
+  "abs(lst_start_h - ?4) < 5.0 / 3600 "
 
 MosaicRow ReadMosaic(Query& query) {
   MosaicRow row;
@@ -120,7 +120,7 @@ std::optional<MosaicRow> MosaicStore::Reference(double strip_deg, double lst_sta
 std::vector<MosaicRow> MosaicStore::List(const MosaicQuery& selection) {
   Query query(db_, "SELECT " CONTIMG_MOSAIC_COLUMNS
                    " FROM mosaics AS m WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR state = ?2) AND (?3 IS NULL OR "
-                   "abs(strip_deg - ?3) < 0.05) AND (?4 IS NULL OR abs(lst_start_h - ?4) < 1.0 / 3600) AND (?5 IS NULL "
+                   "abs(strip_deg - ?3) < 0.05) AND (?4 IS NULL OR abs(lst_start_h - ?4) < 5.0 / 3600) AND (?5 IS NULL "
                    "OR end_mjd >= ?5) AND (?6 IS NULL OR start_mjd < ?6) AND (?7 = '' OR EXISTS (SELECT 1 FROM "
                    "mosaic_tiles AS t WHERE t.mosaic_id = m.mosaic_id AND t.group_id = ?7)) AND (?8 = 0 OR "
                    "is_reference = 1) ORDER BY end_mjd DESC, start_mjd DESC, name DESC LIMIT ?9");

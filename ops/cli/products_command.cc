@@ -26,6 +26,7 @@
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
 #include "ops/records/row_json.h"
+#include "ops/job/worker_process.h"
 #include "ops/worker/worker.h"
 #include "state/product_store.h"
 

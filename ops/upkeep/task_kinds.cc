@@ -12,6 +12,7 @@
 #include "ops/archive/verify.h"
 #include "ops/job/task_job.h"
 #include "ops/job/worker_process.h"
+#include "ops/mosaics/mosaic_task.h"
 #include "ops/records/maintenance_run.h"
 #include "ops/records/watermarks.h"
 #include "ops/retention/cleanup.h"
@@ -120,6 +121,13 @@ void RunCleanupTask(const json& work, const RunContext& context, json& figures) 
 // Not by the clock: the service asks for it when the disk calls for it.
 double CleanupEvery(const Settings&) { return 0; }
 
+json DescribeMosaic(const state::TaskRow& row, const Settings& settings, const ProductPaths&) {
+  return DescribeMosaicTask(row.subject, settings);
+}
+
+// Not by the clock: the service asks for one when its window has passed (ops/daemon/mosaic_watch.h).
+double MosaicEvery(const Settings&) { return 0; }
+
 bool IsOpen(state::WorkState state) {
   return state == state::WorkState::kReady || state == state::WorkState::kRunning ||
          state == state::WorkState::kFailed || state == state::WorkState::kHeld;
@@ -130,7 +138,8 @@ bool IsOpen(state::WorkState state) {
 const std::vector<TaskKind>& TaskKinds() {
   static const std::vector<TaskKind> kinds{{"backup", "backup", DescribeBackup, RunBackup, BackupEvery},
                                            {"verify", "verify", DescribeVerify, RunVerify, VerifyEvery},
-                                           {"cleanup", "cleanup", DescribeCleanup, RunCleanupTask, CleanupEvery}};
+                                           {"cleanup", "cleanup", DescribeCleanup, RunCleanupTask, CleanupEvery},
+                                           {kMosaicTask, kMosaicTask, DescribeMosaic, RunMosaicTask, MosaicEvery}};
   return kinds;
 }
 
