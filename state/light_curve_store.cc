@@ -330,6 +330,12 @@ void LightCurveStore::ForEachBright(std::string_view kind, double min_snr, Quali
   }
 }
 
+void LightCurveStore::SetFlags(std::int64_t tile_id, QualityFlags flags) {
+  db_.Write([&] {
+    Query(db_, "UPDATE observations SET flags = ? WHERE id = ?").Bind(static_cast<std::int64_t>(flags), tile_id).Run();
+  });
+}
+
 void LightCurveStore::SetScale(std::int64_t tile_id, std::optional<double> scale, std::optional<double> scale_error) {
   db_.Write([&] {
     Query(db_, "UPDATE observations SET scale = ?, scale_error = ? WHERE id = ?")

@@ -128,6 +128,7 @@ class LightCurveStore {
   void ForEachBright(std::string_view kind, double min_snr, QualityFlags without, double from_mjd, double to_mjd,
                      const std::function<void(std::int64_t source_id, std::int64_t tile_id, double flux_jy,
                                               double flux_error_jy)>& take);
+  void SetFlags(std::int64_t tile_id, QualityFlags flags);  // of the tile, in the place of those it had
   void SetScale(std::int64_t tile_id, std::optional<double> scale, std::optional<double> scale_error);
 
   std::vector<std::int64_t> MeasuredSources();               // by id

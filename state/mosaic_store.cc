@@ -36,6 +36,27 @@ MosaicRow ReadMosaic(Query& query) {
   return row;
 }
 
+#define CONTIMG_MOSAIC_TILE_COLUMNS \
+  "group_id, image_id, checksum, mjd, used, refusal, why, scale, scale_error, n_references"
+
+std::vector<MosaicTileRow> ReadTiles(Query& query) {
+  std::vector<MosaicTileRow> rows;
+  while (query.Next()) {
+    MosaicTileRow& row = rows.emplace_back();
+    row.group_id = query.Text();
+    row.image_id = query.OptionalInteger();
+    row.checksum = query.Text();
+    row.mjd = query.Number();
+    row.used = query.Flag();
+    row.refusal = query.Text();
+    row.why = query.Text();
+    row.scale = query.OptionalNumber();
+    row.scale_error = query.OptionalNumber();
+    row.n_references = query.Int();
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::int64_t MosaicStore::Open(const MosaicRow& row, double now) {
@@ -134,26 +155,17 @@ std::vector<MosaicRow> MosaicStore::List(const MosaicQuery& selection) {
 
 std::vector<MosaicTileRow> MosaicStore::Tiles(std::int64_t mosaic_id) {
   Query query(db_,
-              "SELECT group_id, image_id, checksum, mjd, used, refusal, why, scale, scale_error, n_references FROM "
-              "mosaic_tiles WHERE mosaic_id = ? ORDER BY mjd, group_id");
-  query.Bind(mosaic_id);
-  std::vector<MosaicTileRow> rows;
-  while (query.Next()) {
-    MosaicTileRow& row = rows.emplace_back();
-    row.group_id = query.Text();
-    row.image_id = query.OptionalInteger();
-    row.checksum = query.Text();
-    row.mjd = query.Number();
-    row.used = query.Flag();
-    row.refusal = query.Text();
-    row.why = query.Text();
-    row.scale = query.OptionalNumber();
-    row.scale_error = query.OptionalNumber();
-    row.n_references = query.Int();
-  }
-  return rows;
+              "SELECT " CONTIMG_MOSAIC_TILE_COLUMNS " FROM mosaic_tiles WHERE mosaic_id = ? ORDER BY mjd, group_id");
+  return ReadTiles(query.Bind(mosaic_id));
 }
 
+std::vector<MosaicTileRow> MosaicStore::JudgementsOf(std::string_view group_id) {
+  Query query(db_,
+              "SELECT " CONTIMG_MOSAIC_TILE_COLUMNS " FROM mosaic_tiles WHERE group_id = ? ORDER BY mosaic_id DESC");
+  return ReadTiles(query.Bind(group_id));
+}
+
+#undef CONTIMG_MOSAIC_TILE_COLUMNS
 #undef CONTIMG_SAME_WINDOW
 #undef CONTIMG_MOSAIC_COLUMNS
 

@@ -82,6 +82,8 @@ class MosaicStore {
   std::optional<MosaicRow> Reference(double strip_deg, double lst_start_h);
   std::vector<MosaicRow> List(const MosaicQuery& query);     // newest first
   std::vector<MosaicTileRow> Tiles(std::int64_t mosaic_id);  // by time
+  // What all mosaics say of one tile, the newest first.
+  std::vector<MosaicTileRow> JudgementsOf(std::string_view group_id);
 
  private:
   Database& db_;

@@ -21,6 +21,7 @@
 #include "ops/job/job.h"
 #include "ops/job/worker_process.h"
 #include "ops/lightcurves/meridian.h"
+#include "ops/mosaics/gate_marks.h"
 #include "state/own_source_store.h"
 #include "state/source_store.h"
 
@@ -223,6 +224,14 @@ class Recorder {
   std::string quality_;
 };
 
+std::vector<std::string> Mark(const MosaicOrder& order, state::ProductStore& products, const fs::path& database) {
+  if (!Exists(database)) return {};
+  std::vector<std::string> groups;
+  for (const TileOnRecord& tile : order.tiles) groups.push_back(tile.group);
+  state::SourceStore sources(database);
+  return MarkTiles(products, sources.database(), groups);
+}
+
 double LstOf(const TileOnRecord& tile) {
   constexpr double kDegreesPerHour = 15;
   return MeridianDeg(tile.mjd, tile.dec_deg) / kDegreesPerHour;
@@ -294,6 +303,7 @@ MadeMosaic MakeMosaic(const MosaicOrder& order, const ProductPaths& paths, const
     context.CheckCancelled(kMakeStage);
     MadeMosaic made;
     made.row = Recorder(order, job, result, settings, started_at).Record(products, context);
+    made.marked = Mark(order, products, paths.Database(StateDatabase::kMasterSources));
     made.report = std::move(result.report);
     made.found = result.found;
     made.measured = result.measured;

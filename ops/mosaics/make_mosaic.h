@@ -41,10 +41,12 @@ struct MadeMosaic {
   state::MosaicRow row;
   mosaic::MosaicReport report;
   std::size_t found = 0, measured = 0;
+  std::vector<std::string> marked;  // tiles whose measurements got other flags (ops/mosaics/gate_marks.h)
 };
 // Makes it, replacing files of an earlier version, and puts it on record with its products, their lineage and its tiles
-// in one transaction. Killed at any time, it is made again from its beginning, to the same bits. Throws what
-// mosaic/mosaic_stage.h does, after noting it on the mosaic's record where trying again would not help.
+// in one transaction; then the measurements of the tiles are marked by what it says of them. Killed at any time, it is
+// made again from its beginning, to the same bits. Throws what mosaic/mosaic_stage.h does, after noting it on the
+// mosaic's record where trying again would not help.
 MadeMosaic MakeMosaic(const MosaicOrder& order, const ProductPaths& paths, const Settings& settings,
                       state::ProductStore& products, const RunContext& context);
 

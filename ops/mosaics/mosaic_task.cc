@@ -99,6 +99,13 @@ void RunMosaicTask(const json& work, const RunContext& context, json& figures) {
   figures["grade"] = made.row.grade;
   figures["tiles"] = made.row.n_used;
   figures["refused"] = made.row.n_refused;
+  figures["refusals"] = json::object();
+  for (const mosaic::MosaicTile& tile : made.report.tiles) {
+    if (tile.verdict.refusal == mosaic::Refusal::kNone) continue;
+    json& n = figures["refusals"][std::string(mosaic::ToString(tile.verdict.refusal))];
+    n = n.is_null() ? 1 : n.get<int>() + 1;
+  }
+  figures["marked"] = made.marked;
   figures["found"] = made.found;
   figures["measured"] = made.measured;
   figures["seconds"] = made.report.timings.total_s;
