@@ -232,7 +232,7 @@ std::vector<std::string> Mark(const MosaicOrder& order, state::ProductStore& pro
   return MarkTiles(products, sources.database(), groups);
 }
 
-double LstOf(const TileOnRecord& tile) {
+double LstOfTile(const TileOnRecord& tile) {
   constexpr double kDegreesPerHour = 15;
   return MeridianDeg(tile.mjd, tile.dec_deg) / kDegreesPerHour;
 }
@@ -270,7 +270,7 @@ MosaicOrder OrderDeep(state::ProductStore& products, const DeepRequest& request)
   std::vector<TileOnRecord> tiles;
   for (TileOnRecord& tile : TilesOnRecord(products, request.from_mjd, request.to_mjd)) {
     if (request.strip_deg && std::abs(tile.dec_deg - *request.strip_deg) >= kStripReachDeg) continue;
-    if (HoursInto(request.lst_start_h, LstOf(tile)) >= length_h) continue;
+    if (HoursInto(request.lst_start_h, LstOfTile(tile)) >= length_h) continue;
     if (!strip_deg) strip_deg = StripOf(tile.dec_deg);
     if (std::abs(tile.dec_deg - *strip_deg) >= kStripReachDeg) {
       throw Error(ErrorKind::kUsage, kMakeStage, "--strip",

@@ -69,7 +69,7 @@ std::vector<MosaicTileRow> TilesIn(const fs::path& path, state::ProductStore& pr
   return rows;
 }
 
-double LstOf(double mjd, double dec_deg) {
+double LstHoursAt(double mjd, double dec_deg) {
   constexpr double kDegreesAnHour = 15;
   return MeridianDeg(mjd, dec_deg) / kDegreesAnHour;
 }
@@ -79,7 +79,7 @@ void SetDeepWindow(MosaicRow& row, const std::vector<MosaicTileRow>& tiles, cons
   const auto inside = [&](const MosaicWindow& window) {
     const double length_h = HoursInto(window.lst_start_h, window.lst_end_h);
     return std::all_of(tiles.begin(), tiles.end(), [&](const MosaicTileRow& tile) {
-      return HoursInto(window.lst_start_h, LstOf(tile.mjd, row.strip_deg)) < length_h;
+      return HoursInto(window.lst_start_h, LstHoursAt(tile.mjd, row.strip_deg)) < length_h;
     });
   };
   for (const MosaicWindow& window : WindowsAt(tiles.front().mjd, row.strip_deg, settings)) {
@@ -88,11 +88,11 @@ void SetDeepWindow(MosaicRow& row, const std::vector<MosaicTileRow>& tiles, cons
     row.lst_end_h = window.lst_end_h;
     return;
   }
-  constexpr double kHoursADay = 24;
+  constexpr double kDayHours = 24;
   double first = 0, last = 0;  // hours from the first tile
-  const double middle = LstOf(tiles.front().mjd, row.strip_deg);
+  const double middle = LstHoursAt(tiles.front().mjd, row.strip_deg);
   for (const MosaicTileRow& tile : tiles) {
-    const double hours = std::remainder(LstOf(tile.mjd, row.strip_deg) - middle, kHoursADay);
+    const double hours = std::remainder(LstHoursAt(tile.mjd, row.strip_deg) - middle, kDayHours);
     first = std::min(first, hours), last = std::max(last, hours);
   }
   constexpr double kSecondH = 1 / kSecondsPerHour;
@@ -100,7 +100,7 @@ void SetDeepWindow(MosaicRow& row, const std::vector<MosaicTileRow>& tiles, cons
   row.lst_end_h = HoursInto(0, middle + last + kSecondH);
 }
 
-MosaicRow RowOf(const std::string& name, const std::vector<MosaicTileRow>& tiles, const MosaicSettings& settings) {
+MosaicRow RowOfName(const std::string& name, const std::vector<MosaicTileRow>& tiles, const MosaicSettings& settings) {
   const auto span = ParseMosaicName(name);
   if (!span) throw Error(ErrorKind::kBadInput, "mosaic", name, "is no name of a mosaic");
   const double start = UtcTime::FromIso8601(span->start).mjd(), end = UtcTime::FromIso8601(span->end).mjd();
@@ -147,7 +147,7 @@ bool RestoreMosaicRecord(state::ProductStore& products, const std::string& name,
              image = of(ProductKind::kMosaic);
   if (table == rows.end() || image == rows.end()) return false;
   const std::vector<MosaicTileRow> tiles = TilesIn(table->path, products);
-  MosaicRow row = RowOf(name, tiles, settings);
+  MosaicRow row = RowOfName(name, tiles, settings);
   row.image_id = image->id;
   std::string quality;
   if (figures != rows.end()) {
