@@ -44,6 +44,7 @@ ordered_json TileJson(const MosaicTile& tile) {
   }
   json["references"] = scale.references;
   json["factor"] = tile.factor;
+  json["restored"] = tile.restored;
   json["pixels"] = tile.pixels;
   return json;
 }
@@ -89,7 +90,8 @@ ordered_json ToJson(const MosaicReport& report) {
                     {"beam",
                      {{"major_arcsec", Angle::Radians(h.beam->major_rad).arcsec()},
                       {"minor_arcsec", Angle::Radians(h.beam->minor_rad).arcsec()},
-                      {"angle_deg", Angle::Radians(h.beam->angle_rad).deg()}}},
+                      {"angle_deg", Angle::Radians(h.beam->angle_rad).deg()},
+                      {"kind", report.beams}}},
                     {"frequency_hz", h.frequency_hz},
                     {"tiles_used", report.used()},
                     {"tiles_refused", report.tiles.size() - report.used()},
@@ -150,6 +152,7 @@ Table TileTable(const MosaicReport& report) {
   counts("scale_references", "sources shared with other tiles",
          [](const MosaicTile& t) { return t.verdict.scale.references; });
   numbers("factor", "", "by which its fluxes were multiplied", [](const MosaicTile& t) { return t.factor; });
+  counts("restored", "1: brought to the beam of the mosaic", [](const MosaicTile& t) { return t.restored ? 1 : 0; });
   counts("used", "1: part of the mosaic", [](const MosaicTile& t) { return IsUsed(t) ? 1 : 0; });
   counts("pixels", "of the mosaic to which it gave something", [](const MosaicTile& t) { return t.pixels; });
   texts("refusal", "kind", [](const MosaicTile& t) { return std::string(ToString(t.verdict.refusal)); });

@@ -20,8 +20,10 @@ struct MosaicTile {
   std::filesystem::path path;  // of its image; as it was asked for when there is none
   TileFigures figures;
   TileVerdict verdict;
-  double factor = 1;       // by which its fluxes were multiplied
-  std::size_t pixels = 0;  // of the mosaic to which it gave something
+  double factor = 1;         // by which its fluxes were multiplied
+  image::GaussianBeam beam;  // in the mosaic: figures.beam, or what it was restored with anew
+  bool restored = false;     // anew
+  std::size_t pixels = 0;    // of the mosaic to which it gave something
   std::vector<image::CalibrationUsed> calibration;
 };
 
@@ -55,6 +57,7 @@ struct MosaicReport {
   image::FitsHeader header;       // of the image
   std::vector<MosaicTile> tiles;  // by time
   bool scaled = false;            // whether the tiles' scales were applied
+  std::string beams = "common";   // as asked for: "common", "per-tile", "given"
   MosaicQuality quality;
   MosaicTimings timings;
 

@@ -17,6 +17,8 @@
 #include "config/robust_statistics.h"
 #include "config/stopwatch.h"
 #include "config/text.h"
+#include "image/clean/restore_anew.h"
+#include "image/plane/beam_algebra.h"
 #include "image/products/image_products.h"
 #include "mosaic/background/rms_mesh.h"
 #include "mosaic/coadd/open_mosaic.h"
@@ -37,6 +39,7 @@ struct Looked {
   MosaicTile tile;
   TileSky sky;
   image::FitsHeader header;
+  bool has_residual = false;
   std::unique_ptr<TileFiles> files;  // while there is room for them: they need not be read again
 };
 
@@ -64,18 +67,14 @@ image::GaussianBeam MeanBeam(const SkyGrid& grid, const std::vector<const Looked
       const auto a = map.PixelAt(*middle), b = map.PixelAt(*above);
       if (a && b) turned = std::atan2(-(b->x - a->x), b->y - a->y);
     }
-    const double s = std::sin(f.beam.angle_rad + turned), c = std::cos(f.beam.angle_rad + turned);
-    const double major2 = std::pow(f.beam.major_rad, 2), minor2 = std::pow(f.beam.minor_rad, 2);
+    image::GaussianBeam beam = looked->tile.beam;
+    beam.angle_rad += turned;
+    const image::BeamMoments moments = image::MomentsOf(beam);
     const double weight = std::pow(looked->tile.factor * f.rms_jy, -2);
-    ee += weight * (major2 * s * s + minor2 * c * c);
-    nn += weight * (major2 * c * c + minor2 * s * s);
-    en += weight * (major2 - minor2) * s * c;
+    ee += weight * moments.ee, nn += weight * moments.nn, en += weight * moments.en;
     sum += weight;
   }
-  ee /= sum, nn /= sum, en /= sum;
-  const double mean = (ee + nn) / 2, half = std::hypot((nn - ee) / 2, en);
-  const double angle = 0.5 * std::atan2(2 * en, nn - ee);
-  return {std::sqrt(mean + half), std::sqrt(mean - half), angle < 0 ? angle + kPi : angle};
+  return image::BeamOf({ee / sum, nn / sum, en / sum});
 }
 
 class MosaicRun {
@@ -100,6 +99,7 @@ class MosaicRun {
     }
     Look();
     Judge();
+    ChooseBeam();
     report_.timings.look_s = watch.Lap();
     OpenMosaic mosaic = Open();
     AddTiles(mosaic);
@@ -197,7 +197,12 @@ class MosaicRun {
     Xxh64 hash;
     hash.Add(images.image.data(), images.image.size() * sizeof(float));
     f.pixels_checksum = hash.Hex();
+    looked.has_residual = std::ranges::find(files.missing(), "residual") == files.missing().end();
+    tile.beam = f.beam;
     looked.sky = SkyOf(*images.header, files.thin_pb(), files.thin_smear(), std::move(rms));
+    // The residual has what the PSF has, of which a wider beam would not tell.
+    const auto psf = files.residual_beam();
+    if (psf && psf->minor_rad > 0 && psf->minor_rad < f.beam.minor_rad) looked.sky.beam = *psf;
     const TileSky& sky = looked.sky;
     const auto response = [&sky](double x, double y) { return sky.pb.At(x, y) * sky.smear.At(x, y); };
     f.references = FindReferences(images, sky.rms, response, {}, context_.threads);
@@ -216,18 +221,61 @@ class MosaicRun {
       MosaicTile& tile = looked_[i].tile;
       tile.verdict = std::move(gate.verdicts[i]);
       if (tile.verdict.refusal != Refusal::kNone) {
-        looked_[i].files.reset();
-        context_.reporter->Warn(kStage, fmt::format("{} is left out: {}", tile.figures.name, tile.verdict.why));
+        LeaveOut(looked_[i]);
         continue;
       }
       tile.factor = tile.verdict.frequency_factor / (request_.apply_scale ? tile.verdict.scale.scale : 1);
       used_.push_back(&looked_[i]);
     }
+    RequireTiles();
+  }
+
+  void LeaveOut(Looked& looked) const {
+    looked.files.reset();
+    context_.reporter->Warn(kStage,
+                            fmt::format("{} is left out: {}", looked.tile.figures.name, looked.tile.verdict.why));
+  }
+
+  void RequireTiles() const {
     if (!used_.empty()) return;
     throw Error(ErrorKind::kBadInput, kStage, request_.prefix.string(),
                 fmt::format("expected tiles that fit together, found none: {} left out, the first, {}, because {}",
                             Counted(static_cast<std::int64_t>(looked_.size()), "tile"),
                             looked_.front().tile.figures.name, looked_.front().tile.verdict.why));
+  }
+
+  // Which tiles are restored anew, and with what.
+  void ChooseBeam() {
+    using Kind = BeamWish::Kind;
+    const Kind kind = request_.beam.kind;
+    report_.beams = kind == Kind::kCommon ? "common" : kind == Kind::kPerTile ? "per-tile" : "given";
+    const bool agree = std::ranges::all_of(
+        used_, [](const Looked* looked) { return looked->tile.verdict.beam_difference <= kBeamsAgree; });
+    if (kind == Kind::kPerTile || (kind == Kind::kCommon && agree)) return;
+    std::vector<image::GaussianBeam> beams;
+    for (const Looked* looked : used_) beams.push_back(looked->tile.figures.beam);
+    const image::GaussianBeam wanted = kind == Kind::kGiven ? request_.beam.beam : image::CommonBeam(beams);
+    for (Looked* looked : used_) {
+      MosaicTile& tile = looked->tile;
+      const auto between = image::BeamBetween(tile.figures.beam, wanted);
+      if (!between) {
+        throw Error(ErrorKind::kUsage, kStage, "--beam",
+                    fmt::format("expected a beam that holds those of all tiles, found {}, but {} has {}; the smallest "
+                                "that does is {}",
+                                image::BeamWords(wanted), tile.figures.name, image::BeamWords(tile.figures.beam),
+                                image::BeamWords(image::CommonBeam(beams))));
+      }
+      if (!(between->ee + between->nn > 0)) continue;
+      tile.restored = true;
+      tile.beam = wanted;
+      if (looked->has_residual) continue;
+      tile.verdict.refusal = Refusal::kBeam;
+      tile.verdict.why = fmt::format("without a residual its beam of {} cannot be made into {}",
+                                     image::BeamWords(tile.figures.beam), image::BeamWords(wanted));
+      LeaveOut(*looked);
+    }
+    std::erase_if(used_, [](const Looked* looked) { return looked->tile.verdict.refusal != Refusal::kNone; });
+    RequireTiles();
   }
 
   OpenMosaic Open() {
@@ -240,7 +288,10 @@ class MosaicRun {
     const SkyGrid grid = GridAround(grids, request_.grid);
     const std::uint64_t pixels = static_cast<std::uint64_t>(grid.geometry.nx) * grid.geometry.ny;
     const std::uint64_t tile = used_.front()->tile.figures.grid.geometry.nx * grids.front().geometry.ny * sizeof(float);
-    const std::uint64_t needed = pixels * (request_.residual ? 20 : 12) + 2 * tile;
+    const image::ImageGeometry& of_tile = grids.front().geometry;
+    const bool restores = std::ranges::any_of(used_, [](const Looked* looked) { return looked->tile.restored; });
+    const std::uint64_t needed = pixels * (request_.residual ? 20 : 12) + 2 * tile +
+                                 (restores ? image::RestoreAnewBytes(of_tile.ny, of_tile.nx) : 0);
     const MemoryRoom room = AvailableMemory(context_.memory_bytes);
     if (needed > room.bytes) {
       throw Error(
@@ -264,12 +315,13 @@ class MosaicRun {
       context_.reporter->Progress("mosaic", 0.4 + 0.5 * static_cast<double>(i) / static_cast<double>(used_.size()));
       Looked& looked = *used_[i];
       TileParts parts;
-      parts.residual = request_.residual;
+      parts.residual = request_.residual || looked.tile.restored;
       parts.response = false;
       if (!looked.files) {
         looked.files = std::make_unique<TileFiles>(TileFileNames{looked.tile.path, {}, {}, {}, {}}, parts, context_);
       }
       looked.tile.pixels = About(looked.tile.path, [&] {
+        if (looked.tile.restored) looked.files->RestoreWith(looked.tile.beam, context_.threads);
         const TileImages& images = looked.files->images();
         return mosaic.Add(looked.sky, images.image, images.residual, looked.tile.factor, context_.threads);
       });

@@ -11,6 +11,8 @@
 #include "config/parallel.h"
 #include "config/product_paths.h"
 #include "config/time.h"
+#include "image/clean/restore_anew.h"
+#include "image/plane/beam_algebra.h"
 #include "image/products/casacore/casacore_image.h"
 #include "mosaic/table/stage_name.h"
 
@@ -181,6 +183,16 @@ void TileFiles::EvenMosaic(int threads) {
   });
   images_.pb = pb_.view();
   std::erase_if(missing_, [](const std::string& word) { return word != "residual"; });
+}
+
+void TileFiles::RestoreWith(const image::GaussianBeam& beam, int threads) {
+  const image::FitsHeader& header = image_.header;
+  const auto between = image::BeamBetween(*header.beam, beam);
+  if (!between || residual_.pixels.empty()) {
+    throw Error(ErrorKind::kBug, kStage, path_.string(), "its beam cannot be made into " + image::BeamWords(beam));
+  }
+  image::RestoreAnew(*header.beam, beam, *between, residual_.view(), header.geometry.cell_rad,
+                     {image_.pixels.data(), image_.view().shape()}, threads);
 }
 
 std::string TileFiles::name() const {

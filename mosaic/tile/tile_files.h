@@ -61,7 +61,13 @@ class TileFiles {
   const std::optional<image::ThinImage>& thin_smear() const { return thin_smear_; }
   // Of a mosaic the noise that its image has everywhere, Jy/beam; none: a tile, whose noise is to be measured.
   std::optional<double> even_noise_jy() const { return even_noise_jy_; }
+  // Of the residual's header: that of the PSF, which the image's need not be. None: there is no residual.
+  std::optional<image::GaussianBeam> residual_beam() const { return residual_.header.beam; }
   const std::vector<std::string>& missing() const { return missing_; }  // words: "residual", "primary beam"
+
+  // Makes the image one that was restored with `beam` (image/clean/restore_anew.h); its header keeps its own. It needs
+  // the residual. Throws Error{kBug} when no convolution makes its beam into this one.
+  void RestoreWith(const image::GaussianBeam& beam, int threads);
 
  private:
   void EvenMosaic(int threads);

@@ -16,6 +16,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
+from scipy import signal
 
 CONTIMG = pathlib.Path(os.environ["CONTIMG_BIN_DIR"]) / "contimg"
 SIZE, CELL = 400, 6.0 / 3600
@@ -25,11 +26,14 @@ KINDS = ("image", "residual", "rms", "weight")
 Y, X = np.mgrid[0:SIZE, 0:SIZE]
 
 
-def beam(dx, dy):
+BEAM = (MAJOR, MINOR, ANGLE)
+
+
+def beam(dx, dy, shape=BEAM):
     """Unit Gaussian of the beam's shape at offsets in pixels, x to the west."""
     east, north = -dx * CELL, dy * CELL
-    s, c = np.sin(np.radians(ANGLE)), np.cos(np.radians(ANGLE))
-    return np.exp(-4 * np.log(2) * (((east * s + north * c) / MAJOR) ** 2 + ((east * c - north * s) / MINOR) ** 2))
+    s, c = np.sin(np.radians(shape[2])), np.cos(np.radians(shape[2]))
+    return np.exp(-4 * np.log(2) * (((east * s + north * c) / shape[0]) ** 2 + ((east * c - north * s) / shape[1]) ** 2))
 
 
 def noise(rng):
@@ -43,19 +47,19 @@ def response(x, y):
     return np.exp(-((x - SIZE / 2) ** 2 + (y - SIZE / 2) ** 2) / 2 / WIDTH**2)
 
 
-def make_tile(prefix, ra, dec, sources, seed, scale=1.0, **cards):
-    """A tile of the sky `sources` (ra, dec, flux): image, residual, pb, smear."""
+def make_tile(prefix, ra, dec, sources, seed, scale=1.0, shape=BEAM, **cards):
+    """A tile of the sky `sources` (ra, dec, flux): image restored with a beam, residual, pb, smear."""
     header = fits.Header()
     header.update(CTYPE1="RA---SIN", CRPIX1=SIZE // 2 + 1, CRVAL1=ra % 360, CDELT1=-CELL, CUNIT1="deg",
                   CTYPE2="DEC--SIN", CRPIX2=SIZE // 2 + 1, CRVAL2=dec, CDELT2=CELL, CUNIT2="deg", BUNIT="Jy/beam",
-                  BMAJ=MAJOR, BMIN=MINOR, BPA=ANGLE, RESTFRQ=1.4e9, RADESYS="ICRS")
+                  BMAJ=shape[0], BMIN=shape[1], BPA=shape[2], RESTFRQ=1.4e9, RADESYS="ICRS")
     header["MJD-BEG"], header["MJD-END"] = 60961.5 + seed * 0.0036, 60961.5 + (seed + 1) * 0.0036
     residual = noise(np.random.default_rng(seed))
     image = residual.copy()
     x, y = WCS(header).wcs_world2pix(sources[:, 0], sources[:, 1], 0)
     for sx, sy, flux in zip(x, y, sources[:, 2]):
         if np.isfinite(sx) and abs(sx - 200) < 260 and abs(sy - 200) < 260:
-            image += flux * response(sx, sy) * 0.97 * beam(X - sx, Y - sy)
+            image += flux * response(sx, sy) * 0.97 * beam(X - sx, Y - sy, shape)
     header.update(cards)
     for kind, pixels in (("image", image * scale), ("residual", residual * scale), ("pb", response(X, Y)),
                          ("smear", np.full((SIZE, SIZE), 0.97))):
@@ -100,11 +104,11 @@ class MosaicTest(unittest.TestCase):
     def refused(self, report):
         return [(t["name"], t["refusal"]) for t in report["tiles"] if not t["used"]]
 
-    def spoiled(self, kind, words, **how):
+    def spoiled(self, kind, words, *options, **how):
         """A tile in place of the third, spoiled: it is left out, and said so."""
         make_tile(self.root / "bad", 0.15, 54.0, self.sources, 2, **how)
-        done = self.contimg("mosaic", *self.tiles[:2], self.root / "bad", self.tiles[3], "--out", self.root / "b", "--overwrite",
-                            "--no-durable", "--json")
+        done = self.contimg("mosaic", *self.tiles[:2], self.root / "bad", self.tiles[3], *options, "--out", self.root / "b",
+                            "--overwrite", "--no-durable", "--json")
         report = json.loads(done.stdout)
         self.assertEqual(self.refused(report), [("bad", kind)])
         self.assertIn(words, done.stderr)
@@ -230,7 +234,8 @@ class MosaicTest(unittest.TestCase):
         self.assertAlmostEqual(next(t for t in report["tiles"] if t["name"] == "bad")["factor"], 1 / 0.69, delta=0.02)
 
     def test_tiles_that_do_not_fit_are_named(self):
-        self.spoiled("beam", "its beam of 84.0\" x 50.0\"", BMAJ=MAJOR * 1.05)
+        self.spoiled("beam", "its beam of 104.0\" x 50.0\"", BMAJ=MAJOR * 1.3)
+        self.spoiled("beam", "its beam of 84.0\" x 50.0\"", "--beam", "per-tile", BMAJ=MAJOR * 1.05)
         self.spoiled("frequency", "1480.0 MHz instead of 1400.0 MHz", RESTFRQ=1.48e9)
         self.spoiled("unreadable", "BMAJ", BMAJ=0.0)
         self.spoiled("blank", "blank or zero", scale=np.nan)
@@ -245,6 +250,94 @@ class MosaicTest(unittest.TestCase):
             header["CRPIX1"] -= 20
             fits.writeto(self.root / f"bad.{kind}.fits", pixels[:, 20:-20], header, overwrite=True)
         self.assertEqual(self.refused(self.mosaic(*self.tiles[:2], self.root / "bad", self.tiles[3])), [("bad", "pixels")])
+
+    def mixed(self):
+        """The tiles, two of them restored with other beams."""
+        for i, shape in ((1, (90 / 3600, 52 / 3600, 30.0)), (2, (82 / 3600, 56 / 3600, 20.0))):
+            make_tile(self.root / f"w{i}", 0.3 * (i - 1.5), 54.0, self.sources, i, shape=shape)
+        return [self.tiles[0], self.root / "w1", self.root / "w2", self.tiles[3]]
+
+    def widths(self, out, ra, dec):
+        """Full widths and angle of the source there: a free Gaussian fitted to its core."""
+        from scipy.optimize import curve_fit
+        image, header = self.map("image", out)
+        x, y = (float(v) for v in WCS(header).celestial.wcs_world2pix(ra, dec, 0))
+        j, i = np.mgrid[round(y) - 6:round(y) + 7, round(x) - 6:round(x) + 7]
+        core = image[j, i].ravel()
+        use = core > 0.4 * core.max()
+        def model(at, peak, x0, y0, major, minor, angle):
+            return peak * beam(at[0] - x0, at[1] - y0, (major / 3600, minor / 3600, angle))
+        fit, _ = curve_fit(model, (i.ravel()[use], j.ravel()[use]), core[use], (core.max(), x, y, 85, 52, 30))
+        return fit[3:]
+
+    def test_beams_that_differ_are_made_one(self):
+        tiles = self.mixed()
+        report = self.mosaic(*tiles, "--catalogue", self.root / "list.csv", out="w")
+        self.assertEqual((report["tiles_used"], report["beam"]["kind"]), (4, "common"))
+        self.assertEqual([t["restored"] for t in report["tiles"]], [True] * 4)
+        self.assertEqual(list(Table.read(self.root / "w.tiles.fits")["restored"]), [1] * 4)
+        common = report["beam"]
+        # The smallest that holds the three: none of them, and little more than each.
+        self.assertTrue(90 <= common["major_arcsec"] < 91.5 and 54 < common["minor_arcsec"] < 57, common)
+        self.assertAlmostEqual(report["quality"]["catalogue"]["flux_ratio_median"], 1, delta=0.003)
+        self.assertLess(report["quality"]["catalogue"]["flux_ratio_scatter"], 0.01)
+        ra, dec, _ = max(self.sources, key=lambda s: s[2] - 10 * (abs(s[0]) > 0.4 or abs(s[1] - 54) > 0.2))
+        major, minor, angle = self.widths("w", ra, dec)
+        self.assertAlmostEqual(major / common["major_arcsec"], 1, delta=0.01)
+        self.assertAlmostEqual(minor / common["minor_arcsec"], 1, delta=0.01)
+        self.assertAlmostEqual(angle, common["angle_deg"], delta=1.5)
+        # The noise is the tiles' own.
+        self.mosaic(*self.tiles, out="m")
+        np.testing.assert_allclose(self.map("rms", "w")[0], self.map("rms", "m")[0], rtol=1e-6)
+        np.testing.assert_array_equal(self.map("residual", "w")[0], self.map("residual", "m")[0])
+        # Left as they are; left out; as asked for.
+        report = self.mosaic(*tiles, "--beam", "per-tile", "--max-beam-error", "0.2", out="p")
+        self.assertEqual(([t["restored"] for t in report["tiles"]], report["beam"]["kind"]), ([False] * 4, "per-tile"))
+        self.assertEqual(self.refused(self.mosaic(*tiles, "--beam", "per-tile", out="p")), [("w1", "beam"), ("w2", "beam")])
+        report = self.mosaic(*tiles, "--beam", "120,90,-10", out="g")
+        self.assertEqual(report["beam"]["kind"], "given")
+        self.assertAlmostEqual(report["beam"]["major_arcsec"], 120, delta=0.05)
+        self.assertAlmostEqual(self.widths("g", ra, dec)[0], 120, delta=1.2)
+
+    def test_a_beam_that_does_not_hold_a_tile_s_is_refused(self):
+        tiles = self.mixed()
+        err = self.mosaic(*tiles, "--beam", "95,51,30", out="x", status=2)
+        self.assertIn("expected a beam that holds those of all tiles, found 95.0\" x 51.0\" at 30 degrees, but w1 has "
+                      "90.0\" x 52.0\" at 30 degrees; the smallest that does is 90.", err)
+        for words in ("wide", "40,20", "20,40,0"):
+            self.assertIn("--beam: expected MAJOR,MINOR,ANGLE", self.mosaic(*tiles, "--beam", words, out="x", status=2))
+        self.assertFalse(list(self.root.glob("x.*")))
+        os.remove(self.root / "w1.residual.fits")
+        report = self.mosaic(*tiles, "--no-residual", out="n")
+        self.assertEqual(self.refused(report), [("w1", "beam")])
+        self.assertIn("without a residual its beam of 90.0", next(t["why"] for t in report["tiles"] if t["name"] == "w1"))
+
+    def test_beams_that_agree_change_no_bit(self):
+        self.mosaic(*self.tiles, "--beam", "per-tile", out="a")
+        self.mosaic(*self.tiles, out="b")
+        for kind in KINDS:
+            self.assertEqual((self.root / f"a.{kind}.fits").read_bytes(), (self.root / f"b.{kind}.fits").read_bytes(), kind)
+
+    def test_another_beam_is_a_direct_convolution(self):
+        """One tile on its own grid, image − residual convolved by scipy pixel by pixel."""
+        self.mosaic(self.tiles[1], "--projection", "SIN", "--centre", "359.85,54", "--beam", "110,80,75", out="s")
+        image, header = self.map("image", "s")
+        own = {kind: fits.getdata(f"{self.tiles[1]}.{kind}.fits").astype(float) for kind in ("image", "residual", "pb", "smear")}
+        def moments(major, minor, angle):
+            s, c = np.sin(np.radians(angle)), np.cos(np.radians(angle))
+            turn = np.array([[s, c], [c, -s]])  # east, north
+            return turn @ np.diag([major**2, minor**2]) @ turn
+        v = (moments(110, 80, 75) - moments(80, 50, 30)) / 8 / np.log(2) / 36  # variances in pixels
+        j, i = np.mgrid[-40:41, -40:41]
+        at = np.stack([-i, j])
+        kernel = np.exp(-0.5 * np.einsum("ayx,ab,byx->yx", at, np.linalg.inv(v), at))
+        kernel *= 110 * 80 / (80 * 50) / kernel.sum()
+        model = signal.convolve(own["image"] - own["residual"], kernel, mode="same", method="direct")
+        expected = (model + own["residual"]) / (own["pb"] * own["smear"])
+        x0, y0 = round(header["CRPIX1"]) - 201, round(header["CRPIX2"]) - 201
+        self.assertAlmostEqual(header["CRPIX1"] % 1, 0, 6)
+        middle = np.s_[60:340, 60:340]
+        np.testing.assert_allclose(image[y0:y0 + 400, x0:x0 + 400][middle], expected[middle], atol=2e-5 * np.abs(expected[middle]).max())
 
     def test_missing_subbands_are_brought_to_the_frequency(self):
         nu = 1.01 * 1.4e9
