@@ -313,16 +313,15 @@ std::vector<StatisticsRow> LightCurveStore::VariableSources(const VariableQuery&
   return rows;
 }
 
-void LightCurveStore::ForEachBright(std::string_view kind, double min_snr, QualityFlags without, double from_mjd,
-                                    double to_mjd,
+void LightCurveStore::ForEachBright(std::string_view kind, double min_snr, QualityFlags without,
+                                    QualityFlags tiles_without,
                                     const std::function<void(std::int64_t, std::int64_t, double, double)>& take) {
   const std::int64_t kind_id = KindId(kind);
   Query query(db_,
               "SELECT m.source_id, m.observation_id, m.flux_jy, m.flux_error_jy FROM measurements m WHERE m.kind = ?1 "
-              "AND m.flux_jy >= ?2 * m.flux_error_jy AND (m.flags & ?3) = 0 AND m.mjd BETWEEN ?4 AND ?5 AND "
-              "m.observation_id NOT IN (SELECT id FROM observations WHERE (flags & ?3) <> 0) ORDER BY m.source_id, "
-              "m.mjd");
-  query.Bind(kind_id, min_snr, static_cast<std::int64_t>(without), from_mjd, to_mjd);
+              "AND m.flux_jy >= ?2 * m.flux_error_jy AND (m.flags & ?3) = 0 AND m.observation_id NOT IN (SELECT "
+              "id FROM observations WHERE (flags & ?4) <> 0) ORDER BY m.source_id, m.mjd");
+  query.Bind(kind_id, min_snr, static_cast<std::int64_t>(without), static_cast<std::int64_t>(tiles_without));
   while (query.Next()) {
     const std::int64_t source_id = query.Integer(), tile_id = query.Integer();
     const double flux_jy = query.Number(), flux_error_jy = query.Number();

@@ -124,8 +124,9 @@ class LightCurveStore {
   // Largest eta first.
   std::vector<StatisticsRow> VariableSources(const VariableQuery& query);
 
-  // By source, then time: those of a kind with flux ≥ min_snr errors and none of these flags, of tiles without them.
-  void ForEachBright(std::string_view kind, double min_snr, QualityFlags without, double from_mjd, double to_mjd,
+  // By source, then time: those of a kind with flux ≥ min_snr errors and none of these flags of their own, of tiles
+  // with none of those.
+  void ForEachBright(std::string_view kind, double min_snr, QualityFlags without, QualityFlags tiles_without,
                      const std::function<void(std::int64_t source_id, std::int64_t tile_id, double flux_jy,
                                               double flux_error_jy)>& take);
   void SetScale(std::int64_t tile_id, std::optional<double> scale, std::optional<double> scale_error);
