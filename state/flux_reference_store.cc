@@ -4,7 +4,8 @@
 
 namespace contimg::state {
 
-void FluxReferenceStore::Replace(const std::map<std::int64_t, double>& fluxes, std::int64_t tiles, double made_at) {
+void FluxReferenceStore::Replace(const std::map<std::int64_t, double>& fluxes, const std::map<int, UsualBeam>& beams,
+                                 std::int64_t tiles, double made_at) {
   db_.Write([&] {
     Query(db_, "DELETE FROM flux_references").Run();
     Query(db_, "INSERT INTO flux_reference_versions (made_at, tiles, finished) VALUES (?, ?, 0)")
@@ -14,6 +15,12 @@ void FluxReferenceStore::Replace(const std::map<std::int64_t, double>& fluxes, s
       // A source may have gone since.
       Query(db_, "INSERT INTO flux_references (source_id, flux_jy) SELECT id, ? FROM sources WHERE id = ?")
           .Bind(flux_jy, source_id)
+          .Run();
+    }
+    Query(db_, "DELETE FROM usual_beams").Run();
+    for (const auto& [declination_deg, beam] : beams) {
+      Query(db_, "INSERT INTO usual_beams (declination_deg, major_arcsec, minor_arcsec) VALUES (?, ?, ?)")
+          .Bind(declination_deg, beam.major_arcsec, beam.minor_arcsec)
           .Run();
     }
   });
@@ -45,6 +52,14 @@ std::optional<double> FluxReferenceStore::FluxOf(std::int64_t source_id) {
   query.Bind(source_id);
   if (!query.Next()) return std::nullopt;
   return query.Number();
+}
+
+std::optional<UsualBeam> FluxReferenceStore::BeamAt(int declination_deg) {
+  Query query(db_, "SELECT major_arcsec, minor_arcsec FROM usual_beams WHERE declination_deg = ?");
+  query.Bind(declination_deg);
+  if (!query.Next()) return std::nullopt;
+  const double major_arcsec = query.Number();
+  return UsualBeam{major_arcsec, query.Number()};
 }
 
 }  // namespace contimg::state

@@ -11,6 +11,7 @@
 #include "config/stopwatch.h"
 #include "mosaic/variability/flux_scale.h"
 #include "ops/lightcurves/light_curves.h"
+#include "ops/lightcurves/usual_beams.h"
 #include "state/flux_reference_store.h"
 
 namespace contimg::ops {
@@ -87,6 +88,8 @@ class Normaliser {
 
   std::int64_t FindReferences() {
     BrightPoints bright(database_, options_);
+    const std::map<int, state::UsualBeam> beams = UsualBeams(bright.tiles);
+    for (ObservationRow& tile : bright.tiles) FlagBeam(tile, beams);
     std::vector<mosaic::ScalePoint> telling;
     for (const mosaic::ScalePoint& p : bright.points) {
       const ObservationRow& tile = bright.tiles[p.tile];
@@ -109,7 +112,7 @@ class Normaliser {
     }
     context_.CheckCancelled(kStage);
     database_.Write([&] {
-      references_.Replace(by_source, static_cast<std::int64_t>(bright.tiles.size()), request_.now);
+      references_.Replace(by_source, beams, static_cast<std::int64_t>(bright.tiles.size()), request_.now);
       version_ = references_.Newest()->version;
     });
     return static_cast<std::int64_t>(by_source.size());
@@ -126,14 +129,14 @@ class Normaliser {
       ObservationRow tile = *found;
       const auto solved = solved_.find(tile.id);
       if (solved != solved_.end() && solved->second.recorded_at == tile.recorded_at) {
-        tile.scale = solved->second.scale;
-        tile.scale_error = solved->second.scale_error;
+        tile = solved->second;
       } else {
+        FlagBeam(database_, tile);
         SetScaleByReferences(database_, tile, curves_.MeasurementsOf(tile.group_id));
       }
-      if (tile.scale == found->scale && tile.scale_error == found->scale_error) return;
-      curves_.SetScale(tile.id, tile.scale, tile.scale_error);
-      changed = true;
+      const bool other_scale = tile.scale != found->scale || tile.scale_error != found->scale_error;
+      if (other_scale || tile.flags != found->flags) curves_.SaveComparison(tile);
+      changed = changed || other_scale || tile.flags != found->flags;
     });
     return changed;
   }

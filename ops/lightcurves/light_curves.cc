@@ -11,6 +11,7 @@
 #include "config/telescope.h"
 #include "config/units.h"
 #include "ops/lightcurves/flux_scales.h"
+#include "ops/lightcurves/usual_beams.h"
 
 namespace contimg::ops {
 namespace {
@@ -249,6 +250,7 @@ void LightCurveRecorder::Record(const state::ObservationRow& tile, const std::ve
     const bool again = curves_.Tile(tile.group_id).has_value();
     state::ObservationRow scaled = tile;
     if (!scaled.scale) SetScaleByReferences(database_, scaled, rows);
+    FlagBeam(database_, scaled);
     const std::vector<std::int64_t> touched = curves_.ReplaceTile(scaled, rows);
     if (again) {
       for (const std::int64_t source_id : touched) {

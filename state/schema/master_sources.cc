@@ -381,12 +381,24 @@ CREATE TABLE flux_references (
 ) STRICT;
 )sql";
 
+// The beams of tiles, and what is usual at a declination (of whole degrees).
+constexpr std::string_view kMasterSources6 = R"sql(
+ALTER TABLE observations ADD COLUMN beam_major_arcsec REAL CHECK (beam_major_arcsec > 0);
+ALTER TABLE observations ADD COLUMN beam_minor_arcsec REAL CHECK (beam_minor_arcsec > 0);
+CREATE TABLE usual_beams (
+  declination_deg INTEGER PRIMARY KEY,
+  major_arcsec REAL NOT NULL CHECK (major_arcsec > 0),
+  minor_arcsec REAL NOT NULL CHECK (minor_arcsec > 0)
+) STRICT;
+)sql";
+
 }  // namespace
 
 const Schema& MasterSourcesSchema() {
-  static const Schema schema{"master_sources",
-                             0x63696d73,
-                             {kMasterSources1, kMasterSources2, kMasterSources3, kMasterSources4, kMasterSources5}};
+  static const Schema schema{
+      "master_sources",
+      0x63696d73,
+      {kMasterSources1, kMasterSources2, kMasterSources3, kMasterSources4, kMasterSources5, kMasterSources6}};
   return schema;
 }
 

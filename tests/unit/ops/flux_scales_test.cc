@@ -83,6 +83,7 @@ class Record {
       all += tile.group_id + " ";
       add(tile.scale.value_or(0));
       add(tile.scale_error.value_or(0));
+      add(tile.flags);
     }
     for (std::int64_t id = 1; id <= 51; ++id) {
       for (const state::TransitRow& row : curves.Transits(id)) add(row.flux_jy);
@@ -188,12 +189,47 @@ TEST(FluxScales, WhatWasBegunIsFinishedByTheNext) {
   for (std::int64_t id = 1; id <= 51; ++id) {
     if (const auto flux = references.FluxOf(id)) fluxes[id] = *flux;
   }
-  references.Replace(fluxes, 10, 2000);
+  references.Replace(fluxes, {}, 10, 2000);
   EXPECT_NE(killed.All(), whole.All());
   EXPECT_FALSE(references.Newest()->finished);
   EXPECT_TRUE(killed.Normalise(true).done);
   EXPECT_EQ(killed.All(), whole.All());
   EXPECT_TRUE(references.Newest()->finished);
+}
+
+// Judged with the references, and at once when a tile goes on record; the same bits in any order.
+TEST(FluxScales, ATileOfAnotherBeamIsFlaggedAndTellsNothing) {
+  std::vector<SeenTile> days = MadeUpDays();
+  for (std::size_t day = 0; day < days.size(); ++day) {
+    days[day].tile.ra_deg = 15;
+    days[day].tile.dec_deg = 12.3;
+    days[day].tile.beam_major_arcsec = day == 4 ? 54.2 : 53 + 0.05 * static_cast<double>(day);
+    days[day].tile.beam_minor_arcsec = day == 6 ? 27.9 : 29;
+  }
+  days[6].tile.flags = quality::kPlaceUnrefined.mask();  // of another kind: stays
+  Record record;
+  for (std::size_t day = 0; day < 9; ++day) record.Put(days[day]);
+  state::LightCurveStore curves(record.database());
+  EXPECT_EQ(curves.Tile("day6")->flags, quality::kPlaceUnrefined.mask());
+  record.Normalise();
+  EXPECT_EQ(curves.Tile("day3")->flags, 0u);
+  EXPECT_EQ(curves.Tile("day4")->flags, 0u) << "1.9 %";
+  EXPECT_EQ(curves.Tile("day6")->flags, quality::kPlaceUnrefined.mask() | quality::kBeamDiffers.mask());
+  EXPECT_TRUE(curves.Tile("day6")->scale);
+  days[9].tile.beam_major_arcsec = 55;
+  record.Put(days[9]);
+  EXPECT_EQ(curves.Tile("day9")->flags, quality::kBeamDiffers.mask());
+  EXPECT_EQ(curves.Measurements(3).back().flags, quality::kBeamDiffers.mask());
+  days[9].tile.dec_deg = 40.1;  // where nobody knows what is usual
+  record.Put(days[9]);
+  EXPECT_EQ(curves.Tile("day9")->flags, 0u);
+  std::shuffle(days.begin(), days.end(), std::mt19937_64(2));
+  Record other;
+  for (const SeenTile& seen : days) other.Put(seen);
+  other.Normalise();
+  record.Normalise();
+  EXPECT_EQ(record.All(), other.All());
+  EXPECT_EQ(curves.Tile("day6")->flags, quality::kPlaceUnrefined.mask() | quality::kBeamDiffers.mask());
 }
 
 TEST(FluxScales, TwoAtOnceAreRefusedInASentence) {
@@ -204,7 +240,7 @@ TEST(FluxScales, TwoAtOnceAreRefusedInASentence) {
   class Another : public Reporter {
    public:
     explicit Another(state::Database& database) : database_(database) {}
-    void Progress(std::string_view, double) override { state::FluxReferenceStore(database_).Replace({}, 10, 0); }
+    void Progress(std::string_view, double) override { state::FluxReferenceStore(database_).Replace({}, {}, 10, 0); }
     void Warn(std::string_view, std::string_view) override {}
     void Info(std::string_view, std::string_view) override {}
 
