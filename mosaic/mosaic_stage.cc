@@ -144,7 +144,7 @@ class MosaicRun {
     try {
       TileParts parts;
       parts.thin_response = true;
-      auto files = std::make_unique<TileFiles>(TileFileNames{path, {}, {}, {}, {}}, parts, context_);
+      auto files = std::make_unique<TileFiles>(TileFileNames{path, {}, {}, {}, {}}, parts, context_, &memory_);
       LookAt(*files, looked, refuse);
       const std::size_t bytes = 2 * files->images().image.size() * sizeof(float);
       if (kept_bytes_ + bytes <= kKeptBytes && tile.verdict.refusal == Refusal::kNone) {
@@ -318,7 +318,8 @@ class MosaicRun {
       parts.residual = request_.residual || looked.tile.restored;
       parts.response = false;
       if (!looked.files) {
-        looked.files = std::make_unique<TileFiles>(TileFileNames{looked.tile.path, {}, {}, {}, {}}, parts, context_);
+        looked.files =
+            std::make_unique<TileFiles>(TileFileNames{looked.tile.path, {}, {}, {}, {}}, parts, context_, &memory_);
       }
       looked.tile.pixels = About(looked.tile.path, [&] {
         if (looked.tile.restored) looked.files->RestoreWith(looked.tile.beam, context_.threads);
@@ -327,6 +328,7 @@ class MosaicRun {
       });
       looked.files.reset();
     }
+    memory_ = {};
   }
 
   void MakeHeader(const MosaicMaps& maps) {
@@ -375,6 +377,7 @@ class MosaicRun {
 
   const MosaicRequest& request_;
   const RunContext& context_;
+  TileMemory memory_;           // of looked_
   std::vector<Looked> looked_;  // by time
   std::vector<Looked*> used_;
   std::size_t kept_bytes_ = 0;  // of images in looked_

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "config/error.h"
@@ -131,35 +133,50 @@ std::size_t OpenMosaic::Add(const TileSky& tile, ArrayView<const float, 2> image
   return sum;
 }
 
+// Maps take the memory of the sums, because fresh memory must be cleared by the kernel, which takes longer than all
+// that is done here: a row of the image goes where the sums of rows before it were, the rms map where the weights were.
 MosaicMaps OpenMosaic::Close(int threads) && {
   const std::size_t nx = grid_.geometry.nx, ny = grid_.geometry.ny;
   MosaicMaps maps;
-  for (image::Plane* plane : {&maps.image, &maps.rms, &maps.weight}) *plane = image::Plane(ny, nx);
-  if (options_.residual) maps.residual = image::Plane(ny, nx);
-  const double unit = options_.noise_jy * options_.noise_jy * kWeightUnit;
-  constexpr std::size_t kRows = 64;  // whose sums are given back together
   std::vector<std::size_t> covered(ny, 0);
+  constexpr std::size_t kRows = 64;  // at a time
+  std::vector<float> image(kRows * nx), residual(options_.residual ? kRows * nx : 0);
   for (std::size_t band = 0; band < ny; band += kRows) {
-    const std::size_t rows = std::min(kRows, ny - band);
+    const std::size_t rows = std::min(kRows, ny - band), first = band * nx;
     ParallelFor(threads, rows, [&](std::size_t r) {
-      for (std::size_t i = (band + r) * nx; i < (band + r + 1) * nx; ++i) {
-        const double weight = weight_[i];
+      for (std::size_t k = r * nx; k < (r + 1) * nx; ++k) {
+        const double weight = weight_[first + k];
         const bool blank = weight == 0;
-        maps.image.pixels[i] = blank ? kBlank : static_cast<float>(flux_[i] / weight);
-        maps.weight.pixels[i] = blank ? kBlank : static_cast<float>(weight / unit);
-        maps.rms.pixels[i] = blank ? kBlank : static_cast<float>(std::sqrt(unit / weight));
-        if (options_.residual) maps.residual.pixels[i] = blank ? kBlank : static_cast<float>(left_[i] / weight);
+        image[k] = blank ? kBlank : static_cast<float>(flux_[first + k] / weight);
+        if (options_.residual) residual[k] = blank ? kBlank : static_cast<float>(left_[first + k] / weight);
         covered[band + r] += blank ? 0 : 1;
       }
     });
-    flux_.Release(band * nx, rows * nx);
-    weight_.Release(band * nx, rows * nx);
-    if (options_.residual) left_.Release(band * nx, rows * nx);
+    const auto keep = [&](const std::vector<float>& from, Buffer<double>& sums) {
+      std::memcpy(reinterpret_cast<char*>(sums.data()) + first * sizeof(float), from.data(), rows * nx * sizeof(float));
+    };
+    keep(image, flux_);
+    if (options_.residual) keep(residual, left_);
   }
   for (const std::size_t n : covered) maps.covered += n;
-  flux_ = Buffer<double>();
-  left_ = Buffer<double>();
-  weight_ = Buffer<std::uint32_t>();
+  const auto take = [&](image::Plane& plane, auto&& memory) {
+    plane.shape = {ny, nx};
+    plane.pixels = std::move(memory).template Become<float>(ny * nx);
+  };
+  take(maps.image, flux_);
+  if (options_.residual) take(maps.residual, left_);
+  maps.weight = image::Plane(ny, nx);
+  const double unit = options_.noise_jy * options_.noise_jy * kWeightUnit;
+  ParallelFor(threads, ny, [&](std::size_t y) {
+    std::vector<float> rms(nx);
+    for (std::size_t x = 0; x < nx; ++x) {
+      const double weight = weight_[y * nx + x];
+      maps.weight.pixels[y * nx + x] = weight == 0 ? kBlank : static_cast<float>(weight / unit);
+      rms[x] = weight == 0 ? kBlank : static_cast<float>(std::sqrt(unit / weight));
+    }
+    std::memcpy(weight_.data() + y * nx, rms.data(), nx * sizeof(float));
+  });
+  take(maps.rms, weight_);
   return maps;
 }
 
