@@ -56,7 +56,7 @@ void ReadMetrics(const fs::path& metrics, MosaicTile& tile) {
   if (thermal != quality.end() && thermal->is_number()) tile.thermal_jy = thermal->get<double>();
 }
 
-constexpr double kEdge = 0.3;               // primary beam below which a tile ends
+constexpr double kEdgeResponse = 0.3;       // primary beam below which a tile ends
 constexpr std::size_t kLeastSamples = 200;  // of a figure
 
 double RobustRms(std::vector<double> values) { return kSigmaPerMad * TakeMad(values, 0.0); }
@@ -65,7 +65,7 @@ TileAgreement AgreementOf(const std::vector<TilePull>& pulls) {
   std::vector<double> all, edges;
   for (const TilePull& p : pulls) {
     all.push_back(p.pull);
-    if (p.pb < kEdge) edges.push_back(p.pull);
+    if (p.pb < kEdgeResponse) edges.push_back(p.pull);
   }
   TileAgreement agreement;
   if (all.size() >= kLeastSamples) agreement.samples = all.size(), agreement.everywhere = RobustRms(all);
