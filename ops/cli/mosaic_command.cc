@@ -3,12 +3,14 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/source_list.h"
 #include "config/text.h"
 #include "config/units.h"
+#include "image/plane/beam_algebra.h"
 #include "mosaic/mosaic_stage.h"
 #include "ops/base/stop_signals.h"
 #include "ops/base/version.h"
@@ -24,7 +26,8 @@ namespace {
 struct MosaicArgs {
   DeepArgs deep;
   std::vector<std::string> tiles;
-  std::string out, centre, projection = "ZEA", catalogue, format = "fits";
+  std::string out, centre, projection = "ZEA", beam = "common", catalogue, format = "fits";
+  std::optional<double> max_beam_error;
   double cell_arcsec = 0;
   mosaic::MosaicRequest request;
   int threads = 0;
@@ -82,6 +85,11 @@ void Mosaic(MosaicArgs& args) {
     const SkyDirection centre = ParsePlace("--centre", args.centre);
     request.grid.centre = PhaseCentre{centre.ra.rad(), centre.dec.rad()};
   }
+  using Kind = mosaic::BeamWish::Kind;
+  request.beam.kind = args.beam == "common" ? Kind::kCommon : args.beam == "per-tile" ? Kind::kPerTile : Kind::kGiven;
+  if (request.beam.kind == Kind::kGiven) request.beam.beam = image::ParseBeam("--beam", args.beam);
+  request.limits.beam_error =
+      args.max_beam_error.value_or(request.beam.kind == Kind::kPerTile ? mosaic::kBeamsAgree : mosaic::kBeamsRelated);
   request.residual = !args.no_residual;
   request.durable = !args.no_durable;
   request.fits = args.format != "casacore";
@@ -126,10 +134,16 @@ void AddMosaicCommand(CLI::App& app) {
       ->check(Between(0.001, 10))
       ->capture_default_str();
   command
-      ->add_option("--max-beam-error", request.limits.beam_error,
-                   "tiles whose beam differs in width by a larger part are left out")
-      ->check(Between(0.001, 1))
+      ->add_option("--beam", args->beam,
+                   "of the mosaic: common, the smallest to which all tiles can be brought; per-tile, left as they are; "
+                   "or MAJOR,MINOR,ANGLE in arcsec and degrees")
+      ->type_name("common|per-tile|ASEC,ASEC,DEG")
       ->capture_default_str();
+  command
+      ->add_option("--max-beam-error", args->max_beam_error,
+                   "tiles whose beam differs from the usual one in width by a larger part are left out (default: 0.2, "
+                   "with --beam per-tile 0.02)")
+      ->check(Between(0.001, 1));
   command->add_flag("--apply-scale", request.apply_scale, "divide each tile by its flux scale");
   command->add_flag("--no-residual", args->no_residual, "make no residual map");
   command->add_option("--catalogue", args->catalogue, "a list of sources with which the mosaic is compared")

@@ -10,12 +10,8 @@
 namespace contimg::ops {
 namespace {
 
-constexpr QualityFlags kOfTheGate = quality::kBadTile.mask() | quality::kBeamDiffers.mask();
-
 QualityFlags FlagsOf(const std::string& refusal) {
-  if (refusal == mosaic::ToString(mosaic::Refusal::kScale)) return quality::kBadTile.mask();
-  if (refusal == mosaic::ToString(mosaic::Refusal::kBeam)) return quality::kBeamDiffers.mask();
-  return 0;
+  return refusal == mosaic::ToString(mosaic::Refusal::kScale) ? quality::kBadTile.mask() : 0;
 }
 
 // The tile's images as they are on record now; of both forms, when there are two.
@@ -52,7 +48,7 @@ std::vector<std::string> MarkTiles(state::ProductStore& products, state::Databas
       wanted |= GateFlags(judgements, image.checksum);
       if (image.qa_grade == "F") wanted |= quality::kBadTile.mask();
     }
-    if (recorder.SetFlags(group, kOfTheGate, wanted)) changed.push_back(group);
+    if (recorder.SetFlags(group, quality::kBadTile.mask(), wanted)) changed.push_back(group);
   }
   return changed;
 }

@@ -22,6 +22,7 @@ struct MosaicJobTile {
   std::filesystem::path image;
   std::string checksum;  // of the image, as recorded
   std::string grade;
+  double thermal_jy = 0;  // noise that the receivers explain; 0: not known
 };
 
 struct MosaicJobSource : ListedSource {

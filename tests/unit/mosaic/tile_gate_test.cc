@@ -146,14 +146,19 @@ TEST(TileGate, OtherPixelsThanMostAreRefused) {
 
 TEST(TileGate, AnotherBeamIsRefused) {
   std::vector<TileFigures> tiles = SixTiles();
+  const GateLimits one_beam{.beam_error = kBeamsAgree};
   tiles[0].beam.major_rad *= 1.03;
-  ExpectRefused(Judged(tiles), 0, Refusal::kBeam, "3.0 %");
+  ExpectRefused(Judged(tiles, one_beam), 0, Refusal::kBeam, "3.0 %");
+  EXPECT_NEAR(Judged(tiles)[0].beam_difference, 0.03, 1e-9);
+  EXPECT_EQ(Judged(tiles)[0].refusal, Refusal::kNone);
   tiles = SixTiles();
   tiles[5].beam.angle_rad += Angle::Degrees(10).rad();
-  ExpectRefused(Judged(tiles), 5, Refusal::kBeam, "180 degrees");
+  ExpectRefused(Judged(tiles, one_beam), 5, Refusal::kBeam, "180 degrees");
   tiles = SixTiles();
   tiles[3].beam.minor_rad *= 1.01;
-  EXPECT_EQ(Judged(tiles)[3].refusal, Refusal::kNone);
+  EXPECT_EQ(Judged(tiles, one_beam)[3].refusal, Refusal::kNone);
+  tiles[3].beam.minor_rad *= 1.25;  // too far from the others for a common one
+  ExpectRefused(Judged(tiles), 3, Refusal::kBeam, "at most 20 %");
 }
 
 TEST(TileGate, FrequenciesAreBroughtTogetherOrRefused) {

@@ -16,7 +16,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr QualityFlags kBad = quality::kBadTile.mask(), kBeam = quality::kBeamDiffers.mask();
+constexpr QualityFlags kBad = quality::kBadTile.mask();
 
 state::MosaicTileRow Judged(const std::string& group, const std::string& checksum, const std::string& refusal,
                             int references = 40) {
@@ -32,7 +32,6 @@ state::MosaicTileRow Judged(const std::string& group, const std::string& checksu
 TEST(GateFlags, AreThoseOfTheMosaicThatKnowsBest) {
   EXPECT_EQ(GateFlags({}, "a"), 0u);
   EXPECT_EQ(GateFlags({Judged("g", "a", "scale")}, "a"), kBad);
-  EXPECT_EQ(GateFlags({Judged("g", "a", "beam", 0)}, "a"), kBeam);
   EXPECT_EQ(GateFlags({Judged("g", "a", "twice", 0)}, "a"), 0u);
   EXPECT_EQ(GateFlags({Judged("g", "old", "scale")}, "a"), 0u) << "of another image of it";
   EXPECT_EQ(GateFlags({Judged("g", "a", "scale", 12), Judged("g", "a", "", 40)}, "a"), 0u);

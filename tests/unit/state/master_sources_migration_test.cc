@@ -28,7 +28,7 @@ TEST(MasterSourcesMigration, CataloguesStayWhatTheyWere) {
     });
   }
   SourceStore store(place.path());
-  EXPECT_EQ(store.database().version(), 4);
+  EXPECT_EQ(store.database().version(), 6);
   store.database().CheckThoroughly();
   EXPECT_EQ(store.Catalogues(), (std::vector<std::pair<std::string, std::int64_t>>{{"mine", 1}, {"nvss", 2}}));
   EXPECT_EQ(store.Find(3)->name, "zero");
