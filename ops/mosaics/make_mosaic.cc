@@ -78,7 +78,8 @@ std::vector<MosaicJobSource> SourcesOf(const std::vector<TileOnRecord>& tiles, c
 
 MosaicJob JobOf(const MosaicOrder& order, const ProductPaths& paths, const Settings& settings) {
   MosaicJob job;
-  for (const TileOnRecord& tile : order.tiles) job.tiles.push_back({tile.group, tile.path, tile.checksum, tile.grade});
+  for (const TileOnRecord& tile : order.tiles)
+    job.tiles.push_back({tile.group, tile.path, tile.checksum, tile.grade, tile.thermal_jy});
   job.prefix = paths.MosaicPrefix(UtcTime::FromMjd(order.window.start_mjd).Iso8601(),
                                   UtcTime::FromMjd(order.window.end_mjd).Iso8601(), order.window.strip_deg);
   job.sources = SourcesOf(order.tiles, paths.Database(StateDatabase::kMasterSources));

@@ -70,8 +70,11 @@ void Measure(const MosaicJob& job, const RunContext& context, MosaicJobResult& r
 json ToJson(const MosaicJob& job) {
   json tiles = json::array(), sources = json::array();
   for (const MosaicJobTile& tile : job.tiles) {
-    tiles.push_back(
-        {{"group", tile.group}, {"image", tile.image.string()}, {"checksum", tile.checksum}, {"grade", tile.grade}});
+    tiles.push_back({{"group", tile.group},
+                     {"image", tile.image.string()},
+                     {"checksum", tile.checksum},
+                     {"grade", tile.grade},
+                     {"thermal_jy", tile.thermal_jy}});
   }
   for (const MosaicJobSource& source : job.sources) {
     json each{{"source_id", source.source_id}, {"name", source.name},       {"ra_deg", source.ra_deg},
@@ -102,8 +105,8 @@ MosaicJob ParseMosaicJob(const json& value, const std::string& subject) {
                   fmt::format("expected version 1 of a mosaic's job, found {}", value.at("mosaic_version").dump()));
     }
     for (const json& each : value.at("tiles")) {
-      job.tiles.push_back(
-          {each.at("group"), each.at("image").get<std::string>(), each.at("checksum"), each.at("grade")});
+      job.tiles.push_back({each.at("group"), each.at("image").get<std::string>(), each.at("checksum"), each.at("grade"),
+                           each.at("thermal_jy")});
     }
     job.prefix = value.at("prefix").get<std::string>();
     for (const json& each : value.at("sources")) {
@@ -135,7 +138,7 @@ MosaicJobResult RunMosaicJob(const MosaicJob& job, const RunContext& context) {
   mosaic::MosaicRequest request;
   for (const MosaicJobTile& tile : job.tiles) {
     request.tiles.push_back(tile.image);
-    request.grades[tile.image] = tile.grade;
+    request.known[tile.image] = {tile.grade, tile.thermal_jy};
   }
   request.prefix = job.prefix;
   request.limits.scale_error = job.max_scale_error;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "config/product_kind.h"
 #include "config/product_paths.h"
@@ -26,6 +27,13 @@ double TimeOfLst(double mjd, double lst_h, double dec_deg) {
     mjd += hours / kHoursADay * kSiderealDay;
   }
   return mjd;
+}
+
+double ThermalIn(const std::string& metrics) {
+  const auto json = nlohmann::json::parse(metrics, nullptr, false);
+  if (!json.is_object() || !json.contains("quality") || !json["quality"].is_object()) return 0;
+  const auto thermal = json["quality"].find("thermal_rms_jy");
+  return thermal != json["quality"].end() && thermal->is_number() ? thermal->get<double>() : 0;
 }
 
 std::string NameOf(double start_mjd, double end_mjd, double strip_deg) {
@@ -90,8 +98,8 @@ std::vector<TileOnRecord> TilesOnRecord(state::ProductStore& products, double fr
     const auto [at, fresh] = tiles.try_emplace(row.group_id);
     // A casacore image is a folder of the same pixels.
     if (!fresh && std::filesystem::path(row.path).extension() == ".image") continue;
-    at->second = {row.group_id, row.id,       row.path,     row.checksum,  mjd,
-                  *row.ra_deg,  *row.dec_deg, row.qa_grade, row.updated_at};
+    at->second = {row.group_id, row.id,       row.path,     row.checksum,           mjd,
+                  *row.ra_deg,  *row.dec_deg, row.qa_grade, ThermalIn(row.qa_json), row.updated_at};
   }
   std::vector<TileOnRecord> sorted;
   for (auto& [group, tile] : tiles) sorted.push_back(std::move(tile));

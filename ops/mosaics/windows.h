@@ -43,6 +43,7 @@ struct TileOnRecord {
   double mjd = 0;  // middle of the data
   double ra_deg = 0, dec_deg = 0;
   std::string grade;
+  double thermal_jy = 0;   // noise that the receivers explain; 0: not known
   double recorded_at = 0;  // unix_s
 };
 // With from ≤ mjd < to, by time; one for each group.
