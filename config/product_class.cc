@@ -34,6 +34,8 @@ std::string_view ProductClass(ProductKind kind, const fs::path& path, const Dire
     case ProductKind::kWeight:
     case ProductKind::kTileTable:
       return "mosaics";
+    case ProductKind::kMosaicPicture:
+    case ProductKind::kMosaicMetrics:
     case ProductKind::kQaPicture:
     case ProductKind::kQaMetrics:
     case ProductKind::kPhotometry:

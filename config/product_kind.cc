@@ -9,7 +9,7 @@
 namespace contimg {
 namespace {
 
-constexpr std::array<std::pair<ProductKind, std::string_view>, 27> kWords{{
+constexpr std::array<std::pair<ProductKind, std::string_view>, 29> kWords{{
     {ProductKind::kUvh5, "uvh5"},
     {ProductKind::kScienceMs, "science_ms"},
     {ProductKind::kCalibratorMs, "calibrator_ms"},
@@ -33,6 +33,8 @@ constexpr std::array<std::pair<ProductKind, std::string_view>, 27> kWords{{
     {ProductKind::kTileTable, "tiles"},
     {ProductKind::kMosaicPhotometry, "mosaic.photometry"},
     {ProductKind::kMosaicSources, "mosaic.sources"},
+    {ProductKind::kMosaicPicture, "mosaic.qa_picture"},
+    {ProductKind::kMosaicMetrics, "mosaic.qa_metrics"},
     {ProductKind::kQaPicture, "qa_picture"},
     {ProductKind::kQaMetrics, "qa_metrics"},
     {ProductKind::kPhotometry, "photometry"},

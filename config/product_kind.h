@@ -31,6 +31,8 @@ enum class ProductKind {
   kTileTable,         // which tiles a mosaic has and which not, and why
   kMosaicPhotometry,  // as kPhotometry and kSources, and no points of light curves: the tiles have them
   kMosaicSources,
+  kMosaicPicture,
+  kMosaicMetrics,
   kQaPicture,
   kQaMetrics,
   kPhotometry,  // table of fluxes of known sources in an image
@@ -39,7 +41,8 @@ enum class ProductKind {
 
 // "uvh5", "science_ms", "calibrator_ms", "caltable", "failed_log", "image.pbcor", "image", "residual", "model", "psf",
 // "pb", "smear", "dirty", "alpha", "alpha.error", "rms", "weight", "band.image", "mosaic", "mosaic.residual", "tiles",
-// "mosaic.photometry", "mosaic.sources", "qa_picture", "qa_metrics", "photometry", "sources".
+// "mosaic.photometry", "mosaic.sources", "mosaic.qa_picture", "mosaic.qa_metrics", "qa_picture", "qa_metrics",
+// "photometry", "sources".
 std::string_view ToString(ProductKind kind);
 // The inverse; nothing for any other word.
 std::optional<ProductKind> FindProductKind(std::string_view word);

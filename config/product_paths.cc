@@ -103,8 +103,8 @@ std::optional<double> ParseDec(std::string_view text) {
 // What may follow the name of a mosaic and a dot.
 std::optional<ProductName> ParseOfMosaic(std::string_view rest, ProductName name) {
   constexpr std::array<std::pair<std::string_view, ProductKind>, 5> kPlain{
-      {{kPictureSuffix, ProductKind::kQaPicture},
-       {kMetricsSuffix, ProductKind::kQaMetrics},
+      {{kPictureSuffix, ProductKind::kMosaicPicture},
+       {kMetricsSuffix, ProductKind::kMosaicMetrics},
        {kTileTableSuffix, ProductKind::kTileTable},
        {kPhotometrySuffix, ProductKind::kMosaicPhotometry},
        {kSourcesSuffix, ProductKind::kMosaicSources}}};

@@ -319,7 +319,8 @@ void Reproduce(const ProductsArgs& args) {
   std::size_t n_equal = 0, n_compared = 0;
   for (const MadeAgain& again : made) {
     if (again.kind == ProductKind::kUvh5 || again.kind == ProductKind::kQaMetrics ||
-        again.kind == ProductKind::kQaPicture) {
+        again.kind == ProductKind::kQaPicture || again.kind == ProductKind::kMosaicMetrics ||
+        again.kind == ProductKind::kMosaicPicture) {
       continue;
     }
     std::optional<ProductRow> original;

@@ -168,12 +168,14 @@ Thing LookAtFits(const fs::path& path, const std::optional<ProductName>& product
   return thing;
 }
 
+bool IsPicture(ProductKind kind) { return kind == ProductKind::kQaPicture || kind == ProductKind::kMosaicPicture; }
+
 // Of a group that its name tells; whether the content is of that group, nothing in it says.
 Thing LookAtQuality(const fs::path& path, const ProductName& name, const ProductPaths& paths) {
   Thing thing;
   thing.timestamp = name.timestamp;
   thing.file_class = "qa";
-  const bool picture = name.kind == ProductKind::kQaPicture;
+  const bool picture = IsPicture(name.kind);
   thing.place = name.of_mosaic() ? BesideMosaic(path, name, paths)
                 : picture        ? paths.QaPicture(name.timestamp)
                                  : paths.QaMetrics(name.timestamp);
@@ -191,9 +193,8 @@ std::optional<Thing> LookAtFile(const fs::path& path, const ProductPaths& paths,
   const std::string begin = FirstBytes(path, 16);
   if (BeginsWith(begin, kHdf5) && (!name || ParseIncomingName(path))) return LookAtSubband(path, paths);
   if (BeginsWith(begin, kFits)) return LookAtFits(path, name, paths);
-  if (name && name->kind == ProductKind::kQaPicture && BeginsWith(begin, kPng))
-    return LookAtQuality(path, *name, paths);
-  if (name && name->kind == ProductKind::kQaMetrics &&
+  if (name && IsPicture(name->kind) && BeginsWith(begin, kPng)) return LookAtQuality(path, *name, paths);
+  if (name && (name->kind == ProductKind::kQaMetrics || name->kind == ProductKind::kMosaicMetrics) &&
       nlohmann::json::parse(os.ReadFile(path), nullptr, false).is_object()) {
     return LookAtQuality(path, *name, paths);
   }

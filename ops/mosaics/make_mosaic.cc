@@ -171,7 +171,7 @@ class Recorder {
   static std::vector<std::int64_t> ParentsOf(const state::ProductRow& product, std::optional<std::int64_t> image,
                                              const std::vector<std::int64_t>& tiles) {
     const ProductKind kind = ParseProductKind(product.kind);
-    const bool of_image = kind == ProductKind::kQaPicture || kind == ProductKind::kQaMetrics ||
+    const bool of_image = kind == ProductKind::kMosaicPicture || kind == ProductKind::kMosaicMetrics ||
                           kind == ProductKind::kMosaicPhotometry || kind == ProductKind::kMosaicSources;
     return of_image && image ? std::vector<std::int64_t>{*image} : tiles;
   }
@@ -189,7 +189,7 @@ class Recorder {
     product.dec_deg = Angle::Radians(header.centre.dec_rad).deg();
     product.size_bytes = static_cast<std::int64_t>(ProductBytes(path, OsOr(context.os)));
     product.checksum = ProductChecksum(path, context.threads, OsOr(context.os));
-    if (kind == ProductKind::kMosaic || kind == ProductKind::kQaPicture || kind == ProductKind::kQaMetrics) {
+    if (kind == ProductKind::kMosaic || kind == ProductKind::kMosaicPicture || kind == ProductKind::kMosaicMetrics) {
       product.qa_json = quality_;
       product.qa_grade = result_.report.quality.grade;
     }

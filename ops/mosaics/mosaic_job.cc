@@ -26,6 +26,8 @@ constexpr const char* kMosaicStage = "mosaic";
 ProductKind KindOnRecord(ProductKind kind) {
   if (kind == ProductKind::kImage) return ProductKind::kMosaic;
   if (kind == ProductKind::kResidual) return ProductKind::kMosaicResidual;
+  if (kind == ProductKind::kQaPicture) return ProductKind::kMosaicPicture;
+  if (kind == ProductKind::kQaMetrics) return ProductKind::kMosaicMetrics;
   return kind;
 }
 

@@ -126,7 +126,7 @@ MosaicRow RowOfName(const std::string& name, const std::vector<MosaicTileRow>& t
 }
 
 bool IsOfImage(const std::string& kind) {
-  return kind == ToString(ProductKind::kQaPicture) || kind == ToString(ProductKind::kQaMetrics) ||
+  return kind == ToString(ProductKind::kMosaicPicture) || kind == ToString(ProductKind::kMosaicMetrics) ||
          kind == ToString(ProductKind::kMosaicPhotometry) || kind == ToString(ProductKind::kMosaicSources);
 }
 
@@ -143,7 +143,7 @@ bool RestoreMosaicRecord(state::ProductStore& products, const std::string& name,
   const auto of = [&](ProductKind kind) {
     return std::find_if(rows.begin(), rows.end(), [&](const ProductRow& row) { return row.kind == ToString(kind); });
   };
-  const auto table = of(ProductKind::kTileTable), figures = of(ProductKind::kQaMetrics),
+  const auto table = of(ProductKind::kTileTable), figures = of(ProductKind::kMosaicMetrics),
              image = of(ProductKind::kMosaic);
   if (table == rows.end() || image == rows.end()) return false;
   const std::vector<MosaicTileRow> tiles = TilesIn(table->path, products);
@@ -164,8 +164,8 @@ bool RestoreMosaicRecord(state::ProductStore& products, const std::string& name,
   products.database().Write([&] {
     for (ProductRow& product : rows) {
       const bool graded = product.kind == ToString(ProductKind::kMosaic) ||
-                          product.kind == ToString(ProductKind::kQaPicture) ||
-                          product.kind == ToString(ProductKind::kQaMetrics);
+                          product.kind == ToString(ProductKind::kMosaicPicture) ||
+                          product.kind == ToString(ProductKind::kMosaicMetrics);
       if (graded && !quality.empty()) {
         product.qa_grade = row.grade;
         product.qa_json = quality;

@@ -102,8 +102,8 @@ TEST(ProductPaths, ParsesWhatItMakes) {
       EXPECT_EQ(of->format, format);
     }
   }
-  for (const auto& [suffix, kind] : {std::pair{Kind::kQaPicture, Kind::kQaPicture},
-                                     {Kind::kQaMetrics, Kind::kQaMetrics},
+  for (const auto& [suffix, kind] : {std::pair{Kind::kQaPicture, Kind::kMosaicPicture},
+                                     {Kind::kQaMetrics, Kind::kMosaicMetrics},
                                      {Kind::kTileTable, Kind::kTileTable},
                                      {Kind::kPhotometry, Kind::kMosaicPhotometry},
                                      {Kind::kSources, Kind::kMosaicSources}}) {
