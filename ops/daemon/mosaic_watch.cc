@@ -15,7 +15,7 @@
 namespace contimg::ops {
 namespace {
 
-constexpr double kLookEveryS = 60, kRememberS = 7200, kFirstLookDays = 30, kAboutDays = 0.05;
+constexpr double kLookEveryS = 60, kRememberS = 7200, kFirstLookDays = 3, kAboutDays = 0.05;
 
 }  // namespace
 
@@ -43,6 +43,7 @@ struct MosaicWatch::Look {
 };
 
 void MosaicWatch::Add(const std::string& group) {
+  if (!settings_.mosaic.enabled) return;
   try {
     since_[UtcTime::FromIso8601(group).mjd()] = clock_.Steady();
     hurry_ = true;

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "config/error.h"
-#include "config/machine.h"
 #include "config/os.h"
 #include "config/text.h"
 #include "config/time.h"
@@ -238,7 +237,19 @@ double LstOfTile(const TileOnRecord& tile) {
   return MeridianDeg(tile.mjd, tile.dec_deg) / kDegreesPerHour;
 }
 
-// Newest first: the passages that have tiles.
+// Between which times images are on record; nothing: 0 and −1.
+std::pair<double, double> SpanOfImages(state::ProductStore& products) {
+  state::ProductQuery query;
+  query.kind = ToString(ProductKind::kImage);
+  query.limit = 1;
+  query.newest_first = false;
+  const auto oldest = products.List(query);
+  query.newest_first = true;
+  const auto newest = products.List(query);
+  return oldest.empty() ? std::pair(0.0, -1.0) : std::pair(oldest.front().start_mjd, newest.front().end_mjd);
+}
+
+// Of the newest passages that have some.
 std::vector<TileOnRecord> NewestPassages(const std::vector<TileOnRecord>& tiles, int days) {
   if (days <= 0 || tiles.empty()) return tiles;
   std::set<long> passages;
@@ -269,9 +280,9 @@ MosaicOrder OrderDeep(state::ProductStore& products, const DeepRequest& request)
   const double length_h = HoursInto(request.lst_start_h, request.lst_end_h);
   std::optional<double> strip_deg = request.strip_deg;
   std::vector<TileOnRecord> tiles;
-  for (TileOnRecord& tile : TilesOnRecord(products, request.from_mjd, request.to_mjd)) {
-    if (request.strip_deg && std::abs(tile.dec_deg - *request.strip_deg) >= kStripReachDeg) continue;
-    if (HoursInto(request.lst_start_h, LstOfTile(tile)) >= length_h) continue;
+  const auto take = [&](TileOnRecord& tile) {
+    if (request.strip_deg && std::abs(tile.dec_deg - *request.strip_deg) >= kStripReachDeg) return;
+    if (HoursInto(request.lst_start_h, LstOfTile(tile)) >= length_h) return;
     if (!strip_deg) strip_deg = StripOf(tile.dec_deg);
     if (std::abs(tile.dec_deg - *strip_deg) >= kStripReachDeg) {
       throw Error(ErrorKind::kUsage, kMakeStage, "--strip",
@@ -279,6 +290,12 @@ MosaicOrder OrderDeep(state::ProductStore& products, const DeepRequest& request)
                               *strip_deg, StripOf(tile.dec_deg)));
     }
     tiles.push_back(std::move(tile));
+  };
+  const auto [first, last] = SpanOfImages(products);
+  constexpr double kAtOnceDays = 10;  // a year's figures of quality are not held at once
+  const double end = std::min(request.to_mjd, last + 1);
+  for (double from = std::max(request.from_mjd, first); from < end; from += kAtOnceDays) {
+    for (TileOnRecord& tile : TilesOnRecord(products, from, std::min(end, from + kAtOnceDays))) take(tile);
   }
   const std::string what = fmt::format("sidereal time {:.3f} to {:.3f} h", request.lst_start_h, request.lst_end_h);
   order.tiles = NewestPassages(tiles, request.days);
