@@ -237,7 +237,7 @@ class ForcedRun {
     if (t.same_as_another || IsBlend(t.variance, options_.max_condition) || SidelobesMayMatter(t, near)) {
       m.flags |= quality::kBlend.mask();
     }
-    if (t.response < kLowResponse) m.flags |= quality::kLowResponse.mask();
+    m.flags |= ResponseFlags(images_, t.at.x, t.at.y);
     return m;
   }
 

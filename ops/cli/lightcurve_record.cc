@@ -11,6 +11,7 @@
 #include "config/time.h"
 #include "ops/cli/lightcurve_command.h"
 #include "ops/cli/setting_options.h"
+#include "ops/lightcurves/flux_scales.h"
 #include "ops/lightcurves/light_curves.h"
 #include "ops/lightcurves/photometry_record.h"
 #include "ops/lightcurves/refine_places.h"
@@ -65,10 +66,12 @@ void ForgetTiles(const std::vector<std::string>& groups) {
 }
 
 void NormaliseTiles(const std::string& from, const std::string& to, bool as_json) {
-  const double from_mjd = from.empty() ? 0 : UtcTime::FromPerson("--from", from).mjd();
-  const double to_mjd = to.empty() ? 1e9 : UtcTime::FromPerson("--to", to).mjd();
+  NormaliseRequest request;
+  if (!from.empty()) request.from_mjd = UtcTime::FromPerson("--from", from).mjd();
+  if (!to.empty()) request.to_mjd = UtcTime::FromPerson("--to", to).mjd();
+  request.now = UtcTime::Now().unix_s();
   state::SourceStore store = SourcesToChange();
-  const auto tiles = LightCurveRecorder(store.database()).Normalise(from_mjd, to_mjd);
+  const auto tiles = NormaliseTiles(store.database(), request, {}).tiles;
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
   for (const state::ObservationRow& tile : tiles) {
     if (as_json) {
@@ -85,7 +88,7 @@ void NormaliseTiles(const std::string& from, const std::string& to, bool as_json
   if (as_json) {
     fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else if (tiles.empty()) {
-    fmt::print("no tile of this time is on record\n");
+    fmt::print("no tile is on record\n");
   }
 }
 
@@ -135,8 +138,8 @@ void AddLightCurveRecord(CLI::App* command) {
   auto scales = std::make_shared<NormaliseArgs>();
   CLI::App* normalise =
       command->add_subcommand("normalise", "reckon the flux scale of tiles from the sources that do not vary");
-  normalise->add_option("--from", scales->from, "tiles from this time on")->type_name("TIME");
-  normalise->add_option("--to", scales->to, "tiles up to this time")->type_name("TIME");
+  normalise->add_option("--from", scales->from, "references from tiles of this time on")->type_name("TIME");
+  normalise->add_option("--to", scales->to, "references from tiles up to this time")->type_name("TIME");
   normalise->add_flag("--json", scales->as_json, "print as JSON");
   normalise->callback([scales] { NormaliseTiles(scales->from, scales->to, scales->as_json); });
 

@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "config/error.h"
+#include "ops/base/job_stages.h"
 #include "ops/base/version.h"
 
 namespace contimg::ops {
@@ -291,8 +292,8 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
   for (const char* outcome : {"complete", "partial", "incomplete"}) {
     families_->groups_closed.Add({{"outcome", outcome}});
   }
-  for (const char* stage : {"start", "convert", "flag", "solve", "apply", "refine", "image", "measure", "write"})
-    ExpectStage(stage);
+  ExpectStage("start");
+  for (const std::string_view stage : kJobStages) ExpectStage(stage);
   ForEachKind([this](const std::string& kind) { families_->job_retries.Add({{"kind", kind}}); });
   for (const char* reason : {"malformed", "too_long", "host", "busy", "crowded"}) {
     families_->http_rejected.Add({{"reason", reason}});

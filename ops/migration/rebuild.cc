@@ -21,6 +21,7 @@
 #include "image/products/fits_image.h"
 #include "ops/base/checksum.h"
 #include "ops/job/header_check.h"
+#include "ops/lightcurves/flux_scales.h"
 #include "ops/lightcurves/light_curves.h"
 #include "ops/lightcurves/tile_photometry.h"
 #include "ops/records/reconciler.h"
@@ -321,6 +322,9 @@ class Rebuild {
       });
     }
     LightCurveRecorder(sources.database()).Rebuild();
+    NormaliseRequest request;
+    request.now = now_;
+    NormaliseTiles(sources.database(), request, context_);
   }
   template <class Body>
   void Try(const Body& body) {
