@@ -14,6 +14,7 @@
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/cli/lightcurve_command.h"
+#include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
 #include "ops/lightcurves/flux_scales.h"
 #include "ops/lightcurves/light_curves.h"

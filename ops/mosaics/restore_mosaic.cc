@@ -151,10 +151,10 @@ bool RestoreMosaicRecord(state::ProductStore& products, const std::string& name,
   row.image_id = image->id;
   std::string quality;
   if (figures != rows.end()) {
-    const auto json = nlohmann::json::parse(os.ReadFile(figures->path), nullptr, false);
-    if (json.is_object() && json.contains("quality") && json["quality"].is_object()) {
-      row.grade = json["quality"].value("grade", "");
-      quality = json.dump();
+    const auto value = nlohmann::json::parse(os.ReadFile(figures->path), nullptr, false);
+    if (value.is_object() && value.contains("quality") && value["quality"].is_object()) {
+      row.grade = value["quality"].value("grade", "");
+      quality = value.dump();
     }
   }
   std::vector<std::int64_t> parents;

@@ -30,10 +30,10 @@ double TimeOfLst(double mjd, double lst_h, double dec_deg) {
 }
 
 double ThermalIn(const std::string& metrics) {
-  const auto json = nlohmann::json::parse(metrics, nullptr, false);
-  if (!json.is_object() || !json.contains("quality") || !json["quality"].is_object()) return 0;
-  const auto thermal = json["quality"].find("thermal_rms_jy");
-  return thermal != json["quality"].end() && thermal->is_number() ? thermal->get<double>() : 0;
+  const auto value = nlohmann::json::parse(metrics, nullptr, false);
+  if (!value.is_object() || !value.contains("quality") || !value["quality"].is_object()) return 0;
+  const auto thermal = value["quality"].find("thermal_rms_jy");
+  return thermal != value["quality"].end() && thermal->is_number() ? thermal->get<double>() : 0;
 }
 
 std::string NameOf(double start_mjd, double end_mjd, double strip_deg) {
