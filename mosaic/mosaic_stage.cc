@@ -205,7 +205,13 @@ class MosaicRun {
     f.frequency_hz = images.header->frequency_hz;
     f.start_mjd_s = images.header->start_mjd_s;
     f.end_mjd_s = images.header->end_mjd_s;
-    ReadMetrics(files.MetricsPath(), tile);
+    const auto known = request_.known.find(files.path());
+    if (known != request_.known.end()) {
+      f.grade = known->second.grade;
+      tile.thermal_jy = known->second.thermal_jy;
+    } else {
+      ReadMetrics(files.MetricsPath(), tile);
+    }
     tile.calibration = images.header->calibration;
     image::CoarseMap rms;
     try {

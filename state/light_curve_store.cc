@@ -12,9 +12,10 @@
 namespace contimg::state {
 namespace {
 
-#define CONTIMG_TILE_COLUMNS                                                                                         \
-  "t.id, t.type, i.name, t.group_id, t.mjd, t.duration_s, t.ra_deg, t.dec_deg, coalesce(d.lst_deg, 0), "             \
-  "t.frequency_hz, t.scale, t.scale_error, t.flags, t.recorded_at FROM observations t JOIN instruments i ON i.id = " \
+#define CONTIMG_TILE_COLUMNS                                                                                       \
+  "t.id, t.type, i.name, t.group_id, t.mjd, t.duration_s, t.ra_deg, t.dec_deg, coalesce(d.lst_deg, 0), "           \
+  "t.frequency_hz, t.beam_major_arcsec, t.beam_minor_arcsec, t.scale, t.scale_error, t.flags, t.recorded_at FROM " \
+  "observations t JOIN instruments i ON i.id = "                                                                   \
   "t.instrument_id LEFT JOIN observations_drift d ON d.observation_id = t.id"
 #define CONTIMG_MEASUREMENT_COLUMNS                                                                               \
   "m.source_id, m.flux_jy, m.flux_error_jy, m.local_rms_jy, m.response, m.flags | t.flags, k.name, m.mjd, "       \
@@ -40,6 +41,8 @@ ObservationRow ReadTile(Query& query) {
   row.dec_deg = query.OptionalNumber();
   row.lst_deg = query.Number();
   row.frequency_hz = query.Number();
+  row.beam_major_arcsec = query.OptionalNumber();
+  row.beam_minor_arcsec = query.OptionalNumber();
   row.scale = query.OptionalNumber();
   row.scale_error = query.OptionalNumber();
   row.flags = ReadFlags(query);
@@ -101,6 +104,9 @@ void RequireTile(const ObservationRow& tile) {
     throw bad(fmt::format("expected a sidereal time of 0 to 360 deg, found {}", tile.lst_deg));
   }
   if (!(tile.frequency_hz > 0)) throw bad(fmt::format("expected a frequency, found {} Hz", tile.frequency_hz));
+  for (const auto& width : {tile.beam_major_arcsec, tile.beam_minor_arcsec}) {
+    if (width && !(*width > 0)) throw bad(fmt::format("expected a beam, found one of {} arcsec", *width));
+  }
   if (tile.scale && !(*tile.scale > 0)) throw bad(fmt::format("expected a flux scale above 0, found {}", *tile.scale));
 }
 
@@ -141,17 +147,20 @@ std::vector<std::int64_t> LightCurveStore::ReplaceTile(const ObservationRow& til
         .Bind(mission, tile.instrument)
         .Run();
     {
-      Query query(db_,
-                  "INSERT INTO observations (type, instrument_id, group_id, mjd, duration_s, ra_deg, dec_deg, "
-                  "frequency_hz, scale, scale_error, flags, recorded_at) SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-                  "?10, ?11, ?12 FROM instruments WHERE name = ?2 ON CONFLICT (group_id) DO UPDATE SET type = "
-                  "excluded.type, instrument_id = excluded.instrument_id, mjd = excluded.mjd, duration_s = "
-                  "excluded.duration_s, ra_deg = excluded.ra_deg, dec_deg = excluded.dec_deg, frequency_hz = "
-                  "excluded.frequency_hz, scale = excluded.scale, scale_error = excluded.scale_error, flags = "
-                  "excluded.flags, recorded_at = excluded.recorded_at RETURNING id");
+      Query query(
+          db_,
+          "INSERT INTO observations (type, instrument_id, group_id, mjd, duration_s, ra_deg, dec_deg, "
+          "frequency_hz, scale, scale_error, flags, recorded_at, beam_major_arcsec, beam_minor_arcsec) SELECT ?1, id, "
+          "?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+          "?10, ?11, ?12, ?13, ?14 FROM instruments WHERE name = ?2 ON CONFLICT (group_id) DO UPDATE SET type = "
+          "excluded.type, instrument_id = excluded.instrument_id, mjd = excluded.mjd, duration_s = "
+          "excluded.duration_s, ra_deg = excluded.ra_deg, dec_deg = excluded.dec_deg, frequency_hz = "
+          "excluded.frequency_hz, scale = excluded.scale, scale_error = excluded.scale_error, flags = "
+          "excluded.flags, recorded_at = excluded.recorded_at, beam_major_arcsec = excluded.beam_major_arcsec, "
+          "beam_minor_arcsec = excluded.beam_minor_arcsec RETURNING id");
       query.Bind(tile.type, tile.instrument, tile.group_id, tile.mjd, tile.duration_s, tile.ra_deg, tile.dec_deg,
                  tile.frequency_hz, tile.scale, tile.scale_error, static_cast<std::int64_t>(tile.flags),
-                 tile.recorded_at);
+                 tile.recorded_at, tile.beam_major_arcsec, tile.beam_minor_arcsec);
       query.Next();
       id = query.Integer();
     }
@@ -313,16 +322,15 @@ std::vector<StatisticsRow> LightCurveStore::VariableSources(const VariableQuery&
   return rows;
 }
 
-void LightCurveStore::ForEachBright(std::string_view kind, double min_snr, QualityFlags without, double from_mjd,
-                                    double to_mjd,
+void LightCurveStore::ForEachBright(std::string_view kind, double min_snr, QualityFlags without,
+                                    QualityFlags tiles_without,
                                     const std::function<void(std::int64_t, std::int64_t, double, double)>& take) {
   const std::int64_t kind_id = KindId(kind);
   Query query(db_,
               "SELECT m.source_id, m.observation_id, m.flux_jy, m.flux_error_jy FROM measurements m WHERE m.kind = ?1 "
-              "AND m.flux_jy >= ?2 * m.flux_error_jy AND (m.flags & ?3) = 0 AND m.mjd BETWEEN ?4 AND ?5 AND "
-              "m.observation_id NOT IN (SELECT id FROM observations WHERE (flags & ?3) <> 0) ORDER BY m.source_id, "
-              "m.mjd");
-  query.Bind(kind_id, min_snr, static_cast<std::int64_t>(without), from_mjd, to_mjd);
+              "AND m.flux_jy >= ?2 * m.flux_error_jy AND (m.flags & ?3) = 0 AND m.observation_id NOT IN (SELECT "
+              "id FROM observations WHERE (flags & ?4) <> 0) ORDER BY m.source_id, m.mjd");
+  query.Bind(kind_id, min_snr, static_cast<std::int64_t>(without), static_cast<std::int64_t>(tiles_without));
   while (query.Next()) {
     const std::int64_t source_id = query.Integer(), tile_id = query.Integer();
     const double flux_jy = query.Number(), flux_error_jy = query.Number();
@@ -330,10 +338,10 @@ void LightCurveStore::ForEachBright(std::string_view kind, double min_snr, Quali
   }
 }
 
-void LightCurveStore::SetScale(std::int64_t tile_id, std::optional<double> scale, std::optional<double> scale_error) {
+void LightCurveStore::SaveComparison(const ObservationRow& tile) {
   db_.Write([&] {
-    Query(db_, "UPDATE observations SET scale = ?, scale_error = ? WHERE id = ?")
-        .Bind(scale, scale_error, tile_id)
+    Query(db_, "UPDATE observations SET scale = ?, scale_error = ?, flags = ? WHERE id = ?")
+        .Bind(tile.scale, tile.scale_error, static_cast<std::int64_t>(tile.flags), tile.id)
         .Run();
   });
 }

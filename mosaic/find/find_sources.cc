@@ -251,7 +251,7 @@ class FindRun {
     SetPlaceErrors(s, place_factor / std::max(c.flux / c.sigma, 1.0));
     if (EdgeBeams(images_.image, beam_, c.x, c.y) < ForcedOptions{}.edge_beams) s.flags |= quality::kEdge.mask();
     if (IsBlend(c.variance, ForcedOptions{}.max_condition)) s.flags |= quality::kBlend.mask();
-    if (!(s.response >= kLowResponse)) s.flags |= quality::kLowResponse.mask();
+    s.flags |= ResponseFlags(images_, c.x, c.y);
     if (suspect) s.flags |= quality::kArtefact.mask();
     return s;
   }

@@ -269,7 +269,7 @@ class ForcedRun {
     m.chi2 = ChiSquare(t, near);
     if (m.edge_beams < options_.edge_beams) m.flags |= quality::kEdge.mask();
     if (t.same_as_another || IsBlend(t.variance, options_.max_condition)) m.flags |= quality::kBlend.mask();
-    if (t.response < kLowResponse) m.flags |= quality::kLowResponse.mask();
+    m.flags |= ResponseFlags(images_, t.at.x, t.at.y);
     return m;
   }
 

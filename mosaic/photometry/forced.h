@@ -31,7 +31,7 @@ struct ForcedMeasurement {
   double flux_error_jy = 0;  // 1 σ of the noise; no calibration error
   double local_rms_jy = 0;   // of the image about the place, Jy/beam: not divided by the response
   double response = 0;       // primary beam × smearing
-  QualityFlags flags = 0;    // edge, blend, low_response and those of the place and of the tile
+  QualityFlags flags = 0;    // edge, blend, low_response, smearing and those of the place and of the tile
   // What else tells how far to trust it.
   std::size_t index = 0;       // of the place, in what was asked for
   double edge_beams = 0;       // to the edge of the image or a blank pixel, in major axes of the beam; at most 10
@@ -49,8 +49,6 @@ struct ForcedOptions {
   // condition of a chain of sources says nothing of those at its end.)
   double max_condition = 10;
 };
-
-inline constexpr double kLowResponse = 0.25;  // less is flagged
 
 // Whether a flux whose variance is so many σ² is worse than that of each of two sources whose solve has this condition
 // number: (c + 1)² / 4c.

@@ -62,6 +62,13 @@ double ResponseAt(const TileImages& images, double x, double y) {
   return response;
 }
 
+QualityFlags ResponseFlags(const TileImages& images, double x, double y) {
+  QualityFlags flags = 0;
+  if (!(ResponseAt(images, x, y) >= kLowResponse)) flags |= quality::kLowResponse.mask();
+  if (!images.smear.empty() && Bilinear(images.smear, x, y) < kMuchSmearing) flags |= quality::kSmearing.mask();
+  return flags;
+}
+
 std::optional<image::PixelPosition> PixelOf(const image::FitsHeader& header, const SkyDirection& direction) {
   const auto cosines = image::CosinesOfDirection(header.centre, direction);
   if (!cosines) return std::nullopt;

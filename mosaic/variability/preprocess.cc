@@ -183,11 +183,13 @@ Preprocessed Preprocess(const PreprocessPoints& input, const PreprocessParameter
   PreprocessPoints& points = result.points;
   Filter(points, [&](std::size_t i) { return (points.flags[i] & wanted.quality_bitmask) == 0; });
   result.flagged = input.times.size() - points.times.size();
+  const std::vector<bool> out =
+      FindOutliers(points.values, wanted.outlier_method, wanted.sigma_clip_sigma, wanted.sigma_clip_maxiters);
+  result.outliers = static_cast<std::size_t>(std::count(out.begin(), out.end(), true));
   if (wanted.remove_outliers) {
-    const std::vector<bool> out =
-        FindOutliers(points.values, wanted.outlier_method, wanted.sigma_clip_sigma, wanted.sigma_clip_maxiters);
     Filter(points, [&](std::size_t i) { return !out[i]; });
-    result.outliers = input.times.size() - result.flagged - points.times.size();
+  } else {
+    for (std::size_t i = 0; i < out.size(); ++i) points.flags[i] |= out[i] ? quality::kOutlier.mask() : 0;
   }
   if (points.times.empty()) {
     throw Error(ErrorKind::kBadInput, "lightcurve", "preprocess",

@@ -38,6 +38,7 @@
 #include "ops/cli/commands.h"
 #include "ops/cli/demo_light_curve.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/stage_table.h"
 #include "ops/job/job.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
@@ -307,11 +308,6 @@ void LeaveDaemon(const fs::path& program, const fs::path& folder) {
   fmt::print("the daemon goes on as process {}; `kill {}` stops it\n", child, child);
 }
 
-std::string Seconds(const TileResult& tile, const char* stage) {
-  const auto at = tile.seconds.find(stage);
-  return at == tile.seconds.end() ? "-" : fmt::format("{:.1f}", at->second);
-}
-
 // No line is longer than a narrow terminal.
 void PrintResults(const std::vector<TileResult>& tiles) {
   fmt::print("\n{:<20} {:<14} {:>9} {:>7} {:>8} {:>8} {:>9}\n", "tile", "tables", "found", "flux", "offset", "rms",
@@ -322,15 +318,9 @@ void PrintResults(const std::vector<TileResult>& tiles) {
                fmt::format("{}/{}", tile.n_found, tile.n_sources), tile.median_ratio, tile.median_offset_beam,
                tile.rms_jy * 1e3, tile.over_thermal);
   }
-  fmt::print("\n{:<20} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "seconds", "convert", "flag", "solve", "apply", "image",
-             "write");
-  for (const TileResult& tile : tiles) {
-    fmt::print("{:<20}", tile.group);
-    for (const char* stage : {"convert", "flag", "solve", "apply", "image", "write"}) {
-      fmt::print(" {:>8}", Seconds(tile, stage));
-    }
-    fmt::print("\n");
-  }
+  std::vector<StageSeconds> seconds;
+  for (const TileResult& tile : tiles) seconds.push_back({tile.group, tile.seconds});
+  fmt::print("\n{}", StageTable(seconds));
 }
 
 // An empty folder, where an earlier demo may have stood.

@@ -16,8 +16,9 @@ struct TileFacts {
   double duration_s = 0;
   double ra_deg = 0, dec_deg = 0;  // ICRS, of the centre
   double frequency_hz = 0;
-  double beam_minor_arcsec = 0;  // of the restoring beam, full width at half power
-  QualityFlags flags = 0;        // of all that is measured in it
+  double beam_major_arcsec = 0;  // of the restoring beam, full widths at half power; 0: not known
+  double beam_minor_arcsec = 0;
+  QualityFlags flags = 0;  // of all that is measured in it
 };
 
 // As facts of a table; every digit of the numbers.

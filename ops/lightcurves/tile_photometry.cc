@@ -200,6 +200,8 @@ state::ObservationRow ObservationOf(const TileFacts& facts, double now) {
   tile.dec_deg = facts.dec_deg;
   tile.lst_deg = MeridianDeg(facts.mjd, facts.dec_deg);
   tile.frequency_hz = facts.frequency_hz;
+  if (facts.beam_major_arcsec > 0) tile.beam_major_arcsec = facts.beam_major_arcsec;
+  if (facts.beam_minor_arcsec > 0) tile.beam_minor_arcsec = facts.beam_minor_arcsec;
   tile.flags = facts.flags;
   tile.recorded_at = now;
   return tile;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/time.h"
+#include "ops/base/job_stages.h"
 #include "ops/base/shell_word.h"
 #include "ops/base/words.h"
 #include "ops/web/figures.h"
@@ -130,12 +131,8 @@ void DrawStages(const GroupRow& row, Html& html) {
   }
   if (stages.empty() || total <= 0) return;
   // JSON objects come sorted by name; the stages go in the order of the work, unknown ones last.
-  static constexpr std::array<std::string_view, 8> kOrder{"convert", "flag",  "solve",   "apply",
-                                                          "refine",  "image", "measure", "quality"};
-  const auto rank = [](const auto& stage) {
-    return std::find(kOrder.begin(), kOrder.end(), stage.first) - kOrder.begin();
-  };
-  std::stable_sort(stages.begin(), stages.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  std::stable_sort(stages.begin(), stages.end(),
+                   [](const auto& a, const auto& b) { return StageRank(a.first) < StageRank(b.first); });
   html.Add("<section aria-labelledby=\"stages\"><h2 id=\"stages\">Stages</h2><table class=\"rows stages\"><tbody>\n");
   for (const auto& [name, seconds] : stages) {
     html.Add(

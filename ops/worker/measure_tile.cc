@@ -20,6 +20,7 @@
 #include "mosaic/photometry/photometry_table.h"
 #include "ops/base/checksum.h"
 #include "ops/job/tile_facts.h"
+#include "ops/worker/tile_flags.h"
 
 namespace contimg::ops {
 namespace {
@@ -36,29 +37,6 @@ const JobProduct* ProductOf(const JobState& state, ProductKind kind) {
   return at == products.end() ? nullptr : &*at;
 }
 
-double LivingFlagged(const JobReport& report) {
-  for (const StageReport& stage : report.stages) {
-    if (stage.name == "flag") return stage.figures.value("flagged_fraction_living", 0.0);
-  }
-  return 0;
-}
-
-// What is wrong with the tile is wrong with all that is measured in it.
-QualityFlags TileFlags(const Job& job, const JobState& state) {
-  QualityFlags flags = job.tile_flags;
-  const auto& solves = state.report.calibration;
-  const bool solved = std::any_of(solves.begin(), solves.end(), [](const auto& each) { return each.accepted; });
-  if (solved) flags &= ~quality::kCalibrationBorrowed.mask();
-  if (state.report.quality.contains("quality") && state.report.quality["quality"].value("grade", "") == "F") {
-    flags |= quality::kBadTile.mask();
-  }
-  if (static_cast<int>(job.inputs.size()) < job.expected_subbands) flags |= quality::kPartialTile.mask();
-  if (state.block && state.block->data_state != DataState::kCorrected) flags |= quality::kUncalibrated.mask();
-  const double most = job.settings.image.gate_flagged;
-  if (most > 0 && LivingFlagged(state.report) > most) flags |= quality::kInterference.mask();
-  return flags;
-}
-
 TileFacts FactsOfTile(const Job& job, const JobState& state, const image::FitsHeader& header) {
   TileFacts tile;
   tile.group = job.group;
@@ -68,8 +46,16 @@ TileFacts FactsOfTile(const Job& job, const JobState& state, const image::FitsHe
   tile.ra_deg = ra_deg < 360 ? ra_deg : 0;
   tile.dec_deg = Angle::Radians(header.centre.dec_rad).deg();
   tile.frequency_hz = header.frequency_hz;
+  tile.beam_major_arcsec = Angle::Radians(header.beam->major_rad).arcsec();
   tile.beam_minor_arcsec = Angle::Radians(header.beam->minor_rad).arcsec();
-  tile.flags = TileFlags(job, state);
+  TileSight sight{UtcTime::FromMjd(tile.mjd), header.centre};
+  DataState data = DataState::kCorrected;
+  if (state.block) {
+    data = state.block->data_state;
+    const ArraySite& site = state.block->site;
+    sight.site = {site.latitude_rad, site.longitude_rad, site.height_m};
+  }
+  tile.flags = FlagsOfTile(job, state.report, data, sight);
   return tile;
 }
 

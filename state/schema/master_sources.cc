@@ -367,11 +367,46 @@ CREATE TABLE place_versions (
 ALTER TABLE sources ADD COLUMN place_version INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// Mean fluxes of sources that do not vary, found together as one version; what tells tiles their flux scale.
+constexpr std::string_view kMasterSources5 = R"sql(
+CREATE TABLE flux_reference_versions (
+  version INTEGER PRIMARY KEY AUTOINCREMENT,
+  made_at REAL NOT NULL,
+  tiles INTEGER NOT NULL CHECK (tiles >= 0),
+  finished INTEGER NOT NULL CHECK (finished IN (0, 1))
+) STRICT;
+CREATE TABLE flux_references (
+  source_id INTEGER PRIMARY KEY REFERENCES sources (id) ON DELETE CASCADE,
+  flux_jy REAL NOT NULL CHECK (flux_jy > 0)
+) STRICT;
+)sql";
+
+// The beams of tiles, and what is usual at a declination (of whole degrees).
+constexpr std::string_view kMasterSources6 = R"sql(
+ALTER TABLE observations ADD COLUMN beam_major_arcsec REAL CHECK (beam_major_arcsec > 0);
+ALTER TABLE observations ADD COLUMN beam_minor_arcsec REAL CHECK (beam_minor_arcsec > 0);
+CREATE TABLE usual_beams (
+  declination_deg INTEGER PRIMARY KEY,
+  major_arcsec REAL NOT NULL CHECK (major_arcsec > 0),
+  minor_arcsec REAL NOT NULL CHECK (minor_arcsec > 0)
+) STRICT;
+)sql";
+
+// All that lists of sources filter and order by, so that they walk through this and not through rows three times as
+// long.
+constexpr std::string_view kMasterSources7 = R"sql(
+DROP INDEX light_curve_statistics_by_eta;
+CREATE INDEX light_curve_statistics_by_eta
+  ON light_curve_statistics (kind, level, eta, mean_jy, n, v, p, last_mjd);
+)sql";
+
 }  // namespace
 
 const Schema& MasterSourcesSchema() {
-  static const Schema schema{
-      "master_sources", 0x63696d73, {kMasterSources1, kMasterSources2, kMasterSources3, kMasterSources4}};
+  static const Schema schema{"master_sources",
+                             0x63696d73,
+                             {kMasterSources1, kMasterSources2, kMasterSources3, kMasterSources4, kMasterSources5,
+                              kMasterSources6, kMasterSources7}};
   return schema;
 }
 

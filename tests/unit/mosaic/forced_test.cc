@@ -264,6 +264,22 @@ TEST(Forced, LowResponseIsLeftOutOrFlagged) {
   EXPECT_NEAR(one.measurements[0].flux_jy, 0.05, 1e-5);
 }
 
+TEST(Forced, WhatSmearingTakesIsFlagged) {
+  MadeUpTile tile = MakeTile(256, 10, 16);
+  AddSource(tile, {128, 120, 0.01});
+  image::Plane smear(256, 256);
+  TileImages images = tile.images();
+  images.smear = smear.view();
+  const std::vector<ForcedPlace> place{At(tile, 128, 120)};
+  for (const auto& [left, flags] : {std::pair(0.91F, QualityFlags{0}), std::pair(0.89F, quality::kSmearing.mask())}) {
+    for (float& v : smear.pixels) v = left;
+    const auto one = MeasureForced(images, FlatRms(0.001F), place, {}, 1);
+    ASSERT_EQ(one.measurements.size(), 1u);
+    EXPECT_EQ(one.measurements[0].flags, flags) << left;
+    EXPECT_NEAR(one.measurements[0].flux_jy, 0.01 / left, 1e-5);
+  }
+}
+
 // 400 sources of 5 to 50 σ in noise that is correlated as the beam: unbiased, and the errors are those made.
 TEST(Forced, ErrorsAreThoseThatAreMade) {
   MadeUpTile tile = MakeTile(1024, 10, 16);

@@ -282,7 +282,7 @@ TEST_F(BackupTest, OldOnesGoAndTheNewestThreeStay) {
 TEST_F(BackupTest, IsAskedForByTheClock) {
   state::TaskStore tasks(paths_.Database(StateDatabase::kIngest));
   Settings settings;
-  settings.integrity.every_h = 0;  // the other kind
+  settings.integrity.every_h = settings.photometry.normalise_every_h = 0;  // the other kinds
   const double day = 86400;
   EXPECT_TRUE(CreateDueTasks(tasks, settings, 1000).empty());  // the queue is younger than a day
   const auto first = CreateDueTasks(tasks, settings, 2 * day);
@@ -305,7 +305,7 @@ TEST_F(BackupTest, IsAskedForByTheClock) {
 TEST_F(BackupTest, AClockThatWasAheadKeepsNothingWaiting) {
   state::TaskStore tasks(paths_.Database(StateDatabase::kIngest));
   Settings settings;
-  settings.integrity.every_h = 0;
+  settings.integrity.every_h = settings.photometry.normalise_every_h = 0;
   const double day = 86400, ahead = 3650 * day;
   const auto work = [&](double now) {
     const auto made = CreateDueTasks(tasks, settings, now);
@@ -355,7 +355,7 @@ TEST_F(BackupTest, IsDoneByAWorkerProcess) {
   EXPECT_EQ(runs[0].outcome, state::RunOutcome::kOk);
   EXPECT_EQ(runs[0].actor, "daemon");
   EXPECT_THAT(RealOs().ReadFile(folder / "progress.jsonl"), HasSubstr("backup"));
-  EXPECT_THROW(FindTaskKind("mosaic"), Error);
+  EXPECT_THROW(FindTaskKind("release"), Error);
 }
 
 }  // namespace
