@@ -32,7 +32,8 @@ struct Found {
   Component component;
   std::size_t group = 0, group_size = 1;
   std::vector<Component> others;  // so near that they add to its aperture
-  double aperture = 0;            // flux in it, apparent
+  double aperture = 0;            // flux in it, apparent…
+  double as_point = 0;            // …and that of a point of the component's flux
 };
 
 class FindRun {
@@ -99,7 +100,7 @@ class FindRun {
         if (!(ResponseAt(images_, components[i].x, components[i].y) > 0)) continue;
         if (!std::isfinite(DirectionOf(*images_.header, components[i].x, components[i].y).dec.rad()))
           continue;  // no sky
-        Found found{components[i], g + 1, groups[g].size(), {}, 0};
+        Found found{components[i], g + 1, groups[g].size(), {}, 0, 0};
         for (const std::size_t k : near[i]) found.others.push_back(components[k]);
         for (const std::size_t k : near_known[i]) found.others.push_back(known[k]);
         found_.push_back(std::move(found));
@@ -218,22 +219,31 @@ class FindRun {
   }
 
   void MeasureApertures() {
+    // What CLEAN left of a point is a PSF, which is no beam.
+    double of_psf = 1;
+    if (shape_.knows_psf()) {
+      const double middle_x = static_cast<double>(images_.psf.shape(1) / 2),
+                   middle_y = static_cast<double>(images_.psf.shape(0) / 2);
+      of_psf = ApertureFlux(images_.psf, shape_, middle_x, middle_y, {});
+      if (!std::isfinite(of_psf)) of_psf = 1;
+    }
     ParallelFor(context_.threads, found_.size(), [&](std::size_t i) {
       Found& f = found_[i];
       f.aperture = ApertureFlux(images_.image, shape_, f.component.x, f.component.y, f.others);
+      f.as_point = f.component.flux + (of_psf - 1) * f.component.left;
     });
     std::vector<double> ratios;
     for (const Found& f : found_) {
       if (f.group_size == 1 && f.component.flux > kBrightPoint * f.component.sigma && std::isfinite(f.aperture))
-        ratios.push_back(f.aperture / f.component.flux);
+        ratios.push_back(f.aperture / f.as_point);
     }
     if (ratios.size() >= kFewestPoints) catalogue_.point_ratio = TakeMedian(ratios);
     aperture_scatter_ = ApertureScatter(images_, rms_, shape_, options_.min_pb, context_.threads);
   }
 
   bool IsResolved(const Found& f) const {
-    if (!std::isfinite(f.aperture)) return false;
-    const double excess = f.aperture - catalogue_.point_ratio * f.component.flux;
+    if (!std::isfinite(f.aperture) || !(f.as_point > 0)) return false;
+    const double excess = f.aperture - catalogue_.point_ratio * f.as_point;
     const double error = std::hypot(aperture_scatter_ * f.component.sigma * std::sqrt(f.component.variance),
                                     kRatioFloor * f.component.flux);
     return excess > kResolvedSigmas * error;
@@ -284,10 +294,10 @@ class FindRun {
   void Extend(const Found& f, FoundSource& s, double& place_factor) const {
     s.resolved = true;
     s.flags |= quality::kResolved.mask();
-    const double ratio = f.aperture / f.component.flux / catalogue_.point_ratio;
+    const double ratio = f.aperture / f.as_point / catalogue_.point_ratio;
     const auto fit = FitExtended(images_.image, cell_, shape_, f.component, ratio, catalogue_.gradients, f.others);
     if (!fit || fit->flux < f.component.flux) {  // no Gaussian: what the aperture holds
-      s.flux_jy = f.aperture / catalogue_.point_ratio / s.response;
+      s.flux_jy = ratio * f.component.flux / s.response;
       s.flux_error_jy = f.component.sigma * std::hypot(1.0, aperture_scatter_) / s.response;
       return;
     }
