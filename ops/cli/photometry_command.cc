@@ -169,7 +169,7 @@ void Photometry(const PhotometryArgs& given) {
     reporter->Info("photometry", MeasureTile(args, image, asked, context, rows));
   }
   const mosaic::Table table = mosaic::PhotometryTable(rows);
-  if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, table, args.overwrite);
+  if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, WithProgram(table), args.overwrite);
   if (args.json) {
     fmt::print("{}\n", nlohmann::ordered_json{{"measurements", mosaic::RowsJson(table)}}.dump(2));
   } else if (args.out.empty()) {
