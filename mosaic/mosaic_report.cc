@@ -46,6 +46,9 @@ ordered_json TileJson(const MosaicTile& tile) {
   json["factor"] = tile.factor;
   json["restored"] = tile.restored;
   json["pixels"] = tile.pixels;
+  if (tile.agreement.samples > 0) json["differences"] = tile.agreement.everywhere;
+  if (tile.agreement.edge_samples > 0) json["seam"] = tile.agreement.at_edges;
+  if (tile.thermal_jy > 0) json["thermal_jy"] = tile.thermal_jy;
   return json;
 }
 
@@ -58,6 +61,13 @@ ordered_json QualityJson(const MosaicQuality& q) {
                     {"largest_scale_error", q.largest_scale_error},
                     {"scales_unknown", q.scales_unknown},
                     {"over_nyquist", q.over_nyquist}};
+  json["tiles_deep"] = q.tiles_deep;
+  if (q.rms_over_thermal > 0) json["rms_over_thermal"] = q.rms_over_thermal;
+  if (q.differences > 0) json["differences"] = q.differences;
+  if (q.seams > 0) {
+    json["seams"] = q.seams;
+    json["worst_seam"] = q.worst_seam;
+  }
   if (q.residual_over_rms > 0) json["residual_over_rms"] = q.residual_over_rms;
   if (q.catalogue) {
     json["catalogue"] = {{"sources", q.catalogue->sources},

@@ -45,12 +45,32 @@ struct Looked {
 
 constexpr std::size_t kKeptBytes = std::size_t{600} << 20;  // of images between the readings: three full tiles
 
-std::string GradeIn(const fs::path& metrics) {
-  if (metrics.empty()) return "";
+// What the metrics of a tile's image say of it, as far as there are any.
+void ReadMetrics(const fs::path& metrics, MosaicTile& tile) {
+  if (metrics.empty()) return;
   const nlohmann::json json = nlohmann::json::parse(RealOs().ReadFile(metrics), nullptr, false);
-  if (!json.is_object() || !json.contains("quality") || !json["quality"].is_object()) return "";
-  const auto grade = json["quality"].find("grade");
-  return grade != json["quality"].end() && grade->is_string() ? grade->get<std::string>() : "";
+  if (!json.is_object() || !json.contains("quality") || !json["quality"].is_object()) return;
+  const nlohmann::json& quality = json["quality"];
+  const auto grade = quality.find("grade"), thermal = quality.find("thermal_rms_jy");
+  if (grade != quality.end() && grade->is_string()) tile.figures.grade = grade->get<std::string>();
+  if (thermal != quality.end() && thermal->is_number()) tile.thermal_jy = thermal->get<double>();
+}
+
+constexpr double kEdgeResponse = 0.3;       // primary beam below which a tile ends
+constexpr std::size_t kLeastSamples = 200;  // of a figure
+
+double RobustRms(std::vector<double> values) { return kSigmaPerMad * TakeMad(values, 0.0); }
+
+TileAgreement AgreementOf(const std::vector<TilePull>& pulls) {
+  std::vector<double> all, edges;
+  for (const TilePull& p : pulls) {
+    all.push_back(p.pull);
+    if (p.pb < kEdgeResponse) edges.push_back(p.pull);
+  }
+  TileAgreement agreement;
+  if (all.size() >= kLeastSamples) agreement.samples = all.size(), agreement.everywhere = RobustRms(all);
+  if (edges.size() >= kLeastSamples) agreement.edge_samples = edges.size(), agreement.at_edges = RobustRms(edges);
+  return agreement;
 }
 
 // The beam on the map: mean second moments of the tiles' beams, turned as the tiles are turned in it.
@@ -144,7 +164,7 @@ class MosaicRun {
     try {
       TileParts parts;
       parts.thin_response = true;
-      auto files = std::make_unique<TileFiles>(TileFileNames{path, {}, {}, {}, {}}, parts, context_);
+      auto files = std::make_unique<TileFiles>(TileFileNames{path, {}, {}, {}, {}}, parts, context_, &memory_);
       LookAt(*files, looked, refuse);
       const std::size_t bytes = 2 * files->images().image.size() * sizeof(float);
       if (kept_bytes_ + bytes <= kKeptBytes && tile.verdict.refusal == Refusal::kNone) {
@@ -184,7 +204,13 @@ class MosaicRun {
     f.frequency_hz = images.header->frequency_hz;
     f.start_mjd_s = images.header->start_mjd_s;
     f.end_mjd_s = images.header->end_mjd_s;
-    f.grade = GradeIn(files.MetricsPath());
+    const auto known = request_.known.find(files.path());
+    if (known != request_.known.end()) {
+      f.grade = known->second.grade;
+      tile.thermal_jy = known->second.thermal_jy;
+    } else {
+      ReadMetrics(files.MetricsPath(), tile);
+    }
     tile.calibration = images.header->calibration;
     image::CoarseMap rms;
     try {
@@ -310,6 +336,7 @@ class MosaicRun {
   void AddTiles(OpenMosaic& mosaic) {
     report_.header.geometry = mosaic.grid().geometry;
     report_.header.centre = mosaic.grid().centre;
+    std::vector<TileShare> shares;
     for (std::size_t i = 0; i < used_.size(); ++i) {
       context_.CheckCancelled(kStage);
       context_.reporter->Progress("mosaic", 0.4 + 0.5 * static_cast<double>(i) / static_cast<double>(used_.size()));
@@ -318,14 +345,20 @@ class MosaicRun {
       parts.residual = request_.residual || looked.tile.restored;
       parts.response = false;
       if (!looked.files) {
-        looked.files = std::make_unique<TileFiles>(TileFileNames{looked.tile.path, {}, {}, {}, {}}, parts, context_);
+        looked.files =
+            std::make_unique<TileFiles>(TileFileNames{looked.tile.path, {}, {}, {}, {}}, parts, context_, &memory_);
       }
-      looked.tile.pixels = About(looked.tile.path, [&] {
+      shares.push_back(About(looked.tile.path, [&] {
         if (looked.tile.restored) looked.files->RestoreWith(looked.tile.beam, context_.threads);
         const TileImages& images = looked.files->images();
         return mosaic.Add(looked.sky, images.image, images.residual, looked.tile.factor, context_.threads);
-      });
+      }));
       looked.files.reset();
+    }
+    memory_ = {};
+    for (std::size_t i = 0; i < used_.size(); ++i) {
+      used_[i]->tile.pixels = shares[i].pixels;
+      used_[i]->tile.agreement = AgreementOf(mosaic.PullsOf(shares[i].samples));
     }
   }
 
@@ -375,6 +408,7 @@ class MosaicRun {
 
   const MosaicRequest& request_;
   const RunContext& context_;
+  TileMemory memory_;           // of looked_
   std::vector<Looked> looked_;  // by time
   std::vector<Looked*> used_;
   std::size_t kept_bytes_ = 0;  // of images in looked_

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,9 +27,16 @@ struct BeamWish {
   image::GaussianBeam beam;  // kGiven
 };
 
+// What the metrics of a tile's image say that a mosaic asks for.
+struct KnownOfTile {
+  std::string grade;      // empty: not known
+  double thermal_jy = 0;  // noise that the receivers explain; 0: not known
+};
+
 struct MosaicRequest {
-  std::vector<std::filesystem::path> tiles;  // images, or prefixes as `contimg image --out` takes them
-  std::filesystem::path prefix;              // X.image.fits and so on
+  std::vector<std::filesystem::path> tiles;            // images, or prefixes as `contimg image --out` takes them
+  std::filesystem::path prefix;                        // X.image.fits and so on
+  std::map<std::filesystem::path, KnownOfTile> known;  // of images whose PREFIX.metrics.json is not beside them
   GridWishes grid;
   double min_pb = 0.1;  // of a tile less is not used
   GateLimits limits;

@@ -13,7 +13,7 @@ namespace {
 // Of one window: of an hourly mosaic that of its own day. ?1 kind, ?2 name, ?3 strip, ?4 beginning of the window.
 #define CONTIMG_SAME_WINDOW                                                         \
   " kind = ?1 AND (kind = 'deep' OR name = ?2) AND abs(strip_deg - ?3) < 0.05 AND " \
-  "abs(lst_start_h - ?4) < 1.0 / 3600 "
+  "abs(lst_start_h - ?4) < 5.0 / 3600 "
 
 MosaicRow ReadMosaic(Query& query) {
   MosaicRow row;
@@ -34,6 +34,27 @@ MosaicRow ReadMosaic(Query& query) {
   row.image_id = query.OptionalInteger();
   row.updated_at = query.Number();
   return row;
+}
+
+#define CONTIMG_MOSAIC_TILE_COLUMNS \
+  "group_id, image_id, checksum, mjd, used, refusal, why, scale, scale_error, n_references"
+
+std::vector<MosaicTileRow> ReadTiles(Query& query) {
+  std::vector<MosaicTileRow> rows;
+  while (query.Next()) {
+    MosaicTileRow& row = rows.emplace_back();
+    row.group_id = query.Text();
+    row.image_id = query.OptionalInteger();
+    row.checksum = query.Text();
+    row.mjd = query.Number();
+    row.used = query.Flag();
+    row.refusal = query.Text();
+    row.why = query.Text();
+    row.scale = query.OptionalNumber();
+    row.scale_error = query.OptionalNumber();
+    row.n_references = query.Int();
+  }
+  return rows;
 }
 
 }  // namespace
@@ -120,7 +141,7 @@ std::optional<MosaicRow> MosaicStore::Reference(double strip_deg, double lst_sta
 std::vector<MosaicRow> MosaicStore::List(const MosaicQuery& selection) {
   Query query(db_, "SELECT " CONTIMG_MOSAIC_COLUMNS
                    " FROM mosaics AS m WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR state = ?2) AND (?3 IS NULL OR "
-                   "abs(strip_deg - ?3) < 0.05) AND (?4 IS NULL OR abs(lst_start_h - ?4) < 1.0 / 3600) AND (?5 IS NULL "
+                   "abs(strip_deg - ?3) < 0.05) AND (?4 IS NULL OR abs(lst_start_h - ?4) < 5.0 / 3600) AND (?5 IS NULL "
                    "OR end_mjd >= ?5) AND (?6 IS NULL OR start_mjd < ?6) AND (?7 = '' OR EXISTS (SELECT 1 FROM "
                    "mosaic_tiles AS t WHERE t.mosaic_id = m.mosaic_id AND t.group_id = ?7)) AND (?8 = 0 OR "
                    "is_reference = 1) ORDER BY end_mjd DESC, start_mjd DESC, name DESC LIMIT ?9");
@@ -134,26 +155,17 @@ std::vector<MosaicRow> MosaicStore::List(const MosaicQuery& selection) {
 
 std::vector<MosaicTileRow> MosaicStore::Tiles(std::int64_t mosaic_id) {
   Query query(db_,
-              "SELECT group_id, image_id, checksum, mjd, used, refusal, why, scale, scale_error, n_references FROM "
-              "mosaic_tiles WHERE mosaic_id = ? ORDER BY mjd, group_id");
-  query.Bind(mosaic_id);
-  std::vector<MosaicTileRow> rows;
-  while (query.Next()) {
-    MosaicTileRow& row = rows.emplace_back();
-    row.group_id = query.Text();
-    row.image_id = query.OptionalInteger();
-    row.checksum = query.Text();
-    row.mjd = query.Number();
-    row.used = query.Flag();
-    row.refusal = query.Text();
-    row.why = query.Text();
-    row.scale = query.OptionalNumber();
-    row.scale_error = query.OptionalNumber();
-    row.n_references = query.Int();
-  }
-  return rows;
+              "SELECT " CONTIMG_MOSAIC_TILE_COLUMNS " FROM mosaic_tiles WHERE mosaic_id = ? ORDER BY mjd, group_id");
+  return ReadTiles(query.Bind(mosaic_id));
 }
 
+std::vector<MosaicTileRow> MosaicStore::JudgementsOf(std::string_view group_id) {
+  Query query(db_,
+              "SELECT " CONTIMG_MOSAIC_TILE_COLUMNS " FROM mosaic_tiles WHERE group_id = ? ORDER BY mosaic_id DESC");
+  return ReadTiles(query.Bind(group_id));
+}
+
+#undef CONTIMG_MOSAIC_TILE_COLUMNS
 #undef CONTIMG_SAME_WINDOW
 #undef CONTIMG_MOSAIC_COLUMNS
 

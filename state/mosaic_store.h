@@ -57,7 +57,7 @@ struct MosaicTileRow {
 struct MosaicQuery {
   std::string kind, state;
   std::optional<double> strip_deg;    // to 0.05 degrees
-  std::optional<double> lst_start_h;  // to a second of time
+  std::optional<double> lst_start_h;  // to five seconds of time
   std::optional<double> from_mjd;     // that end at or after it
   std::optional<double> before_mjd;   // that begin before it
   std::string group_id;               // with this tile, used or not
@@ -82,6 +82,8 @@ class MosaicStore {
   std::optional<MosaicRow> Reference(double strip_deg, double lst_start_h);
   std::vector<MosaicRow> List(const MosaicQuery& query);     // newest first
   std::vector<MosaicTileRow> Tiles(std::int64_t mosaic_id);  // by time
+  // What all mosaics say of one tile, the newest first.
+  std::vector<MosaicTileRow> JudgementsOf(std::string_view group_id);
 
  private:
   Database& db_;

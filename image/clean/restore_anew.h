@@ -12,9 +12,9 @@ namespace contimg::image {
 // the CLEAN model through `from`, so this is what restoring the model with `to` would have made. A point of the model
 // keeps its peak; its flux and those of extended ones are kept as areas of beams count.
 //
-// The residual stays as it is, as in the restoration: the peak of a source that CLEAN left is its flux through the PSF,
-// and its noise is that of the tile's rms; a residual through the Gaussian would have less noise and, because a PSF is
-// narrower than its beam and stands in a bowl, still less of these sources (docs/mosaics.md has both measured).
+// The residual stays as it is, as in the restoration: in it a source that CLEAN left peaks at its flux, and its noise
+// is the tile's. Through the Gaussian both would change, fluxes by how far CLEAN went (docs/mosaics.md has it
+// measured).
 //
 // By FFT with zeros beyond the edges, of as many as the Gaussian reaches; pixels that are not finite count as nothing
 // in the model and stay what they are. `between`: BeamBetween(from, to); nothing is done where it is zero. The result

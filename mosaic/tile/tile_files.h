@@ -38,6 +38,17 @@ struct TileParts {
   bool thin_response = false;  // primary beam and smearing map by some of their pixels, and not in images()
 };
 
+// Memory that goes from one tile to the next: fresh memory is slow, the kernel has to clear it.
+class TileMemory {
+ public:
+  Buffer<float> Take();  // empty: there is none
+  void Give(Buffer<float> pixels);
+
+ private:
+  static constexpr std::size_t kMost = 2;  // what a tile takes; what is given beyond goes back to the system
+  std::vector<Buffer<float>> free_;
+};
+
 class TileFiles {
  public:
   // Reads them, several at a time. What is wanted and neither given nor there is left out (missing()), except the
@@ -46,7 +57,11 @@ class TileFiles {
   //
   // A mosaic (MosaicFacts in the header) is such an image, but with its rms map beside it. It is brought back to even
   // noise: image and residual times b = least rms / local rms, which is its `pb`.
-  TileFiles(const TileFileNames& names, const TileParts& parts, const RunContext& context);
+  //
+  // `memory`: what image and residual take, and give back with the object; it must stay until then.
+  TileFiles(const TileFileNames& names, const TileParts& parts, const RunContext& context,
+            TileMemory* memory = nullptr);
+  ~TileFiles();
   TileFiles(const TileFiles&) = delete;
   TileFiles& operator=(const TileFiles&) = delete;
 
@@ -73,6 +88,7 @@ class TileFiles {
   void EvenMosaic(int threads);
 
   std::filesystem::path path_;
+  TileMemory* memory_;
   image::FitsImage image_, residual_, pb_, smear_, psf_;
   std::optional<image::ThinImage> thin_pb_, thin_smear_;
   TileImages images_;

@@ -2,11 +2,15 @@
 // it.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "config/error.h"
+#include "config/product_kind.h"
+#include "config/product_paths.h"
 #include "config/text.h"
 #include "config/time.h"
 #include "ops/cli/lightcurve_command.h"
@@ -15,6 +19,8 @@
 #include "ops/lightcurves/light_curves.h"
 #include "ops/lightcurves/photometry_record.h"
 #include "ops/lightcurves/refine_places.h"
+#include "ops/mosaics/deep_places.h"
+#include "state/product_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -98,16 +104,35 @@ void ReckonAnew() {
   fmt::print("transits and statistics of {} reckoned anew\n", Counted(n, "source"));
 }
 
-void RefineAll(const PlaceRules& rules, bool as_json) {
+// The catalogue of a mosaic on record.
+std::filesystem::path CatalogueOf(const std::string& mosaic) {
+  state::ProductStore products(ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kProducts),
+                               state::DatabaseOptions::ForOneLook());
+  state::ProductQuery query;
+  query.group_id = mosaic;
+  query.kind = ToString(ProductKind::kMosaicSources);
+  query.status = "present";
+  const auto rows = products.List(query);
+  if (rows.empty()) {
+    throw Error(ErrorKind::kUsage, "lightcurve", mosaic,
+                "is no mosaic with a catalogue on record (contimg mosaic list)");
+  }
+  return rows.front().path;
+}
+
+void RefineAll(const PlaceRules& rules, const std::string& mosaic, bool as_json) {
+  const std::filesystem::path catalogue = mosaic.empty() ? std::filesystem::path() : CatalogueOf(mosaic);
   state::SourceStore store = SourcesToChange();
-  const RefinedPlaces done = RefinePlaces(store.database(), rules, UtcTime::Now().unix_s());
+  const double now = UtcTime::Now().unix_s();
+  const RefinedPlaces done = mosaic.empty() ? RefinePlaces(store.database(), rules, now)
+                                            : RefinePlacesFromMosaic(store.database(), catalogue, rules, now);
   if (as_json) {
     fmt::print("{}\n",
                nlohmann::ordered_json{
                    {"place_version", done.version}, {"sources", done.sources}, {"median_arcsec", done.median_arcsec}}
                    .dump(2));
   } else if (done.sources == 0) {
-    fmt::print("no source was found often enough\n");
+    fmt::print("{}\n", mosaic.empty() ? "no source was found often enough" : "no source of ours is found in it");
   } else {
     fmt::print("{} at places of version {}, moved by {:.2f} arcsec (median)\n", Counted(done.sources, "source"),
                done.version, done.median_arcsec);
@@ -145,18 +170,22 @@ void AddLightCurveRecord(CLI::App* command) {
 
   struct RefineArgs {
     PlaceRules rules;
+    std::string mosaic;
     bool as_json = false;
   };
   auto places = std::make_shared<RefineArgs>();
   CLI::App* refine = command->add_subcommand("refine", "put sources where tiles have found them, as a new version");
-  refine->add_option("--min-n", places->rules.min_detections, "detections of a source at least")
-      ->check(CLI::Range(2, 1000000))
-      ->capture_default_str();
+  CLI::Option* often = refine->add_option("--min-n", places->rules.min_detections, "detections of a source at least")
+                           ->check(CLI::Range(2, 1000000))
+                           ->capture_default_str();
   refine->add_option("--min-snr", places->rules.min_snr, "of each of them at least")
       ->check(Between(3, 1000))
       ->capture_default_str();
+  refine->add_option("--mosaic", places->mosaic, "where this mosaic on record has them, in place of tiles")
+      ->type_name("NAME")
+      ->excludes(often);
   refine->add_flag("--json", places->as_json, "print as JSON");
-  refine->callback([places] { RefineAll(places->rules, places->as_json); });
+  refine->callback([places] { RefineAll(places->rules, places->mosaic, places->as_json); });
 
   CLI::App* rebuild = command->add_subcommand("rebuild", "reckon transits and statistics anew from the measurements");
   rebuild->callback([] { ReckonAnew(); });

@@ -15,6 +15,7 @@
 #include "ops/base/stop_signals.h"
 #include "ops/base/version.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/mosaic_records.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
 #include "ops/cli/tile_options.h"
@@ -23,6 +24,7 @@ namespace contimg::ops {
 namespace {
 
 struct MosaicArgs {
+  DeepArgs deep;
   std::vector<std::string> tiles;
   std::string out, centre, projection = "ZEA", beam = "common", catalogue, format = "fits";
   std::optional<double> max_beam_error;
@@ -63,6 +65,18 @@ void PrintMosaic(const mosaic::MosaicReport& report) {
 
 void Mosaic(MosaicArgs& args) {
   mosaic::MosaicRequest& request = args.request;
+  CheckDeepOptions(args.deep);
+  if (args.deep.asked) {
+    if (!args.tiles.empty() || !args.out.empty()) {
+      throw Error(ErrorKind::kUsage, "mosaic", "--state",
+                  "takes tiles on record and names what it makes itself: no PREFIX, no --out");
+    }
+    return MakeDeepMosaic(args.deep, request.limits.scale_error, args.threads, args.json);
+  }
+  if (args.tiles.empty() || args.out.empty()) {
+    throw Error(ErrorKind::kUsage, "mosaic", "",
+                "expected PREFIX… --out X, or --state --lst FROM,TO, or list, show, why");
+  }
   request.tiles.assign(args.tiles.begin(), args.tiles.end());
   request.prefix = args.out;
   request.grid.projection = args.projection == "SIN" ? image::Projection::kSin : image::Projection::kZea;
@@ -102,9 +116,8 @@ void AddMosaicCommand(CLI::App& app) {
   mosaic::MosaicRequest& request = args->request;
   CLI::App* command = app.add_subcommand("mosaic", "tiles to one map of their sky; tiles that do not fit are left out");
   command->add_option("tiles", args->tiles, "images, or prefixes as `contimg image --out` takes them")
-      ->type_name("PREFIX")
-      ->required();
-  command->add_option("-o,--out", args->out, "start of the products' names")->type_name("X")->required();
+      ->type_name("PREFIX");
+  command->add_option("-o,--out", args->out, "start of the products' names")->type_name("X");
   command->add_option("--centre", args->centre, "middle of the projection (default: of the tiles)")
       ->type_name("RA,DEC");
   command->add_option("--projection", args->projection, "ZEA: pixels of equal area; SIN: as tiles, up to 20 degrees")
@@ -143,7 +156,12 @@ void AddMosaicCommand(CLI::App& app) {
   command->add_flag("--no-durable", args->no_durable, "do not wait until the result is safe on the disk");
   command->add_option("--threads", args->threads, "threads (default: all processors)")->check(CLI::Range(0, 1024));
   command->add_flag("--json", args->json, "print the report as JSON");
-  command->callback([args] { Mosaic(*args); });
+  AddDeepOptions(command, args->deep);
+  command->require_subcommand(0, 1);
+  command->callback([args, command] {
+    if (command->get_subcommands().empty()) Mosaic(*args);
+  });
+  AddMosaicRecords(command);
 }
 
 }  // namespace contimg::ops

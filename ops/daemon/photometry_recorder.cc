@@ -8,6 +8,7 @@
 #include "config/text.h"
 #include "ops/base/log.h"
 #include "ops/lightcurves/tile_photometry.h"
+#include "ops/mosaics/gate_marks.h"
 #include "state/source_store.h"
 
 namespace contimg::ops {
@@ -48,6 +49,7 @@ struct PhotometryRecorder::Round {
       }
       try {
         recorded.emplace_back(tables.group, RecordTables(sources.database(), tables, unix_s, os));
+        MarkTiles(products, sources.database(), {tables.group});
       } catch (const Error& error) {
         const bool of_file =
             error.subject() == tables.photometry.string() || error.subject() == tables.sources.string();

@@ -129,7 +129,12 @@ class Normaliser {
       ObservationRow tile = *found;
       const auto solved = solved_.find(tile.id);
       if (solved != solved_.end() && solved->second.recorded_at == tile.recorded_at) {
-        tile = solved->second;
+        const QualityFlags beam = quality::kBeamDiffers.mask();
+        tile.scale = solved->second.scale;
+        tile.scale_error = solved->second.scale_error;
+        tile.flags = (tile.flags & ~beam) | (solved->second.flags & beam);  // others set the rest
+        const QualityFlags ours = quality::kBeamDiffers.mask();             // others may have been set since
+        tile.flags = (found->flags & ~ours) | (tile.flags & ours);
       } else {
         FlagBeam(database_, tile);
         SetScaleByReferences(database_, tile, curves_.MeasurementsOf(tile.group_id));

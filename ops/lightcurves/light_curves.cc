@@ -262,6 +262,20 @@ void LightCurveRecorder::Record(const state::ObservationRow& tile, const std::ve
   });
 }
 
+bool LightCurveRecorder::SetFlags(std::string_view group_id, QualityFlags which, QualityFlags flags) {
+  bool changed = false;
+  database_.Write([&] {
+    auto tile = curves_.Tile(group_id);
+    const QualityFlags wanted = tile ? (tile->flags & ~which) | (flags & which) : 0;
+    if (!tile || wanted == tile->flags) return;
+    tile->flags = wanted;
+    curves_.SaveComparison(*tile);
+    for (const MeasurementRow& row : curves_.MeasurementsOf(group_id)) Reckon(row.source_id, row.kind);
+    changed = true;
+  });
+  return changed;
+}
+
 std::int64_t LightCurveRecorder::Record(const state::ObservationRow& tile,
                                         const std::vector<PlacedMeasurement>& measurements, double now) {
   std::int64_t made = 0;

@@ -70,6 +70,9 @@ class LightCurveRecorder {
                       double now);
   // Takes the tile and its measurements out; false: there is none.
   bool Forget(std::string_view group_id);
+  // The flags in `which` of the whole tile become those in `flags`; the others stay. Transits and statistics follow.
+  // False: there is no such tile, or it has them already.
+  bool SetFlags(std::string_view group_id, QualityFlags which, QualityFlags flags);
   // Transits and statistics of one source from its measurements.
   void ReckonSource(std::int64_t source_id);
   // Transits and statistics of all sources from their measurements; returns the number of sources.

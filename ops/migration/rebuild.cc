@@ -24,6 +24,7 @@
 #include "ops/lightcurves/flux_scales.h"
 #include "ops/lightcurves/light_curves.h"
 #include "ops/lightcurves/tile_photometry.h"
+#include "ops/mosaics/restore_mosaic.h"
 #include "ops/records/reconciler.h"
 #include "ops/records/registration.h"
 #include "ops/worker/measure_table.h"
@@ -64,6 +65,7 @@ class Rebuild {
     context_.reporter->Progress(kRebuildStage, 0.6);
     CompleteProducts();
     context_.reporter->Progress(kRebuildStage, 0.8);
+    RecordMosaics();
     RecordMeasurements();
     context_.reporter->Progress(kRebuildStage, 1);
     return std::move(figures_);
@@ -283,6 +285,11 @@ class Rebuild {
     Try([&] {
       const auto known = checksums_.find(row.path);
       row.checksum = known != checksums_.end() ? known->second : ProductChecksum(row.path, context_.threads, os_);
+      if (const auto name = ParseProductName(row.path); name && name->of_mosaic()) {
+        mosaics_.insert(row.group_id);
+        completed_.emplace_back(std::move(row), std::vector<std::int64_t>());
+        return;
+      }
       Grade(row);
       if (!row.group_id.empty() && row.kind != ToString(ProductKind::kUvh5)) {
         row.ra_deg = Facts(row.group_id).ra_deg;
@@ -305,6 +312,12 @@ class Rebuild {
       }
     });
     completed_.clear();
+  }
+  void RecordMosaics() {
+    for (const std::string& name : mosaics_) {
+      context_.CheckCancelled(kRebuildStage);
+      Try([&] { RestoreMosaicRecord(products_, name, settings_.mosaic, now_, os_); });
+    }
   }
   // Of tiles whose tables are not on record; then what follows from all measurements.
   void RecordMeasurements() {
@@ -418,7 +431,8 @@ class Rebuild {
   std::map<double, std::vector<state::SubbandFileRow>> input_;  // by stamp, unix_s
   GroupFacts facts_;                                            // of the group that was looked up last
   std::vector<std::pair<state::ProductRow, std::vector<std::int64_t>>>
-      completed_;  // and its parents; not committed yet
+      completed_;                  // and its parents; not committed yet
+  std::set<std::string> mosaics_;  // of which products were completed
   RebuildFigures figures_;
 };
 

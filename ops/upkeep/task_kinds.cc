@@ -13,6 +13,7 @@
 #include "ops/job/task_job.h"
 #include "ops/job/worker_process.h"
 #include "ops/lightcurves/flux_scales.h"
+#include "ops/mosaics/mosaic_task.h"
 #include "ops/records/maintenance_run.h"
 #include "ops/records/watermarks.h"
 #include "ops/retention/cleanup.h"
@@ -122,6 +123,13 @@ void RunCleanupTask(const json& work, const RunContext& context, json& figures) 
 // Not by the clock: the service asks for it when the disk calls for it.
 double CleanupEvery(const Settings&) { return 0; }
 
+json DescribeMosaic(const state::TaskRow& row, const Settings& settings, const ProductPaths&) {
+  return DescribeMosaicTask(row.subject, settings);
+}
+
+// Not by the clock: the service asks for one when its window has passed (ops/daemon/mosaic_watch.h).
+double MosaicEvery(const Settings&) { return 0; }
+
 json DescribeNormalise(const state::TaskRow&, const Settings&, const ProductPaths& paths) {
   return {{"sources", paths.Database(StateDatabase::kMasterSources).string()}};
 }
@@ -167,7 +175,8 @@ const std::vector<TaskKind>& TaskKinds() {
   static const std::vector<TaskKind> kinds{{"backup", "backup", DescribeBackup, RunBackup, BackupEvery},
                                            {"verify", "verify", DescribeVerify, RunVerify, VerifyEvery},
                                            {"cleanup", "cleanup", DescribeCleanup, RunCleanupTask, CleanupEvery},
-                                           {"normalise", "normalise", DescribeNormalise, RunNormalise, NormaliseEvery}};
+                                           {"normalise", "normalise", DescribeNormalise, RunNormalise, NormaliseEvery},
+                                           {kMosaicTask, kMosaicTask, DescribeMosaic, RunMosaicTask, MosaicEvery}};
   return kinds;
 }
 

@@ -15,42 +15,43 @@
 namespace contimg::image {
 namespace {
 
-constexpr std::size_t kNy = 260, kNx = 300;
-constexpr double kCell = 3.0 / 206265.0;
-const GaussianBeam kFrom{11.5 * kCell, 5.5 * kCell, 0.4};
-const std::vector<SkyPoint> kPoints{{100.3, 150.7, 2.0}, {104.9, 140.2, -0.5}, {200, 60, 1.0}, {150.5, 130.25, 0.01},
-                                    {3.5, 4.25, 1.0},    {298.1, 200, 0.7}};  // the last two at the edges
+constexpr std::size_t kAnewNy = 260, kAnewNx = 300;
+constexpr double kAnewCell = 3.0 / 206265.0;
+const GaussianBeam kAnewFrom{11.5 * kAnewCell, 5.5 * kAnewCell, 0.4};
+const std::vector<SkyPoint> kAnewPoints{{100.3, 150.7, 2.0}, {104.9, 140.2, -0.5},
+                                        {200, 60, 1.0},      {150.5, 130.25, 0.01},
+                                        {3.5, 4.25, 1.0},    {298.1, 200, 0.7}};  // the last two at the edges
 
 struct Restored {
-  Plane image{kNy, kNx}, residual{kNy, kNx};
+  Plane image{kAnewNy, kAnewNx}, residual{kAnewNy, kAnewNx};
 };
 // The points through a beam on a residual that is nothing like it.
-Restored With(const GaussianBeam& beam) {
+Restored RestoredWith(const GaussianBeam& beam) {
   Restored r;
   std::mt19937 random(5);
   std::normal_distribution<float> normal(0, 0.01F);
   for (float& v : r.residual.pixels) v = normal(random);
   r.image = Copy(r.residual, 1);
-  AddBeams(kPoints, beam, kCell, r.image.view(), 1);
+  AddBeams(kAnewPoints, beam, kAnewCell, r.image.view(), 1);
   return r;
 }
-void Anew(Restored& r, const GaussianBeam& to, int threads = 2) {
-  RestoreAnew(kFrom, to, *BeamBetween(kFrom, to), r.residual.view(), kCell, r.image.view(), threads);
+void MakeAnew(Restored& r, const GaussianBeam& to, int threads = 2) {
+  RestoreAnew(kAnewFrom, to, *BeamBetween(kAnewFrom, to), r.residual.view(), kAnewCell, r.image.view(), threads);
 }
 
 // What another restoration would have made, pixel by pixel, whatever lies between the beams.
 TEST(RestoreAnew, IsTheRestorationWithTheOtherBeam) {
   for (const GaussianBeam& to :
-       {GaussianBeam{14 * kCell, 8 * kCell, 0.9}, GaussianBeam{20 * kCell, 20 * kCell, 0},
-        GaussianBeam{16 * kCell, 5.5 * kCell, 0.4}, GaussianBeam{11.8 * kCell, 5.6 * kCell, 0.4},
-        GaussianBeam{30 * kCell, 12 * kCell, 2.5}}) {
-    Restored r = With(kFrom);
-    const Restored expected = With(to);
-    Anew(r, to);
+       {GaussianBeam{14 * kAnewCell, 8 * kAnewCell, 0.9}, GaussianBeam{20 * kAnewCell, 20 * kAnewCell, 0},
+        GaussianBeam{16 * kAnewCell, 5.5 * kAnewCell, 0.4}, GaussianBeam{11.8 * kAnewCell, 5.6 * kAnewCell, 0.4},
+        GaussianBeam{30 * kAnewCell, 12 * kAnewCell, 2.5}}) {
+    Restored r = RestoredWith(kAnewFrom);
+    const Restored expected = RestoredWith(to);
+    MakeAnew(r, to);
     double largest = 0;
     // Of what lies beyond an edge nobody knows: away from the two sources there.
-    for (std::size_t y = 40; y < kNy - 40; ++y) {
-      for (std::size_t x = 40; x < kNx - 50; ++x) {
+    for (std::size_t y = 40; y < kAnewNy - 40; ++y) {
+      for (std::size_t x = 40; x < kAnewNx - 50; ++x) {
         largest = std::max(largest, std::abs(static_cast<double>(r.image.view()(y, x)) - expected.image.view()(y, x)));
       }
     }
@@ -60,26 +61,26 @@ TEST(RestoreAnew, IsTheRestorationWithTheOtherBeam) {
 
 // The flux of what is inside is kept, each pixel counting as a part of its beam.
 TEST(RestoreAnew, KeepsFlux) {
-  const GaussianBeam to{16 * kCell, 9 * kCell, 1.2};
+  const GaussianBeam to{16 * kAnewCell, 9 * kAnewCell, 1.2};
   Restored r;
-  AddBeams({{150.3, 130.7, 2.0}, {120, 100.5, 1.0}}, kFrom, kCell, r.image.view(), 1);
+  AddBeams({{150.3, 130.7, 2.0}, {120, 100.5, 1.0}}, kAnewFrom, kAnewCell, r.image.view(), 1);
   const auto flux = [](const Plane& plane, const GaussianBeam& beam) {
-    const double area = kPi / (4 * std::log(2.0)) * beam.major_rad * beam.minor_rad / (kCell * kCell);
+    const double area = kPi / (4 * std::log(2.0)) * beam.major_rad * beam.minor_rad / (kAnewCell * kAnewCell);
     return std::accumulate(plane.pixels.begin(), plane.pixels.end(), 0.0) / area;
   };
-  EXPECT_NEAR(flux(r.image, kFrom), 3, 3e-5);
-  Anew(r, to);
+  EXPECT_NEAR(flux(r.image, kAnewFrom), 3, 3e-5);
+  MakeAnew(r, to);
   EXPECT_NEAR(flux(r.image, to), 3, 3e-5);
 }
 
 TEST(RestoreAnew, LeavesTheResidualAndBlanksAlone) {
   Restored r;
-  r.residual = With(kFrom).residual;
+  r.residual = RestoredWith(kAnewFrom).residual;
   r.image = Copy(r.residual, 1);
   r.image.view()(20, 30) = std::numeric_limits<float>::quiet_NaN();
-  Anew(r, {20 * kCell, 9 * kCell, 0.4});
+  MakeAnew(r, {20 * kAnewCell, 9 * kAnewCell, 0.4});
   for (std::size_t i = 0; i < r.image.pixels.size(); ++i) {
-    if (i == 20 * kNx + 30) {
+    if (i == 20 * kAnewNx + 30) {
       EXPECT_TRUE(std::isnan(r.image.pixels[i]));
     } else {
       ASSERT_EQ(r.image.pixels[i], r.residual.pixels[i]);
@@ -88,16 +89,16 @@ TEST(RestoreAnew, LeavesTheResidualAndBlanksAlone) {
 }
 
 TEST(RestoreAnew, DoesNotDependOnTheNumberOfThreads) {
-  Restored one = With(kFrom), three = With(kFrom);
-  Anew(one, {14 * kCell, 8 * kCell, 0.9}, 1);
-  Anew(three, {14 * kCell, 8 * kCell, 0.9}, 3);
+  Restored one = RestoredWith(kAnewFrom), three = RestoredWith(kAnewFrom);
+  MakeAnew(one, {14 * kAnewCell, 8 * kAnewCell, 0.9}, 1);
+  MakeAnew(three, {14 * kAnewCell, 8 * kAnewCell, 0.9}, 3);
   EXPECT_TRUE(std::equal(one.image.pixels.begin(), one.image.pixels.end(), three.image.pixels.begin()));
 }
 
 TEST(RestoreAnew, DoesNothingBetweenEqualBeams) {
-  Restored r = With(kFrom);
+  Restored r = RestoredWith(kAnewFrom);
   const Plane before = Copy(r.image, 1);
-  Anew(r, kFrom);
+  MakeAnew(r, kAnewFrom);
   EXPECT_TRUE(std::equal(before.pixels.begin(), before.pixels.end(), r.image.pixels.begin()));
 }
 

@@ -355,7 +355,7 @@ TEST_F(BackupTest, IsDoneByAWorkerProcess) {
   EXPECT_EQ(runs[0].outcome, state::RunOutcome::kOk);
   EXPECT_EQ(runs[0].actor, "daemon");
   EXPECT_THAT(RealOs().ReadFile(folder / "progress.jsonl"), HasSubstr("backup"));
-  EXPECT_THROW(FindTaskKind("mosaic"), Error);
+  EXPECT_THROW(FindTaskKind("release"), Error);
 }
 
 }  // namespace

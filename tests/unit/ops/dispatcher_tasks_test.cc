@@ -115,7 +115,7 @@ TEST_F(TaskTest, IsHeldWhileAtWorkAndReleased) {
 
 TEST_F(TaskTest, OfAKindThatThisProgramDoesNotKnowIsGivenUpWithItsReason) {
   const std::string id =
-      state::TaskStore(paths_->Database(StateDatabase::kIngest)).Create("mosaic", "x", "test", "", system_).id;
+      state::TaskStore(paths_->Database(StateDatabase::kIngest)).Create("release", "x", "test", "", system_).id;
   auto life = Begin();
   Pass(*life, 2);
   EXPECT_EQ(Task(id).state, GroupState::kDead);
