@@ -132,7 +132,7 @@ std::string MeasureTile(const PhotometryArgs& args, const std::string& image, co
     row.name = asked.sources[measurement.index].name;
     row.product = files.name();
     row.mjd = files.mjd();
-    row.frequency_hz = frequency_hz;
+    row.frequency_hz = measurement.frequency_hz;
     row.measurement = measurement;
     rows.push_back(std::move(row));
     ++found;
