@@ -124,15 +124,16 @@ class MosaicRun {
     OpenMosaic mosaic = Open();
     AddTiles(mosaic);
     report_.timings.add_s = watch.Lap();
-    MosaicMaps maps = std::move(mosaic).Close(context_.threads);
+    const auto maps = std::make_shared<const MosaicMaps>(std::move(mosaic).Close(context_.threads));
     report_.timings.close_s = watch.Lap();
     report_.scaled = request_.apply_scale;
     for (const Looked& looked : looked_) report_.tiles.push_back(looked.tile);
-    MakeHeader(maps);
-    AssessMosaic(maps, request_.catalogue, report_, context_);
-    WriteMosaicPicture(staged.Path(ProductKind::kQaPicture), maps, report_);
+    MakeHeader(*maps);
+    WriteMaps(staged, maps);
+    AssessMosaic(*maps, request_.catalogue, report_, context_);
+    WriteMosaicPicture(staged.Path(ProductKind::kQaPicture), *maps, report_);
     report_.timings.quality_s = watch.Lap();
-    Publish(staged, std::move(maps));
+    Publish(staged);
     report_.timings.publish_s = watch.Lap();
     report_.timings.total_s = all.Seconds();
     return std::move(report_);
@@ -391,18 +392,25 @@ class MosaicRun {
     h.mosaic = facts;
   }
 
-  void Publish(image::StagedProducts& staged, MosaicMaps maps) {
+  // They go to the disk while they are looked at.
+  void WriteMaps(image::StagedProducts& staged, const std::shared_ptr<const MosaicMaps>& maps) const {
+    image::FitsHeader header = report_.header;
+    const auto write = [&](ProductKind kind, const image::Plane& plane) {
+      staged.WriteImage(kind, std::shared_ptr<const image::Plane>(maps, &plane), header);
+    };
+    write(ProductKind::kImage, maps->image);
+    if (request_.residual) write(ProductKind::kResidual, maps->residual);
+    header.type = "RMS";
+    write(ProductKind::kRms, maps->rms);
+    header.type = "Weight";
+    header.unit = "beam2/Jy2";
+    write(ProductKind::kWeight, maps->weight);
+  }
+
+  void Publish(image::StagedProducts& staged) {
     context_.CheckCancelled(kStage);
     staged.WriteText(ProductKind::kQaMetrics, ToJson(report_).dump(2) + "\n");
     WriteFitsTable(staged.Path(ProductKind::kTileTable), TileTable(report_));
-    image::FitsHeader header = report_.header;
-    staged.WriteImage(ProductKind::kImage, std::move(maps.image), header);
-    if (request_.residual) staged.WriteImage(ProductKind::kResidual, std::move(maps.residual), header);
-    header.type = "RMS";
-    staged.WriteImage(ProductKind::kRms, std::move(maps.rms), header);
-    header.type = "Weight";
-    header.unit = "beam2/Jy2";
-    staged.WriteImage(ProductKind::kWeight, std::move(maps.weight), header);
     report_.products = staged.Publish();
   }
 

@@ -18,7 +18,7 @@ namespace contimg::image {
 //
 // By FFT with zeros beyond the edges, of as many as the Gaussian reaches; pixels that are not finite count as nothing
 // in the model and stay what they are. `between`: BeamBetween(from, to); nothing is done where it is zero. The result
-// does not depend on `threads`. Right to 1e-6 of the brightest.
+// does not depend on `threads`. Right to 1e-6 of the brightest, but for sources that an edge cuts.
 void RestoreAnew(const GaussianBeam& from, const GaussianBeam& to, const BeamMoments& between,
                  ArrayView<const float, 2> residual, double cell_rad, ArrayView<float, 2> image, int threads);
 // What it takes besides the images, for such ones.

@@ -2,10 +2,9 @@
 //
 // The image is read at the place, not fitted: what it reads there is the flux of a point source, cleaned or not, with
 // the noise of the image and without the bias that weighted sums and fits take from the bowl about uncleaned sources.
-// Neighbours are solved for together: nearer than kLinkWidths with the beam or, where the PSF is known, nearer than
-// kSidelobeWidths, what was cleaned with the beam and what CLEAN left with the PSF. The error is the local rms over the
-// response: pixels of a beam are no independent measurements, so there is no 1/√N. docs/photometry.md derives and
-// measures this.
+// Neighbours are solved for together, what was cleaned of them with the beam and what CLEAN left with the PSF
+// (point_shape.h). The error is the local rms over the response: pixels of a beam are no independent measurements, so
+// there is no 1/√N. docs/photometry.md derives and measures this.
 #pragma once
 
 #include <cstddef>

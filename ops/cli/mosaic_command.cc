@@ -1,6 +1,7 @@
 // `contimg mosaic`: tiles to one map.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -42,7 +43,11 @@ void PrintMosaic(const mosaic::MosaicReport& report) {
              Counted(static_cast<std::int64_t>(report.used()), "tile"), report.tiles.size() - report.used(), g.nx, g.ny,
              image::Code(g.projection), q.covered_deg2, Angle::Radians(report.header.beam->major_rad).arcsec(),
              Angle::Radians(report.header.beam->minor_rad).arcsec());
-  fmt::print("rms {:.3f} mJy/beam at best, {:.3f} in the median\n", 1e3 * q.rms_least_jy, 1e3 * q.rms_median_jy);
+  fmt::print("rms {:.3f} mJy/beam at best, {:.3f} in the median; {:.1f} tiles deep\n", 1e3 * q.rms_least_jy,
+             1e3 * q.rms_median_jy, q.tiles_deep);
+  const auto restored = std::count_if(report.tiles.begin(), report.tiles.end(),
+                                      [](const mosaic::MosaicTile& tile) { return tile.restored; });
+  if (restored > 0) fmt::print("{} restored anew with one beam\n", Counted(restored, "tile"));
   for (const mosaic::MosaicTile& tile : report.tiles) {
     const mosaic::TileScale& scale = tile.verdict.scale;
     const std::string scale_words = scale.references > 0

@@ -26,7 +26,7 @@ using mosaic::FoundSource;
 using nlohmann::ordered_json;
 
 struct SourcesArgs {
-  std::string image, out, regions, psf, catalogue;
+  std::string image, out, regions, catalogue;
   TileFileOptions files;
   mosaic::FindOptions find;
   int threads = 0;
@@ -74,9 +74,7 @@ void Sources(const SourcesArgs& args) {
   context.threads = ThreadsOr(args.threads);
   context.reporter = reporter.get();
   context.cancelled = &StopOnSignals();
-  mosaic::TileFileNames names = args.files.For(args.image, true);
-  names.psf = args.psf;
-  const mosaic::TileFiles files(names, {.psf = true}, context);
+  const mosaic::TileFiles files(args.files.For(args.image, true), {.psf = true}, context);
   WarnOfMissing(files, *reporter);
   const mosaic::TileImages& images = files.images();
   mosaic::FindOptions options = args.find;
@@ -118,7 +116,6 @@ void AddSourcesCommand(CLI::App& app) {
       ->add_option("--catalogue", args->catalogue, "a list of known sources, told apart from what is found beside them")
       ->type_name("CSV");
   args->files.Add(command);
-  command->add_option("--psf", args->psf, "the point-spread function (default: PREFIX.psf.fits)")->type_name("FILE");
   command->add_option("--seed", args->find.seed, "what a source must exceed, in local rms")
       ->check(Between(3, 1000))
       ->capture_default_str();

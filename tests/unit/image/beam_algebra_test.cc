@@ -46,7 +46,7 @@ TEST(BeamAlgebra, MomentsAreThoseOfTheBeam) {
 }
 
 TEST(BeamAlgebra, WidthsBetweenBeamsAddInSquares) {
-  const GaussianBeam from = Beam(34.5, 16.4, 12), to = Beam(50, 30, 70);
+  const GaussianBeam from = Beam(34.5, 16.4, 12), to = Beam(50, 38, 70);
   const auto between = BeamBetween(from, to);
   ASSERT_TRUE(between);
   const GaussianBeam difference = BeamOf(*between);

@@ -127,6 +127,12 @@ TEST(Forced, WhatCleanLeftOfNeighboursIsTakenAwayWithThePsf) {
   EXPECT_NEAR(known[0].flux_jy, 0.034, 1e-5);
   EXPECT_NEAR(known[1].flux_jy, 0.023, 1e-5);
   EXPECT_NEAR(known[2].flux_jy, 0, 1e-5);  // fainter than the noise: in no solve
+  // And what they leave is nothing.
+  EXPECT_GT(blind[0].chi2, 1);
+  for (const ForcedMeasurement& m : known) EXPECT_LT(m.chi2, 0.05);
+  // Without a PSF the side lobes of a neighbour (0.004 left of it) may exceed the noise.
+  EXPECT_NE(blind[1].flags & quality::kBlend.mask(), 0u);
+  for (const ForcedMeasurement& m : known) EXPECT_EQ(m.flags & quality::kBlend.mask(), 0u);
   // Where the image stands in for a residual nothing tells what was cleaned.
   images.residual = images.image;
   EXPECT_EQ(MeasureForced(images, FlatRms(0.001F), places, {}, 1).measurements[0].flux_jy, blind[0].flux_jy);

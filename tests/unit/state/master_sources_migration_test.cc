@@ -102,7 +102,7 @@ TEST_P(MigrationFrom, EveryVersionKeepsItsRowsAndEndsAlike) {
 
 INSTANTIATE_TEST_SUITE_P(Versions, MigrationFrom,
                          testing::Range(2, static_cast<int>(MasterSourcesSchema().migrations.size())),
-                         [](const auto& info) { return "Version" + std::to_string(info.param); });
+                         [](const auto& each) { return "Version" + std::to_string(each.param); });
 
 }  // namespace
 }  // namespace contimg::state
