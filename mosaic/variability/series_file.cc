@@ -76,6 +76,8 @@ struct RawColumns {
 
 // The number of values that a data set can hold.
 constexpr std::size_t kMostPoints = 10'000'000;
+// Squares of more are no numbers.
+constexpr double kLargestFlux = 1e100;
 
 // Which of the columns are what.
 struct Chosen {
@@ -115,6 +117,10 @@ Series Finish(const std::filesystem::path& path, const RawColumns& raw, const st
         throw Bad(path, fmt::format("{}: expected an error of 0 or more, found {}: mend it, or name the column of the "
                                     "errors",
                                     raw.Place(i), error));
+      }
+      if (std::abs(raw.flux[i]) > kLargestFlux || error > kLargestFlux) {
+        throw Bad(path, fmt::format("{}: expected a flux and an error up to {:g}, found {:g} and {:g}", raw.Place(i),
+                                    kLargestFlux, raw.flux[i], error));
       }
       order.push_back(i);
     } else {

@@ -496,6 +496,7 @@ class LightCurve(unittest.TestCase):
                "open.csv": (names + '60000,"1,0.1\n60001,1,0.1\n', ("line 2", "never closed")),
                "behind.csv": (names + '60000,"1"3,0.1\n', ("line 2", "'3' behind a quoted field")),
                "gzip.csv": (b"\x1f\x8b\x08\0\0", ("gunzip",)), "empty.csv": ("", ("no rows",)),
+               "huge.csv": (names + "60000,5e307,0.1\n", ("line 2", "up to 1e+100", "5e+307")),
                "julian.csv": (names + "2460005,1,0.1\n", ("1900 to 2100", "2460005", "--time")),
                "early.csv": (names + "5,1,0.1\n", ("1900 to 2100", "--time"))}
         for name, (text, words) in bad.items():
