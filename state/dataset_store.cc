@@ -193,6 +193,11 @@ std::vector<DatasetRow> DatasetStore::Of(std::int64_t source_id) {
   return rows;
 }
 
+std::vector<std::int64_t> DatasetStore::SourcesWithPoints() {
+  Query query(db_, "SELECT DISTINCT source_id FROM datasets WHERE times IS NOT NULL ORDER BY source_id");
+  return query.Integers();
+}
+
 std::vector<std::int64_t> DatasetStore::Parents(std::int64_t id) {
   Query query(db_, "SELECT parent_id FROM dataset_lineage WHERE child_id = ? ORDER BY parent_id");
   query.Bind(id);

@@ -68,6 +68,7 @@ class DatasetStore {
   std::optional<DatasetRow> Find(std::int64_t id);
   std::optional<DatasetRow> FindByName(std::int64_t source_id, std::string_view name);
   std::vector<DatasetRow> Of(std::int64_t source_id);  // in the order they were made, without their points
+  std::vector<std::int64_t> SourcesWithPoints();       // that have one which is no view, by id
   std::vector<std::int64_t> Parents(std::int64_t id);
   std::vector<std::int64_t> Children(std::int64_t id);
   std::vector<std::int64_t> Ancestors(std::int64_t id);  // parents, their parents and so on

@@ -119,7 +119,7 @@ class TileMeasurement {
       row.name = place.name;
       row.product = job_.image_prefix.filename().string();
       row.mjd = facts_.mjd;
-      row.frequency_hz = facts_.frequency_hz;
+      row.frequency_hz = m.frequency_hz;
       row.measurement = m;
       const double expected = places_[m.index].expected_jy;
       const bool counts = (m.flags & ParseQualityMask("hard")) == 0 && m.flux_jy > kRatioSnr * m.flux_error_jy;
