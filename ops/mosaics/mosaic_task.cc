@@ -176,7 +176,8 @@ MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& setti
     same.strip_deg = row->strip_deg;
     same.lst_start_h = row->lst_start_h;
     same.from_mjd = row->start_mjd - static_cast<double>(settings.deep_days) - kLookBackDays;
-    if (store.List(same).size() >= 2) found.deep.push_back(row->name);
+    const std::vector<state::MosaicRow> passages = store.List(same);  // newest first
+    if (passages.size() >= 2 && passages.front().name == row->name) found.deep.push_back(row->name);
   }
   return found;
 }
