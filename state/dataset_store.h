@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/quality_flags.h"
@@ -58,6 +59,10 @@ class DatasetStore {
 
   void SaveMission(const MissionRow& row);  // new, or anew
   std::optional<MissionRow> Mission(std::string_view name);
+  std::vector<std::string> Missions();         // names, in the order they were made
+  std::vector<ProcessingMethodRow> Methods();  // likewise
+  // Names of photometry with what they mean.
+  std::vector<std::pair<std::string, std::string>> Photometry();
   // A kind of photometry, made where there is none of that name.
   void SavePhotometry(std::string_view name, std::string_view description);
 
