@@ -21,7 +21,7 @@
 #include "ops/base/words.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
-#include "ops/mosaics/make_mosaic.h"
+#include "ops/mosaicking/make_mosaic.h"
 #include "ops/mosaics/mosaic_task.h"
 #include "ops/records/row_json.h"
 #include "state/mosaic_store.h"
