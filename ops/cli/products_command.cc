@@ -26,7 +26,7 @@
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
 #include "ops/job/worker_process.h"
-#include "ops/mosaics/mosaic_job.h"
+#include "ops/mosaicking/mosaic_job.h"
 #include "ops/records/row_json.h"
 #include "ops/worker/worker.h"
 #include "state/product_store.h"

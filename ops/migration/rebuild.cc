@@ -406,8 +406,12 @@ class Rebuild {
       facts_.dec_deg = Angle::Radians(centre.dec_rad).deg();
     };
     if (!Exists(path, os_)) {
-      const fs::path image = paths_.Image(group, ProductKind::kPbcor);
-      if (Exists(image, os_)) take(image::ReadFitsImage(image).header.centre);
+      for (const ProductKind kind : {ProductKind::kPbcor, ProductKind::kImage}) {
+        const fs::path image = paths_.Image(group, kind);
+        if (!Exists(image, os_)) continue;
+        take(image::ReadFitsImage(image).header.centre);
+        break;
+      }
       return facts_;
     }
     const auto info = convert::DescribeMeasurementSet(path);

@@ -1,18 +1,18 @@
 #include "ops/mosaics/gate_marks.h"
 
-#include <algorithm>
+#include <string_view>
 
 #include "config/product_kind.h"
-#include "mosaic/gate/tile_gate.h"
 #include "ops/lightcurves/light_curves.h"
 #include "state/light_curve_store.h"
 
 namespace contimg::ops {
 namespace {
 
-QualityFlags FlagsOf(const std::string& refusal) {
-  return refusal == mosaic::ToString(mosaic::Refusal::kScale) ? quality::kBadTile.mask() : 0;
-}
+// The word of mosaic/gate/tile_gate.h for fluxes that are off; the service has no part of what makes mosaics.
+constexpr std::string_view kScaleRefusal = "scale";
+
+QualityFlags FlagsOf(const std::string& refusal) { return refusal == kScaleRefusal ? quality::kBadTile.mask() : 0; }
 
 // The tile's images as they are on record now; of both forms, when there are two.
 std::vector<state::ProductRow> ImagesOf(state::ProductStore& products, const std::string& group) {

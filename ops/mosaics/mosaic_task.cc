@@ -9,12 +9,7 @@
 #include <utility>
 
 #include "config/error.h"
-#include "config/os.h"
-#include "config/settings_loader.h"
-#include "config/text.h"
 #include "config/time.h"
-#include "ops/job/tree_marker.h"
-#include "ops/mosaics/make_mosaic.h"
 #include "state/group_store.h"
 
 namespace contimg::ops {
@@ -26,36 +21,8 @@ using state::WorkState;
 constexpr std::string_view kDeepPrefix = "deep_", kVersionMark = "_v";
 constexpr int kMostVersions = 1000;
 constexpr double kWindowMarginDays = 0.6;  // the longest window is half a day
-constexpr double kLookBackDays = 30;       // days without tiles do not count, up to so many
 
 double MjdOf(const std::string& stamp) { return UtcTime::FromIso8601(stamp).mjd(); }
-
-// The window that has this passage; where the settings have become others, what its name says.
-MosaicWindow WindowOfSpan(const MosaicSpan& span, state::MosaicStore& store, const MosaicSettings& settings) {
-  const double start = MjdOf(span.start), end = MjdOf(span.end);
-  const std::string name = MosaicName(span.start, span.end, span.dec_deg);
-  if (const auto row = store.Find(name)) {
-    return {row->strip_deg, row->lst_start_h, row->lst_end_h, row->start_mjd, row->end_mjd, row->name};
-  }
-  for (MosaicWindow& window : WindowsAt((start + end) / 2, span.dec_deg, settings)) {
-    if (window.name == name) return std::move(window);
-  }
-  return WindowOf(start, end, span.dec_deg);
-}
-
-MosaicOrder OrderOf(const MosaicSubject& subject, state::ProductStore& products, const MosaicSettings& settings) {
-  state::MosaicStore store(products.database());
-  const MosaicWindow window = WindowOfSpan(subject.span, store, settings);
-  if (!subject.deep) return OrderHourly(products, window);
-  DeepRequest request;
-  request.strip_deg = window.strip_deg;
-  request.lst_start_h = window.lst_start_h;
-  request.lst_end_h = window.lst_end_h;
-  request.days = static_cast<int>(settings.deep_days);
-  request.to_mjd = window.end_mjd;
-  request.from_mjd = window.end_mjd - static_cast<double>(settings.deep_days) - kLookBackDays;
-  return OrderDeep(products, request);
-}
 
 }  // namespace
 
@@ -83,35 +50,6 @@ MosaicSubject ParseMosaicSubject(std::string_view text) {
 
 json DescribeMosaicTask(std::string_view subject, const Settings& settings) {
   return {{"subject", subject}, {"settings", AsOverrides(settings)}};
-}
-
-void RunMosaicTask(const json& work, const RunContext& context, json& figures) {
-  SettingsSources sources;
-  sources.overrides = work.at("settings").get<std::vector<std::string>>();
-  const Settings settings = LoadSettings(sources).values;
-  const ProductPaths paths(Roots(settings));
-  if (const auto identity = ReadStateIdentity(paths.roots().state)) RequireTrees({identity->identity, identity->roots});
-  state::ProductStore products(paths.Database(StateDatabase::kProducts));
-  const MosaicOrder order =
-      OrderOf(ParseMosaicSubject(work.at("subject").get<std::string>()), products, settings.mosaic);
-  const MadeMosaic made = MakeMosaic(order, paths, settings, products, context);
-  figures["name"] = made.row.name;
-  figures["grade"] = made.row.grade;
-  figures["tiles"] = made.row.n_used;
-  figures["refused"] = made.row.n_refused;
-  figures["refusals"] = json::object();
-  for (const mosaic::MosaicTile& tile : made.report.tiles) {
-    if (tile.verdict.refusal == mosaic::Refusal::kNone) continue;
-    json& n = figures["refusals"][std::string(mosaic::ToString(tile.verdict.refusal))];
-    n = n.is_null() ? 1 : n.get<int>() + 1;
-  }
-  figures["marked"] = made.marked;
-  figures["found"] = made.found;
-  figures["measured"] = made.measured;
-  figures["seconds"] = made.report.timings.total_s;
-  figures["summary"] = fmt::format("{}: {} in it, {} left out, grade {}, version {}", made.row.name,
-                                   Counted(static_cast<std::int64_t>(made.row.n_used), "tile"), made.row.n_refused,
-                                   made.row.grade, made.row.version);
 }
 
 std::optional<std::string> CreateMosaicTask(state::TaskStore& tasks, bool deep, const std::string& name,
@@ -175,8 +113,9 @@ MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& setti
     same.state = "closed";
     same.strip_deg = row->strip_deg;
     same.lst_start_h = row->lst_start_h;
-    same.from_mjd = row->start_mjd - static_cast<double>(settings.deep_days) - kLookBackDays;
-    if (store.List(same).size() >= 2) found.deep.push_back(row->name);
+    same.from_mjd = row->start_mjd - static_cast<double>(settings.deep_days) - kDeepLookBackDays;
+    const std::vector<state::MosaicRow> passages = store.List(same);  // newest first
+    if (passages.size() >= 2 && passages.front().name == row->name) found.deep.push_back(row->name);
   }
   return found;
 }

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "config/product_paths.h"
-#include "config/run_context.h"
 #include "config/settings.h"
 #include "ops/mosaics/due.h"
 #include "state/task_store.h"
@@ -17,6 +16,7 @@
 namespace contimg::ops {
 
 inline constexpr std::string_view kMosaicTask = "mosaic";  // the kind
+inline constexpr double kDeepLookBackDays = 30;            // days without tiles do not count, up to so many
 
 struct MosaicSubject {
   bool deep = false;
@@ -25,9 +25,8 @@ struct MosaicSubject {
 // Throws Error{kBadInput} for what is none.
 MosaicSubject ParseMosaicSubject(std::string_view text);
 
-// The work of a task: docs/formats/job.md.
+// The work of a task: docs/formats/job.md. Done by ops/mosaicking/run_mosaic_task.h.
 nlohmann::json DescribeMosaicTask(std::string_view subject, const Settings& settings);
-void RunMosaicTask(const nlohmann::json& work, const RunContext& context, nlohmann::json& figures);
 
 // A task for a mosaic, unless one for it is not done: waiting, at work, or given up and an operator's to look at.
 // Returns its id.

@@ -176,7 +176,7 @@ const std::vector<TaskKind>& TaskKinds() {
                                            {"verify", "verify", DescribeVerify, RunVerify, VerifyEvery},
                                            {"cleanup", "cleanup", DescribeCleanup, RunCleanupTask, CleanupEvery},
                                            {"normalise", "normalise", DescribeNormalise, RunNormalise, NormaliseEvery},
-                                           {kMosaicTask, kMosaicTask, DescribeMosaic, RunMosaicTask, MosaicEvery}};
+                                           {kMosaicTask, kMosaicTask, DescribeMosaic, nullptr, MosaicEvery}};
   return kinds;
 }
 
@@ -223,15 +223,15 @@ std::vector<std::string> CreateDueTasks(state::TaskStore& tasks, const Settings&
   return made;
 }
 
-int RunTaskWorker(const std::filesystem::path& job_file, Os& os) {
+int RunTaskWorker(const std::filesystem::path& job_file, Os& os, const std::map<std::string_view, TaskWork>& brought) {
   const TaskJob job = ParseTaskJob(ReadJsonFile(job_file, os), job_file.string());
   const TaskKind& kind = FindTaskKind(job.job.kind);
+  const TaskWork run = kind.run != nullptr ? kind.run : brought.at(kind.name);
   const WorkerIdentity identity{job.job, job.attempt, job.threads, job.memory_bytes, {}};
   return RunWorkerProcess(job_file, os, identity, [&](const RunContext& context) {
     JobReport report = BeginReport(job.job, job.attempt);
     CompleteReport(report, [&] {
-      RunStage(std::string(kind.stages), context, {}, report,
-               [&](json& figures) { kind.run(job.work, context, figures); });
+      RunStage(std::string(kind.stages), context, {}, report, [&](json& figures) { run(job.work, context, figures); });
     });
     return report;
   });

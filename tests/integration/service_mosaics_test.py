@@ -37,7 +37,7 @@ def mjd(time):
 class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        """Six tiles one after the other, and the same six a sidereal day later, the second of these spoiled."""
+        """Six tiles one after the other, and the same six a sidereal day later, the fourth of these spoiled."""
         cls.pool = pathlib.Path(tempfile.mkdtemp(prefix="contimg-mosaics-pool-"))
         cls.addClassCleanup(shutil.rmtree, cls.pool)
         sources = sky(DEC)
@@ -46,7 +46,7 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
             for i in range(6):
                 start = FIRST + datetime.timedelta(seconds=round(day * DAY_S + i * TILE_S))
                 stamp = start.isoformat()
-                make_tile(cls.pool / stamp, 0.25 * (i - 2.5), DEC, sources, 6 * day + i, 0.69 if (day, i) == (1, 1) else 1,
+                make_tile(cls.pool / stamp, 0.25 * (i - 2.5), DEC, sources, 6 * day + i, 0.69 if (day, i) == (1, 3) else 1,
                           **{"MJD-BEG": mjd(start), "MJD-END": mjd(start) + (TILE_S - 12.9) / 86400})
                 cls.days[day].append(stamp)
 
@@ -128,7 +128,8 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
         self.assertNotIn(late, seen)
         # Another start makes nothing; the late tile makes its own window anew.
         self.put([late])
-        changed, = [name for name, row in made.items() if row["start"] <= late < row["end"]]
+        middle = (datetime.datetime.fromisoformat(late) + datetime.timedelta(seconds=TILE_S / 2)).isoformat()
+        changed, = [name for name, row in made.items() if row["start"] <= middle < row["end"]]
         before = self.pixels(changed)
         self.serve(len(made) + 1)
         self.assertEqual(self.tasks().get(f"mosaic/{changed}_v2"), "done")
@@ -216,7 +217,7 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
                  what=lambda: f"deep ones: {self.tasks()}\n{self.log()}")
         process.terminate()
         process.wait()
-        spoiled = self.days[1][1]
+        spoiled = self.days[1][3]
         of_spoiled = [row for row in self.mosaics() if spoiled in self.tiles(row["name"])]
         deep, = [row for row in of_spoiled if row["kind"] == "deep"]
         tile = self.tiles(deep["name"])[spoiled]

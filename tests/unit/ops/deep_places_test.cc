@@ -55,10 +55,10 @@ TEST(RefinePlacesFromMosaic, MovesWhatIsFoundThereAndNothingElse) {
     return sources.Add(row);
   };
   const double arcsec = Angle::Arcsec(1).deg();
-  const auto at_0h = add(359.9999, 16), faint = add(10, 16), blended = add(20, 16), far = add(30, 16),
+  const auto at_0h = add(359.9985, 16), faint = add(10, 16), blended = add(20, 16), far = add(30, 16),
              resolved = add(40, 16);
-  const auto path = DeepCatalogue(place, {{359.9999 + 3 * arcsec, 16 - 2 * arcsec, 50},
-                                          {359.9999 - 9 * arcsec, 16, 50},  // farther from it
+  const auto path = DeepCatalogue(place, {{359.9985 + 3 * arcsec, 16 - 2 * arcsec, 50},
+                                          {359.9985 - 9 * arcsec, 16, 50},  // farther from it
                                           {10 + arcsec, 16, 9},
                                           {20 + arcsec, 16, 50, quality::kBlend.mask()},
                                           {30, 16 + 20 * arcsec, 50},
@@ -68,7 +68,7 @@ TEST(RefinePlacesFromMosaic, MovesWhatIsFoundThereAndNothingElse) {
   EXPECT_GT(done.version, 0);
   EXPECT_NEAR(done.median_arcsec, std::hypot(3 * std::cos(Angle::Degrees(16).rad()), 2), 0.01);
   const auto moved = sources.Find(at_0h.id);
-  EXPECT_NEAR(moved->ra_deg, 359.9999 + 3 * arcsec, 1e-9);
+  EXPECT_NEAR(moved->ra_deg, 359.9985 + 3 * arcsec, 1e-9);
   EXPECT_NEAR(moved->dec_deg, 16 - 2 * arcsec, 1e-9);
   EXPECT_NEAR(moved->ra_error_arcsec, 0.5, 1e-9);
   EXPECT_EQ(moved->name, at_0h.name);

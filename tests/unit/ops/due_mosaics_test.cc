@@ -81,8 +81,9 @@ TEST(MosaicWindows, AreTheSameOnEveryDayAndOverlapByHalf) {
       EXPECT_NEAR(MeridianDeg(today[i].start_mjd, dec) / 15, today[i].lst_start_h, 1.0 / 3600);
       EXPECT_NEAR(std::remainder(MeridianDeg(today[i].end_mjd, dec) / 15 - today[i].lst_end_h, 24), 0, 1.0 / 3600);
     }
+    // Near the pole right ascensions of the meridian do not move evenly: the Earth's axis is not that of ICRS.
     EXPECT_NEAR(std::abs(today[1].start_mjd - today[0].start_mjd), (today[0].end_mjd - today[0].start_mjd) / 2,
-                1.5 / kSecondsPerDay);
+                (dec > 80 ? 5 : 1.5) / kSecondsPerDay);
   }
 }
 

@@ -29,7 +29,7 @@ std::set<std::string> Values(const std::string& text, const std::string& family,
 }
 
 // Whoever adds a stage to the worker adds it to the list, in the order of the work.
-TEST(JobStages, AreThoseOfTheWorker) {
+TEST(Metrics, StagesAreThoseOfTheWorkerInTheirOrder) {
   std::vector<std::string> names, of_worker;
   for (const std::string_view name : kJobStages) names.emplace_back(name);
   for (const Stage& stage : Stages()) of_worker.emplace_back(stage.name);

@@ -1,4 +1,4 @@
-#include "ops/mosaics/mosaic_job.h"
+#include "ops/mosaicking/mosaic_job.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "ops/mosaics/make_mosaic.h"
+#include "ops/mosaicking/make_mosaic.h"
 
 #include <fmt/format.h>
 

@@ -8,7 +8,7 @@
 #include "config/product_paths.h"
 #include "config/run_context.h"
 #include "config/settings.h"
-#include "ops/mosaics/mosaic_job.h"
+#include "ops/mosaicking/mosaic_job.h"
 #include "ops/mosaics/windows.h"
 #include "state/mosaic_store.h"
 #include "state/product_store.h"
