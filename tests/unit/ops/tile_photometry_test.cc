@@ -178,7 +178,9 @@ TEST_F(TilePhotometryTest, HeadersOfImagesAndFlagsOfIntegrationsGoOnRecordWithTh
   EXPECT_EQ(observations.WithoutFrames(0, 9).size(), 2u);
   const std::int64_t first = RecordMissingFrames(products_, sources_.database(), 0, 1);
   EXPECT_GT(first, 0);
-  EXPECT_EQ(observations.Frames({.group_id = "b"}).size(), 1u);
+  state::FrameQuery of_b;
+  of_b.group_id = "b";
+  EXPECT_EQ(observations.Frames(of_b).size(), 1u);
   EXPECT_EQ(RecordMissingFrames(products_, sources_.database(), first, 9), 0);
   EXPECT_EQ(observations.WithoutFrames(0, 9).front().second, "c");  // it has no images
 }
