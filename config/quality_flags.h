@@ -25,7 +25,7 @@ inline constexpr QualityFlag kEdge{0, "edge", "the edge of the image is within t
 inline constexpr QualityFlag kBlend{1, "blend", "the neighbours' fluxes can hardly be told apart", false, true};
 inline constexpr QualityFlag kLowResponse{2, "low_response", "primary beam below a quarter", true, true};
 inline constexpr QualityFlag kArtefact{3, "artefact", "beside an artefact of a bright source", false, true};
-inline constexpr QualityFlag kBadTile{4, "bad_tile", "the image is of grade F", true, true};
+inline constexpr QualityFlag kBadTile{4, "bad_tile", "image of grade F, or its flux scale was refused", true, true};
 inline constexpr QualityFlag kPlaceUnrefined{5, "place_unrefined", "the place is the catalogue's as it is", false,
                                              false};
 inline constexpr QualityFlag kResolved{6, "resolved", "larger than the beam: the peak is less than the flux", false,

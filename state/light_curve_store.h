@@ -18,10 +18,19 @@
 
 namespace contimg::state {
 
+// What an observation has that followed its target over the sky.
+struct TrackingRow {
+  std::string target;                // its name
+  std::string program;               // whose time it was; empty: not known
+  std::string band;                  // as the observatory calls it: "L"; empty: not known
+  std::optional<double> exposure_s;  // time on target
+};
+
 // A tile as far as its measurements need it.
 struct ObservationRow {
   std::int64_t id = 0;                    // given by the store
-  std::string type = "drift_tile";        // what has a side table: drift_tile
+  std::string type = "drift_tile";        // drift_tile | tracking
+  std::optional<TrackingRow> tracking;    // of type tracking, which needs it
   std::string instrument = "DSA-110";     // also the name of its mission
   std::string group_id;                   // unique
   double mjd = 0;                         // middle of the data
@@ -32,8 +41,12 @@ struct ObservationRow {
   std::optional<double> beam_major_arcsec, beam_minor_arcsec;  // restoring beam, full widths at half power
   std::optional<double> scale;  // what its fluxes are multiplied by to agree with those of other tiles
   std::optional<double> scale_error;
-  QualityFlags flags = 0;  // of all that is measured in it
-  double recorded_at = 0;  // unix_s
+  QualityFlags flags = 0;        // of all that is measured in it
+  double recorded_at = 0;        // unix_s
+  std::optional<double> step_s;  // from one integration to the next
+  std::optional<std::int64_t> n_integrations;
+  // Of single integrations, as many as there are; empty: none has any. Written; read by ObservationStore::Flags.
+  std::vector<QualityFlags> integration_flags;
 };
 
 struct MeasurementRow {

@@ -144,13 +144,23 @@ std::vector<MosaicRow> MosaicStore::List(const MosaicQuery& selection) {
                    "abs(strip_deg - ?3) < 0.05) AND (?4 IS NULL OR abs(lst_start_h - ?4) < 5.0 / 3600) AND (?5 IS NULL "
                    "OR end_mjd >= ?5) AND (?6 IS NULL OR start_mjd < ?6) AND (?7 = '' OR EXISTS (SELECT 1 FROM "
                    "mosaic_tiles AS t WHERE t.mosaic_id = m.mosaic_id AND t.group_id = ?7)) AND (?8 = 0 OR "
-                   "is_reference = 1) ORDER BY end_mjd DESC, start_mjd DESC, name DESC LIMIT ?9");
+                   "is_reference = 1) AND (?9 IS NULL OR CASE WHEN lst_start_h <= lst_end_h THEN ?9 >= lst_start_h AND "
+                   "?9 < lst_end_h ELSE ?9 >= lst_start_h OR ?9 < lst_end_h END) AND (?10 = '' OR (end_mjd, start_mjd, "
+                   "name) < (SELECT end_mjd, start_mjd, name FROM mosaics WHERE name = ?10)) ORDER BY end_mjd DESC, "
+                   "start_mjd DESC, name DESC LIMIT ?11");
   query.Bind(selection.kind, selection.state, selection.strip_deg, selection.lst_start_h, selection.from_mjd,
-             selection.before_mjd, selection.group_id, selection.references_only,
+             selection.before_mjd, selection.group_id, selection.references_only, selection.lst_h, selection.after,
              selection.limit > 0 ? selection.limit : -1);
   std::vector<MosaicRow> rows;
   while (query.Next()) rows.push_back(ReadMosaic(query));
   return rows;
+}
+
+std::vector<double> MosaicStore::Strips() {
+  Query query(db_, "SELECT DISTINCT strip_deg FROM mosaics ORDER BY strip_deg");
+  std::vector<double> strips;
+  while (query.Next()) strips.push_back(query.Number());
+  return strips;
 }
 
 std::vector<MosaicTileRow> MosaicStore::Tiles(std::int64_t mosaic_id) {

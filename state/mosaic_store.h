@@ -58,11 +58,13 @@ struct MosaicQuery {
   std::string kind, state;
   std::optional<double> strip_deg;    // to 0.05 degrees
   std::optional<double> lst_start_h;  // to five seconds of time
+  std::optional<double> lst_h;        // with this sidereal time in the window
   std::optional<double> from_mjd;     // that end at or after it
   std::optional<double> before_mjd;   // that begin before it
   std::string group_id;               // with this tile, used or not
   bool references_only = false;
-  int limit = 0;  // 0: all
+  std::string after;  // a name: the list goes on behind it; of one that is not on record: empty
+  int limit = 0;      // 0: all
 };
 
 class MosaicStore {
@@ -81,6 +83,7 @@ class MosaicStore {
   std::optional<MosaicRow> Find(std::string_view name);
   std::optional<MosaicRow> Reference(double strip_deg, double lst_start_h);
   std::vector<MosaicRow> List(const MosaicQuery& query);     // newest first
+  std::vector<double> Strips();                              // that have any, from the south
   std::vector<MosaicTileRow> Tiles(std::int64_t mosaic_id);  // by time
   // What all mosaics say of one tile, the newest first.
   std::vector<MosaicTileRow> JudgementsOf(std::string_view group_id);

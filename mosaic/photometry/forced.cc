@@ -6,6 +6,7 @@
 
 #include "config/parallel.h"
 #include "mosaic/photometry/clusters.h"
+#include "mosaic/photometry/effective_frequency.h"
 #include "mosaic/photometry/point_shape.h"
 #include "mosaic/tile/edge_distance.h"
 
@@ -227,6 +228,10 @@ class ForcedRun {
     m.flux_error_jy = t.sigma * std::sqrt(t.variance) / t.response;
     m.local_rms_jy = t.sigma;
     m.response = t.response;
+    const image::FitsHeader& header = *images_.header;
+    m.frequency_hz = header.mosaic ? header.frequency_hz
+                                   : EffectiveFrequency(header.frequency_hz, header.bandwidth_hz,
+                                                        BeamPowerAt(images_, t.at.x, t.at.y), place.spectral_index);
     m.flags = place.flags | options_.tile_flags;
     m.index = t.index;
     m.edge_beams = EdgeBeams(images_.image, beam_, t.at.x, t.at.y);

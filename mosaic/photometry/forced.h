@@ -17,10 +17,13 @@
 
 namespace contimg::mosaic {
 
+inline constexpr double kUsualAlpha = -0.7;  // S ∝ ν^α, where nothing says
+
 struct ForcedPlace {
   SkyDirection direction;  // ICRS
   double expected_jy = 0;  // on the sky, at the image's frequency; 0: not known, then what the image shows there counts
   QualityFlags flags = 0;  // of the place, handed through: place_unrefined, resolved
+  double spectral_index = kUsualAlpha;
 };
 
 // One source in one tile.
@@ -30,6 +33,7 @@ struct ForcedMeasurement {
   double flux_error_jy = 0;  // 1 σ of the noise; no calibration error
   double local_rms_jy = 0;   // of the image about the place, Jy/beam: not divided by the response
   double response = 0;       // primary beam × smearing
+  double frequency_hz = 0;   // at which the flux is the source's (effective_frequency.h); of a mosaic its mean
   QualityFlags flags = 0;    // edge, blend, low_response, smearing and those of the place and of the tile
   // What else tells how far to trust it.
   std::size_t index = 0;       // of the place, in what was asked for

@@ -29,6 +29,8 @@ void CheckTileImages(const TileImages& images, const std::string& subject);
 // What is left of the peak of a point source at a pixel: pb · smear, bilinear between pixels (both are smooth over
 // hundreds of them); NaN outside the image and where either is blank.
 double ResponseAt(const TileImages& images, double x, double y);
+// The primary beam alone.
+double BeamPowerAt(const TileImages& images, double x, double y);
 
 // Less response, and less of a peak after smearing, is flagged.
 inline constexpr double kLowResponse = 0.25;

@@ -168,9 +168,11 @@ void Normalize(std::vector<double>& values, std::vector<double>& errors, Normali
       break;
     }
   }
-  if (!(std::abs(scale) > 0)) {
+  if (!(std::abs(scale) > 0) || !std::isfinite(scale) || !std::isfinite(shift)) {
     throw Error(ErrorKind::kBadInput, "lightcurve", std::string(ToString(method)),
-                "cannot normalise this series: what it would be divided by is 0");
+                fmt::format("cannot normalise this series: expected something to divide by, found {}: choose another "
+                            "normalize_method",
+                            scale));
   }
   for (double& value : values) value = base + (value - shift) / scale;
   for (double& error : errors) error /= std::abs(scale);

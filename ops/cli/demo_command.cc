@@ -37,6 +37,7 @@
 #include "ops/base/words.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/demo_light_curve.h"
+#include "ops/cli/demo_mosaic.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/stage_table.h"
 #include "ops/job/job.h"
@@ -434,19 +435,25 @@ void Demo(const DemoArgs& args) {
                 (args.full ? 240 : 120) * (args.tiles + 1), *daemon, simulator);
   simulator.Finish();
   const double done_s = watch.Seconds();
+  const std::string mosaic = AskForDemoMosaic(paths);
+  if (!mosaic.empty()) fmt::print("5. the daemon makes a mosaic of the tiles\n");
+  std::fflush(stdout);
 
   const std::vector<TileResult> tiles = ResultsOf(paths, folder / "sky");
   PrintResults(tiles);
   const auto seen = static_cast<std::size_t>(std::min(args.tiles, DemoVariable::kTiles));
   PrintDemoLightCurve(LightCurveOfDemo(paths, folder / "sky", variable, seen, 10));
+  if (!mosaic.empty()) WaitForDemoMosaic(paths, mosaic, args.full ? 600 : 120);
   fmt::print(
       "\nsources: simulated ones above 20 times the noise; flux ratio and offset: medians\nagainst truth × beam × "
       "smearing\n{:.0f} s until all tiles were done, {:.0f} s in all\n",
       done_s, watch.Seconds());
   for (const TileResult& tile : tiles) fmt::print("picture: {}\n", tile.picture.string());
   const std::string exports = ShellWord((folder / "environment").string());
-  fmt::print("where an image comes from:\n  (. {}; {} products lineage {})\n", exports, ShellWord(self.string()),
+  const std::string contimg = fmt::format("(. {}; {}", exports, ShellWord(self.string()));
+  fmt::print("where an image comes from:\n  {} products lineage {})\n", contimg,
              ShellWord(paths.Image(tiles.back().group, ProductKind::kImage).string()));
+  if (!mosaic.empty()) PrintDemoMosaic(paths, mosaic, contimg, port);
   if (args.keep) {
     daemon.reset();
     LeaveDaemon(stream, folder);

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -23,6 +22,7 @@
 #include "ops/cli/setting_options.h"
 #include "ops/mosaics/make_mosaic.h"
 #include "ops/mosaics/mosaic_task.h"
+#include "ops/records/mosaic_words.h"
 #include "ops/records/row_json.h"
 #include "state/mosaic_store.h"
 #include "state/product_store.h"
@@ -45,11 +45,6 @@ struct ListArgs {
 state::ProductStore ProductsToRead() {
   return state::ProductStore(ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kProducts),
                              state::DatabaseOptions::ForOneLook());
-}
-
-std::string LstWords(double hours) {
-  const long minutes = std::lround(hours * 60) % (24 * 60);
-  return fmt::format("{:02}:{:02}", minutes / 60, minutes % 60);
 }
 
 void ListMosaics(const ListArgs& args) {
@@ -130,21 +125,11 @@ void ShowMosaic(const ListArgs& args) {
   }
 }
 
-// Why it has the grade that it has.
-std::vector<std::string> ReasonsOf(const std::vector<state::ProductRow>& files) {
-  for (const state::ProductRow& file : files) {
-    const auto figures = nlohmann::json::parse(file.qa_json, nullptr, false);
-    if (!figures.is_object() || !figures.contains("quality")) continue;
-    return figures["quality"].value("reasons", std::vector<std::string>());
-  }
-  return {};
-}
-
 void ExplainMosaic(const ListArgs& args) {
   state::ProductStore products = ProductsToRead();
   const MosaicRow row = FindMosaic(products, args.name);
   const auto tiles = MosaicStore(products.database()).Tiles(row.id);
-  const auto reasons = ReasonsOf(ProductsOf(products, row.name));
+  const auto reasons = GradeReasons(ProductsOf(products, row.name));
   if (args.json) {
     ordered_json out{{"name", row.name},           {"state", row.state},
                      {"why", TextOrNull(row.why)}, {"grade", TextOrNull(row.grade)},

@@ -14,6 +14,7 @@
 #include "mosaic/table/table_json.h"
 #include "ops/base/stop_signals.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/lightcurve_command.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
 #include "ops/cli/tile_options.h"
@@ -86,7 +87,7 @@ void Sources(const SourcesArgs& args) {
                                           Counted(static_cast<std::int64_t>(catalogue.told_from_known), "source")));
   }
   const mosaic::Table table = mosaic::CatalogueTable(catalogue, files.name(), args.find);
-  if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, table, args.overwrite);
+  if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, WithProgram(table), args.overwrite);
   if (!args.regions.empty()) {
     mosaic::WriteResult(RealOs(), args.regions, mosaic::Ds9Regions(catalogue, *images.header->beam), args.overwrite);
   }

@@ -129,8 +129,11 @@ class Normaliser {
       ObservationRow tile = *found;
       const auto solved = solved_.find(tile.id);
       if (solved != solved_.end() && solved->second.recorded_at == tile.recorded_at) {
-        tile = solved->second;
-        const QualityFlags ours = quality::kBeamDiffers.mask();  // others may have been set since
+        const QualityFlags beam = quality::kBeamDiffers.mask();
+        tile.scale = solved->second.scale;
+        tile.scale_error = solved->second.scale_error;
+        tile.flags = (tile.flags & ~beam) | (solved->second.flags & beam);  // others set the rest
+        const QualityFlags ours = quality::kBeamDiffers.mask();             // others may have been set since
         tile.flags = (found->flags & ~ours) | (tile.flags & ours);
       } else {
         FlagBeam(database_, tile);

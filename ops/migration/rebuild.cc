@@ -334,6 +334,11 @@ class Rebuild {
         ++figures_.tiles_measured;
       });
     }
+    for (std::int64_t after = 0;;) {
+      context_.CheckCancelled(kRebuildStage);
+      after = RecordMissingFrames(products_, sources.database(), after, kCommitTogether);
+      if (after == 0) break;
+    }
     LightCurveRecorder(sources.database()).Rebuild();
     NormaliseRequest request;
     request.now = now_;

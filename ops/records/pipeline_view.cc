@@ -126,6 +126,26 @@ std::vector<state::JobRow> PipelineView::Jobs(const std::string& group) {
   return db ? db->JobsOf(group) : std::vector<state::JobRow>();
 }
 
+std::vector<state::MosaicRow> PipelineView::Mosaics(const state::MosaicQuery& query) {
+  auto* db = ProductsDb();
+  return db ? state::MosaicStore(db->database()).List(query) : std::vector<state::MosaicRow>();
+}
+
+std::optional<state::MosaicRow> PipelineView::FindMosaic(const std::string& name) {
+  auto* db = ProductsDb();
+  return db ? state::MosaicStore(db->database()).Find(name) : std::nullopt;
+}
+
+std::vector<state::MosaicTileRow> PipelineView::MosaicTiles(const state::MosaicRow& mosaic) {
+  auto* db = ProductsDb();
+  return db ? state::MosaicStore(db->database()).Tiles(mosaic.id) : std::vector<state::MosaicTileRow>();
+}
+
+std::vector<double> PipelineView::MosaicStrips() {
+  auto* db = ProductsDb();
+  return db ? state::MosaicStore(db->database()).Strips() : std::vector<double>();
+}
+
 std::vector<state::CalTableRow> PipelineView::Tables(const state::CalTableQuery& query) {
   auto* db = TablesDb();
   return db ? db->List(query) : std::vector<state::CalTableRow>();

@@ -15,9 +15,10 @@
 #include "ops/web/group_pages.h"
 #include "ops/web/group_sources.h"
 #include "ops/web/lineage_tree.h"
+#include "ops/web/mosaic_pages.h"
 #include "ops/web/page.h"
+#include "ops/web/product_table.h"
 #include "ops/web/quality_section.h"
-#include "ops/web/served_files.h"
 #include "ops/web/tile_quality.h"
 
 namespace contimg::ops {
@@ -204,29 +205,6 @@ void DrawFiles(PipelineView& view, const GroupRow& row, Html& html) {
   html.Add("</section>\n");
 }
 
-void DrawProducts(PipelineView& view, const std::vector<state::ProductRow>& products, Html& html) {
-  if (products.empty()) return;
-  html.Add(
-      "<section class=\"wide\" aria-labelledby=\"products\"><h2 id=\"products\">Products</h2><div "
-      "class=\"scroll\"><table class=\"rows stacked\">"
-      "<thead><tr><th>kind</th><th>size</th><th>status</th><th>made</th><th>checksum</th><th>path</th></tr></"
-      "thead><tbody>\n");
-  for (const state::ProductRow& product : products) {
-    if (product.kind == ToString(ProductKind::kUvh5)) continue;
-    const std::string address = product.status == "present" && IsServed(product.path)
-                                    ? PictureAddress("/images/", view, product)
-                                    : std::string();
-    const std::string path = product.status == "archived" ? product.archive_path : product.path;
-    html.Add(
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code title=\"{}\">{}</code></td><td "
-        "class=\"path\">{}</td></tr>\n",
-        product.kind, Bytes(static_cast<double>(product.size_bytes)), product.status, TimeTag(product.created_at),
-        product.checksum, product.checksum.substr(0, 16),
-        address.empty() ? MakeHtml("{}", path) : MakeHtml("<a href=\"{}\">{}</a>", address, path));
-  }
-  html.Add("</tbody></table></div></section>\n");
-}
-
 // A job's folder is there until its group is done; afterwards its record serves, by way of a product of it.
 std::string RepeatCommand(PipelineView& view, const GroupRow& row, const state::JobRow& job, bool newest) {
   if (row.state == GroupState::kRunning || !IsTimestamp(row.id)) return "";
@@ -334,6 +312,7 @@ HttpResponse GroupPage(const HttpRequest& request, PipelineView& view) {
   DrawStages(*row, html);
   DrawSection(html, [&](Html& part) { DrawCalibration(view, *row, part); });
   DrawSection(html, [&](Html& part) { DrawFiles(view, *row, part); });
+  DrawSection(html, [&](Html& part) { DrawMosaicsOfGroup(view, row->id, part); });
   html.Add("</div>\n");
   DrawSection(html, [&](Html& part) {
     const Html tree = DrawLineage(view, products);

@@ -20,6 +20,7 @@
 #include "mosaic/photometry/photometry_table.h"
 #include "ops/base/checksum.h"
 #include "ops/job/tile_facts.h"
+#include "ops/worker/integration_flags.h"
 #include "ops/worker/tile_flags.h"
 
 namespace contimg::ops {
@@ -37,7 +38,22 @@ const JobProduct* ProductOf(const JobState& state, ProductKind kind) {
   return at == products.end() ? nullptr : &*at;
 }
 
-TileFacts FactsOfTile(const Job& job, const JobState& state, const image::FitsHeader& header) {
+void DescribeIntegrations(const VisibilityBlock& block, const Settings& settings, int threads, TileFacts& tile) {
+  tile.telescope = block.telescope_name;
+  if (block.pointing.kind == Pointing::Kind::kTracking) {
+    tile.target = block.object_name.empty() ? "unnamed" : block.object_name;
+  }
+  tile.integrations = static_cast<std::int64_t>(block.n_times());
+  if (block.n_times() > 1) {
+    tile.integration_s =
+        (block.time_mjd_s.back() - block.time_mjd_s.front()) / static_cast<double>(block.n_times() - 1);
+  } else if (!block.integration_s.empty()) {
+    tile.integration_s = block.integration_s.front();
+  }
+  tile.integration_flags = FlagsOfIntegrations(block, settings, threads);
+}
+
+TileFacts FactsOfTile(const Job& job, const JobState& state, const image::FitsHeader& header, int threads) {
   TileFacts tile;
   tile.group = job.group;
   tile.mjd = (header.start_mjd_s + header.end_mjd_s) / 2 / kSecondsPerDay;
@@ -54,6 +70,7 @@ TileFacts FactsOfTile(const Job& job, const JobState& state, const image::FitsHe
     data = state.block->data_state;
     const ArraySite& site = state.block->site;
     sight.site = {site.latitude_rad, site.longitude_rad, site.height_m};
+    DescribeIntegrations(*state.block, job.settings, threads, tile);
   }
   tile.flags = FlagsOfTile(job, state.report, data, sight);
   return tile;
@@ -76,7 +93,7 @@ std::vector<mosaic::ForcedPlace> PlacesOf(const Job& job, double frequency_hz) {
 class TileMeasurement {
  public:
   TileMeasurement(const Job& job, const RunContext& context, JobState& state, const image::FinishedImages& images)
-      : job_(job), context_(context), state_(state), facts_(FactsOfTile(job, state, images.header)) {
+      : job_(job), context_(context), state_(state), facts_(FactsOfTile(job, state, images.header, context.threads)) {
     tile_.header = &images.header;
     tile_.image = images.image.view();
     tile_.residual = images.residual.view();
@@ -119,7 +136,7 @@ class TileMeasurement {
       row.name = place.name;
       row.product = job_.image_prefix.filename().string();
       row.mjd = facts_.mjd;
-      row.frequency_hz = facts_.frequency_hz;
+      row.frequency_hz = m.frequency_hz;
       row.measurement = m;
       const double expected = places_[m.index].expected_jy;
       const bool counts = (m.flags & ParseQualityMask("hard")) == 0 && m.flux_jy > kRatioSnr * m.flux_error_jy;

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "config/error.h"
@@ -33,6 +35,21 @@ TEST(QualityFlags, KeepTheirBits) {
     EXPECT_TRUE(!kQualityFlags[i].in_default || kQualityFlags[i].in_hard) << kQualityFlags[i].name;
   }
   EXPECT_EQ(names.size(), kQualityFlags.size());
+}
+
+TEST(QualityFlags, AreThoseOfTheManual) {
+  std::ifstream file(std::string(CONTIMG_SOURCE_DIR) + "/docs/formats/light-curves.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  std::string rows;
+  for (const QualityFlag& flag : kQualityFlags) {
+    rows += "| " + std::to_string(flag.bit) + " | " + std::string(flag.name) + " |" +
+            (flag.in_default ? " default, hard |"
+             : flag.in_hard  ? " hard |"
+                             : " |") +
+            "\n";
+  }
+  EXPECT_NE(text.str().find("| bit | name | left out by |\n|---|---|---|\n" + rows + "\n"), std::string::npos) << rows;
 }
 
 TEST(QualityFlags, MasksAreWordsNamesOrNumbers) {

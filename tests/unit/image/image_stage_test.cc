@@ -327,7 +327,7 @@ TEST_F(ImageStageTest, RestoresWithTheBeamThatIsAskedFor) {
       largest = std::max(largest, static_cast<double>(std::abs(wide.view()(y, x) - usual.view()(y, x))));
     }
   }
-  EXPECT_LT(largest, 2e-5);
+  EXPECT_LT(largest, 1e-4);
   request_.settings.restore_beam = "9,9,0";
   EXPECT_EQ(KindOfFailure(again), ErrorKind::kUsage);
   EXPECT_NE(message_.find("wider than a pixel of 10 arcsec, found a minor axis of 9 arcsec"), std::string::npos)

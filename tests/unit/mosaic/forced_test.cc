@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mosaic/background/rms_mesh.h"
+#include "mosaic/photometry/effective_frequency.h"
 #include "mosaic/photometry/listed_places.h"
 #include "tests/unit/mosaic/made_up_tile.h"
 
@@ -268,6 +269,22 @@ TEST(Forced, LowResponseIsLeftOutOrFlagged) {
   ASSERT_EQ(one.measurements.size(), 1u);
   EXPECT_EQ(one.measurements[0].flags, quality::kLowResponse.mask() | quality::kBadTile.mask());
   EXPECT_NEAR(one.measurements[0].flux_jy, 0.05, 1e-5);
+}
+
+TEST(Forced, SaysAtWhichFrequencyAFluxIs) {
+  MadeUpTile tile = MakeTile(256, 10, 16);
+  AddSource(tile, {128, 120, 0.01});
+  for (float& v : tile.pb.pixels) v = 0.5F;
+  tile.header.bandwidth_hz = 187.5e6;
+  std::vector<ForcedPlace> place{At(tile, 128, 120)};
+  const auto hz = [&] {
+    return MeasureForced(tile.images(), FlatRms(0.001F), place, {}, 1).measurements.at(0).frequency_hz;
+  };
+  EXPECT_NEAR(hz(), EffectiveFrequency(1.4e9, 187.5e6, 0.5, -0.7), 10);
+  place[0].spectral_index = 2;
+  EXPECT_NEAR(hz(), EffectiveFrequency(1.4e9, 187.5e6, 0.5, 2), 10);
+  tile.header.mosaic.emplace();
+  EXPECT_EQ(hz(), 1.4e9);
 }
 
 TEST(Forced, WhatSmearingTakesIsFlagged) {

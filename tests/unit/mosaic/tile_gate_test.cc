@@ -161,6 +161,18 @@ TEST(TileGate, AnotherBeamIsRefused) {
   ExpectRefused(Judged(tiles), 3, Refusal::kBeam, "at most 20 %");
 }
 
+// Two that agree among four: the others are the odd ones, one by one, however they lie between.
+TEST(TileGate, TheUsualBeamIsThatOfMost) {
+  std::vector<TileFigures> tiles = SixTiles();
+  tiles.resize(4);
+  const double major = tiles[0].beam.major_rad, minor = tiles[0].beam.minor_rad;
+  tiles[1].beam.major_rad = 1.125 * major, tiles[1].beam.minor_rad = 1.04 * minor;
+  tiles[2].beam.major_rad = 1.025 * major, tiles[2].beam.minor_rad = 1.12 * minor;
+  const auto verdicts = Judged(tiles, {.beam_error = kBeamsAgree});
+  for (const std::size_t i : {0U, 3U}) EXPECT_EQ(verdicts[i].refusal, Refusal::kNone);
+  for (const std::size_t i : {1U, 2U}) EXPECT_EQ(verdicts[i].refusal, Refusal::kBeam);
+}
+
 TEST(TileGate, FrequenciesAreBroughtTogetherOrRefused) {
   std::vector<TileFigures> tiles = SixTiles();
   tiles[2].frequency_hz *= 1.01;  // missing subbands

@@ -4,27 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <vector>
 
 #include "ops/cli/stage_table.h"
 #include "ops/metrics/metrics.h"
-#include "ops/worker/stages.h"
 
 namespace contimg::ops {
 namespace {
 
 using ::testing::HasSubstr;
-
-// Whoever adds a stage to the worker adds it to the list, in the order of the work.
-TEST(JobStages, AreThoseOfTheWorker) {
-  std::vector<std::string> names, of_worker;
-  for (const std::string_view name : kJobStages) names.emplace_back(name);
-  for (const Stage& stage : Stages()) of_worker.emplace_back(stage.name);
-  of_worker.emplace_back("write");  // by the worker itself, at the end
-  EXPECT_EQ(names, of_worker);
-  EXPECT_LT(StageRank("image"), StageRank("measure"));
-  EXPECT_EQ(StageRank("tea"), kJobStages.size());
-}
 
 TEST(JobStages, AreAllCounted) {
   const std::string text = Metrics().Serialize();

@@ -157,6 +157,23 @@ TEST(MosaicStore, ListsWhatIsAskedFor) {
   query = {};
   query.kind = "deep";
   EXPECT_THAT(names(query), ElementsAre());
+  query = {};
+  query.after = "b";
+  EXPECT_THAT(names(query), ElementsAre("a"));
+  for (const char* none : {"a", "c"}) {
+    query.after = none;
+    EXPECT_THAT(names(query), ElementsAre()) << none;
+  }
+  query = {};
+  for (const double lst_h : {23.5, 23.9, 0.0, 0.5}) {  // the window goes over 24 h
+    query.lst_h = lst_h;
+    EXPECT_THAT(names(query), ElementsAre("b", "a")) << lst_h;
+  }
+  for (const double lst_h : {0.55, 12.0, 23.4}) {
+    query.lst_h = lst_h;
+    EXPECT_THAT(names(query), ElementsAre()) << lst_h;
+  }
+  EXPECT_THAT(store.Strips(), ElementsAre(16.1, 54.5));
 }
 
 TEST(MosaicStore, ATileIsUsedOrHasAReason) {
