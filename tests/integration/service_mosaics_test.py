@@ -179,6 +179,8 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
 
     def said(self, name):
         shown = self.answer("mosaic", "show", name)
+        self.assertRegex(shown, r"figures +noise [0-9.]+ .Jy/beam, [0-9.]+ square degrees, beam")
+        self.assertIn("no mosaic on record fits", self.contimg("mosaic", "list", "--strip", "-12").stderr)
         self.assertIn("version 2", shown)
         self.assertIn(f"{name}.image.fits", shown)
         self.assertIn("in it", self.answer("mosaic", "why", name))
@@ -235,7 +237,8 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
         self.assertTrue(deep["is_reference"])
         for row in self.mosaics("--kind", "deep"):
             self.assertEqual(len({group[:10] for group in self.tiles(row["name"])}), 2, "of two days")
-        self.assertIn("left out (scale)", self.answer("mosaic", "why", deep["name"]))
+        told = [line for line in self.answer("mosaic", "why", deep["name"]).split("\n") if "left out (scale)" in line]
+        self.assertEqual([line.count("fluxes") for line in told], [1], "said once")
         # By hand the same: of both days, then of the newest, and since a time.
         lst = f"{deep['lst_start_h']},{deep['lst_end_h']}"
         by_hand = self.read("mosaic", "--state", "--lst", lst)
