@@ -124,6 +124,7 @@ class TilePhotometryTest(DaemonUnderTest, unittest.TestCase):
         self.assertAlmostEqual(self.points(NEW)[0][1], NEW[2], delta=0.06 * NEW[2])
         self.becomes(both[0], "done")
         # Without the database all comes back from the tables, to the last bit.
+        self.answer("lightcurve", "normalise")  # what is usual of tiles, found of all that are on record, as rebuilding does
         before = self.everything()
         daemon.terminate()
         daemon.wait()
