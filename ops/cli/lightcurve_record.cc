@@ -26,14 +26,35 @@
 namespace contimg::ops {
 namespace {
 
-void RecordTables(const std::vector<std::string>& files, bool as_json) {
+struct RecordArgs {
+  std::vector<std::string> files;
+  std::string instrument = "DSA-110";
+  bool follows = false;
+  state::TrackingRow tracking;
+  double exposure_s = 0;
+  bool as_json = false;
+};
+
+void RecordTables(const RecordArgs& args) {
+  const std::vector<std::string>& files = args.files;
+  const bool as_json = args.as_json;
+  ObservedAs as;
+  as.instrument = args.instrument;
+  if (args.follows) {
+    as.tracking = args.tracking;
+    if (args.exposure_s > 0) as.tracking->exposure_s = args.exposure_s;
+  }
+  if (as.instrument.empty() || (args.follows && as.tracking->target.empty())) {
+    throw Error(ErrorKind::kUsage, "lightcurve", as.instrument.empty() ? "--instrument" : "--target",
+                "expected a name, found none");
+  }
   std::vector<mosaic::CsvTable> tables;
   for (const std::string& file : files) tables.push_back(mosaic::ReadCsv(file));
   const double now = UtcTime::Now().unix_s();
   state::SourceStore store(SourceStorePath());
   std::vector<RecordedPhotometry> done;
   store.database().Write([&] {
-    for (const mosaic::CsvTable& table : tables) done.push_back(RecordPhotometry(store.database(), table, now));
+    for (const mosaic::CsvTable& table : tables) done.push_back(RecordPhotometry(store.database(), table, now, as));
   });
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < files.size(); ++i) {
@@ -143,14 +164,26 @@ void RefineAll(const PlaceRules& rules, const std::string& mosaic, bool as_json)
 }  // namespace
 
 void AddLightCurveRecord(CLI::App* command) {
-  auto files = std::make_shared<std::vector<std::string>>();
-  auto as_json = std::make_shared<bool>(false);
+  auto args = std::make_shared<RecordArgs>();
   CLI::App* record = command->add_subcommand("record", "put tables of `contimg photometry` on record");
-  record->add_option("files", *files, "CSV; a tile that is on record already is replaced")
+  record->add_option("files", args->files, "CSV; a tile that is on record already is replaced")
       ->type_name("P.csv")
       ->required();
-  record->add_flag("--json", *as_json, "print the result as JSON");
-  record->callback([files, as_json] { RecordTables(*files, *as_json); });
+  record->add_option("--instrument", args->instrument, "that observed")->type_name("NAME")->capture_default_str();
+  CLI::Option* target =
+      record->add_option("--target", args->tracking.target, "that the telescope followed; without: it stood still")
+          ->type_name("NAME");
+  record->add_option("--program", args->tracking.program, "whose time it was")->type_name("NAME")->needs(target);
+  record->add_option("--band", args->tracking.band, "as the observatory calls it")->type_name("NAME")->needs(target);
+  record->add_option("--exposure", args->exposure_s, "time on target, s")
+      ->type_name("S")
+      ->check(Between(0.001, 1e7))
+      ->needs(target);
+  record->add_flag("--json", args->as_json, "print the result as JSON");
+  record->callback([args, target] {
+    args->follows = target->count() > 0;
+    RecordTables(*args);
+  });
 
   auto groups = std::make_shared<std::vector<std::string>>();
   CLI::App* forget = command->add_subcommand("forget", "take the measurements of tiles out");

@@ -58,7 +58,8 @@ struct TileRows {
 
 }  // namespace
 
-RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::CsvTable& table, double now) {
+RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::CsvTable& table, double now,
+                                    const ObservedAs& as) {
   const PhotometryColumns columns(table);
   RecordedPhotometry done;
   database.Write([&] {
@@ -85,6 +86,9 @@ RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::Csv
         tile.tile.lst_deg = MeridianDeg(mjd, dec_deg);
         tile.tile.frequency_hz = frequency_hz;
         tile.tile.recorded_at = now;
+        tile.tile.instrument = as.instrument;
+        tile.tile.tracking = as.tracking;
+        if (as.tracking) tile.tile.type = "tracking";
         // Fluxes in tables were divided by it; on record they are as the image has them.
         if (scale != 1) tile.tile.scale = 1 / scale;
       } else if (tile.tile.mjd != mjd || std::abs(frequency_hz / tile.tile.frequency_hz - 1) > kOneFrequency ||

@@ -9,6 +9,7 @@
 
 #include "ops/api/api.h"
 #include "ops/api/mosaic_api.h"
+#include "ops/api/record_api.h"
 #include "ops/api/source_api.h"
 #include "ops/web/assets.h"
 #include "ops/web/group_pages.h"
@@ -59,6 +60,16 @@ void Web::AddRoutes(HttpRouter& router) {
   add("/api/v1/lightcurves/*", "The light curve of one source.", ApiLightCurve, with(LightCurveParameters(), "format"));
   add("/api/v1/mosaics", "Mosaics, newest data first.", ApiMosaics, MosaicListParameters());
   add("/api/v1/mosaics/*", "One mosaic with its tiles, products and others of its window.", ApiMosaic, {});
+  add("/api/v1/missions", "Telescopes and surveys, and what their times mean.", ApiMissions, {});
+  add("/api/v1/catalogues", "Catalogues that were imported.", ApiCatalogues, {});
+  add("/api/v1/instruments", "Instruments and their parts.", ApiInstruments, {"parent"});
+  add("/api/v1/instruments/*", "One instrument with its parts.", ApiInstrument, {});
+  add("/api/v1/observations", "Observations with measurements, by time.", ApiObservations, ObservationParameters());
+  add("/api/v1/observations/*", "One observation with frames and flags.", ApiObservation, {});
+  add("/api/v1/frames", "Headers of images.", ApiFrames, FrameParameters());
+  add("/api/v1/photometric-sources", "Kinds of photometry.", ApiPhotometricSources, {});
+  add("/api/v1/processing-methods", "How data sets were made.", ApiProcessingMethods, {});
+  add("/api/v1/quality-flags", "What flags mean, and those of an observation.", ApiQualityFlags, {"group"});
   const Names version{"v"};
   router.Add({"GET", "/images/*", "Pictures and metrics of the images directory.",
               [this](const HttpRequest& request) { return files_.Whole(request); }, true, version});

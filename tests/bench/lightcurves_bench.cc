@@ -30,9 +30,24 @@ int Tiles() {
   return static_cast<int>((wanted != nullptr ? std::strtod(wanted, nullptr) : 1e7) / kInATile);
 }
 
+// Where the database is: CONTIMG_BENCH_FOLDER keeps it for the next run, which finds it made.
+std::filesystem::path Folder() {
+  static const TemporaryFolder temporary("bench");
+  const char* wanted = std::getenv("CONTIMG_BENCH_FOLDER");
+  return wanted != nullptr ? std::filesystem::path(wanted) : temporary.path();
+}
+
 // The made-up sky: sources by right ascension in one strip; a tile sees the 700 about its meridian.
 struct MadeUp {
   MadeUp() {
+    next = static_cast<int>(store.database().handle().execAndGet("SELECT count(*) FROM observations").getInt64());
+    if (next == 0) Make();
+    if (!places.empty()) return;
+    state::OwnSourceStore sources(store.database());
+    for (int i = 0; i < kSources; ++i) places.push_back(*sources.Find(i + 1));
+  }
+
+  void Make() {
     std::mt19937_64 random(1);
     std::uniform_real_distribution<double> unit(0, 1);
     state::OwnSourceStore sources(store.database());
@@ -79,7 +94,7 @@ struct MadeUp {
     return {observation, rows};
   }
 
-  TemporaryFolder folder{"bench"};
+  std::filesystem::path folder = Folder();
   state::SourceStore store{folder / "master_sources.sqlite3"};
   state::LightCurveStore curves{store.database()};
   LightCurveRecorder recorder{store.database()};
@@ -181,7 +196,7 @@ struct Service {
   static DirectoryRoots Roots() {
     Sky();
     DirectoryRoots roots;
-    roots.scratch = roots.state = Sky().folder.path();
+    roots.scratch = roots.state = Sky().folder;
     roots.images = roots.scratch / "images";
     return roots;
   }

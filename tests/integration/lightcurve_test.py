@@ -363,6 +363,28 @@ class LightCurve(unittest.TestCase):
             with self.subTest(words):
                 self.run_program("lightcurve", "preprocess", "0.1,16", *words, status=2)
 
+    def test_a_telescope_that_followed_its_target(self):
+        table = self.table("p.csv", self.tiles(2))
+        for words in (("--program", "AB1"), ("--target", ""), ("--instrument", ""), ("--exposure", "5"),
+                      ("--target", "3C286", "--exposure", "-1")):
+            self.run_program("lightcurve", "record", table, *words, status=2)
+        self.run_program("lightcurve", "record", table, "--instrument", "VLA", "--target", "3C286", "--program", "AB1",
+                         "--band", "L", "--exposure", "300")
+        with sqlite3.connect(self.root / "state/master_sources.sqlite3") as opened:
+            rows = set(opened.execute("SELECT t.type, i.name, k.target, k.program, k.band, k.exposure_s FROM observations t "
+                                      "JOIN instruments i ON i.id = t.instrument_id JOIN observations_tracking k ON "
+                                      "k.observation_id = t.id"))
+            drifted = opened.execute("SELECT count(*) FROM observations_drift").fetchone()
+        opened.close()
+        self.assertEqual(rows, {("tracking", "VLA", "3C286", "AB1", "L", 300.0)})
+        self.assertEqual(drifted, (0,))
+        # The same as of a telescope that stands still, transits too.
+        points = json.loads(self.run_program("lightcurve", "0.1,16", "--level", "transit", "--json"))["points"]
+        self.assertEqual([point["tiles"] for point in points], [3, 3])
+        self.run_program("lightcurve", "record", table)
+        again = json.loads(self.run_program("lightcurve", "0.1,16", "--level", "transit", "--json"))["points"]
+        self.assertEqual([point["mjd"] for point in again], [point["mjd"] for point in points])
+
     def test_exported_trees_are_read_by_others(self):
         catalogue = self.root / "c.csv"
         catalogue.write_text("name,ra_deg,dec_deg,flux_jy\nA 1,0.1,16,0.5\n")

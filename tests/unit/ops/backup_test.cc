@@ -119,9 +119,9 @@ TEST_F(BackupTest, IsCheckedAndReadByOthers) {
 TEST_F(BackupTest, OfAnotherVersion) {
   const Backup made = MakeBackup(request_, RunContext{});
   const fs::path manifest = made.folder / "backup.json";
-  auto json = nlohmann::json::parse(RealOs().ReadFile(manifest));
-  json["format"] = 3;
-  std::ofstream(manifest) << json.dump();
+  auto parsed = nlohmann::json::parse(RealOs().ReadFile(manifest));
+  parsed["format"] = 3;
+  std::ofstream(manifest) << parsed.dump();
   try {
     VerifyBackup(made.folder, RealOs());
     FAIL() << "must be refused";
@@ -129,23 +129,23 @@ TEST_F(BackupTest, OfAnotherVersion) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_THAT(error.what(), HasSubstr("use a newer contimg"));
   }
-  json["format"] = 2;
+  parsed["format"] = 2;
   for (const auto& [name, wrong] :
        {std::pair("databases", nlohmann::json::array()), std::pair("databases", nlohmann::json()),
         std::pair("format", nlohmann::json(1000000000000)), std::pair("format", nlohmann::json(2.5))}) {
-    auto other = json;
+    auto other = parsed;
     other[name] = wrong;
     std::ofstream(manifest) << other.dump();
     EXPECT_THAT([&] { VerifyBackup(made.folder, RealOs()); }, ::testing::ThrowsMessage<Error>(HasSubstr("is damaged")))
         << name << wrong;
   }
-  json["format"] = 1;
-  json.erase("files");
-  for (auto& each : json["databases"]) {
+  parsed["format"] = 1;
+  parsed.erase("files");
+  for (auto& each : parsed["databases"]) {
     each["xxh64"] = ProductChecksum(made.folder / each["file"].get<std::string>());
     each.erase("sha256");
   }
-  std::ofstream(manifest) << json.dump();
+  std::ofstream(manifest) << parsed.dump();
   fs::remove(made.folder / "SHA256SUMS");
   EXPECT_EQ(VerifyBackup(made.folder, RealOs()).databases.size(), 4u);
 }

@@ -1,5 +1,6 @@
 #include "ops/web/mosaic_pages.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 
 #include "state/group_store.h"
