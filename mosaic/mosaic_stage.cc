@@ -293,9 +293,11 @@ class MosaicRun {
                                 image::BeamWords(image::CommonBeam(beams))));
       }
       if (!(between->ee + between->nn > 0)) continue;
-      tile.restored = true;
-      tile.beam = wanted;
-      if (looked->has_residual) continue;
+      if (looked->has_residual) {
+        tile.restored = true;
+        tile.beam = wanted;
+        continue;
+      }
       tile.verdict.refusal = Refusal::kBeam;
       tile.verdict.why = fmt::format("without a residual its beam of {} cannot be made into {}",
                                      image::BeamWords(tile.figures.beam), image::BeamWords(wanted));
@@ -376,6 +378,7 @@ class MosaicRun {
     h.settings_hash = request_.settings_hash;
     h.start_mjd_s = first.start_mjd_s;
     std::set<std::pair<std::string, std::string>> tables;
+    std::int64_t restored = 0;
     for (const Looked* looked : used_) {
       h.bandwidth_hz = std::max(h.bandwidth_hz, looked->header.bandwidth_hz);
       h.start_mjd_s = std::min(h.start_mjd_s, looked->header.start_mjd_s);
@@ -384,6 +387,11 @@ class MosaicRun {
         if (tables.emplace(table.name, table.date).second) h.calibration.push_back(table);
       }
       h.history.push_back("tile " + looked->tile.figures.name);
+      if (looked->tile.restored) ++restored;
+    }
+    if (restored > 0) {
+      h.history.push_back(fmt::format("{} restored anew with a beam of {}", Counted(restored, "tile"),
+                                      image::BeamWords(used_.front()->tile.beam)));
     }
     image::MosaicFacts facts;
     facts.tiles = static_cast<int>(used_.size());

@@ -136,20 +136,6 @@ std::int64_t InstrumentStore::Save(const InstrumentRow& row) {
   return id;
 }
 
-void InstrumentStore::Move(std::int64_t id, std::optional<std::int64_t> parent_id) {
-  db_.Write([&] {
-    for (auto above = parent_id; above; above = Find(*above)->parent_id) {
-      if (!Find(*above)) {
-        throw Error(ErrorKind::kUsage, kStage, fmt::format("instrument {}", *above), "there is none of this number");
-      }
-      if (*above == id) {
-        throw Error(ErrorKind::kUsage, kStage, fmt::format("instrument {}", id), "cannot be a part of itself");
-      }
-    }
-    Query(db_, "UPDATE instruments SET parent_id = ? WHERE id = ?").Bind(parent_id, id).Run();
-  });
-}
-
 std::optional<InstrumentRow> InstrumentStore::Find(std::int64_t id) {
   Query query(db_, CONTIMG_INSTRUMENT_COLUMNS " WHERE i.id = ?");
   query.Bind(id);

@@ -33,9 +33,6 @@ class InstrumentStore {
   // New, or (of this parent and name) with these properties and this mission; returns its id. Error{kBadInput} for
   // properties that are no JSON object and a parent that does not exist.
   std::int64_t Save(const InstrumentRow& row);
-  // It with all its parts becomes a part of another, or (none) stands by itself. Error{kUsage} for what would be a part
-  // of itself.
-  void Move(std::int64_t id, std::optional<std::int64_t> parent_id);
   std::optional<InstrumentRow> Find(std::int64_t id);
   // By id; those of one parent, or all.
   std::vector<InstrumentRow> List(std::optional<std::int64_t> parent_id = std::nullopt);

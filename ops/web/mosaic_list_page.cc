@@ -100,15 +100,16 @@ void DrawListedMosaic(PipelineView& view, const state::MosaicRow& row, Html& htm
   }
   const bool made = row.version > 0;
   html.Add(
-      "<tr><td class=\"thumb\">{}</td><td>{} {}</td><td data-name=\"declination\">{}</td><td "
+      "<tr><td class=\"thumb\">{}</td><td class=\"why\">{} {}{}</td><td data-name=\"declination\">{}</td><td "
       "data-name=\"sidereal time\">{}–{}</td><td data-name=\"grade\">{}</td><td data-name=\"noise\">{}</td>",
-      thumbnail, MosaicLink(row.name), MosaicMarks(row), StripWords(row.strip_deg), LstWords(row.lst_start_h),
-      LstWords(row.lst_end_h), made ? GradeBadge(row.grade) : Html(), noise);
+      thumbnail, MosaicLink(row.name), MosaicMarks(row),
+      row.why.empty() ? Html() : MakeHtml("<br><small>{}</small>", row.why), StripWords(row.strip_deg),
+      LstWords(row.lst_start_h), LstWords(row.lst_end_h), made ? GradeBadge(row.grade) : Html(), noise);
   html.Add(
       "<td data-name=\"deg²\">{}</td><td data-name=\"tiles\">{}</td><td data-name=\"left out\">{}</td><td "
-      "data-name=\"version\">{}</td><td data-name=\"made\">{}</td><td class=\"cause\">{}</td></tr>\n",
+      "data-name=\"version\">{}</td><td data-name=\"made\">{}</td></tr>\n",
       sky, made ? std::to_string(row.n_used) : "", made ? std::to_string(row.n_refused) : "",
-      made ? std::to_string(row.version) : "", TimeTag(row.updated_at), row.why);
+      made ? std::to_string(row.version) : "", TimeTag(row.updated_at));
 }
 
 // Why the list is empty, and what to do about it.
@@ -139,10 +140,19 @@ Html MosaicLink(std::string_view name) {
   return MakeHtml("<a class=\"id\" href=\"{}\">{}</a>", MosaicAddress(name), name);
 }
 
+Html MosaicTimeLink(const state::MosaicRow& row) {
+  constexpr std::size_t kDay = 10, kMinute = 16;
+  const std::string start = StampOfMjd(row.start_mjd).substr(0, kMinute),
+                    end = StampOfMjd(row.end_mjd).substr(0, kMinute);
+  const bool one_day = start.substr(0, kDay) == end.substr(0, kDay);
+  return MakeHtml("<a class=\"id\" href=\"{}\" title=\"{}\">{} to {}</a>", MosaicAddress(row.name), row.name, start,
+                  one_day && end.size() > kDay ? end.substr(kDay + 1) : end);
+}
+
 Html MosaicMarks(const state::MosaicRow& row) {
   Html html = MakeHtml("<span class=\"kind\">{}</span>", row.kind);
   if (row.is_reference) {
-    html.Add(" <span class=\"kind reference\" title=\"the newest good one of its strip there\">reference</span>");
+    html.Add(" <span class=\"kind reference\" title=\"the newest one of its window better than F\">reference</span>");
   }
   if (row.state == "open") html.Add(" <span class=\"badge running\">being made</span>");
   if (row.state == "failed") html.Add(" <span class=\"badge dead\">failed</span>");
@@ -183,7 +193,7 @@ HttpResponse MosaicListPage(const HttpRequest& request, PipelineView& view) {
   html.Add(
       "<div class=\"scroll\"><table class=\"rows stacked groups\"><thead><tr><th></th><th>mosaic</th>"
       "<th>declination</th><th>sidereal time</th><th>grade</th><th>noise</th><th>deg²</th><th>tiles</th><th>left "
-      "out</th><th>version</th><th>made</th><th></th></tr></thead><tbody>\n");
+      "out</th><th>version</th><th>made</th></tr></thead><tbody>\n");
   for (const state::MosaicRow& row : rows) DrawListedMosaic(view, row, html);
   html.Add("</tbody></table></div>\n<nav class=\"pager\" aria-label=\"Pages of the list\">");
   if (!query.after.empty()) html.Add("<a href=\"{}\">newest</a>", MosaicListAddress(request, {}));

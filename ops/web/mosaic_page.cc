@@ -34,7 +34,7 @@ using state::MosaicTileRow;
 using state::ProductRow;
 
 constexpr std::size_t kFoundShown = 20, kTilesShown = 400;
-constexpr int kOfAWindowShown = 30, kTilesOfATree = 24;
+constexpr int kOfAWindowShown = 12, kTilesOfATree = 24;
 
 struct ShownMosaic {
   PipelineView& view;
@@ -186,18 +186,22 @@ void DrawMosaicQuality(const ShownMosaic& mosaic, Html& html) {
   html.Add("</section>\n");
 }
 
-void DrawMosaicTile(const MosaicTileRow& tile, Html& html) {
-  html.Add("<tr class=\"{}\"><td>{}</td><td>{}</td><td data-name=\"flux scale\">{}</td><td data-name=\"by\">{}</td>",
-           tile.used ? "" : "left-out", GroupLink(tile.group_id),
-           tile.used ? MakeHtml("<span class=\"verdict passed\">in it</span>")
-                     : MakeHtml("<span class=\"verdict missed\">left out</span> <span class=\"kind\">{}</span>",
-                                tile.refusal),
-           tile.scale ? fmt::format("{:.4f} ± {:.4f}", *tile.scale, tile.scale_error.value_or(0)) : std::string("–"),
-           tile.n_references > 0 ? Counted(static_cast<std::int64_t>(tile.n_references), "source") : std::string());
-  html.Add("<td class=\"why\">{}</td></tr>\n",
-           !tile.used || tile.scale
-               ? tile.why
-               : std::string("flux scale not known: it shares too few bright sources with others"));
+// A sentence where there is something to say of it.
+std::string RemarkOn(const MosaicTileRow& tile) {
+  if (!tile.used || tile.scale) return tile.why;
+  return "flux scale not known: it shares too few bright sources with others";
+}
+
+void DrawMosaicTile(const MosaicTileRow& tile, bool remarks, Html& html) {
+  html.Add(
+      "<tr class=\"{}\"><td>{}</td><td>{}</td><td data-name=\"flux scale\">{}</td><td data-name=\"told by\">{}</td>",
+      tile.used ? "" : "left-out", GroupLink(tile.group_id),
+      tile.used
+          ? MakeHtml("<span class=\"verdict passed\">in it</span>")
+          : MakeHtml("<span class=\"verdict missed\">left out</span> <span class=\"kind\">{}</span>", tile.refusal),
+      tile.scale ? fmt::format("{:.4f} ± {:.4f}", *tile.scale, tile.scale_error.value_or(0)) : std::string("–"),
+      tile.n_references > 0 ? Counted(static_cast<std::int64_t>(tile.n_references), "source") : std::string());
+  html.Add("{}</tr>\n", remarks ? MakeHtml("<td class=\"why\">{}</td>", RemarkOn(tile)) : Html());
 }
 
 void DrawMosaicTiles(const ShownMosaic& mosaic, Html& html) {
@@ -211,10 +215,13 @@ void DrawMosaicTiles(const ShownMosaic& mosaic, Html& html) {
   }
   // What was left out is asked for first; both by time.
   std::stable_partition(tiles.begin(), tiles.end(), [](const MosaicTileRow& tile) { return !tile.used; });
+  const bool remarks =
+      std::any_of(tiles.begin(), tiles.end(), [](const MosaicTileRow& tile) { return !RemarkOn(tile).empty(); });
   html.Add(
       "<div class=\"scroll\"><table class=\"rows stacked\"><thead><tr><th>tile</th><th></th><th>flux scale</th>"
-      "<th>by</th><th>why</th></tr></thead><tbody>\n");
-  for (std::size_t i = 0; i < std::min(tiles.size(), kTilesShown); ++i) DrawMosaicTile(tiles[i], html);
+      "<th>told by</th>{}</tr></thead><tbody>\n",
+      remarks ? MakeHtml("<th>why</th>") : Html());
+  for (std::size_t i = 0; i < std::min(tiles.size(), kTilesShown); ++i) DrawMosaicTile(tiles[i], remarks, html);
   html.Add("</tbody></table></div>");
   if (tiles.size() > kTilesShown) {
     html.Add("<p class=\"twin\">{} of {}; all of them are in the <a href=\"/api/v1/mosaics/{}\">JSON</a>.</p>",
@@ -257,13 +264,12 @@ void DrawFound(const ShownMosaic& shown, Html& html) {
                     [&](std::size_t a, std::size_t b) { return (*flux)[a] > (*flux)[b]; });
   html.Add(
       "<section aria-labelledby=\"found\"><h2 id=\"found\">{} found</h2><div class=\"scroll\"><table "
-      "class=\"rows\"><thead><tr><th>RA</th><th>Dec</th><th>flux</th><th></th></tr></thead><tbody>\n",
+      "class=\"rows\"><thead><tr><th>RA, Dec: our own sources there</th><th>flux</th></tr></thead><tbody>\n",
       Counted(static_cast<std::int64_t>(table.rows()), "source"));
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t at = order[i];
-    html.Add(
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td><a href=\"/sources?at={:.5f},{:.5f}\">ours there</a></td></tr>\n",
-        RaWords((*ra)[at]), DecWords((*dec)[at]), FluxWithError((*flux)[at], (*error)[at]), (*ra)[at], (*dec)[at]);
+    html.Add("<tr><td><a href=\"/sources?at={:.5f},{:.5f}\">{} {}</a></td><td>{}</td></tr>\n", (*ra)[at], (*dec)[at],
+             RaWords((*ra)[at]), DecWords((*dec)[at]), FluxWithError((*flux)[at], (*error)[at]));
   }
   html.Add("</tbody></table></div>");
   if (n < table.rows()) {
@@ -273,6 +279,12 @@ void DrawFound(const ShownMosaic& shown, Html& html) {
                              : MakeHtml("in <a href=\"{}\">its catalogue</a>", address));
   }
   html.Add("</section>\n");
+}
+
+// Hours; it may go over 24 h.
+double WindowMiddle(const MosaicRow& row) {
+  const double length = std::fmod(row.lst_end_h - row.lst_start_h + 24, 24);
+  return std::fmod(row.lst_start_h + length / 2, 24);
 }
 
 void DrawWindow(const ShownMosaic& mosaic, Html& html) {
@@ -287,12 +299,15 @@ void DrawWindow(const ShownMosaic& mosaic, Html& html) {
     html.Add(
         "<tr><td>{} {}</td><td data-name=\"grade\">{}</td><td data-name=\"tiles\">{}</td><td data-name=\"left "
         "out\">{}</td><td data-name=\"version\">{}</td></tr>\n",
-        MosaicLink(row.name), MosaicMarks(row), made ? GradeBadge(row.grade) : Html(),
+        MosaicTimeLink(row), MosaicMarks(row), made ? GradeBadge(row.grade) : Html(),
         made ? std::to_string(row.n_used) : "", made ? std::to_string(row.n_refused) : "",
         made ? std::to_string(row.version) : "");
   }
   html.Add("</tbody></table></div>");
-  if (rows.size() == kOfAWindowShown) html.Add("<p class=\"twin\">The newest {}.</p>", kOfAWindowShown);
+  if (rows.size() == kOfAWindowShown) {
+    html.Add("<p class=\"twin\">The newest {}; <a href=\"/mosaics?strip={:.1f}&lst={:.4f}\">all of this sky</a>.</p>",
+             kOfAWindowShown, mosaic.row.strip_deg, WindowMiddle(mosaic.row));
+  }
   html.Add("</section>\n");
 }
 
@@ -331,7 +346,7 @@ void DrawMosaicsOfGroup(PipelineView& view, const std::string& group, Html& html
       html.Add(
           "<tr><td>{} {}</td><td><span class=\"verdict {}\">{}</span></td><td data-name=\"flux scale\">{}</td><td "
           "class=\"why\">{}</td></tr>\n",
-          MosaicLink(row.name), MosaicMarks(row), tile.used ? "passed" : "missed", tile.used ? "in it" : "left out",
+          MosaicTimeLink(row), MosaicMarks(row), tile.used ? "passed" : "missed", tile.used ? "in it" : "left out",
           tile.scale ? fmt::format("{:.4f} ± {:.4f}", *tile.scale, tile.scale_error.value_or(0)) : std::string("–"),
           tile.why);
     }

@@ -483,6 +483,7 @@ class MosaicTest(unittest.TestCase):
         self.assertEqual((report["tiles_used"], report["beam"]["kind"]), (4, "common"))
         self.assertEqual([t["restored"] for t in report["tiles"]], [True] * 4)
         self.assertEqual(list(Table.read(self.root / "w.tiles.fits")["restored"]), [1] * 4)
+        self.assertIn("4 tiles restored anew with a beam of 91.1\" x 57.2\" at", str(self.map("image", "w")[1]["HISTORY"]))
         common = report["beam"]
         # The smallest that holds the three: none of them, and little more than each.
         self.assertTrue(90 <= common["major_arcsec"] < 91.5 and 56 < common["minor_arcsec"] < 58, common)
@@ -517,7 +518,9 @@ class MosaicTest(unittest.TestCase):
         os.remove(self.root / "w1.residual.fits")
         report = self.mosaic(*tiles, "--no-residual", out="n")
         self.assertEqual(self.refused(report), [("w1", "beam")])
-        self.assertIn("without a residual its beam of 90.0", next(t["why"] for t in report["tiles"] if t["name"] == "w1"))
+        left = next(t for t in report["tiles"] if t["name"] == "w1")
+        self.assertIn("without a residual its beam of 90.0", left["why"])
+        self.assertFalse(left["restored"])
 
     def test_beams_that_agree_change_no_bit(self):
         self.mosaic(*self.tiles, "--beam", "per-tile", out="a")
