@@ -8,6 +8,8 @@
 #include "ops/http/http_server.h"
 #include "ops/records/pipeline_view.h"
 #include "state/light_curve_store.h"
+#include "state/mosaic_store.h"
+#include "state/own_source_store.h"
 
 namespace contimg::ops {
 
