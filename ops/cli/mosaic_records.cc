@@ -201,7 +201,7 @@ void AddDeepOptions(CLI::App* command, DeepArgs& args) {
       ->type_name("DEG")
       ->check(Between(-90, 90));
   command->add_option("--days", args.days, "with --state: the newest so many days that have tiles (default: all)")
-      ->check(CLI::PositiveNumber);
+      ->check(Between(1, 36500));
   command->add_option("--since", args.since, "with --state: data from this time on")->type_name("TIME");
 }
 
@@ -255,7 +255,7 @@ void AddMosaicRecords(CLI::App* command) {
   list->add_option("--tile", args->tile, "with this tile, used or left out")->type_name("ID");
   list->add_flag("--references", args->references, "deep ones that are the reference of their strip");
   list->add_option("--limit", args->limit, "at most so many (0: all)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 1000000))
       ->capture_default_str();
   add_json(list);
   list->callback([args] { ListMosaics(*args); });

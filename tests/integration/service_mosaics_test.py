@@ -193,6 +193,15 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
                       ["x"], ["--state", "--lst", "1,2", "--out", "y"]):
             self.assertEqual(self.contimg("mosaic", *words).returncode, 2, words)
         self.assertEqual(self.contimg("mosaic", "--state", "--lst", "1,1.01").returncode, 3, "no tiles there")
+        done = self.contimg("mosaic", "--state", "--lst", "1,2", "--days", "x")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--days", done.stderr)
+        # Made again when an operator asks, to the same bits.
+        before = self.pixels(name)
+        self.answer("queue", "requeue", f"mosaic/{name}_v2")
+        self.serve(len(self.tasks()))
+        self.assertEqual(next(row["version"] for row in self.mosaics() if row["name"] == name), 3)
+        self.assertEqual(self.pixels(name), before)
 
     def lost_and_found(self):
         """Without the database of products the records come back from the files."""
@@ -273,6 +282,9 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
         self.assertEqual(last.wait(), 0, last.stderr.read())
         self.assertEqual(self.pixels(name), before)
         self.assertEqual(self.ask("SELECT count(*) FROM products"), rows)
+        self.serve(len(self.tasks()))
+        self.assertEqual([p.name for p in (self.root / "scratch/images/mosaics").iterdir() if p.name.startswith(".")], [],
+                         "what the killed ones left is swept")
         self.assertEqual(self.ask("SELECT state, n_refused FROM mosaics WHERE name = ?", name), [("closed", 0)])
         self.again_bit_for_bit(name)
         print(f"{died} of {KILLS} killed before their end ({took:.2f} s); the same bits")
