@@ -398,6 +398,7 @@ def main():
     parser.add_argument("--bin", default="build/release/bin")
     parser.add_argument("--work", help="a folder that does not exist; kept")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--no-refine", action="store_true", help="days: gains as they drift (calibrate.refine = false)")
     parser.add_argument("--small", action="store_true", help="days: 32 antennas and small images, to see that it runs")
     parts = parser.add_subparsers(dest="part", required=True)
     for name, run, tiles, seed in (("drift", drift, 6, 21), ("depths", depths, 1, 5), ("pairs", pairs, 3, 31), ("days", days, 12, 41)):
@@ -410,7 +411,7 @@ def main():
         part.add_argument("--days", type=int, default=5)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the simulator ends with this
-    args.full, args.cell, args.antennas = not args.small, "5", 32  # of photometry.Chain
+    args.full, args.cell, args.antennas = not args.small, "5", 32  # of photometry.Chain, as no_refine
     work = pathlib.Path(args.work) if args.work else pathlib.Path(tempfile.mkdtemp(prefix="contimg-series-")) / "w"
     try:
         args.run(args, work)
