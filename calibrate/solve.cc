@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "calibrate/band_edges.h"
 #include "calibrate/delay_solver.h"
 #include "calibrate/gain_solver.h"
 #include "config/error.h"
@@ -225,6 +226,7 @@ class TileSolver {
       if (n != 0) iterations.push_back(std::abs(n));
     }
     report.cells = gains.iterations.size();
+    report.cell_error = std::move(gains.cell_error);
     report.median_iterations = TakeMedian(iterations);
     return report;
   }
@@ -344,12 +346,22 @@ class TileSolver {
     SolutionSet set = NewSet(SolutionKind::kBandpass, p.intervals);
     std::vector<std::size_t> cell_of(set.n_cells());
     for (std::size_t c = 0; c < cell_of.size(); ++c) cell_of[c] = c;
-    const KindReport report = SolveInto(set, prior, p, cell_of, false);
+    KindReport report = SolveInto(set, prior, p, cell_of, false);
+    const std::vector<std::size_t> edges = UnclosedBandEdges(set.windows, report.cell_error, set.n_receptors);
+    FlagChannels(set, edges);
+    report.unclosed_channels = edges.size();
+    if (!edges.empty()) {
+      context_.reporter->Info("solve",
+                              fmt::format("BP: {} of {} channels left out, at ends of spectral windows: no gains "
+                                          "of antennas describe them",
+                                          edges.size(), set.n_cells()));
+    }
     // Gaps are filled between values of one phase reference.
     const int reference = ChooseReference(set, Preferred());
     if (reference >= 0) Rereference(set, reference);
     if (params_.normalise_bandpass) NormaliseBandpass(set);
     FillBandpassGaps(set, params_.fill_gap_channels);
+    FlagChannels(set, edges);  // also where two windows meet
     Keep(std::move(set), report, watch);
   }
 

@@ -15,6 +15,7 @@ namespace internal {
 // Anonymous zeroed mapping of at least `bytes`; throws Error{kResource} that names the size. Free with UnmapPages.
 void* MapPages(std::size_t bytes);
 void UnmapPages(void* pages, std::size_t bytes) noexcept;
+constexpr std::size_t WholePages(std::size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
 // Gives the whole pages in the range back.
 void ReleasePages(void* begin, std::size_t bytes) noexcept;
 }  // namespace internal
@@ -43,6 +44,21 @@ class Buffer {
   // Gives the memory of `count` elements from `first` on back to the system. What they hold is lost.
   void Release(std::size_t first, std::size_t count) { internal::ReleasePages(data_ + first, count * sizeof(T)); }
 
+  // The same memory as `size` elements of another type, no more bytes than before; what it does not need goes back to
+  // the system.
+  template <typename U>
+  Buffer<U> Become(std::size_t size) && {
+    static_assert(std::is_trivially_destructible_v<U>, "Buffer holds plain data");
+    Buffer<U> other;
+    const std::size_t before = internal::WholePages(size_ * sizeof(T)), after = internal::WholePages(size * sizeof(U));
+    if (after < before) internal::UnmapPages(reinterpret_cast<char*>(data_) + after, before - after);
+    if (after > 0) other.data_ = reinterpret_cast<U*>(data_);
+    data_ = nullptr;
+    other.size_ = size;
+    size_ = 0;
+    return other;
+  }
+
   T* data() { return data_; }
   const T* data() const { return data_; }
   std::size_t size() const { return size_; }
@@ -55,6 +71,9 @@ class Buffer {
   const T& operator[](std::size_t i) const { return data_[i]; }
 
  private:
+  template <typename U>
+  friend class Buffer;
+
   T* data_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 
 #include <cerrno>
@@ -37,8 +38,12 @@ std::string Fnv1a::Hex() const { return fmt::format("{:016x}", hash_); }
 
 void ReadInPieces(const std::filesystem::path& file, const char* stage,
                   const std::function<void(const void*, std::size_t)>& add) {
-  const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  // A pipe without a writer would hold whoever opens it, a device may have no end.
+  const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!descriptor.open()) throw SystemError(stage, file.string(), "cannot open", errno);
+  struct stat info {};
+  if (::fstat(descriptor.get(), &info) != 0) throw SystemError(stage, file.string(), "cannot read", errno);
+  if (!S_ISREG(info.st_mode)) throw Error(ErrorKind::kIo, stage, file.string(), "is not a file");
   std::vector<char> buffer(std::size_t{1} << 20);
   for (;;) {
     const ssize_t n = ::read(descriptor.get(), buffer.data(), buffer.size());

@@ -47,7 +47,8 @@ class Fnv1a {
   std::uint64_t hash_ = 14695981039346656037u;
 };
 
-// Gives the content of a file to `add(data, size)` in pieces. Throws SystemError's kinds with `stage` and the path.
+// Gives the content of a file to `add(data, size)` in pieces. Throws SystemError's kinds with `stage` and the path, and
+// Error{kIo} for what is no regular file.
 void ReadInPieces(const std::filesystem::path& file, const char* stage,
                   const std::function<void(const void*, std::size_t)>& add);
 

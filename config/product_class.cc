@@ -27,10 +27,15 @@ std::string_view ProductClass(ProductKind kind, const fs::path& path, const Dire
     case ProductKind::kFailedLog:
       return "failed";
     case ProductKind::kMosaic:
+    case ProductKind::kMosaicResidual:
+    case ProductKind::kMosaicPhotometry:
+    case ProductKind::kMosaicSources:
     case ProductKind::kRms:
     case ProductKind::kWeight:
     case ProductKind::kTileTable:
       return "mosaics";
+    case ProductKind::kMosaicPicture:
+    case ProductKind::kMosaicMetrics:
     case ProductKind::kQaPicture:
     case ProductKind::kQaMetrics:
     case ProductKind::kPhotometry:

@@ -9,7 +9,7 @@
 namespace contimg {
 namespace {
 
-constexpr std::array<std::pair<ProductKind, std::string_view>, 24> kWords{{
+constexpr std::array<std::pair<ProductKind, std::string_view>, 29> kWords{{
     {ProductKind::kUvh5, "uvh5"},
     {ProductKind::kScienceMs, "science_ms"},
     {ProductKind::kCalibratorMs, "calibrator_ms"},
@@ -29,7 +29,12 @@ constexpr std::array<std::pair<ProductKind, std::string_view>, 24> kWords{{
     {ProductKind::kWeight, "weight"},
     {ProductKind::kBand, "band.image"},
     {ProductKind::kMosaic, "mosaic"},
+    {ProductKind::kMosaicResidual, "mosaic.residual"},
     {ProductKind::kTileTable, "tiles"},
+    {ProductKind::kMosaicPhotometry, "mosaic.photometry"},
+    {ProductKind::kMosaicSources, "mosaic.sources"},
+    {ProductKind::kMosaicPicture, "mosaic.qa_picture"},
+    {ProductKind::kMosaicMetrics, "mosaic.qa_metrics"},
     {ProductKind::kQaPicture, "qa_picture"},
     {ProductKind::kQaMetrics, "qa_metrics"},
     {ProductKind::kPhotometry, "photometry"},
@@ -67,5 +72,9 @@ const std::vector<ProductKind>& AllProductKinds() {
 }
 
 bool IsImage(ProductKind kind) { return kind >= ProductKind::kPbcor && kind <= ProductKind::kBand; }
+
+bool HasPixels(ProductKind kind) {
+  return IsImage(kind) || kind == ProductKind::kMosaic || kind == ProductKind::kMosaicResidual;
+}
 
 }  // namespace contimg

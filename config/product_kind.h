@@ -26,8 +26,13 @@ enum class ProductKind {
   kRms,         // local noise of a mosaic
   kWeight,      // one over its square
   kBand,        // restored image of one band
-  kMosaic,
-  kTileTable,  // which tiles a mosaic has and which not, and why
+  kMosaic,      // image of a mosaic
+  kMosaicResidual,
+  kTileTable,         // which tiles a mosaic has and which not, and why
+  kMosaicPhotometry,  // as kPhotometry and kSources, and no points of light curves: the tiles have them
+  kMosaicSources,
+  kMosaicPicture,
+  kMosaicMetrics,
   kQaPicture,
   kQaMetrics,
   kPhotometry,  // table of fluxes of known sources in an image
@@ -35,8 +40,9 @@ enum class ProductKind {
 };
 
 // "uvh5", "science_ms", "calibrator_ms", "caltable", "failed_log", "image.pbcor", "image", "residual", "model", "psf",
-// "pb", "smear", "dirty", "alpha", "alpha.error", "rms", "weight", "band.image", "mosaic", "tiles", "qa_picture",
-// "qa_metrics", "photometry", "sources".
+// "pb", "smear", "dirty", "alpha", "alpha.error", "rms", "weight", "band.image", "mosaic", "mosaic.residual", "tiles",
+// "mosaic.photometry", "mosaic.sources", "mosaic.qa_picture", "mosaic.qa_metrics", "qa_picture", "qa_metrics",
+// "photometry", "sources".
 std::string_view ToString(ProductKind kind);
 // The inverse; nothing for any other word.
 std::optional<ProductKind> FindProductKind(std::string_view word);
@@ -44,7 +50,9 @@ std::optional<ProductKind> FindProductKind(std::string_view word);
 ProductKind ParseProductKind(std::string_view word);
 const std::vector<ProductKind>& AllProductKinds();
 
-// An image with pixels, of one group or a mosaic: kPbcor to kBand.
+// An image under a name of its own kind ("rms.fits"), of one group or a mosaic: kPbcor to kBand.
 bool IsImage(ProductKind kind);
+// The same, or the image or residual of a mosaic.
+bool HasPixels(ProductKind kind);
 
 }  // namespace contimg

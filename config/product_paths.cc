@@ -89,7 +89,7 @@ ImageFormat TakeFormat(std::string_view& text) {
   return ImageFormat::kCasa;
 }
 
-// "+16.1", "-05.0": the only spelling that Mosaic() makes.
+// "+16.1", "-05.0": the only spelling that MosaicName() makes.
 std::optional<double> ParseDec(std::string_view text) {
   if (text.size() != 5 || (text[0] != '+' && text[0] != '-') || text[3] != '.') return std::nullopt;
   for (std::size_t i : {1, 2, 4}) {
@@ -100,7 +100,33 @@ std::optional<double> ParseDec(std::string_view text) {
   return (text[0] == '-' ? -tenths : tenths) / 10.0;
 }
 
-// What may follow "<timestamp>_": a calibrator's Measurement Set or table, or a mosaic.
+// What may follow the name of a mosaic and a dot.
+std::optional<ProductName> ParseOfMosaic(std::string_view rest, ProductName name) {
+  constexpr std::array<std::pair<std::string_view, ProductKind>, 5> kPlain{
+      {{kPictureSuffix, ProductKind::kMosaicPicture},
+       {kMetricsSuffix, ProductKind::kMosaicMetrics},
+       {kTileTableSuffix, ProductKind::kTileTable},
+       {kPhotometrySuffix, ProductKind::kMosaicPhotometry},
+       {kSourcesSuffix, ProductKind::kMosaicSources}}};
+  for (const auto& [extension, kind] : kPlain) {
+    if (rest != extension) continue;
+    name.kind = kind;
+    return name;
+  }
+  constexpr std::array<std::pair<std::string_view, ProductKind>, 4> kImages{{{"image", ProductKind::kMosaic},
+                                                                             {"residual", ProductKind::kMosaicResidual},
+                                                                             {"rms", ProductKind::kRms},
+                                                                             {"weight", ProductKind::kWeight}}};
+  name.format = TakeFormat(rest);
+  for (const auto& [word, kind] : kImages) {
+    if (rest != word) continue;
+    name.kind = kind;
+    return name;
+  }
+  return std::nullopt;
+}
+
+// What may follow "<timestamp>_": a calibrator's Measurement Set or table, or something of a mosaic.
 std::optional<ProductName> ParseAfterUnderscore(std::string_view rest, ProductName name) {
   for (const CalInterval interval : {CalInterval::k24Hours, CalInterval::k1Hour}) {
     std::string_view tail = rest;
@@ -120,14 +146,14 @@ std::optional<ProductName> ParseAfterUnderscore(std::string_view rest, ProductNa
   }
   const auto end = TakeTimestamp(rest);
   if (!end || *end < name.timestamp || !TakePrefix(rest, "_")) return std::nullopt;
-  name.kind = ProductKind::kMosaic;
-  name.end = *end;
-  name.format = TakeFormat(rest);
-  if (!TakeSuffix(rest, ".image")) return std::nullopt;
-  const auto dec = ParseDec(rest);
+  constexpr std::size_t kDecLength = 5;
+  const auto dec = ParseDec(rest.substr(0, kDecLength));
   if (!dec) return std::nullopt;
+  rest.remove_prefix(kDecLength);
+  if (!TakePrefix(rest, ".")) return std::nullopt;
+  name.end = *end;
   name.dec_deg = *dec;
-  return name;
+  return ParseOfMosaic(rest, std::move(name));
 }
 
 // What may follow "<timestamp>.".
@@ -252,16 +278,11 @@ fs::path ProductPaths::Image(std::string_view timestamp, ProductKind kind, Image
 }
 
 fs::path ProductPaths::Mosaic(std::string_view start, std::string_view end, double dec_deg, ImageFormat format) const {
-  RequireTimestamp(start);
-  RequireTimestamp(end);
-  if (!(std::abs(dec_deg) <= 90) || end < start) {
-    throw Error(ErrorKind::kBadInput, kConfigStage, fmt::format("mosaic {} … {} at {} deg", start, end, dec_deg),
-                "needs a start before its end and a declination within ±90 deg");
-  }
-  const long tenths = std::lround(std::abs(dec_deg) * 10);
-  const char sign = dec_deg < 0 && tenths > 0 ? '-' : '+';
-  return Require(roots_.images, "CONTIMG_IMAGES_DIR") / "mosaics" /
-         fmt::format("{}_{}_{}{:02}.{}.image{}", start, end, sign, tenths / 10, tenths % 10, FormatSuffix(format));
+  return fmt::format("{}.{}", MosaicPrefix(start, end, dec_deg).string(), ProductSuffix(ProductKind::kImage, format));
+}
+
+fs::path ProductPaths::MosaicPrefix(std::string_view start, std::string_view end, double dec_deg) const {
+  return Require(roots_.images, "CONTIMG_IMAGES_DIR") / "mosaics" / MosaicName(start, end, dec_deg);
 }
 
 fs::path ProductPaths::QaPicture(std::string_view timestamp) const {
@@ -351,6 +372,24 @@ std::optional<ProductName> ParseProductName(const fs::path& path) {
   if (TakePrefix(rest, "_")) return ParseAfterUnderscore(rest, std::move(name));
   if (TakePrefix(rest, ".")) return ParseAfterDot(rest, std::move(name));
   return std::nullopt;
+}
+
+std::string MosaicName(std::string_view start, std::string_view end, double dec_deg) {
+  RequireTimestamp(start);
+  RequireTimestamp(end);
+  if (!(std::abs(dec_deg) <= 90) || end < start) {
+    throw Error(ErrorKind::kBadInput, kConfigStage, fmt::format("mosaic {} … {} at {} deg", start, end, dec_deg),
+                "needs a start before its end and a declination within ±90 deg");
+  }
+  const long tenths = std::lround(std::abs(dec_deg) * 10);
+  const char sign = dec_deg < 0 && tenths > 0 ? '-' : '+';
+  return fmt::format("{}_{}_{}{:02}.{}", start, end, sign, tenths / 10, tenths % 10);
+}
+
+std::optional<MosaicSpan> ParseMosaicName(std::string_view text) {
+  auto name = ParseProductName(std::string(text) + ".image");
+  if (!name || !name->of_mosaic()) return std::nullopt;
+  return MosaicSpan{std::move(name->timestamp), std::move(name->end), name->dec_deg};
 }
 
 ProductKind MeasurementSetKind(const fs::path& path) {

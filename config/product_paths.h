@@ -6,7 +6,8 @@
 //   <output>/failed/YYYY-MM-DD/       <timestamp>.ms <timestamp>.log
 //   <images>/single/YYYY-MM-DD/       <timestamp>.image.pbcor .image .residual .model .psf .pb .smear .dirty, with
 //                                     spectra .alpha .alpha.error .band00.image …; <timestamp>.photometry .sources
-//   <images>/mosaics/                 <start>_<end>_<dec>.image
+//   <images>/mosaics/                 <start>_<end>_<dec>.image .residual .rms .weight .tiles .photometry .sources
+//                                     .qa.png .metrics.json
 //   <images>/qa/YYYY-MM-DD/           <timestamp>.qa.png <timestamp>.metrics.json
 //   <staging>/<timestamp>/            the group's own directory in memory
 //   <state>/                          ingest.sqlite3 cal_registry.sqlite3 products.sqlite3 master_sources.sqlite3
@@ -73,6 +74,8 @@ class ProductPaths {
   // Start and end of the data in it and the declination of its centre, named to a tenth of a degree ("+16.1").
   Path Mosaic(std::string_view start, std::string_view end, double dec_deg,
               ImageFormat format = ImageFormat::kFits) const;
+  // The common prefix of its products, as `contimg mosaic --out` takes it; the last part of it is MosaicName.
+  Path MosaicPrefix(std::string_view start, std::string_view end, double dec_deg) const;
   Path QaPicture(std::string_view timestamp) const;
   Path QaMetrics(std::string_view timestamp) const;
   Path Staging(std::string_view timestamp) const;
@@ -104,15 +107,27 @@ std::optional<IncomingName> ParseIncomingName(const std::filesystem::path& path)
 struct ProductName {
   ProductKind kind = ProductKind::kScienceMs;  // a group's partial one has the same name: the directory tells
   std::string timestamp;
-  std::string end;                               // of a mosaic: the start is its timestamp
-  double dec_deg = 0;                            // of a mosaic
+  std::string end;                               // of what is of a mosaic: the start is its timestamp
+  double dec_deg = 0;                            // likewise
   CalInterval interval = CalInterval::k24Hours;  // of kCalibratorMs, kCalTable
   CalKind cal_kind = CalKind::kDelay;            // of kCalTable
   ImageFormat format = ImageFormat::kFits;       // of images and mosaics
   int band = 0;                                  // of kBand
+
+  bool of_mosaic() const { return !end.empty(); }
 };
 // Of finished products: nothing for the hidden names under which they are made.
 std::optional<ProductName> ParseProductName(const std::filesystem::path& path);
+
+// "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1": start and end, and the declination to a tenth of a degree. Throws
+// Error{kBadInput} for an end before the start and declinations that there are not.
+std::string MosaicName(std::string_view start, std::string_view end, double dec_deg);
+// Its inverse; nothing for any other text.
+struct MosaicSpan {
+  std::string start, end;
+  double dec_deg = 0;
+};
+std::optional<MosaicSpan> ParseMosaicName(std::string_view text);
 
 // Of a Measurement Set, by its name: kCalibratorMs or kScienceMs (any other name too).
 ProductKind MeasurementSetKind(const std::filesystem::path& path);

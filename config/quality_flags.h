@@ -1,5 +1,6 @@
 // What the bits of a measurement's flag word mean, and which of them keep a measurement out of what. The one table:
-// photometry sets these bits, the databases, light curves and exports know no others. C++17-clean.
+// photometry sets these bits, the databases, light curves and exports know no others. A bit is never given another
+// meaning; those that nothing sets have no name. C++17-clean.
 #pragma once
 
 #include <array>
@@ -29,28 +30,31 @@ inline constexpr QualityFlag kPlaceUnrefined{5, "place_unrefined", "the place is
                                              false};
 inline constexpr QualityFlag kResolved{6, "resolved", "larger than the beam: the peak is less than the flux", false,
                                        false};
-inline constexpr QualityFlag kSaturated{7, "saturated", "outshone by a neighbour that varies", false, true};
-inline constexpr QualityFlag kBeamDiffers{8, "beam_differs", "the beam is not the usual one of its sky", false, true};
-inline constexpr QualityFlag kFrequencyScaled{9, "frequency_scaled", "brought to the usual frequency", false, false};
-inline constexpr QualityFlag kPartialTile{10, "partial_tile", "subbands or times are missing", false, true};
+// 7: a neighbour that varies. It is solved for in every tile; who cannot be told apart from it is a blend.
+inline constexpr QualityFlag kBeamDiffers{8, "beam_differs", "the beam is not the usual one of its declination", false,
+                                          true};
+// 9: brought to the usual frequency. Fluxes are those of the image's frequency; the tile's scale brings them together.
+inline constexpr QualityFlag kPartialTile{10, "partial_tile", "subbands are missing", false, true};
 inline constexpr QualityFlag kCalibrationBorrowed{11, "calibration_borrowed", "calibrated with tables of another time",
                                                   false, true};
 inline constexpr QualityFlag kUncalibrated{12, "uncalibrated", "not calibrated", true, true};
 inline constexpr QualityFlag kInterference{13, "interference", "much of the tile was lost to interference", true, true};
-inline constexpr QualityFlag kManual{14, "manual", "taken out by a person", true, true};
-inline constexpr QualityFlag kDiscontinuity{15, "discontinuity", "the calibration jumps here", false, true};
+inline constexpr QualityFlag kManual{14, "manual", "taken out by a person, or by whoever made the series", true, true};
+// 15: a jump of calibration. It is the same for all of a tile: its flux scale takes it out.
 inline constexpr QualityFlag kOutlier{16, "outlier", "far from what the light curve has about it", false, true};
-inline constexpr QualityFlag kSunOrMoon{17, "sun_or_moon", "the Sun or the Moon stands near", false, true};
-inline constexpr QualityFlag kSmearing{18, "smearing", "bandwidth or time smearing takes more than it should", false,
+inline constexpr QualityFlag kSunOrMoon{17, "sun_or_moon", "the Sun or the Moon stands near the tile", false, true};
+inline constexpr QualityFlag kSmearing{18, "smearing", "bandwidth and time smearing take more than a tenth", false,
                                        true};
 }  // namespace quality
 
-inline constexpr std::array kQualityFlags{
-    quality::kEdge,         quality::kBlend,           quality::kLowResponse, quality::kArtefact,
-    quality::kBadTile,      quality::kPlaceUnrefined,  quality::kResolved,    quality::kSaturated,
-    quality::kBeamDiffers,  quality::kFrequencyScaled, quality::kPartialTile, quality::kCalibrationBorrowed,
-    quality::kUncalibrated, quality::kInterference,    quality::kManual,      quality::kDiscontinuity,
-    quality::kOutlier,      quality::kSunOrMoon,       quality::kSmearing};
+inline constexpr std::array kQualityFlags{quality::kEdge,         quality::kBlend,
+                                          quality::kLowResponse,  quality::kArtefact,
+                                          quality::kBadTile,      quality::kPlaceUnrefined,
+                                          quality::kResolved,     quality::kBeamDiffers,
+                                          quality::kPartialTile,  quality::kCalibrationBorrowed,
+                                          quality::kUncalibrated, quality::kInterference,
+                                          quality::kManual,       quality::kOutlier,
+                                          quality::kSunOrMoon,    quality::kSmearing};
 
 // The bits that leave a measurement out: "none" 0; "default" what is known to be wrong; "hard" also what is doubtful;
 // "hardest" every bit; or names of flags with commas between them; or a number. Throws Error{kUsage} for anything else.

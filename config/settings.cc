@@ -264,16 +264,6 @@ void FollowDefaults(Settings& s, const std::function<bool(std::string_view key)>
          std::min(s.disk.staging_warn_used_fraction, s.disk.staging_critical_used_fraction));
 }
 
-std::string WithdrawnBecause(std::string_view name) {
-  std::string word(name);
-  for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (word.rfind("contimg_", 0) == 0) word.erase(0, 8);
-  constexpr std::string_view kSection = "mosaic";
-  if (word.compare(0, kSection.size(), kSection) != 0) return "";
-  if (word.size() > kSection.size() && word[kSection.size()] != '.' && word[kSection.size()] != '_') return "";
-  return "is not available yet: the service makes no mosaics (contimg mosaic does); take the setting out";
-}
-
 void CheckRules(const Settings& s) {
   Require(s.ingest.min_subbands <= s.ingest.expected_subbands, "ingest.min_subbands",
           fmt::format("is {}, which is more than ingest.expected_subbands ({})", s.ingest.min_subbands,

@@ -74,10 +74,6 @@ std::vector<ArchiveRemote> RemotesOf(const ArchiveSettings& archive);
 // that a default alone never breaks a rule (expected_subbands = 4 makes min_subbands 4). `is_set` says of a key whether
 // somebody gave it a value; those are left alone. Call it before CheckRules.
 void FollowDefaults(Settings& settings, const std::function<bool(std::string_view key)>& is_set);
-// Why `name` ("mosaic.days", "mosaic", "CONTIMG_MOSAIC_DAYS"), which earlier versions took and ignored,
-// is no setting; empty for all other names.
-std::string WithdrawnBecause(std::string_view name);
-
 // Rules between settings (min_subbands ≤ expected_subbands…). Throws Error{kUsage} on the first that is broken.
 void CheckRules(const Settings& settings);
 

@@ -38,9 +38,6 @@ std::vector<std::string> Variables() {
 
 const SettingInfo& FindOrRefuse(const std::string& key, std::string_view source) {
   if (const SettingInfo* info = FindSetting(key)) return *info;
-  if (const std::string why = WithdrawnBecause(key); !why.empty()) {
-    throw Error(ErrorKind::kUsage, kConfigStage, key, fmt::format("{} ({})", why, source));
-  }
   throw Error(ErrorKind::kUsage, kConfigStage, key,
               fmt::format("is no setting ({}){}", source, Suggestion(key, Keys())));
 }
@@ -102,10 +99,6 @@ class Loader {
     for (const auto& [section, help] : AllSections()) sections.emplace_back(section);
     for (const auto& [section, node] : root) {
       const std::string name(section.str());
-      if (const std::string why = WithdrawnBecause(name); !why.empty()) {
-        throw Error(ErrorKind::kUsage, kConfigStage, fmt::format("[{}]", name),
-                    fmt::format("{} ({})", why, Place(path, node)));
-      }
       if (std::find(sections.begin(), sections.end(), name) == sections.end()) {
         throw Error(ErrorKind::kUsage, kConfigStage, fmt::format("[{}]", name),
                     fmt::format("is no section of settings ({}){}", Place(path, node), Suggestion(name, sections)));
@@ -127,8 +120,6 @@ class Loader {
       }
       if (info != nullptr) {
         Set(*info, value, SettingOrigin::kEnvironment, name);
-      } else if (const std::string why = WithdrawnBecause(name); !why.empty()) {
-        throw Error(ErrorKind::kUsage, kConfigStage, name, why + " (environment variable)");
       } else if (HasSectionPrefix(name)) {
         throw Error(ErrorKind::kUsage, kConfigStage, name,
                     "is no setting (environment variable)" + Suggestion(name, Variables()));

@@ -12,6 +12,7 @@
 #include <tuple>
 
 #include "config/error.h"
+#include "config/os.h"
 #include "config/quantity.h"
 #include "config/sky_text.h"
 #include "config/trimmed.h"
@@ -41,6 +42,8 @@ const std::vector<Alias> kAngle{{"pa_deg", "deg"}, {"pa", "deg"}};
 const std::vector<Alias> kName{
     {"name", "", false}, {"nvss", "", false}, {"source", "", false}, {"id", "", false}, {"source_id", "", false}};
 const std::vector<Alias> kCBand{{"c_jy", "Jy"}};
+
+constexpr std::uint64_t kMostListBytes = 1'000'000'000;
 
 struct Column {
   std::size_t at = 0;
@@ -377,6 +380,11 @@ std::vector<ListedSource> ParseSourceList(std::string_view text, const std::stri
 }
 
 std::vector<ListedSource> ReadSourceList(const std::filesystem::path& path) {
+  if (const std::uint64_t size = FileSize(path); size > kMostListBytes) {
+    throw Error(ErrorKind::kBadInput, "catalog", path.string(),
+                fmt::format("is of {:.1f} GB: expected a list of at most 1 GB; take out of it the sky that is wanted",
+                            static_cast<double>(size) / 1e9));
+  }
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   if (in) text << in.rdbuf();

@@ -13,6 +13,7 @@
 #include "config/parallel.h"
 #include "config/units.h"
 #include "image/operator/uv_plan.h"
+#include "image/plane/beam_algebra.h"
 #include "image/plane/sky_coordinates.h"
 #include "image/plane/stage_name.h"
 
@@ -22,6 +23,7 @@ namespace {}  // namespace
 void CheckImageSettings(const ImageSettings& settings) {
   ParseScales(settings.scales_px);
   PlainGeometry(settings);
+  AskedBeam(settings);
   if (settings.max_uv_lambda > 0 && settings.min_uv_lambda >= settings.max_uv_lambda) {
     throw Error(ErrorKind::kUsage, kStage, "image.min_uv_lambda",
                 fmt::format("is {}, which leaves no baseline below image.max_uv_lambda ({})", settings.min_uv_lambda,
@@ -80,6 +82,28 @@ CleanSettings CleaningOf(const ImageSettings& settings, const GaussianBeam& beam
   c.beam_fwhm_px = std::sqrt(beam.major_rad * beam.minor_rad) / cell_rad;
   c.scales_px = ParseScales(settings.scales_px);
   return c;
+}
+
+std::optional<GaussianBeam> AskedBeam(const ImageSettings& settings) {
+  if (settings.restore_beam.empty()) return std::nullopt;
+  const GaussianBeam beam = ParseBeam("image.restore_beam", settings.restore_beam);
+  const double minor_arcsec = Angle::Radians(beam.minor_rad).arcsec();
+  if (minor_arcsec < settings.cell_arcsec) {
+    throw Error(ErrorKind::kUsage, kStage, "image.restore_beam",
+                fmt::format("expected a beam wider than a pixel of {:g} arcsec, found a minor axis of {:g} arcsec",
+                            settings.cell_arcsec, minor_arcsec));
+  }
+  return beam;
+}
+
+GaussianBeam RestoringBeam(const ImageSettings& settings, const GaussianBeam& of_psf, Reporter& reporter) {
+  const auto asked = AskedBeam(settings);
+  if (asked && !BeamBetween(of_psf, *asked)) {
+    reporter.Warn(kStage, fmt::format("the restoring beam of {} is narrower than that of the PSF, {}: what CLEAN left "
+                                      "stays as wide as the PSF",
+                                      BeamWords(*asked), BeamWords(of_psf)));
+  }
+  return asked.value_or(of_psf);
 }
 
 ImageGeometry PlainGeometry(const ImageSettings& settings) {

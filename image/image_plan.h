@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/machine.h"
+#include "config/run_context.h"
 #include "config/settings.h"
 #include "image/clean/clean.h"
 #include "image/operator/weighting.h"
@@ -26,6 +28,12 @@ std::vector<double> ParseScales(const std::string& text);
 
 WeightSettings WeightingOf(const ImageSettings& settings);
 CleanSettings CleaningOf(const ImageSettings& settings, const GaussianBeam& beam, double cell_rad);
+
+// image.restore_beam; nothing when the PSF is to say. Throws Error{kUsage} for what is no beam, or one narrower than a
+// pixel.
+std::optional<GaussianBeam> AskedBeam(const ImageSettings& settings);
+// That, or the one fitted to the PSF. Warns of one that is narrower than the PSF's.
+GaussianBeam RestoringBeam(const ImageSettings& settings, const GaussianBeam& of_psf, Reporter& reporter);
 
 // The plain grid of the products. Throws Error{kUsage} when it reaches beyond the horizon or its size is odd.
 ImageGeometry PlainGeometry(const ImageSettings& settings);

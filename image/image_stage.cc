@@ -95,8 +95,10 @@ class ImageRun {
     if (all()) {
       Deconvolve(op);
       report_.timings.clean_s = watch.Lap();
-      const ComponentDrawing components(report_.clean.components, settings_, slant_, plain_, report_.beam,
-                                        context_.threads);
+      const GaussianBeam beam = RestoringBeam(settings_, report_.beam, *context_.reporter);
+      const ComponentDrawing components(report_.clean.components, settings_, slant_, plain_, beam, context_.threads);
+      WriteResidual(staged);
+      report_.beam = beam;
       Restore(staged, components);
       if (spectral_) {
         const FitsHeader header = HeaderOf(ProductKind::kBand, "Jy/beam", true);
@@ -378,14 +380,16 @@ class ImageRun {
     context_.CheckCancelled(kStage);
   }
 
-  void Restore(StagedProducts& staged, const ComponentDrawing& components) {
+  void WriteResidual(StagedProducts& staged) {
     header_.history.push_back(fmt::format("CLEAN: {} components in {} major cycles, stopped by {}",
                                           report_.clean.iterations, report_.clean.cycles.size(),
                                           ToString(report_.clean.stop)));
     plain_residual_ = grid_->Of(residual_.view());
     residual_ = Plane();
     Write(staged, ProductKind::kResidual, plain_residual_, "Jy/beam", true);
+  }
 
+  void Restore(StagedProducts& staged, const ComponentDrawing& components) {
     image_ = Copy(plain_residual_, context_.threads);
     components.AddBeams(ComponentDrawing::One, image_.view());
     Write(staged, ProductKind::kImage, image_, "Jy/beam", true);

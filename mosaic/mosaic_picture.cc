@@ -252,8 +252,9 @@ class MosaicPicture {
       canvas_.Text(kFigures, y, text, 15, colour);
       y += kRowHeight;
     };
-    line(fmt::format("{} x {} pixels of {:.3g}\" in {}, {:.1f} square degrees covered", geometry_.nx, geometry_.ny,
-                     Angle::Radians(geometry_.cell_rad).arcsec(), image::Code(geometry_.projection), q.covered_deg2),
+    line(fmt::format("{} x {} pixels of {:.3g}\" in {}, {:.1f} square degrees covered, {:.1f} tiles deep", geometry_.nx,
+                     geometry_.ny, Angle::Radians(geometry_.cell_rad).arcsec(), image::Code(geometry_.projection),
+                     q.covered_deg2, q.tiles_deep),
          image::kInk);
     line(fmt::format("beam {:.1f}\" x {:.1f}\", {:.1f} MHz", Angle::Radians(report_.header.beam->major_rad).arcsec(),
                      Angle::Radians(report_.header.beam->minor_rad).arcsec(), 1e-6 * report_.header.frequency_hz),

@@ -22,6 +22,24 @@ constexpr double kCompareSnr = 20;         // sources of a list that are compare
 constexpr double kAloneWidths = 3;         // of the beam, from any other of them
 constexpr std::size_t kLeastCompared = 5;  // for a gate
 
+// What the tiles say about the noise, about one another, and about how deep they lie.
+void AssessTiles(const MosaicReport& report, std::size_t covered, MosaicQuality& q) {
+  std::vector<double> differences;
+  double ratio2 = 0, pixels = 0;
+  bool known = true;
+  for (const MosaicTile& tile : report.tiles) {
+    if (tile.verdict.refusal != Refusal::kNone) continue;
+    pixels += static_cast<double>(tile.pixels);
+    known = known && tile.thermal_jy > 0;
+    if (known) ratio2 += std::pow(tile.figures.rms_jy / tile.thermal_jy, 2);
+    if (tile.agreement.samples > 0) differences.push_back(tile.agreement.everywhere);
+    if (tile.agreement.at_edges > q.seams) q.seams = tile.agreement.at_edges, q.worst_seam = tile.figures.name;
+  }
+  if (known) q.rms_over_thermal = std::sqrt(ratio2 / static_cast<double>(report.used()));
+  if (covered > 0) q.tiles_deep = pixels / static_cast<double>(covered);
+  if (!differences.empty()) q.differences = TakeMedian(differences);
+}
+
 // Scatter of the residual in units of the rms map: 1 where that is right, 1.02 to 1.06 with the sources below each
 // tile's CLEAN limit, which add up while the noise does not.
 double ResidualOverRms(const MosaicMaps& maps) {
@@ -117,6 +135,10 @@ std::vector<QualityGate> JudgeMosaic(const MosaicQuality& q, const MosaicReport&
                             "tiles share too few bright sources with others to compare their flux scales"));
   gates.push_back(StateGate("resampling", "beams wide enough to resample", q.over_nyquist == 0, "C",
                             "tiles have a beam of too few pixels, so that fluxes between pixels are uncertain"));
+  if (q.seams > 0) {
+    gates.push_back(Gate("seams", "difference at tiles' edges / noise", GateBound::kAtMost, q.seams, 1.25,
+                         "a tile differs at its edges from the others by more than their noise"));
+  }
   if (q.residual_over_rms > 0) {
     gates.push_back(Gate("residual_over_rms", "scatter of the residual / rms map", GateBound::kAtMost,
                          q.residual_over_rms, 1.25, "the residual scatters by more than the tiles' noise explains"));
@@ -144,6 +166,7 @@ void AssessMosaic(const MosaicMaps& maps, const std::vector<ListedSource>& catal
   for (const float v : maps.rms.pixels) q.rms_least_jy = v < q.rms_least_jy ? v : q.rms_least_jy;
   q.covered_deg2 =
       static_cast<double>(maps.covered) * std::pow(Angle::Radians(report.header.geometry.cell_rad).deg(), 2);
+  AssessTiles(report, maps.covered, q);
   if (!maps.residual.empty()) q.residual_over_rms = ResidualOverRms(maps);
   for (const MosaicTile& tile : report.tiles) {
     if (tile.verdict.refusal != Refusal::kNone) continue;

@@ -44,7 +44,11 @@ ordered_json TileJson(const MosaicTile& tile) {
   }
   json["references"] = scale.references;
   json["factor"] = tile.factor;
+  json["restored"] = tile.restored;
   json["pixels"] = tile.pixels;
+  if (tile.agreement.samples > 0) json["differences"] = tile.agreement.everywhere;
+  if (tile.agreement.edge_samples > 0) json["seam"] = tile.agreement.at_edges;
+  if (tile.thermal_jy > 0) json["thermal_jy"] = tile.thermal_jy;
   return json;
 }
 
@@ -57,6 +61,13 @@ ordered_json QualityJson(const MosaicQuality& q) {
                     {"largest_scale_error", q.largest_scale_error},
                     {"scales_unknown", q.scales_unknown},
                     {"over_nyquist", q.over_nyquist}};
+  json["tiles_deep"] = q.tiles_deep;
+  if (q.rms_over_thermal > 0) json["rms_over_thermal"] = q.rms_over_thermal;
+  if (q.differences > 0) json["differences"] = q.differences;
+  if (q.seams > 0) {
+    json["seams"] = q.seams;
+    json["worst_seam"] = q.worst_seam;
+  }
   if (q.residual_over_rms > 0) json["residual_over_rms"] = q.residual_over_rms;
   if (q.catalogue) {
     json["catalogue"] = {{"sources", q.catalogue->sources},
@@ -89,7 +100,8 @@ ordered_json ToJson(const MosaicReport& report) {
                     {"beam",
                      {{"major_arcsec", Angle::Radians(h.beam->major_rad).arcsec()},
                       {"minor_arcsec", Angle::Radians(h.beam->minor_rad).arcsec()},
-                      {"angle_deg", Angle::Radians(h.beam->angle_rad).deg()}}},
+                      {"angle_deg", Angle::Radians(h.beam->angle_rad).deg()},
+                      {"kind", report.beams}}},
                     {"frequency_hz", h.frequency_hz},
                     {"tiles_used", report.used()},
                     {"tiles_refused", report.tiles.size() - report.used()},
@@ -150,6 +162,7 @@ Table TileTable(const MosaicReport& report) {
   counts("scale_references", "sources shared with other tiles",
          [](const MosaicTile& t) { return t.verdict.scale.references; });
   numbers("factor", "", "by which its fluxes were multiplied", [](const MosaicTile& t) { return t.factor; });
+  counts("restored", "1: brought to the beam of the mosaic", [](const MosaicTile& t) { return t.restored ? 1 : 0; });
   counts("used", "1: part of the mosaic", [](const MosaicTile& t) { return IsUsed(t) ? 1 : 0; });
   counts("pixels", "of the mosaic to which it gave something", [](const MosaicTile& t) { return t.pixels; });
   texts("refusal", "kind", [](const MosaicTile& t) { return std::string(ToString(t.verdict.refusal)); });

@@ -16,12 +16,24 @@
 
 namespace contimg::mosaic {
 
+// A tile against the others where they overlap: robust root mean squares of differences over their noise, about 1 or
+// less (what is the same in all of them, like sources that CLEAN left, is in their noise and not in the differences).
+struct TileAgreement {
+  double everywhere = 0;
+  double at_edges = 0;  // where its primary beam is below 0.3
+  std::size_t samples = 0, edge_samples = 0;
+};
+
 struct MosaicTile {
   std::filesystem::path path;  // of its image; as it was asked for when there is none
   TileFigures figures;
   TileVerdict verdict;
-  double factor = 1;       // by which its fluxes were multiplied
-  std::size_t pixels = 0;  // of the mosaic to which it gave something
+  double factor = 1;         // by which its fluxes were multiplied
+  image::GaussianBeam beam;  // in the mosaic: figures.beam, or what it was restored with anew
+  bool restored = false;     // anew
+  std::size_t pixels = 0;    // of the mosaic to which it gave something
+  TileAgreement agreement;
+  double thermal_jy = 0;  // of its image, by its metrics; 0: not known
   std::vector<image::CalibrationUsed> calibration;
 };
 
@@ -36,6 +48,11 @@ struct MosaicComparison {
 struct MosaicQuality {
   double rms_median_jy = 0, rms_least_jy = 0;  // of the rms map
   double covered_deg2 = 0;
+  double tiles_deep = 0;         // mean number of tiles over what is covered
+  double rms_over_thermal = 0;   // tiles' noise over their thermal noise, root mean square; 0: not known of all
+  double differences = 0;        // of tiles from the others, over the noise; median of the tiles; 0: none overlaps
+  double seams = 0;              // the same at a tile's edges, of the worst one
+  std::string worst_seam;        // its name
   double residual_over_rms = 0;  // robust scatter of residual / rms; 0: there is no residual map
   double largest_scale_error = 0;
   std::size_t scales_unknown = 0;  // tiles that share too few sources with others
@@ -55,6 +72,7 @@ struct MosaicReport {
   image::FitsHeader header;       // of the image
   std::vector<MosaicTile> tiles;  // by time
   bool scaled = false;            // whether the tiles' scales were applied
+  std::string beams = "common";   // as asked for: "common", "per-tile", "given"
   MosaicQuality quality;
   MosaicTimings timings;
 

@@ -17,6 +17,8 @@
 #include "config/robust_statistics.h"
 #include "config/stopwatch.h"
 #include "config/text.h"
+#include "image/clean/restore_anew.h"
+#include "image/plane/beam_algebra.h"
 #include "image/products/image_products.h"
 #include "mosaic/background/rms_mesh.h"
 #include "mosaic/coadd/open_mosaic.h"
@@ -37,17 +39,38 @@ struct Looked {
   MosaicTile tile;
   TileSky sky;
   image::FitsHeader header;
+  bool has_residual = false;
   std::unique_ptr<TileFiles> files;  // while there is room for them: they need not be read again
 };
 
 constexpr std::size_t kKeptBytes = std::size_t{600} << 20;  // of images between the readings: three full tiles
 
-std::string GradeIn(const fs::path& metrics) {
-  if (metrics.empty()) return "";
+// What the metrics of a tile's image say of it, as far as there are any.
+void ReadMetrics(const fs::path& metrics, MosaicTile& tile) {
+  if (metrics.empty()) return;
   const nlohmann::json json = nlohmann::json::parse(RealOs().ReadFile(metrics), nullptr, false);
-  if (!json.is_object() || !json.contains("quality") || !json["quality"].is_object()) return "";
-  const auto grade = json["quality"].find("grade");
-  return grade != json["quality"].end() && grade->is_string() ? grade->get<std::string>() : "";
+  if (!json.is_object() || !json.contains("quality") || !json["quality"].is_object()) return;
+  const nlohmann::json& quality = json["quality"];
+  const auto grade = quality.find("grade"), thermal = quality.find("thermal_rms_jy");
+  if (grade != quality.end() && grade->is_string()) tile.figures.grade = grade->get<std::string>();
+  if (thermal != quality.end() && thermal->is_number()) tile.thermal_jy = thermal->get<double>();
+}
+
+constexpr double kEdgeResponse = 0.3;       // primary beam below which a tile ends
+constexpr std::size_t kLeastSamples = 200;  // of a figure
+
+double RobustRms(std::vector<double> values) { return kSigmaPerMad * TakeMad(values, 0.0); }
+
+TileAgreement AgreementOf(const std::vector<TilePull>& pulls) {
+  std::vector<double> all, edges;
+  for (const TilePull& p : pulls) {
+    all.push_back(p.pull);
+    if (p.pb < kEdgeResponse) edges.push_back(p.pull);
+  }
+  TileAgreement agreement;
+  if (all.size() >= kLeastSamples) agreement.samples = all.size(), agreement.everywhere = RobustRms(all);
+  if (edges.size() >= kLeastSamples) agreement.edge_samples = edges.size(), agreement.at_edges = RobustRms(edges);
+  return agreement;
 }
 
 // The beam on the map: mean second moments of the tiles' beams, turned as the tiles are turned in it.
@@ -64,18 +87,14 @@ image::GaussianBeam MeanBeam(const SkyGrid& grid, const std::vector<const Looked
       const auto a = map.PixelAt(*middle), b = map.PixelAt(*above);
       if (a && b) turned = std::atan2(-(b->x - a->x), b->y - a->y);
     }
-    const double s = std::sin(f.beam.angle_rad + turned), c = std::cos(f.beam.angle_rad + turned);
-    const double major2 = std::pow(f.beam.major_rad, 2), minor2 = std::pow(f.beam.minor_rad, 2);
+    image::GaussianBeam beam = looked->tile.beam;
+    beam.angle_rad += turned;
+    const image::BeamMoments moments = image::MomentsOf(beam);
     const double weight = std::pow(looked->tile.factor * f.rms_jy, -2);
-    ee += weight * (major2 * s * s + minor2 * c * c);
-    nn += weight * (major2 * c * c + minor2 * s * s);
-    en += weight * (major2 - minor2) * s * c;
+    ee += weight * moments.ee, nn += weight * moments.nn, en += weight * moments.en;
     sum += weight;
   }
-  ee /= sum, nn /= sum, en /= sum;
-  const double mean = (ee + nn) / 2, half = std::hypot((nn - ee) / 2, en);
-  const double angle = 0.5 * std::atan2(2 * en, nn - ee);
-  return {std::sqrt(mean + half), std::sqrt(mean - half), angle < 0 ? angle + kPi : angle};
+  return image::BeamOf({ee / sum, nn / sum, en / sum});
 }
 
 class MosaicRun {
@@ -100,19 +119,21 @@ class MosaicRun {
     }
     Look();
     Judge();
+    ChooseBeam();
     report_.timings.look_s = watch.Lap();
     OpenMosaic mosaic = Open();
     AddTiles(mosaic);
     report_.timings.add_s = watch.Lap();
-    MosaicMaps maps = std::move(mosaic).Close(context_.threads);
+    const auto maps = std::make_shared<const MosaicMaps>(std::move(mosaic).Close(context_.threads));
     report_.timings.close_s = watch.Lap();
     report_.scaled = request_.apply_scale;
     for (const Looked& looked : looked_) report_.tiles.push_back(looked.tile);
-    MakeHeader(maps);
-    AssessMosaic(maps, request_.catalogue, report_, context_);
-    WriteMosaicPicture(staged.Path(ProductKind::kQaPicture), maps, report_);
+    MakeHeader(*maps);
+    WriteMaps(staged, maps);
+    AssessMosaic(*maps, request_.catalogue, report_, context_);
+    WriteMosaicPicture(staged.Path(ProductKind::kQaPicture), *maps, report_);
     report_.timings.quality_s = watch.Lap();
-    Publish(staged, std::move(maps));
+    Publish(staged);
     report_.timings.publish_s = watch.Lap();
     report_.timings.total_s = all.Seconds();
     return std::move(report_);
@@ -144,7 +165,7 @@ class MosaicRun {
     try {
       TileParts parts;
       parts.thin_response = true;
-      auto files = std::make_unique<TileFiles>(TileFileNames{path, {}, {}, {}, {}}, parts, context_);
+      auto files = std::make_unique<TileFiles>(TileFileNames{path, {}, {}, {}, {}}, parts, context_, &memory_);
       LookAt(*files, looked, refuse);
       const std::size_t bytes = 2 * files->images().image.size() * sizeof(float);
       if (kept_bytes_ + bytes <= kKeptBytes && tile.verdict.refusal == Refusal::kNone) {
@@ -184,7 +205,13 @@ class MosaicRun {
     f.frequency_hz = images.header->frequency_hz;
     f.start_mjd_s = images.header->start_mjd_s;
     f.end_mjd_s = images.header->end_mjd_s;
-    f.grade = GradeIn(files.MetricsPath());
+    const auto known = request_.known.find(files.path());
+    if (known != request_.known.end()) {
+      f.grade = known->second.grade;
+      tile.thermal_jy = known->second.thermal_jy;
+    } else {
+      ReadMetrics(files.MetricsPath(), tile);
+    }
     tile.calibration = images.header->calibration;
     image::CoarseMap rms;
     try {
@@ -197,7 +224,12 @@ class MosaicRun {
     Xxh64 hash;
     hash.Add(images.image.data(), images.image.size() * sizeof(float));
     f.pixels_checksum = hash.Hex();
+    looked.has_residual = std::ranges::find(files.missing(), "residual") == files.missing().end();
+    tile.beam = f.beam;
     looked.sky = SkyOf(*images.header, files.thin_pb(), files.thin_smear(), std::move(rms));
+    // The residual has what the PSF has, of which a wider beam would not tell.
+    const auto psf = files.residual_beam();
+    if (psf && psf->minor_rad > 0 && psf->minor_rad < f.beam.minor_rad) looked.sky.beam = *psf;
     const TileSky& sky = looked.sky;
     const auto response = [&sky](double x, double y) { return sky.pb.At(x, y) * sky.smear.At(x, y); };
     f.references = FindReferences(images, sky.rms, response, {}, context_.threads);
@@ -216,18 +248,63 @@ class MosaicRun {
       MosaicTile& tile = looked_[i].tile;
       tile.verdict = std::move(gate.verdicts[i]);
       if (tile.verdict.refusal != Refusal::kNone) {
-        looked_[i].files.reset();
-        context_.reporter->Warn(kStage, fmt::format("{} is left out: {}", tile.figures.name, tile.verdict.why));
+        LeaveOut(looked_[i]);
         continue;
       }
       tile.factor = tile.verdict.frequency_factor / (request_.apply_scale ? tile.verdict.scale.scale : 1);
       used_.push_back(&looked_[i]);
     }
+    RequireTiles();
+  }
+
+  void LeaveOut(Looked& looked) const {
+    looked.files.reset();
+    context_.reporter->Warn(kStage,
+                            fmt::format("{} is left out: {}", looked.tile.figures.name, looked.tile.verdict.why));
+  }
+
+  void RequireTiles() const {
     if (!used_.empty()) return;
     throw Error(ErrorKind::kBadInput, kStage, request_.prefix.string(),
                 fmt::format("expected tiles that fit together, found none: {} left out, the first, {}, because {}",
                             Counted(static_cast<std::int64_t>(looked_.size()), "tile"),
                             looked_.front().tile.figures.name, looked_.front().tile.verdict.why));
+  }
+
+  // Which tiles are restored anew, and with what.
+  void ChooseBeam() {
+    using Kind = BeamWish::Kind;
+    const Kind kind = request_.beam.kind;
+    report_.beams = kind == Kind::kCommon ? "common" : kind == Kind::kPerTile ? "per-tile" : "given";
+    const bool agree = std::ranges::all_of(
+        used_, [](const Looked* looked) { return looked->tile.verdict.beam_difference <= kBeamsAgree; });
+    if (kind == Kind::kPerTile || (kind == Kind::kCommon && agree)) return;
+    std::vector<image::GaussianBeam> beams;
+    for (const Looked* looked : used_) beams.push_back(looked->tile.figures.beam);
+    const image::GaussianBeam wanted = kind == Kind::kGiven ? request_.beam.beam : image::CommonBeam(beams);
+    for (Looked* looked : used_) {
+      MosaicTile& tile = looked->tile;
+      const auto between = image::BeamBetween(tile.figures.beam, wanted);
+      if (!between) {
+        throw Error(ErrorKind::kUsage, kStage, "--beam",
+                    fmt::format("expected a beam that holds those of all tiles, found {}, but {} has {}; the smallest "
+                                "that does is {}",
+                                image::BeamWords(wanted), tile.figures.name, image::BeamWords(tile.figures.beam),
+                                image::BeamWords(image::CommonBeam(beams))));
+      }
+      if (!(between->ee + between->nn > 0)) continue;
+      if (looked->has_residual) {
+        tile.restored = true;
+        tile.beam = wanted;
+        continue;
+      }
+      tile.verdict.refusal = Refusal::kBeam;
+      tile.verdict.why = fmt::format("without a residual its beam of {} cannot be made into {}",
+                                     image::BeamWords(tile.figures.beam), image::BeamWords(wanted));
+      LeaveOut(*looked);
+    }
+    std::erase_if(used_, [](const Looked* looked) { return looked->tile.verdict.refusal != Refusal::kNone; });
+    RequireTiles();
   }
 
   OpenMosaic Open() {
@@ -240,7 +317,10 @@ class MosaicRun {
     const SkyGrid grid = GridAround(grids, request_.grid);
     const std::uint64_t pixels = static_cast<std::uint64_t>(grid.geometry.nx) * grid.geometry.ny;
     const std::uint64_t tile = used_.front()->tile.figures.grid.geometry.nx * grids.front().geometry.ny * sizeof(float);
-    const std::uint64_t needed = pixels * (request_.residual ? 20 : 12) + 2 * tile;
+    const image::ImageGeometry& of_tile = grids.front().geometry;
+    const bool restores = std::ranges::any_of(used_, [](const Looked* looked) { return looked->tile.restored; });
+    const std::uint64_t needed = pixels * (request_.residual ? 20 : 12) + 2 * tile +
+                                 (restores ? image::RestoreAnewBytes(of_tile.ny, of_tile.nx) : 0);
     const MemoryRoom room = AvailableMemory(context_.memory_bytes);
     if (needed > room.bytes) {
       throw Error(
@@ -259,21 +339,29 @@ class MosaicRun {
   void AddTiles(OpenMosaic& mosaic) {
     report_.header.geometry = mosaic.grid().geometry;
     report_.header.centre = mosaic.grid().centre;
+    std::vector<TileShare> shares;
     for (std::size_t i = 0; i < used_.size(); ++i) {
       context_.CheckCancelled(kStage);
       context_.reporter->Progress("mosaic", 0.4 + 0.5 * static_cast<double>(i) / static_cast<double>(used_.size()));
       Looked& looked = *used_[i];
       TileParts parts;
-      parts.residual = request_.residual;
+      parts.residual = request_.residual || looked.tile.restored;
       parts.response = false;
       if (!looked.files) {
-        looked.files = std::make_unique<TileFiles>(TileFileNames{looked.tile.path, {}, {}, {}, {}}, parts, context_);
+        looked.files =
+            std::make_unique<TileFiles>(TileFileNames{looked.tile.path, {}, {}, {}, {}}, parts, context_, &memory_);
       }
-      looked.tile.pixels = About(looked.tile.path, [&] {
+      shares.push_back(About(looked.tile.path, [&] {
+        if (looked.tile.restored) looked.files->RestoreWith(looked.tile.beam, context_.threads);
         const TileImages& images = looked.files->images();
         return mosaic.Add(looked.sky, images.image, images.residual, looked.tile.factor, context_.threads);
-      });
+      }));
       looked.files.reset();
+    }
+    memory_ = {};
+    for (std::size_t i = 0; i < used_.size(); ++i) {
+      used_[i]->tile.pixels = shares[i].pixels;
+      used_[i]->tile.agreement = AgreementOf(mosaic.PullsOf(shares[i].samples));
     }
   }
 
@@ -290,6 +378,7 @@ class MosaicRun {
     h.settings_hash = request_.settings_hash;
     h.start_mjd_s = first.start_mjd_s;
     std::set<std::pair<std::string, std::string>> tables;
+    std::int64_t restored = 0;
     for (const Looked* looked : used_) {
       h.bandwidth_hz = std::max(h.bandwidth_hz, looked->header.bandwidth_hz);
       h.start_mjd_s = std::min(h.start_mjd_s, looked->header.start_mjd_s);
@@ -298,6 +387,11 @@ class MosaicRun {
         if (tables.emplace(table.name, table.date).second) h.calibration.push_back(table);
       }
       h.history.push_back("tile " + looked->tile.figures.name);
+      if (looked->tile.restored) ++restored;
+    }
+    if (restored > 0) {
+      h.history.push_back(fmt::format("{} restored anew with a beam of {}", Counted(restored, "tile"),
+                                      image::BeamWords(used_.front()->tile.beam)));
     }
     image::MosaicFacts facts;
     facts.tiles = static_cast<int>(used_.size());
@@ -306,23 +400,31 @@ class MosaicRun {
     h.mosaic = facts;
   }
 
-  void Publish(image::StagedProducts& staged, MosaicMaps maps) {
+  // They go to the disk while they are looked at.
+  void WriteMaps(image::StagedProducts& staged, const std::shared_ptr<const MosaicMaps>& maps) const {
+    image::FitsHeader header = report_.header;
+    const auto write = [&](ProductKind kind, const image::Plane& plane) {
+      staged.WriteImage(kind, std::shared_ptr<const image::Plane>(maps, &plane), header);
+    };
+    write(ProductKind::kImage, maps->image);
+    if (request_.residual) write(ProductKind::kResidual, maps->residual);
+    header.type = "RMS";
+    write(ProductKind::kRms, maps->rms);
+    header.type = "Weight";
+    header.unit = "beam2/Jy2";
+    write(ProductKind::kWeight, maps->weight);
+  }
+
+  void Publish(image::StagedProducts& staged) {
     context_.CheckCancelled(kStage);
     staged.WriteText(ProductKind::kQaMetrics, ToJson(report_).dump(2) + "\n");
     WriteFitsTable(staged.Path(ProductKind::kTileTable), TileTable(report_));
-    image::FitsHeader header = report_.header;
-    staged.WriteImage(ProductKind::kImage, std::move(maps.image), header);
-    if (request_.residual) staged.WriteImage(ProductKind::kResidual, std::move(maps.residual), header);
-    header.type = "RMS";
-    staged.WriteImage(ProductKind::kRms, std::move(maps.rms), header);
-    header.type = "Weight";
-    header.unit = "beam2/Jy2";
-    staged.WriteImage(ProductKind::kWeight, std::move(maps.weight), header);
     report_.products = staged.Publish();
   }
 
   const MosaicRequest& request_;
   const RunContext& context_;
+  TileMemory memory_;           // of looked_
   std::vector<Looked> looked_;  // by time
   std::vector<Looked*> used_;
   std::size_t kept_bytes_ = 0;  // of images in looked_

@@ -110,6 +110,34 @@ std::optional<MissionRow> DatasetStore::Mission(std::string_view name) {
   return row;
 }
 
+std::vector<std::string> DatasetStore::Missions() {
+  Query query(db_, "SELECT name FROM missions ORDER BY id");
+  return query.Texts();
+}
+
+std::vector<ProcessingMethodRow> DatasetStore::Methods() {
+  Query query(db_, "SELECT name, description, parameters_json, parameters_hash FROM processing_methods ORDER BY id");
+  std::vector<ProcessingMethodRow> rows;
+  while (query.Next()) {
+    ProcessingMethodRow& row = rows.emplace_back();
+    row.name = query.Text();
+    row.description = query.Text();
+    row.parameters_json = query.Text();
+    row.parameters_hash = query.Text();
+  }
+  return rows;
+}
+
+std::vector<std::pair<std::string, std::string>> DatasetStore::Photometry() {
+  Query query(db_, "SELECT name, description FROM photometric_sources ORDER BY id");
+  std::vector<std::pair<std::string, std::string>> rows;
+  while (query.Next()) {
+    std::string name = query.Text();
+    rows.emplace_back(std::move(name), query.Text());
+  }
+  return rows;
+}
+
 void DatasetStore::SavePhotometry(std::string_view name, std::string_view description) {
   db_.Write([&] {
     Query(db_, "INSERT INTO photometric_sources (name, description) VALUES (?, ?) ON CONFLICT (name) DO NOTHING")
@@ -191,6 +219,11 @@ std::vector<DatasetRow> DatasetStore::Of(std::int64_t source_id) {
   std::vector<DatasetRow> rows;
   while (query.Next()) rows.push_back(ReadDataset(query));
   return rows;
+}
+
+std::vector<std::int64_t> DatasetStore::SourcesWithPoints() {
+  Query query(db_, "SELECT DISTINCT source_id FROM datasets WHERE times IS NOT NULL ORDER BY source_id");
+  return query.Integers();
 }
 
 std::vector<std::int64_t> DatasetStore::Parents(std::int64_t id) {

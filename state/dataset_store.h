@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/quality_flags.h"
@@ -58,6 +59,10 @@ class DatasetStore {
 
   void SaveMission(const MissionRow& row);  // new, or anew
   std::optional<MissionRow> Mission(std::string_view name);
+  std::vector<std::string> Missions();         // names, in the order they were made
+  std::vector<ProcessingMethodRow> Methods();  // likewise
+  // Names of photometry with what they mean.
+  std::vector<std::pair<std::string, std::string>> Photometry();
   // A kind of photometry, made where there is none of that name.
   void SavePhotometry(std::string_view name, std::string_view description);
 
@@ -68,6 +73,7 @@ class DatasetStore {
   std::optional<DatasetRow> Find(std::int64_t id);
   std::optional<DatasetRow> FindByName(std::int64_t source_id, std::string_view name);
   std::vector<DatasetRow> Of(std::int64_t source_id);  // in the order they were made, without their points
+  std::vector<std::int64_t> SourcesWithPoints();       // that have one which is no view, by id
   std::vector<std::int64_t> Parents(std::int64_t id);
   std::vector<std::int64_t> Children(std::int64_t id);
   std::vector<std::int64_t> Ancestors(std::int64_t id);  // parents, their parents and so on

@@ -5,47 +5,27 @@
 #include <algorithm>
 #include <cmath>
 
-#include "state/mission.h"
+#include "state/instruments.h"
+#include "state/observation_columns.h"
+#include "state/observation_store.h"
 #include "state/query.h"
 #include "state/stage_name.h"
 
 namespace contimg::state {
 namespace {
 
-#define CONTIMG_TILE_COLUMNS                                                                                         \
-  "t.id, t.type, i.name, t.group_id, t.mjd, t.duration_s, t.ra_deg, t.dec_deg, coalesce(d.lst_deg, 0), "             \
-  "t.frequency_hz, t.scale, t.scale_error, t.flags, t.recorded_at FROM observations t JOIN instruments i ON i.id = " \
-  "t.instrument_id LEFT JOIN observations_drift d ON d.observation_id = t.id"
-#define CONTIMG_MEASUREMENT_COLUMNS                                                                               \
-  "m.source_id, m.flux_jy, m.flux_error_jy, m.local_rms_jy, m.response, m.flags | t.flags, k.name, m.mjd, "       \
-  "coalesce(d.lst_deg, 0), t.frequency_hz, t.scale, t.group_id FROM measurements m CROSS JOIN observations t ON " \
-  "t.id = m.observation_id CROSS JOIN photometric_sources k ON k.id = m.kind LEFT JOIN observations_drift d ON "  \
-  "d.observation_id = t.id"
+#define CONTIMG_MEASUREMENT_COLUMNS                                                                              \
+  "m.source_id, m.flux_jy, m.flux_error_jy, m.local_rms_jy, m.response, m.flags | t.flags, k.name, m.mjd, "      \
+  "coalesce(d.lst_deg, f.lst_deg, 0), t.frequency_hz, t.scale, t.group_id FROM measurements m CROSS JOIN "       \
+  "observations t ON "                                                                                           \
+  "t.id = m.observation_id CROSS JOIN photometric_sources k ON k.id = m.kind LEFT JOIN observations_drift d ON " \
+  "d.observation_id = t.id LEFT JOIN observations_tracking f ON f.observation_id = t.id"
 #define CONTIMG_STATISTICS_COLUMNS                                                                                 \
   "s.source_id, k.name, s.level, s.n_before, s.reference_jy, s.sum_w, s.sum_wi, s.sum_wii, s.sum_i, s.sum_ii, "    \
   "s.before_min_jy, s.before_max_jy, s.before_vs, s.before_m, s.n, s.first_mjd, s.last_mjd, s.mean_jy, s.min_jy, " \
   "s.max_jy, s.eta, s.v, s.vs, s.m, s.p FROM light_curve_statistics s JOIN photometric_sources k ON k.id = s.kind"
 
 QualityFlags ReadFlags(Query& query) { return static_cast<QualityFlags>(query.Integer()); }
-
-ObservationRow ReadTile(Query& query) {
-  ObservationRow row;
-  row.id = query.Integer();
-  row.type = query.Text();
-  row.instrument = query.Text();
-  row.group_id = query.Text();
-  row.mjd = query.Number();
-  row.duration_s = query.Number();
-  row.ra_deg = query.OptionalNumber();
-  row.dec_deg = query.OptionalNumber();
-  row.lst_deg = query.Number();
-  row.frequency_hz = query.Number();
-  row.scale = query.OptionalNumber();
-  row.scale_error = query.OptionalNumber();
-  row.flags = ReadFlags(query);
-  row.recorded_at = query.Number();
-  return row;
-}
 
 std::vector<MeasurementRow> ReadMeasurements(Query& query) {
   std::vector<MeasurementRow> rows;
@@ -101,6 +81,21 @@ void RequireTile(const ObservationRow& tile) {
     throw bad(fmt::format("expected a sidereal time of 0 to 360 deg, found {}", tile.lst_deg));
   }
   if (!(tile.frequency_hz > 0)) throw bad(fmt::format("expected a frequency, found {} Hz", tile.frequency_hz));
+  for (const auto& width : {tile.beam_major_arcsec, tile.beam_minor_arcsec}) {
+    if (width && !(*width > 0)) throw bad(fmt::format("expected a beam, found one of {} arcsec", *width));
+  }
+  if (tile.type != "tracking" && tile.type != "drift_tile") {
+    throw bad(fmt::format("expected an observation of type drift_tile or tracking, found '{}'", tile.type));
+  }
+  if ((tile.type == "tracking") != tile.tracking.has_value())
+    throw bad("what tracks has a target, and nothing else has");
+  if (tile.tracking && tile.tracking->target.empty()) throw bad("expected the name of its target");
+  if (tile.tracking && tile.tracking->exposure_s && !(*tile.tracking->exposure_s > 0)) {
+    throw bad(fmt::format("expected an exposure above 0, found {} s", *tile.tracking->exposure_s));
+  }
+  if ((tile.step_s && !(*tile.step_s > 0)) || (tile.n_integrations && !(*tile.n_integrations > 0))) {
+    throw bad("expected integrations that last");
+  }
   if (tile.scale && !(*tile.scale > 0)) throw bad(fmt::format("expected a flux scale above 0, found {}", *tile.scale));
 }
 
@@ -113,6 +108,32 @@ void RequireMeasurement(const ObservationRow& tile, const MeasurementRow& row) {
               fmt::format("source {}: expected a flux with an error above 0, a noise and a response above 0, found "
                           "{} +- {} Jy, {} Jy, {}",
                           row.source_id, row.flux_jy, row.flux_error_jy, row.local_rms_jy, row.response));
+}
+
+// What only observations of its type have.
+void SaveTypeOf(Database& db, const ObservationRow& tile, std::int64_t id) {
+  Query(db, "DELETE FROM observations_drift WHERE observation_id = ?").Bind(id).Run();
+  Query(db, "DELETE FROM observations_tracking WHERE observation_id = ?").Bind(id).Run();
+  if (tile.tracking) {
+    Query(
+        db,
+        "INSERT INTO observations_tracking (observation_id, lst_deg, target, program, band, exposure_s) VALUES (?, ?, "
+        "?, ?, ?, ?)")
+        .Bind(id, tile.lst_deg, tile.tracking->target, tile.tracking->program, tile.tracking->band,
+              tile.tracking->exposure_s)
+        .Run();
+  } else {
+    Query(db, "INSERT INTO observations_drift (observation_id, lst_deg) VALUES (?, ?)").Bind(id, tile.lst_deg).Run();
+  }
+}
+
+void SaveIntegrationFlags(Database& db, const ObservationRow& tile) {
+  FlagArrayRow row;
+  row.group_id = tile.group_id;
+  row.flags = tile.integration_flags;
+  if (row.flags.empty()) row.flags.resize(static_cast<std::size_t>(tile.n_integrations.value_or(1)));
+  row.created_on = tile.recorded_at;
+  ObservationStore(db).SaveFlags(row);
 }
 
 std::vector<std::int64_t> SourcesOf(Database& db, std::int64_t observation_id) {
@@ -136,28 +157,27 @@ std::vector<std::int64_t> LightCurveStore::ReplaceTile(const ObservationRow& til
   std::vector<std::int64_t> touched;
   db_.Write([&] {
     std::int64_t id = 0;
-    const std::int64_t mission = MissionId(db_, tile.instrument);
-    Query(db_, "INSERT INTO instruments (mission_id, name) VALUES (?, ?) ON CONFLICT (name) DO NOTHING")
-        .Bind(mission, tile.instrument)
-        .Run();
+    const std::int64_t instrument = InstrumentId(db_, tile.instrument);
     {
       Query query(db_,
                   "INSERT INTO observations (type, instrument_id, group_id, mjd, duration_s, ra_deg, dec_deg, "
-                  "frequency_hz, scale, scale_error, flags, recorded_at) SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-                  "?10, ?11, ?12 FROM instruments WHERE name = ?2 ON CONFLICT (group_id) DO UPDATE SET type = "
-                  "excluded.type, instrument_id = excluded.instrument_id, mjd = excluded.mjd, duration_s = "
+                  "frequency_hz, scale, scale_error, flags, recorded_at, beam_major_arcsec, beam_minor_arcsec, step_s, "
+                  "n_integrations) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (group_id) DO "
+                  "UPDATE SET "
+                  "type = excluded.type, instrument_id = excluded.instrument_id, mjd = excluded.mjd, duration_s = "
                   "excluded.duration_s, ra_deg = excluded.ra_deg, dec_deg = excluded.dec_deg, frequency_hz = "
                   "excluded.frequency_hz, scale = excluded.scale, scale_error = excluded.scale_error, flags = "
-                  "excluded.flags, recorded_at = excluded.recorded_at RETURNING id");
-      query.Bind(tile.type, tile.instrument, tile.group_id, tile.mjd, tile.duration_s, tile.ra_deg, tile.dec_deg,
+                  "excluded.flags, recorded_at = excluded.recorded_at, beam_major_arcsec = excluded.beam_major_arcsec, "
+                  "beam_minor_arcsec = excluded.beam_minor_arcsec, step_s = excluded.step_s, n_integrations = "
+                  "excluded.n_integrations RETURNING id");
+      query.Bind(tile.type, instrument, tile.group_id, tile.mjd, tile.duration_s, tile.ra_deg, tile.dec_deg,
                  tile.frequency_hz, tile.scale, tile.scale_error, static_cast<std::int64_t>(tile.flags),
-                 tile.recorded_at);
+                 tile.recorded_at, tile.beam_major_arcsec, tile.beam_minor_arcsec, tile.step_s, tile.n_integrations);
       query.Next();
       id = query.Integer();
     }
-    Query(db_, "INSERT OR REPLACE INTO observations_drift (observation_id, lst_deg) VALUES (?, ?)")
-        .Bind(id, tile.lst_deg)
-        .Run();
+    SaveTypeOf(db_, tile, id);
+    SaveIntegrationFlags(db_, tile);
     touched = SourcesOf(db_, id);
     Query(db_, "DELETE FROM measurements WHERE observation_id = ?").Bind(id).Run();
     for (const MeasurementRow& row : rows) {
@@ -199,17 +219,17 @@ std::vector<std::int64_t> LightCurveStore::RemoveTile(std::string_view group_id)
 }
 
 std::optional<ObservationRow> LightCurveStore::Tile(std::string_view group_id) {
-  Query query(db_, "SELECT " CONTIMG_TILE_COLUMNS " WHERE t.group_id = ?");
+  Query query(db_, "SELECT " CONTIMG_OBSERVATION_COLUMNS " WHERE t.group_id = ?");
   query.Bind(group_id);
   if (!query.Next()) return std::nullopt;
-  return ReadTile(query);
+  return ReadObservation(query);
 }
 
 std::vector<ObservationRow> LightCurveStore::Tiles(double from_mjd, double to_mjd) {
-  Query query(db_, "SELECT " CONTIMG_TILE_COLUMNS " WHERE t.mjd BETWEEN ? AND ? ORDER BY t.mjd, t.id");
+  Query query(db_, "SELECT " CONTIMG_OBSERVATION_COLUMNS " WHERE t.mjd BETWEEN ? AND ? ORDER BY t.mjd, t.id");
   query.Bind(from_mjd, to_mjd);
   std::vector<ObservationRow> rows;
-  while (query.Next()) rows.push_back(ReadTile(query));
+  while (query.Next()) rows.push_back(ReadObservation(query));
   return rows;
 }
 
@@ -313,16 +333,15 @@ std::vector<StatisticsRow> LightCurveStore::VariableSources(const VariableQuery&
   return rows;
 }
 
-void LightCurveStore::ForEachBright(std::string_view kind, double min_snr, QualityFlags without, double from_mjd,
-                                    double to_mjd,
+void LightCurveStore::ForEachBright(std::string_view kind, double min_snr, QualityFlags without,
+                                    QualityFlags tiles_without,
                                     const std::function<void(std::int64_t, std::int64_t, double, double)>& take) {
   const std::int64_t kind_id = KindId(kind);
   Query query(db_,
               "SELECT m.source_id, m.observation_id, m.flux_jy, m.flux_error_jy FROM measurements m WHERE m.kind = ?1 "
-              "AND m.flux_jy >= ?2 * m.flux_error_jy AND (m.flags & ?3) = 0 AND m.mjd BETWEEN ?4 AND ?5 AND "
-              "m.observation_id NOT IN (SELECT id FROM observations WHERE (flags & ?3) <> 0) ORDER BY m.source_id, "
-              "m.mjd");
-  query.Bind(kind_id, min_snr, static_cast<std::int64_t>(without), from_mjd, to_mjd);
+              "AND m.flux_jy >= ?2 * m.flux_error_jy AND (m.flags & ?3) = 0 AND m.observation_id NOT IN (SELECT "
+              "id FROM observations WHERE (flags & ?4) <> 0) ORDER BY m.source_id, m.mjd");
+  query.Bind(kind_id, min_snr, static_cast<std::int64_t>(without), static_cast<std::int64_t>(tiles_without));
   while (query.Next()) {
     const std::int64_t source_id = query.Integer(), tile_id = query.Integer();
     const double flux_jy = query.Number(), flux_error_jy = query.Number();
@@ -330,10 +349,10 @@ void LightCurveStore::ForEachBright(std::string_view kind, double min_snr, Quali
   }
 }
 
-void LightCurveStore::SetScale(std::int64_t tile_id, std::optional<double> scale, std::optional<double> scale_error) {
+void LightCurveStore::SaveComparison(const ObservationRow& tile) {
   db_.Write([&] {
-    Query(db_, "UPDATE observations SET scale = ?, scale_error = ? WHERE id = ?")
-        .Bind(scale, scale_error, tile_id)
+    Query(db_, "UPDATE observations SET scale = ?, scale_error = ?, flags = ? WHERE id = ?")
+        .Bind(tile.scale, tile.scale_error, static_cast<std::int64_t>(tile.flags), tile.id)
         .Run();
   });
 }

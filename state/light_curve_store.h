@@ -18,10 +18,19 @@
 
 namespace contimg::state {
 
+// What an observation has that followed its target over the sky.
+struct TrackingRow {
+  std::string target;                // its name
+  std::string program;               // whose time it was; empty: not known
+  std::string band;                  // as the observatory calls it: "L"; empty: not known
+  std::optional<double> exposure_s;  // time on target
+};
+
 // A tile as far as its measurements need it.
 struct ObservationRow {
   std::int64_t id = 0;                    // given by the store
-  std::string type = "drift_tile";        // what has a side table: drift_tile
+  std::string type = "drift_tile";        // drift_tile | tracking
+  std::optional<TrackingRow> tracking;    // of type tracking, which needs it
   std::string instrument = "DSA-110";     // also the name of its mission
   std::string group_id;                   // unique
   double mjd = 0;                         // middle of the data
@@ -29,10 +38,15 @@ struct ObservationRow {
   std::optional<double> ra_deg, dec_deg;  // ICRS, of the centre
   double lst_deg = 0;                     // local apparent sidereal time of the middle, [0, 360)
   double frequency_hz = 0;
+  std::optional<double> beam_major_arcsec, beam_minor_arcsec;  // restoring beam, full widths at half power
   std::optional<double> scale;  // what its fluxes are multiplied by to agree with those of other tiles
   std::optional<double> scale_error;
-  QualityFlags flags = 0;  // of all that is measured in it
-  double recorded_at = 0;  // unix_s
+  QualityFlags flags = 0;        // of all that is measured in it
+  double recorded_at = 0;        // unix_s
+  std::optional<double> step_s;  // from one integration to the next
+  std::optional<std::int64_t> n_integrations;
+  // Of single integrations, as many as there are; empty: none has any. Written; read by ObservationStore::Flags.
+  std::vector<QualityFlags> integration_flags;
 };
 
 struct MeasurementRow {
@@ -124,11 +138,13 @@ class LightCurveStore {
   // Largest eta first.
   std::vector<StatisticsRow> VariableSources(const VariableQuery& query);
 
-  // By source, then time: those of a kind with flux ≥ min_snr errors and none of these flags, of tiles without them.
-  void ForEachBright(std::string_view kind, double min_snr, QualityFlags without, double from_mjd, double to_mjd,
+  // By source, then time: those of a kind with flux ≥ min_snr errors and none of these flags of their own, of tiles
+  // with none of those.
+  void ForEachBright(std::string_view kind, double min_snr, QualityFlags without, QualityFlags tiles_without,
                      const std::function<void(std::int64_t source_id, std::int64_t tile_id, double flux_jy,
                                               double flux_error_jy)>& take);
-  void SetScale(std::int64_t tile_id, std::optional<double> scale, std::optional<double> scale_error);
+  // Its scale, the error of that, its flags.
+  void SaveComparison(const ObservationRow& tile);
 
   std::vector<std::int64_t> MeasuredSources();               // by id
   std::vector<std::string> KindsOf(std::int64_t source_id);  // of which it has measurements, by name

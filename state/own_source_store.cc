@@ -238,4 +238,11 @@ std::vector<std::string> OwnSourceStore::NamesElsewhere(std::int64_t id) {
   return query.Bind(id).Texts();
 }
 
+std::vector<std::string> OwnSourceStore::CataloguesOf(std::int64_t id) {
+  Query query(db_,
+              "SELECT DISTINCT c.name FROM catalogue_sources s JOIN catalogues c ON c.id = s.catalogue_id WHERE "
+              "s.source_id = ? ORDER BY c.name");
+  return query.Bind(id).Texts();
+}
+
 }  // namespace contimg::state

@@ -65,6 +65,8 @@ class OwnSourceStore {
   OwnSourceRow AtPlace(double ra_deg, double dec_deg, const OwnSourceRow& fresh, double now, bool* made = nullptr);
   // The names of catalogue sources that it is, "nvss 133108+303033".
   std::vector<std::string> NamesElsewhere(std::int64_t id);
+  // The names of the catalogues that have it.
+  std::vector<std::string> CataloguesOf(std::int64_t id);
 
  private:
   Database& db_;

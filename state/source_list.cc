@@ -106,12 +106,11 @@ class Lister {
       const auto behind = curves_.Statistics(Behind().id, query_.kind, query_.level);
       if (behind) value = StatisticOf(query_.order, *behind);
     }
-    // Only eta has an index; of the others a walk through the table is quicker than through that index.
-    Query query(db_, "SELECT s.source_id FROM light_curve_statistics s" +
-                         std::string(query_.order == SourceOrder::kEta ? "" : " NOT INDEXED") +
-                         " WHERE s.kind = ?1 AND s.level = ?2 AND s." + column + " <= ?13 AND (s." + column +
-                         " < ?13 OR s.source_id > ?14) AND " + kWhereOfStatistics + " ORDER BY s." + column +
-                         " DESC, s.source_id LIMIT ?15");
+    Query query(db_,
+                "SELECT s.source_id FROM light_curve_statistics s INDEXED BY light_curve_statistics_by_eta WHERE "
+                "s.kind = ?1 AND s.level = ?2 AND s." +
+                    column + " <= ?13 AND (s." + column + " < ?13 OR s.source_id > ?14) AND " + kWhereOfStatistics +
+                    " ORDER BY s." + column + " DESC, s.source_id LIMIT ?15");
     return BindWhere(query).Bind(value, query_.after, query_.limit).Integers();
   }
 

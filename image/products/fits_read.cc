@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "config/os.h"
 #include "config/time.h"
@@ -152,12 +153,12 @@ FitsHeader ReadFitsHeader(const std::filesystem::path& path) {
   return OpenImage(path, fits);
 }
 
-FitsImage ReadFitsImage(const std::filesystem::path& path) {
+FitsImage ReadFitsImage(const std::filesystem::path& path, Buffer<float> memory) {
   FitsFile fits;
   FitsImage result;
   result.header = OpenImage(path, fits);
   const std::size_t count = result.header.geometry.nx * result.header.geometry.ny;
-  result.pixels = Buffer<float>(count);
+  result.pixels = memory.size() == count ? std::move(memory) : Buffer<float>(count);
   int status = 0;
   long first[4] = {1, 1, 1, 1};
   float null_value = std::numeric_limits<float>::quiet_NaN();

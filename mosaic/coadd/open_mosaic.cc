@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "config/error.h"
@@ -60,8 +62,8 @@ OpenMosaic::OpenMosaic(const SkyGrid& grid, const CoaddOptions& options)
   }
 }
 
-std::size_t OpenMosaic::Add(const TileSky& tile, ArrayView<const float, 2> image, ArrayView<const float, 2> residual,
-                            double factor, int threads) {
+TileShare OpenMosaic::Add(const TileSky& tile, ArrayView<const float, 2> image, ArrayView<const float, 2> residual,
+                          double factor, int threads) {
   const bool two = options_.residual;
   const double deepest = options_.noise_jy / (factor * tile.rms.Minimum());
   largest_weight_ += deepest * deepest;
@@ -71,14 +73,14 @@ std::size_t OpenMosaic::Add(const TileSky& tile, ArrayView<const float, 2> image
                             options_.noise_jy, factor * tile.rms.Minimum()));
   }
   const auto box = BoxIn(grid_, tile.grid);
-  if (!box) return 0;
+  if (!box) return {};
   const NodeMap map =
       MapGrid(tile.grid, grid_, *box, image::ThinStep(tile.grid.geometry.nx, tile.grid.geometry.ny), threads);
   const image::BandlimitedInterpolator interpolator(BandOf(tile.beam, tile.grid.geometry.cell_rad), kTolerance);
   const auto step = static_cast<std::ptrdiff_t>(map.step);
   const auto nx = static_cast<std::ptrdiff_t>(grid_.geometry.nx), ny = static_cast<std::ptrdiff_t>(grid_.geometry.ny);
   const std::ptrdiff_t x0 = std::max<std::ptrdiff_t>(box->x0, 0), x1 = std::min(box->x1, nx);
-  if (x0 >= x1) return 0;
+  if (x0 >= x1) return {};
   const auto count = static_cast<std::size_t>(x1 - x0);
   const double shift = 1.5 * 0x1p52, flux_shift = shift * quantum_;
 
@@ -88,7 +90,7 @@ std::size_t OpenMosaic::Add(const TileSky& tile, ArrayView<const float, 2> image
     return Node{at.x, at.y, tile.pb.At(at.x, at.y), tile.smear.At(at.x, at.y),
                 options_.noise_jy / (factor * static_cast<double>(tile.rms.At(at.x, at.y)))};
   };
-  std::vector<std::size_t> used(map.ny - 1, 0);
+  std::vector<TileShare> shares(map.ny - 1);  // of the rows of a node
   ParallelFor(threads, map.ny - 1, [&](std::size_t j) {
     std::vector<Node> low(map.nx), high(map.nx), line(map.nx);
     for (std::size_t i = 0; i < map.nx; ++i) low[i] = node_at(i, j), high[i] = node_at(i, j + 1);
@@ -113,53 +115,88 @@ std::size_t OpenMosaic::Add(const TileSky& tile, ArrayView<const float, 2> image
         image::InterpolateAt(image, interpolator, row.x.data(), row.y.data(), count, row.image.data());
       }
       const std::size_t begin = static_cast<std::size_t>(y * nx + x0);
+      const bool sampled = static_cast<std::size_t>(y) % kSampleStep == 0;
       for (std::size_t k = 0; k < count; ++k) {
         const double b = row.response[k], value = row.image[k], left = two ? row.residual[k] : 0.0F;
         if (!(row.pb[k] >= options_.min_pb && b > 0) || !std::isfinite(value) || !std::isfinite(left)) continue;
         const double weight = Rounded(b * row.depth[k] * b * row.depth[k] * kWeightUnit, shift);
         if (!(weight > 0)) continue;
         const double gain = factor * weight / b;
-        flux_[begin + k] += Rounded(gain * value, flux_shift);
+        const double flux = Rounded(gain * value, flux_shift);
+        flux_[begin + k] += flux;
         if (two) left_[begin + k] += Rounded(gain * left, flux_shift);
         weight_[begin + k] += static_cast<std::uint32_t>(weight);
-        ++used[j];
+        ++shares[j].pixels;
+        if (sampled && (static_cast<std::size_t>(x0) + k) % kSampleStep == 0) {
+          shares[j].samples.push_back({begin + k, flux, weight, row.pb[k]});
+        }
       }
     }
   });
-  std::size_t sum = 0;
-  for (const std::size_t n : used) sum += n;
-  return sum;
+  TileShare all;
+  for (const TileShare& share : shares) {
+    all.pixels += share.pixels;
+    all.samples.insert(all.samples.end(), share.samples.begin(), share.samples.end());
+  }
+  return all;
 }
 
+std::vector<TilePull> OpenMosaic::PullsOf(const std::vector<TileSample>& samples) const {
+  const double unit = options_.noise_jy * options_.noise_jy * kWeightUnit;
+  std::vector<TilePull> pulls;
+  for (const TileSample& sample : samples) {
+    const double others = weight_[sample.pixel] - sample.weight;
+    if (!(others > 0)) continue;
+    const double difference = sample.flux / sample.weight - (flux_[sample.pixel] - sample.flux) / others;
+    pulls.push_back({difference / std::sqrt(unit / sample.weight + unit / others), sample.pb});
+  }
+  return pulls;
+}
+
+// Maps take the memory of the sums, because fresh memory must be cleared by the kernel, which takes longer than all
+// that is done here: a row of the image goes where the sums of rows before it were, the rms map where the weights were.
 MosaicMaps OpenMosaic::Close(int threads) && {
   const std::size_t nx = grid_.geometry.nx, ny = grid_.geometry.ny;
   MosaicMaps maps;
-  for (image::Plane* plane : {&maps.image, &maps.rms, &maps.weight}) *plane = image::Plane(ny, nx);
-  if (options_.residual) maps.residual = image::Plane(ny, nx);
-  const double unit = options_.noise_jy * options_.noise_jy * kWeightUnit;
-  constexpr std::size_t kRows = 64;  // whose sums are given back together
   std::vector<std::size_t> covered(ny, 0);
+  constexpr std::size_t kRows = 64;  // at a time
+  std::vector<float> image(kRows * nx), residual(options_.residual ? kRows * nx : 0);
   for (std::size_t band = 0; band < ny; band += kRows) {
-    const std::size_t rows = std::min(kRows, ny - band);
+    const std::size_t rows = std::min(kRows, ny - band), first = band * nx;
     ParallelFor(threads, rows, [&](std::size_t r) {
-      for (std::size_t i = (band + r) * nx; i < (band + r + 1) * nx; ++i) {
-        const double weight = weight_[i];
+      for (std::size_t k = r * nx; k < (r + 1) * nx; ++k) {
+        const double weight = weight_[first + k];
         const bool blank = weight == 0;
-        maps.image.pixels[i] = blank ? kBlank : static_cast<float>(flux_[i] / weight);
-        maps.weight.pixels[i] = blank ? kBlank : static_cast<float>(weight / unit);
-        maps.rms.pixels[i] = blank ? kBlank : static_cast<float>(std::sqrt(unit / weight));
-        if (options_.residual) maps.residual.pixels[i] = blank ? kBlank : static_cast<float>(left_[i] / weight);
+        image[k] = blank ? kBlank : static_cast<float>(flux_[first + k] / weight);
+        if (options_.residual) residual[k] = blank ? kBlank : static_cast<float>(left_[first + k] / weight);
         covered[band + r] += blank ? 0 : 1;
       }
     });
-    flux_.Release(band * nx, rows * nx);
-    weight_.Release(band * nx, rows * nx);
-    if (options_.residual) left_.Release(band * nx, rows * nx);
+    const auto keep = [&](const std::vector<float>& from, Buffer<double>& sums) {
+      std::memcpy(reinterpret_cast<char*>(sums.data()) + first * sizeof(float), from.data(), rows * nx * sizeof(float));
+    };
+    keep(image, flux_);
+    if (options_.residual) keep(residual, left_);
   }
   for (const std::size_t n : covered) maps.covered += n;
-  flux_ = Buffer<double>();
-  left_ = Buffer<double>();
-  weight_ = Buffer<std::uint32_t>();
+  const auto take = [&](image::Plane& plane, auto&& memory) {
+    plane.shape = {ny, nx};
+    plane.pixels = std::move(memory).template Become<float>(ny * nx);
+  };
+  take(maps.image, flux_);
+  if (options_.residual) take(maps.residual, left_);
+  maps.weight = image::Plane(ny, nx);
+  const double unit = options_.noise_jy * options_.noise_jy * kWeightUnit;
+  ParallelFor(threads, ny, [&](std::size_t y) {
+    std::vector<float> rms(nx);
+    for (std::size_t x = 0; x < nx; ++x) {
+      const double weight = weight_[y * nx + x];
+      maps.weight.pixels[y * nx + x] = weight == 0 ? kBlank : static_cast<float>(weight / unit);
+      rms[x] = weight == 0 ? kBlank : static_cast<float>(std::sqrt(unit / weight));
+    }
+    std::memcpy(weight_.data() + y * nx, rms.data(), nx * sizeof(float));
+  });
+  take(maps.rms, weight_);
   return maps;
 }
 

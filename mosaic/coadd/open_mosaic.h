@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "config/array_view.h"
 #include "config/buffer.h"
@@ -25,6 +26,24 @@ struct CoaddOptions {
   double noise_jy = 0;   // about that of the tiles, Jy/beam: what rounding and weights are measured by
   double min_pb = 0.1;   // of a tile less is not used
   bool residual = true;  // whether there is a residual map
+};
+
+// What a tile gave to one pixel of the mosaic.
+struct TileSample {
+  std::size_t pixel = 0;
+  double flux = 0, weight = 0;  // as they were added
+  double pb = 0;
+};
+struct TileShare {
+  std::size_t pixels = 0;           // of the mosaic that got something of it
+  std::vector<TileSample> samples;  // of one in kSampleStep rows and columns of the mosaic, in its order
+};
+inline constexpr std::size_t kSampleStep = 16;
+
+// A tile against all the others at one of its samples.
+struct TilePull {
+  double pull = 0;  // difference of their means over its noise
+  double pb = 0;    // of the tile
 };
 
 struct MosaicMaps {
@@ -41,8 +60,12 @@ class OpenMosaic {
   // may be empty without a residual map. Returns the mosaic's pixels that got something of it. Blank pixels (NaN within
   // reach of the interpolation) add nothing. The result does not depend on `threads`. Throws Error{kBadInput} for noise
   // that is more than a hundred times less than noise_jy, of which weights could not be added up.
-  std::size_t Add(const TileSky& tile, ArrayView<const float, 2> image, ArrayView<const float, 2> residual,
-                  double factor, int threads);
+  TileShare Add(const TileSky& tile, ArrayView<const float, 2> image, ArrayView<const float, 2> residual, double factor,
+                int threads);
+
+  // Where others have been added too: what the tile differs by from them. The sky drops out; sums being exact, it makes
+  // no difference whether it was the first or the last.
+  std::vector<TilePull> PullsOf(const std::vector<TileSample>& samples) const;
 
   // The maps; nothing is left in the sums.
   MosaicMaps Close(int threads) &&;

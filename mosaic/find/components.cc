@@ -15,12 +15,13 @@ constexpr double kBeamStep = 0.2;       // as ImageReader::ShapeAt
 
 class Deblending {
  public:
-  Deblending(const TileImages& images, const ImageReader& reader, const BeamPixels& beam, const image::CoarseMap& rms,
+  Deblending(const TileImages& images, const ImageReader& reader, const PointShape& shape, const image::CoarseMap& rms,
              const std::vector<Component>& beside, const DeblendOptions& options)
       : image_(images.image),
         residual_(images.residual),
         reader_(reader),
-        beam_(beam),
+        shape_(shape),
+        beam_(shape.beam()),
         rms_(rms),
         beside_(beside),
         options_(options) {}
@@ -28,7 +29,7 @@ class Deblending {
   std::vector<Component> Run(const std::vector<Peak>& group) {
     for (const Peak& peak : group) Add({peak.x, peak.y, peak.value, 1, peak.sigma});
     if (group.size() > options_.together) return BrightestFirst();
-    if (components_.size() > 1) Improve();
+    if (components_.size() + beside_.size() > 1) Improve();
     while (components_.size() < std::max(options_.most, group.size())) {
       const auto hidden = Hidden();
       if (!hidden) break;
@@ -58,12 +59,12 @@ class Deblending {
     starts_.push_back({component.x, component.y});
   }
 
-  // The beams of all components but one.
+  // What all components but one add at a place, and what stands beside them.
   double Less(std::size_t but, double x, double y) const {
     double sum = 0;
-    for (const Component& c : beside_) sum += c.flux * beam_.Value(x - c.x, y - c.y);
+    for (const Component& c : beside_) sum += shape_.Value(c.point(), x - c.x, y - c.y);
     for (std::size_t k = 0; k < components_.size(); ++k) {
-      if (k != but) sum += components_[k].flux * beam_.Value(x - components_[k].x, y - components_[k].y);
+      if (k != but) sum += shape_.Value(components_[k].point(), x - components_[k].x, y - components_[k].y);
     }
     return sum;
   }
@@ -109,17 +110,18 @@ class Deblending {
 
   void Solve() {
     std::vector<image::PixelPosition> places;
-    std::vector<double> values;
+    std::vector<PointFlux> values;
     for (const Component& c : components_) {
       places.push_back({c.x, c.y});
-      double value = reader_.At(c.x, c.y);
-      for (const Component& b : beside_) value -= b.flux * beam_.Value(c.x - b.x, c.y - b.y);
+      PointFlux value = shape_.Read(c.x, c.y);
+      for (const Component& b : beside_) value = value - shape_.Parts(b.point(), c.x - b.x, c.y - b.y);
       values.push_back(value);
     }
-    const JointFluxes fluxes = SolveJointly(places, values, beam_);
+    const JointPoints solved = shape_.Solve(places, values);
     for (std::size_t k = 0; k < components_.size(); ++k) {
-      components_[k].flux = fluxes.flux[k];
-      components_[k].variance = fluxes.variance[k];
+      components_[k].flux = solved.flux[k].whole;
+      components_[k].left = solved.flux[k].left;
+      components_[k].variance = solved.variance[k];
       components_[k].sigma = rms_.At(components_[k].x, components_[k].y);
     }
   }
@@ -163,8 +165,10 @@ class Deblending {
     if (components_.empty()) return std::nullopt;
     double guard = 0;
     for (const Component& c : components_) {
-      const double uncleaned =
-          residual_(static_cast<std::size_t>(std::lround(c.y)), static_cast<std::size_t>(std::lround(c.x)));
+      double uncleaned = 0;
+      if (!shape_.knows_psf()) {
+        uncleaned = residual_(static_cast<std::size_t>(std::lround(c.y)), static_cast<std::size_t>(std::lround(c.x)));
+      }
       guard =
           std::max(guard, options_.hidden_of_flux * c.flux + options_.hidden_of_residual * std::max(uncleaned, 0.0));
     }
@@ -196,6 +200,7 @@ class Deblending {
 
   ArrayView<const float, 2> image_, residual_;
   const ImageReader& reader_;
+  const PointShape& shape_;
   const BeamPixels& beam_;
   const image::CoarseMap& rms_;
   const std::vector<Component>& beside_;
@@ -206,10 +211,10 @@ class Deblending {
 
 }  // namespace
 
-std::vector<Component> Deblend(const TileImages& images, const ImageReader& reader, const BeamPixels& beam,
+std::vector<Component> Deblend(const TileImages& images, const ImageReader& reader, const PointShape& shape,
                                const image::CoarseMap& rms, const std::vector<Peak>& group,
                                const std::vector<Component>& beside, const DeblendOptions& options) {
-  return Deblending(images, reader, beam, rms, beside, options).Run(group);
+  return Deblending(images, reader, shape, rms, beside, options).Run(group);
 }
 
 }  // namespace contimg::mosaic

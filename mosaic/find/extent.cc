@@ -21,8 +21,9 @@ constexpr int kFitSteps = 60;
 // Calls visit(dx, dy, value) for the pixels within `widths` full widths of a place, `others` taken away; false when one
 // of them is blank or outside.
 template <typename Visit>
-bool VisitPixels(ArrayView<const float, 2> image, const BeamPixels& beam, double x, double y, double widths,
+bool VisitPixels(ArrayView<const float, 2> image, const PointShape& shape, double x, double y, double widths,
                  const std::vector<Component>& others, const Visit& visit) {
+  const BeamPixels& beam = shape.beam();
   const double reach_x = beam.ReachX(widths), reach_y = beam.ReachY(widths);
   const auto x0 = static_cast<std::ptrdiff_t>(std::ceil(x - reach_x)),
              x1 = static_cast<std::ptrdiff_t>(std::floor(x + reach_x)),
@@ -37,7 +38,7 @@ bool VisitPixels(ArrayView<const float, 2> image, const BeamPixels& beam, double
       if (beam.Distance2(px - x, py - y) > widths * widths) continue;
       double value = image(j, i);
       if (!std::isfinite(value)) return false;
-      for (const Component& c : others) value -= c.flux * beam.Value(px - c.x, py - c.y);
+      for (const Component& c : others) value -= shape.Value(c.point(), px - c.x, py - c.y);
       visit(px - x, py - y, value);
     }
   }
@@ -101,22 +102,22 @@ bool FitGaussian(const std::vector<FitPixel>& pixels, FitVector& s) {
 
 }  // namespace
 
-double ApertureFlux(ArrayView<const float, 2> image, const BeamPixels& beam, double x, double y,
+double ApertureFlux(ArrayView<const float, 2> image, const PointShape& shape, double x, double y,
                     const std::vector<Component>& others) {
   double sum = 0, of_point = 0;
-  const bool whole = VisitPixels(image, beam, x, y, kApertureWidths, others, [&](double dx, double dy, double value) {
+  const bool whole = VisitPixels(image, shape, x, y, kApertureWidths, others, [&](double dx, double dy, double value) {
     sum += value;
-    of_point += beam.Value(dx, dy);
+    of_point += shape.beam().Value(dx, dy);
   });
   return whole && of_point > 0 ? sum / of_point : std::numeric_limits<double>::quiet_NaN();
 }
 
-double ApertureScatter(const TileImages& images, const image::CoarseMap& rms, const BeamPixels& beam, double min_pb,
+double ApertureScatter(const TileImages& images, const image::CoarseMap& rms, const PointShape& shape, double min_pb,
                        int threads) {
   const std::size_t ny = images.residual.shape(0), nx = images.residual.shape(1);
   // Some 3000 places, none nearer to the next than three beams.
   const auto step = static_cast<std::size_t>(
-      std::max(3 * beam.major_px(), std::sqrt(static_cast<double>(nx) * static_cast<double>(ny) / 3000)));
+      std::max(3 * shape.beam().major_px(), std::sqrt(static_cast<double>(nx) * static_cast<double>(ny) / 3000)));
   const std::size_t rows = ny / step;
   std::vector<std::vector<double>> found(rows);
   ParallelFor(threads, rows, [&](std::size_t j) {
@@ -124,7 +125,7 @@ double ApertureScatter(const TileImages& images, const image::CoarseMap& rms, co
     for (std::size_t x = step / 2; x < nx; x += step) {
       if (!images.pb.empty() && !(images.pb(y, x) >= min_pb)) continue;
       const double px = static_cast<double>(x), py = static_cast<double>(y), value = images.residual(y, x);
-      const double sigma = rms.At(px, py), flux = ApertureFlux(images.residual, beam, px, py, {});
+      const double sigma = rms.At(px, py), flux = ApertureFlux(images.residual, shape, px, py, {});
       if (std::isfinite(flux) && std::abs(value) < 4 * sigma) found[j].push_back((flux - value) / sigma);
     }
   });
@@ -136,16 +137,16 @@ double ApertureScatter(const TileImages& images, const image::CoarseMap& rms, co
   return kSigmaPerMad * TakeMad(all, median);
 }
 
-std::optional<ExtendedSource> FitExtended(ArrayView<const float, 2> image, const image::FitsHeader& header,
+std::optional<ExtendedSource> FitExtended(ArrayView<const float, 2> image, double cell_rad, const PointShape& shape,
                                           const Component& start, double flux_ratio, const PixelTensor& gradients,
                                           const std::vector<Component>& others) {
-  const double cell = header.geometry.cell_rad;
-  const BeamPixels beam(*header.beam, cell);
+  const BeamPixels& beam = shape.beam();
   const double larger = std::clamp(std::sqrt(std::max(flux_ratio, 1.0)), 1.0, 3.0);
   std::vector<FitPixel> pixels;
-  if (!VisitPixels(image, beam, start.x, start.y, kFitWidths * larger, others, [&](double dx, double dy, double value) {
-        pixels.push_back({dx, dy, value});
-      }))
+  if (!VisitPixels(image, shape, start.x, start.y, kFitWidths * larger, others,
+                   [&](double dx, double dy, double value) {
+                     pixels.push_back({dx, dy, value});
+                   }))
     return std::nullopt;
   // The beam's own quadratic form, grown.
   const double k = BeamPixels::kFourLn2 / (larger * larger);
@@ -154,16 +155,16 @@ std::optional<ExtendedSource> FitExtended(ArrayView<const float, 2> image, const
       k * (beam.Distance2(1, 1) - beam.Distance2(1, 0) - beam.Distance2(0, 1));
   if (pixels.size() < 12 || !FitGaussian(pixels, s)) return std::nullopt;
   // To the east, as BeamOfQuadratic has it.
-  const auto shape = image::BeamOfQuadratic(s[3], s[4], -s[5], cell);
-  if (!shape || !(s[0] > 0) || shape->major_rad > kLargestBeams * header.beam->major_rad ||
+  const auto fitted = image::BeamOfQuadratic(s[3], s[4], -s[5], cell_rad);
+  if (!fitted || !(s[0] > 0) || fitted->major_rad / cell_rad > kLargestBeams * beam.major_px() ||
       std::hypot(s[1], s[2]) > beam.major_px() * larger)
     return std::nullopt;
   ExtendedSource source;
   source.x = start.x + s[1];
   source.y = start.y + s[2];
   source.peak = s[0];
-  source.shape = *shape;
-  const double major = shape->major_rad / cell, minor = shape->minor_rad / cell;
+  source.shape = *fitted;
+  const double major = fitted->major_rad / cell_rad, minor = fitted->minor_rad / cell_rad;
   const double beams = major * minor / (beam.major_px() * beam.minor_px());
   source.flux = s[0] * beams;
   // Condon's ρ² (equation 41) for a correlation length θ_N of the noise.
@@ -179,22 +180,21 @@ std::optional<ExtendedSource> FitExtended(ArrayView<const float, 2> image, const
   return source;
 }
 
-bool IsRatherExtended(ArrayView<const float, 2> image, const image::FitsHeader& header, const Component& maximum,
-                      const ExtendedSource& extended, const std::vector<Component>& points,
+bool IsRatherExtended(ArrayView<const float, 2> image, double cell_rad, const PointShape& shape,
+                      const Component& maximum, const ExtendedSource& extended, const std::vector<Component>& points,
                       const std::vector<Component>& others) {
-  const double cell = header.geometry.cell_rad;
-  const BeamPixels beam(*header.beam, cell), shape(extended.shape, cell);
+  const BeamPixels &beam = shape.beam(), gaussian(extended.shape, cell_rad);
   double of_points = 0, of_extended = 0;
   const auto sum_up = [&](double dx, double dy, double value) {
     const double x = maximum.x + dx, y = maximum.y + dy;
     double left = value;
-    for (const Component& c : points) left -= c.flux * beam.Value(x - c.x, y - c.y);
+    for (const Component& c : points) left -= shape.Value(c.point(), x - c.x, y - c.y);
     of_points += left * left;
-    left = value - extended.peak * shape.Value(x - extended.x, y - extended.y);
+    left = value - extended.peak * gaussian.Value(x - extended.x, y - extended.y);
     of_extended += left * left;
   };
-  const double widths = kLinkWidths * std::max(1.0, shape.major_px() / beam.major_px());
-  if (!VisitPixels(image, beam, maximum.x, maximum.y, widths, others, sum_up)) return false;
+  const double widths = kLinkWidths * std::max(1.0, gaussian.major_px() / beam.major_px());
+  if (!VisitPixels(image, shape, maximum.x, maximum.y, widths, others, sum_up)) return false;
   const double unit = maximum.sigma * maximum.sigma * beam.Area();  // pixels of a beam are about one measurement
   return of_extended / unit + 2 * 6 < of_points / unit + 2 * 3 * static_cast<double>(points.size());
 }

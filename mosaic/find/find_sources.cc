@@ -25,14 +25,15 @@ constexpr double kRatioFloor = 0.02;      // of a point's aperture flux over its
 constexpr double kBrightPoint = 20;       // S/N from which points tell their usual ratio
 constexpr std::size_t kFewestPoints = 20;
 constexpr int kMostRegroupings = 4;
-constexpr std::size_t kMostSolved = 500;  // with known ones: more in one group are no sources
+constexpr std::size_t kMostSolved = 500;  // together: more in one group are no sources
 
 // A component on its way into the catalogue.
 struct Found {
   Component component;
   std::size_t group = 0, group_size = 1;
   std::vector<Component> others;  // so near that they add to its aperture
-  double aperture = 0;            // flux in it, apparent
+  double aperture = 0;            // flux in it, apparent…
+  double as_point = 0;            // …and that of a point of the component's flux
 };
 
 class FindRun {
@@ -43,13 +44,13 @@ class FindRun {
         options_(options),
         context_(context),
         cell_(images.header->geometry.cell_rad),
-        beam_(*images.header->beam, cell_),
-        band_(BandOf(*images.header->beam, cell_)),
-        reader_(images.image, band_) {}
+        shape_(images),
+        beam_(shape_.beam()),
+        reader_(images.image, shape_.band()) {}
 
   SourceCatalogue Run() {
     catalogue_.gradients = MeasureGradients(images_, rms_, options_.min_pb, context_.threads);
-    const PixelTensor h = images_.psf.empty() ? catalogue_.gradients : CurvatureOf(images_.psf, band_);
+    const PixelTensor h = images_.psf.empty() ? catalogue_.gradients : CurvatureOf(images_.psf, shape_.band());
     place_covariance_ = PlaceCovariance(catalogue_.gradients, h);
     context_.CheckCancelled(kStage);
     TellApart();
@@ -90,15 +91,16 @@ class FindRun {
       starts.clear();
       for (const Component& c : components) starts.push_back({c.x, c.y, c.flux, c.sigma});
     }
-    const std::vector<Component> known = TellFromKnown(components);
-    const auto near = NearPlaces(PlacesOf(components), PlacesOf(components), beam_, kLinkWidths + 1, true);
-    const auto near_known = NearPlaces(PlacesOf(components), PlacesOf(known), beam_, kLinkWidths + 1, false);
+    const std::vector<Component> known = SolveTogether(components);
+    const double reach = shape_.reach_widths() + 1;
+    const auto near = NearPlaces(PlacesOf(components), PlacesOf(components), beam_, reach, true);
+    const auto near_known = NearPlaces(PlacesOf(components), PlacesOf(known), beam_, reach, false);
     for (std::size_t g = 0; g < groups.size(); ++g) {
       for (const std::size_t i : groups[g]) {
         if (!(ResponseAt(images_, components[i].x, components[i].y) > 0)) continue;
         if (!std::isfinite(DirectionOf(*images_.header, components[i].x, components[i].y).dec.rad()))
           continue;  // no sky
-        Found found{components[i], g + 1, groups[g].size(), {}, 0};
+        Found found{components[i], g + 1, groups[g].size(), {}, 0, 0};
         for (const std::size_t k : near[i]) found.others.push_back(components[k]);
         for (const std::size_t k : near_known[i]) found.others.push_back(known[k]);
         found_.push_back(std::move(found));
@@ -106,8 +108,9 @@ class FindRun {
     }
   }
 
-  // Solves for the components together with the known sources that are none of them, which are returned.
-  std::vector<Component> TellFromKnown(std::vector<Component>& components) {
+  // Solves for the components together with all that reaches them: those of other groups where the PSF tells what CLEAN
+  // left of those, and the known sources that are none of them, which are returned.
+  std::vector<Component> SolveTogether(std::vector<Component>& components) {
     std::vector<Component> listed;
     for (const ForcedPlace& place : options_.known) {
       const auto at = PixelOf(*images_.header, place.direction);
@@ -122,27 +125,40 @@ class FindRun {
     for (std::size_t i = 0; i < listed.size(); ++i) {
       if (itself[i].empty()) all.push_back(listed[i]);
     }
-    for (const std::vector<std::size_t>& group : LinkPlaces(PlacesOf(all), beam_, kLinkWidths)) {
+    for (const std::vector<std::size_t>& group : LinkPlaces(PlacesOf(all), beam_, shape_.reach_widths())) {
       const auto first_known = std::lower_bound(group.begin(), group.end(), components.size());
-      if (first_known == group.begin() || first_known == group.end()) continue;
-      if (group.size() > kMostSolved) continue;
-      std::vector<image::PixelPosition> places;
-      for (const std::size_t i : group) places.push_back({all[i].x, all[i].y});
-      const std::vector<float> read = reader_.At(places);
-      const JointFluxes fluxes = SolveJointly(places, {read.begin(), read.end()}, beam_);
-      for (std::size_t k = 0; k < group.size(); ++k) {
-        Component& c = all[group[k]];
-        c.flux = fluxes.flux[k];
-        c.variance = fluxes.variance[k];
-        if (group[k] < components.size()) {
-          if (c.flux > 0) components[group[k]] = c;
-          ++catalogue_.told_from_known;
+      const bool with_known = first_known != group.end();
+      if (first_known == group.begin() || (!with_known && !shape_.knows_psf())) continue;
+      if (!SolveGroup(all, group, with_known ? kMostSolved : DeblendOptions{}.together)) continue;
+      for (const std::size_t i : group) {
+        if (i < components.size()) {
+          if (all[i].flux > 0) components[i] = all[i];
+          catalogue_.told_from_known += with_known ? 1 : 0;
         } else {
-          known.push_back(c);
+          known.push_back(all[i]);
         }
       }
     }
     return known;
+  }
+
+  // Fluxes of the members at their places; false, and nothing done, when they are too many to be sources.
+  bool SolveGroup(std::vector<Component>& all, const std::vector<std::size_t>& members, std::size_t most) const {
+    if (members.size() > most) return false;
+    std::vector<image::PixelPosition> places;
+    std::vector<PointFlux> values;
+    for (const std::size_t i : members) {
+      places.push_back({all[i].x, all[i].y});
+      values.push_back(shape_.Read(all[i].x, all[i].y));
+    }
+    const JointPoints solved = shape_.Solve(places, values);
+    for (std::size_t k = 0; k < members.size(); ++k) {
+      Component& c = all[members[k]];
+      c.flux = solved.flux[k].whole;
+      c.left = solved.flux[k].left;
+      c.variance = solved.variance[k];
+    }
+    return true;
   }
 
   template <typename Place>
@@ -152,10 +168,21 @@ class FindRun {
     return places;
   }
 
+  // Maxima as sources of other groups see them: solved for with what reaches them.
+  std::vector<Component> AsSources(const std::vector<Peak>& starts) const {
+    std::vector<Component> sources;
+    for (const Peak& peak : starts) sources.push_back({peak.x, peak.y, peak.value, 1, peak.sigma});
+    const auto groups = LinkPlaces(PlacesOf(starts), beam_, shape_.reach_widths());
+    ParallelFor(context_.threads, groups.size(), [&](std::size_t g) { SolveGroup(sources, groups[g], kMostSolved); });
+    return sources;
+  }
+
   std::vector<std::vector<Component>> TellGroupsApart(const std::vector<Peak>& starts) const {
     const std::vector<image::PixelPosition> places = PlacesOf(starts);
     const auto groups = LinkPlaces(places, beam_, kLinkWidths);
-    const auto near = NearPlaces(places, places, beam_, 2 * kLinkWidths + 1, true);
+    // What reaches any place within a beam of a group.
+    const auto near = NearPlaces(places, places, beam_, kLinkWidths + shape_.reach_widths() + 1, true);
+    const std::vector<Component> sources = AsSources(starts);
     std::vector<std::size_t> group_of(starts.size());
     for (std::size_t g = 0; g < groups.size(); ++g) {
       for (const std::size_t i : groups[g]) group_of[i] = g;
@@ -174,9 +201,8 @@ class FindRun {
         }
       }
       std::vector<Component> beside;
-      for (const std::size_t k : outside)
-        beside.push_back({starts[k].x, starts[k].y, starts[k].value, 1, starts[k].sigma});
-      told[g] = Deblend(images_, reader_, beam_, rms_, members, beside, deblend);
+      for (const std::size_t k : outside) beside.push_back(sources[k]);
+      told[g] = Deblend(images_, reader_, shape_, rms_, members, beside, deblend);
       if (members.size() == 1 && told[g].size() > 1) KeepWholeIfExtended(members[0], beside, told[g]);
     });
     return told;
@@ -186,29 +212,38 @@ class FindRun {
   void KeepWholeIfExtended(const Peak& peak, const std::vector<Component>& beside,
                            std::vector<Component>& points) const {
     const Component whole{peak.x, peak.y, peak.value, 1, peak.sigma};
-    const double ratio = ApertureFlux(images_.image, beam_, peak.x, peak.y, beside) / peak.value;
+    const double ratio = ApertureFlux(images_.image, shape_, peak.x, peak.y, beside) / peak.value;
     if (!std::isfinite(ratio)) return;
-    const auto fit = FitExtended(images_.image, *images_.header, whole, ratio, catalogue_.gradients, beside);
-    if (fit && IsRatherExtended(images_.image, *images_.header, whole, *fit, points, beside)) points = {whole};
+    const auto fit = FitExtended(images_.image, cell_, shape_, whole, ratio, catalogue_.gradients, beside);
+    if (fit && IsRatherExtended(images_.image, cell_, shape_, whole, *fit, points, beside)) points = {whole};
   }
 
   void MeasureApertures() {
+    // What CLEAN left of a point is a PSF, which is no beam.
+    double of_psf = 1;
+    if (shape_.knows_psf()) {
+      const double middle_x = static_cast<double>(images_.psf.shape(1) / 2),
+                   middle_y = static_cast<double>(images_.psf.shape(0) / 2);
+      of_psf = ApertureFlux(images_.psf, shape_, middle_x, middle_y, {});
+      if (!std::isfinite(of_psf)) of_psf = 1;
+    }
     ParallelFor(context_.threads, found_.size(), [&](std::size_t i) {
       Found& f = found_[i];
-      f.aperture = ApertureFlux(images_.image, beam_, f.component.x, f.component.y, f.others);
+      f.aperture = ApertureFlux(images_.image, shape_, f.component.x, f.component.y, f.others);
+      f.as_point = f.component.flux + (of_psf - 1) * f.component.left;
     });
     std::vector<double> ratios;
     for (const Found& f : found_) {
       if (f.group_size == 1 && f.component.flux > kBrightPoint * f.component.sigma && std::isfinite(f.aperture))
-        ratios.push_back(f.aperture / f.component.flux);
+        ratios.push_back(f.aperture / f.as_point);
     }
     if (ratios.size() >= kFewestPoints) catalogue_.point_ratio = TakeMedian(ratios);
-    aperture_scatter_ = ApertureScatter(images_, rms_, beam_, options_.min_pb, context_.threads);
+    aperture_scatter_ = ApertureScatter(images_, rms_, shape_, options_.min_pb, context_.threads);
   }
 
   bool IsResolved(const Found& f) const {
-    if (!std::isfinite(f.aperture)) return false;
-    const double excess = f.aperture - catalogue_.point_ratio * f.component.flux;
+    if (!std::isfinite(f.aperture) || !(f.as_point > 0)) return false;
+    const double excess = f.aperture - catalogue_.point_ratio * f.as_point;
     const double error = std::hypot(aperture_scatter_ * f.component.sigma * std::sqrt(f.component.variance),
                                     kRatioFloor * f.component.flux);
     return excess > kResolvedSigmas * error;
@@ -251,7 +286,7 @@ class FindRun {
     SetPlaceErrors(s, place_factor / std::max(c.flux / c.sigma, 1.0));
     if (EdgeBeams(images_.image, beam_, c.x, c.y) < ForcedOptions{}.edge_beams) s.flags |= quality::kEdge.mask();
     if (IsBlend(c.variance, ForcedOptions{}.max_condition)) s.flags |= quality::kBlend.mask();
-    if (!(s.response >= kLowResponse)) s.flags |= quality::kLowResponse.mask();
+    s.flags |= ResponseFlags(images_, c.x, c.y);
     if (suspect) s.flags |= quality::kArtefact.mask();
     return s;
   }
@@ -259,10 +294,10 @@ class FindRun {
   void Extend(const Found& f, FoundSource& s, double& place_factor) const {
     s.resolved = true;
     s.flags |= quality::kResolved.mask();
-    const double ratio = f.aperture / f.component.flux / catalogue_.point_ratio;
-    const auto fit = FitExtended(images_.image, *images_.header, f.component, ratio, catalogue_.gradients, f.others);
+    const double ratio = f.aperture / f.as_point / catalogue_.point_ratio;
+    const auto fit = FitExtended(images_.image, cell_, shape_, f.component, ratio, catalogue_.gradients, f.others);
     if (!fit || fit->flux < f.component.flux) {  // no Gaussian: what the aperture holds
-      s.flux_jy = f.aperture / catalogue_.point_ratio / s.response;
+      s.flux_jy = ratio * f.component.flux / s.response;
       s.flux_error_jy = f.component.sigma * std::hypot(1.0, aperture_scatter_) / s.response;
       return;
     }
@@ -298,7 +333,7 @@ class FindRun {
     std::vector<double> thresholds{4, 4.5, options_.seed};
     std::sort(thresholds.begin(), thresholds.end());
     thresholds.erase(std::unique(thresholds.begin(), thresholds.end()), thresholds.end());
-    const ImageReader residual(images_.residual, band_);
+    const ImageReader residual(images_.residual, shape_.band());
     const std::vector<Peak> minima = FindPeaks(images_.residual, residual, images_, rms_,
                                                {thresholds.front(), options_.min_pb, -1}, context_.threads);
     for (const double threshold : thresholds) {
@@ -317,8 +352,8 @@ class FindRun {
   const FindOptions& options_;
   const RunContext& context_;
   const double cell_;
-  const BeamPixels beam_;
-  const double band_;
+  const PointShape shape_;
+  const BeamPixels& beam_;
   const ImageReader reader_;
   PixelTensor place_covariance_;
   double aperture_scatter_ = 0;

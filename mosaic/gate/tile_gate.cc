@@ -11,6 +11,7 @@
 
 #include "config/robust_statistics.h"
 #include "config/units.h"
+#include "image/plane/beam_algebra.h"
 
 namespace contimg::mosaic {
 namespace {
@@ -28,27 +29,6 @@ constexpr std::array<std::pair<Refusal, std::string_view>, 9> kRefusals{{{Refusa
 constexpr double kSameTime = 1;      // s: starts that are one
 constexpr double kSamePixel = 1e-3;  // relative: cells that are one
 constexpr double kSamePlaceBeams = 0.5;
-
-// Second moments of the beam about north at the tile: {east-east, north-north, east-north}.
-std::array<double, 3> MomentsOf(const image::GaussianBeam& beam) {
-  const double s = std::sin(beam.angle_rad), c = std::cos(beam.angle_rad);
-  const double a = beam.major_rad * beam.major_rad, b = beam.minor_rad * beam.minor_rad;
-  return {a * s * s + b * c * c, a * c * c + b * s * s, (a - b) * s * c};
-}
-
-// The largest relative difference of widths of two beams, over all directions: generalised eigenvalues of the moments.
-double BeamDifference(const image::GaussianBeam& a, const image::GaussianBeam& b) {
-  const auto p = MomentsOf(a), q = MomentsOf(b);
-  const double det_p = p[0] * p[1] - p[2] * p[2], det_q = q[0] * q[1] - q[2] * q[2];
-  const double half = (p[0] * q[1] + p[1] * q[0] - 2 * p[2] * q[2]) / (2 * det_q);
-  const double root = std::sqrt(std::max(0.0, half * half - det_p / det_q));
-  return std::max(std::abs(std::sqrt(half + root) - 1), std::abs(std::sqrt(std::max(0.0, half - root)) - 1));
-}
-
-std::string BeamWords(const image::GaussianBeam& beam) {
-  return fmt::format("{:.1f}\" x {:.1f}\" at {:.0f} degrees", Angle::Radians(beam.major_rad).arcsec(),
-                     Angle::Radians(beam.minor_rad).arcsec(), Angle::Radians(beam.angle_rad).deg());
-}
 
 class Judgement {
  public:
@@ -140,18 +120,21 @@ class Judgement {
     double least = HUGE_VAL;
     for (const std::size_t i : left) {
       std::vector<double> differences;
-      for (const std::size_t k : left) differences.push_back(BeamDifference(tiles_[k].beam, tiles_[i].beam));
-      const double median = TakeMedian(differences);
-      if (median < least) least = median, usual = i;
+      for (const std::size_t k : left) differences.push_back(image::BeamDifference(tiles_[k].beam, tiles_[i].beam));
+      // Of an even number the lower one: of two tiles that agree among four one is the usual.
+      const auto middle = differences.begin() + static_cast<std::ptrdiff_t>((differences.size() - 1) / 2);
+      std::nth_element(differences.begin(), middle, differences.end());
+      if (*middle < least) least = *middle, usual = i;
     }
     for (const std::size_t i : left) {
-      const double difference = BeamDifference(tiles_[i].beam, tiles_[usual].beam);
+      const double difference = image::BeamDifference(tiles_[i].beam, tiles_[usual].beam);
+      verdicts_[i].beam_difference = difference;
       if (difference <= limits_.beam_error) continue;
       Refuse(i, Refusal::kBeam,
              fmt::format("its beam of {} differs by {:.1f} % from that of {}, {} (at most {:g} %): image it with the "
                          "weighting of the others",
-                         BeamWords(tiles_[i].beam), 100 * difference, tiles_[usual].name, BeamWords(tiles_[usual].beam),
-                         100 * limits_.beam_error));
+                         image::BeamWords(tiles_[i].beam), 100 * difference, tiles_[usual].name,
+                         image::BeamWords(tiles_[usual].beam), 100 * limits_.beam_error));
     }
   }
 

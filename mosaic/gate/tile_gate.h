@@ -43,13 +43,17 @@ struct TileVerdict {
   Refusal refusal = Refusal::kNone;
   std::string why;              // a sentence; empty: it may be used
   TileScale scale;              // references: 0 where it was not looked for or could not be told
+  double beam_difference = 0;   // of its beam from the usual one, relative, in the direction where it is largest
   double frequency_factor = 1;  // by which its fluxes are multiplied: (ν / ν of the mosaic)^0.7
 };
 
+inline constexpr double kBeamsAgree = 0.02;   // beams that differ by less are one to a mosaic
+inline constexpr double kBeamsRelated = 0.2;  // and from those that differ by less a common one is made
+
 struct GateLimits {
-  double scale_error = 0.05;      // |f − 1|
-  double beam_error = 0.02;       // of any axis
-  double frequency_error = 0.03;  // |frequency factor − 1|
+  double scale_error = 0.05;          // |f − 1|
+  double beam_error = kBeamsRelated;  // of the width in any direction
+  double frequency_error = 0.03;      // |frequency factor − 1|
 };
 
 struct GateResult {

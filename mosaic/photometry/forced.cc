@@ -3,29 +3,29 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <optional>
 
 #include "config/parallel.h"
 #include "mosaic/photometry/clusters.h"
-#include "mosaic/tile/beam_pixels.h"
+#include "mosaic/photometry/effective_frequency.h"
+#include "mosaic/photometry/point_shape.h"
 #include "mosaic/tile/edge_distance.h"
-#include "mosaic/tile/image_reader.h"
 
 namespace contimg::mosaic {
 namespace {
 
 constexpr double kSamePlaceWidths = 0.05;  // of the beam
 constexpr double kStampWidths = 1.5;       // half a side of what chi² looks at
+// What CLEAN left of a neighbour, in local rms, from which its side lobes (0.4 of it) may exceed the noise.
+constexpr double kLeftThatMatters = 2.5;
 
 // A place that is measured.
 struct Target {
   std::size_t index = 0;
   image::PixelPosition at;
-  double value = 0, sigma = 0, response = 0;  // apparent
-  double left = 0;                            // of the value: what CLEAN left; 0 where that is not told apart
-  double expected = 0;                        // apparent
-  double flux = 0, variance = 1, neighbours = 0, condition = 1;
-  double left_flux = 0;  // of the flux: what CLEAN left of it
+  PointFlux value, flux;           // what the image reads there, and what of it is the source's own
+  double sigma = 0, response = 0;  // apparent
+  double expected = 0;             // apparent
+  double variance = 1, condition = 1;
   bool same_as_another = false;
 };
 
@@ -38,18 +38,7 @@ std::vector<image::PixelPosition> PlacesOf(const std::vector<Target>& targets, c
 class ForcedRun {
  public:
   ForcedRun(const TileImages& images, const image::CoarseMap& rms, const ForcedOptions& options, int threads)
-      : images_(images),
-        rms_(rms),
-        options_(options),
-        threads_(threads),
-        cell_(images.header->geometry.cell_rad),
-        beam_(*images.header->beam, cell_),
-        band_(BandOf(*images.header->beam, cell_)) {
-    // Where the image stands in for a residual, nothing tells what was cleaned.
-    if (!images.psf.empty() && !images.residual.empty() && images.residual.data() != images.image.data()) {
-      psf_.emplace(images.psf, band_);
-    }
-  }
+      : images_(images), rms_(rms), options_(options), threads_(threads), shape_(images), beam_(shape_.beam()) {}
 
   ForcedPhotometry Measure(const std::vector<ForcedPlace>& places) {
     ReadPlaces(places);
@@ -67,9 +56,7 @@ class ForcedRun {
 
  private:
   void ReadPlaces(const std::vector<ForcedPlace>& places) {
-    const ImageReader reader(images_.image, band_);
     const auto nx = static_cast<double>(images_.image.shape(1)), ny = static_cast<double>(images_.image.shape(0));
-    std::vector<image::PixelPosition> at;
     for (std::size_t i = 0; i < places.size(); ++i) {
       const auto pixel = PixelOf(*images_.header, places[i].direction);
       if (!pixel || !(pixel->x >= 0 && pixel->y >= 0 && pixel->x <= nx - 1 && pixel->y <= ny - 1)) {
@@ -86,27 +73,16 @@ class ForcedRun {
         ++result_.low_response;
       } else {
         targets_.push_back(target);
-        at.push_back(*pixel);
       }
     }
-    const std::vector<float> values = reader.At(at);
-    std::vector<float> left(at.size(), 0.0F);
-    if (psf_) left = ImageReader(images_.residual, band_).At(at);
-    std::vector<Target> readable;
-    for (std::size_t i = 0; i < targets_.size(); ++i) {
-      if (!std::isfinite(values[i])) {
-        ++result_.blank;
-        continue;
-      }
+    ParallelFor(threads_, targets_.size(), [&](std::size_t i) {
       Target& target = targets_[i];
-      target.value = values[i];
-      target.left = std::isfinite(left[i]) ? left[i] : 0;
+      target.value = shape_.Read(target.at.x, target.at.y);
       target.sigma = rms_.At(target.at.x, target.at.y);
       const double expected = places[target.index].expected_jy;
-      target.expected = expected > 0 ? expected * target.response : target.value;
-      readable.push_back(target);
-    }
-    targets_ = std::move(readable);
+      target.expected = expected > 0 ? expected * target.response : target.value.whole;
+    });
+    result_.blank += std::erase_if(targets_, [](const Target& t) { return !std::isfinite(t.value.whole); });
   }
 
   // Those that stand for themselves in a solve: not the fainter of two at one place.
@@ -133,31 +109,15 @@ class ForcedRun {
     return distinct;
   }
 
-  // What CLEAN left of a point source of unit flux at this offset, pixels.
-  double Psf(double dx, double dy) const {
-    const float value = psf_->At(static_cast<double>(images_.psf.shape(1) / 2) + dx,
-                                 static_cast<double>(images_.psf.shape(0) / 2) + dy);
-    return std::isfinite(value) ? value : 0;
-  }
-  double MixedWidths() const { return psf_ ? kSidelobeWidths : kLinkWidths; }
-
-  // A cluster: what was cleaned stands in the image as beams, what CLEAN left as PSFs. Each is solved for with its own.
   void SolveCluster(const std::vector<std::size_t>& members) {
-    const std::vector<image::PixelPosition> places = PlacesOf(targets_, members);
-    std::vector<double> cleaned, left;
-    for (const std::size_t i : members) {
-      cleaned.push_back(targets_[i].value - targets_[i].left);
-      left.push_back(targets_[i].left);
-    }
-    const JointFluxes fluxes = SolveJointly(places, cleaned, beam_);
-    if (psf_) left = SolveJointly(places, left, [&](double dx, double dy) { return Psf(dx, dy); }).flux;
+    std::vector<PointFlux> values;
+    for (const std::size_t i : members) values.push_back(targets_[i].value);
+    const JointPoints solved = shape_.Solve(PlacesOf(targets_, members), values);
     for (std::size_t k = 0; k < members.size(); ++k) {
       Target& t = targets_[members[k]];
-      t.left_flux = left[k];
-      t.flux = fluxes.flux[k] + left[k];
-      t.variance = fluxes.variance[k];
-      t.condition = fluxes.condition;
-      t.neighbours = t.value - t.flux;
+      t.flux = solved.flux[k];
+      t.variance = solved.variance[k];
+      t.condition = solved.condition;
     }
   }
 
@@ -168,22 +128,20 @@ class ForcedRun {
     }
     strong_ = strong;
     const std::vector<image::PixelPosition> strong_places = PlacesOf(targets_, strong);
-    const auto groups = LinkPlaces(strong_places, beam_, MixedWidths());
+    const auto groups = LinkPlaces(strong_places, beam_, shape_.reach_widths());
     ParallelFor(threads_, groups.size(), [&](std::size_t g) {
       std::vector<std::size_t> members;
       for (const std::size_t k : groups[g]) members.push_back(strong[k]);
       SolveCluster(members);
     });
-    const auto near = NearPlaces(PlacesOf(targets_, weak), strong_places, beam_, MixedWidths(), false);
+    const auto near = NearPlaces(PlacesOf(targets_, weak), strong_places, beam_, shape_.reach_widths(), false);
     ParallelFor(threads_, weak.size(), [&](std::size_t w) {
       Target& t = targets_[weak[w]];
+      t.flux = t.value;
       for (const std::size_t k : near[w]) {
         const Target& s = targets_[strong[k]];
-        const double dx = t.at.x - s.at.x, dy = t.at.y - s.at.y;
-        t.neighbours += (s.flux - s.left_flux) * beam_.Value(dx, dy);
-        if (psf_) t.neighbours += s.left_flux * Psf(dx, dy);
+        t.flux = t.flux - shape_.Parts(s.flux, t.at.x - s.at.x, t.at.y - s.at.y);
       }
-      t.flux = t.value - t.neighbours;
       t.variance = WeakVariance(t, near[w]);
     });
     for (std::size_t i = 0; i < targets_.size(); ++i) {
@@ -194,7 +152,6 @@ class ForcedRun {
       t.flux = targets_[twin].flux;
       t.variance = targets_[twin].variance;
       t.condition = targets_[twin].condition;
-      t.neighbours = t.value - t.flux;
     }
   }
 
@@ -210,8 +167,8 @@ class ForcedRun {
   std::vector<std::vector<std::size_t>> Neighbours() const {
     std::vector<std::size_t> all(targets_.size());
     for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
-    auto near =
-        NearPlaces(PlacesOf(targets_, all), PlacesOf(targets_, strong_), beam_, kLinkWidths + 2 * kStampWidths, false);
+    auto near = NearPlaces(PlacesOf(targets_, all), PlacesOf(targets_, strong_), beam_,
+                           shape_.reach_widths() + 2 * kStampWidths, false);
     for (std::size_t i = 0; i < near.size(); ++i) {
       for (std::size_t& k : near[i]) k = strong_[k];
       const bool listed = std::find(near[i].begin(), near[i].end(), i) != near[i].end();
@@ -243,7 +200,7 @@ class ForcedRun {
         if (!std::isfinite(left)) continue;
         for (const std::size_t k : near) {
           const Target& s = targets_[k];
-          left -= s.flux * beam_.Value(static_cast<double>(x) - s.at.x, static_cast<double>(y) - s.at.y);
+          left -= shape_.Value(s.flux, static_cast<double>(x) - s.at.x, static_cast<double>(y) - s.at.y);
         }
         sum += left * left;
         ++count;
@@ -252,24 +209,40 @@ class ForcedRun {
     return count > 0 ? sum / static_cast<double>(count) / (target.sigma * target.sigma) : 0;
   }
 
+  // Without a PSF: what CLEAN left of a neighbour may add to this one, and nothing tells how much.
+  bool SidelobesMayMatter(const Target& target, const std::vector<std::size_t>& near) const {
+    if (shape_.knows_psf()) return false;
+    return std::any_of(near.begin(), near.end(), [&](std::size_t k) {
+      const Target& s = targets_[k];
+      return s.index != target.index && s.flux.left > kLeftThatMatters * target.sigma &&
+             beam_.Distance2(s.at.x - target.at.x, s.at.y - target.at.y) < kSidelobeWidths * kSidelobeWidths;
+    });
+  }
+
   ForcedMeasurement Finish(const Target& t, const std::vector<std::size_t>& near,
                            const std::vector<ForcedPlace>& places) const {
     const ForcedPlace& place = places[t.index];
     ForcedMeasurement m;
     m.place = place.direction;
-    m.flux_jy = t.flux / t.response;
+    m.flux_jy = t.flux.whole / t.response;
     m.flux_error_jy = t.sigma * std::sqrt(t.variance) / t.response;
     m.local_rms_jy = t.sigma;
     m.response = t.response;
+    const image::FitsHeader& header = *images_.header;
+    m.frequency_hz = header.mosaic ? header.frequency_hz
+                                   : EffectiveFrequency(header.frequency_hz, header.bandwidth_hz,
+                                                        BeamPowerAt(images_, t.at.x, t.at.y), place.spectral_index);
     m.flags = place.flags | options_.tile_flags;
     m.index = t.index;
     m.edge_beams = EdgeBeams(images_.image, beam_, t.at.x, t.at.y);
-    m.neighbour_share = t.flux > 0 ? t.neighbours / t.flux : 0;
+    m.neighbour_share = t.flux.whole > 0 ? (t.value.whole - t.flux.whole) / t.flux.whole : 0;
     m.condition = t.condition;
     m.chi2 = ChiSquare(t, near);
     if (m.edge_beams < options_.edge_beams) m.flags |= quality::kEdge.mask();
-    if (t.same_as_another || IsBlend(t.variance, options_.max_condition)) m.flags |= quality::kBlend.mask();
-    if (t.response < kLowResponse) m.flags |= quality::kLowResponse.mask();
+    if (t.same_as_another || IsBlend(t.variance, options_.max_condition) || SidelobesMayMatter(t, near)) {
+      m.flags |= quality::kBlend.mask();
+    }
+    m.flags |= ResponseFlags(images_, t.at.x, t.at.y);
     return m;
   }
 
@@ -277,10 +250,8 @@ class ForcedRun {
   const image::CoarseMap& rms_;
   const ForcedOptions& options_;
   const int threads_;
-  const double cell_;
-  const BeamPixels beam_;
-  const double band_;
-  std::optional<ImageReader> psf_;
+  const PointShape shape_;
+  const BeamPixels& beam_;
   std::vector<Target> targets_;
   std::vector<std::size_t> strong_;   // of targets_: in the solves
   std::vector<std::size_t> twin_of_;  // the brighter one at the same place, or itself

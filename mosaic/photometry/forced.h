@@ -2,10 +2,9 @@
 //
 // The image is read at the place, not fitted: what it reads there is the flux of a point source, cleaned or not, with
 // the noise of the image and without the bias that weighted sums and fits take from the bowl about uncleaned sources.
-// Neighbours are solved for together: nearer than kLinkWidths with the beam or, where the PSF is known, nearer than
-// kSidelobeWidths, what was cleaned with the beam and what CLEAN left with the PSF. The error is the local rms over the
-// response: pixels of a beam are no independent measurements, so there is no 1/√N. docs/photometry.md derives and
-// measures this.
+// Neighbours are solved for together, what was cleaned of them with the beam and what CLEAN left with the PSF
+// (point_shape.h). The error is the local rms over the response: pixels of a beam are no independent measurements, so
+// there is no 1/√N. docs/photometry.md derives and measures this.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +17,13 @@
 
 namespace contimg::mosaic {
 
+inline constexpr double kUsualAlpha = -0.7;  // S ∝ ν^α, where nothing says
+
 struct ForcedPlace {
   SkyDirection direction;  // ICRS
   double expected_jy = 0;  // on the sky, at the image's frequency; 0: not known, then what the image shows there counts
   QualityFlags flags = 0;  // of the place, handed through: place_unrefined, resolved
+  double spectral_index = kUsualAlpha;
 };
 
 // One source in one tile.
@@ -31,7 +33,8 @@ struct ForcedMeasurement {
   double flux_error_jy = 0;  // 1 σ of the noise; no calibration error
   double local_rms_jy = 0;   // of the image about the place, Jy/beam: not divided by the response
   double response = 0;       // primary beam × smearing
-  QualityFlags flags = 0;    // edge, blend, low_response and those of the place and of the tile
+  double frequency_hz = 0;   // at which the flux is the source's (effective_frequency.h); of a mosaic its mean
+  QualityFlags flags = 0;    // edge, blend, low_response, smearing and those of the place and of the tile
   // What else tells how far to trust it.
   std::size_t index = 0;       // of the place, in what was asked for
   double edge_beams = 0;       // to the edge of the image or a blank pixel, in major axes of the beam; at most 10
@@ -49,8 +52,6 @@ struct ForcedOptions {
   // condition of a chain of sources says nothing of those at its end.)
   double max_condition = 10;
 };
-
-inline constexpr double kLowResponse = 0.25;  // less is flagged
 
 // Whether a flux whose variance is so many σ² is worse than that of each of two sources whose solve has this condition
 // number: (c + 1)² / 4c.

@@ -12,9 +12,8 @@ std::vector<ForcedPlace> PlacesOfList(const std::vector<ListedSource>& sources, 
     ForcedPlace place;
     place.direction = {Angle::Degrees(source.ra_deg), Angle::Degrees(source.dec_deg)};
     place.expected_jy = source.flux_jy;
-    if (frequency_hz > 0) {
-      place.expected_jy *= std::pow(frequency_hz / kListFrequencyHz, source.spectral_index.value_or(kUsualAlpha));
-    }
+    place.spectral_index = source.spectral_index.value_or(kUsualAlpha);
+    if (frequency_hz > 0) place.expected_jy *= std::pow(frequency_hz / kListFrequencyHz, place.spectral_index);
     places.push_back(place);
   }
   return places;

@@ -9,7 +9,6 @@
 namespace contimg::mosaic {
 
 inline constexpr double kListFrequencyHz = 1.4e9;  // of the flux densities in lists
-inline constexpr double kUsualAlpha = -0.7;        // S ∝ ν^α, where a list does not say
 
 // One place a source, in order; what it should have at `frequency_hz` is from its flux density and spectral index.
 std::vector<ForcedPlace> PlacesOfList(const std::vector<ListedSource>& sources, double frequency_hz);

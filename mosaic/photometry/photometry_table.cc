@@ -50,7 +50,7 @@ Table PhotometryTable(const std::vector<PhotometryRow>& rows) {
          [](const Row& r) { return r.measurement.response; });
   number({"scale", "", "arith.factor", "by which fluxes of the tile were divided", 5, {}, true},
          [](const Row& r) { return r.scale; });
-  number({"frequency_hz", "Hz", "em.freq", "frequency of the image", -10, {}, true},
+  number({"frequency_hz", "Hz", "em.freq", "at which the flux is the source's", -10, {}, true},
          [](const Row& r) { return r.frequency_hz; });
   whole({"flags", "", "meta.code.qual", "bits, see docs/photometry.md", 0, {}, true},
         [](const Row& r) { return std::int64_t{r.measurement.flags}; });

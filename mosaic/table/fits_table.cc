@@ -51,6 +51,20 @@ void WriteColumn(fitsfile* file, int number, const TableColumn& column, int& sta
   }
 }
 
+void WriteCard(fitsfile* file, const TableCard& card, int& status) {
+  const char* name = card.name.c_str();
+  const char* comment = card.comment.c_str();
+  if (const auto* text = std::get_if<std::string>(&card.value)) {
+    fits_update_key_longstr(file, name, Ascii(*text).c_str(), comment, &status);
+  } else if (const auto* number = std::get_if<double>(&card.value)) {
+    fits_update_key_dbl(file, name, *number, -15, comment, &status);
+  } else if (const auto* whole = std::get_if<std::int64_t>(&card.value)) {
+    fits_update_key_lng(file, name, *whole, comment, &status);
+  } else {
+    fits_update_key_log(file, name, std::get<bool>(card.value) ? 1 : 0, comment, &status);
+  }
+}
+
 void WriteTableTo(fitsfile* file, const Table& table, int& status) {
   std::vector<std::string> names, formats, units;
   for (const TableColumn& column : table.columns) {
@@ -74,6 +88,7 @@ void WriteTableTo(fitsfile* file, const Table& table, int& status) {
     fits_update_key_longstr(file, ("TCOMM" + n).c_str(), Ascii(column.meaning).c_str(), "", &status);
     WriteColumn(file, static_cast<int>(i + 1), column, status);
   }
+  for (const TableCard& card : table.cards) WriteCard(file, card, status);
   fits_write_key_longwarn(file, &status);
   for (const auto& [key, value] : table.facts) fits_write_history(file, Ascii(key + " = " + value).c_str(), &status);
 }

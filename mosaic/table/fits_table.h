@@ -9,7 +9,7 @@
 namespace contimg::mosaic {
 
 // Writes `table` as the first extension of a new file. Names, units and UCDs of columns are TTYPE, TUNIT and TUCD; what
-// is true of all rows stands in HISTORY. Throws Error{kIo, kResource}.
+// is true of all rows stands in HISTORY, its cards among the keywords. Throws Error{kIo, kResource}.
 void WriteFitsTable(const std::filesystem::path& path, const Table& table);
 // The same file as bytes. Throws Error{kResource}.
 std::string FitsTableBytes(const Table& table);

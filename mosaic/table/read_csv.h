@@ -27,8 +27,9 @@ struct CsvTable {
 
 // Separators are commas, tabs, semicolons, bars or blanks, told by the line of names; fields may be quoted; lines that
 // begin with # are comments, the last of them before the first row may be the line of names. Throws Error{kIo} when the
-// file cannot be read and Error{kBadInput} with the line's number for a row with another number of fields than names, a
-// name that stands there twice, a table without rows.
+// file cannot be read and Error{kBadInput}, with the line's number where there is one, for a row with another number of
+// fields than names, a name that stands there twice, a quotation mark that is not closed, NUL bytes, a table without
+// rows, a compressed file, more than 256 MB.
 CsvTable ReadCsv(const std::filesystem::path& path);
 CsvTable ParseCsv(std::string_view text, const std::string& subject);
 

@@ -9,6 +9,7 @@
 #include "config/unfinished.h"
 #include "mosaic/table/fits_table.h"
 #include "mosaic/table/stage_name.h"
+#include "mosaic/table/table_json.h"
 
 namespace contimg::mosaic {
 namespace {
@@ -61,6 +62,19 @@ std::string XmlText(const std::string& text) {
   return safe;
 }
 
+// What the columns of times refer to.
+std::string TimeSystems(const Table& table) {
+  std::string text;
+  for (const auto& [scale, place] : {std::pair("UTC", "TOPOCENTER"), std::pair("TDB", "BARYCENTER")}) {
+    const bool used = std::any_of(table.columns.begin(), table.columns.end(),
+                                  [scale = scale](const TableColumn& c) { return c.time_scale == scale; });
+    if (!used) continue;
+    text += fmt::format("<TIMESYS ID=\"{}\" timeorigin=\"MJD-origin\" timescale=\"{}\" refposition=\"{}\"/>\n", scale,
+                        scale, place);
+  }
+  return text;
+}
+
 const char* DatatypeOf(const TableColumn& column) {
   if (std::holds_alternative<std::vector<double>>(column.values)) return "datatype=\"double\"";
   if (std::holds_alternative<std::vector<std::int64_t>>(column.values)) return "datatype=\"long\"";
@@ -107,8 +121,8 @@ std::string VotableText(const Table& table) {
       "<VOTABLE version=\"1.4\" xmlns=\"http://www.ivoa.net/xml/VOTable/v1.3\">\n"
       "<RESOURCE type=\"results\">\n"
       "<COOSYS ID=\"icrs\" system=\"ICRS\"/>\n"
-      "<TABLE name=\"{}\" nrows=\"{}\">\n<DESCRIPTION>{}</DESCRIPTION>\n",
-      XmlText(table.name), table.rows(), XmlText(table.description));
+      "{}<TABLE name=\"{}\" nrows=\"{}\">\n<DESCRIPTION>{}</DESCRIPTION>\n",
+      TimeSystems(table), XmlText(table.name), table.rows(), XmlText(table.description));
   for (const auto& [name, value] : table.facts) {
     text += fmt::format("<PARAM name=\"{}\" datatype=\"char\" arraysize=\"*\" value=\"{}\"/>\n", XmlText(name),
                         XmlText(value));
@@ -118,6 +132,7 @@ std::string VotableText(const Table& table) {
     if (!column.unit.empty()) text += fmt::format(" unit=\"{}\"", XmlText(column.unit));
     if (!column.ucd.empty()) text += fmt::format(" ucd=\"{}\"", XmlText(column.ucd));
     if (column.ucd.rfind("pos.eq", 0) == 0) text += " ref=\"icrs\"";
+    if (!column.time_scale.empty()) text += fmt::format(" ref=\"{}\"", column.time_scale);
     text += fmt::format("><DESCRIPTION>{}</DESCRIPTION></FIELD>\n", XmlText(column.meaning));
   }
   text += "<DATA><TABLEDATA>\n";
@@ -154,9 +169,11 @@ void CheckName(const fs::path& path, bool overwrite) {
   if (IsDirectory(path)) throw Error(ErrorKind::kUsage, kStage, path.string(), "is a folder");
 }
 
+fs::path MetadataPath(const fs::path& csv) { return fs::path(csv).replace_extension(".json"); }
+
 void CheckResult(const fs::path& path, bool overwrite) {
-  FormOf(path);
   CheckName(path, overwrite);
+  if (FormOf(path) == TableForm::kCsv) CheckName(MetadataPath(path), overwrite);
 }
 
 void WriteResult(Os& os, const fs::path& path, const std::string& text, bool overwrite) {
@@ -170,7 +187,9 @@ void WriteResult(Os& os, const fs::path& path, const std::string& text, bool ove
 void WriteTable(Os& os, const fs::path& path, const Table& table, bool overwrite) {
   switch (FormOf(path)) {
     case TableForm::kCsv:
-      return WriteResult(os, path, CsvText(table), overwrite);
+      CheckName(MetadataPath(path), overwrite);
+      WriteResult(os, path, CsvText(table), overwrite);
+      return WriteResult(os, MetadataPath(path), MetadataText(table), overwrite);
     case TableForm::kVotable:
       return WriteResult(os, path, VotableText(table), overwrite);
     case TableForm::kFits:

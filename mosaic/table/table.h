@@ -20,8 +20,17 @@ struct TableColumn {
   int decimals = 6;  // of floating-point values in CSV and VOTable; negative: that many significant digits
   std::variant<std::vector<double>, std::vector<std::int64_t>, std::vector<std::string>> values;
   bool in_csv = true;  // the columns of CSV files are a contract; what is not in it is in the other forms alone
+  // Of times in MJD days: "UTC" at the telescope or "TDB" at the barycentre of the solar system; empty: no time.
+  std::string time_scale = {};
 
   std::size_t size() const;
+};
+
+// A keyword of a FITS table.
+struct TableCard {
+  std::string name;
+  std::variant<std::string, double, std::int64_t, bool> value;
+  std::string comment;
 };
 
 struct Table {
@@ -29,6 +38,7 @@ struct Table {
   std::string description;
   std::vector<TableColumn> columns;                        // of one length; NaN: no value
   std::vector<std::pair<std::string, std::string>> facts;  // what is true of all rows: PARAM, HISTORY
+  std::vector<TableCard> cards = {};                       // in FITS alone; not read back
 
   std::size_t rows() const { return columns.empty() ? 0 : columns.front().size(); }
 };
@@ -48,7 +58,11 @@ void CheckResult(const std::filesystem::path& path, bool overwrite);
 // The second of these alone.
 void CheckName(const std::filesystem::path& path, bool overwrite);
 
-// Writes the table in the form that the name tells, by a hidden name beside it. Throws Error{kUsage} when `path` exists
+// Beside a table in CSV stands what its columns are: X.csv, X.json.
+std::filesystem::path MetadataPath(const std::filesystem::path& csv);
+
+// Writes the table in the form that the name tells, by a hidden name beside it; of CSV also MetadataPath's file
+// (table_json.h), under the same conditions. Throws Error{kUsage} when `path` exists
 // and `overwrite` is not set, Error{kIo, kResource} when it cannot be written.
 void WriteTable(Os& os, const std::filesystem::path& path, const Table& table, bool overwrite);
 // The same of any text.

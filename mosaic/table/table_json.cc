@@ -24,4 +24,29 @@ nlohmann::ordered_json RowsJson(const Table& table) {
   return rows;
 }
 
+std::string MetadataText(const Table& table) {
+  nlohmann::ordered_json columns = nlohmann::ordered_json::array();
+  for (const TableColumn& column : table.columns) {
+    if (!column.in_csv) continue;
+    const char* type = std::holds_alternative<std::vector<double>>(column.values)         ? "double"
+                       : std::holds_alternative<std::vector<std::int64_t>>(column.values) ? "long"
+                                                                                          : "char";
+    nlohmann::ordered_json each{{"name", column.name},
+                                {"datatype", type},
+                                {"unit", column.unit},
+                                {"ucd", column.ucd},
+                                {"description", column.meaning}};
+    if (!column.time_scale.empty()) each["time_scale"] = column.time_scale;
+    columns.push_back(std::move(each));
+  }
+  nlohmann::ordered_json provenance = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : table.facts) provenance[name] = value;
+  const nlohmann::ordered_json all{{"table", table.name},
+                                   {"description", table.description},
+                                   {"rows", table.rows()},
+                                   {"columns", columns},
+                                   {"provenance", provenance}};
+  return all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
 }  // namespace contimg::mosaic

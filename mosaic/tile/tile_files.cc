@@ -5,12 +5,15 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "config/error.h"
 #include "config/os.h"
 #include "config/parallel.h"
 #include "config/product_paths.h"
 #include "config/time.h"
+#include "image/clean/restore_anew.h"
+#include "image/plane/beam_algebra.h"
 #include "image/products/casacore/casacore_image.h"
 #include "mosaic/table/stage_name.h"
 
@@ -63,9 +66,9 @@ fs::path Beside(const std::string& prefix, ProductKind kind) {
   return {};
 }
 
-image::FitsImage ReadImage(const fs::path& path) {
+image::FitsImage ReadImage(const fs::path& path, Buffer<float> memory = {}) {
   if (!Exists(path)) throw Error(ErrorKind::kIo, kStage, path.string(), "expected an image, found no such file");
-  return IsDirectory(path) ? image::ReadCasacoreImage(path) : image::ReadFitsImage(path);
+  return IsDirectory(path) ? image::ReadCasacoreImage(path) : image::ReadFitsImage(path, std::move(memory));
 }
 
 image::ThinImage ReadThinImage(const fs::path& path) {
@@ -92,8 +95,25 @@ void CheckSameGrid(const image::FitsHeader& a, const image::FitsHeader& b, const
 
 }  // namespace
 
-TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const RunContext& context)
-    : path_(names.image) {
+Buffer<float> TileMemory::Take() {
+  if (free_.empty()) return {};
+  Buffer<float> pixels = std::move(free_.back());
+  free_.pop_back();
+  return pixels;
+}
+
+void TileMemory::Give(Buffer<float> pixels) {
+  if (!pixels.empty() && free_.size() < kMost) free_.push_back(std::move(pixels));
+}
+
+TileFiles::~TileFiles() {
+  if (memory_ == nullptr) return;
+  memory_->Give(std::move(image_.pixels));
+  memory_->Give(std::move(residual_.pixels));
+}
+
+TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const RunContext& context, TileMemory* memory)
+    : path_(names.image), memory_(memory) {
   RefuseCorrected(path_);
   std::optional<std::string> prefix = PrefixOf(path_);
   if (!Exists(path_)) {
@@ -127,11 +147,13 @@ TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const R
     if (each.path.empty() && prefix) each.path = Beside(*prefix, each.kind);
     if (each.path.empty()) missing_.emplace_back(each.word);
   }
+  std::array<Buffer<float>, 2> spare;  // of image, residual
+  if (memory_ != nullptr) spare = {memory_->Take(), parts.residual ? memory_->Take() : Buffer<float>()};
   fs::path rms = prefix ? Beside(*prefix, ProductKind::kRms) : fs::path();  // of a mosaic
   ParallelFor(context.threads, wanted.size() + 1, [&](std::size_t i) {
     context.CheckCancelled(kStage);
     if (i == 0) {
-      image_ = ReadImage(path_);
+      image_ = ReadImage(path_, std::move(spare[0]));
       return;
     }
     const Wanted& each = wanted[i - 1];
@@ -139,7 +161,7 @@ TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const R
     if (each.thin != nullptr) {
       *each.thin = ReadThinImage(each.path);
     } else {
-      *each.into = ReadImage(each.path);
+      *each.into = ReadImage(each.path, each.into == &residual_ ? std::move(spare[1]) : Buffer<float>());
     }
   });
   images_.header = &image_.header;
@@ -181,6 +203,16 @@ void TileFiles::EvenMosaic(int threads) {
   });
   images_.pb = pb_.view();
   std::erase_if(missing_, [](const std::string& word) { return word != "residual"; });
+}
+
+void TileFiles::RestoreWith(const image::GaussianBeam& beam, int threads) {
+  const image::FitsHeader& header = image_.header;
+  const auto between = image::BeamBetween(*header.beam, beam);
+  if (!between || residual_.pixels.empty()) {
+    throw Error(ErrorKind::kBug, kStage, path_.string(), "its beam cannot be made into " + image::BeamWords(beam));
+  }
+  image::RestoreAnew(*header.beam, beam, *between, residual_.view(), header.geometry.cell_rad,
+                     {image_.pixels.data(), image_.view().shape()}, threads);
 }
 
 std::string TileFiles::name() const {

@@ -38,6 +38,17 @@ struct TileParts {
   bool thin_response = false;  // primary beam and smearing map by some of their pixels, and not in images()
 };
 
+// Memory that goes from one tile to the next: fresh memory is slow, the kernel has to clear it.
+class TileMemory {
+ public:
+  Buffer<float> Take();  // empty: there is none
+  void Give(Buffer<float> pixels);
+
+ private:
+  static constexpr std::size_t kMost = 2;  // what a tile takes; what is given beyond goes back to the system
+  std::vector<Buffer<float>> free_;
+};
+
 class TileFiles {
  public:
   // Reads them, several at a time. What is wanted and neither given nor there is left out (missing()), except the
@@ -46,7 +57,11 @@ class TileFiles {
   //
   // A mosaic (MosaicFacts in the header) is such an image, but with its rms map beside it. It is brought back to even
   // noise: image and residual times b = least rms / local rms, which is its `pb`.
-  TileFiles(const TileFileNames& names, const TileParts& parts, const RunContext& context);
+  //
+  // `memory`: what image and residual take, and give back with the object; it must stay until then.
+  TileFiles(const TileFileNames& names, const TileParts& parts, const RunContext& context,
+            TileMemory* memory = nullptr);
+  ~TileFiles();
   TileFiles(const TileFiles&) = delete;
   TileFiles& operator=(const TileFiles&) = delete;
 
@@ -61,12 +76,19 @@ class TileFiles {
   const std::optional<image::ThinImage>& thin_smear() const { return thin_smear_; }
   // Of a mosaic the noise that its image has everywhere, Jy/beam; none: a tile, whose noise is to be measured.
   std::optional<double> even_noise_jy() const { return even_noise_jy_; }
+  // Of the residual's header: that of the PSF, which the image's need not be. None: there is no residual.
+  std::optional<image::GaussianBeam> residual_beam() const { return residual_.header.beam; }
   const std::vector<std::string>& missing() const { return missing_; }  // words: "residual", "primary beam"
+
+  // Makes the image one that was restored with `beam` (image/clean/restore_anew.h); its header keeps its own. It needs
+  // the residual. Throws Error{kBug} when no convolution makes its beam into this one.
+  void RestoreWith(const image::GaussianBeam& beam, int threads);
 
  private:
   void EvenMosaic(int threads);
 
   std::filesystem::path path_;
+  TileMemory* memory_;
   image::FitsImage image_, residual_, pb_, smear_, psf_;
   std::optional<image::ThinImage> thin_pb_, thin_smear_;
   TileImages images_;

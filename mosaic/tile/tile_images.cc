@@ -55,11 +55,21 @@ void CheckTileImages(const TileImages& images, const std::string& subject) {
   }
 }
 
+double BeamPowerAt(const TileImages& images, double x, double y) {
+  return images.pb.empty() ? 1 : Bilinear(images.pb, x, y);
+}
+
 double ResponseAt(const TileImages& images, double x, double y) {
-  double response = 1;
-  if (!images.pb.empty()) response *= Bilinear(images.pb, x, y);
+  double response = BeamPowerAt(images, x, y);
   if (!images.smear.empty()) response *= Bilinear(images.smear, x, y);
   return response;
+}
+
+QualityFlags ResponseFlags(const TileImages& images, double x, double y) {
+  QualityFlags flags = 0;
+  if (!(ResponseAt(images, x, y) >= kLowResponse)) flags |= quality::kLowResponse.mask();
+  if (!images.smear.empty() && Bilinear(images.smear, x, y) < kMuchSmearing) flags |= quality::kSmearing.mask();
+  return flags;
 }
 
 std::optional<image::PixelPosition> PixelOf(const image::FitsHeader& header, const SkyDirection& direction) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "config/array_view.h"
+#include "config/quality_flags.h"
 #include "config/units.h"
 #include "image/plane/image_geometry.h"
 #include "image/products/fits_image.h"
@@ -28,6 +29,14 @@ void CheckTileImages(const TileImages& images, const std::string& subject);
 // What is left of the peak of a point source at a pixel: pb · smear, bilinear between pixels (both are smooth over
 // hundreds of them); NaN outside the image and where either is blank.
 double ResponseAt(const TileImages& images, double x, double y);
+// The primary beam alone.
+double BeamPowerAt(const TileImages& images, double x, double y);
+
+// Less response, and less of a peak after smearing, is flagged.
+inline constexpr double kLowResponse = 0.25;
+inline constexpr double kMuchSmearing = 0.9;
+// What the response at a pixel says of a source there: low_response, smearing.
+QualityFlags ResponseFlags(const TileImages& images, double x, double y);
 
 // Zero-based (fractional) pixel of a direction (ICRS), in the image or not; nothing for what is beyond the horizon of
 // the projection. Directions, never right ascensions, are compared: 0 h and the poles are places like others.

@@ -11,6 +11,12 @@ namespace {
 
 constexpr double kFarInErrors = 4;
 
+template <typename Point>
+double VarianceOf(const Point& p, const ScaleOptions& options) {
+  const double systematic = options.floor * p.flux_jy;
+  return p.error_jy * p.error_jy + systematic * systematic;
+}
+
 class ScaleSolver {
  public:
   ScaleSolver(std::vector<ScalePoint> points, std::size_t sources, std::size_t tiles, const ScaleOptions& options)
@@ -21,21 +27,23 @@ class ScaleSolver {
     });
   }
 
-  std::vector<std::optional<TileScale>> Solve() {
+  std::vector<std::optional<double>> Solve() {
     for (int round = 0; round < options_.rounds; ++round) {
       UpdateMeans(round > 0);
       UpdateScales(round > 0);
       CentreScales();
     }
-    return scales_;
+    UpdateMeans(true);
+    std::vector<std::optional<double>> fluxes(means_.size());
+    for (const ScalePoint& p : points_) {
+      if (steady_[p.source]) fluxes[p.source] = means_[p.source];
+    }
+    return fluxes;
   }
 
  private:
-  double Scale(const ScalePoint& p) const { return scales_[p.tile] ? scales_[p.tile]->scale : 1; }
-  double Variance(const ScalePoint& p) const {
-    const double systematic = options_.floor * p.flux_jy;
-    return p.error_jy * p.error_jy + systematic * systematic;
-  }
+  double Scale(const ScalePoint& p) const { return scales_[p.tile].value_or(1); }
+  double Variance(const ScalePoint& p) const { return VarianceOf(p, options_); }
 
   void UpdateMeans(bool judge) {
     for (std::size_t from = 0; from < points_.size();) {
@@ -78,35 +86,55 @@ class ScaleSolver {
     for (std::size_t t = 0; t < scales_.size(); ++t) {
       scales_[t].reset();
       if (sums[t].n < options_.min_references) continue;
-      scales_[t] = TileScale{sums[t].sf / sums[t].ss, 1 / std::sqrt(sums[t].ss), sums[t].n};
+      scales_[t] = sums[t].sf / sums[t].ss;
     }
   }
 
   void CentreScales() {
     std::vector<double> all;
     for (const auto& scale : scales_) {
-      if (scale) all.push_back(scale->scale);
+      if (scale) all.push_back(*scale);
     }
     const double middle = TakeMedian(all, 1.0);
     for (auto& scale : scales_) {
-      if (!scale) continue;
-      scale->scale /= middle;
-      scale->error /= middle;
+      if (scale) *scale /= middle;
     }
   }
 
   std::vector<ScalePoint> points_;
   ScaleOptions options_;
-  std::vector<std::optional<TileScale>> scales_;
+  std::vector<std::optional<double>> scales_;
   std::vector<double> means_;
   std::vector<bool> steady_;
 };
 
 }  // namespace
 
-std::vector<std::optional<TileScale>> ScalesOfTiles(std::vector<ScalePoint> points, std::size_t sources,
-                                                    std::size_t tiles, const ScaleOptions& options) {
+std::vector<std::optional<double>> ReferenceFluxes(std::vector<ScalePoint> points, std::size_t sources,
+                                                   std::size_t tiles, const ScaleOptions& options) {
   return ScaleSolver(std::move(points), sources, tiles, options).Solve();
+}
+
+std::optional<TileScale> ScaleOfTile(const std::vector<ReferencePoint>& points, const ScaleOptions& options) {
+  std::vector<double> ratios;
+  for (const ReferencePoint& p : points) {
+    if (p.flux_jy > options.min_snr * p.error_jy) ratios.push_back(p.reference_jy / p.flux_jy);
+  }
+  const double about = TakeMedian(ratios, 1.0);
+  TileScale scale;
+  double sum_sf = 0, sum_ss = 0;
+  for (const ReferencePoint& p : points) {
+    if (!(p.flux_jy > options.min_snr * p.error_jy)) continue;
+    const double variance = VarianceOf(p, options);
+    if (std::abs(about * p.flux_jy - p.reference_jy) > kFarInErrors * about * std::sqrt(variance)) continue;
+    sum_sf += p.flux_jy * p.reference_jy / variance;
+    sum_ss += p.flux_jy * p.flux_jy / variance;
+    ++scale.references;
+  }
+  if (scale.references < options.min_references) return std::nullopt;
+  scale.scale = sum_sf / sum_ss;
+  scale.error = 1 / std::sqrt(sum_ss);
+  return scale;
 }
 
 }  // namespace contimg::mosaic

@@ -168,9 +168,11 @@ void Normalize(std::vector<double>& values, std::vector<double>& errors, Normali
       break;
     }
   }
-  if (!(std::abs(scale) > 0)) {
+  if (!(std::abs(scale) > 0) || !std::isfinite(scale) || !std::isfinite(shift)) {
     throw Error(ErrorKind::kBadInput, "lightcurve", std::string(ToString(method)),
-                "cannot normalise this series: what it would be divided by is 0");
+                fmt::format("cannot normalise this series: expected something to divide by, found {}: choose another "
+                            "normalize_method",
+                            scale));
   }
   for (double& value : values) value = base + (value - shift) / scale;
   for (double& error : errors) error /= std::abs(scale);
@@ -183,11 +185,13 @@ Preprocessed Preprocess(const PreprocessPoints& input, const PreprocessParameter
   PreprocessPoints& points = result.points;
   Filter(points, [&](std::size_t i) { return (points.flags[i] & wanted.quality_bitmask) == 0; });
   result.flagged = input.times.size() - points.times.size();
+  const std::vector<bool> out =
+      FindOutliers(points.values, wanted.outlier_method, wanted.sigma_clip_sigma, wanted.sigma_clip_maxiters);
+  result.outliers = static_cast<std::size_t>(std::count(out.begin(), out.end(), true));
   if (wanted.remove_outliers) {
-    const std::vector<bool> out =
-        FindOutliers(points.values, wanted.outlier_method, wanted.sigma_clip_sigma, wanted.sigma_clip_maxiters);
     Filter(points, [&](std::size_t i) { return !out[i]; });
-    result.outliers = input.times.size() - result.flagged - points.times.size();
+  } else {
+    for (std::size_t i = 0; i < out.size(); ++i) points.flags[i] |= out[i] ? quality::kOutlier.mask() : 0;
   }
   if (points.times.empty()) {
     throw Error(ErrorKind::kBadInput, "lightcurve", "preprocess",

@@ -49,14 +49,16 @@ struct PreprocessPoints {
 
 struct Preprocessed {
   PreprocessPoints points;
-  std::size_t flagged = 0, outliers = 0;  // left out
+  std::size_t flagged = 0;   // left out
+  std::size_t outliers = 0;  // left out, or flagged as such
   std::size_t segments = 0;
   std::vector<std::string> notes;  // what a person should know: windows that were shortened, segments left as they are
 };
 
-// 1 points with a bit of the bitmask go; 2 outliers go; 3 the rest is split at gaps; 4 in each segment the
-// Savitzky-Golay baseline is subtracted and the median of all put in its place; 5 each segment is denoised by wavelets;
-// 6 all is normalised, errors by the same factor. Throws Error{kBadInput} when nothing is left or the scale is 0.
+// 1 points with a bit of the bitmask go; 2 outliers go, or without remove_outliers get the flag `outlier`; 3 the rest
+// is split at gaps; 4 in each segment the Savitzky-Golay baseline is subtracted and the median of all put in its place;
+// 5 each segment is denoised by wavelets; 6 all is normalised, errors by the same factor. Throws Error{kBadInput} when
+// nothing is left or the scale is 0.
 Preprocessed Preprocess(const PreprocessPoints& input, const PreprocessParameters& parameters);
 
 // Values and errors, normalised in place. Throws Error{kBadInput} when what they are divided by is 0.

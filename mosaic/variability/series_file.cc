@@ -67,7 +67,17 @@ std::optional<std::size_t> Choose(const std::filesystem::path& path, const std::
 
 struct RawColumns {
   std::vector<double> time, flux, error, flags;
+  std::vector<std::size_t> lines;  // of the file; empty: rows are counted from 1
+
+  std::string Place(std::size_t row) const {
+    return lines.empty() ? fmt::format("row {}", row + 1) : fmt::format("line {}", lines[row]);
+  }
 };
+
+// The number of values that a data set can hold.
+constexpr std::size_t kMostPoints = 10'000'000;
+// Squares of more are no numbers.
+constexpr double kLargestFlux = 1e100;
 
 // Which of the columns are what.
 struct Chosen {
@@ -103,17 +113,29 @@ Series Finish(const std::filesystem::path& path, const RawColumns& raw, const st
   for (std::size_t i = 0; i < raw.time.size(); ++i) {
     const double error = raw.error.empty() ? 0 : raw.error[i];
     if (std::isfinite(raw.time[i]) && std::isfinite(raw.flux[i]) && std::isfinite(error)) {
-      if (error < 0) throw Bad(path, fmt::format("the error of row {} is below 0", i + 1));
+      if (error < 0) {
+        throw Bad(path, fmt::format("{}: expected an error of 0 or more, found {}: mend it, or name the column of the "
+                                    "errors",
+                                    raw.Place(i), error));
+      }
+      if (std::abs(raw.flux[i]) > kLargestFlux || error > kLargestFlux) {
+        throw Bad(path, fmt::format("{}: expected a flux and an error up to {:g}, found {:g} and {:g}", raw.Place(i),
+                                    kLargestFlux, raw.flux[i], error));
+      }
       order.push_back(i);
     } else {
       ++series.left_out;
     }
   }
   if (order.empty()) throw Bad(path, "no row has a time, a flux and an error");
+  if (order.size() > kMostPoints) {
+    throw Bad(path, fmt::format("expected at most {} points, found {}: import it in parts", kMostPoints, order.size()));
+  }
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return raw.time[a] < raw.time[b]; });
   for (const std::size_t i : order) {
     if (!series.times.empty() && raw.time[i] == series.times.back()) {
-      throw Bad(path, fmt::format("the time {} stands there twice", raw.time[i]));
+      throw Bad(path, fmt::format("{}: expected each time once, found {} a second time: take one of the two out",
+                                  raw.Place(i), raw.time[i]));
     }
     series.times.push_back(raw.time[i]);
     series.fluxes.push_back(raw.flux[i] * factor);
@@ -137,6 +159,7 @@ Series ReadText(const std::filesystem::path& path, const SeriesColumns& asked) {
   take(chosen.flux, raw.flux);
   if (chosen.error) take(*chosen.error, raw.error);
   if (chosen.flags) take(*chosen.flags, raw.flags);
+  raw.lines = table.lines;
   series.meaning = MeaningOfTime(LowerCase(table.names[chosen.time]));
   return Finish(path, raw, UnitOfName(table.names[chosen.flux]), std::move(series));
 }
@@ -160,6 +183,23 @@ class FitsFile {
     fits_get_num_hdus(file_, &n, &status_);
     Check("its parts cannot be counted");
     return n;
+  }
+  // Before anything is made as large as the header says.
+  void RequireWhole() {
+    LONGLONG begin = 0, rows = 0, width = 0;
+    fits_get_hduaddrll(file_, nullptr, &begin, nullptr, &status_);
+    fits_get_num_rowsll(file_, &rows, &status_);
+    fits_read_key(file_, TLONGLONG, "NAXIS1", &width, nullptr, &status_);
+    Check("its size cannot be told");
+    const auto size = static_cast<double>(FileSize(path_));
+    // Of so many rows the number of bytes may exceed what a whole number holds.
+    const double end = static_cast<double>(begin) + static_cast<double>(rows) * static_cast<double>(width);
+    if (end > size) {
+      throw Bad(path_,
+                fmt::format("is cut short or damaged: expected {:.0f} bytes as its header says, found {:.0f}: get it "
+                            "anew",
+                            end, size));
+    }
   }
   // True when that extension is a binary table, which is then the one in use.
   bool UseTable(int number) {
@@ -188,14 +228,17 @@ class FitsFile {
     if (fits_read_key(file_, TDOUBLE, name.c_str(), &value, nullptr, &status) != 0) return std::nullopt;
     return value;
   }
-  std::vector<double> Column(std::size_t index) {
+  std::vector<double> Column(std::size_t index, const std::string& name) {
     long rows = 0;
     fits_get_num_rows(file_, &rows, &status_);
     int type = 0;
     long repeat = 0, width = 0;
     fits_get_coltype(file_, static_cast<int>(index) + 1, &type, &repeat, &width, &status_);
-    if (status_ == 0 && (repeat != 1 || type == TSTRING)) {
-      throw Bad(path_, fmt::format("column {} does not hold a number a row", index + 1));
+    const bool is_number =
+        type == TBYTE || type == TSHORT || type == TLONG || type == TLONGLONG || type == TFLOAT || type == TDOUBLE;
+    if (status_ == 0 && (repeat != 1 || !is_number)) {
+      throw Bad(path_, fmt::format("column {}: expected one number a row, found format {}: name another column", name,
+                                   Key("TFORM" + std::to_string(index + 1)).value_or("?")));
     }
     std::vector<double> values(static_cast<std::size_t>(rows));
     double blank = NAN;
@@ -257,15 +300,20 @@ Series ReadFits(const std::filesystem::path& path, const SeriesColumns& asked) {
   int table = 0;
   for (int i = 2; i <= n && table == 0; ++i) {
     if (!file.UseTable(i)) continue;
+    file.RequireWhole();
     names = file.ColumnNames();
     table = i;
   }
-  if (table == 0) throw Bad(path, "there is no binary table in it");
+  if (table == 0) throw Bad(path, "expected a binary table, found none among its parts");
   const Chosen chosen = ChooseColumns(path, names, asked);
   Series series;
   RawColumns raw;
   const auto take = [&](std::size_t column, std::vector<double>& values) {
-    values = file.Column(column);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (i == column || LowerCase(names[i]) != LowerCase(names[column])) continue;
+      throw Bad(path, fmt::format("the column {} stands there twice: rename one of the two", names[column]));
+    }
+    values = file.Column(column, names[column]);
     series.columns += (series.columns.empty() ? "" : ", ") + names[column];
   };
   take(chosen.time, raw.time);

@@ -43,7 +43,8 @@ struct Series {
 };
 
 // By the content: a FITS file, else text. Rows come in any order. Throws Error{kIo} when the file cannot be read and
-// Error{kBadInput} when it holds no light curve: no such columns, no rows left, a time twice, an error below 0.
+// Error{kBadInput} when it holds no light curve: no such columns, no rows left, a time twice, an error below 0,
+// a column of something else than a number a row, less data than its header says, more than ten million points.
 Series ReadSeries(const std::filesystem::path& path, const SeriesColumns& columns);
 
 }  // namespace contimg::mosaic

@@ -229,7 +229,7 @@ class Maker {
   // False: there is no lossy copy of it to be had, or none is wanted.
   bool AddLossy(const state::ProductRow& row, const TreePath& place, ManifestMember& member) {
     const auto kind = FindProductKind(row.kind);
-    const bool is_image = kind && (IsImage(*kind) || *kind == ProductKind::kMosaic);
+    const bool is_image = kind && (HasPixels(*kind));
     if (images_ != ImagesAs::kRice || !is_image || fs::path(row.path).extension() != ".fits") return false;
     const struct Cleaner {
       ~Cleaner() {

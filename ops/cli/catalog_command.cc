@@ -19,15 +19,15 @@
 #include "config/units.h"
 #include "ops/base/sha256.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/keep_original.h"
 #include "ops/cli/program_options.h"
 #include "state/source_store.h"
 
 namespace contimg::ops {
 namespace {
 
-std::filesystem::path StorePath() {
-  return ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kMasterSources);
-}
+ProductPaths CurrentPaths() { return ProductPaths(Roots(CurrentSettings().values)); }
+std::filesystem::path StorePath() { return CurrentPaths().Database(StateDatabase::kMasterSources); }
 
 state::SourceStore OpenToRead() { return state::SourceStore(StorePath(), state::DatabaseOptions::ForOneLook()); }
 
@@ -49,6 +49,7 @@ void Import(const ImportArgs& args) {
   if (const auto path = StorePath(); !args.refresh && Exists(path)) {
     const auto known = state::SourceStore(path).Catalogue(name);
     if (known && known->sha256 == sha256) {
+      KeepOriginal(CurrentPaths(), name, args.file, sha256);
       if (args.json) {
         const nlohmann::json out{{"catalogue", name}, {"sources", known->sources}, {"unchanged", true}};
         fmt::print("{}\n", out.dump(2));
@@ -82,6 +83,7 @@ void Import(const ImportArgs& args) {
   catalogue.file = std::filesystem::absolute(args.file).string();
   catalogue.sha256 = sha256;
   catalogue.imported_at = UtcTime::Now().unix_s();
+  KeepOriginal(CurrentPaths(), name, args.file, sha256);
   state::SourceStore store(StorePath());
   store.database().Write([&] {
     store.SaveCatalogue(catalogue);
@@ -106,11 +108,13 @@ void Info(bool json) {
   if (json) {
     nlohmann::json out = nlohmann::json::array();
     for (const state::CatalogueRow& row : catalogues) {
+      const auto original = OriginalPath(CurrentPaths(), row.name, row.sha256);
       out.push_back({{"catalogue", row.name},
                      {"sources", row.sources},
                      {"mission", row.mission},
                      {"file", row.file},
                      {"sha256", row.sha256},
+                     {"original", original && IsFile(*original) ? original->string() : ""},
                      {"imported_at", when(row)}});
     }
     fmt::print("{}\n", out.dump(2));

@@ -25,6 +25,7 @@ void AddCommands(CLI::App& app) {
   AddGenerateCommand(app);
   AddPinCommands(app);
   AddQueueCommand(app);
+  AddRefineCommand(app);
   AddBackupCommand(app);
   AddRestoreCommand(app);
   AddRestoreStateCommand(app);

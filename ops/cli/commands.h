@@ -32,6 +32,7 @@ void AddPredictCommand(CLI::App& app);
 void AddProductsCommand(CLI::App& app);
 void AddGenerateCommand(CLI::App& app);
 void AddQueueCommand(CLI::App& app);
+void AddRefineCommand(CLI::App& app);
 void AddBackupCommand(CLI::App& app);
 void AddRestoreCommand(CLI::App& app);
 void AddRestoreStateCommand(CLI::App& app);

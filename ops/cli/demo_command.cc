@@ -37,7 +37,9 @@
 #include "ops/base/words.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/demo_light_curve.h"
+#include "ops/cli/demo_mosaic.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/stage_table.h"
 #include "ops/job/job.h"
 #include "state/group_store.h"
 #include "state/product_store.h"
@@ -307,11 +309,6 @@ void LeaveDaemon(const fs::path& program, const fs::path& folder) {
   fmt::print("the daemon goes on as process {}; `kill {}` stops it\n", child, child);
 }
 
-std::string Seconds(const TileResult& tile, const char* stage) {
-  const auto at = tile.seconds.find(stage);
-  return at == tile.seconds.end() ? "-" : fmt::format("{:.1f}", at->second);
-}
-
 // No line is longer than a narrow terminal.
 void PrintResults(const std::vector<TileResult>& tiles) {
   fmt::print("\n{:<20} {:<14} {:>9} {:>7} {:>8} {:>8} {:>9}\n", "tile", "tables", "found", "flux", "offset", "rms",
@@ -322,15 +319,9 @@ void PrintResults(const std::vector<TileResult>& tiles) {
                fmt::format("{}/{}", tile.n_found, tile.n_sources), tile.median_ratio, tile.median_offset_beam,
                tile.rms_jy * 1e3, tile.over_thermal);
   }
-  fmt::print("\n{:<20} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "seconds", "convert", "flag", "solve", "apply", "image",
-             "write");
-  for (const TileResult& tile : tiles) {
-    fmt::print("{:<20}", tile.group);
-    for (const char* stage : {"convert", "flag", "solve", "apply", "image", "write"}) {
-      fmt::print(" {:>8}", Seconds(tile, stage));
-    }
-    fmt::print("\n");
-  }
+  std::vector<StageSeconds> seconds;
+  for (const TileResult& tile : tiles) seconds.push_back({tile.group, tile.seconds});
+  fmt::print("\n{}", StageTable(seconds));
 }
 
 // An empty folder, where an earlier demo may have stood.
@@ -444,19 +435,25 @@ void Demo(const DemoArgs& args) {
                 (args.full ? 240 : 120) * (args.tiles + 1), *daemon, simulator);
   simulator.Finish();
   const double done_s = watch.Seconds();
+  const std::string mosaic = AskForDemoMosaic(paths);
+  if (!mosaic.empty()) fmt::print("5. the daemon makes a mosaic of the tiles\n");
+  std::fflush(stdout);
 
   const std::vector<TileResult> tiles = ResultsOf(paths, folder / "sky");
   PrintResults(tiles);
   const auto seen = static_cast<std::size_t>(std::min(args.tiles, DemoVariable::kTiles));
   PrintDemoLightCurve(LightCurveOfDemo(paths, folder / "sky", variable, seen, 10));
+  if (!mosaic.empty()) WaitForDemoMosaic(paths, mosaic, args.full ? 600 : 120);
   fmt::print(
       "\nsources: simulated ones above 20 times the noise; flux ratio and offset: medians\nagainst truth × beam × "
       "smearing\n{:.0f} s until all tiles were done, {:.0f} s in all\n",
       done_s, watch.Seconds());
   for (const TileResult& tile : tiles) fmt::print("picture: {}\n", tile.picture.string());
   const std::string exports = ShellWord((folder / "environment").string());
-  fmt::print("where an image comes from:\n  (. {}; {} products lineage {})\n", exports, ShellWord(self.string()),
+  const std::string contimg = fmt::format("(. {}; {}", exports, ShellWord(self.string()));
+  fmt::print("where an image comes from:\n  {} products lineage {})\n", contimg,
              ShellWord(paths.Image(tiles.back().group, ProductKind::kImage).string()));
+  if (!mosaic.empty()) PrintDemoMosaic(paths, mosaic, contimg, port);
   if (args.keep) {
     daemon.reset();
     LeaveDaemon(stream, folder);

@@ -189,6 +189,9 @@ void AddImageCommand(CLI::App& app) {
   settings.Add(command, "--auto-threshold", "image.auto_threshold", "final level in sigma");
   settings.Add(command, "--threshold", "image.threshold_jy", "absolute level, Jy or with a unit");
   settings.Add(command, "--multiscale", "image.scales_px", "scales in pixels, for example 0,8,20");
+  settings
+      .Add(command, "--restore-beam", "image.restore_beam", "restoring beam, arcsec and degrees (default: the PSF's)")
+      ->type_name("MAJ,MIN,PA");
   settings.Add(command, "--mask", "image.mask_file", "FITS mask")->type_name("FILE");
   settings.Add(command, "--catalogue", "image.catalogue_file", "catalogue for the quality check (and mask)")
       ->type_name("CSV");

@@ -18,6 +18,7 @@
 #include "config/units.h"
 #include "mosaic/table/table_json.h"
 #include "mosaic/variability/light_curve_plot.h"
+#include "ops/base/version.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
 #include "ops/lightcurves/find_source.h"
@@ -213,6 +214,11 @@ state::OwnSourceRow FindOrMakeOwnSource(state::SourceStore& store, const std::st
   return sources.AtPlace(place->ra_deg, place->dec_deg, {}, now);
 }
 
+mosaic::Table WithProgram(mosaic::Table table) {
+  table.facts.emplace_back("program", std::string("contimg ") + kVersion);
+  return table;
+}
+
 void TableOutput::Add(CLI::App* command) {
   command->add_option("--out", out, "write the table: F.csv, F.vot or F.fits")->type_name("FILE");
   command->add_flag("--overwrite", overwrite, "replace the file if it exists");
@@ -226,7 +232,7 @@ void TableOutput::Check() const {
 }
 
 bool TableOutput::Write(const mosaic::Table& table, const char* rows_name) const {
-  if (!out.empty()) mosaic::WriteTable(RealOs(), out, table, overwrite);
+  if (!out.empty()) mosaic::WriteTable(RealOs(), out, WithProgram(table), overwrite);
   if (csv) fmt::print("{}", mosaic::CsvText(table));
   if (json) {
     nlohmann::ordered_json document;
@@ -260,6 +266,7 @@ void AddLightCurveCommand(CLI::App& app) {
     if (command->get_subcommands().empty()) ShowLightCurve(*args);
   });
   AddLightCurveImport(command);
+  AddLightCurveExport(command);
   AddLightCurvePreprocess(command);
   AddLightCurveRecord(command);
 }

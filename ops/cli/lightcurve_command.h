@@ -31,7 +31,11 @@ struct TableOutput {
   bool Write(const mosaic::Table& table, const char* rows_name) const;
 };
 
+// The table with the program that made it among its facts.
+mosaic::Table WithProgram(mosaic::Table table);
+
 void AddLightCurveImport(CLI::App* command);
+void AddLightCurveExport(CLI::App* command);
 void AddLightCurvePreprocess(CLI::App* command);
 void AddLightCurveRecord(CLI::App* command);  // record, forget, normalise, refine, rebuild
 

@@ -6,12 +6,17 @@
 #include <vector>
 
 #include "config/error.h"
+#include "config/product_paths.h"
+#include "config/settings.h"
 #include "config/text.h"
 #include "config/time.h"
 #include "mosaic/variability/series_file.h"
 #include "ops/base/sha256.h"
 #include "ops/base/version.h"
+#include "ops/cli/keep_original.h"
 #include "ops/cli/lightcurve_command.h"
+#include "ops/cli/program_options.h"
+#include "ops/lightcurves/derived_series.h"
 #include "state/dataset_store.h"
 
 namespace contimg::ops {
@@ -72,6 +77,19 @@ void ReportImport(const SeriesImportArgs& args, const state::OwnSourceRow& sourc
   }
 }
 
+// A number that is no date of the time that it is said to be.
+void RequireDates(const SeriesImportArgs& args, const TimeMeaning& meaning, const mosaic::Series& series) {
+  constexpr double kFirst = 15020, kLast = 88069;  // MJD of 1900 and 2100
+  for (const double time : {series.times.front(), series.times.back()}) {
+    const double mjd = mosaic::MjdOf(time, meaning);
+    if (mjd >= kFirst && mjd <= kLast) continue;
+    throw Error(ErrorKind::kBadInput, "lightcurve", args.file,
+                fmt::format("expected times from 1900 to 2100, found {}, which would be MJD {}: say what the times are "
+                            "with --time (mjd, jd, bmjd, bjd, btjd, bkjd, unix)",
+                            time, mjd));
+  }
+}
+
 void ImportSeries(const SeriesImportArgs& args) {
   const double now = UtcTime::Now().unix_s();
   const std::string sha256 = FileSha256(args.file);
@@ -105,7 +123,9 @@ void ImportSeries(const SeriesImportArgs& args) {
       row = *known;
       return;
     }
+    RequireFreeName(row.name, row.photometry);
     const TimeMeaning meaning = MeaningFor(args, series, datasets);
+    RequireDates(args, meaning, series);
     SaveMissionOf(args, meaning, datasets);
     datasets.SavePhotometry(args.photometry, "imported");
     row.time_frame = meaning.scale == "tdb" ? "bmjd_tdb" : "utc";
@@ -115,6 +135,7 @@ void ImportSeries(const SeriesImportArgs& args) {
     row.flags = series.flags;
     row = datasets.Save(row, {}, now);
   });
+  KeepOriginal(ProductPaths(Roots(CurrentSettings().values)), args.mission, args.file, sha256);
   ReportImport(args, source, row, series.left_out, unchanged);
 }
 
@@ -122,24 +143,23 @@ void ImportSeries(const SeriesImportArgs& args) {
 
 void AddLightCurveImport(CLI::App* command) {
   auto args = std::make_shared<SeriesImportArgs>();
-  CLI::App* import = command->add_subcommand("import", "take a light curve of others as a data set of a source");
-  import->add_option("file", args->file, "CSV, or FITS with a binary table")->type_name("FILE")->required();
-  import->add_option("--source", args->source, "whose it is: a name, here or in a catalogue, or RA,DEC")
+  CLI::App* importing = command->add_subcommand("import", "take a light curve of others as a data set of a source");
+  importing->add_option("file", args->file, "CSV, or FITS with a binary table")->type_name("FILE")->required();
+  importing->add_option("--source", args->source, "whose it is: a name, here or in a catalogue, or RA,DEC")
       ->type_name("NAME|RA,DEC")
       ->required();
-  import->add_option("--mission", args->mission, "telescope or survey")->required();
-  import->add_option("--name", args->name, "of the data set (default: the file's)");
-  import->add_option("--photometry", args->photometry, "how the fluxes were measured")->capture_default_str();
-  import->add_option("--time", args->time, "what the times are, where the file does not say")
+  importing->add_option("--mission", args->mission, "telescope or survey")->required();
+  importing->add_option("--name", args->name, "of the data set (default: the file's)");
+  importing->add_option("--photometry", args->photometry, "how the fluxes were measured")->capture_default_str();
+  importing->add_option("--time", args->time, "what the times are, where the file does not say")
       ->type_name("mjd|jd|bmjd|bjd|btjd|bkjd|unix");
-  import->add_option("--time-column", args->columns.time, "which column has the times");
-  import->add_option("--flux-column", args->columns.flux, "the fluxes");
-  import->add_option("--error-column", args->columns.error, "their errors");
-  import->add_option("--flag-column", args->columns.flags, "quality: what is not 0 becomes the flag manual");
-  import->add_flag("--refresh", args->refresh, "in the place of the data set of that name");
-  import->add_flag("--json", args->json, "print the result as JSON");
-  import->callback([args] { ImportSeries(*args);
-});
-}  // namespace contimg::ops
+  importing->add_option("--time-column", args->columns.time, "which column has the times");
+  importing->add_option("--flux-column", args->columns.flux, "the fluxes");
+  importing->add_option("--error-column", args->columns.error, "their errors");
+  importing->add_option("--flag-column", args->columns.flags, "quality: what is not 0 becomes the flag manual");
+  importing->add_flag("--refresh", args->refresh, "in the place of the data set of that name");
+  importing->add_flag("--json", args->json, "print the result as JSON");
+  importing->callback([args] { ImportSeries(*args); });
+}
 
 }  // namespace contimg::ops

@@ -1,18 +1,22 @@
 // `contimg mosaic`: tiles to one map.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/source_list.h"
 #include "config/text.h"
 #include "config/units.h"
+#include "image/plane/beam_algebra.h"
 #include "mosaic/mosaic_stage.h"
 #include "ops/base/stop_signals.h"
 #include "ops/base/version.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/mosaic_records.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
 #include "ops/cli/tile_options.h"
@@ -21,8 +25,10 @@ namespace contimg::ops {
 namespace {
 
 struct MosaicArgs {
+  DeepArgs deep;
   std::vector<std::string> tiles;
-  std::string out, centre, projection = "ZEA", catalogue, format = "fits";
+  std::string out, centre, projection = "ZEA", beam = "common", catalogue, format = "fits";
+  std::optional<double> max_beam_error;
   double cell_arcsec = 0;
   mosaic::MosaicRequest request;
   int threads = 0;
@@ -37,7 +43,11 @@ void PrintMosaic(const mosaic::MosaicReport& report) {
              Counted(static_cast<std::int64_t>(report.used()), "tile"), report.tiles.size() - report.used(), g.nx, g.ny,
              image::Code(g.projection), q.covered_deg2, Angle::Radians(report.header.beam->major_rad).arcsec(),
              Angle::Radians(report.header.beam->minor_rad).arcsec());
-  fmt::print("rms {:.3f} mJy/beam at best, {:.3f} in the median\n", 1e3 * q.rms_least_jy, 1e3 * q.rms_median_jy);
+  fmt::print("rms {:.3f} mJy/beam at best, {:.3f} in the median; {:.1f} tiles deep\n", 1e3 * q.rms_least_jy,
+             1e3 * q.rms_median_jy, q.tiles_deep);
+  const auto restored = std::count_if(report.tiles.begin(), report.tiles.end(),
+                                      [](const mosaic::MosaicTile& tile) { return tile.restored; });
+  if (restored > 0) fmt::print("{} restored anew with one beam\n", Counted(restored, "tile"));
   for (const mosaic::MosaicTile& tile : report.tiles) {
     const mosaic::TileScale& scale = tile.verdict.scale;
     const std::string scale_words = scale.references > 0
@@ -60,6 +70,18 @@ void PrintMosaic(const mosaic::MosaicReport& report) {
 
 void Mosaic(MosaicArgs& args) {
   mosaic::MosaicRequest& request = args.request;
+  CheckDeepOptions(args.deep);
+  if (args.deep.asked) {
+    if (!args.tiles.empty() || !args.out.empty()) {
+      throw Error(ErrorKind::kUsage, "mosaic", "--state",
+                  "takes tiles on record and names what it makes itself: no PREFIX, no --out");
+    }
+    return MakeDeepMosaic(args.deep, request.limits.scale_error, args.threads, args.json);
+  }
+  if (args.tiles.empty() || args.out.empty()) {
+    throw Error(ErrorKind::kUsage, "mosaic", "",
+                "expected PREFIX… --out X, or --state --lst FROM,TO, or list, show, why");
+  }
   request.tiles.assign(args.tiles.begin(), args.tiles.end());
   request.prefix = args.out;
   request.grid.projection = args.projection == "SIN" ? image::Projection::kSin : image::Projection::kZea;
@@ -68,6 +90,11 @@ void Mosaic(MosaicArgs& args) {
     const SkyDirection centre = ParsePlace("--centre", args.centre);
     request.grid.centre = PhaseCentre{centre.ra.rad(), centre.dec.rad()};
   }
+  using Kind = mosaic::BeamWish::Kind;
+  request.beam.kind = args.beam == "common" ? Kind::kCommon : args.beam == "per-tile" ? Kind::kPerTile : Kind::kGiven;
+  if (request.beam.kind == Kind::kGiven) request.beam.beam = image::ParseBeam("--beam", args.beam);
+  request.limits.beam_error =
+      args.max_beam_error.value_or(request.beam.kind == Kind::kPerTile ? mosaic::kBeamsAgree : mosaic::kBeamsRelated);
   request.residual = !args.no_residual;
   request.durable = !args.no_durable;
   request.fits = args.format != "casacore";
@@ -94,9 +121,8 @@ void AddMosaicCommand(CLI::App& app) {
   mosaic::MosaicRequest& request = args->request;
   CLI::App* command = app.add_subcommand("mosaic", "tiles to one map of their sky; tiles that do not fit are left out");
   command->add_option("tiles", args->tiles, "images, or prefixes as `contimg image --out` takes them")
-      ->type_name("PREFIX")
-      ->required();
-  command->add_option("-o,--out", args->out, "start of the products' names")->type_name("X")->required();
+      ->type_name("PREFIX");
+  command->add_option("-o,--out", args->out, "start of the products' names")->type_name("X");
   command->add_option("--centre", args->centre, "middle of the projection (default: of the tiles)")
       ->type_name("RA,DEC");
   command->add_option("--projection", args->projection, "ZEA: pixels of equal area; SIN: as tiles, up to 20 degrees")
@@ -113,10 +139,16 @@ void AddMosaicCommand(CLI::App& app) {
       ->check(Between(0.001, 10))
       ->capture_default_str();
   command
-      ->add_option("--max-beam-error", request.limits.beam_error,
-                   "tiles whose beam differs in width by a larger part are left out")
-      ->check(Between(0.001, 1))
+      ->add_option("--beam", args->beam,
+                   "of the mosaic: common, the smallest to which all tiles can be brought; per-tile, left as they are; "
+                   "or MAJOR,MINOR,ANGLE in arcsec and degrees")
+      ->type_name("common|per-tile|ASEC,ASEC,DEG")
       ->capture_default_str();
+  command
+      ->add_option("--max-beam-error", args->max_beam_error,
+                   "tiles whose beam differs from the usual one in width by a larger part are left out (default: 0.2, "
+                   "with --beam per-tile 0.02)")
+      ->check(Between(0.001, 1));
   command->add_flag("--apply-scale", request.apply_scale, "divide each tile by its flux scale");
   command->add_flag("--no-residual", args->no_residual, "make no residual map");
   command->add_option("--catalogue", args->catalogue, "a list of sources with which the mosaic is compared")
@@ -129,7 +161,12 @@ void AddMosaicCommand(CLI::App& app) {
   command->add_flag("--no-durable", args->no_durable, "do not wait until the result is safe on the disk");
   command->add_option("--threads", args->threads, "threads (default: all processors)")->check(CLI::Range(0, 1024));
   command->add_flag("--json", args->json, "print the report as JSON");
-  command->callback([args] { Mosaic(*args); });
+  AddDeepOptions(command, args->deep);
+  command->require_subcommand(0, 1);
+  command->callback([args, command] {
+    if (command->get_subcommands().empty()) Mosaic(*args);
+  });
+  AddMosaicRecords(command);
 }
 
 }  // namespace contimg::ops

@@ -132,7 +132,7 @@ std::string MeasureTile(const PhotometryArgs& args, const std::string& image, co
     row.name = asked.sources[measurement.index].name;
     row.product = files.name();
     row.mjd = files.mjd();
-    row.frequency_hz = frequency_hz;
+    row.frequency_hz = measurement.frequency_hz;
     row.measurement = measurement;
     rows.push_back(std::move(row));
     ++found;
@@ -169,7 +169,7 @@ void Photometry(const PhotometryArgs& given) {
     reporter->Info("photometry", MeasureTile(args, image, asked, context, rows));
   }
   const mosaic::Table table = mosaic::PhotometryTable(rows);
-  if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, table, args.overwrite);
+  if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, WithProgram(table), args.overwrite);
   if (args.json) {
     fmt::print("{}\n", nlohmann::ordered_json{{"measurements", mosaic::RowsJson(table)}}.dump(2));
   } else if (args.out.empty()) {

@@ -25,6 +25,8 @@
 #include "ops/cli/compare_products.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
+#include "ops/job/worker_process.h"
+#include "ops/mosaicking/mosaic_job.h"
 #include "ops/records/row_json.h"
 #include "ops/worker/worker.h"
 #include "state/product_store.h"
@@ -221,6 +223,52 @@ Job Relocated(const JobRow& row, const fs::path& folder) {
   return job;
 }
 
+struct MadeAgain {
+  ProductKind kind;
+  fs::path path;
+};
+
+// A mosaic's job says so; others are those of groups.
+std::vector<MadeAgain> RunMosaicAgain(const JobRow& row, const fs::path& folder, int threads) {
+  MosaicJob job = ParseMosaicJob(Parsed(row.job_json), fmt::format("job {}", row.id));
+  for (const MosaicJobTile& tile : job.tiles) {
+    if (!fs::exists(tile.image)) {
+      throw Error(ErrorKind::kUsage, "products", tile.image.string(), "the job cannot be repeated without this image");
+    }
+    if (const std::string is = ProductChecksum(tile.image, threads); is != tile.checksum) {
+      throw Error(
+          ErrorKind::kUsage, "products", tile.image.string(),
+          fmt::format("the job cannot be repeated: the image had the checksum {} and has {}", tile.checksum, is));
+    }
+  }
+  job.prefix = folder / job.prefix.filename();
+  const auto reporter = MakeConsoleReporter();
+  RunContext context;
+  context.threads = ThreadsOr(threads);
+  context.reporter = reporter.get();
+  std::vector<MadeAgain> made;
+  for (auto& [kind, path] : RunMosaicJob(job, context).products) made.push_back({kind, std::move(path)});
+  return made;
+}
+
+std::vector<MadeAgain> RunGroupAgain(const JobRow& row, const fs::path& folder, int threads) {
+  Job job = Relocated(row, folder);
+  if (threads > 0) job.threads = threads;
+  const auto reporter = MakeConsoleReporter();
+  RunContext context;
+  context.threads = job.threads;
+  context.memory_bytes = job.memory_bytes;
+  context.reporter = reporter.get();
+  const JobReport report = RunJob(job, context);
+  if (!report.ok) {
+    throw Error(report.error_kind.value_or(ErrorKind::kBug), report.error_stage, report.error_subject,
+                "the job could not be repeated: " + report.error_message);
+  }
+  std::vector<MadeAgain> made;
+  for (const JobProduct& product : report.products) made.push_back({product.kind, product.path});
+  return made;
+}
+
 void Reproduce(const ProductsArgs& args) {
   ProductStore store = OpenStore();
   const ProductRow row = FindRow(store, args.what);
@@ -253,8 +301,6 @@ void Reproduce(const ProductsArgs& args) {
     }
   } const cleaner{folder, args.keep};
 
-  Job job = Relocated(*recorded, folder);
-  if (args.threads > 0) job.threads = args.threads;
   const auto reporter = MakeConsoleReporter();
   if (recorded->instruction_set != InstructionSet()) {
     reporter->Warn("products", fmt::format("was made with the instructions {} and is repeated with {}: the last bits "
@@ -264,22 +310,17 @@ void Reproduce(const ProductsArgs& args) {
   if (recorded->program_version != kVersion) {
     reporter->Warn("products", fmt::format("was made by contimg {}, this is {}", recorded->program_version, kVersion));
   }
-  RunContext context;
-  context.threads = job.threads;
-  context.memory_bytes = job.memory_bytes;
-  context.reporter = reporter.get();
-  const JobReport report = RunJob(job, context);
-  if (!report.ok) {
-    throw Error(report.error_kind.value_or(ErrorKind::kBug), report.error_stage, report.error_subject,
-                "the job could not be repeated: " + report.error_message);
-  }
+  const bool of_mosaic = Parsed(recorded->job_json).contains("mosaic_version");
+  const std::vector<MadeAgain> made =
+      of_mosaic ? RunMosaicAgain(*recorded, folder, args.threads) : RunGroupAgain(*recorded, folder, args.threads);
 
   // Product by product, matched by name.
   json out = {{"job", recorded->id}, {"folder", args.keep ? folder.string() : ""}, {"products", json::array()}};
   std::size_t n_equal = 0, n_compared = 0;
-  for (const JobProduct& again : report.products) {
+  for (const MadeAgain& again : made) {
     if (again.kind == ProductKind::kUvh5 || again.kind == ProductKind::kQaMetrics ||
-        again.kind == ProductKind::kQaPicture) {
+        again.kind == ProductKind::kQaPicture || again.kind == ProductKind::kMosaicMetrics ||
+        again.kind == ProductKind::kMosaicPicture) {
       continue;
     }
     std::optional<ProductRow> original;
@@ -292,7 +333,7 @@ void Reproduce(const ProductsArgs& args) {
     if (!original) continue;
     const bool here = fs::exists(original->path);
     // Of an image that is not on disk any more the record has the checksum of every byte.
-    if (!here && (!IsImage(again.kind) || !fs::is_regular_file(again.path) || original->checksum.empty())) continue;
+    if (!here && (!HasPixels(again.kind) || !fs::is_regular_file(again.path) || original->checksum.empty())) continue;
     std::string difference;
     if (here) {
       difference = CompareProducts(original->path, again.path);

@@ -93,6 +93,7 @@ nlohmann::json TableJson(const calibrate::SolvedTable& table) {
                      {"model_error", table.solve.model_error},
                      {"median_iterations", table.solve.median_iterations},
                      {"unconverged_cells", table.solve.unconverged_cells},
+                     {"unclosed_channels", table.solve.unclosed_channels},
                      {"intervals", table.intervals},
                      {"median_snr", table.quality.median_snr},
                      {"phase_scatter_deg", table.quality.phase_scatter_deg},

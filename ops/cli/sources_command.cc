@@ -14,6 +14,7 @@
 #include "mosaic/table/table_json.h"
 #include "ops/base/stop_signals.h"
 #include "ops/cli/commands.h"
+#include "ops/cli/lightcurve_command.h"
 #include "ops/cli/program_options.h"
 #include "ops/cli/setting_options.h"
 #include "ops/cli/tile_options.h"
@@ -25,7 +26,7 @@ using mosaic::FoundSource;
 using nlohmann::ordered_json;
 
 struct SourcesArgs {
-  std::string image, out, regions, psf, catalogue;
+  std::string image, out, regions, catalogue;
   TileFileOptions files;
   mosaic::FindOptions find;
   int threads = 0;
@@ -73,9 +74,7 @@ void Sources(const SourcesArgs& args) {
   context.threads = ThreadsOr(args.threads);
   context.reporter = reporter.get();
   context.cancelled = &StopOnSignals();
-  mosaic::TileFileNames names = args.files.For(args.image, true);
-  names.psf = args.psf;
-  const mosaic::TileFiles files(names, {.psf = true}, context);
+  const mosaic::TileFiles files(args.files.For(args.image, true), {.psf = true}, context);
   WarnOfMissing(files, *reporter);
   const mosaic::TileImages& images = files.images();
   mosaic::FindOptions options = args.find;
@@ -88,7 +87,7 @@ void Sources(const SourcesArgs& args) {
                                           Counted(static_cast<std::int64_t>(catalogue.told_from_known), "source")));
   }
   const mosaic::Table table = mosaic::CatalogueTable(catalogue, files.name(), args.find);
-  if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, table, args.overwrite);
+  if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, WithProgram(table), args.overwrite);
   if (!args.regions.empty()) {
     mosaic::WriteResult(RealOs(), args.regions, mosaic::Ds9Regions(catalogue, *images.header->beam), args.overwrite);
   }
@@ -117,7 +116,6 @@ void AddSourcesCommand(CLI::App& app) {
       ->add_option("--catalogue", args->catalogue, "a list of known sources, told apart from what is found beside them")
       ->type_name("CSV");
   args->files.Add(command);
-  command->add_option("--psf", args->psf, "the point-spread function (default: PREFIX.psf.fits)")->type_name("FILE");
   command->add_option("--seed", args->find.seed, "what a source must exceed, in local rms")
       ->check(Between(3, 1000))
       ->capture_default_str();

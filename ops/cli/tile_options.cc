@@ -13,14 +13,15 @@ void TileFileOptions::Add(CLI::App* command) {
   command->add_option("--pb", pb, "the primary beam (default: PREFIX.pb.fits)")->type_name("FILE");
   command->add_option("--smear", smear, "what smearing leaves of peaks (default: PREFIX.smear.fits)")
       ->type_name("FILE");
+  command->add_option("--psf", psf, "the point-spread function (default: PREFIX.psf.fits)")->type_name("FILE");
 }
 
 mosaic::TileFileNames TileFileOptions::For(const std::string& image, bool one) const {
-  if (!one && !(residual.empty() && pb.empty() && smear.empty())) {
-    throw Error(ErrorKind::kUsage, "mosaic", "--residual, --pb, --smear",
+  if (!one && !(residual.empty() && pb.empty() && smear.empty() && psf.empty())) {
+    throw Error(ErrorKind::kUsage, "mosaic", "--residual, --pb, --smear, --psf",
                 "expected one image where these are given, found several: each has its own");
   }
-  return {image, residual, pb, smear, {}};
+  return {image, residual, pb, smear, psf};
 }
 
 void WarnOfMissing(const mosaic::TileFiles& files, Reporter& reporter) {
@@ -33,6 +34,11 @@ void WarnOfMissing(const mosaic::TileFiles& files, Reporter& reporter) {
       reporter.Warn("mosaic", fmt::format("{}: no primary beam, so fluxes are those of the apparent sky", name));
     } else if (what == "smearing map") {
       reporter.Warn("mosaic", fmt::format("{}: no smearing map, so fluxes far from the centre are 1 to 3 % low", name));
+    } else if (what == "point-spread function") {
+      reporter.Warn("mosaic",
+                    fmt::format("{}: no point-spread function (PREFIX.psf.fits beside it, or --psf), so what "
+                                "CLEAN left of neighbours is told apart with the beam, which has no side lobes",
+                                name));
     }
   }
 }

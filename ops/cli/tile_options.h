@@ -11,9 +11,9 @@
 
 namespace contimg::ops {
 
-// --residual, --pb, --smear: beside which the image stands otherwise.
+// --residual, --pb, --smear, --psf: beside which the image stands otherwise.
 struct TileFileOptions {
-  std::string residual, pb, smear;
+  std::string residual, pb, smear, psf;
   void Add(CLI::App* command);
   // For an image or a prefix. Throws Error{kUsage} unless `one`, the only image of the command, when one of them was
   // given.

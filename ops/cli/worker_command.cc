@@ -8,6 +8,8 @@
 #include "ops/cli/commands.h"
 #include "ops/job/header_check.h"
 #include "ops/job/task_job.h"
+#include "ops/mosaicking/run_mosaic_task.h"
+#include "ops/mosaics/mosaic_task.h"
 #include "ops/upkeep/task_kinds.h"
 #include "ops/worker/worker.h"
 
@@ -28,7 +30,8 @@ void AddWorkerCommand(CLI::App& app) {
       throw Error(ErrorKind::kUsage, "worker", "", "expected a job file");
     }
     const auto run = [&] {
-      return IsTaskJob(ReadJsonFile(args->job)) ? RunTaskWorker(args->job, RealOs()) : RunWorker(args->job, RealOs());
+      return IsTaskJob(ReadJsonFile(args->job)) ? RunTaskWorker(args->job, RealOs(), {{kMosaicTask, RunMosaicTask}})
+                                                : RunWorker(args->job, RealOs());
     };
     const int status = args->check_files ? RunHeaderCheck() : run();
     // The report says everything; nothing is left to do, and freeing a tile of gigabytes page by page takes time.

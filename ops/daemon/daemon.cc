@@ -29,6 +29,7 @@
 #include "ops/daemon/http_service.h"
 #include "ops/daemon/ingest_service.h"
 #include "ops/daemon/local_executor.h"
+#include "ops/daemon/mosaic_watch.h"
 #include "ops/daemon/photometry_recorder.h"
 #include "ops/daemon/queue_summary.h"
 #include "ops/daemon/service_manager.h"
@@ -96,6 +97,7 @@ class Daemon {
   CalibrationScheduler calibration_;
   IngestService ingest_;
   PhotometryRecorder photometry_;
+  MosaicWatch mosaics_;
   Dispatcher dispatcher_;
   Reconciler reconciler_;
   HealthWatch health_;
@@ -130,9 +132,11 @@ Daemon::Daemon(const DaemonOptions& options)
               [this](const std::string& group, const GroupObservation& seen) { calibration_.Observed(group, seen); }},
           options.settings),
       photometry_(io_, paths_, os_, clock_, metrics_),
+      mosaics_(io_, options_.settings, paths_, clock_, writes_),
       dispatcher_(DispatchContext{store_, writes_, metrics_, clock_, os_, paths_, calibration_,
                                   fmt::format("contimg-stream {} {}", HostName(), ::getpid()), trees_.expected(),
-                                  [this](const std::string& group) { photometry_.Add(group); }},
+                                  [this](const std::string& group) { photometry_.Add(group); },
+                                  [this](const std::string& group) { mosaics_.Add(group); }},
                   options.settings),
       reconciler_(paths_, store_, os_),
       health_({store_, writes_, ingest_, dispatcher_, calibration_, reconciler_, clock_, trees_, metrics_, upkeep_, os_,
@@ -193,6 +197,7 @@ void Daemon::Tick() {
     if (!stop_by_) housekeeping_.QueueDueTasks(health_.disks());
     dispatcher_.Tick(!stop_by_ && health_.may_start());
     if (!stop_by_ && trees_.well()) photometry_.Tick();
+    if (!stop_by_ && trees_.well()) mosaics_.Tick();
     if (now >= next_summary_) {
       next_summary_ = now + kSummaryS;
       Summarise();
@@ -271,7 +276,8 @@ void Daemon::Stop(const char* why) {
 }
 
 void Daemon::StopWhenDone(double now) {
-  if (dispatcher_.n_running() == 0 && writes_.empty() && background_.n_waiting() == 0 && photometry_.idle()) {
+  if (dispatcher_.n_running() == 0 && writes_.empty() && background_.n_waiting() == 0 && photometry_.idle() &&
+      mosaics_.idle()) {
     io_.stop();
   }
   if (now >= *stop_by_) {

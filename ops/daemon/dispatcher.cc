@@ -13,6 +13,7 @@
 #include "ops/daemon/failed_log.h"
 #include "ops/daemon/settings_check.h"
 #include "ops/job/task_job.h"
+#include "ops/mosaics/mosaic_task.h"
 #include "ops/records/input_review.h"
 #include "ops/records/operator_actions.h"
 #include "ops/upkeep/task_kinds.h"
@@ -57,6 +58,10 @@ void CountWhatWasMade(const JobReport& report, Metrics& metrics) {
     const nlohmann::json& figures = stage.figures;
     if (stage.name == "flag" && figures.contains("flagged_fraction")) {
       metrics.TileFlagged(figures.at("flagged_fraction"));
+    }
+    if (stage.name == kMosaicTask && figures.contains("grade")) {
+      metrics.MosaicMade(figures.at("grade").get<std::string>(),
+                         figures.at("refusals").get<std::map<std::string, int>>());
     }
     if (stage.name != "image" || !figures.contains("grade")) continue;
     Metrics::MadeImage image{figures.at("grade"), figures.value("rms_jy", 0.0), std::nullopt, std::nullopt};

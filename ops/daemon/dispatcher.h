@@ -34,6 +34,7 @@ struct DispatchContext {
   std::string owner;                                            // of leases: "contimg-stream <host> <pid>"
   ExpectedTrees trees = {};                                     // of the jobs
   std::function<void(const std::string& group)> measured = {};  // its tables of photometry are among the products
+  std::function<void(const std::string& group)> imaged = {};    // an image is among its products
   // How long products.sqlite3 is waited for within one turn of the loop; what it holds up is tried again.
   double products_timeout_s = 0.1;
 };

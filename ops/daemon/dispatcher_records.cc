@@ -176,12 +176,16 @@ void Dispatcher::RecordSuccess(const Work& work, const JobReport& report, const 
     details.timings_json = Timings(report);
     table.Transition(work.row.id, GroupState::kDone, details, now);
   };
-  const bool measured = std::any_of(report.products.begin(), report.products.end(),
-                                    [](const JobProduct& product) { return product.kind == ProductKind::kPhotometry; });
-  queued.after = [this, work, recording, measured] {
+  const auto has = [&](ProductKind kind) {
+    return std::any_of(report.products.begin(), report.products.end(),
+                       [&](const JobProduct& product) { return product.kind == kind; });
+  };
+  const bool measured = has(ProductKind::kPhotometry), imaged = has(ProductKind::kImage);
+  queued.after = [this, work, recording, measured, imaged] {
     const std::string& id = work.row.id;
     unrecorded_.erase(id);
     if (measured && recording->lost.empty() && context_.measured) context_.measured(id);
+    if (imaged && recording->lost.empty() && context_.imaged) context_.imaged(id);
     if (!recording->lost.empty()) {
       // Its folder may be another attempt's by now.
       return Log(LogLevel::kWarning, id,

@@ -8,6 +8,7 @@
 #include "config/text.h"
 #include "ops/base/log.h"
 #include "ops/lightcurves/tile_photometry.h"
+#include "ops/mosaics/gate_marks.h"
 #include "state/source_store.h"
 
 namespace contimg::ops {
@@ -26,6 +27,7 @@ struct PhotometryRecorder::Round {
   double unix_s = 0;
   std::vector<std::pair<std::string, RecordedTables>> recorded;
   std::vector<std::string> refused;  // sentences: of tiles that never will be
+  std::int64_t frames_after = -1;    // looks for tiles whose images' headers lack, behind this one; -1: it does not
   bool more = false;
 
   void Run(const ProductPaths& paths, Os& os) {
@@ -48,6 +50,7 @@ struct PhotometryRecorder::Round {
       }
       try {
         recorded.emplace_back(tables.group, RecordTables(sources.database(), tables, unix_s, os));
+        MarkTiles(products, sources.database(), {tables.group});
       } catch (const Error& error) {
         const bool of_file =
             error.subject() == tables.photometry.string() || error.subject() == tables.sources.string();
@@ -55,6 +58,11 @@ struct PhotometryRecorder::Round {
         refused.push_back(fmt::format("{}: its photometry is not on record: {}", tables.group, error.what()));
       }
     }
+    if (frames_after >= 0) {
+      frames_after = RecordMissingFrames(products, sources.database(), frames_after, static_cast<int>(kTilesARound));
+      if (frames_after == 0) frames_after = -1;
+    }
+    more = frames_after > 0;
   }
 };
 
@@ -62,6 +70,7 @@ void PhotometryRecorder::Tick() {
   if (!idle() || (!all_ && groups_.empty()) || clock_.Steady() < next_) return;
   const auto round = std::make_shared<Round>();
   round->all = std::exchange(all_, false);
+  round->frames_after = frames_after_;
   round->groups = std::exchange(groups_, {});
   round->unix_s = clock_.Unix();
   background_.Run([round, &paths = paths_, &os = os_] { round->Run(paths, os); },
@@ -77,6 +86,7 @@ void PhotometryRecorder::Ended(const Round& round, const std::exception_ptr& fai
                     done.found > 0 ? fmt::format(", {} seen twice", Counted(done.found, "new source")) : ""));
   }
   for (const std::string& sentence : round.refused) Log(LogLevel::kError, "", sentence);
+  frames_after_ = round.frames_after;
   if (!failure && !round.more) return;
   all_ = all_ || round.all;
   groups_.insert(round.groups.begin(), round.groups.end());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -37,6 +38,8 @@ class PhotometryRecorder {
   DaemonClock& clock_;
   Metrics& metrics_;
   bool all_ = true;  // every product is to be compared with what is on record
+  std::int64_t frames_after_ =
+      0;  // tiles up to this one have the headers of their images, as far as there are; -1: all
   std::set<std::string> groups_;
   double next_ = 0;        // steady clock
   Background background_;  // last: it ends before the others

@@ -127,6 +127,7 @@ ordered_json StatusReport::Document() {
           ? ordered_json(fmt::format("images go out uncalibrated, as calibrate.policy says: {}", missing))
           : ordered_json();
   status["sky"] = at_.dispatcher.sky().Status();
+  status["mosaics"] = {{"enabled", at_.settings.mosaic.enabled}};
   status["dispatch_allowed"] = at_.health.may_start();
   for (const auto& [name, disk] : at_.health.disks().disks) {
     status["disks"][name] = {

@@ -158,7 +158,7 @@ HttpResponse HttpRouter::Handle(const HttpRequest& request) const {
       CheckParameters(*route, request);
       return route->handler(asked);
     } catch (const Error& error) {
-      return problem(error.kind() == ErrorKind::kUsage ? 400 : 500, error.what());
+      return problem(error.kind() == ErrorKind::kUsage ? 400 : MayPass(error.kind()) ? 503 : 500, error.what());
     } catch (const std::exception& error) {
       return problem(500, error.what());
     }

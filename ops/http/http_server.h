@@ -60,7 +60,8 @@ class HttpRouter {
   using ProblemPage = std::function<HttpResponse(int status, const std::string& sentence)>;
   void Add(HttpRoute route) { routes_.push_back(std::move(route)); }
   void DrawProblems(ProblemPage draw) { draw_problem_ = std::move(draw); }
-  // 404 for unknown paths, 405 for wrong methods, 500 with one sentence when a handler throws (Error{kUsage}: 400).
+  // 404 for unknown paths, 405 for wrong methods; with one sentence when a handler throws: 400 for Error{kUsage}, 503
+  // for what may pass (io, busy, resource), else 500.
   // HEAD counts as GET. An exact path goes before "/*", a longer "/*" before a shorter one; "/a/" is "/a" where nothing
   // is below it.
   HttpResponse Handle(const HttpRequest& request) const;

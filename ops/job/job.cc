@@ -158,10 +158,10 @@ Settings ParseSettings(const json& value, const std::string& subject) {
   Settings settings;
   return Guard(subject, [&] {
     for (const auto& [section, fields] : value.items()) {
-      if (!WithdrawnBecause(section).empty()) continue;  // jobs of earlier versions carry it; it never did anything
       for (const auto& [name, text] : fields.items()) {
         const SettingInfo* info = FindSetting(section + "." + name);
         if (info == nullptr) {
+          if (section == "mosaic") continue;  // jobs of earlier versions carry some that never did anything
           throw Error(ErrorKind::kBadInput, "job", subject,
                       fmt::format("holds the setting '{}.{}', which this program does not know", section, name));
         }

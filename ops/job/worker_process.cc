@@ -85,6 +85,24 @@ void Fail(JobReport& report, const Error& error) {
 
 }  // namespace
 
+std::string InstructionSet() {
+  // What decides which variant of the SIMD code runs, and with it the last bits of its results.
+  std::string found;
+  const auto add = [&](bool supported, const char* name) {
+    if (supported) found += (found.empty() ? "" : " ") + std::string(name);
+  };
+#if defined(__x86_64__)
+  add(__builtin_cpu_supports("sse4.2"), "sse4.2");
+  add(__builtin_cpu_supports("avx2"), "avx2");
+  add(__builtin_cpu_supports("fma"), "fma");
+  add(__builtin_cpu_supports("avx512f"), "avx512f");
+  add(__builtin_cpu_supports("avx512vl"), "avx512vl");
+  add(__builtin_cpu_supports("avx512vbmi2"), "avx512vbmi2");
+  add(__builtin_cpu_supports("avx512bf16"), "avx512bf16");
+#endif
+  return found.empty() ? "generic" : found;
+}
+
 JobReport BeginReport(const JobId& job, int attempt) {
   JobReport report;
   report.job = job.text();
@@ -93,6 +111,7 @@ JobReport BeginReport(const JobId& job, int attempt) {
   report.started_at = UtcTime::Now().unix_s();
   report.program_version = kVersion;
   report.host = HostName();
+  report.instruction_set = InstructionSet();
   return report;
 }
 

@@ -21,6 +21,9 @@ struct WorkerIdentity {
   ExpectedTrees trees;
 };
 
+// The instruction sets of this processor that results depend on in their last bits: "sse4.2 avx2 fma".
+std::string InstructionSet();
+
 // A report with who, where and when; no stage yet.
 JobReport BeginReport(const JobId& job, int attempt);
 // Runs one stage and adds what it took to the report. `work` fills the stage's figures; what it throws goes through.

@@ -80,6 +80,17 @@ std::string HashOf(const mosaic::PreprocessPoints& points) {
 
 }  // namespace
 
+void RequireFreeName(const std::string& name, const std::string& photometry) {
+  for (const std::string& kind : {std::string("forced"), std::string("detection"), photometry}) {
+    for (const char* level : {"tile", "transit", "night"}) {
+      const std::string view = fmt::format("{} {}", kind, level);
+      if (name != view && name != view + " normalised") continue;
+      throw Error(ErrorKind::kUsage, "lightcurve", name,
+                  "is the name of a view of our own measurements: give the data set another --name");
+    }
+  }
+}
+
 std::string ParametersJson(const mosaic::PreprocessParameters& p) {
   return nlohmann::ordered_json{{"quality_bitmask", p.quality_bitmask},
                                 {"remove_outliers", p.remove_outliers},
@@ -101,6 +112,7 @@ DerivedSeries DeriveSeries(state::Database& database, const state::OwnSourceRow&
                            const mosaic::PreprocessParameters& parameters, const std::string& name, bool replace,
                            double now) {
   mosaic::CheckParameters(parameters);
+  RequireFreeName(name, wanted.photometry.kind);
   DerivedSeries derived;
   database.Write([&] {
     state::DatasetStore datasets(database);

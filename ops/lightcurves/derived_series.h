@@ -32,6 +32,9 @@ DerivedSeries DeriveSeries(state::Database& database, const state::OwnSourceRow&
                            const mosaic::PreprocessParameters& parameters, const std::string& name, bool replace,
                            double now);
 
+// Throws Error{kUsage} for a name that a view of our own photometry has or would have ("forced transit").
+void RequireFreeName(const std::string& name, const std::string& photometry);
+
 // Every parameter by its name, as JSON: {"quality_bitmask": 28677, "remove_outliers": true, …}.
 std::string ParametersJson(const mosaic::PreprocessParameters& parameters);
 

@@ -25,10 +25,11 @@ double BmjdOf(const state::OwnSourceRow& source, double mjd) {
 }
 
 TableColumn MjdColumn(std::vector<double> values) {
-  return {"mjd", "d", "time.epoch", "middle, MJD UTC at the telescope", kTimeDecimals, std::move(values)};
+  return {"mjd", "d", "time.epoch", "middle, MJD UTC at the telescope", kTimeDecimals, std::move(values), true, "UTC"};
 }
 TableColumn BmjdColumn(std::vector<double> values) {
-  return {"bmjd_tdb", "d", "time.epoch", "the same at the barycentre, MJD TDB", kTimeDecimals, std::move(values)};
+  return {"bmjd_tdb",        "d",  "time.epoch", "the same at the barycentre, MJD TDB", kTimeDecimals,
+          std::move(values), true, "TDB"};
 }
 
 Table TableOfSource(const state::OwnSourceRow& source, const std::string& what) {

@@ -10,7 +10,8 @@
 #include "config/error.h"
 #include "config/telescope.h"
 #include "config/units.h"
-#include "mosaic/variability/flux_scale.h"
+#include "ops/lightcurves/flux_scales.h"
+#include "ops/lightcurves/usual_beams.h"
 
 namespace contimg::ops {
 namespace {
@@ -247,7 +248,10 @@ std::vector<LightCurvePoint> LightCurveOf(LightCurveStore& store, const state::O
 void LightCurveRecorder::Record(const state::ObservationRow& tile, const std::vector<MeasurementRow>& rows) {
   database_.Write([&] {
     const bool again = curves_.Tile(tile.group_id).has_value();
-    const std::vector<std::int64_t> touched = curves_.ReplaceTile(tile, rows);
+    state::ObservationRow scaled = tile;
+    if (!scaled.scale) SetScaleByReferences(database_, scaled, rows);
+    FlagBeam(database_, scaled);
+    const std::vector<std::int64_t> touched = curves_.ReplaceTile(scaled, rows);
     if (again) {
       for (const std::int64_t source_id : touched) {
         for (const std::string& kind : curves_.Kinds()) Reckon(source_id, kind);
@@ -256,6 +260,20 @@ void LightCurveRecorder::Record(const state::ObservationRow& tile, const std::ve
     }
     for (const MeasurementRow& row : rows) Append(row.source_id, row.kind, tile.mjd);
   });
+}
+
+bool LightCurveRecorder::SetFlags(std::string_view group_id, QualityFlags which, QualityFlags flags) {
+  bool changed = false;
+  database_.Write([&] {
+    auto tile = curves_.Tile(group_id);
+    const QualityFlags wanted = tile ? (tile->flags & ~which) | (flags & which) : 0;
+    if (!tile || wanted == tile->flags) return;
+    tile->flags = wanted;
+    curves_.SaveComparison(*tile);
+    for (const MeasurementRow& row : curves_.MeasurementsOf(group_id)) Reckon(row.source_id, row.kind);
+    changed = true;
+  });
+  return changed;
 }
 
 std::int64_t LightCurveRecorder::Record(const state::ObservationRow& tile,
@@ -356,30 +374,6 @@ std::int64_t LightCurveRecorder::Rebuild() {
     }
   });
   return n;
-}
-
-std::vector<state::ObservationRow> LightCurveRecorder::Normalise(double from_mjd, double to_mjd) {
-  std::vector<state::ObservationRow> tiles;
-  database_.Write([&] {
-    tiles = curves_.Tiles(from_mjd, to_mjd);
-    std::map<std::int64_t, std::size_t> tile_of, source_of;
-    for (std::size_t i = 0; i < tiles.size(); ++i) tile_of[tiles[i].id] = i;
-    std::vector<mosaic::ScalePoint> points;
-    const mosaic::ScaleOptions options;
-    curves_.ForEachBright("forced", options.min_snr, ParseQualityMask("hard"), from_mjd, to_mjd,
-                          [&](std::int64_t source, std::int64_t tile, double flux_jy, double error_jy) {
-                            const std::size_t number = source_of.emplace(source, source_of.size()).first->second;
-                            points.push_back({number, tile_of.at(tile), flux_jy, error_jy});
-                          });
-    const auto scales = mosaic::ScalesOfTiles(std::move(points), source_of.size(), tiles.size(), options);
-    for (std::size_t i = 0; i < tiles.size(); ++i) {
-      tiles[i].scale = scales[i] ? std::optional(scales[i]->scale) : std::nullopt;
-      tiles[i].scale_error = scales[i] ? std::optional(scales[i]->error) : std::nullopt;
-      curves_.SetScale(tiles[i].id, tiles[i].scale, tiles[i].scale_error);
-    }
-    Rebuild();
-  });
-  return tiles;
 }
 
 // A tile later than all before it costs a handful of rows, however long the light curve is.

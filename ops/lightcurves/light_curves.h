@@ -60,7 +60,8 @@ class LightCurveRecorder {
  public:
   explicit LightCurveRecorder(state::Database& database) : database_(database), curves_(database), sources_(database) {}
 
-  // In the place of what is recorded of the tile's group. Errors of LightCurveStore::ReplaceTile.
+  // In the place of what is recorded of the tile's group. A tile without a flux scale gets the one that the known
+  // references tell it (flux_scales.h). Errors of LightCurveStore::ReplaceTile.
   void Record(const state::ObservationRow& tile, const std::vector<state::MeasurementRow>& rows);
   // The same of places: each is the nearest source of our own within kSamePlaceArcsec that no nearer place of this tile
   // has, else what a catalogue has there, else a new source (by its name, should the records have been lost). Returns
@@ -69,14 +70,13 @@ class LightCurveRecorder {
                       double now);
   // Takes the tile and its measurements out; false: there is none.
   bool Forget(std::string_view group_id);
+  // The flags in `which` of the whole tile become those in `flags`; the others stay. Transits and statistics follow.
+  // False: there is no such tile, or it has them already.
+  bool SetFlags(std::string_view group_id, QualityFlags which, QualityFlags flags);
   // Transits and statistics of one source from its measurements.
   void ReckonSource(std::int64_t source_id);
   // Transits and statistics of all sources from their measurements; returns the number of sources.
   std::int64_t Rebuild();
-  // The flux scale of every tile of that time from the sources in it that do not vary
-  // (mosaic/variability/flux_scale.h), in the place of what it had, and all figures anew. Isolated references alone:
-  // none with a flag of "hard".
-  std::vector<state::ObservationRow> Normalise(double from_mjd, double to_mjd);
 
  private:
   std::vector<std::int64_t> SourcesAt(const std::string& group_id, const std::vector<PlacedMeasurement>& measurements,

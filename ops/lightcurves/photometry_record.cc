@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -47,6 +48,9 @@ QualityFlags FlagsOf(const mosaic::CsvTable& table, std::size_t row, std::size_t
                           table.rows[row][column]));
 }
 
+// Where the beam is narrow the effective frequency is lower, by up to this; the highest is nearest to the tile's own.
+constexpr double kOneFrequency = 0.02;
+
 struct TileRows {
   state::ObservationRow tile;
   std::vector<PlacedMeasurement> rows;
@@ -54,7 +58,8 @@ struct TileRows {
 
 }  // namespace
 
-RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::CsvTable& table, double now) {
+RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::CsvTable& table, double now,
+                                    const ObservedAs& as) {
   const PhotometryColumns columns(table);
   RecordedPhotometry done;
   database.Write([&] {
@@ -81,12 +86,16 @@ RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::Csv
         tile.tile.lst_deg = MeridianDeg(mjd, dec_deg);
         tile.tile.frequency_hz = frequency_hz;
         tile.tile.recorded_at = now;
+        tile.tile.instrument = as.instrument;
+        tile.tile.tracking = as.tracking;
+        if (as.tracking) tile.tile.type = "tracking";
         // Fluxes in tables were divided by it; on record they are as the image has them.
         if (scale != 1) tile.tile.scale = 1 / scale;
-      } else if (tile.tile.mjd != mjd || tile.tile.frequency_hz != frequency_hz ||
+      } else if (tile.tile.mjd != mjd || std::abs(frequency_hz / tile.tile.frequency_hz - 1) > kOneFrequency ||
                  tile.tile.scale.value_or(1) != 1 / scale) {
         throw bad(fmt::format("tile {} has another time, frequency or flux scale than in lines before", group));
       }
+      tile.tile.frequency_hz = std::max(tile.tile.frequency_hz, frequency_hz);
       PlacedMeasurement row;
       row.ra_deg = ra_deg;
       row.dec_deg = dec_deg;

@@ -3,13 +3,21 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "mosaic/table/read_csv.h"
 #include "state/database.h"
+#include "state/light_curve_store.h"
 
 namespace contimg::ops {
+
+// What the columns do not say of the observations of a table.
+struct ObservedAs {
+  std::string instrument = "DSA-110";
+  std::optional<state::TrackingRow> tracking;  // none: it drifted
+};
 
 struct RecordedTile {
   std::string group_id;
@@ -23,6 +31,7 @@ struct RecordedPhotometry {
 // Records the tiles of a table as `contimg photometry` writes it, each in the place of what is recorded of its group;
 // all or nothing. LightCurveRecorder::Record says which rows are of which sources. Throws Error{kBadInput} for columns
 // that lack, tiles of two times, and what no measurement has.
-RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::CsvTable& table, double now);
+RecordedPhotometry RecordPhotometry(state::Database& database, const mosaic::CsvTable& table, double now,
+                                    const ObservedAs& as = {});
 
 }  // namespace contimg::ops

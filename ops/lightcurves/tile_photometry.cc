@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -191,6 +192,24 @@ class DetectionMatch {
   Angle radius_;
 };
 
+// The letters of IEEE 521; empty below and above them.
+std::string BandOf(double frequency_hz) {
+  constexpr std::array<std::pair<double, const char*>, 9> kFrom{{{0.3e9, "P"},
+                                                                 {1e9, "L"},
+                                                                 {2e9, "S"},
+                                                                 {4e9, "C"},
+                                                                 {8e9, "X"},
+                                                                 {12e9, "Ku"},
+                                                                 {18e9, "K"},
+                                                                 {27e9, "Ka"},
+                                                                 {40e9, ""}}};
+  std::string band;
+  for (const auto& [from_hz, name] : kFrom) {
+    if (frequency_hz >= from_hz) band = name;
+  }
+  return band;
+}
+
 state::ObservationRow ObservationOf(const TileFacts& facts, double now) {
   state::ObservationRow tile;
   tile.group_id = facts.group;
@@ -200,8 +219,22 @@ state::ObservationRow ObservationOf(const TileFacts& facts, double now) {
   tile.dec_deg = facts.dec_deg;
   tile.lst_deg = MeridianDeg(facts.mjd, facts.dec_deg);
   tile.frequency_hz = facts.frequency_hz;
+  if (facts.beam_major_arcsec > 0) tile.beam_major_arcsec = facts.beam_major_arcsec;
+  if (facts.beam_minor_arcsec > 0) tile.beam_minor_arcsec = facts.beam_minor_arcsec;
   tile.flags = facts.flags;
   tile.recorded_at = now;
+  if (facts.integration_s > 0) tile.step_s = facts.integration_s;
+  if (facts.integrations > 0) tile.n_integrations = facts.integrations;
+  tile.integration_flags = facts.integration_flags;
+  if (facts.target.empty()) return tile;
+  tile.type = "tracking";
+  if (!facts.telescope.empty()) tile.instrument = facts.telescope;
+  tile.tracking.emplace();
+  tile.tracking->target = facts.target;
+  tile.tracking->band = BandOf(facts.frequency_hz);
+  if (facts.integration_s > 0 && facts.integrations > 0) {
+    tile.tracking->exposure_s = facts.integration_s * static_cast<double>(facts.integrations);
+  }
   return tile;
 }
 
@@ -224,7 +257,9 @@ std::vector<TileTables> UnrecordedTables(state::ProductStore& products, state::D
     if (catalogue == catalogues.end()) continue;  // made together: the other one has gone
     TileTables each{row.group_id, row.path, catalogue->second.path, row.checksum, catalogue->second.checksum};
     const auto known = recorded.find(row.group_id);
-    if (known == recorded.end() || known->second != MarkOf(each)) tables.push_back(std::move(each));
+    if (known != recorded.end() && known->second == MarkOf(each)) continue;
+    each.images = FrameFilesOf(products, each.group);
+    tables.push_back(std::move(each));
   }
   return tables;
 }
@@ -239,12 +274,14 @@ RecordedTables RecordTables(state::Database& database, const TileTables& tables,
   }
   const std::vector<PlacedMeasurement> measurements = MeasurementsOf(photometry, tables.photometry);
   const std::vector<DetectionRow> detections = DetectionsOf(sources, tables.sources, tile);
+  const std::vector<state::FrameRow> frames = FramesOf(tables.images);
   RecordedTables done;
   done.measurements = static_cast<std::int64_t>(measurements.size());
   done.detections = static_cast<std::int64_t>(detections.size());
   database.Write([&] {
     done.first_met = LightCurveRecorder(database).Record(ObservationOf(tile, now), measurements, now);
     done.found = DetectionMatch(database, tile, now).Record(detections);
+    state::ObservationStore(database).ReplaceFrames(tile.group, frames);
     state::DetectionStore(database).SetRecorded(tile.group, MarkOf(tables), now);
   });
   return done;

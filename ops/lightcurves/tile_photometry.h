@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/os.h"
+#include "ops/lightcurves/tile_frames.h"
 #include "state/database.h"
 #include "state/product_store.h"
 
@@ -17,6 +18,7 @@ struct TileTables {
   std::string group;
   std::filesystem::path photometry, sources;
   std::string photometry_checksum, sources_checksum;  // as recorded with the products
+  std::vector<FrameFile> images = {};
 };
 
 // Those of products that are present and not on record as they are now, by time; `group`: of one alone, or empty.
@@ -29,12 +31,12 @@ struct RecordedTables {
   std::int64_t found = 0;      // likewise, seen in this tile and in another of the transit
 };
 
-// Puts a tile's measurements and detections in the place of what is recorded of its group, in one transaction with the
-// note that it was done. A detection is the nearest source of our own within half the beam's width across (at least
-// state::kSamePlaceArcsec). One that is none, is no suspect and is seen in another tile of the same transit, neither
-// tile with a flag of the preset "default", becomes a source of our own: named after its place in the earlier tile, put
-// at the mean of both. Throws Error{kIo} for files that cannot be read, Error{kBadInput} for such as are not what was
-// recorded or hold no measurements.
+// Puts a tile's measurements, detections and the headers of its images in the place of what is recorded of its group,
+// in one transaction with the note that it was done. A detection is the nearest source of our own within half the
+// beam's width across (at least state::kSamePlaceArcsec). One that is none, is no suspect and is seen in another tile
+// of the same transit, neither tile with a flag of the preset "default", becomes a source of our own: named after its
+// place in the earlier tile, put at the mean of both. Throws Error{kIo} for files that cannot be read, Error{kBadInput}
+// for such as are not what was recorded or hold no measurements.
 RecordedTables RecordTables(state::Database& database, const TileTables& tables, double now, Os& os = RealOs());
 
 }  // namespace contimg::ops

@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "config/error.h"
+#include "ops/base/job_stages.h"
 #include "ops/base/version.h"
 
 namespace contimg::ops {
@@ -93,6 +94,9 @@ struct Metrics::Families {
   Family<Histogram>& http_seconds =
       AddHistogram(registry, "contimg_http_request_duration_seconds", "From a request to its answer, by route.");
   Family<Counter>& images = AddCounter(registry, "contimg_images_total", "Images made, by grade.");
+  Family<Counter>& mosaics = AddCounter(registry, "contimg_mosaics_total", "Mosaics made, by grade.");
+  Family<Counter>& mosaic_refusals = AddCounter(registry, "contimg_mosaic_tiles_refused_total",
+                                                "Tiles that were left out of mosaics, by what was wrong with them.");
   Histogram& image_rms =
       AddHistogram(registry, "contimg_image_rms_jy", "Noise of the images made, Jy/beam.").Add({}, kRmsJy);
   Histogram& image_flux_ratio =
@@ -291,13 +295,19 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
   for (const char* outcome : {"complete", "partial", "incomplete"}) {
     families_->groups_closed.Add({{"outcome", outcome}});
   }
-  for (const char* stage : {"start", "convert", "flag", "solve", "apply", "refine", "image", "measure", "write"})
-    ExpectStage(stage);
+  ExpectStage("start");
+  for (const std::string_view stage : kJobStages) ExpectStage(stage);
   ForEachKind([this](const std::string& kind) { families_->job_retries.Add({{"kind", kind}}); });
   for (const char* reason : {"malformed", "too_long", "host", "busy", "crowded"}) {
     families_->http_rejected.Add({{"reason", reason}});
   }
-  for (const char* grade : {"A", "B", "C", "F"}) families_->images.Add({{"grade", grade}});
+  for (const char* grade : {"A", "B", "C", "F"}) {
+    families_->images.Add({{"grade", grade}});
+    families_->mosaics.Add({{"grade", grade}});
+  }
+  for (const char* refusal : {"unreadable", "blank", "grade", "twice", "pixels", "beam", "frequency", "scale"}) {
+    families_->mosaic_refusals.Add({{"refusal", refusal}});
+  }
   for (const char* interval : {"24h", "1h"}) {
     for (const char* outcome : {"passed", "failed", "abandoned"}) {
       families_->calibration_solves.Add({{"interval", interval}, {"outcome", outcome}});
@@ -350,6 +360,11 @@ void Metrics::ExpectRoute(std::string_view route) {
 void Metrics::HttpTook(std::string_view route, double seconds) {
   families_->http_seconds.Add({{"route", std::string(route)}}, kHttpSeconds).Observe(seconds);
 }
+void Metrics::MosaicMade(std::string_view grade, const std::map<std::string, int>& refusals) {
+  families_->mosaics.Add({{"grade", std::string(grade)}}).Increment();
+  for (const auto& [refusal, n] : refusals) families_->mosaic_refusals.Add({{"refusal", refusal}}).Increment(n);
+}
+
 void Metrics::ImageMade(const MadeImage& image) {
   families_->images.Add({{"grade", image.grade}}).Increment();
   families_->image_rms.Observe(image.rms_jy);

@@ -41,6 +41,7 @@ class Metrics {
     std::optional<double> flux_ratio, offset_arcsec;  // against the catalogue; nothing: no source was matched
   };
   void ImageMade(const MadeImage& image);
+  void MosaicMade(std::string_view grade, const std::map<std::string, int>& refusals);  // refusal → tiles
   void CalibrationSolved(std::string_view interval, std::string_view outcome);  // 24h, 1h; passed, failed, abandoned
 
   // Of the samples of a tile.

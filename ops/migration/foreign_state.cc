@@ -122,8 +122,8 @@ class Taker {
       }
     } else if (name->kind == ProductKind::kCalTable) {
       all.push_back(paths_.CalTable(name->timestamp, name->interval, name->cal_kind));
-    } else if (name->kind == ProductKind::kMosaic) {
-      all.push_back(paths_.Mosaic(name->timestamp, name->end, name->dec_deg, name->format));
+    } else if (name->of_mosaic()) {
+      all.push_back(paths_.MosaicPrefix(name->timestamp, name->end, name->dec_deg).parent_path() / theirs.filename());
     } else if (IsImage(name->kind)) {
       all.push_back(paths_.Image(name->timestamp, name->kind, name->format, name->band));
     }

@@ -21,8 +21,10 @@
 #include "image/products/fits_image.h"
 #include "ops/base/checksum.h"
 #include "ops/job/header_check.h"
+#include "ops/lightcurves/flux_scales.h"
 #include "ops/lightcurves/light_curves.h"
 #include "ops/lightcurves/tile_photometry.h"
+#include "ops/mosaics/restore_mosaic.h"
 #include "ops/records/reconciler.h"
 #include "ops/records/registration.h"
 #include "ops/worker/measure_table.h"
@@ -63,6 +65,7 @@ class Rebuild {
     context_.reporter->Progress(kRebuildStage, 0.6);
     CompleteProducts();
     context_.reporter->Progress(kRebuildStage, 0.8);
+    RecordMosaics();
     RecordMeasurements();
     context_.reporter->Progress(kRebuildStage, 1);
     return std::move(figures_);
@@ -282,6 +285,11 @@ class Rebuild {
     Try([&] {
       const auto known = checksums_.find(row.path);
       row.checksum = known != checksums_.end() ? known->second : ProductChecksum(row.path, context_.threads, os_);
+      if (const auto name = ParseProductName(row.path); name && name->of_mosaic()) {
+        mosaics_.insert(row.group_id);
+        completed_.emplace_back(std::move(row), std::vector<std::int64_t>());
+        return;
+      }
       Grade(row);
       if (!row.group_id.empty() && row.kind != ToString(ProductKind::kUvh5)) {
         row.ra_deg = Facts(row.group_id).ra_deg;
@@ -305,6 +313,12 @@ class Rebuild {
     });
     completed_.clear();
   }
+  void RecordMosaics() {
+    for (const std::string& name : mosaics_) {
+      context_.CheckCancelled(kRebuildStage);
+      Try([&] { RestoreMosaicRecord(products_, name, settings_.mosaic, now_, os_); });
+    }
+  }
   // Of tiles whose tables are not on record; then what follows from all measurements.
   void RecordMeasurements() {
     const fs::path file = paths_.Database(StateDatabase::kMasterSources);
@@ -320,7 +334,15 @@ class Rebuild {
         ++figures_.tiles_measured;
       });
     }
+    for (std::int64_t after = 0;;) {
+      context_.CheckCancelled(kRebuildStage);
+      after = RecordMissingFrames(products_, sources.database(), after, kCommitTogether);
+      if (after == 0) break;
+    }
     LightCurveRecorder(sources.database()).Rebuild();
+    NormaliseRequest request;
+    request.now = now_;
+    NormaliseTiles(sources.database(), request, context_);
   }
   template <class Body>
   void Try(const Body& body) {
@@ -384,8 +406,12 @@ class Rebuild {
       facts_.dec_deg = Angle::Radians(centre.dec_rad).deg();
     };
     if (!Exists(path, os_)) {
-      const fs::path image = paths_.Image(group, ProductKind::kPbcor);
-      if (Exists(image, os_)) take(image::ReadFitsImage(image).header.centre);
+      for (const ProductKind kind : {ProductKind::kPbcor, ProductKind::kImage}) {
+        const fs::path image = paths_.Image(group, kind);
+        if (!Exists(image, os_)) continue;
+        take(image::ReadFitsImage(image).header.centre);
+        break;
+      }
       return facts_;
     }
     const auto info = convert::DescribeMeasurementSet(path);
@@ -414,7 +440,8 @@ class Rebuild {
   std::map<double, std::vector<state::SubbandFileRow>> input_;  // by stamp, unix_s
   GroupFacts facts_;                                            // of the group that was looked up last
   std::vector<std::pair<state::ProductRow, std::vector<std::int64_t>>>
-      completed_;  // and its parents; not committed yet
+      completed_;                  // and its parents; not committed yet
+  std::set<std::string> mosaics_;  // of which products were completed
   RebuildFigures figures_;
 };
 

@@ -133,8 +133,7 @@ struct ImageName {
 };
 std::optional<ImageName> ImageNameOf(const fs::path& path, const std::optional<ProductName>& name) {
   if (name) {
-    if (IsImage(name->kind) || name->kind == ProductKind::kMosaic)
-      return ImageName{name->kind, name->format, name->band};
+    if (HasPixels(name->kind)) return ImageName{name->kind, name->format, name->band};
     return std::nullopt;
   }
   const std::string file = path.filename().string();
@@ -146,6 +145,11 @@ std::optional<ImageName> ImageNameOf(const fs::path& path, const std::optional<P
   return std::nullopt;
 }
 
+// Its names are made in one way only.
+fs::path BesideMosaic(const fs::path& path, const ProductName& name, const ProductPaths& paths) {
+  return paths.MosaicPrefix(name.timestamp, name.end, name.dec_deg).parent_path() / path.filename();
+}
+
 Thing LookAtFits(const fs::path& path, const std::optional<ProductName>& product, const ProductPaths& paths) {
   const auto name = ImageNameOf(path, product);
   if (!name)
@@ -154,9 +158,9 @@ Thing LookAtFits(const fs::path& path, const std::optional<ProductName>& product
   Thing thing;
   thing.timestamp = TimestampOf(path, header.start_mjd_s);
   thing.reason = fmt::format("FITS image of {}", StampOfData(header.start_mjd_s));
-  if (name->kind == ProductKind::kMosaic) {
+  if (product && product->of_mosaic()) {
     thing.file_class = "mosaic";
-    thing.place = paths.Mosaic(product->timestamp, product->end, product->dec_deg, name->format);
+    thing.place = BesideMosaic(path, *product, paths);
   } else {
     thing.file_class = "image";
     thing.place = paths.Image(thing.timestamp, name->kind, name->format, name->band);
@@ -164,13 +168,17 @@ Thing LookAtFits(const fs::path& path, const std::optional<ProductName>& product
   return thing;
 }
 
+bool IsPicture(ProductKind kind) { return kind == ProductKind::kQaPicture || kind == ProductKind::kMosaicPicture; }
+
 // Of a group that its name tells; whether the content is of that group, nothing in it says.
-Thing LookAtQuality(const ProductName& name, const ProductPaths& paths) {
+Thing LookAtQuality(const fs::path& path, const ProductName& name, const ProductPaths& paths) {
   Thing thing;
   thing.timestamp = name.timestamp;
   thing.file_class = "qa";
-  const bool picture = name.kind == ProductKind::kQaPicture;
-  thing.place = picture ? paths.QaPicture(name.timestamp) : paths.QaMetrics(name.timestamp);
+  const bool picture = IsPicture(name.kind);
+  thing.place = name.of_mosaic() ? BesideMosaic(path, name, paths)
+                : picture        ? paths.QaPicture(name.timestamp)
+                                 : paths.QaMetrics(name.timestamp);
   thing.reason = picture ? "a PNG picture" : "figures in JSON";
   return thing;
 }
@@ -185,10 +193,10 @@ std::optional<Thing> LookAtFile(const fs::path& path, const ProductPaths& paths,
   const std::string begin = FirstBytes(path, 16);
   if (BeginsWith(begin, kHdf5) && (!name || ParseIncomingName(path))) return LookAtSubband(path, paths);
   if (BeginsWith(begin, kFits)) return LookAtFits(path, name, paths);
-  if (name && name->kind == ProductKind::kQaPicture && BeginsWith(begin, kPng)) return LookAtQuality(*name, paths);
-  if (name && name->kind == ProductKind::kQaMetrics &&
+  if (name && IsPicture(name->kind) && BeginsWith(begin, kPng)) return LookAtQuality(path, *name, paths);
+  if (name && (name->kind == ProductKind::kQaMetrics || name->kind == ProductKind::kMosaicMetrics) &&
       nlohmann::json::parse(os.ReadFile(path), nullptr, false).is_object()) {
-    return LookAtQuality(*name, paths);
+    return LookAtQuality(path, *name, paths);
   }
   if (name && name->kind == ProductKind::kFailedLog) return std::nullopt;
   if (claims)

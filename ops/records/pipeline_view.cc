@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "config/error.h"
 #include "config/os.h"
 
 namespace contimg::ops {
@@ -10,11 +11,16 @@ namespace {
 // Opens a database for reading when it exists.
 template <class Store>
 Store* OpenOnce(std::unique_ptr<Store>& store, const std::filesystem::path& path) {
-  if (!store && Exists(path)) {
-    state::DatabaseOptions options;
-    options.read_only = true;
-    options.busy_timeout_s = 2;
+  if (store || !Exists(path)) return store.get();
+  state::DatabaseOptions options;
+  options.read_only = true;
+  options.busy_timeout_s = 2;
+  try {
     store = std::make_unique<Store>(path, options);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kUsage) throw;
+    // Of another version: nothing that the asker did, and over as soon as it was brought up to date.
+    throw Error(ErrorKind::kBusy, error.stage(), error.subject(), error.message());
   }
   return store.get();
 }
@@ -118,6 +124,26 @@ std::vector<state::ProductRow> PipelineView::Children(std::int64_t product) {
 std::vector<state::JobRow> PipelineView::Jobs(const std::string& group) {
   auto* db = ProductsDb();
   return db ? db->JobsOf(group) : std::vector<state::JobRow>();
+}
+
+std::vector<state::MosaicRow> PipelineView::Mosaics(const state::MosaicQuery& query) {
+  auto* db = ProductsDb();
+  return db ? state::MosaicStore(db->database()).List(query) : std::vector<state::MosaicRow>();
+}
+
+std::optional<state::MosaicRow> PipelineView::FindMosaic(const std::string& name) {
+  auto* db = ProductsDb();
+  return db ? state::MosaicStore(db->database()).Find(name) : std::nullopt;
+}
+
+std::vector<state::MosaicTileRow> PipelineView::MosaicTiles(const state::MosaicRow& mosaic) {
+  auto* db = ProductsDb();
+  return db ? state::MosaicStore(db->database()).Tiles(mosaic.id) : std::vector<state::MosaicTileRow>();
+}
+
+std::vector<double> PipelineView::MosaicStrips() {
+  auto* db = ProductsDb();
+  return db ? state::MosaicStore(db->database()).Strips() : std::vector<double>();
 }
 
 std::vector<state::CalTableRow> PipelineView::Tables(const state::CalTableQuery& query) {

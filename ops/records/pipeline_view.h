@@ -18,6 +18,7 @@
 #include "state/cal_table_store.h"
 #include "state/group_store.h"
 #include "state/group_timeline.h"
+#include "state/mosaic_store.h"
 #include "state/product_store.h"
 #include "state/source_store.h"
 #include "state/task_store.h"
@@ -52,6 +53,12 @@ class PipelineView {
   std::vector<state::AncestorRow> Ancestors(std::int64_t product);
   std::vector<state::ProductRow> Children(std::int64_t product);
   std::vector<state::JobRow> Jobs(const std::string& group);
+
+  // --- mosaics
+  std::vector<state::MosaicRow> Mosaics(const state::MosaicQuery& query);
+  std::optional<state::MosaicRow> FindMosaic(const std::string& name);
+  std::vector<state::MosaicTileRow> MosaicTiles(const state::MosaicRow& mosaic);
+  std::vector<double> MosaicStrips();
 
   // --- calibration
   std::vector<state::CalTableRow> Tables(const state::CalTableQuery& query);

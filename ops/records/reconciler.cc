@@ -181,10 +181,11 @@ void Reconciler::StepRecords(double now) {
     } else if (product.kind == kInputKind) {
       ++inputs_gone[product.group_id];
     } else {
-      Note(product.group_id,
-           fmt::format("{} {} is missing (`contimg queue requeue {}` makes it again)", product.kind, product.path,
-                       product.group_id),
-           LogLevel::kWarning, now);
+      const std::string work = ParseMosaicName(product.group_id) ? "mosaic/" + product.group_id : product.group_id;
+      Note(
+          product.group_id,
+          fmt::format("{} {} is missing (`contimg queue requeue {}` makes it again)", product.kind, product.path, work),
+          LogLevel::kWarning, now);
       ++figures.n_lost;
     }
   }
@@ -257,8 +258,8 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
     if (kind == ProductKind::kScienceMs && calibrator) kind = ProductKind::kCalibratorMs;
     // A name under which a solved set is also known (ops/worker/solved_names.h) is no product of its own.
     if (kind == ProductKind::kCalibratorMs && LinkTarget(path)) continue;
-    const auto group = groups_.Find(name->timestamp);
-    if (!group && kind != ProductKind::kMosaic) {
+    const auto group = name->of_mosaic() ? std::nullopt : groups_.Find(name->timestamp);
+    if (!group && !name->of_mosaic()) {
       ++figures_.n_strange;
       LogSome(LogLevel::kWarning, name->timestamp,
               fmt::format("{} is in no record and of no known group; it is left alone", path.string()));
@@ -271,6 +272,7 @@ void Reconciler::Adopt(const std::vector<fs::path>& paths, double now) {
     found.row.kind = ToString(kind);
     found.row.path = path.string();
     found.row.size_bytes = static_cast<std::int64_t>(ProductBytes(path, os_));
+    if (name->of_mosaic()) found.row.group_id = MosaicName(name->timestamp, name->end, name->dec_deg);
     if (group) {
       found.row.group_id = group->id;
       found.row.start_mjd = group->data_start_mjd;

@@ -129,6 +129,39 @@ ordered_json RowJson(const state::JobRow& row) {
           {"report", ParsedColumn(row.report_json)}};
 }
 
+ordered_json RowJson(const state::MosaicRow& row) {
+  return {{"name", row.name},
+          {"kind", row.kind},
+          {"strip_deg", row.strip_deg},
+          {"lst_start_h", row.lst_start_h},
+          {"lst_end_h", row.lst_end_h},
+          {"start", TimeOfMjdJson(row.start_mjd)},
+          {"end", TimeOfMjdJson(row.end_mjd)},
+          {"version", row.version},
+          {"state", row.state},
+          {"why", TextOrNull(row.why)},
+          {"grade", TextOrNull(row.grade)},
+          {"tiles_used", row.n_used},
+          {"tiles_refused", row.n_refused},
+          {"settings_hash", row.settings_hash},
+          {"is_reference", row.is_reference},
+          {"image_id", ValueOrNull(row.image_id)},
+          {"updated_at", TimeJson(row.updated_at)}};
+}
+
+ordered_json RowJson(const state::MosaicTileRow& row) {
+  return {{"group", row.group_id},
+          {"image_id", ValueOrNull(row.image_id)},
+          {"checksum", row.checksum},
+          {"middle", TimeOfMjdJson(row.mjd)},
+          {"used", row.used},
+          {"refusal", TextOrNull(row.refusal)},
+          {"why", TextOrNull(row.why)},
+          {"scale", ValueOrNull(row.scale)},
+          {"scale_error", ValueOrNull(row.scale_error)},
+          {"references", row.n_references}};
+}
+
 ordered_json RowJson(const state::CalTableRow& row) {
   return {{"id", row.id},
           {"kind", row.kind},

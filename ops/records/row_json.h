@@ -12,6 +12,7 @@
 #include "state/dataset_store.h"
 #include "state/group_store.h"
 #include "state/light_curve_store.h"
+#include "state/mosaic_store.h"
 #include "state/own_source_store.h"
 #include "state/product_store.h"
 #include "state/source_store.h"
@@ -31,6 +32,8 @@ nlohmann::ordered_json RowJson(const state::SubbandFileRow& row);
 nlohmann::ordered_json RowJson(const state::EventRow& row);
 nlohmann::ordered_json RowJson(const state::ProductRow& row);
 nlohmann::ordered_json RowJson(const state::JobRow& row);
+nlohmann::ordered_json RowJson(const state::MosaicRow& row);
+nlohmann::ordered_json RowJson(const state::MosaicTileRow& row);
 nlohmann::ordered_json RowJson(const state::CalTableRow& row);
 nlohmann::ordered_json RowJson(const state::CalChoiceRow& row);
 nlohmann::ordered_json RowJson(const state::SolveRow& row);

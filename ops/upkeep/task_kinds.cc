@@ -12,10 +12,13 @@
 #include "ops/archive/verify.h"
 #include "ops/job/task_job.h"
 #include "ops/job/worker_process.h"
+#include "ops/lightcurves/flux_scales.h"
+#include "ops/mosaics/mosaic_task.h"
 #include "ops/records/maintenance_run.h"
 #include "ops/records/watermarks.h"
 #include "ops/retention/cleanup.h"
 #include "ops/upkeep/backup.h"
+#include "state/source_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -120,6 +123,47 @@ void RunCleanupTask(const json& work, const RunContext& context, json& figures) 
 // Not by the clock: the service asks for it when the disk calls for it.
 double CleanupEvery(const Settings&) { return 0; }
 
+json DescribeMosaic(const state::TaskRow& row, const Settings& settings, const ProductPaths&) {
+  return DescribeMosaicTask(row.subject, settings);
+}
+
+// Not by the clock: the service asks for one when its window has passed (ops/daemon/mosaic_watch.h).
+double MosaicEvery(const Settings&) { return 0; }
+
+json DescribeNormalise(const state::TaskRow&, const Settings&, const ProductPaths& paths) {
+  return {{"sources", paths.Database(StateDatabase::kMasterSources).string()}};
+}
+
+void RunNormalise(const json& work, const RunContext& context, json& figures) {
+  const std::filesystem::path sources = work.at("sources").get<std::string>();
+  figures["tiles"] = 0;
+  if (!Exists(sources, OsOr(context.os))) {
+    figures["summary"] = "no tile is on record";
+    return;
+  }
+  state::SourceStore store(sources);
+  NormaliseRequest request;
+  request.now = UtcTime::Now().unix_s();
+  request.only_if_new = true;
+  const NormaliseResult result = NormaliseTiles(store.database(), request, context);
+  if (!result.done) {
+    figures["summary"] = "no tile went on record since the last time";
+    return;
+  }
+  const auto scaled = std::count_if(result.tiles.begin(), result.tiles.end(),
+                                    [](const state::ObservationRow& tile) { return tile.scale.has_value(); });
+  figures["tiles"] = result.tiles.size();
+  figures["scaled"] = scaled;
+  figures["references"] = result.references;
+  figures["summary"] = fmt::format("{} of {} have a flux scale, by {}", scaled,
+                                   Counted(static_cast<std::int64_t>(result.tiles.size()), "tile"),
+                                   Counted(result.references, "source"));
+}
+
+double NormaliseEvery(const Settings& settings) {
+  return settings.photometry.enabled ? settings.photometry.normalise_every_h * kSecondsPerHour : 0;
+}
+
 bool IsOpen(state::WorkState state) {
   return state == state::WorkState::kReady || state == state::WorkState::kRunning ||
          state == state::WorkState::kFailed || state == state::WorkState::kHeld;
@@ -130,7 +174,9 @@ bool IsOpen(state::WorkState state) {
 const std::vector<TaskKind>& TaskKinds() {
   static const std::vector<TaskKind> kinds{{"backup", "backup", DescribeBackup, RunBackup, BackupEvery},
                                            {"verify", "verify", DescribeVerify, RunVerify, VerifyEvery},
-                                           {"cleanup", "cleanup", DescribeCleanup, RunCleanupTask, CleanupEvery}};
+                                           {"cleanup", "cleanup", DescribeCleanup, RunCleanupTask, CleanupEvery},
+                                           {"normalise", "normalise", DescribeNormalise, RunNormalise, NormaliseEvery},
+                                           {kMosaicTask, kMosaicTask, DescribeMosaic, nullptr, MosaicEvery}};
   return kinds;
 }
 
@@ -177,15 +223,15 @@ std::vector<std::string> CreateDueTasks(state::TaskStore& tasks, const Settings&
   return made;
 }
 
-int RunTaskWorker(const std::filesystem::path& job_file, Os& os) {
+int RunTaskWorker(const std::filesystem::path& job_file, Os& os, const std::map<std::string_view, TaskWork>& brought) {
   const TaskJob job = ParseTaskJob(ReadJsonFile(job_file, os), job_file.string());
   const TaskKind& kind = FindTaskKind(job.job.kind);
+  const TaskWork run = kind.run != nullptr ? kind.run : brought.at(kind.name);
   const WorkerIdentity identity{job.job, job.attempt, job.threads, job.memory_bytes, {}};
   return RunWorkerProcess(job_file, os, identity, [&](const RunContext& context) {
     JobReport report = BeginReport(job.job, job.attempt);
     CompleteReport(report, [&] {
-      RunStage(std::string(kind.stages), context, {}, report,
-               [&](json& figures) { kind.run(job.work, context, figures); });
+      RunStage(std::string(kind.stages), context, {}, report, [&](json& figures) { run(job.work, context, figures); });
     });
     return report;
   });

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -21,13 +22,16 @@
 
 namespace contimg::ops {
 
+using TaskWork = void (*)(const nlohmann::json& work, const RunContext& context, nlohmann::json& figures);
+
 struct TaskKind {
   std::string_view name;    // the first part of its tasks' ids
   std::string_view stages;  // its progress: one word
   // What the job file says of the work.
   nlohmann::json (*describe)(const state::TaskRow& row, const Settings& settings, const ProductPaths& paths);
-  // Does it. Fills `figures`; "summary" is one sentence for the trail. Throws Error.
-  void (*run)(const nlohmann::json& work, const RunContext& context, nlohmann::json& figures);
+  // Does it. Fills `figures`; "summary" is one sentence for the trail. Throws Error. Null: who calls RunTaskWorker
+  // brings it, for the service is to have no part of what it takes (casacore).
+  TaskWork run;
   // How often the service asks for one by itself, s; 0: never.
   double (*every_s)(const Settings& settings);
 };
@@ -49,7 +53,8 @@ std::string RoomWanted(const DiskSpace& space, const Settings& settings);
 // ten minutes. Returns its id.
 std::optional<std::string> CreateCleanup(state::TaskStore& tasks, std::string_view why, double now);
 
-// `contimg worker` with the job file of a task. Returns the exit status.
-int RunTaskWorker(const std::filesystem::path& job_file, Os& os);
+// `contimg worker` with the job file of a task. `brought`: the work of kinds that have none. Returns the exit status.
+int RunTaskWorker(const std::filesystem::path& job_file, Os& os,
+                  const std::map<std::string_view, TaskWork>& brought = {});
 
 }  // namespace contimg::ops

@@ -8,15 +8,17 @@
 #include <vector>
 
 #include "config/time.h"
+#include "ops/base/job_stages.h"
 #include "ops/base/shell_word.h"
 #include "ops/base/words.h"
 #include "ops/web/figures.h"
 #include "ops/web/group_pages.h"
 #include "ops/web/group_sources.h"
 #include "ops/web/lineage_tree.h"
+#include "ops/web/mosaic_pages.h"
 #include "ops/web/page.h"
+#include "ops/web/product_table.h"
 #include "ops/web/quality_section.h"
-#include "ops/web/served_files.h"
 #include "ops/web/tile_quality.h"
 
 namespace contimg::ops {
@@ -130,12 +132,8 @@ void DrawStages(const GroupRow& row, Html& html) {
   }
   if (stages.empty() || total <= 0) return;
   // JSON objects come sorted by name; the stages go in the order of the work, unknown ones last.
-  static constexpr std::array<std::string_view, 8> kOrder{"convert", "flag",  "solve",   "apply",
-                                                          "refine",  "image", "measure", "quality"};
-  const auto rank = [](const auto& stage) {
-    return std::find(kOrder.begin(), kOrder.end(), stage.first) - kOrder.begin();
-  };
-  std::stable_sort(stages.begin(), stages.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  std::stable_sort(stages.begin(), stages.end(),
+                   [](const auto& a, const auto& b) { return StageRank(a.first) < StageRank(b.first); });
   html.Add("<section aria-labelledby=\"stages\"><h2 id=\"stages\">Stages</h2><table class=\"rows stages\"><tbody>\n");
   for (const auto& [name, seconds] : stages) {
     html.Add(
@@ -205,29 +203,6 @@ void DrawFiles(PipelineView& view, const GroupRow& row, Html& html) {
     html.Add("</tbody></table></div></details>");
   }
   html.Add("</section>\n");
-}
-
-void DrawProducts(PipelineView& view, const std::vector<state::ProductRow>& products, Html& html) {
-  if (products.empty()) return;
-  html.Add(
-      "<section class=\"wide\" aria-labelledby=\"products\"><h2 id=\"products\">Products</h2><div "
-      "class=\"scroll\"><table class=\"rows stacked\">"
-      "<thead><tr><th>kind</th><th>size</th><th>status</th><th>made</th><th>checksum</th><th>path</th></tr></"
-      "thead><tbody>\n");
-  for (const state::ProductRow& product : products) {
-    if (product.kind == ToString(ProductKind::kUvh5)) continue;
-    const std::string address = product.status == "present" && IsServed(product.path)
-                                    ? PictureAddress("/images/", view, product)
-                                    : std::string();
-    const std::string path = product.status == "archived" ? product.archive_path : product.path;
-    html.Add(
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code title=\"{}\">{}</code></td><td "
-        "class=\"path\">{}</td></tr>\n",
-        product.kind, Bytes(static_cast<double>(product.size_bytes)), product.status, TimeTag(product.created_at),
-        product.checksum, product.checksum.substr(0, 16),
-        address.empty() ? MakeHtml("{}", path) : MakeHtml("<a href=\"{}\">{}</a>", address, path));
-  }
-  html.Add("</tbody></table></div></section>\n");
 }
 
 // A job's folder is there until its group is done; afterwards its record serves, by way of a product of it.
@@ -337,6 +312,7 @@ HttpResponse GroupPage(const HttpRequest& request, PipelineView& view) {
   DrawStages(*row, html);
   DrawSection(html, [&](Html& part) { DrawCalibration(view, *row, part); });
   DrawSection(html, [&](Html& part) { DrawFiles(view, *row, part); });
+  DrawSection(html, [&](Html& part) { DrawMosaicsOfGroup(view, row->id, part); });
   html.Add("</div>\n");
   DrawSection(html, [&](Html& part) {
     const Html tree = DrawLineage(view, products);

@@ -109,6 +109,7 @@ HttpResponse RenderPage(const Page& page, const PipelineView& view, int status) 
   entry("/", "Status");
   entry("/groups", "Groups");
   entry("/sources", "Sources");
+  entry("/mosaics", "Mosaics");
   html.Add(
       "</nav><a class=\"light {}\" href=\"/\" title=\"{}\"><i></i><span>{}</span></a>"
       "<time class=\"clock\" datetime=\"{}Z\">{} <abbr title=\"Coordinated Universal "

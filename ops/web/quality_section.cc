@@ -35,33 +35,6 @@ bool IsState(const json& gate) {
          WordAt(gate, {"unit"}).value_or("").empty();
 }
 
-void DrawGates(const json& gates, Html& html) {
-  html.Add(
-      "<table class=\"rows "
-      "gates\"><thead><tr><th>gate</th><th>value</th><th>limit</th><th></th></tr></thead><tbody>\n");
-  for (const json& gate : gates) {
-    if (!gate.is_object()) continue;
-    const bool passed = gate.value("passed", false);
-    const std::string name = WordAt(gate, {"name"}).value_or("?"),
-                      title = WordAt(gate, {"title"}).value_or(Spoken(name)),
-                      explanation = WordAt(gate, {"explanation"}).value_or(""),
-                      grade = WordAt(gate, {"grade"}).value_or(""), bound = WordAt(gate, {"bound"}).value_or("");
-    const std::string sign = bound == "at_most" ? "≤ " : bound == "at_least" ? "≥ " : "";
-    const bool state = IsState(gate);
-    html.Add(
-        "<tr><th scope=\"row\" title=\"{}\">{}{}</th><td>{}</td><td>{}</td><td><span class=\"verdict {}\">{}</span>"
-        "</td></tr>\n",
-        explanation, title,
-        passed || explanation.empty() ? Html() : MakeHtml("<small class=\"meaning\">{}</small>", explanation),
-        state ? (passed ? "yes" : "no") : GateValue(gate, "value"),
-        state ? std::string() : sign + GateValue(gate, "limit"), passed ? "passed" : "missed",
-        passed                          ? "passed"
-        : grade.empty() || grade == "A" ? "missed"
-                                        : "missed: " + grade);
-  }
-  html.Add("</tbody></table>\n");
-}
-
 // Rows of equal length of finite numbers, or nothing.
 std::vector<std::vector<double>> MapOf(const json& value) {
   std::vector<std::vector<double>> map;
@@ -113,6 +86,44 @@ std::string_view GradeMeaning(std::string_view grade) {
   return "";
 }
 
+void DrawGates(const json& figures, Html& html) {
+  const json& part = QualityPart(figures);
+  const auto found = part.find("gates");
+  if (found == part.end() || !found->is_array() || found->empty()) return;
+  html.Add(
+      "<table class=\"rows "
+      "gates\"><thead><tr><th>gate</th><th>value</th><th>limit</th><th></th></tr></thead><tbody>\n");
+  for (const json& gate : *found) {
+    if (!gate.is_object()) continue;
+    const auto told = gate.find("passed");
+    const bool passed = told != gate.end() && told->is_boolean() && told->get<bool>();
+    const std::string name = WordAt(gate, {"name"}).value_or("?"),
+                      title = WordAt(gate, {"title"}).value_or(Spoken(name)),
+                      explanation = WordAt(gate, {"explanation"}).value_or(""),
+                      grade = WordAt(gate, {"grade"}).value_or(""), bound = WordAt(gate, {"bound"}).value_or("");
+    const std::string sign = bound == "at_most" ? "≤ " : bound == "at_least" ? "≥ " : "";
+    const bool state = IsState(gate);
+    html.Add(
+        "<tr><th scope=\"row\" title=\"{}\">{}{}</th><td>{}</td><td>{}</td><td><span class=\"verdict {}\">{}</span>"
+        "</td></tr>\n",
+        explanation, title,
+        passed || explanation.empty() ? Html() : MakeHtml("<small class=\"meaning\">{}</small>", explanation),
+        state ? (passed ? "yes" : "no") : GateValue(gate, "value"),
+        state ? std::string() : sign + GateValue(gate, "limit"), passed ? "passed" : "missed",
+        passed                          ? "passed"
+        : grade.empty() || grade == "A" ? "missed"
+                                        : "missed: " + grade);
+  }
+  html.Add("</tbody></table>\n");
+}
+
+void DrawOtherFigures(const json& figures, const char* title, Html& html) {
+  json rest = figures;
+  json& inside = rest.contains("quality") && rest["quality"].is_object() ? rest["quality"] : rest;
+  for (const char* shown : {"gates", "local_rms_map_jy", "reasons", "grade"}) inside.erase(shown);
+  html.Add("<details id=\"figures\"><summary>{}</summary>{}</details>", title, FigureTable(rest));
+}
+
 void DrawQuality(const TileQuality& quality, Html& html) {
   if (quality.figures.empty()) return;
   const json& part = QualityPart(quality.figures);
@@ -144,16 +155,12 @@ void DrawQuality(const TileQuality& quality, Html& html) {
     line("against the catalogue", text);
   }
   html.Add("</dl>");
-  const auto gates = part.find("gates");
-  if (gates != part.end() && gates->is_array() && !gates->empty()) DrawGates(*gates, html);
+  DrawGates(quality.figures, html);
   const auto map = part.find("local_rms_map_jy");
   if (map != part.end()) DrawNoiseMap(MapOf(*map), html);
 
-  json rest = quality.figures;
-  json& inside = rest.contains("quality") && rest["quality"].is_object() ? rest["quality"] : rest;
-  for (const char* shown : {"gates", "local_rms_map_jy", "reasons", "grade"}) inside.erase(shown);
-  html.Add("<details id=\"figures\"><summary>All figures of the image</summary>{}</details></section>\n",
-           FigureTable(rest));
+  DrawOtherFigures(quality.figures, "All figures of the image", html);
+  html.Add("</section>\n");
 }
 
 }  // namespace contimg::ops

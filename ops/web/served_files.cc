@@ -16,7 +16,6 @@
 namespace contimg::ops {
 namespace {
 
-constexpr std::int64_t kLargestFile = 32'000'000, kLargestImage = 1'000'000'000;
 constexpr int kImagesAtOnce = 2;
 constexpr int kThumbnailSize = 400, kLargeThumbnailSize = 1000;
 constexpr std::size_t kThumbnailsKept = 64;
@@ -24,8 +23,6 @@ constexpr std::size_t kThumbnailsKept = 64;
 bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() > end.size() && text.substr(text.size() - end.size()) == end;
 }
-
-bool IsImage(std::string_view name) { return EndsWith(name, ".fits") || EndsWith(name, ".fits.fz"); }
 
 // The answer to a request for something with this etag: 304 when the browser has it.
 HttpResponse Conditional(const HttpRequest& request, const std::string& etag) {
@@ -39,13 +36,11 @@ HttpResponse Conditional(const HttpRequest& request, const std::string& etag) {
 
 }  // namespace
 
-bool IsServed(std::string_view name) { return EndsWith(name, ".png") || EndsWith(name, ".json") || IsImage(name); }
-
 std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::string_view relative) {
   ServedFile file;
   if (!IsServed(relative)) return std::nullopt;
   file.content_type = EndsWith(relative, ".png") ? "image/png"
-                      : IsImage(relative)        ? "application/fits"
+                      : IsServedImage(relative)  ? "application/fits"
                                                  : "application/json";
   if (relative.find('\0') != std::string_view::npos) return std::nullopt;
   Descriptor at(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -61,8 +56,9 @@ std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::stri
   }
   if (at.get() < 0) return std::nullopt;
   struct stat facts {};
-  const std::int64_t largest = IsImage(relative) ? kLargestImage : kLargestFile;
-  if (::fstat(at.get(), &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size > largest) return std::nullopt;
+  if (::fstat(at.get(), &facts) != 0 || !S_ISREG(facts.st_mode) || !IsServed(relative, facts.st_size)) {
+    return std::nullopt;
+  }
   file.body.resize(static_cast<std::size_t>(facts.st_size));
   std::size_t n_read = 0;
   while (n_read < file.body.size()) {
@@ -78,7 +74,7 @@ std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::stri
 
 HttpResponse FileServer::Whole(const HttpRequest& request) const {
   std::shared_ptr<void> held;
-  if (IsImage(request.tail)) {
+  if (IsServedImage(request.tail)) {
     if (images_under_way_->fetch_add(1) >= kImagesAtOnce) {
       images_under_way_->fetch_sub(1);
       HttpResponse later = HttpProblem(503, "two images are being sent already: ask again when they have arrived");

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "ops/http/http_server.h"
+#include "ops/records/served_names.h"
 
 namespace contimg::ops {
 
@@ -20,9 +21,6 @@ struct ServedFile {
   std::string content_type;
   std::string etag;  // changes with the file
 };
-
-// Whether files of such names are served: .png and .json, and images as .fits and .fits.fz.
-bool IsServed(std::string_view name);
 
 // Reads `relative` below `root`. Nothing when there is no such regular file, its name is none that is served, it is
 // larger than 32 MB (images: 1 GB), or the way to it is not plain: no empty, "." or ".." parts, no hidden names, no

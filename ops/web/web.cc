@@ -8,9 +8,12 @@
 #include <vector>
 
 #include "ops/api/api.h"
+#include "ops/api/mosaic_api.h"
+#include "ops/api/record_api.h"
 #include "ops/api/source_api.h"
 #include "ops/web/assets.h"
 #include "ops/web/group_pages.h"
+#include "ops/web/mosaic_pages.h"
 #include "ops/web/page.h"
 #include "ops/web/source_pages.h"
 #include "ops/web/status_page.h"
@@ -33,6 +36,8 @@ void Web::AddRoutes(HttpRouter& router) {
   add("/groups/*", "The page of one group.", GroupPage, {});
   add("/sources", "The list of sources.", SourceListPage, SourceListParameters());
   add("/sources/*", "The page of one source.", SourcePage, LightCurveParameters());
+  add("/mosaics", "The list of mosaics.", MosaicListPage, MosaicListParameters());
+  add("/mosaics/*", "The page of one mosaic.", MosaicPage, {});
   const auto with = [](Names names, const char* further) {
     names.emplace_back(further);
     return names;
@@ -53,6 +58,18 @@ void Web::AddRoutes(HttpRouter& router) {
   add("/api/v1/sources/*", "One source with statistics, data sets, neighbours and catalogue matches.", ApiSource, {});
   add("/api/v1/variables", "Sources by how much they vary.", ApiVariables, with(SourceListParameters(), "format"));
   add("/api/v1/lightcurves/*", "The light curve of one source.", ApiLightCurve, with(LightCurveParameters(), "format"));
+  add("/api/v1/mosaics", "Mosaics, newest data first.", ApiMosaics, MosaicListParameters());
+  add("/api/v1/mosaics/*", "One mosaic with its tiles, products and others of its window.", ApiMosaic, {});
+  add("/api/v1/missions", "Telescopes and surveys, and what their times mean.", ApiMissions, {});
+  add("/api/v1/catalogues", "Catalogues that were imported.", ApiCatalogues, {});
+  add("/api/v1/instruments", "Instruments and their parts.", ApiInstruments, {"parent"});
+  add("/api/v1/instruments/*", "One instrument with its parts.", ApiInstrument, {});
+  add("/api/v1/observations", "Observations with measurements, by time.", ApiObservations, ObservationParameters());
+  add("/api/v1/observations/*", "One observation with frames and flags.", ApiObservation, {});
+  add("/api/v1/frames", "Headers of images.", ApiFrames, FrameParameters());
+  add("/api/v1/photometric-sources", "Kinds of photometry.", ApiPhotometricSources, {});
+  add("/api/v1/processing-methods", "How data sets were made.", ApiProcessingMethods, {});
+  add("/api/v1/quality-flags", "What flags mean, and those of an observation.", ApiQualityFlags, {"group"});
   const Names version{"v"};
   router.Add({"GET", "/images/*", "Pictures and metrics of the images directory.",
               [this](const HttpRequest& request) { return files_.Whole(request); }, true, version});

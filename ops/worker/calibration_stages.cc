@@ -91,6 +91,7 @@ JobCalibration CalibrationOf(const calibrate::SolvedTable& table, const calibrat
                  {"dead_receptors", table.quality.flags.dead_receptors},
                  {"outlier_antennas", table.quality.outlier_antennas},
                  {"unconverged_cells", table.solve.unconverged_cells},
+                 {"unclosed_channels", table.solve.unclosed_channels},
                  {"model_sources", report.model_sources},
                  {"model_jy", report.model_jy}};
   return out;

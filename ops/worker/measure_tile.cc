@@ -20,6 +20,8 @@
 #include "mosaic/photometry/photometry_table.h"
 #include "ops/base/checksum.h"
 #include "ops/job/tile_facts.h"
+#include "ops/worker/integration_flags.h"
+#include "ops/worker/tile_flags.h"
 
 namespace contimg::ops {
 namespace {
@@ -36,30 +38,22 @@ const JobProduct* ProductOf(const JobState& state, ProductKind kind) {
   return at == products.end() ? nullptr : &*at;
 }
 
-double LivingFlagged(const JobReport& report) {
-  for (const StageReport& stage : report.stages) {
-    if (stage.name == "flag") return stage.figures.value("flagged_fraction_living", 0.0);
+void DescribeIntegrations(const VisibilityBlock& block, const Settings& settings, int threads, TileFacts& tile) {
+  tile.telescope = block.telescope_name;
+  if (block.pointing.kind == Pointing::Kind::kTracking) {
+    tile.target = block.object_name.empty() ? "unnamed" : block.object_name;
   }
-  return 0;
+  tile.integrations = static_cast<std::int64_t>(block.n_times());
+  if (block.n_times() > 1) {
+    tile.integration_s =
+        (block.time_mjd_s.back() - block.time_mjd_s.front()) / static_cast<double>(block.n_times() - 1);
+  } else if (!block.integration_s.empty()) {
+    tile.integration_s = block.integration_s.front();
+  }
+  tile.integration_flags = FlagsOfIntegrations(block, settings, threads);
 }
 
-// What is wrong with the tile is wrong with all that is measured in it.
-QualityFlags TileFlags(const Job& job, const JobState& state) {
-  QualityFlags flags = job.tile_flags;
-  const auto& solves = state.report.calibration;
-  const bool solved = std::any_of(solves.begin(), solves.end(), [](const auto& each) { return each.accepted; });
-  if (solved) flags &= ~quality::kCalibrationBorrowed.mask();
-  if (state.report.quality.contains("quality") && state.report.quality["quality"].value("grade", "") == "F") {
-    flags |= quality::kBadTile.mask();
-  }
-  if (static_cast<int>(job.inputs.size()) < job.expected_subbands) flags |= quality::kPartialTile.mask();
-  if (state.block && state.block->data_state != DataState::kCorrected) flags |= quality::kUncalibrated.mask();
-  const double most = job.settings.image.gate_flagged;
-  if (most > 0 && LivingFlagged(state.report) > most) flags |= quality::kInterference.mask();
-  return flags;
-}
-
-TileFacts FactsOfTile(const Job& job, const JobState& state, const image::FitsHeader& header) {
+TileFacts FactsOfTile(const Job& job, const JobState& state, const image::FitsHeader& header, int threads) {
   TileFacts tile;
   tile.group = job.group;
   tile.mjd = (header.start_mjd_s + header.end_mjd_s) / 2 / kSecondsPerDay;
@@ -68,8 +62,17 @@ TileFacts FactsOfTile(const Job& job, const JobState& state, const image::FitsHe
   tile.ra_deg = ra_deg < 360 ? ra_deg : 0;
   tile.dec_deg = Angle::Radians(header.centre.dec_rad).deg();
   tile.frequency_hz = header.frequency_hz;
+  tile.beam_major_arcsec = Angle::Radians(header.beam->major_rad).arcsec();
   tile.beam_minor_arcsec = Angle::Radians(header.beam->minor_rad).arcsec();
-  tile.flags = TileFlags(job, state);
+  TileSight sight{UtcTime::FromMjd(tile.mjd), header.centre};
+  DataState data = DataState::kCorrected;
+  if (state.block) {
+    data = state.block->data_state;
+    const ArraySite& site = state.block->site;
+    sight.site = {site.latitude_rad, site.longitude_rad, site.height_m};
+    DescribeIntegrations(*state.block, job.settings, threads, tile);
+  }
+  tile.flags = FlagsOfTile(job, state.report, data, sight);
   return tile;
 }
 
@@ -90,7 +93,7 @@ std::vector<mosaic::ForcedPlace> PlacesOf(const Job& job, double frequency_hz) {
 class TileMeasurement {
  public:
   TileMeasurement(const Job& job, const RunContext& context, JobState& state, const image::FinishedImages& images)
-      : job_(job), context_(context), state_(state), facts_(FactsOfTile(job, state, images.header)) {
+      : job_(job), context_(context), state_(state), facts_(FactsOfTile(job, state, images.header, context.threads)) {
     tile_.header = &images.header;
     tile_.image = images.image.view();
     tile_.residual = images.residual.view();
@@ -133,7 +136,7 @@ class TileMeasurement {
       row.name = place.name;
       row.product = job_.image_prefix.filename().string();
       row.mjd = facts_.mjd;
-      row.frequency_hz = facts_.frequency_hz;
+      row.frequency_hz = m.frequency_hz;
       row.measurement = m;
       const double expected = places_[m.index].expected_jy;
       const bool counts = (m.flags & ParseQualityMask("hard")) == 0 && m.flux_jy > kRatioSnr * m.flux_error_jy;

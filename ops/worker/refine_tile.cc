@@ -4,8 +4,6 @@
 #include <cmath>
 #include <string>
 
-#include "calibrate/refine.h"
-
 namespace contimg::ops {
 namespace {
 
@@ -31,6 +29,20 @@ json PhasesOf(const calibrate::Refinement& refinement, const VisibilityBlock& bl
 
 }  // namespace
 
+json RefinementFigures(const calibrate::Refinement& refinement, const VisibilityBlock& block) {
+  json figures{{"applied", refinement.applied},     {"model_sources", refinement.model_sources},
+               {"model_jy", refinement.model_jy},   {"predicted_snr", refinement.predicted_snr},
+               {"antennas", refinement.antennas},   {"phase_rms_deg", refinement.phase_rms_deg},
+               {"gain", refinement.gain},           {"gain_expected", refinement.gain_expected},
+               {"predict_s", refinement.predict_s}, {"solve_s", refinement.solve_s}};
+  if (refinement.applied) {
+    figures["phases_deg"] = PhasesOf(refinement, block);
+  } else {
+    figures["why_not"] = refinement.why_not;
+  }
+  return figures;
+}
+
 void RunRefine(const Job& job, const RunContext& context, JobState& state, json& figures) {
   const auto leave = [&](const std::string& why) { figures = {{"applied", false}, {"why_not", why}}; };
   if (state.same_calibration) {
@@ -49,16 +61,8 @@ void RunRefine(const Job& job, const RunContext& context, JobState& state, json&
     return leave(error.message());  // no source of the catalogue here
   }
   const calibrate::Refinement done = calibrate::RefineTile(*state.block, sources, job.settings, context);
-  figures = {{"applied", done.applied},     {"model_sources", done.model_sources},
-             {"model_jy", done.model_jy},   {"predicted_snr", done.predicted_snr},
-             {"antennas", done.antennas},   {"phase_rms_deg", done.phase_rms_deg},
-             {"gain", done.gain},           {"gain_expected", done.gain_expected},
-             {"predict_s", done.predict_s}, {"solve_s", done.solve_s}};
-  if (!done.applied) {
-    figures["why_not"] = done.why_not;
-    return;
-  }
-  figures["phases_deg"] = PhasesOf(done, *state.block);
+  figures = RefinementFigures(done, *state.block);
+  if (!done.applied) return;
   state.history.push_back(calibrate::RefinementHistory(done));
   state.changed = true;
 }

@@ -60,9 +60,9 @@ class TileProduct {
   std::string checksum_;
   std::uint64_t bytes_ = 0;
   double checksum_s_ = 0;
-  Background::Handle data_;
+  contimg::Background::Handle data_;
   // Last: they end before what they work with.
-  Background background_{1};
+  contimg::Background background_{1};  // not the daemon's
   std::future<void> rest_;
 };
 

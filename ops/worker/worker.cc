@@ -9,29 +9,10 @@
 
 namespace contimg::ops {
 
-std::string InstructionSet() {
-  // What decides which variant of the SIMD code runs, and with it the last bits of its results.
-  std::string found;
-  const auto add = [&](bool supported, const char* name) {
-    if (supported) found += (found.empty() ? "" : " ") + std::string(name);
-  };
-#if defined(__x86_64__)
-  add(__builtin_cpu_supports("sse4.2"), "sse4.2");
-  add(__builtin_cpu_supports("avx2"), "avx2");
-  add(__builtin_cpu_supports("fma"), "fma");
-  add(__builtin_cpu_supports("avx512f"), "avx512f");
-  add(__builtin_cpu_supports("avx512vl"), "avx512vl");
-  add(__builtin_cpu_supports("avx512vbmi2"), "avx512vbmi2");
-  add(__builtin_cpu_supports("avx512bf16"), "avx512bf16");
-#endif
-  return found.empty() ? "generic" : found;
-}
-
 JobReport RunJob(const Job& job, const RunContext& context) {
   JobState state;
   state.report = BeginReport(JobId::OfGroup(job.group), job.attempt);
   state.report.settings_hash = SettingsHash(job.settings);
-  state.report.instruction_set = InstructionSet();
   const auto run = [&](const std::string& name, const std::function<void(nlohmann::json&)>& work) {
     RunStage(name, context, job.trees, state.report, work);
   };

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
 
 #include "config/run_context.h"
 #include "ops/job/job.h"
@@ -11,9 +10,6 @@ namespace contimg::ops {
 
 // Runs the job's stages in order. Errors of a stage end up in the report; nothing is thrown for them.
 JobReport RunJob(const Job& job, const RunContext& context);
-
-// The instruction sets of this processor that results depend on in their last bits: "sse4.2 avx2 fma".
-std::string InstructionSet();
 
 // The worker process for a group's job: see RunWorkerProcess (ops/job/worker_process.h).
 int RunWorker(const std::filesystem::path& job_file, Os& os);

@@ -367,11 +367,127 @@ CREATE TABLE place_versions (
 ALTER TABLE sources ADD COLUMN place_version INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// Mean fluxes of sources that do not vary, found together as one version; what tells tiles their flux scale.
+constexpr std::string_view kMasterSources5 = R"sql(
+CREATE TABLE flux_reference_versions (
+  version INTEGER PRIMARY KEY AUTOINCREMENT,
+  made_at REAL NOT NULL,
+  tiles INTEGER NOT NULL CHECK (tiles >= 0),
+  finished INTEGER NOT NULL CHECK (finished IN (0, 1))
+) STRICT;
+CREATE TABLE flux_references (
+  source_id INTEGER PRIMARY KEY REFERENCES sources (id) ON DELETE CASCADE,
+  flux_jy REAL NOT NULL CHECK (flux_jy > 0)
+) STRICT;
+)sql";
+
+// The beams of tiles, and what is usual at a declination (of whole degrees).
+constexpr std::string_view kMasterSources6 = R"sql(
+ALTER TABLE observations ADD COLUMN beam_major_arcsec REAL CHECK (beam_major_arcsec > 0);
+ALTER TABLE observations ADD COLUMN beam_minor_arcsec REAL CHECK (beam_minor_arcsec > 0);
+CREATE TABLE usual_beams (
+  declination_deg INTEGER PRIMARY KEY,
+  major_arcsec REAL NOT NULL CHECK (major_arcsec > 0),
+  minor_arcsec REAL NOT NULL CHECK (minor_arcsec > 0)
+) STRICT;
+)sql";
+
+// All that lists of sources filter and order by, so that they walk through this and not through rows three times as
+// long.
+constexpr std::string_view kMasterSources7 = R"sql(
+DROP INDEX light_curve_statistics_by_eta;
+CREATE INDEX light_curve_statistics_by_eta
+  ON light_curve_statistics (kind, level, eta, mean_jy, n, v, p, last_mjd);
+)sql";
+
+// What instruments are made of; observations that follow a target; the headers of a tile's images; flags of single
+// integrations.
+constexpr std::string_view kMasterSources8 = R"sql(
+CREATE TABLE instruments_with_parts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uuid TEXT NOT NULL UNIQUE DEFAULT (lower(format('%s-%s-4%s-a%s-%s', hex(randomblob(4)), hex(randomblob(2)),
+    substr(hex(randomblob(2)), 2), substr(hex(randomblob(2)), 2), hex(randomblob(6))))),
+  mission_id INTEGER NOT NULL REFERENCES missions (id) ON DELETE CASCADE,
+  name TEXT NOT NULL CHECK (name <> ''),
+  properties_json TEXT NOT NULL DEFAULT '{}'
+    CHECK (CASE WHEN json_valid(properties_json) THEN json_type(properties_json) = 'object' ELSE 0 END),
+  parent_id INTEGER REFERENCES instruments_with_parts (id) ON DELETE CASCADE CHECK (parent_id <> id)
+) STRICT;
+INSERT INTO instruments_with_parts (id, mission_id, name) SELECT id, mission_id, name FROM instruments;
+DROP TABLE instruments;
+ALTER TABLE instruments_with_parts RENAME TO instruments;
+CREATE INDEX instruments_by_mission ON instruments (mission_id);
+CREATE UNIQUE INDEX instruments_whole ON instruments (name) WHERE parent_id IS NULL;
+CREATE UNIQUE INDEX instruments_by_parent ON instruments (parent_id, name) WHERE parent_id IS NOT NULL;
+CREATE TRIGGER instruments_have_no_circles BEFORE UPDATE OF parent_id ON instruments
+WHEN NEW.parent_id IN (WITH RECURSIVE below (id) AS (SELECT NEW.id UNION
+                         SELECT i.id FROM instruments i JOIN below b ON i.parent_id = b.id) SELECT id FROM below)
+BEGIN SELECT RAISE (ABORT, 'an instrument cannot be a part of itself'); END;
+CREATE TRIGGER dataset_lineage_stays_without_circles BEFORE UPDATE ON dataset_lineage
+WHEN NEW.parent_id IN (WITH RECURSIVE below (id) AS (SELECT NEW.child_id UNION
+                         SELECT l.child_id FROM dataset_lineage l JOIN below b ON l.parent_id = b.id) SELECT id FROM below)
+BEGIN SELECT RAISE (ABORT, 'a data set cannot be made of itself'); END;
+
+ALTER TABLE observations ADD COLUMN step_s REAL CHECK (step_s > 0);
+ALTER TABLE observations ADD COLUMN n_integrations INTEGER CHECK (n_integrations > 0);
+CREATE TABLE observations_tracking (
+  observation_id INTEGER PRIMARY KEY REFERENCES observations (id) ON DELETE CASCADE,
+  lst_deg REAL NOT NULL CHECK (lst_deg >= 0 AND lst_deg < 360),
+  target TEXT NOT NULL CHECK (target <> ''),
+  program TEXT NOT NULL,
+  band TEXT NOT NULL,
+  exposure_s REAL CHECK (exposure_s > 0)
+) STRICT;
+CREATE TRIGGER observations_drift_are_of_their_type BEFORE INSERT ON observations_drift
+WHEN (SELECT type FROM observations WHERE id = NEW.observation_id) <> 'drift_tile'
+BEGIN SELECT RAISE (ABORT, 'only observations of type drift_tile drift'); END;
+CREATE TRIGGER observations_tracking_are_of_their_type BEFORE INSERT ON observations_tracking
+WHEN (SELECT type FROM observations WHERE id = NEW.observation_id) <> 'tracking'
+BEGIN SELECT RAISE (ABORT, 'only observations of type tracking track'); END;
+
+-- By path, which products.sqlite3 has once: its ids are given anew when that database is made anew.
+CREATE TABLE fits_frames (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  type TEXT NOT NULL DEFAULT 'basefits' CHECK (type <> ''),
+  role TEXT NOT NULL AS (CASE WHEN type IN ('psf', 'pb', 'smear') THEN 'calibration' ELSE 'science' END),
+  cadence INTEGER NOT NULL CHECK (cadence >= 0),
+  observation_id INTEGER NOT NULL REFERENCES observations (id) ON DELETE CASCADE,
+  path TEXT NOT NULL CHECK (path <> ''),
+  simple INTEGER NOT NULL CHECK (simple IN (0, 1)),
+  bitpix INTEGER NOT NULL CHECK (bitpix IN (8, 16, 32, 64, -32, -64)),
+  naxis INTEGER NOT NULL CHECK (naxis BETWEEN 0 AND 999),
+  naxis_values_json TEXT NOT NULL CHECK (json_valid(naxis_values_json) AND json_array_length(naxis_values_json) = naxis),
+  extended INTEGER NOT NULL CHECK (extended IN (0, 1)),
+  bscale REAL NOT NULL,
+  bzero REAL NOT NULL,
+  UNIQUE (type, cadence, observation_id)
+) STRICT;
+CREATE INDEX fits_frames_by_observation ON fits_frames (observation_id);
+
+-- A word (uint32, little-endian) for each integration; with those of the observation, and with a source for it alone.
+CREATE TABLE quality_flag_arrays (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  type TEXT NOT NULL DEFAULT 'base_quality_flag' CHECK (type <> ''),
+  observation_id INTEGER NOT NULL REFERENCES observations (id) ON DELETE CASCADE,
+  source_id INTEGER REFERENCES sources (id) ON DELETE CASCADE,
+  flags BLOB NOT NULL CHECK (length(flags) > 0 AND length(flags) % 4 = 0),
+  created_on REAL NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX quality_flag_arrays_of_observations ON quality_flag_arrays (type, observation_id)
+  WHERE source_id IS NULL;
+CREATE UNIQUE INDEX quality_flag_arrays_of_sources ON quality_flag_arrays (type, observation_id, source_id)
+  WHERE source_id IS NOT NULL;
+CREATE INDEX quality_flag_arrays_by_observation ON quality_flag_arrays (observation_id);
+CREATE INDEX quality_flag_arrays_by_source ON quality_flag_arrays (source_id) WHERE source_id IS NOT NULL;
+)sql";
+
 }  // namespace
 
 const Schema& MasterSourcesSchema() {
-  static const Schema schema{
-      "master_sources", 0x63696d73, {kMasterSources1, kMasterSources2, kMasterSources3, kMasterSources4}};
+  static const Schema schema{"master_sources",
+                             0x63696d73,
+                             {kMasterSources1, kMasterSources2, kMasterSources3, kMasterSources4, kMasterSources5,
+                              kMasterSources6, kMasterSources7, kMasterSources8}};
   return schema;
 }
 

@@ -164,11 +164,53 @@ CREATE VIEW product_copies AS
   WHERE m.checksum = p.checksum AND a.state IN ('copied', 'verified');
 )sql";
 
+// Mosaics and their tiles (state/mosaic_store.h).
+constexpr std::string_view kProducts7 = R"sql(
+CREATE TABLE mosaics (
+  mosaic_id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL CHECK (kind IN ('hourly', 'deep')),
+  strip_deg REAL NOT NULL CHECK (strip_deg BETWEEN -90 AND 90),
+  lst_start_h REAL NOT NULL,
+  lst_end_h REAL NOT NULL,
+  start_mjd REAL NOT NULL,
+  end_mjd REAL NOT NULL,
+  version INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('open', 'closed', 'failed')),
+  why TEXT NOT NULL,
+  grade TEXT NOT NULL,
+  n_used INTEGER NOT NULL,
+  n_refused INTEGER NOT NULL,
+  settings_hash TEXT NOT NULL,
+  is_reference INTEGER NOT NULL CHECK (is_reference IN (0, 1)),
+  image_id INTEGER REFERENCES products (id) ON DELETE SET NULL,
+  updated_at REAL NOT NULL
+) STRICT;
+CREATE INDEX mosaics_by_time ON mosaics (end_mjd, start_mjd);
+
+CREATE TABLE mosaic_tiles (
+  mosaic_id INTEGER NOT NULL REFERENCES mosaics (mosaic_id) ON DELETE CASCADE,
+  group_id TEXT NOT NULL,
+  image_id INTEGER REFERENCES products (id) ON DELETE SET NULL,
+  checksum TEXT NOT NULL,
+  mjd REAL NOT NULL,
+  used INTEGER NOT NULL CHECK (used IN (0, 1)),
+  refusal TEXT NOT NULL,
+  why TEXT NOT NULL,
+  scale REAL,
+  scale_error REAL,
+  n_references INTEGER NOT NULL,
+  PRIMARY KEY (mosaic_id, group_id),
+  CHECK (used = (refusal = ''))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mosaic_tiles_by_group ON mosaic_tiles (group_id);
+)sql";
+
 }  // namespace
 
 const Schema& ProductsSchema() {
   static const Schema schema{
-      "products", 0x63697064, {kProducts1, kProducts2, kProducts3, kProducts4, kProducts5, kProducts6}};
+      "products", 0x63697064, {kProducts1, kProducts2, kProducts3, kProducts4, kProducts5, kProducts6, kProducts7}};
   return schema;
 }
 

@@ -2,13 +2,14 @@
 """Full tiles through the daemon: seconds of each stage, from ready to recorded, from the last file to the record.
 
     ./run bench pipeline [--tiles 12] [--data DIR] [--work DIR] [--small]
-    ./run bench pipeline --only realtime [--pace 4]
+    ./run bench pipeline --only realtime [--pace 4] [--mosaics]
 
 A drift scan is simulated (or taken from --data, with sky.csv beside it), tables are solved on its first tile and
 registered, and the scan is given to a daemon twice: one tile alone, its last file last; then all tiles at once. Measurement
 Sets and images are removed once they are recorded, so that the disk need not hold an hour of them. 12 tiles need 27 GB for
 the input. `realtime` gives each tile to the daemon when the sky has got there (or so many times faster) and says whether
-anything ever had to wait.
+anything ever had to wait; with `--mosaics` twice, without and with hourly mosaics: what they cost the tiles, and how long
+after its last tile each is there. The images that mosaics are made of stay meanwhile (0.4 GB a tile).
 """
 import argparse
 import json
@@ -56,8 +57,8 @@ def used_bytes(path):
 class Daemon:
     """A daemon with fresh databases but for the registry of calibration tables and the catalogue."""
 
-    def __init__(self, args, root, name):
-        self.args, self.root = args, root / name
+    def __init__(self, args, root, name, mosaics=False):
+        self.args, self.root, self.mosaics = args, root / name, mosaics
         self.state, self.scratch = self.root / "state", self.root / "scratch"
         for folder in (self.state, self.scratch / "incoming", self.root / "arriving"):
             folder.mkdir(parents=True)
@@ -67,6 +68,8 @@ class Daemon:
                         CONTIMG_DISK_CRITICAL_USED_FRACTION="0.99", CONTIMG_INGEST_STABLE_S="1")
         if args.small:
             self.env.update(CONTIMG_IMAGE_SIZE="1024", CONTIMG_IMAGE_CELL_ARCSEC="8")
+        if mosaics:
+            self.env["CONTIMG_MOSAIC_ENABLED"] = "true"
         for setting in args.set:
             key, value = setting.split("=", 1)
             self.env["CONTIMG_" + key.replace(".", "_").upper()] = value
@@ -125,7 +128,8 @@ class Daemon:
         for path in list((self.scratch / "ms/science").glob(f"*/{group}.ms")):
             shutil.rmtree(path)
         for path in (self.scratch / "images/single").glob(f"*/{group}.*"):
-            path.unlink()
+            if not self.mosaics or path.name.split(".")[1] not in ("image", "residual", "model", "pb", "smear") or "pbcor" in path.name:
+                path.unlink()
 
     def discard_done(self):
         for (group,) in self.query("ingest.sqlite3", "SELECT id FROM groups WHERE state = 'done'"):
@@ -252,10 +256,35 @@ def keep_pace(daemon, groups, pace):
     times = {g: (daemon.time_of(g, "ready"), daemon.time_of(g, "done")) for g in groups}
     latency = [times[g][1] - arrived[g] for g in groups]
     waiting = [sum(r <= times[g][0] < d for h, (r, d) in times.items() if h != g) for g in groups]
-    print(f"\n{len(groups)} tiles at {pace:g} times the speed of the sky ({time.time() - start:.0f} s): last file to recorded "
+    took = sorted(times[g][1] - times[g][0] for g in groups)
+    print(f"\n{len(groups)} tiles at {pace:g} times the speed of the sky ({time.time() - start:.0f} s), mosaics "
+          f"{'on' if daemon.mosaics else 'off'}: ready to recorded {took[len(took) // 2]:.2f} s (median), last file to recorded "
           f"{sorted(latency)[len(latency) // 2]:.1f} s (median), {max(latency):.1f} s (longest; must: 60); at most "
           f"{max(waiting)} other tiles in the queue when one came (must: 0)")
-    return dict(tiles=len(groups), pace=pace, latency_s=latency, waiting=waiting)
+    return dict(tiles=len(groups), pace=pace, latency_s=latency, waiting=waiting, ready_to_recorded_s=took[len(took) // 2])
+
+
+def watch_mosaics(daemon):
+    """Waits for the mosaics that are due; prints and returns how long after its last tile each was there."""
+    deadline = time.time() + 120
+    while True:
+        tasks = daemon.query("ingest.sqlite3", "SELECT id, state, error FROM tasks WHERE kind = 'mosaic'")
+        if any(state == "dead" for _, state, _ in tasks):
+            fail(f"mosaics are given up: {tasks}")
+        if time.time() > deadline:
+            fail(f"mosaics are not made: {tasks}; see {daemon.root / 'daemon.log'}")
+        if tasks and all(state == "done" for _, state, _ in tasks):
+            break
+        time.sleep(0.2)
+    found = []
+    for name, made, used, refused, version, last in daemon.query(
+            "products.sqlite3", "SELECT name, updated_at, n_used, n_refused, version, (SELECT max(p.updated_at) FROM mosaic_tiles "
+            "t JOIN products p ON p.id = t.image_id WHERE t.mosaic_id = m.mosaic_id) FROM mosaics m ORDER BY end_mjd"):
+        took = daemon.query("products.sqlite3", "SELECT finished_at - started_at FROM jobs WHERE group_id = ? ORDER BY id", name)[-1][0]
+        found.append(dict(name=name, used=used, refused=refused, version=version, after_last_tile_s=made - last, took_s=took))
+        print(f"  {name}: {used} tiles in it, {refused} left out, version {version}, made in {took:.1f} s, there {made - last:.1f} s "
+              f"after its last tile (must: 60)")
+    return found
 
 
 def machine():
@@ -272,6 +301,7 @@ def main():
     parser.add_argument("--small", action="store_true", help="24 antennas: a trial of the benchmark itself")
     parser.add_argument("--only", choices=["one", "all", "realtime"])
     parser.add_argument("--pace", type=float, default=1, help="with --only realtime: times the speed of the sky")
+    parser.add_argument("--mosaics", action="store_true", help="with --only realtime: without and with hourly mosaics")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="settings of the daemon")
     args = parser.parse_args()
     args.bin = args.bin.resolve()
@@ -293,11 +323,19 @@ def main():
         first = next(iter(groups))
         tables = solve_first(args, root, first, groups[first], sky)
         if args.only == "realtime":
-            daemon = Daemon(args, root, "realtime")
-            daemons.append(daemon)
-            prepare(daemon, args, tables, sky)
-            daemon.start()
-            figures["realtime"] = keep_pace(daemon, groups, args.pace)
+            for mosaics in (False, True) if args.mosaics else (False,):
+                daemon = Daemon(args, root, "mosaics" if mosaics else "realtime", mosaics)
+                daemons.append(daemon)
+                prepare(daemon, args, tables, sky)
+                daemon.start()
+                figures["mosaics" if mosaics else "realtime"] = keep_pace(daemon, groups, args.pace)
+                if mosaics:
+                    figures["mosaics"]["made"] = watch_mosaics(daemon)
+                daemon.stop()
+                shutil.rmtree(daemon.scratch, ignore_errors=True)
+            if args.mosaics:
+                ratio = figures["mosaics"]["ready_to_recorded_s"] / figures["realtime"]["ready_to_recorded_s"]
+                print(f"\nready to recorded with mosaics {ratio:.3f} times that without (must: 1.05)")
         if args.only in (None, "one"):
             daemon = Daemon(args, root, "one")
             daemons.append(daemon)

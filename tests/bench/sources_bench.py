@@ -94,7 +94,8 @@ def judge(name, truth, x, y, flux, time_s, error=None, place_error_px=None, susp
         ("all >10", high & (truth.snr > 10)))]
     print("  found             " + ", ".join(parts))
     print(f"  false             {false.sum()}, of them above 6 rms {(false & (snr > 6)).sum()}" +
-          ("" if suspect is None else f"; not flagged as suspect {(false & ~suspect).sum()}, {(false & ~suspect & (snr > 6)).sum()}"))
+          ("" if suspect is None else f"; not flagged as suspect {(false & ~suspect).sum()}, {(false & ~suspect & (snr > 6)).sum()} of "
+           f"{(~suspect).sum()}; sources so flagged {(suspect & ~false).sum()}"))
     ratio = flux[nearest] / truth.flux
     for low, top in ((7, 10), (10, 20), (20, 1e9)):
         which = found & high & truth.alone & (truth.snr > low) & (truth.snr < top)
@@ -106,6 +107,11 @@ def judge(name, truth, x, y, flux, time_s, error=None, place_error_px=None, susp
     pull = ((flux[nearest] - truth.flux) / error[nearest])[which]
     places = [((at[nearest] - true) / place_error_px[k][nearest])[which]
               for k, (at, true) in enumerate(((x, truth.x), (y, truth.y)))]
+    pair = found & high & truth.pair
+    if pair.any():
+        of_pairs = ((flux[nearest] - truth.flux) / error[nearest])[pair]
+        print(f"  pairs, > 20       {pair.sum()} of {(high & truth.pair).sum()} found, flux ratio {np.median(ratio[pair]):.4f}, "
+              f"pulls {np.median(of_pairs):+.2f} ± {robust(of_pairs):.2f}")
     print(f"  pulls, 10 to 100  fluxes {np.median(pull):+.2f} ± {robust(pull):.2f}, places ± {robust(places[0]):.2f} (ra), "
           f"± {robust(places[1]):.2f} (dec)")
 

@@ -16,7 +16,8 @@ WRITING = ["create", "write", "sync", "rename"]
 class Control(ctypes.Structure):  # as in tests/shim/faulty_calls.cc
     _fields_ = [("mask", ctypes.c_uint32), ("per_million", ctypes.c_uint32), ("error", ctypes.c_int32),
                 ("seed", ctypes.c_uint32), ("realtime_ns", ctypes.c_int64), ("monotonic_ns", ctypes.c_int64),
-                ("n_faults", ctypes.c_uint64 * len(KINDS))]
+                ("n_faults", ctypes.c_uint64 * len(KINDS)), ("dies_after", ctypes.c_int64),
+                ("power_cut", ctypes.c_uint32)]
 
 
 def library():
@@ -46,6 +47,18 @@ class FaultyCalls:
 
     def end(self):
         self.control.mask = 0
+        self.control.dies_after = 0
+
+    def die_before(self, kinds, number, power_cut=False):
+        """The program dies before its call of this number, 1 and on, of these kinds; with a power cut, what it wrote
+        and did not sync is gone."""
+        self.control.power_cut = power_cut
+        self.control.dies_after = number
+        self.begin(kinds)
+
+    def calls_left(self):
+        """How many calls more it would have had to live."""
+        return self.control.dies_after
 
     @contextlib.contextmanager
     def failing(self, kinds, share=1.0, error=errno.EIO):

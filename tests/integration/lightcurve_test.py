@@ -5,6 +5,7 @@ times; light curves of others come in; what does not fit is refused in one sente
     CONTIMG_BIN_DIR=build/release/bin /usr/bin/python3 tests/integration/lightcurve_test.py [-v]
 """
 import csv
+import hashlib
 import io
 import json
 import math
@@ -25,6 +26,7 @@ try:
     from astropy.io import fits, votable
     from astropy.table import Table
     from astropy.time import Time
+    from astropy.timeseries import TimeSeries
     from astropy.utils import iers
 except ImportError:
     print("needs python3-astropy")
@@ -360,6 +362,242 @@ class LightCurve(unittest.TestCase):
                       ("--dataset", "forced tile")):
             with self.subTest(words):
                 self.run_program("lightcurve", "preprocess", "0.1,16", *words, status=2)
+
+    def test_a_telescope_that_followed_its_target(self):
+        table = self.table("p.csv", self.tiles(2))
+        for words in (("--program", "AB1"), ("--target", ""), ("--instrument", ""), ("--exposure", "5"),
+                      ("--target", "3C286", "--exposure", "-1")):
+            self.run_program("lightcurve", "record", table, *words, status=2)
+        self.run_program("lightcurve", "record", table, "--instrument", "VLA", "--target", "3C286", "--program", "AB1",
+                         "--band", "L", "--exposure", "300")
+        with sqlite3.connect(self.root / "state/master_sources.sqlite3") as opened:
+            rows = set(opened.execute("SELECT t.type, i.name, k.target, k.program, k.band, k.exposure_s FROM observations t "
+                                      "JOIN instruments i ON i.id = t.instrument_id JOIN observations_tracking k ON "
+                                      "k.observation_id = t.id"))
+            drifted = opened.execute("SELECT count(*) FROM observations_drift").fetchone()
+        opened.close()
+        self.assertEqual(rows, {("tracking", "VLA", "3C286", "AB1", "L", 300.0)})
+        self.assertEqual(drifted, (0,))
+        # The same as of a telescope that stands still, transits too.
+        points = json.loads(self.run_program("lightcurve", "0.1,16", "--level", "transit", "--json"))["points"]
+        self.assertEqual([point["tiles"] for point in points], [3, 3])
+        self.run_program("lightcurve", "record", table)
+        again = json.loads(self.run_program("lightcurve", "0.1,16", "--level", "transit", "--json"))["points"]
+        self.assertEqual([point["mjd"] for point in again], [point["mjd"] for point in points])
+
+    def test_exported_trees_are_read_by_others(self):
+        catalogue = self.root / "c.csv"
+        catalogue.write_text("name,ra_deg,dec_deg,flux_jy\nA 1,0.1,16,0.5\n")
+        self.run_program("catalog", "import", "csv", catalogue, "--name", "My Survey")
+        self.run_program("lightcurve", "record", self.table("p.csv", self.tiles()))
+        self.series(300, 3, even=True)  # a data set of another source
+        out = self.root / "tree"
+        done = json.loads(self.run_program("lightcurve", "export", "--out", out, "--datasets", "--json"))
+        files = sorted(str(path.relative_to(out / "lightcurves")) for path in out.rglob("*.fits"))
+        one, two = "my_survey/DSA_J000024.0+160000.fits", "dsa-110/DSA_J235948.0+161200.fits"
+        self.assertEqual(files, sorted([one, two, "vla/DSA_J004000.0+100000.raw.fits"]))
+        self.assertEqual(done, {"written": 3, "unchanged": 0, "points": 330})
+        # As astropy reads it, with no more than the file says.
+        native = Table.read(out / "lightcurves" / one, astropy_native=True)
+        self.assertEqual(native.colnames[:5], ["TIME", "FLUX", "FLUX_ERR", "QUALITY", "MJD_UTC"])
+        self.assertEqual((native["TIME"].scale, native["TIME"].format), ("tdb", "mjd"))
+        self.assertEqual(str(native["FLUX"].unit), "Jy")
+        series = TimeSeries.read(out / "lightcurves" / one, time_column="TIME", time_format="mjd", time_scale="tdb", format="fits")
+        self.assertEqual(len(series), 15)
+        times = Time(native["MJD_UTC"], format="mjd", scale="utc", location=DSA110)
+        expected = times.tdb + times.light_travel_time(SkyCoord(0.1 * units.deg, 16.0 * units.deg), ephemeris="builtin")
+        self.assertLess(numpy.abs((series.time - expected).to_value("s")).max(), 1e-3)
+        numpy.testing.assert_allclose(native["FLUX"], [0.5 + 0.0001 * (i % 3) for i in range(15)], rtol=1e-12)
+        header = fits.getheader(out / "lightcurves" / one, 1)
+        for key, value in (("EXTNAME", "LIGHTCURVE"), ("TIMESYS", "TDB"), ("TIMEUNIT", "d"), ("MJDREFI", 0), ("MJDREFF", 0.0),
+                           ("BJDREFI", 2400000), ("BJDREFF", 0.5), ("TREFPOS", "BARYCENTER"), ("TELESCOP", "DSA-110"),
+                           ("OBJECT", "DSA J000024.0+160000"), ("RADESYS", "ICRS"), ("TUCD2", "phot.flux.density")):
+            self.assertEqual(header[key], value, key)
+        self.assertAlmostEqual(header["RA_OBJ"], 0.1, places=9)
+        self.assertTrue(any(line.startswith("level = tile") for line in header["HISTORY"]))
+        with fits.open(out / "lightcurves" / one) as file:
+            file[1].verify("exception")
+        # The same again is left as it is; what changed is written; a folder of somebody else is not touched.
+        before = {path: path.stat().st_ino for path in out.rglob("*.fits")}
+        self.assertEqual(json.loads(self.run_program("lightcurve", "export", "--out", out, "--datasets", "--json"))["unchanged"], 3)
+        self.assertEqual({path: path.stat().st_ino for path in out.rglob("*.fits")}, before)
+        self.run_program("lightcurve", "forget", "tile00")
+        done = json.loads(self.run_program("lightcurve", "export", "A 1", "--out", out, "--json"))
+        self.assertEqual(done, {"written": 1, "unchanged": 0, "points": 14})
+        (self.root / "theirs/lightcurves").mkdir(parents=True)
+        (self.root / "theirs/lightcurves/x").write_text("mine")
+        self.assertIn("no export", self.run_program("lightcurve", "export", "--out", self.root / "theirs", status=2))
+        self.assertEqual([path.name for path in (self.root / "theirs/lightcurves").iterdir()], ["x"])
+        # What was exported comes in again as it was.
+        self.run_program("lightcurve", "import", out / "lightcurves" / two, "--source", "30,30", "--mission", "DSA", "--name", "back")
+        back = json.loads(self.run_program("lightcurve", "30,30", "--dataset", "back", "--json"))["points"]
+        theirs = json.loads(self.run_program("lightcurve", "359.95,16.2", "--json"))["points"]
+        self.assertEqual(len(back), 15)  # with the tile that was taken out since
+        for row, point in zip(back[1:], theirs):
+            self.assertAlmostEqual(row["bmjd_tdb"], point["bmjd_tdb"], delta=1e-9)
+            self.assertEqual((row["flux"], row["flux_error"]), (point["flux_jy"], point["flux_error_jy"]))
+        # Transits as VOTable and as CSV with what its columns are.
+        self.run_program("lightcurve", "export", "A 1", "--out", out, "--level", "transit", "--format", "votable")
+        read = votable.parse(out / "lightcurves" / one.replace(".fits", ".vot"))
+        fields = {field.name: field for field in read.get_first_table().fields}
+        self.assertEqual([(f.ID, f.timescale, f.refposition) for f in read.resources[0].time_systems],
+                         [("UTC", "UTC", "TOPOCENTER"), ("TDB", "TDB", "BARYCENTER")])
+        self.assertEqual((fields["TIME"].ref, fields["TIME"].ucd, str(fields["FLUX"].unit)), ("TDB", "time.epoch", "Jy"))
+        self.run_program("lightcurve", "export", "A 1", "--out", out, "--level", "transit", "--format", "csv")
+        path = out / "lightcurves" / one.replace(".fits", ".csv")
+        rows = list(csv.DictReader(io.StringIO(path.read_text())))
+        about = json.loads(path.with_suffix(".json").read_text())
+        self.assertEqual((len(rows), about["rows"]), (5, 5))
+        self.assertEqual([column["name"] for column in about["columns"]], list(rows[0]))
+        self.assertEqual(about["columns"][1], {"name": "FLUX", "datatype": "double", "unit": "Jy", "ucd": "phot.flux.density",
+                                               "description": "flux density"})
+        self.assertEqual(about["columns"][0]["time_scale"], "TDB")
+        self.assertEqual((about["provenance"]["level"], about["provenance"]["source"]), ("transit", "DSA J000024.0+160000"))
+        self.assertIn("contimg", about["provenance"]["program"])
+
+    def test_tables_in_csv_say_beside_what_their_columns_are(self):
+        self.run_program("lightcurve", "record", self.table("p.csv", self.tiles()))
+        self.run_program("variables", "--out", self.root / "v.csv")
+        about = json.loads((self.root / "v.json").read_text())
+        columns = {column["name"]: column for column in about["columns"]}
+        self.assertEqual(list(columns), next(csv.reader(io.StringIO((self.root / "v.csv").read_text()))))
+        self.assertEqual((columns["ra_deg"]["unit"], columns["ra_deg"]["ucd"]), ("deg", "pos.eq.ra;meta.main"))
+        self.assertEqual(about["rows"], 2)
+        (self.root / "w.json").write_text("mine")
+        self.assertIn("w.json", self.run_program("variables", "--out", self.root / "w.csv", status=2))
+        self.assertFalse((self.root / "w.csv").exists())
+        self.assertEqual((self.root / "w.json").read_text(), "mine")
+        self.run_program("variables", "--out", self.root / "w.csv", "--overwrite")
+
+    def test_originals_are_kept_as_they_came(self):
+        catalogue, series = self.root / "c.csv", self.root / "s.csv"
+        catalogue.write_text("name,ra_deg,dec_deg,flux_jy\nA,10,10,0.5\n")
+        series.write_text("mjd,flux_jy\n60000,1\n")
+        for file, name, words in ((catalogue, "My_Survey", ("catalog", "import", "csv", catalogue, "--name", "My Survey")),
+                                  (series, "VLA", ("lightcurve", "import", series, "--source", "10,10", "--mission", "VLA"))):
+            kept = self.root / "static/catalogs/raw" / name / hashlib.sha256(file.read_bytes()).hexdigest()
+            content = file.read_bytes()
+            self.run_program(*words)
+            self.assertEqual((kept.read_bytes(), kept.stat().st_mode & 0o777), (content, 0o444))
+            self.run_program(*words)  # known: nothing to do
+            file.write_text(file.read_text() + "\n")
+            self.run_program(*words, "--refresh")
+            self.assertEqual(len(list(kept.parent.iterdir())), 2)
+            self.assertEqual(kept.read_bytes(), content)
+        shown, = json.loads(self.run_program("catalog", "info", "--json"))
+        self.assertEqual(pathlib.Path(shown["original"]).name, shown["sha256"])
+        # What is refused is not kept.
+        (self.root / "bad.csv").write_text("mjd,flux_jy\n")
+        self.run_program("lightcurve", "import", self.root / "bad.csv", "--source", "10,10", "--mission", "Bad", status=3)
+        self.assertFalse((self.root / "static/catalogs/raw/Bad").exists())
+
+    def refused(self, words, *command, status=3):
+        """One sentence on the error stream that has all these words; and nothing was recorded of it."""
+        message = self.run_program(*command, status=status)
+        self.assertEqual(len(message.splitlines()), 1, message)
+        for word in words:
+            self.assertIn(word, message)
+
+    def test_hostile_series_are_read_right_or_refused_in_a_sentence(self):
+        def take(name, *more):
+            return ("lightcurve", "import", self.root / name, "--source", "10,10", "--mission", "M", "--name", name, *more)
+
+        names = "mjd,flux_jy,flux_error_jy\n"
+        good = {"quotes.csv": '"mjd","flux_jy","flux_error_jy"\r\n"60000","1.5","0.1"\r\n60001,2.5,0.1\r\n',
+                "mac.csv": (names + "60000,1.5,0.1\n60001,2.5,0.1\n").replace("\n", "\r"),
+                "unsorted.csv": names + "60001,2.5,0.1\n60002,nan,0.1\n60000,1.5,0.1\n"}
+        for name, text in good.items():
+            (self.root / name).write_bytes(text.encode())
+            with self.subTest(name):
+                self.run_program(*take(name))
+                points = json.loads(self.run_program("lightcurve", "10,10", "--dataset", name, "--json"))["points"]
+                self.assertEqual([(p["mjd"], p["flux"]) for p in points], [(60000, 1.5), (60001, 2.5)])
+        bad = {"nul.csv": (names + "60000,1\0,0.1\n", ("line 2", "NUL byte")),
+               "utf16.csv": ((names + "60000,1,0.1\n").encode("utf-16"), ("line 1", "UTF-8")),
+               "inf.csv": (names + "60000,inf,0.1\n", ("line 2", "flux_jy", "'inf'")),
+               "negative.csv": (names + "\n# a comment\n60000,1,-0.1\n", ("line 4", "0 or more", "-0.1")),
+               "twice.csv": (names + "60000,1,0.1\n60001,1,0.1\n60000,1,0.1\n", ("line 4", "each time once", "60000")),
+               "open.csv": (names + '60000,"1,0.1\n60001,1,0.1\n', ("line 2", "never closed")),
+               "behind.csv": (names + '60000,"1"3,0.1\n', ("line 2", "'3' behind a quoted field")),
+               "gzip.csv": (b"\x1f\x8b\x08\0\0", ("gunzip",)), "empty.csv": ("", ("no rows",)),
+               "huge.csv": (names + "60000,5e307,0.1\n", ("line 2", "up to 1e+100", "5e+307")),
+               "julian.csv": (names + "2460005,1,0.1\n", ("1900 to 2100", "2460005", "--time")),
+               "early.csv": (names + "5,1,0.1\n", ("1900 to 2100", "--time"))}
+        for name, (text, words) in bad.items():
+            (self.root / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+            with self.subTest(name):
+                self.refused((name, *words), *take(name))
+        os.mkfifo(self.root / "pipe")
+        (self.root / "loop").symlink_to("loop")
+        self.refused(("pipe", "is not a file"), *take("pipe"), status=1)
+        self.refused(("loop", "symbolic links"), *take("loop"), status=1)
+        self.refused(("/dev/zero", "is not a file"), "lightcurve", "import", "/dev/zero", "--source", "10,10", "--mission", "M",
+                     status=1)
+        for command in (("photometry", self.root / "x", "--catalogue"), ("catalog", "import", "csv"),
+                        ("sources", self.root / "x", "--out", self.root / "o.csv", "--catalogue")):
+            self.refused(("pipe", "is not a file"), *command, self.root / "pipe", *(("--name", "c") if command[0] == "catalog" else ()),
+                         status=1)
+        # The names of views of our own measurements are theirs.
+        for name in ("forced tile", "external night normalised"):
+            self.refused((name, "--name"), "lightcurve", "import", self.root / "mac.csv", "--source", "10,10", "--mission", "M",
+                         "--name", name, status=2)
+        self.refused(("forced transit", "--name"), "lightcurve", "preprocess", "10,10", "--dataset", "mac.csv", "--name",
+                     "forced transit", status=2)
+
+    def test_hostile_fits_tables_are_read_right_or_refused_in_a_sentence(self):
+        times = numpy.array([1.0, 2.0, 3.0])
+        time = fits.Column("TIME", "D", array=times, unit="d")
+
+        def table(name, *columns, **cards):
+            hdu = fits.BinTableHDU.from_columns([time, *columns])
+            hdu.header.update({"MJDREF": 60000.0, "TIMESYS": "UTC", **cards})
+            hdu.writeto(self.root / name)
+            return (self.root / name).read_bytes()
+
+        def take(name):
+            return ("lightcurve", "import", self.root / name, "--source", "10,10", "--mission", "M", "--name", name)
+
+        plain = table("plain.fits", fits.Column("FLUX", "D", array=times))
+        table("scaled.fits", fits.Column("FLUX", "I", array=numpy.array([1, 15, 20], dtype="i2")), TSCAL2=0.1, TZERO2=5.0)
+        table("unsigned.fits", fits.Column("FLUX", "J", array=numpy.array([1, 2, 4000000000], dtype="u4"), bzero=2**31))
+        table("null.fits", fits.Column("FLUX", "J", array=numpy.array([1, -99, 3]), null=-99))
+        table("infinite.fits", fits.Column("FLUX", "E", array=numpy.array([1, numpy.inf, 3])))
+        for name, fluxes in (("scaled.fits", [5.1, 6.5, 7]), ("unsigned.fits", [1, 2, 4e9]), ("null.fits", [1, 3]),
+                             ("infinite.fits", [1, 3])):
+            with self.subTest(name):
+                self.run_program(*take(name))
+                points = json.loads(self.run_program("lightcurve", "10,10", "--dataset", name, "--json"))["points"]
+                numpy.testing.assert_allclose([p["flux"] for p in points], fluxes, rtol=1e-7)
+        lists = numpy.array([numpy.array([1.0]), numpy.array([2.0]), numpy.array([3.0])], dtype=object)
+        table("lists.fits", fits.Column("FLUX", "PD(1)", array=lists))
+        table("array.fits", fits.Column("FLUX", "2D", array=numpy.ones((3, 2))))
+        table("complex.fits", fits.Column("FLUX", "C", array=numpy.ones(3, dtype="c8")))
+        table("text.fits", fits.Column("FLUX", "5A", array=["1", "2", "3"]))
+        table("logical.fits", fits.Column("FLUX", "D", array=times), fits.Column("QUALITY", "L", array=[True, False, False]))
+        two = table("two.fits", fits.Column("FLUX", "D", array=times), fits.Column("FLUX2", "D", array=times))
+
+        def damaged(name, content):
+            (self.root / name).write_bytes(content)
+
+        def rows(number):
+            at = plain.index(b"NAXIS2  =") + 10
+            return plain[:at] + b"%20d" % number + plain[at + 20:]
+
+        damaged("twice.fits", two.replace(b"FLUX2   ", b"FLUX    "))
+        damaged("cut.fits", plain[:-2880])
+        damaged("headless.fits", plain[:4000])
+        damaged("many.fits", rows(10**12))
+        damaged("more.fits", rows(2**31 + 5))
+        damaged("fewer.fits", rows(-5))
+        fits.PrimaryHDU(numpy.zeros((3, 3))).writeto(self.root / "image.fits")
+        for name, words in (("lists.fits", ("FLUX", "one number a row", "PD(1)")), ("array.fits", ("FLUX", "2D")),
+                            ("complex.fits", ("FLUX", "found format C")), ("text.fits", ("FLUX", "5A")),
+                            ("logical.fits", ("QUALITY", "found format L")), ("twice.fits", ("FLUX", "twice")),
+                            ("cut.fits", ("cut short", "5808 bytes", "5760")), ("headless.fits", ("binary table",)),
+                            ("many.fits", ("cut short",)), ("more.fits", ("cut short",)), ("fewer.fits", ("binary table",)),
+                            ("image.fits", ("binary table",))):
+            with self.subTest(name):
+                self.refused((name, *words), *take(name))
 
     def test_what_does_not_fit_is_refused(self):
         rows = self.tiles(1)

@@ -10,12 +10,14 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import warnings
 import unittest
 
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
+from scipy import signal
 
 CONTIMG = pathlib.Path(os.environ["CONTIMG_BIN_DIR"]) / "contimg"
 SIZE, CELL = 400, 6.0 / 3600
@@ -25,11 +27,14 @@ KINDS = ("image", "residual", "rms", "weight")
 Y, X = np.mgrid[0:SIZE, 0:SIZE]
 
 
-def beam(dx, dy):
+BEAM = (MAJOR, MINOR, ANGLE)
+
+
+def beam(dx, dy, shape=BEAM):
     """Unit Gaussian of the beam's shape at offsets in pixels, x to the west."""
     east, north = -dx * CELL, dy * CELL
-    s, c = np.sin(np.radians(ANGLE)), np.cos(np.radians(ANGLE))
-    return np.exp(-4 * np.log(2) * (((east * s + north * c) / MAJOR) ** 2 + ((east * c - north * s) / MINOR) ** 2))
+    s, c = np.sin(np.radians(shape[2])), np.cos(np.radians(shape[2]))
+    return np.exp(-4 * np.log(2) * (((east * s + north * c) / shape[0]) ** 2 + ((east * c - north * s) / shape[1]) ** 2))
 
 
 def noise(rng):
@@ -39,25 +44,30 @@ def noise(rng):
     return field * RMS / field.std()
 
 
-def response(x, y):
-    return np.exp(-((x - SIZE / 2) ** 2 + (y - SIZE / 2) ** 2) / 2 / WIDTH**2)
+def response(x, y, width=WIDTH):
+    return np.exp(-((x - SIZE / 2) ** 2 + (y - SIZE / 2) ** 2) / 2 / width**2)
 
 
-def make_tile(prefix, ra, dec, sources, seed, scale=1.0, **cards):
-    """A tile of the sky `sources` (ra, dec, flux): image, residual, pb, smear."""
+def make_tile(prefix, ra, dec, sources, seed, scale=1.0, shape=BEAM, quiet=1.0, left=0.0, louder=0.0, width=WIDTH, **cards):
+    """A tile of the sky `sources` (ra, dec, flux): image restored with a beam, residual, pb, smear. `quiet`: part of the usual noise;
+    `left`: apparent flux below which CLEAN left sources; `louder`: noise of the image of which its residual does not tell."""
     header = fits.Header()
     header.update(CTYPE1="RA---SIN", CRPIX1=SIZE // 2 + 1, CRVAL1=ra % 360, CDELT1=-CELL, CUNIT1="deg",
                   CTYPE2="DEC--SIN", CRPIX2=SIZE // 2 + 1, CRVAL2=dec, CDELT2=CELL, CUNIT2="deg", BUNIT="Jy/beam",
-                  BMAJ=MAJOR, BMIN=MINOR, BPA=ANGLE, RESTFRQ=1.4e9, RADESYS="ICRS")
+                  BMAJ=shape[0], BMIN=shape[1], BPA=shape[2], RESTFRQ=1.4e9, RADESYS="ICRS")
     header["MJD-BEG"], header["MJD-END"] = 60961.5 + seed * 0.0036, 60961.5 + (seed + 1) * 0.0036
-    residual = noise(np.random.default_rng(seed))
-    image = residual.copy()
+    residual = quiet * noise(np.random.default_rng(seed))
+    image = residual + louder * noise(np.random.default_rng(1000 + seed))
     x, y = WCS(header).wcs_world2pix(sources[:, 0], sources[:, 1], 0)
     for sx, sy, flux in zip(x, y, sources[:, 2]):
         if np.isfinite(sx) and abs(sx - 200) < 260 and abs(sy - 200) < 260:
-            image += flux * response(sx, sy) * 0.97 * beam(X - sx, Y - sy)
+            apparent = flux * response(sx, sy, width) * 0.97
+            cleaned = apparent >= left
+            image += apparent * beam(X - sx, Y - sy, shape if cleaned else BEAM)
+            if not cleaned:
+                residual += apparent * beam(X - sx, Y - sy)
     header.update(cards)
-    for kind, pixels in (("image", image * scale), ("residual", residual * scale), ("pb", response(X, Y)),
+    for kind, pixels in (("image", image * scale), ("residual", residual * scale), ("pb", response(X, Y, width)),
                          ("smear", np.full((SIZE, SIZE), 0.97))):
         fits.writeto(f"{prefix}.{kind}.fits", pixels.astype(np.float32), header, overwrite=True)
 
@@ -68,6 +78,12 @@ def sky(dec, seed=1):
     places = [(i * 0.11 / np.cos(np.radians(dec)), dec + j * 0.11) for i in range(-5, 6) for j in range(-2, 3)]
     return np.array([[ra + rng.uniform(-0.02, 0.02) / np.cos(np.radians(dec)), d + rng.uniform(-0.02, 0.02), f]
                      for (ra, d), f in zip(places, 10 ** rng.uniform(-1.2, -0.3, len(places)))])
+
+
+def unwarned(function, *words):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*words)
 
 
 class MosaicTest(unittest.TestCase):
@@ -100,11 +116,11 @@ class MosaicTest(unittest.TestCase):
     def refused(self, report):
         return [(t["name"], t["refusal"]) for t in report["tiles"] if not t["used"]]
 
-    def spoiled(self, kind, words, **how):
+    def spoiled(self, kind, words, *options, **how):
         """A tile in place of the third, spoiled: it is left out, and said so."""
         make_tile(self.root / "bad", 0.15, 54.0, self.sources, 2, **how)
-        done = self.contimg("mosaic", *self.tiles[:2], self.root / "bad", self.tiles[3], "--out", self.root / "b", "--overwrite",
-                            "--no-durable", "--json")
+        done = self.contimg("mosaic", *self.tiles[:2], self.root / "bad", self.tiles[3], *options, "--out", self.root / "b",
+                            "--overwrite", "--no-durable", "--json")
         report = json.loads(done.stdout)
         self.assertEqual(self.refused(report), [("bad", kind)])
         self.assertIn(words, done.stderr)
@@ -215,6 +231,201 @@ class MosaicTest(unittest.TestCase):
         make_tile(self.root / "farther", 120.0, 54.0, self.sources, 10)
         self.assertIn("span more than the 60 degrees", self.mosaic(self.tiles[0], self.root / "farther", status=2))
 
+    def test_all_declinations_are_alike(self):
+        for dec in (16.1, 72.0, 85.0):
+            sources, turn = sky(dec), 1 / np.cos(np.radians(dec))
+            tiles = [self.root / f"d{i}" for i in range(3)]
+            for i, tile in enumerate(tiles):
+                make_tile(tile, 0.18 * turn * (i - 1), dec, sources, i)
+            with open(self.root / "dec.csv", "w") as file:
+                file.write("name,ra_deg,dec_deg,flux_jy\n")
+                file.writelines(f"s{i},{ra % 360:.8f},{d:.8f},{flux}\n" for i, (ra, d, flux) in enumerate(sources))
+            report = self.mosaic(*tiles, "--catalogue", self.root / "dec.csv", out="d")
+            quality = report["quality"]["catalogue"]
+            self.assertEqual(report["tiles_used"], 3)
+            self.assertGreater(quality["sources"], 10)
+            self.assertAlmostEqual(quality["flux_ratio_median"], 1, delta=0.005)
+            self.assertLess(quality["offset_median_beams"], 0.04)
+            self.assertLess(np.hypot(quality["offset_east_arcsec"], quality["offset_north_arcsec"]), 0.6)
+
+    def test_the_map_is_where_astropy_has_it(self):
+        """Bright sources without noise under an even primary beam: fitted on the map, and where astropy's WCS puts them, to a ten thousandth of a pixel."""
+        from scipy.optimize import curve_fit
+        for dec, step, words in ((16.1, 0.3, ()), (72.0, 0.8, ()), (89.8, 90.0, ()), (54.0, 0.3, ("--projection", "SIN"))):
+            turn = 1 / np.cos(np.radians(dec))
+            if step == 90.0:
+                sources = np.array([[72.0 * i, 89.91, 1.0] for i in range(5)])
+            else:
+                sources = np.array([[(0.15 * i + 0.01 * j) * turn, dec + 0.14 * j, 1.0] for i in range(-2, 3) for j in (-1, 0, 1)])
+            tiles = [self.root / f"q{i}" for i in range(3)]
+            for i, tile in enumerate(tiles):
+                make_tile(tile, step * (i - 1), dec, sources, i, quiet=1e-4, width=1e5, shape=(60 / 3600, 60 / 3600, 0.0))  # round: turned tiles are alike
+            self.mosaic(*tiles, *words, out="q")
+            image, header = self.map("image", "q")
+            x, y = unwarned(WCS, header).celestial.wcs_world2pix(sources[:, 0], sources[:, 1], 0)
+            off = []
+            for sx, sy in zip(x, y):
+                i0, j0 = round(sx), round(sy)
+                j, i = np.mgrid[j0 - 5:j0 + 6, i0 - 5:i0 + 6]
+                if j.min() < 0 or i.min() < 0 or j.max() >= image.shape[0] or i.max() >= image.shape[1]:
+                    continue
+                core = image[j, i]
+                if not np.isfinite(core).all():
+                    continue
+                # The logarithm of a Gaussian is a quadratic form.
+                use = core > 0.3
+                u, v = (i - sx)[use], (j - sy)[use]
+                terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=1)
+                weight = core[use]
+                c = np.linalg.lstsq(terms * weight[:, None], np.log(core[use]) * weight, rcond=None)[0]
+                off.append(np.linalg.solve([[2 * c[3], c[4]], [c[4], 2 * c[5]]], -c[1:3]))
+            self.assertGreater(len(off), 4)
+            self.assertLess(np.hypot(*np.median(off, axis=0)), 1e-4, (dec, off))
+            self.assertLess(np.median(np.hypot(*np.transpose(off))), 3e-4, (dec, off))
+
+    def test_two_mosaics_of_a_strip_join(self):
+        """A strip as a sequence of mosaics: where the same tiles lie in two of them, they agree to what interpolation errs by."""
+        from scipy import ndimage
+        tiles = [self.root / f"j{i}" for i in range(6)]
+        for i, tile in enumerate(tiles):
+            make_tile(tile, 0.6 * (i - 2.5), 54.0, self.sources, 20 + i)
+        first, second = self.mosaic(*tiles[:4], out="strip0"), self.mosaic(*tiles[2:], out="strip1")
+        for report in (first, second):
+            self.assertLess(report["quality"]["seams"], 1.25)
+        (a, ha), (b, hb) = self.map("image", "strip0"), self.map("image", "strip1")
+        (ra, _), (rb, _) = self.map("rms", "strip0"), self.map("rms", "strip1")
+        y, x = np.nonzero(np.isfinite(a))
+        place = unwarned(WCS, ha).celestial.wcs_pix2world(x, y, 0)
+        tile_of = []
+        for tile in tiles:
+            tx, ty = unwarned(WCS, fits.getheader(f"{tile}.image.fits")).celestial.wcs_world2pix(*place, 0)
+            tile_of.append(np.maximum(np.abs(tx - 199.5), np.abs(ty - 199.5)))  # from its middle
+        shared = np.logical_or(tile_of[2] < 190, tile_of[3] < 190)
+        for k in (0, 1, 4, 5):
+            shared &= ~(tile_of[k] < 210)
+        for k in (2, 3):
+            shared &= ~((tile_of[k] >= 190) & (tile_of[k] < 210))
+        bx, by = unwarned(WCS, hb).celestial.wcs_world2pix(*place, 0)
+        shared &= (bx > 8) & (by > 8) & (bx < b.shape[1] - 9) & (by < b.shape[0] - 9)
+        self.assertGreater(shared.sum(), 20000)
+        x, y, bx, by = x[shared], y[shared], bx[shared], by[shared]
+        blank = ndimage.map_coordinates(np.isnan(b).astype(float), [by, bx], order=1) > 0
+        read = ndimage.map_coordinates(np.nan_to_num(b), [by, bx], order=5)
+        difference = ((read - a[y, x]) / ra[y, x])[~blank]
+        self.assertLess(np.percentile(np.abs(difference), 95), 0.01)
+        noise_too = ndimage.map_coordinates(np.nan_to_num(rb), [by, bx], order=1) / ra[y, x]
+        self.assertLess(np.percentile(np.abs(noise_too[~blank] - 1), 95), 2e-3)
+
+    def test_a_tile_that_differs_at_its_edges_is_named(self):
+        good = self.mosaic(*self.tiles)["quality"]
+        self.assertLess(good["seams"], 1.2)
+        self.assertTrue(0.8 < good["differences"] < 1.15, good["differences"])
+        self.assertTrue(1.5 < good["tiles_deep"] < 4, good["tiles_deep"])
+        self.assertNotIn("rms_over_thermal", good)
+        make_tile(self.root / "loud", 0.15, 54.0, self.sources, 2, louder=2.0)
+        for tile, thermal in zip([*self.tiles[:2], self.root / "loud", self.tiles[3]], (0.001, 0.001, 0.0005, 0.001)):
+            pathlib.Path(f"{tile}.metrics.json").write_text(json.dumps({"quality": {"grade": "A", "thermal_rms_jy": thermal}}))
+        report = self.mosaic(*self.tiles[:2], self.root / "loud", self.tiles[3])
+        quality = report["quality"]
+        self.assertEqual(quality["worst_seam"], "loud")
+        self.assertGreater(quality["seams"], 1.6)
+        self.assertIn("a tile differs at its edges", " ".join(quality["reasons"]))
+        self.assertNotEqual(quality["grade"], "A")
+        self.assertAlmostEqual(quality["rms_over_thermal"], np.sqrt((3 + 4) / 4), delta=0.05)
+        for path in self.root.glob("*.metrics.json"):
+            if path.name[0] in "tl":
+                path.unlink()
+
+    def test_how_far_clean_went_makes_no_difference(self):
+        """One tile cleaned to 60 mJy, the others to nothing: fluxes are the same, with the tiles' beam or a wider one."""
+        make_tile(self.root / "shallow", 0.15, 54.0, self.sources, 2, left=0.06)
+        tiles = [*self.tiles[:2], self.root / "shallow", self.tiles[3]]
+        for words in ((), ("--beam", "100,70,30")):
+            quality = self.mosaic(*tiles, *words, "--catalogue", self.root / "list.csv")["quality"]["catalogue"]
+            self.assertAlmostEqual(quality["flux_ratio_median"], 1, delta=0.005)
+            self.assertLess(quality["flux_ratio_scatter"], 0.02)
+
+    def test_the_primary_beam_beyond_its_null_is_not_used(self):
+        before = self.map("weight")[0] if self.mosaic(*self.tiles) else None
+        pixels, header = fits.getdata(f"{self.tiles[1]}.pb.fits", header=True)
+        for kind in ("image", "residual", "smear"):
+            shutil.copy(f"{self.tiles[1]}.{kind}.fits", self.root / f"t1lobe.{kind}.fits")
+        r = np.hypot(X - SIZE / 2, Y - SIZE / 2)
+        fits.writeto(self.root / "t1lobe.pb.fits", np.where(pixels < 0.1, 0.05 * np.exp(-((r - 260) / 30) ** 2), pixels).astype(np.float32), header,
+                     overwrite=True)
+        self.mosaic(self.tiles[0], self.root / "t1lobe", *self.tiles[2:])
+        after = self.map("weight")[0]
+        np.testing.assert_array_equal(np.isnan(after), np.isnan(before))
+        self.assertTrue((np.nan_to_num(after) <= np.nan_to_num(before) * (1 + 1e-6)).all())
+
+    def test_casacore_has_the_same_coordinates(self):
+        try:
+            from casacore.images import image as casacore_image
+        except ImportError:
+            self.skipTest("no python3-casacore")
+        self.mosaic(*self.tiles, "--format", "both", out="k")
+        pixels, header = self.map("image", "k")
+        wcs = unwarned(WCS, header).celestial
+        for name in ("k.image.fits", "k.image"):
+            other = casacore_image(str(self.root / name))
+            self.assertEqual(other.shape(), [1, 1, *pixels.shape])
+            for y, x in ((0, 0), (0, pixels.shape[1] - 1), (pixels.shape[0] - 1, 5), (200.5, 360.25)):
+                dec, ra = other.toworld([0, 0, y, x])[-2:]
+                back = wcs.wcs_world2pix(np.degrees(ra), np.degrees(dec), 0)
+                self.assertLess(np.hypot(back[0] - x, back[1] - y), 1e-4)
+
+    def test_swarp_takes_it(self):
+        if shutil.which("SWarp") is None:
+            self.skipTest("no SWarp (swarp)")
+        self.mosaic(*self.tiles, out="v")
+        folder = self.root / "swarp"
+        folder.mkdir(exist_ok=True)
+        pixels, header = self.map("image", "v")
+        subprocess.run(["SWarp", self.root / "v.image.fits", "-WEIGHT_TYPE", "MAP_WEIGHT", "-WEIGHT_IMAGE", self.root / "v.weight.fits",
+                        "-RESCALE_WEIGHTS", "N", "-FSCALASTRO_TYPE", "NONE", "-SUBTRACT_BACK", "N", "-PROJECTION_TYPE", "ZEA",
+                        "-RESAMPLING_TYPE", "LANCZOS4", "-WRITE_XML", "N", "-VERBOSE_TYPE", "QUIET"], cwd=folder, check=True, capture_output=True,
+                       timeout=120)
+        out, out_header = fits.getdata(folder / "coadd.fits"), fits.getheader(folder / "coadd.fits")
+        there = unwarned(WCS, out_header)
+        peaks = 0
+        for ra, dec, flux in self.sources:
+            x, y = (float(v) for v in unwarned(WCS, header).celestial.wcs_world2pix(ra, dec, 0))
+            i, j = (round(float(v)) for v in there.wcs_world2pix(ra, dec, 0))
+            if not (20 < x < pixels.shape[1] - 20 and 20 < y < pixels.shape[0] - 20 and flux > 0.1):
+                continue
+            here = np.nanmax(pixels[round(y) - 2:round(y) + 3, round(x) - 2:round(x) + 3])
+            self.assertAlmostEqual(out[j - 2:j + 3, i - 2:i + 3].max() / here, 1, delta=0.02)
+            peaks += 1
+        self.assertGreater(peaks, 10)
+
+    def test_sextractor_reads_the_same_fluxes(self):
+        program = shutil.which("source-extractor") or shutil.which("sex")
+        if program is None:
+            self.skipTest("no SExtractor (source-extractor)")
+        self.mosaic(*self.tiles, out="e")
+        folder = self.root / "sextractor"
+        folder.mkdir(exist_ok=True)
+        (folder / "p.param").write_text("X_IMAGE\nY_IMAGE\nFLUX_MAX\nFLUX_AUTO\n")
+        subprocess.run([program, self.root / "e.image.fits", "-PARAMETERS_NAME", "p.param", "-FILTER", "N", "-CATALOG_NAME", "e.cat",
+                        "-DETECT_THRESH", "0.03", "-THRESH_TYPE", "ABSOLUTE", "-ANALYSIS_THRESH", "0.003", "-BACK_TYPE", "MANUAL", "-BACK_VALUE",
+                        "0", "-WEIGHT_TYPE", "MAP_WEIGHT", "-WEIGHT_IMAGE", self.root / "e.weight.fits", "-CATALOG_TYPE", "ASCII_HEAD"],
+                       cwd=folder, check=True, capture_output=True, timeout=120)
+        theirs = np.loadtxt(folder / "e.cat")
+        header = self.map("image", "e")[1]
+        ours = json.loads(self.contimg("sources", self.root / "e", "--json").stdout)["sources"]
+        x, y = unwarned(WCS, header).celestial.wcs_world2pix([s["ra_deg"] for s in ours], [s["dec_deg"] for s in ours], 0)
+        area = np.pi / (4 * np.log(2)) * header["BMAJ"] * header["BMIN"] / CELL**2
+        peak, total = [], []
+        for k, source in enumerate(ours):
+            away = np.hypot(theirs[:, 0] - 1 - x[k], theirs[:, 1] - 1 - y[k])
+            if source["snr"] < 60 or away.min() > 1.5:
+                continue
+            peak.append(theirs[away.argmin(), 2] / source["flux_jy"])
+            total.append(theirs[away.argmin(), 3] / area / source["flux_jy"])
+        self.assertGreater(len(peak), 20)
+        self.assertAlmostEqual(np.median(peak), 1, delta=0.006)  # its peaks are of whole pixels
+        self.assertAlmostEqual(np.median(total), 1, delta=0.02)
+
     def test_two_days_are_one_mosaic(self):
         make_tile(self.root / "day2", -0.4, 54.0, self.sources, 300)
         self.assertEqual(self.mosaic(*self.tiles, self.root / "day2")["tiles_used"], 5)
@@ -230,7 +441,8 @@ class MosaicTest(unittest.TestCase):
         self.assertAlmostEqual(next(t for t in report["tiles"] if t["name"] == "bad")["factor"], 1 / 0.69, delta=0.02)
 
     def test_tiles_that_do_not_fit_are_named(self):
-        self.spoiled("beam", "its beam of 84.0\" x 50.0\"", BMAJ=MAJOR * 1.05)
+        self.spoiled("beam", "its beam of 104.0\" x 50.0\"", BMAJ=MAJOR * 1.3)
+        self.spoiled("beam", "its beam of 84.0\" x 50.0\"", "--beam", "per-tile", BMAJ=MAJOR * 1.05)
         self.spoiled("frequency", "1480.0 MHz instead of 1400.0 MHz", RESTFRQ=1.48e9)
         self.spoiled("unreadable", "BMAJ", BMAJ=0.0)
         self.spoiled("blank", "blank or zero", scale=np.nan)
@@ -245,6 +457,97 @@ class MosaicTest(unittest.TestCase):
             header["CRPIX1"] -= 20
             fits.writeto(self.root / f"bad.{kind}.fits", pixels[:, 20:-20], header, overwrite=True)
         self.assertEqual(self.refused(self.mosaic(*self.tiles[:2], self.root / "bad", self.tiles[3])), [("bad", "pixels")])
+
+    def mixed(self):
+        """The tiles, two of them restored with other beams."""
+        for i, shape in ((1, (90 / 3600, 52 / 3600, 30.0)), (2, (82 / 3600, 56 / 3600, 20.0))):
+            make_tile(self.root / f"w{i}", 0.3 * (i - 1.5), 54.0, self.sources, i, shape=shape)
+        return [self.tiles[0], self.root / "w1", self.root / "w2", self.tiles[3]]
+
+    def widths(self, out, ra, dec):
+        """Full widths and angle of the source there: a free Gaussian fitted to its core."""
+        from scipy.optimize import curve_fit
+        image, header = self.map("image", out)
+        x, y = (float(v) for v in WCS(header).celestial.wcs_world2pix(ra, dec, 0))
+        j, i = np.mgrid[round(y) - 6:round(y) + 7, round(x) - 6:round(x) + 7]
+        core = image[j, i].ravel()
+        use = core > 0.4 * core.max()
+        def model(at, peak, x0, y0, major, minor, angle):
+            return peak * beam(at[0] - x0, at[1] - y0, (major / 3600, minor / 3600, angle))
+        fit, _ = curve_fit(model, (i.ravel()[use], j.ravel()[use]), core[use], (core.max(), x, y, 85, 52, 30))
+        return fit[3:]
+
+    def test_beams_that_differ_are_made_one(self):
+        tiles = self.mixed()
+        report = self.mosaic(*tiles, "--catalogue", self.root / "list.csv", out="w")
+        self.assertEqual((report["tiles_used"], report["beam"]["kind"]), (4, "common"))
+        self.assertEqual([t["restored"] for t in report["tiles"]], [True] * 4)
+        self.assertEqual(list(Table.read(self.root / "w.tiles.fits")["restored"]), [1] * 4)
+        self.assertIn("4 tiles restored anew with a beam of 91.1\" x 57.2\" at", str(self.map("image", "w")[1]["HISTORY"]))
+        common = report["beam"]
+        # The smallest that holds the three: none of them, and little more than each.
+        self.assertTrue(90 <= common["major_arcsec"] < 91.5 and 56 < common["minor_arcsec"] < 58, common)
+        self.assertAlmostEqual(report["quality"]["catalogue"]["flux_ratio_median"], 1, delta=0.003)
+        self.assertLess(report["quality"]["catalogue"]["flux_ratio_scatter"], 0.01)
+        ra, dec, _ = max(self.sources, key=lambda s: s[2] - 10 * (abs(s[0]) > 0.4 or abs(s[1] - 54) > 0.2))
+        major, minor, angle = self.widths("w", ra, dec)
+        self.assertAlmostEqual(major / common["major_arcsec"], 1, delta=0.01)
+        self.assertAlmostEqual(minor / common["minor_arcsec"], 1, delta=0.01)
+        self.assertAlmostEqual(angle, common["angle_deg"], delta=1.5)
+        # The noise is the tiles' own.
+        self.mosaic(*self.tiles, out="m")
+        np.testing.assert_allclose(self.map("rms", "w")[0], self.map("rms", "m")[0], rtol=1e-6)
+        np.testing.assert_allclose(self.map("residual", "w")[0], self.map("residual", "m")[0], atol=5e-3 * RMS)
+        # Left as they are; left out; as asked for.
+        report = self.mosaic(*tiles, "--beam", "per-tile", "--max-beam-error", "0.2", out="p")
+        self.assertEqual(([t["restored"] for t in report["tiles"]], report["beam"]["kind"]), ([False] * 4, "per-tile"))
+        self.assertEqual(self.refused(self.mosaic(*tiles, "--beam", "per-tile", out="p")), [("w1", "beam"), ("w2", "beam")])
+        report = self.mosaic(*tiles, "--beam", "120,90,-10", out="g")
+        self.assertEqual(report["beam"]["kind"], "given")
+        self.assertAlmostEqual(report["beam"]["major_arcsec"], 120, delta=0.05)
+        self.assertAlmostEqual(self.widths("g", ra, dec)[0], 120, delta=1.2)
+
+    def test_a_beam_that_does_not_hold_a_tile_s_is_refused(self):
+        tiles = self.mixed()
+        err = self.mosaic(*tiles, "--beam", "95,51,30", out="x", status=2)
+        self.assertIn("expected a beam that holds those of all tiles, found 95.0\" x 51.0\" at 30 degrees, but w1 has "
+                      "90.0\" x 52.0\" at 30 degrees; the smallest that does is 91.1\" x 57.2\"", err)
+        for words in ("wide", "40,20", "20,40,0"):
+            self.assertIn("--beam: expected MAJOR,MINOR,ANGLE", self.mosaic(*tiles, "--beam", words, out="x", status=2))
+        self.assertFalse(list(self.root.glob("x.*")))
+        os.remove(self.root / "w1.residual.fits")
+        report = self.mosaic(*tiles, "--no-residual", out="n")
+        self.assertEqual(self.refused(report), [("w1", "beam")])
+        left = next(t for t in report["tiles"] if t["name"] == "w1")
+        self.assertIn("without a residual its beam of 90.0", left["why"])
+        self.assertFalse(left["restored"])
+
+    def test_beams_that_agree_change_no_bit(self):
+        self.mosaic(*self.tiles, "--beam", "per-tile", out="a")
+        self.mosaic(*self.tiles, out="b")
+        for kind in KINDS:
+            self.assertEqual((self.root / f"a.{kind}.fits").read_bytes(), (self.root / f"b.{kind}.fits").read_bytes(), kind)
+
+    def test_another_beam_is_a_direct_convolution(self):
+        """One tile on its own grid, image − residual convolved by scipy pixel by pixel."""
+        self.mosaic(self.tiles[1], "--projection", "SIN", "--centre", "359.85,54", "--beam", "110,80,75", out="s")
+        image, header = self.map("image", "s")
+        own = {kind: fits.getdata(f"{self.tiles[1]}.{kind}.fits").astype(float) for kind in ("image", "residual", "pb", "smear")}
+        def moments(major, minor, angle):
+            s, c = np.sin(np.radians(angle)), np.cos(np.radians(angle))
+            turn = np.array([[s, c], [c, -s]])  # east, north
+            return turn @ np.diag([major**2, minor**2]) @ turn
+        v = (moments(110, 80, 75) - moments(80, 50, 30)) / 8 / np.log(2) / 36  # variances in pixels
+        j, i = np.mgrid[-40:41, -40:41]
+        at = np.stack([-i, j])
+        kernel = np.exp(-0.5 * np.einsum("ayx,ab,byx->yx", at, np.linalg.inv(v), at))
+        kernel *= 110 * 80 / (80 * 50) / kernel.sum()
+        model = signal.convolve(own["image"] - own["residual"], kernel, mode="same", method="direct")
+        expected = (model + own["residual"]) / (own["pb"] * own["smear"])
+        x0, y0 = round(header["CRPIX1"]) - 201, round(header["CRPIX2"]) - 201
+        self.assertAlmostEqual(header["CRPIX1"] % 1, 0, 6)
+        middle = np.s_[60:340, 60:340]
+        np.testing.assert_allclose(image[y0:y0 + 400, x0:x0 + 400][middle], expected[middle], atol=2e-5 * np.abs(expected[middle]).max())
 
     def test_missing_subbands_are_brought_to_the_frequency(self):
         nu = 1.01 * 1.4e9

@@ -127,6 +127,16 @@ class SourceTablesTest(unittest.TestCase):
         self.assertGreater(alone[0]["flux_jy"], flux + 3 * RMS)
         self.assertLess(abs(told["measurements"][0]["flux_jy"] - flux), 5 * RMS)
 
+    def test_a_missing_psf_is_said_once_and_can_be_given(self):
+        for kind in ("image", "residual", "pb"):
+            shutil.copyfile(self.root / f"t.{kind}.fits", self.root / f"p.{kind}.fits")
+        place = self.truth[0][0]
+        at = f"{place.ra.deg:.7f},{place.dec.deg:.7f}"
+        for words in (("photometry", "p", "--at", at), ("sources", "p")):
+            self.assertEqual(self.contimg(*words).stderr.count("no point-spread function"), 1, words)
+            self.assertEqual(self.contimg(*words, "--psf", "t.psf.fits").stderr.count("point-spread"), 0, words)
+            self.assertEqual(self.contimg(words[0], "t", *words[2:]).stderr.count("point-spread"), 0, words)
+
     def test_wrong_use_and_bad_images_end_in_a_sentence(self):
         shutil.copyfile(self.root / "t.image.fits", self.root / "u.image.pbcor.fits")
         with fits.open(self.root / "t.image.fits") as file:

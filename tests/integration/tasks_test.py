@@ -60,6 +60,44 @@ class TasksTest(DaemonUnderTest, unittest.TestCase):
         self.assertIn("backup", self.contimg("status").stdout)
         wait_for(lambda: self.state(self.stamps[0]) == "done", what="the group is done beside it")
 
+    def test_tiles_get_their_flux_scale_with_no_human_hand(self):
+        def record(day):
+            """Thirty constants of 100 mJy in a tile whose fluxes are off by some percent."""
+            factor = (1, 1.04, 0.97, 1.02, 0.95)[day]
+            columns = "source_id,name,ra_deg,dec_deg,mjd,product,flux_jy,flux_error_jy,sigma_jy,response,scale,frequency_hz,flags"
+            rows = [f"{i},,{10 + 0.01 * i},16,{61000 + day},tile{day},{0.1 * factor},0.0005,0.0005,1,1,1.4e9,0" for i in range(30)]
+            (self.root / f"{day}.csv").write_text("\n".join([columns, *rows]) + "\n")
+            self.contimg("lightcurve", "record", self.root / f"{day}.csv")
+            return factor
+
+        def scales():
+            with sqlite3.connect(self.root / "state/master_sources.sqlite3") as database:
+                return [scale for (scale,) in database.execute("SELECT scale FROM observations ORDER BY mjd")]
+
+        def normalised():
+            shown = json.loads(self.contimg("lightcurve", "10.1,16", "--normalised", "--json").stdout)
+            return [point["flux_jy"] for point in shown["points"]]
+
+        factors = [record(day) for day in range(4)]
+        self.assertEqual(scales(), [None] * 4)
+        self.environment.update(CONTIMG_BACKUP_EVERY_H="0", CONTIMG_PHOTOMETRY_NORMALISE_EVERY_H="0.0003")
+        self.start()
+        self.send(self.stamps[0])
+        wait_for(lambda: None not in scales(), what="the tiles have their scales")
+        found = [scale * factor for scale, factor in zip(scales(), factors)]
+        for each in found:
+            self.assertAlmostEqual(each, found[0], delta=1e-9)
+        wait_for(lambda: max(normalised()) - min(normalised()) < 1e-9, what="light curves follow")
+        # The next tile has it when it goes on record, whether or not a task looks at it; variables stand on it.
+        factors.append(record(4))
+        self.assertAlmostEqual(scales()[4] * factors[4], found[0], delta=1e-9)
+        tasks = [task for task in json.loads(self.get("/api/v1/tasks?kind=normalise")[1])["tasks"] if task["state"] == "done"]
+        shown = self.contimg("queue", "show", tasks[0]["id"]).stdout
+        self.assertRegex(shown, r"running -> done +runner +(\d of \d tiles have a flux scale, by 30 sources|no tile went on record)")
+        shown = json.loads(self.contimg("variables", "--level", "tile", "--eta", "0", "--json").stdout)
+        self.assertEqual(len(shown["variables"]), 30)
+        self.assertLess(max(source["eta"] for source in shown["variables"]), 1e-6)
+
     def test_one_that_fails_is_given_up_shown_and_cured(self):
         elsewhere = self.root / "disk/backups"
         self.environment["CONTIMG_BACKUP_DIR"] = str(elsewhere)

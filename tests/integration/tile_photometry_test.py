@@ -75,7 +75,12 @@ class TilePhotometryTest(DaemonUnderTest, unittest.TestCase):
             "s ON s.id = t.source_id ORDER BY 1, 2",
             "SELECT t.group_id, d.number, d.ra_deg, d.dec_deg, d.flux_jy, d.snr, d.flags, s.name FROM detections d JOIN "
             "observations t ON t.id = d.observation_id LEFT JOIN sources s ON s.id = d.source_id ORDER BY 1, 2",
-            "SELECT name, origin FROM sources ORDER BY 1")]
+            "SELECT name, origin FROM sources ORDER BY 1",
+            "SELECT t.group_id, t.type, t.step_s, t.n_integrations, f.type, f.cadence, f.path, f.bitpix, f.naxis_values_json "
+            "FROM fits_frames f JOIN observations t ON t.id = f.observation_id ORDER BY 1, 5, 6",
+            "SELECT t.group_id, a.type, a.source_id, a.flags FROM quality_flag_arrays a JOIN observations t ON t.id = "
+            "a.observation_id ORDER BY 1",
+            "SELECT name, properties_json FROM instruments ORDER BY 1, 2")]
 
     # --- tests -----------------------------------------------------------------------------------------------------
     def test_from_files_to_light_curves(self):
@@ -123,10 +128,14 @@ class TilePhotometryTest(DaemonUnderTest, unittest.TestCase):
         self.assertEqual([group for group, _, _ in self.points(KNOWN)], both)
         self.assertAlmostEqual(self.points(NEW)[0][1], NEW[2], delta=0.06 * NEW[2])
         self.becomes(both[0], "done")
-        # Without the database all comes back from the tables, to the last bit.
-        before = self.everything()
+        # Without the database all comes back from the tables, to the last bit; scales and usual beams are reckoned then as
+        # the service does once a day.
         daemon.terminate()
         daemon.wait()
+        self.answer("lightcurve", "normalise")
+        before = self.everything()
+        self.assertEqual(len([row for row in before[5] if row[0] == first]), 8)  # one for each image
+        self.assertEqual({(row[0], len(row[3])) for row in before[6]}, {(stamp, 4 * before[5][0][3]) for stamp in self.stamps})
         (self.root / "state/master_sources.sqlite3").rename(self.root / "lost")
         for rest in (self.root / "state").glob("master_sources.sqlite3-*"):
             rest.unlink()

@@ -5,11 +5,16 @@
 //   CONTIMG_FAULTS_BELOW  folders, separated by colons: calls on other paths never fail
 //   CONTIMG_FAULTS_IN     name of the program whose calls fail (contimg-stream); its children only have the clocks
 //
+// Or the program dies before the n-th call of the kinds, as of a kill or as of a power cut: then files are as they were
+// when they were last synced (pwrite alone is undone: what SQLite does).
+//
 // Calls made inside the C library (fopen's own open, opendir's) do not pass here, so fopen and opendir are counted as
 // open. Memory maps cannot be made to fail.
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -43,6 +48,9 @@ struct Control {
   std::atomic<std::uint32_t> seed;
   std::atomic<std::int64_t> realtime_ns, monotonic_ns;  // added to the clocks
   std::atomic<std::uint64_t> n_faults[kKinds];
+  // Not 0: none fails; before the one that brings it to 0 the program dies.
+  std::atomic<std::int64_t> dies_after;
+  std::atomic<std::uint32_t> power_cut;  // 1: and what it had written since the file was last synced is undone
 };
 
 Control* control = nullptr;
@@ -76,6 +84,68 @@ __attribute__((constructor)) void Begin() {
   if (map != MAP_FAILED) control = static_cast<Control*>(map);
 }
 
+// What a write has overwritten, until the file is synced.
+struct Overwritten {
+  dev_t device;
+  ino_t inode;
+  int file;  // a descriptor of our own
+  off_t at, size_before;
+  ssize_t n;
+  char* bytes;
+  Overwritten* earlier;
+};
+Overwritten* overwritten = nullptr;  // the last one
+pthread_mutex_t overwritten_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void Remember(int fd, off_t at, std::size_t n) {
+  if (control == nullptr || control->power_cut.load() == 0 || control->dies_after.load() == 0) return;
+  struct stat info;
+  if (REAL(fstat)(fd, &info) != 0) return;
+  char link[64];
+  std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  const int own = REAL(open)(link, O_RDWR | O_CLOEXEC);
+  if (own < 0) return;
+  auto* each = static_cast<Overwritten*>(std::malloc(sizeof(Overwritten)));
+  *each = {info.st_dev, info.st_ino, own, at, info.st_size, 0, static_cast<char*>(std::malloc(n)), nullptr};
+  each->n = REAL(pread)(own, each->bytes, n, at);
+  pthread_mutex_lock(&overwritten_lock);
+  each->earlier = overwritten;
+  overwritten = each;
+  pthread_mutex_unlock(&overwritten_lock);
+}
+
+void Forget(int fd) {
+  if (control == nullptr || control->power_cut.load() == 0) return;
+  struct stat info;
+  if (REAL(fstat)(fd, &info) != 0) return;
+  pthread_mutex_lock(&overwritten_lock);
+  for (Overwritten** at = &overwritten; *at != nullptr;) {
+    Overwritten* each = *at;
+    if (each->device != info.st_dev || each->inode != info.st_ino) {
+      at = &each->earlier;
+      continue;
+    }
+    *at = each->earlier;
+    ::close(each->file);
+    std::free(each->bytes);
+    std::free(each);
+  }
+  pthread_mutex_unlock(&overwritten_lock);
+}
+
+[[noreturn]] void Die() {
+  if (control->power_cut.load() != 0) {
+    pthread_mutex_lock(&overwritten_lock);  // and never again: nobody writes any more
+    for (const Overwritten* each = overwritten; each != nullptr; each = each->earlier) {
+      if (each->n > 0 && REAL(pwrite)(each->file, each->bytes, static_cast<std::size_t>(each->n), each->at) < 0)
+        continue;
+      if (REAL(ftruncate)(each->file, each->size_before) != 0) continue;
+    }
+  }
+  ::kill(::getpid(), SIGKILL);
+  for (;;) ::pause();
+}
+
 std::uint32_t Draw() {
   static thread_local std::uint64_t state = 0;
   if (state == 0) {
@@ -105,6 +175,10 @@ bool Drawn(Kind kind) {
 
 // True when this call is to fail; errno is set then.
 bool Fails(Kind kind) {
+  if (control->dies_after.load() != 0) {
+    if (control->dies_after.fetch_sub(1) == 1) Die();
+    return false;
+  }
   control->n_faults[kind].fetch_add(1);
   errno = control->error.load();
   return true;
@@ -216,18 +290,30 @@ EXPORT ssize_t __pread64_chk(int fd, void* to, size_t n, off64_t at, size_t) { r
 EXPORT ssize_t readv(int fd, const struct iovec* to, int n) { return FailsOn(kRead, fd) ? -1 : REAL(readv)(fd, to, n); }
 EXPORT ssize_t write(int fd, const void* from, size_t n) { return FailsOn(kWrite, fd) ? -1 : REAL(write)(fd, from, n); }
 EXPORT ssize_t pwrite(int fd, const void* from, size_t n, off_t at) {
-  return FailsOn(kWrite, fd) ? -1 : REAL(pwrite)(fd, from, n, at);
+  if (FailsOn(kWrite, fd)) return -1;
+  Remember(fd, at, n);
+  return REAL(pwrite)(fd, from, n, at);
 }
 EXPORT ssize_t pwrite64(int fd, const void* from, size_t n, off64_t at) {
-  return FailsOn(kWrite, fd) ? -1 : REAL(pwrite64)(fd, from, n, at);
+  if (FailsOn(kWrite, fd)) return -1;
+  Remember(fd, at, n);
+  return REAL(pwrite64)(fd, from, n, at);
 }
 EXPORT ssize_t writev(int fd, const struct iovec* from, int n) {
   return FailsOn(kWrite, fd) ? -1 : REAL(writev)(fd, from, n);
 }
 EXPORT int ftruncate(int fd, off_t n) noexcept { return FailsOn(kWrite, fd) ? -1 : REAL(ftruncate)(fd, n); }
 EXPORT int ftruncate64(int fd, off64_t n) noexcept { return FailsOn(kWrite, fd) ? -1 : REAL(ftruncate64)(fd, n); }
-EXPORT int fsync(int fd) { return FailsOn(kSync, fd) ? -1 : REAL(fsync)(fd); }
-EXPORT int fdatasync(int fd) { return FailsOn(kSync, fd) ? -1 : REAL(fdatasync)(fd); }
+EXPORT int fsync(int fd) {
+  if (FailsOn(kSync, fd)) return -1;
+  Forget(fd);
+  return REAL(fsync)(fd);
+}
+EXPORT int fdatasync(int fd) {
+  if (FailsOn(kSync, fd)) return -1;
+  Forget(fd);
+  return REAL(fdatasync)(fd);
+}
 
 // ---- names ----
 EXPORT int rename(const char* from, const char* to) noexcept {

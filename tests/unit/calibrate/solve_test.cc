@@ -120,6 +120,50 @@ TEST(SolveCalibration, ShortPhasesKeepADriftingPhaseFromWashingOutTheBandpass) {
   EXPECT_LT(std::abs(washed.value[i]), 0.9 * truth);  // sin(1)/1 = 0.84
 }
 
+// Errors of 10 % that belong to baselines, not to antennas, in these channels, the same at all times.
+void BreakClosure(SolvedTile& tile, const std::vector<std::size_t>& channels) {
+  std::mt19937 random(8);
+  std::normal_distribution<float> normal(0, 0.07F);
+  const auto [n_t, n_b, n_c, n_p] = tile.block.shape();
+  for (std::size_t b = 0; b < n_b; ++b) {
+    for (const std::size_t c : channels) {
+      const Visibility factor(1 + normal(random), normal(random));
+      for (std::size_t t = 0; t < n_t; ++t) {
+        for (std::size_t p = 0; p < n_p; ++p) tile.block.vis[((t * n_b + b) * n_c + c) * n_p + p] *= factor;
+      }
+    }
+  }
+}
+
+TEST(SolveCalibration, EndsOfWindowsThatNoGainsDescribeAreLeftOut) {
+  SolvedTile tile = MakeTile();
+  BreakClosure(tile, {0, 31, 33, 45});
+  const SolveResult result = SolveCalibration(tile.block, testkit::ModelView(tile.block, tile.model), {}, {});
+  EXPECT_EQ(result.reports[1].unclosed_channels, 2U);
+  const SolutionSet& b = result.solutions[1];
+  for (std::size_t c = 0; c < 64; ++c) {
+    // Not filled from its neighbours either, though 31 lies in the middle of the band. 33 and 45 are at no end.
+    EXPECT_EQ(b.usable(b.Index(0, 3, c, 1)), c != 0 && c != 31) << c;
+  }
+  const ApplyReport report = ApplyGains(tile.block, EvaluateGains(tile.block, Tables(result)), {}, 2);
+  EXPECT_GT(report.flagged_by_calibration, 0U);
+  SolvedTile whole = MakeTile();
+  EXPECT_EQ(
+      SolveCalibration(whole.block, testkit::ModelView(whole.block, whole.model), {}, {}).reports[1].unclosed_channels,
+      0U);
+}
+
+// A model that lacks sources is as wrong in the middle of the band as at its ends.
+TEST(SolveCalibration, AnIncompleteModelTakesNoChannels) {
+  SolvedTile tile = MakeTile();
+  std::vector<std::size_t> all(64);
+  for (std::size_t c = 0; c < 64; ++c) all[c] = c;
+  BreakClosure(tile, all);
+  EXPECT_EQ(
+      SolveCalibration(tile.block, testkit::ModelView(tile.block, tile.model), {}, {}).reports[1].unclosed_channels,
+      0U);
+}
+
 TEST(SolveCalibration, HourlyGainUsesTheDaysTablesAndTheirReference) {
   SolvedTile tile = MakeTile(0.5);
   const auto model = testkit::ModelView(tile.block, tile.model);

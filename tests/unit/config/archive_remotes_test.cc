@@ -112,6 +112,10 @@ TEST(ProductClass, OfEveryKind) {
       EXPECT_EQ(ProductClass(kind, "/x", roots), of_mosaic ? "mosaics" : "images");
     }
   }
+  for (const ProductKind kind : {ProductKind::kMosaic, ProductKind::kMosaicResidual, ProductKind::kTileTable,
+                                 ProductKind::kMosaicPhotometry, ProductKind::kMosaicSources}) {
+    EXPECT_EQ(ProductClass(kind, "/x", roots), "mosaics") << ToString(kind);
+  }
 }
 
 }  // namespace

@@ -91,6 +91,28 @@ TEST(ProductPaths, ParsesWhatItMakes) {
     EXPECT_EQ(mosaic->end, "2025-10-13T14:28:03");
     EXPECT_DOUBLE_EQ(mosaic->dec_deg, -16.4);
     EXPECT_EQ(mosaic->format, format);
+    for (const auto& [suffix, kind] : {std::pair{Kind::kResidual, Kind::kMosaicResidual},
+                                       {Kind::kRms, Kind::kRms},
+                                       {Kind::kWeight, Kind::kWeight}}) {
+      const auto of = ParseProductName(p.MosaicPrefix(kStamp, "2025-10-13T14:28:03", 16.1).string() + "." +
+                                       ProductSuffix(suffix, format));
+      ASSERT_TRUE(of) << ToString(kind);
+      EXPECT_EQ(of->kind, kind);
+      EXPECT_TRUE(of->of_mosaic());
+      EXPECT_EQ(of->format, format);
+    }
+  }
+  for (const auto& [suffix, kind] : {std::pair{Kind::kQaPicture, Kind::kMosaicPicture},
+                                     {Kind::kQaMetrics, Kind::kMosaicMetrics},
+                                     {Kind::kTileTable, Kind::kTileTable},
+                                     {Kind::kPhotometry, Kind::kMosaicPhotometry},
+                                     {Kind::kSources, Kind::kMosaicSources}}) {
+    const auto of =
+        ParseProductName(p.MosaicPrefix(kStamp, "2025-10-13T14:28:03", 16.1).string() + "." + ProductSuffix(suffix));
+    ASSERT_TRUE(of) << ToString(kind);
+    EXPECT_EQ(of->kind, kind);
+    EXPECT_EQ(of->end, "2025-10-13T14:28:03");
+    EXPECT_DOUBLE_EQ(of->dec_deg, 16.1);
   }
   for (const CalKind kind : {CalKind::kDelay, CalKind::kBandpass, CalKind::kGain}) {
     const auto table = ParseProductName(p.CalTable(kStamp, CalInterval::k24Hours, kind));
@@ -112,12 +134,29 @@ TEST(ProductPaths, ParsesWhatItMakes) {
   }
 }
 
+TEST(ProductPaths, NamesOfMosaicsAreReadBack) {
+  const std::string name = MosaicName(kStamp, "2025-10-13T14:30:46", -0.04);
+  EXPECT_EQ(name, std::string(kStamp) + "_2025-10-13T14:30:46_+00.0");
+  const auto span = ParseMosaicName(name);
+  ASSERT_TRUE(span);
+  EXPECT_EQ(span->start, kStamp);
+  EXPECT_EQ(span->end, "2025-10-13T14:30:46");
+  EXPECT_EQ(span->dec_deg, 0);
+  for (const char* text : {"", "2025-10-13T13:28:03", "2025-10-13T13:28:03_2025-10-13T14:30:46",
+                           "2025-10-13T14:30:46_2025-10-13T13:28:03_+16.1", "2025-10-13T13:28:03_24h",
+                           "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.12", "2025-10-13T13:28:03.image"}) {
+    EXPECT_FALSE(ParseMosaicName(text)) << text;
+  }
+}
+
 TEST(ProductKind, WordsAreReadBack) {
   for (const Kind kind : AllProductKinds()) EXPECT_EQ(ParseProductKind(ToString(kind)), kind) << ToString(kind);
   EXPECT_EQ(ToString(Kind::kPbcor), "image.pbcor");
   EXPECT_FALSE(FindProductKind("image_other"));
   EXPECT_THROW(ParseProductKind("images"), Error);
   EXPECT_FALSE(IsImage(Kind::kMosaic));
+  EXPECT_TRUE(HasPixels(Kind::kMosaic) && HasPixels(Kind::kMosaicResidual) && HasPixels(Kind::kWeight));
+  EXPECT_FALSE(HasPixels(Kind::kMosaicSources));
   EXPECT_EQ(ProductSuffix(Kind::kWeight), "weight.fits");
   EXPECT_EQ(ProductSuffix(Kind::kTileTable), "tiles.fits");
   EXPECT_THROW(ProductSuffix(Kind::kScienceMs), Error);

@@ -16,6 +16,7 @@
 #include "config/error.h"
 #include "config/time.h"
 #include "image/plane/sky_coordinates.h"
+#include "image/products/fits_frame.h"
 #include "tests/temporary_folder.h"
 
 namespace contimg::image {
@@ -53,6 +54,22 @@ class FitsImageTest : public testing::TestWithParam<Projection> {
   FitsHeader header_;
   std::vector<float> pixels_;
 };
+
+TEST_F(FitsImageTest, AFrameIsWhatTheHeaderSaysOfItsStructure) {
+  for (const bool rice : {false, true}) {
+    const auto path = folder_ / (rice ? "f.fits.fz" : "f.fits");
+    WriteFitsImage(RealOs(), path, view(), header_, {.rice = rice});
+    const FitsFrame frame = ReadFitsFrame(path);
+    EXPECT_TRUE(frame.simple);
+    EXPECT_EQ(frame.bitpix, -32);
+    EXPECT_EQ(frame.axes, rice ? (std::vector<std::int64_t>{90, 60}) : (std::vector<std::int64_t>{90, 60, 1, 1}));
+    EXPECT_EQ(frame.bscale, 1);
+    EXPECT_EQ(frame.bzero, 0);
+    EXPECT_TRUE(frame.extended || !rice);
+  }
+  std::ofstream(folder_ / "g.fits") << "no image";
+  for (const char* bad : {"g.fits", "none.fits"}) EXPECT_THROW(ReadFitsFrame(folder_ / bad), Error) << bad;
+}
 
 TEST_F(FitsImageTest, ReadsBackWhatItWrote) {
   const auto path = folder_ / "a.fits";

@@ -18,6 +18,7 @@
 #include "config/error.h"
 #include "config/telescope.h"
 #include "config/time.h"
+#include "image/clean/restore_anew.h"
 #include "image/plane/sky_coordinates.h"
 #include "image/products/casacore/casacore_image.h"
 #include "tests/faulty_os.h"
@@ -292,6 +293,47 @@ TEST_F(ImageStageTest, EveryImagePerBeamNamesItsBeam) {
   }
   EXPECT_EQ(kinds[ProductKind::kQaPicture], 1);
   EXPECT_EQ(kinds[ProductKind::kQaMetrics], 1);
+}
+
+// Only the components are drawn otherwise; what CLEAN left, and the beam of it, stay.
+TEST_F(ImageStageTest, RestoresWithTheBeamThatIsAskedFor) {
+  VisibilityBlock block = Tile(0.3), again = Tile(0.3);
+  RunImage(block, request_, context_);
+  FitsImage usual = ReadFitsImage(folder_ / "tile.image.fits");
+  const FitsImage residual = ReadFitsImage(folder_ / "tile.residual.fits");
+  request_.settings.restore_beam = "90,75,-20";
+  request_.overwrite = true;
+  const ImageReport report = RunImage(again, request_, context_);
+  const FitsImage wide = ReadFitsImage(folder_ / "tile.image.fits"),
+                  left = ReadFitsImage(folder_ / "tile.residual.fits"),
+                  dirty = ReadFitsImage(folder_ / "tile.dirty.fits");
+  for (const GaussianBeam& beam : {*wide.header.beam, report.beam}) {
+    EXPECT_NEAR(Angle::Radians(beam.major_rad).arcsec(), 90, 1e-4);
+    EXPECT_NEAR(Angle::Radians(beam.minor_rad).arcsec(), 75, 1e-4);
+    EXPECT_NEAR(Angle::Radians(beam.angle_rad).deg(), 160, 1e-4);
+  }
+  for (const FitsImage* psf : {&left, &dirty}) {
+    EXPECT_EQ(psf->header.beam->major_rad, usual.header.beam->major_rad);
+    EXPECT_LT(psf->header.beam->major_rad, wide.header.beam->minor_rad);
+  }
+  EXPECT_TRUE(std::equal(left.pixels.begin(), left.pixels.end(), residual.pixels.begin()));
+  const auto between = BeamBetween(*usual.header.beam, *wide.header.beam);
+  ASSERT_TRUE(between);
+  RestoreAnew(*usual.header.beam, *wide.header.beam, *between, residual.view(), usual.header.geometry.cell_rad,
+              {usual.pixels.data(), usual.view().shape()}, 2);
+  double largest = 0;
+  for (std::size_t y = 40; y < 360; ++y) {  // there are components at the edges, too
+    for (std::size_t x = 40; x < 360; ++x) {
+      largest = std::max(largest, static_cast<double>(std::abs(wide.view()(y, x) - usual.view()(y, x))));
+    }
+  }
+  EXPECT_LT(largest, 1e-4);
+  request_.settings.restore_beam = "9,9,0";
+  EXPECT_EQ(KindOfFailure(again), ErrorKind::kUsage);
+  EXPECT_NE(message_.find("wider than a pixel of 10 arcsec, found a minor axis of 9 arcsec"), std::string::npos)
+      << message_;
+  request_.settings.restore_beam = "wide";
+  EXPECT_EQ(KindOfFailure(again), ErrorKind::kUsage);
 }
 
 TEST_F(ImageStageTest, TheImagesAreHandedOnAsTheyAreInTheFiles) {

@@ -209,6 +209,97 @@ TEST(Find, BesideABrightNeighbour) {
   EXPECT_NEAR(catalogue.sources[0].flux_jy, 0.17, 4 * kNoiseJy);
 }
 
+// What CLEAN left of a bright source has side lobes where the beam has nothing. A made-up tile with the PSF of an array
+// of two arms: 0.46 at 16 pixels along x; positive definite.
+struct HalfCleaned {
+  MadeUpTile tile = NoisyTile();
+  image::Plane psf{kFieldPixels, kFieldPixels};
+
+  HalfCleaned() {
+    for (std::size_t y = 0; y < kFieldPixels; ++y) {
+      for (std::size_t x = 0; x < kFieldPixels; ++x) {
+        psf.view()(y, x) = static_cast<float>(PsfAt(static_cast<double>(x) - 256, static_cast<double>(y) - 256));
+      }
+    }
+  }
+  double PsfAt(double dx, double dy) const {
+    image::GaussianBeam wide = *tile.header.beam;
+    wide.major_rad = wide.minor_rad = 30 * kCell;
+    return testing_tile::BeamValue(wide, dx, dy) * (0.6 + 0.4 * std::cos(2 * M_PI * dx / 16));
+  }
+  void Add(double at_x, double at_y, double cleaned, double left) {
+    AddSource(tile, {at_x, at_y, cleaned});
+    for (std::size_t y = 0; y < kFieldPixels; ++y) {
+      for (std::size_t x = 0; x < kFieldPixels; ++x) {
+        const auto value =
+            static_cast<float>(left * PsfAt(static_cast<double>(x) - at_x, static_cast<double>(y) - at_y));
+        tile.image.view()(y, x) += value;
+        tile.residual.view()(y, x) += value;
+      }
+    }
+  }
+  TileImages images() const {
+    TileImages all = tile.images();
+    all.psf = psf.view();
+    return all;
+  }
+  SourceCatalogue Found(bool with_psf = true) const {
+    RunContext context;
+    context.threads = 2;
+    return FindSources(with_psf ? images() : tile.images(), MeasureRms(NoiseField().image.view(), {}, 2), {}, context);
+  }
+};
+
+TEST(Find, WhatCleanLeftOfABrightNeighbourIsTakenAwayWithThePsf) {
+  HalfCleaned field;
+  field.Add(250, 250, 0.3, 0.03);         // side lobes of 14 mJy, of which CLEAN knows nothing
+  field.Add(250 + 21, 250 + 3, 0.01, 0);  // on the flank of one of them
+  const SourceCatalogue catalogue = field.Found();
+  ASSERT_EQ(catalogue.sources.size(), 2u);
+  EXPECT_NEAR(catalogue.sources[0].flux_jy, 0.33, 4 * kNoiseJy);
+  EXPECT_NEAR(catalogue.sources[1].flux_jy, 0.01, 3 * catalogue.sources[1].flux_error_jy);
+  EXPECT_LT(Miss(catalogue.sources[1], 271, 253), 2);
+  // As forced photometry has them.
+  std::vector<ForcedPlace> places;
+  for (const FoundSource& s : catalogue.sources) places.push_back({s.place, s.flux_jy, 0});
+  const auto forced =
+      MeasureForced(field.images(), MeasureRms(NoiseField().image.view(), {}, 1), places, {}, 1).measurements;
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(forced[i].flux_jy, catalogue.sources[i].flux_jy, 3e-4);
+}
+
+// Nothing of the side lobes themselves is a source.
+TEST(Find, SideLobesOfWhatCleanLeftAreNoSources) {
+  HalfCleaned field;
+  field.Add(250, 250, 0.1, 0.03);
+  const SourceCatalogue catalogue = field.Found();
+  ASSERT_EQ(catalogue.sources.size(), 1u) << "of " << catalogue.maxima << " maxima";
+  EXPECT_GT(catalogue.maxima, 1u);
+  EXPECT_GT(field.Found(false).sources.size(), 1u);  // the beam alone does not tell
+  EXPECT_NEAR(catalogue.sources[0].flux_jy, 0.13, 4 * kNoiseJy);
+}
+
+// Pairs 0.8 to 2 full widths apart, half cleaned: fluxes and places of both.
+TEST(Find, PairsAreToldApartWithThePsf) {
+  for (const double widths : {0.8, 1.0, 1.3, 1.6, 2.0}) {
+    for (const double angle : {0.0, 1.0, 2.0}) {
+      HalfCleaned field;
+      // Full width of the beam in this direction: 9.6 along its minor axis to 17.8 along its major one.
+      const BeamPixels beam(*field.tile.header.beam, kCell);
+      const double away = widths / std::sqrt(beam.Distance2(std::cos(angle), std::sin(angle)));
+      const double x = 250 + away * std::cos(angle), y = 250 + away * std::sin(angle);
+      field.Add(250, 250, 0.06, 0.008);
+      field.Add(x, y, 0.03, 0.006);
+      const SourceCatalogue catalogue = field.Found();
+      ASSERT_EQ(catalogue.sources.size(), 2u) << widths << " " << angle;
+      const FoundSource &a = catalogue.sources[0], &b = catalogue.sources[1];
+      EXPECT_NEAR(a.flux_jy, 0.068, 4 * a.flux_error_jy) << widths << " " << angle;
+      EXPECT_NEAR(b.flux_jy, 0.036, 4 * b.flux_error_jy) << widths << " " << angle;
+      EXPECT_LT(Miss(a, 250, 250), 1) << widths << " " << angle;
+      EXPECT_LT(Miss(b, x, y), 1.5) << widths << " " << angle;
+    }
+  }
+}
+
 // Of a cleaned source hardly anything differs from the beam: a neighbour of 3 % of it is seen in what the beam leaves.
 // Of one that is not cleaned, PSF and beam differ by more than that.
 TEST(Find, AHiddenNeighbourOfACleanedSourceIsFound) {
@@ -436,10 +527,11 @@ TEST(Find, KnownNeighboursAreToldApart) {
 TEST(Extent, ApertureOfAPointIsItsFlux) {
   MadeUpTile tile = MakeTile(128, 10, 16);
   AddSource(tile, {60.3, 61.7, 0.7});
-  const BeamPixels beam(*tile.header.beam, kCell);
-  EXPECT_NEAR(ApertureFlux(tile.image.view(), beam, 60.3, 61.7, {}), 0.7, 1e-5);
-  EXPECT_NEAR(ApertureFlux(tile.image.view(), beam, 60.3, 61.7, {{60.3, 61.7, 0.4, 1, 1}}), 0.3, 1e-5);
-  EXPECT_TRUE(std::isnan(ApertureFlux(tile.image.view(), beam, 3, 61.7, {})));
+  const TileImages images = tile.images();
+  const PointShape shape(images);
+  EXPECT_NEAR(ApertureFlux(images.image, shape, 60.3, 61.7, {}), 0.7, 1e-5);
+  EXPECT_NEAR(ApertureFlux(images.image, shape, 60.3, 61.7, {{60.3, 61.7, 0.4, 1, 1}}), 0.3, 1e-5);
+  EXPECT_TRUE(std::isnan(ApertureFlux(images.image, shape, 3, 61.7, {})));
 }
 
 TEST(SourceName, IsTruncatedNotRounded) {

@@ -32,6 +32,24 @@ MadeUpTiles Tiles(std::size_t tiles, std::size_t sources, unsigned seed) {
   return made;
 }
 
+// Of tiles whose references are their own.
+std::vector<std::optional<TileScale>> ScalesOfTiles(const std::vector<ScalePoint>& points, std::size_t sources,
+                                                    std::size_t tiles) {
+  const std::vector<std::optional<double>> references = ReferenceFluxes(points, sources, tiles);
+  std::vector<std::vector<ScalePoint>> by_tile(tiles);
+  for (const ScalePoint& p : points) by_tile[p.tile].push_back(p);
+  std::vector<std::optional<TileScale>> scales;
+  for (std::vector<ScalePoint>& tile : by_tile) {
+    std::sort(tile.begin(), tile.end(), [](const ScalePoint& a, const ScalePoint& b) { return a.source < b.source; });
+    std::vector<ReferencePoint> known;
+    for (const ScalePoint& p : tile) {
+      if (references[p.source]) known.push_back({p.flux_jy, p.error_jy, *references[p.source]});
+    }
+    scales.push_back(ScaleOfTile(known));
+  }
+  return scales;
+}
+
 double WorstOf(const MadeUpTiles& made, const std::vector<std::optional<TileScale>>& found) {
   std::vector<double> products;
   for (std::size_t t = 0; t < found.size(); ++t) products.push_back(found[t]->scale * made.truth[t]);
@@ -83,6 +101,32 @@ TEST(FluxScale, CostsNothingAndIsNotLedAstray) {
     if (p.source == 58 && p.tile == 7) p.flux_jy *= 3;
   }
   EXPECT_LT(WorstOf(made, ScalesOfTiles(made.points, 60, 30)), 0.005);
+}
+
+// A tile that nobody had when the references were found: its scale, whatever part of it varies.
+TEST(FluxScale, ATileOfItsOwnIsToldByKnownReferences) {
+  MadeUpTiles made = Tiles(41, 60, 7);
+  std::vector<ScalePoint> earlier, last;
+  for (const ScalePoint& p : made.points) (p.tile < 40 ? earlier : last).push_back(p);
+  const auto references = ReferenceFluxes(earlier, 60, 40);
+  std::vector<ReferencePoint> known;
+  int steady = 0;
+  for (const ScalePoint& p : last) {
+    if (!references[p.source]) continue;
+    known.push_back({0.7 * p.flux_jy, 0.7 * p.error_jy, *references[p.source]});
+    if (p.source > 50) {
+      known.back().flux_jy *= 1.5;
+    } else {
+      steady += p.flux_jy > 25 * p.error_jy ? 1 : 0;
+    }
+  }
+  double middle = 0;
+  for (std::size_t t = 0; t < 40; ++t) middle += made.truth[t] / 40;
+  const auto scale = ScaleOfTile(known);
+  ASSERT_TRUE(scale);
+  EXPECT_NEAR(scale->scale, middle / (0.7 * made.truth[40]), 0.006 * scale->scale);
+  EXPECT_NEAR(scale->error / scale->scale, 0.002, 0.001);
+  EXPECT_EQ(scale->references, steady);
 }
 
 TEST(FluxScale, WithoutReferencesThereIsNone) {

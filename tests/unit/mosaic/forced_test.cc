@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mosaic/background/rms_mesh.h"
+#include "mosaic/photometry/effective_frequency.h"
 #include "mosaic/photometry/listed_places.h"
 #include "tests/unit/mosaic/made_up_tile.h"
 
@@ -126,6 +127,12 @@ TEST(Forced, WhatCleanLeftOfNeighboursIsTakenAwayWithThePsf) {
   EXPECT_NEAR(known[0].flux_jy, 0.034, 1e-5);
   EXPECT_NEAR(known[1].flux_jy, 0.023, 1e-5);
   EXPECT_NEAR(known[2].flux_jy, 0, 1e-5);  // fainter than the noise: in no solve
+  // And what they leave is nothing.
+  EXPECT_GT(blind[0].chi2, 1);
+  for (const ForcedMeasurement& m : known) EXPECT_LT(m.chi2, 0.05);
+  // Without a PSF the side lobes of a neighbour (0.004 left of it) may exceed the noise.
+  EXPECT_NE(blind[1].flags & quality::kBlend.mask(), 0u);
+  for (const ForcedMeasurement& m : known) EXPECT_EQ(m.flags & quality::kBlend.mask(), 0u);
   // Where the image stands in for a residual nothing tells what was cleaned.
   images.residual = images.image;
   EXPECT_EQ(MeasureForced(images, FlatRms(0.001F), places, {}, 1).measurements[0].flux_jy, blind[0].flux_jy);
@@ -262,6 +269,38 @@ TEST(Forced, LowResponseIsLeftOutOrFlagged) {
   ASSERT_EQ(one.measurements.size(), 1u);
   EXPECT_EQ(one.measurements[0].flags, quality::kLowResponse.mask() | quality::kBadTile.mask());
   EXPECT_NEAR(one.measurements[0].flux_jy, 0.05, 1e-5);
+}
+
+TEST(Forced, SaysAtWhichFrequencyAFluxIs) {
+  MadeUpTile tile = MakeTile(256, 10, 16);
+  AddSource(tile, {128, 120, 0.01});
+  for (float& v : tile.pb.pixels) v = 0.5F;
+  tile.header.bandwidth_hz = 187.5e6;
+  std::vector<ForcedPlace> place{At(tile, 128, 120)};
+  const auto hz = [&] {
+    return MeasureForced(tile.images(), FlatRms(0.001F), place, {}, 1).measurements.at(0).frequency_hz;
+  };
+  EXPECT_NEAR(hz(), EffectiveFrequency(1.4e9, 187.5e6, 0.5, -0.7), 10);
+  place[0].spectral_index = 2;
+  EXPECT_NEAR(hz(), EffectiveFrequency(1.4e9, 187.5e6, 0.5, 2), 10);
+  tile.header.mosaic.emplace();
+  EXPECT_EQ(hz(), 1.4e9);
+}
+
+TEST(Forced, WhatSmearingTakesIsFlagged) {
+  MadeUpTile tile = MakeTile(256, 10, 16);
+  AddSource(tile, {128, 120, 0.01});
+  image::Plane smear(256, 256);
+  TileImages images = tile.images();
+  images.smear = smear.view();
+  const std::vector<ForcedPlace> place{At(tile, 128, 120)};
+  for (const auto& [left, flags] : {std::pair(0.91F, QualityFlags{0}), std::pair(0.89F, quality::kSmearing.mask())}) {
+    for (float& v : smear.pixels) v = left;
+    const auto one = MeasureForced(images, FlatRms(0.001F), place, {}, 1);
+    ASSERT_EQ(one.measurements.size(), 1u);
+    EXPECT_EQ(one.measurements[0].flags, flags) << left;
+    EXPECT_NEAR(one.measurements[0].flux_jy, 0.01 / left, 1e-5);
+  }
 }
 
 // 400 sources of 5 to 50 σ in noise that is correlated as the beam: unbiased, and the errors are those made.

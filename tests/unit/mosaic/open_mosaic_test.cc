@@ -196,6 +196,44 @@ TEST(OpenMosaic, NoiseOfAnotherKindOfTileIsRefused) {
   EXPECT_THROW(mosaic.Add(SkyOfTile(tiles[0], 0.005), tiles[0].image.view(), tiles[0].residual.view(), 1, 1), Error);
 }
 
+double ScatterOf(const std::vector<TilePull>& pulls) {
+  double sum = 0;
+  for (const TilePull& p : pulls) sum += p.pull * p.pull;
+  return std::sqrt(sum / static_cast<double>(pulls.size()));
+}
+
+// Tiles of right noise differ from the others by it, with or without the sky; one whose noise is not what it says, or
+// with a step in it, by more. It does not matter which was added when.
+TEST(OpenMosaic, TellsATileFromTheOthers) {
+  std::vector<MadeUpTile> tiles;
+  for (unsigned i = 0; i < 3; ++i) {
+    tiles.push_back(TileWith(359.9 + 0.1 * i, 16.1, {{359.9, 16.1, 1}, {0.05, 16.08, 0.5}}));
+    testing_tile::AddNoise(tiles.back(), kNoise, 70 + i);
+  }
+  for (float& v : tiles[2].image.pixels) v += 2 * static_cast<float>(kNoise);
+  const auto pulls = [&](const std::vector<std::size_t>& order, std::size_t of) {
+    OpenMosaic mosaic(GridOfTiles(tiles), {.noise_jy = kNoise});
+    std::vector<TileShare> shares(tiles.size());
+    for (const std::size_t i : order) {
+      shares[i] = mosaic.Add(SkyOfTile(tiles[i]), tiles[i].image.view(), tiles[i].residual.view(), 1, 2);
+    }
+    EXPECT_NEAR(static_cast<double>(shares[of].samples.size()) * 256 / static_cast<double>(shares[of].pixels), 1, 0.1);
+    return mosaic.PullsOf(shares[of].samples);
+  };
+  const auto first = pulls({0, 1}, 0), last = pulls({1, 0}, 0);
+  ASSERT_GT(first.size(), 300U);
+  ASSERT_EQ(first.size(), last.size());
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(first[i].pull, last[i].pull);
+    EXPECT_TRUE(first[i].pb >= 0.1 && first[i].pb <= 1);
+  }
+  EXPECT_NEAR(ScatterOf(first), 1, 0.12);
+  EXPECT_GT(ScatterOf(pulls({0, 1, 2}, 2)), 1.6);
+  OpenMosaic alone(GridOfTiles(tiles), {.noise_jy = kNoise});
+  const TileShare share = alone.Add(SkyOfTile(tiles[0]), tiles[0].image.view(), tiles[0].residual.view(), 1, 1);
+  EXPECT_TRUE(alone.PullsOf(share.samples).empty());
+}
+
 // Bright sources beside faint ones are added as exactly as alone: 1e9 times the noise.
 TEST(OpenMosaic, LargeFluxesAreExact) {
   std::vector<MadeUpTile> tiles = Together(TileWith(0, 16, {{0, 16, 1e6}}), TileWith(0.01, 16, {{0, 16, 1e6}}));

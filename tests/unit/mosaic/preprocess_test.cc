@@ -241,7 +241,11 @@ TEST(Preprocess, TakesItsStepsInOrder) {
   none.remove_outliers = false;
   none.min_points_per_segment = 10000;
   const Preprocessed plain = Preprocess(points, none);
-  EXPECT_EQ(plain.points.times.size(), 600u);
+  ASSERT_EQ(plain.points.times.size(), 600u);
+  EXPECT_EQ(plain.outliers, 1u);
+  EXPECT_EQ(plain.points.flags[100], quality::kOutlier.mask());
+  EXPECT_EQ(plain.points.flags[101], 0u);
+  EXPECT_EQ(plain.points.flags[201], quality::kBlend.mask());
   EXPECT_EQ(plain.notes.size(), 1u);
   EXPECT_NEAR(plain.points.values[100] / plain.points.values[0], 50 / points.values[0], 1e-9);
 }

@@ -97,7 +97,14 @@ TEST(Table, NoFileIsReplacedUnasked) {
   EXPECT_THROW(WriteTable(RealOs(), path, SmallTable(), false), Error);
   WriteTable(RealOs(), path, SmallTable(), true);
   EXPECT_EQ(RealOs().ReadFile(path), CsvText(SmallTable()));
-  EXPECT_EQ(RealOs().List(folder.path()).size(), 1u);  // nothing unfinished stays
+  EXPECT_EQ(RealOs().ReadFile(folder.path() / "t.json"), MetadataText(SmallTable()));
+  EXPECT_EQ(RealOs().List(folder.path()).size(), 2u);  // nothing unfinished stays
+  // What stands beside a table in CSV is a name that may be taken, too.
+  WriteResult(RealOs(), folder.path() / "u.json", "of somebody", false);
+  EXPECT_THROW(CheckResult(folder.path() / "u.csv", false), Error);
+  EXPECT_THROW(WriteTable(RealOs(), folder.path() / "u.csv", SmallTable(), false), Error);
+  EXPECT_FALSE(Exists(folder.path() / "u.csv"));
+  CheckResult(folder.path() / "u.vot", false);
 }
 
 // Others read these columns by name and order.

@@ -146,14 +146,31 @@ TEST(TileGate, OtherPixelsThanMostAreRefused) {
 
 TEST(TileGate, AnotherBeamIsRefused) {
   std::vector<TileFigures> tiles = SixTiles();
+  const GateLimits one_beam{.beam_error = kBeamsAgree};
   tiles[0].beam.major_rad *= 1.03;
-  ExpectRefused(Judged(tiles), 0, Refusal::kBeam, "3.0 %");
+  ExpectRefused(Judged(tiles, one_beam), 0, Refusal::kBeam, "3.0 %");
+  EXPECT_NEAR(Judged(tiles)[0].beam_difference, 0.03, 1e-9);
+  EXPECT_EQ(Judged(tiles)[0].refusal, Refusal::kNone);
   tiles = SixTiles();
   tiles[5].beam.angle_rad += Angle::Degrees(10).rad();
-  ExpectRefused(Judged(tiles), 5, Refusal::kBeam, "180 degrees");
+  ExpectRefused(Judged(tiles, one_beam), 5, Refusal::kBeam, "180 degrees");
   tiles = SixTiles();
   tiles[3].beam.minor_rad *= 1.01;
-  EXPECT_EQ(Judged(tiles)[3].refusal, Refusal::kNone);
+  EXPECT_EQ(Judged(tiles, one_beam)[3].refusal, Refusal::kNone);
+  tiles[3].beam.minor_rad *= 1.25;  // too far from the others for a common one
+  ExpectRefused(Judged(tiles), 3, Refusal::kBeam, "at most 20 %");
+}
+
+// Two that agree among four: the others are the odd ones, one by one, however they lie between.
+TEST(TileGate, TheUsualBeamIsThatOfMost) {
+  std::vector<TileFigures> tiles = SixTiles();
+  tiles.resize(4);
+  const double major = tiles[0].beam.major_rad, minor = tiles[0].beam.minor_rad;
+  tiles[1].beam.major_rad = 1.125 * major, tiles[1].beam.minor_rad = 1.04 * minor;
+  tiles[2].beam.major_rad = 1.025 * major, tiles[2].beam.minor_rad = 1.12 * minor;
+  const auto verdicts = Judged(tiles, {.beam_error = kBeamsAgree});
+  for (const std::size_t i : {0U, 3U}) EXPECT_EQ(verdicts[i].refusal, Refusal::kNone);
+  for (const std::size_t i : {1U, 2U}) EXPECT_EQ(verdicts[i].refusal, Refusal::kBeam);
 }
 
 TEST(TileGate, FrequenciesAreBroughtTogetherOrRefused) {

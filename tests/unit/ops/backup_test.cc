@@ -119,9 +119,9 @@ TEST_F(BackupTest, IsCheckedAndReadByOthers) {
 TEST_F(BackupTest, OfAnotherVersion) {
   const Backup made = MakeBackup(request_, RunContext{});
   const fs::path manifest = made.folder / "backup.json";
-  auto json = nlohmann::json::parse(RealOs().ReadFile(manifest));
-  json["format"] = 3;
-  std::ofstream(manifest) << json.dump();
+  auto parsed = nlohmann::json::parse(RealOs().ReadFile(manifest));
+  parsed["format"] = 3;
+  std::ofstream(manifest) << parsed.dump();
   try {
     VerifyBackup(made.folder, RealOs());
     FAIL() << "must be refused";
@@ -129,23 +129,23 @@ TEST_F(BackupTest, OfAnotherVersion) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_THAT(error.what(), HasSubstr("use a newer contimg"));
   }
-  json["format"] = 2;
+  parsed["format"] = 2;
   for (const auto& [name, wrong] :
        {std::pair("databases", nlohmann::json::array()), std::pair("databases", nlohmann::json()),
         std::pair("format", nlohmann::json(1000000000000)), std::pair("format", nlohmann::json(2.5))}) {
-    auto other = json;
+    auto other = parsed;
     other[name] = wrong;
     std::ofstream(manifest) << other.dump();
     EXPECT_THAT([&] { VerifyBackup(made.folder, RealOs()); }, ::testing::ThrowsMessage<Error>(HasSubstr("is damaged")))
         << name << wrong;
   }
-  json["format"] = 1;
-  json.erase("files");
-  for (auto& each : json["databases"]) {
+  parsed["format"] = 1;
+  parsed.erase("files");
+  for (auto& each : parsed["databases"]) {
     each["xxh64"] = ProductChecksum(made.folder / each["file"].get<std::string>());
     each.erase("sha256");
   }
-  std::ofstream(manifest) << json.dump();
+  std::ofstream(manifest) << parsed.dump();
   fs::remove(made.folder / "SHA256SUMS");
   EXPECT_EQ(VerifyBackup(made.folder, RealOs()).databases.size(), 4u);
 }
@@ -282,7 +282,7 @@ TEST_F(BackupTest, OldOnesGoAndTheNewestThreeStay) {
 TEST_F(BackupTest, IsAskedForByTheClock) {
   state::TaskStore tasks(paths_.Database(StateDatabase::kIngest));
   Settings settings;
-  settings.integrity.every_h = 0;  // the other kind
+  settings.integrity.every_h = settings.photometry.normalise_every_h = 0;  // the other kinds
   const double day = 86400;
   EXPECT_TRUE(CreateDueTasks(tasks, settings, 1000).empty());  // the queue is younger than a day
   const auto first = CreateDueTasks(tasks, settings, 2 * day);
@@ -305,7 +305,7 @@ TEST_F(BackupTest, IsAskedForByTheClock) {
 TEST_F(BackupTest, AClockThatWasAheadKeepsNothingWaiting) {
   state::TaskStore tasks(paths_.Database(StateDatabase::kIngest));
   Settings settings;
-  settings.integrity.every_h = 0;
+  settings.integrity.every_h = settings.photometry.normalise_every_h = 0;
   const double day = 86400, ahead = 3650 * day;
   const auto work = [&](double now) {
     const auto made = CreateDueTasks(tasks, settings, now);
@@ -355,7 +355,7 @@ TEST_F(BackupTest, IsDoneByAWorkerProcess) {
   EXPECT_EQ(runs[0].outcome, state::RunOutcome::kOk);
   EXPECT_EQ(runs[0].actor, "daemon");
   EXPECT_THAT(RealOs().ReadFile(folder / "progress.jsonl"), HasSubstr("backup"));
-  EXPECT_THROW(FindTaskKind("mosaic"), Error);
+  EXPECT_THROW(FindTaskKind("release"), Error);
 }
 
 }  // namespace

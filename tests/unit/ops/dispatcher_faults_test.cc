@@ -1,5 +1,6 @@
 // The dispatcher while things break: full disks, databases that somebody else holds, looks at the disk that fail. And a
 // daemon may die at any of its steps, between a worker's report and the record of it above all.
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>

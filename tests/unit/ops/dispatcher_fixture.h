@@ -93,7 +93,7 @@ struct DispatcherLife {
         clock(std::move(steady), std::move(system)),
         writes(store, metrics, clock),
         calibration(paths, os, metrics, settings),
-        dispatcher({store, writes, metrics, clock, os, paths, calibration, "contimg-stream test 1", {}, {}, 0.02},
+        dispatcher({store, writes, metrics, clock, os, paths, calibration, "contimg-stream test 1", {}, {}, {}, 0.02},
                    settings) {
     auto made = std::make_unique<FakeExecutor>(dispatcher.Events());
     executor = made.get();

@@ -51,10 +51,10 @@ TEST_F(TaskTest, IsDoneBesideTheGroupsAndOneAtATime) {
   life->dispatcher.Tick(true);
   EXPECT_EQ(life->executor->n_running(), 2u);
   const fs::path job = JobFile(paths_->TaskJob("backup", "2025-10-14T03:00:00"));
-  const auto json = ReadJsonFile(job);
-  EXPECT_EQ(json.at("job"), first);
-  EXPECT_EQ(json.at("threads"), 3) << "the executor's decision";
-  EXPECT_EQ(json.at("memory_bytes"), 1000000);
+  const auto parsed = ReadJsonFile(job);
+  EXPECT_EQ(parsed.at("job"), first);
+  EXPECT_EQ(parsed.at("threads"), 3) << "the executor's decision";
+  EXPECT_EQ(parsed.at("memory_bytes"), 1000000);
   Pass(*life, 2);
   EXPECT_EQ(Task(first).executor_id, "contimg-backup-2025-10-14T03:00:00-1");
   EXPECT_EQ(Task(first).executor, "fake");
@@ -115,7 +115,7 @@ TEST_F(TaskTest, IsHeldWhileAtWorkAndReleased) {
 
 TEST_F(TaskTest, OfAKindThatThisProgramDoesNotKnowIsGivenUpWithItsReason) {
   const std::string id =
-      state::TaskStore(paths_->Database(StateDatabase::kIngest)).Create("mosaic", "x", "test", "", system_).id;
+      state::TaskStore(paths_->Database(StateDatabase::kIngest)).Create("release", "x", "test", "", system_).id;
   auto life = Begin();
   Pass(*life, 2);
   EXPECT_EQ(Task(id).state, GroupState::kDead);

@@ -1,6 +1,7 @@
 // The dispatcher while nothing breaks around it: what is recorded, what is tried again, when a lease ends.
 #include "ops/daemon/dispatcher.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>

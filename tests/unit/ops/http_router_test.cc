@@ -99,5 +99,16 @@ TEST(HttpRouter, AnswersUnknownPathsMethodsAndFailures) {
   EXPECT_EQ(failed.body, "{\"error\":\"why \\\"so\\\"\"}\n");
 }
 
+TEST(HttpRouter, WhatMayPassIsNoFaultOfTheAskersNorOfTheProgram) {
+  for (const auto& [kind, status] :
+       {std::pair(ErrorKind::kUsage, 400), std::pair(ErrorKind::kBusy, 503), std::pair(ErrorKind::kIo, 503),
+        std::pair(ErrorKind::kResource, 503), std::pair(ErrorKind::kBadInput, 500), std::pair(ErrorKind::kBug, 500)}) {
+    HttpRouter router;
+    router.Add(
+        {"GET", "/a", "", [kind = kind](const HttpRequest&) -> HttpResponse { throw Error(kind, "", "x", "y"); }});
+    EXPECT_EQ(router.Handle(ParseTarget("GET", "/a")).status, status) << ToString(kind);
+  }
+}
+
 }  // namespace
 }  // namespace contimg::ops

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "config/error.h"
+#include "ops/lightcurves/flux_scales.h"
 #include "state/source_store.h"
 #include "tests/temporary_folder.h"
 
@@ -67,6 +68,7 @@ class LightCurvesTest : public testing::Test {
     }
     return all;
   }
+  std::vector<ObservationRow> Normalise() { return NormaliseTiles(opened_.database(), {}, {}).tiles; }
   static std::string Bits(std::initializer_list<double> values) {
     std::string text;
     char word[32];
@@ -261,7 +263,7 @@ TEST_F(LightCurvesTest, TilesAreBroughtToOneScale) {
     }
   }
   EXPECT_GT(curves_.Statistics(ids[1], "forced", "tile")->eta, 3);
-  const auto tiles = recorder_.Normalise(0, 1e9);
+  const auto tiles = Normalise();
   ASSERT_EQ(tiles.size(), 20u);
   std::vector<double> products;
   for (std::size_t t = 0; t < 20; ++t) products.push_back(tiles[t].scale.value() * truth[t]);
@@ -277,10 +279,10 @@ TEST_F(LightCurvesTest, TilesAreBroughtToOneScale) {
             LightCurveOf(curves_, one, raw).at(3).flux_jy * *tiles[3].scale);
   // Again: the same bits. Without enough references: none.
   const std::string before = Bits({*tiles[0].scale, *tiles[19].scale});
-  const auto again = recorder_.Normalise(0, 1e9);
+  const auto again = Normalise();
   EXPECT_EQ(Bits({*again[0].scale, *again[19].scale}), before);
   recorder_.Record(TileOf(10, 0), {Of(0, 1)});
-  EXPECT_FALSE(recorder_.Normalise(0, 1e9).back().scale);
+  EXPECT_FALSE(Normalise().back().scale);
 }
 
 }  // namespace

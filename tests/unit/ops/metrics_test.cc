@@ -7,8 +7,10 @@
 #include <regex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "config/error.h"
+#include "ops/base/job_stages.h"
 #include "ops/worker/stages.h"
 
 namespace contimg::ops {
@@ -24,6 +26,17 @@ std::set<std::string> Values(const std::string& text, const std::string& family,
   const std::regex line("\n" + family + R"(\{[^}]*\b)" + label + R"(="([^"]*)\")");
   for (std::sregex_iterator at(text.begin(), text.end(), line), end; at != end; ++at) values.insert((*at)[1]);
   return values;
+}
+
+// Whoever adds a stage to the worker adds it to the list, in the order of the work.
+TEST(Metrics, StagesAreThoseOfTheWorkerInTheirOrder) {
+  std::vector<std::string> names, of_worker;
+  for (const std::string_view name : kJobStages) names.emplace_back(name);
+  for (const Stage& stage : Stages()) of_worker.emplace_back(stage.name);
+  of_worker.emplace_back("write");  // by the worker itself, at the end
+  EXPECT_EQ(names, of_worker);
+  EXPECT_LT(StageRank("image"), StageRank("measure"));
+  EXPECT_EQ(StageRank("tea"), kJobStages.size());
 }
 
 // A rate is not known of a series whose first value is 1.

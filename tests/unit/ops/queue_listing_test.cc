@@ -30,19 +30,19 @@ TEST(QueueListing, WritesOneJsonArrayThatAnyParserReads) {
   const std::string hostile = "cannot read \"sb\\07\"\n\ttab, \x01, µ and broken \xff UTF-8";
   const std::vector<state::GroupLine> lines = {{"2025-10-13T13:28:03", "done", "", "", 1, 16, 16, 1760362083.4},
                                                {"2025-10-13T13:33:12", "dead", "io", hostile, 20, 15, 16, 0}};
-  const auto json = nlohmann::json::parse(Written(QueueListing::Form::kJson, lines));
-  ASSERT_EQ(json.size(), 2u);
-  EXPECT_EQ(json[0], (nlohmann::json{{"id", "2025-10-13T13:28:03"},
-                                     {"state", "done"},
-                                     {"attempts", 1},
-                                     {"error_kind", nullptr},
-                                     {"error", nullptr},
-                                     {"subbands_present", 16},
-                                     {"subbands_expected", 16},
-                                     {"updated_at", "2025-10-13T13:28:03.400Z"}}));
-  EXPECT_EQ(json[1]["error_kind"], "io");
-  EXPECT_TRUE(json[1]["updated_at"].is_null());
-  const std::string error = json[1]["error"];
+  const auto parsed = nlohmann::json::parse(Written(QueueListing::Form::kJson, lines));
+  ASSERT_EQ(parsed.size(), 2u);
+  EXPECT_EQ(parsed[0], (nlohmann::json{{"id", "2025-10-13T13:28:03"},
+                                       {"state", "done"},
+                                       {"attempts", 1},
+                                       {"error_kind", nullptr},
+                                       {"error", nullptr},
+                                       {"subbands_present", 16},
+                                       {"subbands_expected", 16},
+                                       {"updated_at", "2025-10-13T13:28:03.400Z"}}));
+  EXPECT_EQ(parsed[1]["error_kind"], "io");
+  EXPECT_TRUE(parsed[1]["updated_at"].is_null());
+  const std::string error = parsed[1]["error"];
   EXPECT_EQ(error.substr(0, 40), hostile.substr(0, 40));
 }
 
@@ -50,9 +50,9 @@ TEST(QueueListing, AnEmptyArrayIsStillJson) { EXPECT_EQ(Written(QueueListing::Fo
 
 TEST(QueueListing, TimesAreThoseOfUtcTime) {
   for (const double unix_s : {0.6, 86399.4, 86399.6, 951782399.7, 1760362083.49, 1760362083.51, 4102444800.0}) {
-    const auto json = nlohmann::json::parse(
+    const auto parsed = nlohmann::json::parse(
         Written(QueueListing::Form::kJson, {{"2025-10-13T13:28:03", "done", "", "", 1, 16, 16, unix_s}}));
-    EXPECT_EQ(json[0]["updated_at"], UtcTime::FromUnix(unix_s).Stamp(3)) << unix_s;
+    EXPECT_EQ(parsed[0]["updated_at"], UtcTime::FromUnix(unix_s).Stamp(3)) << unix_s;
   }
 }
 

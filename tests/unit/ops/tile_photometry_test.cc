@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <map>
 #include <optional>
 
 #include "config/error.h"
 #include "config/quality_flags.h"
 #include "config/units.h"
+#include "image/products/fits_image.h"
 #include "mosaic/table/table.h"
 #include "ops/base/checksum.h"
 #include "ops/calibration/job_places.h"
@@ -16,6 +18,7 @@
 #include "ops/lightcurves/light_curves.h"
 #include "ops/lightcurves/refine_places.h"
 #include "state/detection_store.h"
+#include "state/observation_store.h"
 #include "state/source_store.h"
 #include "tests/temporary_folder.h"
 
@@ -42,6 +45,12 @@ class TilePhotometryTest : public testing::Test {
     facts.frequency_hz = 1.4e9;
     facts.beam_minor_arcsec = 29;
     facts.flags = tile_flags;
+    facts.telescope = "OVRO_MMA";
+    facts.integration_s = 12.875;
+    facts.integrations = 24;
+    facts.integration_flags.resize(24);
+    facts.integration_flags[7] = quality::kInterference.mask();
+    change_(facts);
     Save(group, mjd, "photometry", TableOf(known, facts));
     Save(group, mjd, "sources", TableOf(found, facts));
   }
@@ -69,6 +78,24 @@ class TilePhotometryTest : public testing::Test {
   state::LightCurveStore curves_{sources_.database()};
   state::DetectionStore detections_{sources_.database()};
   std::map<std::string, RecordedTables> done_;
+  std::function<void(TileFacts&)> change_ = [](TileFacts&) {};
+
+  // An image of the group, on record as a product.
+  void MakeImage(const std::string& group, const std::string& kind, const std::string& name, std::size_t nx = 8) {
+    image::FitsHeader header;
+    header.geometry.nx = nx;
+    header.geometry.ny = 6;
+    header.geometry.cell_rad = 1e-5;
+    const std::vector<float> pixels(nx * 6, 1);
+    const auto path = folder_ / name;
+    std::filesystem::remove(path);
+    image::WriteFitsImage(RealOs(), path, {pixels.data(), {6, nx}}, header, {});
+    state::ProductRow row;
+    row.kind = kind;
+    row.path = path.string();
+    row.group_id = group;
+    products_.Save(row, 50);
+  }
 
  private:
   static mosaic::Table TableOf(const std::vector<SeenAt>& seen, const TileFacts& facts) {
@@ -116,6 +143,71 @@ class TilePhotometryTest : public testing::Test {
 };
 
 constexpr double kFiveMinutes = 309.0 / 86400;
+
+TEST_F(TilePhotometryTest, HeadersOfImagesAndFlagsOfIntegrationsGoOnRecordWithTheTile) {
+  Make("a", 60000, {{0.1, 16, 0.01}}, {});
+  MakeImage("a", "image.pbcor", "a.image.pbcor.fits");
+  MakeImage("a", "psf", "a.psf.fits", 16);
+  MakeImage("a", "band.image", "a.band1.image.fits");
+  MakeImage("a", "band.image", "a.band0.image.fits", 10);
+  MakeImage("b", "image", "b.image.fits");
+  std::filesystem::remove(folder_ / "a.image.pbcor.fits");  // gone: what was measured in it is none the worse
+  EXPECT_EQ(Record(), std::vector<std::string>{"a"});
+  state::ObservationStore observations(sources_.database());
+  const auto frames = observations.Frames({});
+  ASSERT_EQ(frames.size(), 3u);
+  EXPECT_EQ(frames[0].type, "band.image");
+  EXPECT_EQ(frames[0].axes, (std::vector<std::int64_t>{10, 6, 1, 1}));
+  EXPECT_EQ(frames[1].cadence, 1);
+  EXPECT_EQ(frames[2].type, "psf");
+  EXPECT_EQ(frames[2].role, "calibration");
+  EXPECT_EQ(frames[2].path, (folder_ / "a.psf.fits").string());
+  EXPECT_EQ(curves_.Tile("a")->n_integrations, 24);
+  EXPECT_EQ(curves_.Tile("a")->step_s, 12.875);
+  EXPECT_EQ(curves_.Tile("a")->instrument, "DSA-110");
+  const auto flags = observations.Flags("a").at(0).flags;
+  EXPECT_EQ(flags.size(), 24u);
+  EXPECT_EQ(flags[7], quality::kInterference.mask());
+  EXPECT_EQ(flags[8], 0u);
+
+  // What an earlier version recorded without them, and images that come later.
+  Make("b", 60001, {{0.1, 16, 0.01}}, {});
+  Make("c", 60002, {{0.1, 16, 0.01}}, {});
+  Record();
+  sources_.database().Write([&] { observations.ReplaceFrames("b", {}); });
+  EXPECT_EQ(observations.WithoutFrames(0, 9).size(), 2u);
+  const std::int64_t first = RecordMissingFrames(products_, sources_.database(), 0, 1);
+  EXPECT_GT(first, 0);
+  state::FrameQuery of_b;
+  of_b.group_id = "b";
+  EXPECT_EQ(observations.Frames(of_b).size(), 1u);
+  EXPECT_EQ(RecordMissingFrames(products_, sources_.database(), first, 9), 0);
+  EXPECT_EQ(observations.WithoutFrames(0, 9).front().second, "c");  // it has no images
+}
+
+TEST_F(TilePhotometryTest, WhatFollowedATargetIsAnObservationOfItsType) {
+  change_ = [](TileFacts& facts) {
+    facts.telescope = "VLA";
+    facts.target = "3C286";
+  };
+  Make("a", 60000, {{0.1, 16, 0.01}}, {});
+  Record();
+  const auto tile = curves_.Tile("a");
+  EXPECT_EQ(tile->type, "tracking");
+  EXPECT_EQ(tile->instrument, "VLA");
+  EXPECT_EQ(tile->tracking->target, "3C286");
+  EXPECT_EQ(tile->tracking->band, "L");
+  EXPECT_EQ(tile->tracking->exposure_s, 309);
+}
+
+TEST_F(TilePhotometryTest, IntegrationsThatCannotBeAreRefused) {
+  for (const auto& change : std::vector<std::function<void(TileFacts&)>>{
+           [](TileFacts& facts) { facts.integrations = 5; }, [](TileFacts& facts) { facts.integrations = 2000000; }}) {
+    change_ = change;
+    Make("a", 60000, {{0.1, 16, 0.01}}, {});
+    EXPECT_THROW(Record(), Error);
+  }
+}
 
 TEST_F(TilePhotometryTest, ATileIsRecordedOnceAndAnewWhenItWasMadeAnew) {
   Make("b", 60001, {{0.1, 16, 0.02}, {0.4, 16.5, 0.5}}, {});

@@ -1,5 +1,6 @@
 #include "state/light_curve_store.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,5 +1,6 @@
 #include "state/own_source_store.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
 #include "config/error.h"

@@ -1,0 +1,79 @@
+#include "ops/mosaicking/run_mosaic_task.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/product_paths.h"
+#include "config/settings_loader.h"
+#include "config/text.h"
+#include "config/time.h"
+#include "ops/job/tree_marker.h"
+#include "ops/mosaicking/make_mosaic.h"
+#include "ops/mosaics/mosaic_task.h"
+#include "state/mosaic_store.h"
+
+namespace contimg::ops {
+namespace {
+
+// The window that has this passage; where the settings have become others, what its name says.
+MosaicWindow WindowOfSpan(const MosaicSpan& span, state::MosaicStore& store, const MosaicSettings& settings) {
+  const double start = UtcTime::FromIso8601(span.start).mjd(), end = UtcTime::FromIso8601(span.end).mjd();
+  const std::string name = MosaicName(span.start, span.end, span.dec_deg);
+  if (const auto row = store.Find(name)) {
+    return {row->strip_deg, row->lst_start_h, row->lst_end_h, row->start_mjd, row->end_mjd, row->name};
+  }
+  for (MosaicWindow& window : WindowsAt((start + end) / 2, span.dec_deg, settings)) {
+    if (window.name == name) return std::move(window);
+  }
+  return WindowOf(start, end, span.dec_deg);
+}
+
+MosaicOrder OrderOf(const MosaicSubject& subject, state::ProductStore& products, const MosaicSettings& settings) {
+  state::MosaicStore store(products.database());
+  const MosaicWindow window = WindowOfSpan(subject.span, store, settings);
+  if (!subject.deep) return OrderHourly(products, window);
+  DeepRequest request;
+  request.strip_deg = window.strip_deg;
+  request.lst_start_h = window.lst_start_h;
+  request.lst_end_h = window.lst_end_h;
+  request.days = static_cast<int>(settings.deep_days);
+  request.to_mjd = window.end_mjd;
+  request.from_mjd = window.end_mjd - static_cast<double>(settings.deep_days) - kDeepLookBackDays;
+  return OrderDeep(products, request);
+}
+
+}  // namespace
+
+void RunMosaicTask(const nlohmann::json& work, const RunContext& context, nlohmann::json& figures) {
+  SettingsSources sources;
+  sources.overrides = work.at("settings").get<std::vector<std::string>>();
+  const Settings settings = LoadSettings(sources).values;
+  const ProductPaths paths(Roots(settings));
+  if (const auto identity = ReadStateIdentity(paths.roots().state)) RequireTrees({identity->identity, identity->roots});
+  state::ProductStore products(paths.Database(StateDatabase::kProducts));
+  const MosaicOrder order =
+      OrderOf(ParseMosaicSubject(work.at("subject").get<std::string>()), products, settings.mosaic);
+  const MadeMosaic made = MakeMosaic(order, paths, settings, products, context);
+  figures["name"] = made.row.name;
+  figures["grade"] = made.row.grade;
+  figures["tiles"] = made.row.n_used;
+  figures["refused"] = made.row.n_refused;
+  figures["refusals"] = nlohmann::json::object();
+  for (const mosaic::MosaicTile& tile : made.report.tiles) {
+    if (tile.verdict.refusal == mosaic::Refusal::kNone) continue;
+    nlohmann::json& n = figures["refusals"][std::string(mosaic::ToString(tile.verdict.refusal))];
+    n = n.is_null() ? 1 : n.get<int>() + 1;
+  }
+  figures["marked"] = made.marked;
+  figures["found"] = made.found;
+  figures["measured"] = made.measured;
+  figures["seconds"] = made.report.timings.total_s;
+  figures["summary"] = fmt::format("{}: {} in it, {} left out, grade {}, version {}", made.row.name,
+                                   Counted(static_cast<std::int64_t>(made.row.n_used), "tile"), made.row.n_refused,
+                                   made.row.grade, made.row.version);
+}
+
+}  // namespace contimg::ops

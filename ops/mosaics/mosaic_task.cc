@@ -1,0 +1,123 @@
+#include "ops/mosaics/mosaic_task.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "config/error.h"
+#include "config/time.h"
+#include "state/group_store.h"
+
+namespace contimg::ops {
+namespace {
+
+using nlohmann::json;
+using state::WorkState;
+
+constexpr std::string_view kDeepPrefix = "deep_", kVersionMark = "_v";
+constexpr int kMostVersions = 1000;
+constexpr double kWindowMarginDays = 0.6;  // the longest window is half a day
+
+double MjdOf(const std::string& stamp) { return UtcTime::FromIso8601(stamp).mjd(); }
+
+}  // namespace
+
+MosaicSubject ParseMosaicSubject(std::string_view text) {
+  MosaicSubject subject;
+  std::string_view rest = text;
+  if (rest.substr(0, kDeepPrefix.size()) == kDeepPrefix) {
+    subject.deep = true;
+    rest.remove_prefix(kDeepPrefix.size());
+  }
+  if (const std::size_t mark = rest.rfind(kVersionMark); mark != std::string_view::npos) {
+    const std::string_view digits = rest.substr(mark + kVersionMark.size());
+    if (!digits.empty() && std::all_of(digits.begin(), digits.end(), [](unsigned char c) { return std::isdigit(c); })) {
+      rest = rest.substr(0, mark);
+    }
+  }
+  auto span = ParseMosaicName(rest);
+  if (!span) {
+    throw Error(ErrorKind::kBadInput, "mosaic", std::string(text),
+                "is no mosaic: expected START_END_DEC, as 2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1");
+  }
+  subject.span = std::move(*span);
+  return subject;
+}
+
+json DescribeMosaicTask(std::string_view subject, const Settings& settings) {
+  return {{"subject", subject}, {"settings", AsOverrides(settings)}};
+}
+
+std::optional<std::string> CreateMosaicTask(state::TaskStore& tasks, bool deep, const std::string& name,
+                                            std::string_view why, double now) {
+  const std::string stem = deep ? std::string(kDeepPrefix) + name : name;
+  for (int version = 1; version < kMostVersions; ++version) {
+    const std::string subject = version == 1 ? stem : fmt::format("{}{}{}", stem, kVersionMark, version);
+    const auto known = tasks.Find(fmt::format("{}/{}", kMosaicTask, subject));
+    if (!known) return tasks.Create(kMosaicTask, subject, "daemon", why, now).id;
+    if (known->state != WorkState::kDone || deep) return std::nullopt;  // a day's passage is co-added once
+  }
+  return std::nullopt;
+}
+
+MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& settings, double from_mjd, double to_mjd,
+                          double now) {
+  MosaicWork found;
+  state::ProductStore products(paths.Database(StateDatabase::kProducts));
+  MosaicFacts facts;
+  facts.now = now;
+  facts.tiles = TilesOnRecord(products, from_mjd - kWindowMarginDays, to_mjd + kWindowMarginDays);
+  if (facts.tiles.empty()) return found;
+  for (const TileOnRecord& tile : facts.tiles) {
+    const bool asked = tile.mjd >= from_mjd && tile.mjd < to_mjd;
+    if (asked && tile.recorded_at > now - kSecondsPerHour) found.recent_mjd.push_back(tile.mjd);
+  }
+  state::GroupStore groups(paths.Database(StateDatabase::kIngest));
+  state::GroupQuery query;
+  query.states = {WorkState::kCollecting, WorkState::kReady, WorkState::kRunning, WorkState::kFailed};
+  for (const state::GroupRow& row : groups.List(query)) {
+    if (row.data_start_mjd <= 0 && !IsTimestamp(row.id)) continue;
+    const double start = row.data_start_mjd > 0 ? row.data_start_mjd : MjdOf(row.id);
+    const double end = row.data_end_mjd > 0 ? row.data_end_mjd : start + kTileS / kSecondsPerDay;
+    facts.on_the_way_mjd.push_back((start + end) / 2);
+  }
+  state::MosaicStore store(products.database());
+  state::MosaicQuery made;
+  made.kind = "hourly";
+  made.from_mjd = facts.tiles.front().mjd - kWindowMarginDays;
+  made.before_mjd = facts.tiles.back().mjd + kWindowMarginDays;
+  for (state::MosaicRow& row : store.List(made)) {
+    auto tiles = store.Tiles(row.id);
+    facts.made.emplace_back(std::move(row), std::move(tiles));
+  }
+  for (DueMosaic& due : DueMosaics(facts, settings)) {
+    // Of the margin others know better what is on the way.
+    if (due.window.end_mjd >= from_mjd && due.window.start_mjd <= to_mjd) found.hourly.push_back(std::move(due));
+  }
+  if (settings.deep_days == 0) return found;
+  std::map<std::pair<long, long>, const state::MosaicRow*> newest;  // by strip and window
+  for (const auto& [row, tiles] : facts.made) {                     // newest first
+    if (row.state != "closed") continue;
+    constexpr double kTenths = 10, kSecondsOfTime = kSecondsPerHour, kCoarseS = 10;
+    newest.emplace(
+        std::pair{std::lround(row.strip_deg * kTenths), std::lround(row.lst_start_h * kSecondsOfTime / kCoarseS)},
+        &row);
+  }
+  for (const auto& [window, row] : newest) {
+    state::MosaicQuery same;
+    same.kind = "hourly";
+    same.state = "closed";
+    same.strip_deg = row->strip_deg;
+    same.lst_start_h = row->lst_start_h;
+    same.from_mjd = row->start_mjd - static_cast<double>(settings.deep_days) - kDeepLookBackDays;
+    const std::vector<state::MosaicRow> passages = store.List(same);  // newest first
+    if (passages.size() >= 2 && passages.front().name == row->name) found.deep.push_back(row->name);
+  }
+  return found;
+}
+
+}  // namespace contimg::ops

@@ -1,0 +1,46 @@
+// Mosaics as tasks of the queue. The subject of one says all: the passage, "<start>_<end>_<dec>", behind it "_v2" and
+// so on when it is asked for again, before it "deep_" when the days up to this passage are to be co-added.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/product_paths.h"
+#include "config/settings.h"
+#include "ops/mosaics/due.h"
+#include "state/task_store.h"
+
+namespace contimg::ops {
+
+inline constexpr std::string_view kMosaicTask = "mosaic";  // the kind
+inline constexpr double kDeepLookBackDays = 30;            // days without tiles do not count, up to so many
+
+struct MosaicSubject {
+  bool deep = false;
+  MosaicSpan span;
+};
+// Throws Error{kBadInput} for what is none.
+MosaicSubject ParseMosaicSubject(std::string_view text);
+
+// The work of a task: docs/formats/job.md. Done by ops/mosaicking/run_mosaic_task.h.
+nlohmann::json DescribeMosaicTask(std::string_view subject, const Settings& settings);
+
+// A task for a mosaic, unless one for it is not done: waiting, at work, or given up and an operator's to look at.
+// Returns its id.
+std::optional<std::string> CreateMosaicTask(state::TaskStore& tasks, bool deep, const std::string& name,
+                                            std::string_view why, double now);
+
+// What the service is to ask for, as the databases tell now. `from_mjd`: only what has tiles since then.
+struct MosaicWork {
+  std::vector<DueMosaic> hourly;
+  std::vector<std::string> deep;   // passages whose days are to be co-added
+  std::vector<double> recent_mjd;  // tiles that were recorded within the last hour: more may be due soon
+  bool empty() const { return hourly.empty() && deep.empty(); }
+};
+MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& settings, double from_mjd, double to_mjd,
+                          double now);
+
+}  // namespace contimg::ops

@@ -1,0 +1,55 @@
+// Windows of sidereal time: which tiles the service puts into one mosaic.
+//
+// A sidereal day is cut into equal steps, so that the windows are the same on every day and days of one window may be
+// co-added. Each is as long as `mosaic.tiles` tiles (or a little longer) and shares `mosaic.overlap` of its length with
+// the next. Sidereal time is the right ascension (ICRS) on the meridian at the strip's declination.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+#include "config/telescope.h"
+#include "state/product_store.h"
+
+namespace contimg::ops {
+
+inline constexpr double kTileS = kDsa110IntegrationsPerFile * kDsa110IntegrationS;  // from one to the next
+inline constexpr double kSiderealDay = 0.9972695663;                                // days
+// Tiles whose declinations differ by less are of one strip: phase centres at one elevation wander by some 0.15 degrees
+// in ICRS declination over a day.
+inline constexpr double kStripReachDeg = 0.5;
+
+struct MosaicWindow {
+  double strip_deg = 0;                   // to a tenth of a degree
+  double lst_start_h = 0, lst_end_h = 0;  // [0, 24); over 24 h the end is the smaller
+  double start_mjd = 0, end_mjd = 0;      // of one passage, to a second of UTC
+  std::string name;                       // config/product_paths.h, MosaicName
+};
+
+// Those through which the sky at that declination passes at that time.
+std::vector<MosaicWindow> WindowsAt(double mjd, double strip_deg, const MosaicSettings& settings);
+// The passage from one time to another at that declination, as a mosaic's name gives them.
+MosaicWindow WindowOf(double start_mjd, double end_mjd, double strip_deg);
+// Hours from the beginning of a window of sidereal time to another sidereal time: [0, 24).
+double HoursInto(double lst_start_h, double lst_h);
+
+// The image of a tile that is on record and on the disk.
+struct TileOnRecord {
+  std::string group;
+  std::int64_t image_id = 0;
+  std::string path, checksum;
+  double mjd = 0;  // middle of the data
+  double ra_deg = 0, dec_deg = 0;
+  std::string grade;
+  double thermal_jy = 0;   // noise that the receivers explain; 0: not known
+  double recorded_at = 0;  // unix_s
+};
+// With from ≤ mjd < to, by time; one for each group.
+std::vector<TileOnRecord> TilesOnRecord(state::ProductStore& products, double from_mjd, double to_mjd);
+
+// To a tenth of a degree.
+double StripOf(double dec_deg);
+
+}  // namespace contimg::ops

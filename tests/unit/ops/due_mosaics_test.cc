@@ -1,0 +1,203 @@
+#include "ops/mosaics/due.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "config/time.h"
+#include "ops/lightcurves/meridian.h"
+#include "ops/mosaics/mosaic_task.h"
+
+namespace contimg::ops {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr double kDec = 16.1, kDay = 61000;
+constexpr double kTileDays = kTileS / kSecondsPerDay;
+
+MosaicSettings Defaults() { return Settings{}.mosaic; }
+
+TileOnRecord TileAt(double mjd, double dec = kDec) {
+  TileOnRecord tile;
+  tile.group = UtcTime::FromMjd(mjd - kTileDays / 2).Iso8601();
+  tile.checksum = "sum of " + tile.group;
+  tile.mjd = mjd;
+  tile.dec_deg = dec;
+  tile.recorded_at = UtcTime::FromMjd(mjd).unix_s() + 60;
+  return tile;
+}
+
+// Tiles one after the other through the whole of a window, the first a little after its beginning.
+struct Hour {
+  MosaicWindow window = WindowsAt(kDay + 0.3, kDec, Defaults()).back();
+  MosaicFacts facts;
+
+  Hour() {
+    for (double mjd = window.start_mjd + 0.1 * kTileDays; mjd < window.end_mjd; mjd += kTileDays) {
+      facts.tiles.push_back(TileAt(mjd));
+    }
+    facts.now = facts.tiles.back().recorded_at;
+  }
+  std::vector<DueMosaic> Due() const {
+    std::vector<DueMosaic> some;
+    for (DueMosaic& due : DueMosaics(facts, Defaults())) {
+      if (due.window.name == window.name) some.push_back(std::move(due));
+    }
+    return some;
+  }
+  void Make(int version = 1) {
+    state::MosaicRow row;
+    row.name = window.name;
+    row.strip_deg = window.strip_deg;
+    row.start_mjd = window.start_mjd;
+    row.end_mjd = window.end_mjd;
+    row.version = version;
+    row.state = "closed";
+    std::vector<state::MosaicTileRow> tiles;
+    for (const TileOnRecord& tile : TilesOf(window, facts.tiles)) {
+      tiles.emplace_back();
+      tiles.back().group_id = tile.group;
+      tiles.back().checksum = tile.checksum;
+    }
+    facts.made = {{row, tiles}};
+  }
+};
+
+TEST(MosaicWindows, AreTheSameOnEveryDayAndOverlapByHalf) {
+  for (const double dec : {-30.0, 16.1, 85.0}) {
+    const auto today = WindowsAt(kDay + 0.3, dec, Defaults());
+    ASSERT_EQ(today.size(), 2u) << dec;
+    const auto next = WindowsAt(kDay + 0.3 + kSiderealDay, dec, Defaults());
+    ASSERT_EQ(next.size(), 2u) << dec;
+    for (std::size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(next[i].lst_start_h, today[i].lst_start_h);
+      EXPECT_NEAR(next[i].start_mjd - today[i].start_mjd, kSiderealDay, 1.5 / kSecondsPerDay);
+      const double length = today[i].end_mjd - today[i].start_mjd;
+      EXPECT_GE(length, 12 * kTileDays - 2 / kSecondsPerDay);
+      EXPECT_LT(length, 12.5 * kTileDays);
+      EXPECT_NEAR(MeridianDeg(today[i].start_mjd, dec) / 15, today[i].lst_start_h, 1.0 / 3600);
+      EXPECT_NEAR(std::remainder(MeridianDeg(today[i].end_mjd, dec) / 15 - today[i].lst_end_h, 24), 0, 1.0 / 3600);
+    }
+    // Near the pole right ascensions of the meridian do not move evenly: the Earth's axis is not that of ICRS.
+    EXPECT_NEAR(std::abs(today[1].start_mjd - today[0].start_mjd), (today[0].end_mjd - today[0].start_mjd) / 2,
+                (dec > 80 ? 5 : 1.5) / kSecondsPerDay);
+  }
+}
+
+TEST(MosaicWindows, EveryTimeIsInTwoThroughoutADay) {
+  for (double mjd = kDay; mjd < kDay + 1; mjd += 0.00371) {
+    const auto windows = WindowsAt(mjd, kDec, Defaults());
+    EXPECT_EQ(windows.size(), 2u) << mjd;
+    for (const MosaicWindow& window : windows) {
+      EXPECT_LE(window.start_mjd, mjd);
+      EXPECT_GT(window.end_mjd, mjd);
+      const auto span = ParseMosaicName(window.name);
+      ASSERT_TRUE(span);
+      EXPECT_NEAR(UtcTime::FromIso8601(span->start).mjd(), window.start_mjd, 1e-9);
+    }
+  }
+}
+
+TEST(MosaicWindows, WithoutOverlapEveryTimeIsInOne) {
+  MosaicSettings settings = Defaults();
+  settings.overlap = 0;
+  settings.tiles = 7;
+  for (double mjd = kDay; mjd < kDay + 1; mjd += 0.00113) EXPECT_EQ(WindowsAt(mjd, kDec, settings).size(), 1u) << mjd;
+}
+
+TEST(DueMosaics, AWindowWhoseLastPlaceIsTakenIsDue) {
+  Hour hour;
+  const auto due = hour.Due();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_THAT(due[0].why, HasSubstr("last place is taken"));
+  EXPECT_EQ(due[0].window.strip_deg, kDec);
+}
+
+TEST(DueMosaics, OneThatIsNotOverWaits) {
+  Hour hour;
+  hour.facts.tiles.pop_back();
+  EXPECT_THAT(hour.Due(), IsEmpty());
+  hour.facts.now = UtcTime::FromMjd(hour.window.end_mjd).unix_s() + kTileS + kMosaicGraceS - 1;
+  EXPECT_THAT(hour.Due(), IsEmpty()) << "the next tile may come yet";
+  hour.facts.now += 2;
+  ASSERT_EQ(hour.Due().size(), 1u);
+  hour.facts.tiles.front().recorded_at = hour.facts.now - 5;
+  EXPECT_THAT(hour.Due(), IsEmpty()) << "old data that are just coming in";
+  hour.facts.tiles.push_back(TileAt(hour.window.end_mjd + kTileDays));
+  EXPECT_EQ(hour.Due().size(), 1u) << "a later one is there";
+  hour.facts.tiles.back().dec_deg = 54;
+  EXPECT_THAT(hour.Due(), IsEmpty()) << "of another strip";
+}
+
+TEST(DueMosaics, AGroupOnTheWayIsWaitedFor) {
+  Hour hour;
+  hour.facts.on_the_way_mjd = {hour.window.start_mjd + 0.01};
+  EXPECT_THAT(hour.Due(), IsEmpty());
+  hour.facts.on_the_way_mjd = {hour.window.end_mjd + 0.001, hour.window.start_mjd - 0.001};
+  EXPECT_EQ(hour.Due().size(), 1u) << "others are none of its own";
+}
+
+TEST(DueMosaics, NothingIsMadeTwiceAndALateTileMakesItAnew) {
+  Hour hour;
+  const TileOnRecord late = hour.facts.tiles[4];
+  hour.facts.tiles.erase(hour.facts.tiles.begin() + 4);
+  EXPECT_EQ(hour.Due().size(), 1u);
+  hour.Make();
+  EXPECT_THAT(hour.Due(), IsEmpty());
+  hour.facts.tiles.insert(hour.facts.tiles.begin() + 4, late);
+  ASSERT_EQ(hour.Due().size(), 1u);
+  EXPECT_THAT(hour.Due()[0].why, HasSubstr(late.group + " came late"));
+  hour.Make(2);
+  EXPECT_THAT(hour.Due(), IsEmpty());
+  hour.facts.tiles[2].checksum = "another";
+  ASSERT_EQ(hour.Due().size(), 1u);
+  EXPECT_THAT(hour.Due()[0].why, HasSubstr("made anew"));
+  hour.facts.tiles.erase(hour.facts.tiles.begin());
+  EXPECT_THAT(hour.Due(), IsEmpty()) << "what is there has a tile that is gone";
+}
+
+TEST(DueMosaics, OneTileIsNoMosaicAndTwoStripsAreTwo) {
+  Hour hour;
+  hour.facts.tiles = {hour.facts.tiles.back()};
+  EXPECT_THAT(hour.Due(), IsEmpty());
+  Hour both;
+  for (const TileOnRecord& tile : std::vector<TileOnRecord>(both.facts.tiles)) {
+    both.facts.tiles.push_back(TileAt(tile.mjd, 54));
+  }
+  int of_ours = 0, of_theirs = 0;
+  for (const DueMosaic& due : DueMosaics(both.facts, Defaults())) {
+    for (const TileOnRecord& tile : TilesOf(due.window, both.facts.tiles)) {
+      EXPECT_EQ(tile.dec_deg, due.window.strip_deg);
+    }
+    (due.window.strip_deg == kDec ? of_ours : of_theirs) += 1;
+  }
+  EXPECT_GE(of_ours, 1);
+  EXPECT_EQ(of_theirs, of_ours);
+}
+
+TEST(DueMosaics, PhaseCentresThatWanderOverATenthAreOfOneStrip) {
+  Hour hour;
+  for (std::size_t i = 0; i < hour.facts.tiles.size(); ++i)
+    hour.facts.tiles[i].dec_deg = 16.04 + 0.003 * static_cast<double>(i);
+  const auto due = DueMosaics(hour.facts, Defaults());
+  for (const DueMosaic& each : due) EXPECT_NEAR(each.window.strip_deg, 16.0, 1e-9);
+  ASSERT_FALSE(due.empty());
+  bool whole = false;
+  for (const DueMosaic& each : due) whole |= TilesOf(each.window, hour.facts.tiles).size() >= 12;
+  EXPECT_TRUE(whole);
+}
+
+TEST(MosaicSubject, SaysWhichPassage) {
+  const std::string name = "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1";
+  EXPECT_EQ(ParseMosaicSubject(name).span.end, "2025-10-13T14:30:46");
+  EXPECT_FALSE(ParseMosaicSubject(name).deep);
+  EXPECT_TRUE(ParseMosaicSubject("deep_" + name).deep);
+  EXPECT_EQ(ParseMosaicSubject(name + "_v2").span.dec_deg, 16.1);
+  for (const char* text : {"", "deep_", "x", "2025-10-13T13:28:03_v2"}) EXPECT_THROW(ParseMosaicSubject(text), Error);
+}
+
+}  // namespace
+}  // namespace contimg::ops
