@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <complex>
+#include <cstdint>
 #include <limits>
 
 #include "config/robust_statistics.h"
@@ -14,22 +15,25 @@ constexpr float kTimesTheMedian = 2;
 
 }  // namespace
 
-std::vector<std::size_t> UnclosedBandEdges(const std::vector<SolutionWindow>& windows,
-                                           const std::vector<float>& cell_errors, std::size_t n_receptors) {
+std::vector<std::size_t> UnclosedBandEdges(const std::vector<SolutionWindow>& windows, const std::vector<float>& error,
+                                           const std::vector<float>& chance, std::size_t n_receptors) {
   std::vector<std::size_t> edges;
   std::size_t first = 0;
   for (const SolutionWindow& window : windows) {
     const std::size_t n = window.frequency_hz.size();
-    std::vector<float> errors(n);
-    for (std::size_t c = 0; c < n; ++c) {
-      for (std::size_t r = 0; r < n_receptors; ++r) {
-        errors[c] = std::max(errors[c], cell_errors[(first + c) * n_receptors + r]);
+    std::vector<std::uint8_t> beyond(n);
+    for (std::size_t r = 0; r < n_receptors; ++r) {
+      std::vector<float> errors(n);
+      for (std::size_t c = 0; c < n; ++c) errors[c] = error[(first + c) * n_receptors + r];
+      const float usual = std::max(kLeastError, kTimesTheMedian * Median(errors));
+      for (std::size_t c = 0; c < n; ++c) {
+        const float by_chance = chance[(first + c) * n_receptors + r];
+        if (errors[c] * errors[c] > usual * usual + by_chance * by_chance) beyond[c] = 1;
       }
     }
-    const float limit = std::max(kLeastError, kTimesTheMedian * Median(errors));
     std::size_t low = 0, high = 0;
-    while (low < n / 4 && errors[low] > limit) edges.push_back(first + low++);
-    while (high < n / 4 && errors[n - 1 - high] > limit) edges.push_back(first + n - 1 - high++);
+    while (low < n / 4 && beyond[low] != 0) edges.push_back(first + low++);
+    while (high < n / 4 && beyond[n - 1 - high] != 0) edges.push_back(first + n - 1 - high++);
     first += n;
   }
   std::sort(edges.begin(), edges.end());

@@ -13,11 +13,12 @@
 
 namespace contimg::calibrate {
 
-// `cell_errors`: of GainSolution, one interval: [channel][receptor]. From each end of each window inwards the channels
-// whose error, the worse of the receptors, exceeds 1 % and twice the median of their window's; never more than a
-// quarter of a window at either end. Ascending, over all windows.
-std::vector<std::size_t> UnclosedBandEdges(const std::vector<SolutionWindow>& windows,
-                                           const std::vector<float>& cell_errors, std::size_t n_receptors);
+// `error`, `chance`: cell_error and cell_chance of GainSolution, one interval: [channel][receptor]. From each end of
+// each window inwards the channels whose error in a receptor exceeds 1 % and twice the median of their window's, and
+// that by more than chance (squares are compared); never more than a quarter of a window at either end. Ascending, over
+// all windows.
+std::vector<std::size_t> UnclosedBandEdges(const std::vector<SolutionWindow>& windows, const std::vector<float>& error,
+                                           const std::vector<float>& chance, std::size_t n_receptors);
 
 // Flags these channels of all antennas, receptors and intervals.
 void FlagChannels(SolutionSet& bandpass, const std::vector<std::size_t>& channels);

@@ -130,11 +130,11 @@ class BlockSolver {
       if (mean_freedom > 0) excess = std::max(excess, mean_square / mean_freedom - 3 / std::sqrt(mean_freedom));
       return excess;
     }
-    float ModelError() const {
-      const double beyond = mean_square - mean_freedom;
-      const bool chance = !(beyond > 5 * std::sqrt(std::max(0.0, mean_freedom))) || !(signal > 0);
-      return chance ? 0.0F : static_cast<float>(std::sqrt(beyond / signal));
+    float OfSignal(double square_of) const {
+      return signal > 0 ? static_cast<float>(std::sqrt(std::max(0.0, square_of) / signal)) : 0.0F;
     }
+    float Error() const { return OfSignal(mean_square - mean_freedom); }
+    float Chance() const { return OfSignal(5 * std::sqrt(std::max(0.0, mean_freedom))); }
     void Add(const LaneFit& other) {
       square += other.square, freedom += other.freedom, signal += other.signal;
       mean_square += other.mean_square, mean_freedom += other.mean_freedom;
@@ -300,7 +300,8 @@ class BlockSolver {
       }
       if (solved == 0) continue;
       total.Add(fit_[l]);
-      out.cell_error[summary] = fit_[l].ModelError();
+      out.cell_error[summary] = fit_[l].Error();
+      out.cell_chance[summary] = fit_[l].Chance();
     }
   }
 
@@ -364,6 +365,7 @@ GainSolution SolveGains(const Statistics& s, const std::vector<Baseline>& baseli
   out.flag.assign(size, 1);
   out.iterations.assign(s.n_intervals * s.n_cells * s.n_receptors, 0);
   out.cell_error.assign(out.iterations.size(), 0);
+  out.cell_chance.assign(out.iterations.size(), 0);
 
   const std::size_t blocks = (s.n_cells + kLanes - 1) / kLanes;
   const std::size_t jobs = s.n_intervals * s.n_receptors * blocks;

@@ -36,9 +36,9 @@ struct GainSolution {
   double signal_square = 0;              // what the fit explains, in the same units
   // χ² and degrees of freedom of the baselines' averages over each cell: blind to noise, they show a wrong model.
   double mean_chi_square = 0, mean_degrees_of_freedom = 0;
-  // [interval][cell][receptor]: the excess of these averages over their noise, relative to the signal, in amplitude; 0
-  // where it may be chance (5 standard deviations) or nothing is solved.
-  std::vector<float> cell_error;
+  // [interval][cell][receptor], relative to the signal, in amplitude, 0 where nothing is solved: the excess of these
+  // averages over their noise, and what of it may be chance (5 standard deviations of noise).
+  std::vector<float> cell_error, cell_chance;
   std::size_t Index(std::size_t t, std::size_t a, std::size_t c, std::size_t r) const {
     return ((t * n_antennas + a) * n_cells + c) * n_receptors + r;
   }

@@ -227,6 +227,7 @@ class TileSolver {
     }
     report.cells = gains.iterations.size();
     report.cell_error = std::move(gains.cell_error);
+    report.cell_chance = std::move(gains.cell_chance);
     report.median_iterations = TakeMedian(iterations);
     return report;
   }
@@ -347,7 +348,8 @@ class TileSolver {
     std::vector<std::size_t> cell_of(set.n_cells());
     for (std::size_t c = 0; c < cell_of.size(); ++c) cell_of[c] = c;
     KindReport report = SolveInto(set, prior, p, cell_of, false);
-    const std::vector<std::size_t> edges = UnclosedBandEdges(set.windows, report.cell_error, set.n_receptors);
+    const std::vector<std::size_t> edges =
+        UnclosedBandEdges(set.windows, report.cell_error, report.cell_chance, set.n_receptors);
     FlagChannels(set, edges);
     report.unclosed_channels = edges.size();
     if (!edges.empty()) {

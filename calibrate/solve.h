@@ -53,7 +53,7 @@ struct KindReport {
   double model_error = 0;
   int median_iterations = 0;
   std::size_t cells = 0, unconverged_cells = 0;  // unconverged ones are flagged
-  std::vector<float> cell_error;                 // of GainSolution
+  std::vector<float> cell_error, cell_chance;    // of GainSolution
   std::size_t unclosed_channels = 0;             // BP: flagged at the ends of windows (band_edges.h)
 };
 

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "state/observation_columns.h"
 #include "state/query.h"
@@ -68,18 +70,28 @@ std::vector<ObservationRow> ObservationStore::List(const ObservationQuery& wante
 void ObservationStore::ReplaceFrames(std::string_view group_id, const std::vector<FrameRow>& rows) {
   db_.Write([&] {
     const std::int64_t id = RecordedObservation(db_, group_id).id;
-    Query(db_, "DELETE FROM fits_frames WHERE observation_id = ?").Bind(id).Run();
+    std::vector<std::int64_t> kept;
     for (const FrameRow& row : rows) {
-      Query insert(db_,
-                   "INSERT INTO fits_frames (type, cadence, observation_id, path, simple, bitpix, naxis, "
-                   "naxis_values_json, extended, bscale, bzero) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
-                   "(type, cadence, observation_id) DO NOTHING");
+      Query insert(
+          db_,
+          "INSERT INTO fits_frames (type, cadence, observation_id, path, simple, bitpix, naxis, "
+          "naxis_values_json, extended, bscale, bzero) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+          "(type, cadence, observation_id) DO UPDATE SET path = excluded.path, simple = excluded.simple, bitpix "
+          "= excluded.bitpix, naxis = excluded.naxis, naxis_values_json = excluded.naxis_values_json, extended = "
+          "excluded.extended, bscale = excluded.bscale, bzero = excluded.bzero RETURNING id");
       insert.Bind(row.type, row.cadence, id, row.path, row.simple, row.bitpix,
                   static_cast<std::int64_t>(row.axes.size()), AxesJson(row.axes), row.extended, row.bscale, row.bzero);
-      if (insert.Run() != 1) {
+      insert.Next();
+      kept.push_back(insert.Integer());
+      if (std::count(kept.begin(), kept.end(), kept.back()) > 1) {
         throw Error(ErrorKind::kBadInput, kStage, std::string(group_id),
                     fmt::format("has two frames {} of the type {}", row.cadence, row.type));
       }
+    }
+    Query before(db_, "SELECT id FROM fits_frames WHERE observation_id = ?");
+    for (const std::int64_t each : before.Bind(id).Integers()) {
+      if (std::find(kept.begin(), kept.end(), each) != kept.end()) continue;
+      Query(db_, "DELETE FROM fits_frames WHERE id = ?").Bind(each).Run();
     }
   });
 }
@@ -133,11 +145,12 @@ void ObservationStore::SaveFlags(const FlagArrayRow& row) {
           ErrorKind::kBadInput, kStage, row.group_id,
           fmt::format("expected flags of {} integrations, found {}", observation.n_integrations.value_or(1), n));
     }
-    Query(db_, "DELETE FROM quality_flag_arrays WHERE type = ? AND observation_id = ? AND source_id IS ?")
-        .Bind(row.type, observation.id, row.source_id)
-        .Run();
     Query(db_,
-          "INSERT INTO quality_flag_arrays (type, observation_id, source_id, flags, created_on) VALUES (?, ?, ?, ?, ?)")
+          "INSERT INTO quality_flag_arrays (type, observation_id, source_id, flags, created_on) VALUES (?, ?, ?, ?, ?) "
+          "ON "
+          "CONFLICT (type, observation_id) WHERE source_id IS NULL DO UPDATE SET flags = excluded.flags, created_on = "
+          "excluded.created_on ON CONFLICT (type, observation_id, source_id) WHERE source_id IS NOT NULL DO UPDATE SET "
+          "flags = excluded.flags, created_on = excluded.created_on")
         .Bind(row.type, observation.id, row.source_id,
               Blob{{reinterpret_cast<const char*>(row.flags.data()), row.flags.size() * sizeof(QualityFlags)}},
               row.created_on)

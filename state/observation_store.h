@@ -60,15 +60,15 @@ class ObservationStore {
   // By time, then id. Error{kUsage} for a group to go on behind that is not there.
   std::vector<ObservationRow> List(const ObservationQuery& query);
 
-  // In the place of all frames of the group's observation. Error{kUsage} when there is none, Error{kBadInput} for two
-  // frames of one type and cadence.
+  // In the place of all frames of the group's observation; one of the same type and cadence keeps its id. Error{kUsage}
+  // when there is none, Error{kBadInput} for two frames of one type and cadence.
   void ReplaceFrames(std::string_view group_id, const std::vector<FrameRow>& rows);
   std::vector<FrameRow> Frames(const FrameQuery& query);  // by id
   // Observations without any, by id, behind this one: (id, group).
   std::vector<std::pair<std::int64_t, std::string>> WithoutFrames(std::int64_t after, int limit);
 
-  // In the place of that of its type, observation and source. Error{kUsage} for an observation that does not exist,
-  // Error{kBadInput} for no words and another number of them than the observation has integrations.
+  // In the place of that of its type, observation and source, whose id it keeps. Error{kUsage} for an observation that
+  // does not exist, Error{kBadInput} for no words and another number of them than the observation has integrations.
   void SaveFlags(const FlagArrayRow& row);
   std::vector<FlagArrayRow> Flags(std::string_view group_id);  // that of the observation first, then by source
 

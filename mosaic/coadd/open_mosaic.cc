@@ -179,12 +179,14 @@ MosaicMaps OpenMosaic::Close(int threads) && {
     if (options_.residual) keep(residual, left_);
   }
   for (const std::size_t n : covered) maps.covered += n;
-  const auto take = [&](image::Plane& plane, auto&& memory) {
-    plane.shape = {ny, nx};
-    plane.pixels = std::move(memory).template Become<float>(ny * nx);
+  const auto plane = [&](Buffer<float> memory) {
+    image::Plane made;
+    made.shape = {ny, nx};
+    made.pixels = std::move(memory);
+    return made;
   };
-  take(maps.image, flux_);
-  if (options_.residual) take(maps.residual, left_);
+  maps.image = plane(std::move(flux_).Become<float>(ny * nx));
+  if (options_.residual) maps.residual = plane(std::move(left_).Become<float>(ny * nx));
   maps.weight = image::Plane(ny, nx);
   const double unit = options_.noise_jy * options_.noise_jy * kWeightUnit;
   ParallelFor(threads, ny, [&](std::size_t y) {
@@ -196,7 +198,7 @@ MosaicMaps OpenMosaic::Close(int threads) && {
     }
     std::memcpy(weight_.data() + y * nx, rms.data(), nx * sizeof(float));
   });
-  take(maps.rms, weight_);
+  maps.rms = plane(std::move(weight_).Become<float>(ny * nx));
   return maps;
 }
 

@@ -68,6 +68,7 @@ void ListMosaics(const ListArgs& args) {
                LstWords(row.lst_start_h), LstWords(row.lst_end_h), row.state, row.grade, row.n_used, row.n_refused,
                row.version, row.is_reference ? ", reference" : "");
   }
+  if (rows.empty()) fmt::print(stderr, "no mosaic on record fits\n");
   if (args.limit > 0 && rows.size() == static_cast<std::size_t>(args.limit)) {
     fmt::print(stderr, "the newest {} are shown; --limit 0 shows all\n", args.limit);
   }
@@ -81,19 +82,40 @@ MosaicRow FindMosaic(state::ProductStore& products, const std::string& name) {
 std::vector<state::ProductRow> ProductsOf(state::ProductStore& products, const std::string& name) {
   state::ProductQuery query;
   query.group_id = name;
+  query.newest_first = false;  // the image first
   return products.List(query);
 }
 
 std::string TileWords(const MosaicTileRow& tile) {
   std::string words = fmt::format("{}  ", tile.group_id);
   words += tile.used ? "in it" : fmt::format("left out ({}): {}", tile.refusal, tile.why);
-  if (tile.scale) {
+  if (tile.scale && tile.refusal != "scale") {  // which says it already
     words += fmt::format("{} fluxes {:.4f} ± {:.4f} of the others' by {}", tile.used ? "," : ";", *tile.scale,
                          tile.scale_error.value_or(0), Counted(tile.n_references, "source"));
   } else if (tile.used) {
     words += ", flux scale not known: it shares too few bright sources with others";
   }
   return words;
+}
+
+// Noise, sky and beam; empty where its products do not say.
+std::string FigureWords(const std::vector<state::ProductRow>& files) {
+  const state::ProductRow* image = MosaicImage(files);
+  const auto json = nlohmann::json::parse(image != nullptr ? image->qa_json : "", nullptr, false);
+  const auto number = [&](const char* part, const char* name) -> std::optional<double> {
+    if (!json.is_object() || !json.contains(part) || !json[part].is_object()) return std::nullopt;
+    const auto value = json[part].find(name);
+    if (value == json[part].end() || !value->is_number()) return std::nullopt;
+    return value->get<double>();
+  };
+  std::vector<std::string> words;
+  if (const auto rms = number("quality", "rms_median_jy")) words.push_back(fmt::format("noise {}/beam", Flux(*rms)));
+  if (const auto covered = number("quality", "covered_deg2")) {
+    words.push_back(fmt::format("{:.1f} square degrees", *covered));
+  }
+  const auto major = number("beam", "major_arcsec"), minor = number("beam", "minor_arcsec");
+  if (major && minor) words.push_back(fmt::format("beam {:.1f}\" x {:.1f}\"", *major, *minor));
+  return fmt::format("{}", fmt::join(words, ", "));
 }
 
 void ShowMosaic(const ListArgs& args) {
@@ -119,6 +141,7 @@ void ShowMosaic(const ListArgs& args) {
     fmt::print("  made      version {} at {}, grade {}{}\n", row.version, UtcTime::FromUnix(row.updated_at).Stamp(),
                row.grade, row.is_reference ? ", the reference of its strip there" : "");
   }
+  if (const std::string figures = FigureWords(files); !figures.empty()) fmt::print("  figures   {}\n", figures);
   fmt::print("  tiles     {} in it, {} left out (contimg mosaic why {})\n", row.n_used, row.n_refused, row.name);
   for (const state::ProductRow& file : files) {
     fmt::print("  {:<17} {:<8} {}\n", file.kind, file.status, Printable(file.path));
@@ -178,7 +201,7 @@ void AddDeepOptions(CLI::App* command, DeepArgs& args) {
       ->type_name("DEG")
       ->check(Between(-90, 90));
   command->add_option("--days", args.days, "with --state: the newest so many days that have tiles (default: all)")
-      ->check(CLI::PositiveNumber);
+      ->check(Between(1, 36500));
   command->add_option("--since", args.since, "with --state: data from this time on")->type_name("TIME");
 }
 
@@ -226,13 +249,13 @@ void AddMosaicRecords(CLI::App* command) {
   list->add_option("--kind", args->kind, "hourly, deep")->check(CLI::IsMember({"hourly", "deep"}));
   list->add_option("--status", args->state, "open (being made), closed, failed")
       ->check(CLI::IsMember({"open", "closed", "failed"}));
-  list->add_option("--strip", args->strip_deg, "of this declination")->type_name("DEG");
+  list->add_option("--strip", args->strip_deg, "of this declination")->type_name("DEG")->check(Between(-90, 90));
   list->add_option("--from", args->from, "data that end at or after this time (UTC)")->type_name("TIME");
   list->add_option("--to", args->to, "data that begin before this time")->type_name("TIME");
   list->add_option("--tile", args->tile, "with this tile, used or left out")->type_name("ID");
   list->add_flag("--references", args->references, "deep ones that are the reference of their strip");
   list->add_option("--limit", args->limit, "at most so many (0: all)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0, 1000000))
       ->capture_default_str();
   add_json(list);
   list->callback([args] { ListMosaics(*args); });

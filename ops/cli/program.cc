@@ -69,6 +69,7 @@ std::string Explain(CLI::App& app, const CLI::ParseError& error, int argc, char*
     const std::vector<std::string> known = SubcommandNames(*at);
     if (known.empty()) break;  // from here on words are arguments
     if (std::find(known.begin(), known.end(), word) == known.end()) {
+      if (at->get_require_subcommand_min() == 0) return error.what();  // it takes arguments as well
       return fmt::format("unknown {} '{}'{}", at == &app ? "command" : "subcommand", word,
                          NearestWord(word, known).empty() && at != &app
                              ? fmt::format("; {} knows {}", path, fmt::join(known, ", "))
@@ -77,7 +78,7 @@ std::string Explain(CLI::App& app, const CLI::ParseError& error, int argc, char*
     at = at->get_subcommand(word);
     path += (path.empty() ? "" : " ") + word;
   }
-  if (const auto known = SubcommandNames(*at); !known.empty()) {
+  if (const auto known = SubcommandNames(*at); !known.empty() && at->get_require_subcommand_min() > 0) {
     return fmt::format("{}: {}", at == &app ? "expected a command" : path + " needs a subcommand",
                        fmt::join(known, ", "));
   }

@@ -47,6 +47,7 @@ void Housekeeping::SweepLeftovers() {
     const std::string stamp = (UtcTime::FromUnix(at_.clock.Unix()) - day * kSecondsPerDay).Iso8601();
     folders.push_back(at_.paths.ScienceMs(stamp).parent_path());
   }
+  folders.push_back(at_.paths.roots().images / "mosaics");
   const fs::path failed = at_.paths.roots().output / "failed";
   const auto sweep = [&os = at_.os, &paths = at_.paths, n, folders, failed] {
     const auto attempt = [&](const auto& sweeper, const fs::path& folder) {

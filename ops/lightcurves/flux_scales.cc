@@ -195,10 +195,12 @@ class Normaliser {
 void SetScaleByReferences(state::Database& database, ObservationRow& tile,
                           const std::vector<state::MeasurementRow>& rows) {
   state::FluxReferenceStore references(database);
+  const QualityFlags hard = ParseQualityMask("hard");
+  const double least_snr = mosaic::ScaleOptions{}.min_snr;
   std::vector<const state::MeasurementRow*> isolated;
   for (const state::MeasurementRow& row : rows) {
     // Rows that were read back have the flags of the tile beside their own; no flag is of both.
-    const bool good = (row.flags & ~tile.flags & ParseQualityMask("hard")) == 0;
+    const bool good = (row.flags & ~tile.flags & hard) == 0 && row.flux_jy > least_snr * row.flux_error_jy;
     if (good && row.kind == kPhotometry) isolated.push_back(&row);
   }
   std::sort(isolated.begin(), isolated.end(), [](const auto* a, const auto* b) { return a->source_id < b->source_id; });

@@ -302,6 +302,10 @@ std::vector<DoctorLine> ExamineRecords(const DoctorRequest& request, Os& os) {
         }
       }
     }
+    const fs::path mosaics = roots.images / "mosaics";
+    for (const fs::path& entry : IsDirectory(mosaics, os) ? os.List(mosaics) : std::vector<fs::path>()) {
+      if (ParseProductName(entry) && recorded.count(entry.string()) == 0) strange.push_back(entry.string());
+    }
     std::sort(strange.begin(), strange.end());
     if (strange.empty()) return Well("every product in the tree is on record");
     return Warn(fmt::format("{} not on record: {}",

@@ -322,8 +322,9 @@ TreePlan PlanTree(const TreePlanRequest& request, const ProductPaths& paths, con
   }
   const fs::path from = Absolute(request.from / "").parent_path();
   const DirectoryRoots& roots = paths.roots();
-  for (const fs::path& ours : {roots.output / "science", roots.output / "calibrators", roots.output / "failed",
-                               roots.images / "single", roots.images / "qa", roots.state, roots.tmp, roots.staging}) {
+  for (const fs::path& ours :
+       {roots.output / "science", roots.output / "calibrators", roots.output / "failed", roots.images / "single",
+        roots.images / "mosaics", roots.images / "qa", roots.state, roots.tmp, roots.staging}) {
     if (!IsBelow(from, Absolute(ours))) continue;
     throw Error(ErrorKind::kUsage, kMigrateStage, from.string(),
                 fmt::format("is this installation's own {}", ours.string()));

@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "config/error.h"
+#include "config/product_paths.h"
 #include "config/units.h"
 #include "image/plane/sky_coordinates.h"
 #include "image/products/fits_image.h"
 #include "image/quality/cutout.h"
 #include "ops/api/source_query.h"
+#include "ops/web/figures.h"
 
 namespace contimg::ops {
 namespace {
@@ -23,16 +25,24 @@ constexpr int kFewestPixels = 16, kMostPixels = 256;
 
 HttpResponse NoCutout(const std::string& why) { return HttpProblem(404, "there is no cut-out: " + why); }
 
-std::string DrawCutout(const std::filesystem::path& path, const state::OwnSourceRow& source, double low, double high) {
-  const image::FitsHeader header = image::ReadFitsHeader(path);
+// The pixel of the source, where the image holds it.
+std::optional<image::PixelPosition> PlaceIn(const image::FitsHeader& header, const state::OwnSourceRow& source) {
   const auto at =
       image::CosinesOfDirection(header.centre, {Angle::Degrees(source.ra_deg), Angle::Degrees(source.dec_deg)});
-  if (!at) throw Error(ErrorKind::kBadInput, "image", path.string(), "the source is not on this side of the sky");
+  if (!at) return std::nullopt;
   const image::PixelPosition place = image::DirectionToPixel(header.geometry, at->l, at->m);
-  if (!(place.x >= 0 && place.y >= 0 && place.x < static_cast<double>(header.geometry.nx) &&
-        place.y < static_cast<double>(header.geometry.ny))) {
+  const bool inside = place.x >= 0 && place.y >= 0 && place.x < static_cast<double>(header.geometry.nx) &&
+                      place.y < static_cast<double>(header.geometry.ny);
+  return inside ? std::optional(place) : std::nullopt;
+}
+
+std::string DrawCutout(const std::filesystem::path& path, const state::OwnSourceRow& source, double low, double high) {
+  const image::FitsHeader header = image::ReadFitsHeader(path);
+  const auto found = PlaceIn(header, source);
+  if (!found) {
     throw Error(ErrorKind::kBadInput, "image", path.string(), "the image does not hold the place of the source");
   }
+  const image::PixelPosition place = *found;
   const double beam = header.beam ? header.beam->major_rad / header.geometry.cell_rad : 5;
   const int size = std::clamp(static_cast<int>(std::ceil(2 * kReachBeams * beam)), kFewestPixels, kMostPixels);
   const auto x = static_cast<std::ptrdiff_t>(std::lround(place.x)) - size / 2,
@@ -48,12 +58,30 @@ std::string DrawCutout(const std::filesystem::path& path, const state::OwnSource
 std::optional<state::ProductRow> ImageForCutouts(PipelineView& view, const std::string& group) {
   state::ProductQuery query;
   query.group_id = group;
-  query.kind = std::string(ToString(ProductKind::kPbcor));
+  query.kind = ToString(ParseMosaicName(group) ? ProductKind::kMosaic : ProductKind::kPbcor);
   query.status = "present";
   query.limit = 1;
   auto rows = view.Products(query);
   if (rows.empty() || rows.front().path.find(".fits") == std::string::npos) return std::nullopt;
   return std::move(rows.front());
+}
+
+std::optional<state::MosaicRow> ReferenceAt(PipelineView& view, const state::OwnSourceRow& source) {
+  constexpr double kReachDeg = 5, kDegreesAnHour = 15;  // beyond half the height of any tile
+  state::MosaicQuery query;
+  query.references_only = true;
+  query.lst_h = source.ra_deg / kDegreesAnHour;
+  for (const state::MosaicRow& row : view.Mosaics(query)) {
+    if (std::abs(row.strip_deg - source.dec_deg) > kReachDeg) continue;
+    const auto image = ImageForCutouts(view, row.name);
+    if (!image) continue;
+    try {
+      if (PlaceIn(image::ReadFitsHeader(image->path), source)) return row;
+    } catch (const Error&) {
+      // Its place on disk is empty by now, or it is no such file: as if there were none.
+    }
+  }
+  return std::nullopt;
 }
 
 HttpResponse CutoutServer::Answer(const HttpRequest& request, PipelineView& view) {
@@ -70,11 +98,18 @@ HttpResponse CutoutServer::Answer(const HttpRequest& request, PipelineView& view
   const auto image = ImageForCutouts(view, group);
   state::LightCurveStore curves(store->database());
   const auto tile = curves.Tile(group);
-  if (!image || !tile) return NoCutout("the image of this group is not on disk, or nothing was measured in it");
+  const bool mosaic = ParseMosaicName(group).has_value();
+  if (!image || (!tile && !mosaic)) {
+    return NoCutout("the image of this group is not on disk, or nothing was measured in it");
+  }
   // From the noise of the place to the source's own flux.
   double noise = 0;
-  for (const char* kind : {"forced", "detection"}) {
-    for (const auto& row : curves.Measurements(source->id, kind, tile->mjd, tile->mjd)) noise = row.flux_error_jy;
+  if (mosaic) {
+    noise = FigureAt(nlohmann::json::parse(image->qa_json, nullptr, false), {"quality", "rms_median_jy"}).value_or(0);
+  } else {
+    for (const char* kind : {"forced", "detection"}) {
+      for (const auto& row : curves.Measurements(source->id, kind, tile->mjd, tile->mjd)) noise = row.flux_error_jy;
+    }
   }
   const auto statistics = curves.Statistics(source->id, "forced", "tile");
   const double high = std::max({statistics ? statistics->max_jy : 0.0, 8 * noise, 1e-6});

@@ -34,7 +34,7 @@ using state::MosaicTileRow;
 using state::ProductRow;
 
 constexpr std::size_t kFoundShown = 20, kTilesShown = 400;
-constexpr int kOfAWindowShown = 30, kTilesOfATree = 24;
+constexpr int kOfAWindowShown = 12, kTilesOfATree = 24;
 
 struct ShownMosaic {
   PipelineView& view;
@@ -281,6 +281,12 @@ void DrawFound(const ShownMosaic& shown, Html& html) {
   html.Add("</section>\n");
 }
 
+// Hours; it may go over 24 h.
+double WindowMiddle(const MosaicRow& row) {
+  const double length = std::fmod(row.lst_end_h - row.lst_start_h + 24, 24);
+  return std::fmod(row.lst_start_h + length / 2, 24);
+}
+
 void DrawWindow(const ShownMosaic& mosaic, Html& html) {
   const std::vector<MosaicRow> rows = OfTheSameWindow(mosaic.view, mosaic.row, kOfAWindowShown);
   if (rows.empty()) return;
@@ -298,7 +304,10 @@ void DrawWindow(const ShownMosaic& mosaic, Html& html) {
         made ? std::to_string(row.version) : "");
   }
   html.Add("</tbody></table></div>");
-  if (rows.size() == kOfAWindowShown) html.Add("<p class=\"twin\">The newest {}.</p>", kOfAWindowShown);
+  if (rows.size() == kOfAWindowShown) {
+    html.Add("<p class=\"twin\">The newest {}; <a href=\"/mosaics?strip={:.1f}&lst={:.4f}\">all of this sky</a>.</p>",
+             kOfAWindowShown, mosaic.row.strip_deg, WindowMiddle(mosaic.row));
+  }
   html.Add("</section>\n");
 }
 

@@ -7,10 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "config/text.h"
 #include "config/time.h"
 #include "ops/api/source_query.h"
 #include "ops/base/words.h"
 #include "ops/web/cutouts.h"
+#include "ops/web/mosaic_pages.h"
 #include "ops/web/page.h"
 #include "ops/web/sky_words.h"
 #include "ops/web/source_pages.h"
@@ -223,6 +225,15 @@ void DrawDatasets(const ShownSource& source, const std::vector<state::DatasetRow
 void DrawCutouts(const ShownSource& source, const std::vector<LightCurvePoint>& tiles, Html& html) {
   Html pictures;
   std::size_t shown = 0, looked_at = 0;
+  const auto reference = ReferenceAt(source.view, source.row);
+  if (reference) {
+    pictures.Add(
+        "<figure><a href=\"{}\"><img src=\"/cutouts/{}/{}.png\" width=\"160\" height=\"160\" loading=\"lazy\" "
+        "decoding=\"async\" alt=\"The sky about it, co-added\"></a><figcaption>reference mosaic<br>{}, grade "
+        "{}</figcaption></figure>\n",
+        MosaicAddress(reference->name), source.row.id, UrlPart(reference->name),
+        Counted(static_cast<std::int64_t>(reference->n_used), "tile"), reference->grade);
+  }
   for (auto point = tiles.rbegin(); point != tiles.rend() && shown < kCutoutsShown && looked_at < kTilesLookedAt;
        ++point, ++looked_at) {
     if (!ImageForCutouts(source.view, point->group_id)) continue;
@@ -233,12 +244,13 @@ void DrawCutouts(const ShownSource& source, const std::vector<LightCurvePoint>& 
         GroupAddress(point->group_id), source.row.id, UrlPart(point->group_id), StampOfMjd(point->mjd).substr(0, 16),
         FluxWithError(point->flux_jy, point->error_jy));
   }
-  if (shown == 0) return;
+  if (shown == 0 && !reference) return;
   html.Add(
       "<section class=\"wide\" aria-labelledby=\"cutouts\"><h2 id=\"cutouts\">Over time</h2><div "
-      "class=\"cutouts\">{}</div><p class=\"twin\">the newest tiles whose image is on disk, eight beams across, north "
+      "class=\"cutouts\">{}</div><p class=\"twin\">{}the newest tiles whose image is on disk, eight beams across, "
+      "north "
       "up, east to the left, in one scale of flux</p></section>\n",
-      pictures);
+      pictures, reference ? "the reference of its strip and " : "");
 }
 
 void DrawPoints(const ShownSource& source, const std::vector<LightCurvePoint>& points, Html& html) {

@@ -179,6 +179,8 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
 
     def said(self, name):
         shown = self.answer("mosaic", "show", name)
+        self.assertRegex(shown, r"figures +noise [0-9.]+ .Jy/beam, [0-9.]+ square degrees, beam")
+        self.assertIn("no mosaic on record fits", self.contimg("mosaic", "list", "--strip", "-12").stderr)
         self.assertIn("version 2", shown)
         self.assertIn(f"{name}.image.fits", shown)
         self.assertIn("in it", self.answer("mosaic", "why", name))
@@ -191,6 +193,15 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
                       ["x"], ["--state", "--lst", "1,2", "--out", "y"]):
             self.assertEqual(self.contimg("mosaic", *words).returncode, 2, words)
         self.assertEqual(self.contimg("mosaic", "--state", "--lst", "1,1.01").returncode, 3, "no tiles there")
+        done = self.contimg("mosaic", "--state", "--lst", "1,2", "--days", "x")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--days", done.stderr)
+        # Made again when an operator asks, to the same bits.
+        before = self.pixels(name)
+        self.answer("queue", "requeue", f"mosaic/{name}_v2")
+        self.serve(len(self.tasks()))
+        self.assertEqual(next(row["version"] for row in self.mosaics() if row["name"] == name), 3)
+        self.assertEqual(self.pixels(name), before)
 
     def lost_and_found(self):
         """Without the database of products the records come back from the files."""
@@ -226,7 +237,8 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
         self.assertTrue(deep["is_reference"])
         for row in self.mosaics("--kind", "deep"):
             self.assertEqual(len({group[:10] for group in self.tiles(row["name"])}), 2, "of two days")
-        self.assertIn("left out (scale)", self.answer("mosaic", "why", deep["name"]))
+        told = [line for line in self.answer("mosaic", "why", deep["name"]).split("\n") if "left out (scale)" in line]
+        self.assertEqual([line.count("fluxes") for line in told], [1], "said once")
         # By hand the same: of both days, then of the newest, and since a time.
         lst = f"{deep['lst_start_h']},{deep['lst_end_h']}"
         by_hand = self.read("mosaic", "--state", "--lst", lst)
@@ -270,6 +282,9 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
         self.assertEqual(last.wait(), 0, last.stderr.read())
         self.assertEqual(self.pixels(name), before)
         self.assertEqual(self.ask("SELECT count(*) FROM products"), rows)
+        self.serve(len(self.tasks()))
+        self.assertEqual([p.name for p in (self.root / "scratch/images/mosaics").iterdir() if p.name.startswith(".")], [],
+                         "what the killed ones left is swept")
         self.assertEqual(self.ask("SELECT state, n_refused FROM mosaics WHERE name = ?", name), [("closed", 0)])
         self.again_bit_for_bit(name)
         print(f"{died} of {KILLS} killed before their end ({took:.2f} s); the same bits")

@@ -96,7 +96,7 @@ class MosaicPages(unittest.TestCase):
         self.assertEqual([u for u in self.browser.requests()
                           if not u.startswith((self.site.url("/"), "data:", "chrome:", "about:"))], [])
         self.assertLessEqual(self.browser.run("return document.documentElement.scrollWidth"), width)
-        self.assertNotIn("owned", self.browser.run("return document.title"))
+        self.assertNotEqual("owned", self.browser.run("return document.title"))
         self.browser.screenshot(f"{name}-{width}")
 
     def test_pages_at_every_width(self):
@@ -135,8 +135,8 @@ class MosaicPages(unittest.TestCase):
         self.browser.run("document.querySelector('[aria-labelledby=mosaics] tbody a').click(); return 1")
         wait_for(lambda: self.browser.run("return location.pathname").startswith("/mosaics/"))
         self.assertIn(self.spoiled, self.browser.text())
-        self.assertEqual(self.text_of(self.page(HOSTILE))[:0], "")
-        self.assertNotIn("owned", self.browser.run("return document.title"))
+        self.assertIn("No such mosaic", self.text_of(self.page(HOSTILE)))
+        self.assertNotEqual("owned", self.browser.run("return document.title"))
 
     def test_the_commands_shown_are_commands(self):
         for name in (self.deep, self.failed, self.names[0]):
@@ -151,7 +151,8 @@ class MosaicPages(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if not shutil.which("chromedriver") or not shutil.which("chromium"):
-        print("there is no chromium here")
+    missing = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
+    if missing:
+        print(f"needs {' and '.join(missing)}: skipped")
         sys.exit(SKIPPED)
     unittest.main(verbosity=2)

@@ -120,10 +120,10 @@ TEST(SolveCalibration, ShortPhasesKeepADriftingPhaseFromWashingOutTheBandpass) {
   EXPECT_LT(std::abs(washed.value[i]), 0.9 * truth);  // sin(1)/1 = 0.84
 }
 
-// Errors of 10 % that belong to baselines, not to antennas, in these channels, the same at all times.
-void BreakClosure(SolvedTile& tile, const std::vector<std::size_t>& channels) {
+// Errors that belong to baselines, not to antennas, in these channels, the same at all times.
+void BreakClosure(SolvedTile& tile, const std::vector<std::size_t>& channels, float error = 0.1F) {
   std::mt19937 random(8);
-  std::normal_distribution<float> normal(0, 0.07F);
+  std::normal_distribution<float> normal(0, error / std::sqrt(2.0F));
   const auto [n_t, n_b, n_c, n_p] = tile.block.shape();
   for (std::size_t b = 0; b < n_b; ++b) {
     for (const std::size_t c : channels) {
@@ -153,15 +153,19 @@ TEST(SolveCalibration, EndsOfWindowsThatNoGainsDescribeAreLeftOut) {
       0U);
 }
 
-// A model that lacks sources is as wrong in the middle of the band as at its ends.
+// A model that lacks sources is as wrong in the middle of the band as at its ends, also where noise lets it be seen in
+// some channels and not in others: 3 % on baselines whose averages have 2.6 % of noise.
 TEST(SolveCalibration, AnIncompleteModelTakesNoChannels) {
-  SolvedTile tile = MakeTile();
   std::vector<std::size_t> all(64);
   for (std::size_t c = 0; c < 64; ++c) all[c] = c;
-  BreakClosure(tile, all);
-  EXPECT_EQ(
-      SolveCalibration(tile.block, testkit::ModelView(tile.block, tile.model), {}, {}).reports[1].unclosed_channels,
-      0U);
+  for (const float error : {0.02F, 0.025F, 0.03F, 0.1F}) {
+    SolvedTile tile = MakeTile();
+    BreakClosure(tile, all, error);
+    EXPECT_EQ(
+        SolveCalibration(tile.block, testkit::ModelView(tile.block, tile.model), {}, {}).reports[1].unclosed_channels,
+        0U)
+        << error;
+  }
 }
 
 TEST(SolveCalibration, HourlyGainUsesTheDaysTablesAndTheirReference) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/error.h"
+#include "mosaic/gate/tile_gate.h"
 #include "ops/base/job_stages.h"
 #include "ops/worker/stages.h"
 
@@ -57,6 +58,23 @@ TEST(Metrics, EveryJobThatCanFailHasASeriesBeforeItDoes) {
   EXPECT_THAT(text, HasSubstr("contimg_jobs_total{outcome=\"crash\",stage=\"solve\"} 0\n"));
   metrics.JobFinished("solve", "crash");
   EXPECT_THAT(metrics.Serialize(), HasSubstr("contimg_jobs_total{outcome=\"crash\",stage=\"solve\"} 1\n"));
+}
+
+TEST(Metrics, MosaicsAreCountedByGradeAndTheTilesTheyRefuseByReason) {
+  Metrics metrics;
+  std::set<std::string> reasons;
+  for (int each = 1; each <= static_cast<int>(mosaic::Refusal::kScale); ++each) {
+    reasons.insert(std::string(mosaic::ToString(static_cast<mosaic::Refusal>(each))));
+  }
+  EXPECT_THAT(Values(metrics.Serialize(), "contimg_mosaic_tiles_refused_total", "refusal"),
+              UnorderedElementsAreArray(reasons))
+      << "all of them before there is one";
+  metrics.MosaicMade("B", {{"scale", 2}, {"twice", 1}});
+  const std::string text = metrics.Serialize();
+  EXPECT_THAT(text, HasSubstr("contimg_mosaics_total{grade=\"B\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_mosaics_total{grade=\"A\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_mosaic_tiles_refused_total{refusal=\"scale\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("contimg_mosaic_tiles_refused_total{refusal=\"beam\"} 0\n"));
 }
 
 TEST(Metrics, ImagesAreCountedByGradeAndMeasured) {

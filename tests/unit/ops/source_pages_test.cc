@@ -5,9 +5,11 @@
 #include <filesystem>
 
 #include "config/os.h"
+#include "config/product_paths.h"
 #include "image/products/fits_image.h"
 #include "ops/web/sky_words.h"
 #include "state/dataset_store.h"
+#include "state/mosaic_store.h"
 #include "tests/unit/ops/source_site.h"
 
 namespace contimg::ops {
@@ -25,24 +27,48 @@ class SourcePages : public SourceSite {
     EXPECT_EQ(response.status, 200) << response.body;
     return response.body;
   }
-  // An image of that day's tile with a point source of 0.04 Jy at the variable's place.
-  void AddImage(int day) {
-    const std::filesystem::path path = folders_.paths.Image(Tile(day).group_id, ProductKind::kPbcor);
+  // An image with a point source of 0.04 Jy at the variable's place.
+  state::ProductRow WriteImage(const std::filesystem::path& path, image::Projection projection) {
     std::filesystem::create_directories(path.parent_path());
     image::FitsHeader header;
     header.geometry.nx = header.geometry.ny = 512;
     header.geometry.cell_rad = Angle::Arcsec(3).rad();
+    header.geometry.projection = projection;
     header.centre = {Angle::Degrees(0.3667).rad(), Angle::Degrees(16.2011).rad()};
     header.beam = image::GaussianBeam{Angle::Arcsec(15).rad(), Angle::Arcsec(12).rad(), 0};
     std::vector<float> pixels(512 * 512, 0);
     pixels[256 * 512 + 256] = 0.04F;
     image::WriteFitsImage(RealOs(), path, {pixels.data(), {512, 512}}, header, {});
     state::ProductRow row;
-    row.kind = "image.pbcor";
     row.path = path.string();
+    return row;
+  }
+  // That of the day's tile.
+  void AddImage(int day) {
+    state::ProductRow row =
+        WriteImage(folders_.paths.Image(Tile(day).group_id, ProductKind::kPbcor), image::Projection::kSin);
+    row.kind = "image.pbcor";
     row.group_id = Tile(day).group_id;
     row.start_mjd = row.end_mjd = Tile(day).mjd;
     state::ProductStore(folders_.paths.Database(StateDatabase::kProducts)).Save(row, 1);
+  }
+  // The reference mosaic of its strip about 0 h, of the days before.
+  void AddReference(double strip_deg = 16.1) {
+    const std::string start = "2026-01-18T00:00:00", end = "2026-01-20T00:00:00";
+    state::ProductStore products(folders_.paths.Database(StateDatabase::kProducts));
+    state::MosaicRow mosaic;
+    mosaic.name = MosaicName(start, end, strip_deg);
+    mosaic.kind = "deep";
+    mosaic.strip_deg = strip_deg;
+    mosaic.lst_start_h = 23.5;
+    mosaic.lst_end_h = 0.5;
+    mosaic.grade = "A";
+    state::ProductRow row = WriteImage(folders_.paths.Mosaic(start, end, strip_deg), image::Projection::kZea);
+    row.kind = "mosaic";
+    row.group_id = mosaic.name;
+    row.qa_json = R"({"quality": {"rms_median_jy": 0.0003}})";
+    mosaic.image_id = products.Save(row, 1);
+    state::MosaicStore(products.database()).Close(mosaic, {}, 1);
   }
 };
 
@@ -72,6 +98,23 @@ TEST_F(SourcePages, ASearchThatFindsOneSourceGoesToItsPage) {
   EXPECT_EQ(found.headers[0].second, "/sources/1");
   EXPECT_EQ(Get("/sources?q=nvss+235959%2B160000&eta=0").status, 200);  // one of a list
   EXPECT_EQ(Get("/sources?q=0.3667+16.2011").status, 200);              // two stand there
+}
+
+TEST_F(SourcePages, TheReferenceMosaicShowsTheSkyAboutASource) {
+  EXPECT_THAT(PageOf(variable_), Not(HasSubstr("reference mosaic")));
+  AddReference();
+  const std::string address = "/cutouts/2/2026-01-18T00:00:00_2026-01-20T00:00:00_%2B16.1.png";
+  EXPECT_THAT(PageOf(variable_), HasSubstr("src=\"" + address + "\""));
+  EXPECT_THAT(PageOf(variable_), HasSubstr("href=\"/mosaics/2026-01-18T00:00:00_2026-01-20T00:00:00_%2B16.1\""));
+  const HttpResponse picture = Get(address);
+  EXPECT_EQ(picture.status, 200) << picture.body;
+  EXPECT_EQ(picture.content_type, "image/png");
+  // Of its window, but beside its image; of another sidereal time; not on disk.
+  EXPECT_THAT(PageOf(constant_), Not(HasSubstr("reference mosaic")));
+  EXPECT_THAT(PageOf(never_), Not(HasSubstr("reference mosaic")));
+  EXPECT_EQ(Get("/cutouts/1/2026-01-18T00:00:00_2026-01-20T00:00:00_%2B16.1.png").status, 404);
+  std::filesystem::remove(folders_.paths.Mosaic("2026-01-18T00:00:00", "2026-01-20T00:00:00", 16.1));
+  EXPECT_THAT(PageOf(variable_), Not(HasSubstr("reference mosaic")));
 }
 
 TEST_F(SourcePages, APageShowsCurveStatisticsNeighboursAndPoints) {

@@ -255,6 +255,12 @@ TEST_F(ObservationStoreTest, FramesAreOncePerTypeCadenceAndObservation) {
   ASSERT_EQ(store_.Frames(query).size(), 1u);
   EXPECT_EQ(store_.Frames(query)[0].type, "psf");
   EXPECT_EQ(store_.Frames(query)[0].axes, (std::vector<std::int64_t>{4800, 4801, 1, 1}));
+  // Again, with one less: who stays keeps its id.
+  const std::int64_t psf = store_.Frames(query)[0].id;
+  store_.ReplaceFrames("a", {Frame("psf", 0), Frame("image", 0), Frame("band.image", 0)});
+  EXPECT_EQ(store_.Frames(query)[0].id, psf);
+  EXPECT_EQ(store_.Frames({}).size(), 4u);
+  store_.ReplaceFrames("a", {Frame("image", 0), Frame("psf", 0), Frame("band.image", 0), Frame("band.image", 1)});
   query = {};
   query.group_id = "b";
   EXPECT_EQ(store_.Frames(query)[0].bitpix, 16);
