@@ -116,6 +116,12 @@ CalibrationModel MakeModel(const ModelSources& sources, const VisibilityBlock& b
     const SkySource& calibrator = *sources.calibrator;
     CheckCalibrator(calibrator, block, options);
     model.sources = CalibratorField(calibrator, sources.field, block, options, settings);
+    if (options.beam.mode == BeamMode::kNone && !sources.field.empty()) {
+      model.warnings.push_back(
+          fmt::format("without a primary beam (telescope.beam = none) nobody knows how bright the catalogue's other "
+                      "sources appear: the model is {} alone",
+                      model.name));
+    }
     if (calibrator.extended) {
       model.warnings.push_back(fmt::format("{} is extended; a point model is poor for it", model.name));
     }

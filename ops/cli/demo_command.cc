@@ -348,9 +348,9 @@ void SetEnvironment(const fs::path& folder, int port, bool full) {
       {"CONTIMG_QUEUE_ORDER", "oldest"},
       // A demonstration machine has small disks: only the relative watermark counts.
       {"CONTIMG_DISK_CRITICAL_USED_FRACTION", "0.99"},
-      // Fewer antennas see less far; their image is smaller. A mosaic wants three pixels across the beam.
+      // Fewer antennas see less far; their image is smaller.
       {"CONTIMG_IMAGE_SIZE", full ? "4800" : "2048"},
-      {"CONTIMG_IMAGE_CELL_ARCSEC", full ? "3" : "4.5"},
+      {"CONTIMG_IMAGE_CELL_ARCSEC", full ? "3" : "5"},
   };
   for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
   {

@@ -245,11 +245,12 @@ void DrawFound(const ShownMosaic& shown, Html& html) {
   mosaic::Table table;
   try {
     table = mosaic::ReadFitsTable(catalogue->path);
-  } catch (const Error& error) {
+  } catch (const Error&) {
     html.Add(
-        "<section aria-labelledby=\"found\"><h2 id=\"found\">Sources found</h2><p class=\"problem\">Its catalogue "
-        "cannot be read: {}</p></section>\n",
-        error.message());
+        "<section aria-labelledby=\"found\"><h2 id=\"found\">Sources found</h2><p class=\"problem\">{} cannot be "
+        "read: it is not on the disk any more, or damaged.</p>{}</section>\n",
+        std::filesystem::path(catalogue->path).filename().string(),
+        CommandLine(fmt::format("contimg products show {}", catalogue->id)));
     return;
   }
   const auto *ra = ColumnOf<double>(table, "ra_deg"), *dec = ColumnOf<double>(table, "dec_deg"),

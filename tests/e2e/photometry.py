@@ -15,6 +15,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,31 @@ def write_sky(path, catalogue, ra0, dec, tiles, rng, first_centre):
                 file.write("s%d,%.7f,%.7f,%.6f,\n" % (i, s[0], s[1], s[2] * (1 + 0.03 * rng.gauss(0, 1))))
 
 
+def simulated(command, work, count, waiting):
+    """Groups of `count` tiles, each as soon as its files are in `work`/in; the simulator stands still while `waiting` of them
+    are there that nobody has asked for: a whole array's tile is 2.2 GB."""
+    simulator = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
+    done = []
+    try:
+        while len(done) < count:
+            ended = simulator.poll()
+            whole = [g for g in sorted(p.name[6:-5] for p in (work / "truth").glob("truth_*.json"))
+                     if g not in done and len(list((work / "in").glob(g + "_sb??.hdf5"))) == 16]
+            if ended is None:
+                simulator.send_signal(signal.SIGSTOP if len(whole) >= waiting else signal.SIGCONT)
+            if whole:
+                done.append(whole[0])
+                yield whole[0]
+            elif ended is not None:
+                sys.exit(f"photometry: the simulator ended with status {ended} before its tiles were there")
+            else:
+                time.sleep(0.5)
+    finally:
+        simulator.send_signal(signal.SIGCONT)
+        simulator.kill()
+        simulator.wait()
+
+
 class Chain:
     def __init__(self, args, dec, work):
         self.args, self.dec, self.work = args, dec, work
@@ -75,11 +101,11 @@ class Chain:
         shutil.rmtree(probe)
         sky, self.catalogue = self.work / "sky.csv", self.work / "catalogue.csv"
         write_sky(sky, self.catalogue, centre[0], centre[1], self.args.tiles + 1, rng, centre)
-        run([self.bin / "contimg", "simulate", "--out", self.work / "in", "--truth", self.work / "truth", "--dec", self.dec,
-             "--start", START, "--tiles", self.args.tiles + 1, "--calibrator", CENTRE_JY, "--catalog", sky,
-             "--max-sources", 600, "--gains", "0.2,180", "--drift", "0.02,10", "--delays", 5, "--bandpass", 0.05, "--rfi",
-             "2,2", "--seed", seed, *size], self.log)
-        self.groups = sorted(p.name[6:-5] for p in (self.work / "truth").glob("truth_*.json"))
+        command = [self.bin / "contimg", "simulate", "--out", self.work / "in", "--truth", self.work / "truth", "--dec", self.dec,
+                   "--start", START, "--tiles", self.args.tiles + 1, "--calibrator", CENTRE_JY, "--catalog", sky,
+                   "--max-sources", 600, "--gains", "0.2,180", "--drift", "0.02,10", "--delays", 5, "--bandpass", 0.05, "--rfi",
+                   "2,2", "--seed", seed, *size]
+        return simulated(command, self.work, self.args.tiles + 1, waiting=2)
 
     def job(self, group, tables, solve, image):
         folder = self.work / "jobs" / group
@@ -110,25 +136,24 @@ class Chain:
     def tables(report):
         return [dict(id=0, kind=c["kind"], path=c["path"], checksum="") for c in report["calibration"]]
 
-    def process(self):
-        """Reports of the science tiles."""
-        prefix = str(self.work / "cal" / self.groups[0])
-        day = dict(kinds=["K", "BP", "G"], model="calibrator:cal", prefix=prefix + "_24h", interval="24h", apply=[],
-                   anchor=None, previous=[], reference_antennas=[])
-        report = self.job(self.groups[0], [], day, False)
+    def process(self, groups):
+        """(group, report) of each science tile of `groups`, of which the first is the calibrator's."""
+        first = next(groups)
+        day = dict(kinds=["K", "BP", "G"], model="calibrator:cal", prefix=str(self.work / "cal" / first) + "_24h",
+                   interval="24h", apply=[], anchor=None, previous=[], reference_antennas=[])
+        report = self.job(first, [], day, False)
         self.check(report)
         k, bp, g = self.tables(report)
-        hour = dict(day, kinds=["G"], model="field", prefix=str(self.work / "cal" / self.groups[1]) + "_1h", interval="1h",
+        second = next(groups)
+        hour = dict(day, kinds=["G"], model="field", prefix=str(self.work / "cal" / second) + "_1h", interval="1h",
                     apply=[k, bp], anchor=g, previous=[g])
-        results = []
-        report = self.job(self.groups[1], [k, bp, g], hour, True)
+        report = self.job(second, [k, bp, g], hour, True)
         self.check(report)
         self.scale = report["calibration"][0]["scale_change"]
         hourly = self.tables(report)[0]
-        results.append((self.groups[1], report))
-        for group in self.groups[2:]:
-            results.append((group, self.job(group, [k, bp, hourly], None, True)))
-        return results
+        yield second, report
+        for group in groups:
+            yield group, self.job(group, [k, bp, hourly], None, True)
 
     @staticmethod
     def check(report):
@@ -238,12 +263,14 @@ def main():
     try:
         for k, dec in enumerate(float(d) for d in args.declinations.split(",")):
             chain = Chain(args, dec, work / f"dec{dec:+.0f}")
-            chain.simulate(seed=100 + k)
+            groups = chain.simulate(seed=100 + k)
             rows, wanted, found, false, rms, n = [], 0, 0, 0, [], 0
-            for group, report in chain.process():
+            for group, report in chain.process(groups):
                 more, w, f, peaks = chain.measure(group, report)
                 rows, wanted, found, false, n = rows + more, wanted + w, found + f, false + peaks, n + 1
                 rms.append(report["quality"]["quality"]["rms_jy"])
+                for path in (chain.work / "out").glob(group + ".*"):
+                    path.unlink()
             ratio, sigma, offset = np.array(rows).T
             median = float(np.median(ratio))
             scatter = float(1.4826 * np.median(np.abs(ratio - median)))
@@ -260,7 +287,6 @@ def main():
                 failures.append(f"at {dec:+.1f} the median offset is {off:.3f} beams, expected below 0.05")
             if found < 0.99 * wanted:
                 failures.append(f"at {dec:+.1f} {found} of {wanted} sources above ten sigma are found, expected 99 %")
-            shutil.rmtree(chain.work / "out")
         ratio = np.array(everything)[:, 0]
         print(f"all: {len(ratio)} sources, median {np.median(ratio):.4f}, {time.time() - start:.0f} s")
     finally:

@@ -23,7 +23,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 
 import numpy as np
@@ -275,26 +274,8 @@ class Days(photometry.Chain):
                    photometry.START, "--tiles", args.tiles + 1, "--days", args.days, "--calibrator", CALIBRATOR_JY, "--catalog", sky,
                    "--radius", 3.2, "--max-sources", 1500, "--gains", "0.2,180", "--drift", "0.02,10", "--delays", 5, "--bandpass", 0.05,
                    "--rfi", "2,2", "--seed", args.seed, "--threads", 1, "--channels", 12, *words, *size]
-        simulator = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
-        done = []
-        try:
-            while len(done) < args.days * (args.tiles + 1):
-                ended = simulator.poll()
-                whole = [g for g in sorted(p.name[6:-5] for p in (self.work / "truth").glob("truth_*.json"))
-                         if g not in done and len(list((self.work / "in").glob(g + "_sb??.hdf5"))) == 16]
-                if ended is None:
-                    simulator.send_signal(signal.SIGSTOP if len(whole) >= self.WAITING else signal.SIGCONT)
-                if whole:
-                    done.append(whole[0])
-                    yield divmod(len(done) - 1, args.tiles + 1) + (whole[0],)
-                elif ended is not None:
-                    sys.exit(f"series: the simulator ended with status {ended} before its tiles were there")
-                else:
-                    time.sleep(0.5)
-        finally:
-            simulator.send_signal(signal.SIGCONT)
-            simulator.kill()
-            simulator.wait()
+        for i, group in enumerate(photometry.simulated(command, self.work, args.days * (args.tiles + 1), self.WAITING)):
+            yield divmod(i, args.tiles + 1) + (group,)
 
     def measure_tile(self, group):
         truth = json.loads((self.work / "truth" / f"truth_{group}.json").read_text())
@@ -398,6 +379,7 @@ def main():
     parser.add_argument("--bin", default="build/release/bin")
     parser.add_argument("--work", help="a folder that does not exist; kept")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--no-refine", action="store_true", help="days: gains as they drift (calibrate.refine = false)")
     parser.add_argument("--small", action="store_true", help="days: 32 antennas and small images, to see that it runs")
     parts = parser.add_subparsers(dest="part", required=True)
     for name, run, tiles, seed in (("drift", drift, 6, 21), ("depths", depths, 1, 5), ("pairs", pairs, 3, 31), ("days", days, 12, 41)):
@@ -410,7 +392,7 @@ def main():
         part.add_argument("--days", type=int, default=5)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the simulator ends with this
-    args.full, args.cell, args.antennas = not args.small, "5", 32  # of photometry.Chain
+    args.full, args.cell, args.antennas = not args.small, "5", 32  # of photometry.Chain, as no_refine
     work = pathlib.Path(args.work) if args.work else pathlib.Path(tempfile.mkdtemp(prefix="contimg-series-")) / "w"
     try:
         args.run(args, work)

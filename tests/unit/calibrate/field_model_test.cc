@@ -173,7 +173,10 @@ TEST(CalibrationModel, HasTheCalibratorFirstAndChecksIt) {
   EXPECT_THROW(MakeModel(sources, block, options, {}), Error);
   options.beam = Beam(block, "none");
   sources.calibrator = At("3C1", 40 + 2.4 / std::cos(Angle::Degrees(30).rad()), 30, 10);
-  EXPECT_NO_THROW(MakeModel(sources, block, options, {}));
+  const CalibrationModel alone = MakeModel(sources, block, options, {});
+  EXPECT_EQ(alone.sources.size(), 1U);
+  ASSERT_EQ(alone.warnings.size(), 1U);  // of the field, which is left out
+  EXPECT_NE(alone.warnings[0].find("telescope.beam = none"), std::string::npos) << alone.warnings[0];
   sources.calibrator = At("3C1", 40 + 2.6 / std::cos(Angle::Degrees(30).rad()), 30, 10);
   EXPECT_THROW(MakeModel(sources, block, options, {}), Error);
 }

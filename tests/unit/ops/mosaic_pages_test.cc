@@ -61,6 +61,19 @@ TEST_F(MosaicPages, APageShowsPictureTilesFiguresWindowAndFiles) {
   EXPECT_THAT(PageOf(kFailed), AllOf(HasSubstr("contimg queue requeue"), HasSubstr("no tile is left &lt;b&gt;")));
 }
 
+TEST_F(MosaicPages, ACatalogueThatCannotBeReadIsSaidInOurWords) {
+  state::ProductRow catalogue;
+  catalogue.kind = "mosaic.sources";
+  catalogue.group_id = kFirst;
+  catalogue.path = (folders_.paths.roots().images / "mosaics/x.sources.fits").string();
+  products_->Save(catalogue, 2e9);
+  for (const char* content : {"", "SIMPLE  = no table"}) {
+    if (*content != '\0') std::ofstream(catalogue.path) << content;
+    EXPECT_THAT(PageOf(kFirst), AllOf(HasSubstr("x.sources.fits cannot be read: it is not on the disk any more"),
+                                      HasSubstr("contimg products show"), Not(HasSubstr("XTENSION"))));
+  }
+}
+
 TEST_F(MosaicPages, SayWhatIsNotThereAnyMore) {
   state::ProductQuery query;
   query.group_id = kFirst;
