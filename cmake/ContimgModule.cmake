@@ -1,11 +1,13 @@
 # One module = one folder = one static library. Every *.cc below the folder belongs to it, so no list can rot.
 #   contimg_add_module(NAME USES <modules and rooms it may include> PUBLIC <foreign targets in its headers>
-#                      LIBS <other foreign targets> CASACORE <foreign targets>)
+#                      LIBS <other foreign targets> CASACORE <foreign targets> [ROOM_BY_ROOM])
 # A name with a slash (ops/base) is a room that is a library of its own.
 # Sources in a folder casacore/ are the ones that include casacore: they are built as C++17 (casacore 3.5 does not
 # compile as C++20), so the headers they share with the rest must be C++17-clean.
+# ROOM_BY_ROOM: sources of different folders are never compiled as one, so that a program that needs one room of the
+# module is not linked with what another one calls.
 function(contimg_add_module name)
-  cmake_parse_arguments(ARG "" "" "USES;PUBLIC;LIBS;CASACORE" ${ARGN})
+  cmake_parse_arguments(ARG "ROOM_BY_ROOM" "" "USES;PUBLIC;LIBS;CASACORE" ${ARGN})
   set(dir ${PROJECT_SOURCE_DIR}/${name})
   string(REPLACE "/" "_" plain ${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
@@ -20,6 +22,14 @@ function(contimg_add_module name)
   endif()
   add_library(${target} STATIC ${sources})
   add_library(contimg::${plain} ALIAS ${target})
+  if(ARG_ROOM_BY_ROOM)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP)
+    foreach(source ${sources})
+      get_filename_component(room ${source} DIRECTORY)
+      get_filename_component(room ${room} NAME)
+      set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${room})
+    endforeach()
+  endif()
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(${target} PUBLIC contimg_options Threads::Threads ${ARG_PUBLIC} PRIVATE ${ARG_LIBS})
