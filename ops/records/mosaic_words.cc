@@ -13,7 +13,7 @@
 namespace contimg::ops {
 
 std::string LstWords(double hours) {
-  constexpr long kMinutesADay = 24 * 60;
+  constexpr long kMinutesADay = 24L * 60;
   const long minutes = std::lround(hours * 60) % kMinutesADay;
   return fmt::format("{:02}:{:02}", minutes / 60, minutes % 60);
 }
