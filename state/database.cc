@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <system_error>
@@ -123,13 +124,17 @@ struct Database::Impl {
     }
     RequireFile();
     Guard(path, [&] {
-      const bool as_it_is = options.read_only && options.brief && !HasLog(path);
-      const int flags = as_it_is            ? SQLite::OPEN_READONLY | SQLite::OPEN_URI
-                        : options.read_only ? SQLite::OPEN_READONLY
-                                            : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
-      db = std::make_unique<SQLite::Database>(as_it_is ? ImmutableUri(path) : path.string(), flags,
-                                              static_cast<int>(options.busy_timeout_s * 1000));
-      CheckIdentity();
+      const auto open = [&] {
+        const bool as_it_is = options.read_only && options.brief && !HasLog(path);
+        const int flags = as_it_is            ? SQLite::OPEN_READONLY | SQLite::OPEN_URI
+                          : options.read_only ? SQLite::OPEN_READONLY
+                                              : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
+        db = std::make_unique<SQLite::Database>(as_it_is ? ImmutableUri(path) : path.string(), flags,
+                                                static_cast<int>(options.busy_timeout_s * 1000));
+        CheckIdentity();
+      };
+      open();
+      if (options.read_only && !options.any_version && empty) WaitUntilMade(open);
       if (!options.read_only) {
         UseWriteAheadLog();
         db->exec("PRAGMA synchronous = FULL");
@@ -137,6 +142,21 @@ struct Database::Impl {
       }
       db->exec("PRAGMA foreign_keys = ON");
     });
+  }
+
+  // Another process is making it just now: the file is there before its tables.
+  void WaitUntilMade(const std::function<void()>& open) {
+    constexpr double kLongestS = 2;
+    const double limit_s = std::min(options.busy_timeout_s, kLongestS);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(limit_s);
+    while (empty) {
+      if (std::chrono::steady_clock::now() > until) {
+        throw Error(ErrorKind::kIo, kStage, path.string(),
+                    "is empty: contimg-stream makes its tables when it first starts (does it run?)");
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      open();
+    }
   }
 
   // Of a pipe, opening would never end.
@@ -178,7 +198,7 @@ struct Database::Impl {
   void JudgeIdentity() {
     version = static_cast<int>(Pragma(*db, "user_version"));
     const auto application = static_cast<std::uint32_t>(Pragma(*db, "application_id"));
-    const bool empty = version == 0 && db->execAndGet("SELECT count(*) FROM sqlite_schema").getInt64() == 0;
+    empty = version == 0 && db->execAndGet("SELECT count(*) FROM sqlite_schema").getInt64() == 0;
     if (application != schema.application_id && !(application == 0 && empty)) {
       throw Error(
           ErrorKind::kBadInput, kStage, path.string(),
@@ -189,7 +209,7 @@ struct Database::Impl {
                   fmt::format("has schema version {}, and this program knows versions up to {}: use a newer contimg",
                               version, Newest()));
     }
-    if (options.read_only && !options.any_version && version < Newest()) {
+    if (options.read_only && !options.any_version && version < Newest() && !empty) {
       throw Error(
           ErrorKind::kUsage, kStage, path.string(),
           fmt::format("has schema version {}, and this program reads version {}: start the contimg-stream of this "
@@ -320,6 +340,7 @@ struct Database::Impl {
   Schema schema;
   DatabaseOptions options;
   int version = 0;
+  bool empty = false;  // there is nothing in it
   int depth = 0;
   std::unique_ptr<SQLite::Database> db;
   std::map<std::string, std::unique_ptr<SQLite::Statement>, std::less<>> statements;  // destroyed before `db`

@@ -50,7 +50,7 @@ class OperatorTest(DaemonUnderTest, unittest.TestCase):
                             (["queue", "list", "--state", "ded"], "is no state of a group"),
                             (["catalog", "cone", "x", "2"], "ra: expected a right ascension"),
                             (["status", "--watch", "--interval", "0"], "--interval: expected 0.2 to 86400 seconds, found 0"),
-                            (["config", "show", "--set", "mosaic.pixels=3"], "mosaic.pixels: is not available yet")):
+                            (["config", "show", "--set", "mosaic.pixels=3"], "mosaic.pixels: is no setting (command line)")):
             done = self.contimg(*words)
             self.assertEqual(done.returncode, 2, f"{words}: {done.stdout}{done.stderr}")
             self.assertIn(part, done.stderr)

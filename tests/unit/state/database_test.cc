@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -343,6 +344,28 @@ TEST(Database, ReadingAnOlderVersionSaysWhatBringsItUpToDate) {
             std::string::npos)
       << error.what();
   EXPECT_EQ(Database(place.path(), Version1()).version(), 1);  // untouched
+}
+
+TEST(Database, AReaderWaitsForTheOneWhoMakesIt) {
+  TemporaryDatabase place;
+  std::ofstream(place.path()).close();  // as it is before its first transaction
+  DatabaseOptions look = DatabaseOptions::ForOneLook();
+  {
+    std::thread maker([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      Database made(place.path(), Version2());
+    });
+    const Database reader(place.path(), Version2(), look);
+    EXPECT_EQ(reader.version(), 2);
+    maker.join();
+  }
+  fs::remove(place.path());
+  std::ofstream(place.path()).close();
+  look.busy_timeout_s = 0.02;
+  const Error error = Caught([&] { Database(place.path(), Version2(), look); });
+  EXPECT_EQ(error.kind(), ErrorKind::kIo);
+  EXPECT_NE(std::string(error.what()).find("is empty: contimg-stream makes its tables"), std::string::npos)
+      << error.what();
 }
 
 TEST(Database, TellsOfAMigration) {
