@@ -6,10 +6,12 @@ whole tiles". One tile at a time; its files and images go when it is measured.
     /usr/bin/python3 tests/e2e/series.py --bin build/release/bin [--work DIR] depths
     /usr/bin/python3 tests/e2e/series.py --bin build/release/bin [--work DIR] pairs [--tiles 3]
     /usr/bin/python3 tests/e2e/series.py --bin build/release/bin [--work DIR] days [--tiles 12] [--days 5]
+    /usr/bin/python3 tests/e2e/series.py --bin build/release/bin [--work DIR] deep [--days 10]
 
-`drift`, `depths` (one tile, cleaned with 3000, 10 000 and 60 000 components) and `pairs` have noise alone; `days` has gains that
-drift, interference, a day's K, BP and G from a calibrator in the first tile and an hour's G on the field, and sources that
-vary: the same tiles on sidereal days. Light curves go on record and are normalised as those of the telescope are.
+`drift`, `depths` (one tile, cleaned with 3000, 10 000 and 60 000 components), `pairs` and `deep` have noise alone; `days` has gains
+that drift, interference, a day's K, BP and G from a calibrator in the first tile and an hour's G on the field, and sources that
+vary: the same tiles on sidereal days. Light curves go on record and are normalised as those of the telescope are. `deep` co-adds
+one tile of many days: how noise falls, fluxes and places, and a day of a wrong scale.
 """
 import argparse
 import csv
@@ -210,6 +212,63 @@ def pairs(args, work):
               f"pulls {np.median(pull[use]):+.2f} +- {robust(pull[use]):.2f}")
 
 
+def deep(args, work):
+    chain, images = Noise(args, work), []
+    for group, truth in chain.tiles(1, "--days", args.days, "--transit", f"{args.ra},{args.dec}", *chain.sky()):
+        prefix = work / group
+        chain.run("image", work / "x.ms", "--out", prefix, "--no-durable", "--catalogue", chain.catalogue)
+        for path in work.glob(group + ".*"):
+            if path.name[len(group):] not in (".image.fits", ".residual.fits", ".pb.fits", ".smear.fits", ".metrics.json"):
+                path.unlink()
+        images.append(prefix)
+        if len(images) in (1, 2, 5, args.days):
+            tell_deep(chain, images, truth)
+    half = len(images) // 2
+    maps = []
+    for name, some in (("a", images[:half]), ("b", images[half:2 * half])):
+        chain.run("mosaic", *some, "--out", work / name, "--no-durable")
+        maps.append(fits.getdata(f"{work / name}.residual.fits").squeeze())
+    rms = fits.getdata(f"{work / 'deep'}.rms.fits").squeeze()
+    difference = (maps[0] - maps[1]) / 2
+    middle = rms < 1.2 * np.nanmin(rms)
+    print(f"{len(images)} days, half of the difference of two halves: {1e3 * robust(difference[middle]):.4f} mJy where the rms map has "
+          f"{1e3 * np.median(rms[middle]):.4f}")
+    spoiled = images[half]
+    for kind in ("image", "residual"):
+        with fits.open(f"{spoiled}.{kind}.fits", mode="update") as file:
+            file[0].data *= 0.69
+    chain.run("mosaic", *images, "--out", work / "spoiled", "--no-durable")
+    tiles = fits.getdata(f"{work / 'spoiled'}.tiles.fits")
+    print("a day of 0.69 times its fluxes among them: " + ", ".join(
+        f"{tile['name']} {tile['refusal']}, scale {tile['scale']:.3f}"
+        for tile in tiles if not tile["used"]))
+
+
+def tell_deep(chain, images, truth):
+    """Noise, fluxes and places of a co-add of all days so far."""
+    out, work = chain.work / "deep", chain.work
+    chain.run("mosaic", *images, "--out", out, "--no-durable", "--overwrite")
+    chain.run("photometry", out, "--catalogue", chain.catalogue, "--out", work / "deep.csv", "--overwrite")
+    chain.run("sources", out, "--out", work / "found.csv", "--overwrite")
+    part = Measured(work / "deep.csv", f"{out}.image.fits", truth, lambda row: int(row["name"][1:]))
+    use, ratio = part.alone & (part.snr > 20), part.flux / part.true
+    rms, residual = (fits.getdata(f"{out}.{kind}.fits").squeeze() for kind in ("rms", "residual"))
+    middle, header = rms < 1.2 * np.nanmin(rms), fits.getheader(f"{out}.image.fits")
+    rows = [row for row in csv.DictReader(open(work / "found.csv")) if float(row["snr"]) > 50]
+    ra, dec = (np.array([float(row[key]) for row in rows]) for key in ("ra_deg", "dec_deg"))
+    sources = np.array(truth["sources"])[part.source[part.alone]]
+    east = ((ra[:, None] - sources[:, 0] + 180) % 360 - 180) * np.cos(np.radians(dec))[:, None]
+    north = dec[:, None] - sources[:, 1]
+    near = np.hypot(east, north).argmin(axis=1)
+    east, north = (d[np.arange(len(rows)), near] / math.sqrt(header["BMAJ"] * header["BMIN"]) for d in (east, north))
+    close = np.hypot(east, north) < 0.3
+    print(f"{len(images)} days: rms map {1e3 * np.median(rms[middle]):.4f} mJy in the middle, of the residual "
+          f"{1e3 * robust(residual[middle]):.4f}; {use.sum()} isolated above 20 sigma: flux ratio {np.median(ratio[use]):.4f}, pulls {np.median(part.pull[use]):+.2f} +- "
+          f"{robust(part.pull[use]):.2f}; {close.sum()} places above 50 sigma: {np.median(np.hypot(east, north)[close]):.4f} beams off, "
+          f"in common {np.median(east[close]):+.4f}, {np.median(north[close]):+.4f}", flush=True)
+    tell_pulls(f"{len(images)} days", [part], part.alone)
+
+
 class Days(photometry.Chain):
     """The telescope's stages on the same tiles day after day; the simulator waits while tiles wait to be processed."""
     WAITING = 4  # tiles, half a gigabyte each
@@ -382,14 +441,15 @@ def main():
     parser.add_argument("--no-refine", action="store_true", help="days: gains as they drift (calibrate.refine = false)")
     parser.add_argument("--small", action="store_true", help="days: 32 antennas and small images, to see that it runs")
     parts = parser.add_subparsers(dest="part", required=True)
-    for name, run, tiles, seed in (("drift", drift, 6, 21), ("depths", depths, 1, 5), ("pairs", pairs, 3, 31), ("days", days, 12, 41)):
+    for name, run, tiles, seed in (("drift", drift, 6, 21), ("depths", depths, 1, 5), ("pairs", pairs, 3, 31), ("days", days, 12, 41),
+                                   ("deep", deep, 1, 51)):
         part = parts.add_parser(name)
         part.set_defaults(run=run)
         part.add_argument("--dec", type=float, default=16.1)
         part.add_argument("--ra", type=float, default=0.0)
         part.add_argument("--tiles", type=int, default=tiles)
         part.add_argument("--seed", type=int, default=seed)
-        part.add_argument("--days", type=int, default=5)
+        part.add_argument("--days", type=int, default=10 if name == "deep" else 5)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the simulator ends with this
     args.full, args.cell, args.antennas = not args.small, "5", 32  # of photometry.Chain, as no_refine
