@@ -108,6 +108,7 @@ CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std
   const double beam_px = header.beam->major_rad / geometry.cell_rad;
   CatalogueComparison result;
   std::vector<double> ratio, offset, east, north;
+  std::vector<PlaceInBoth> places;
   for (const CatalogueSource& source : sources) {
     const auto at = CosinesOfDirection(header.centre, source.direction);
     if (!at) continue;
@@ -139,6 +140,7 @@ CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std
     offset.push_back(std::hypot(match.offset_east_rad, match.offset_north_rad));
     east.push_back(match.offset_east_rad);
     north.push_back(match.offset_north_rad);
+    places.push_back({at->l, at->m, match.offset_east_rad, match.offset_north_rad, match.measured_jy / noise});
     result.matches.push_back(match);
   }
   result.flux_ratio_median = TakeMedian(ratio);
@@ -146,6 +148,7 @@ CatalogueComparison CompareWithCatalogue(const ComparisonInput& input, const std
   result.offset_median_rad = Median(offset);
   result.offset_east_median_rad = Median(east);
   result.offset_north_median_rad = Median(north);
+  result.astrometry = SolveAstrometry(places);
   return result;
 }
 
@@ -231,6 +234,16 @@ nlohmann::json ToJson(const ImageQuality& q) {
                            {"offset_median_arcsec", Angle::Radians(c.offset_median_rad).arcsec()},
                            {"offset_east_median_arcsec", Angle::Radians(c.offset_east_median_rad).arcsec()},
                            {"offset_north_median_arcsec", Angle::Radians(c.offset_north_median_rad).arcsec()}};
+    if (const auto& a = c.astrometry) {
+      result["astrometry"] = {{"places", a->places},
+                              {"shift_east_arcsec", Angle::Radians(a->shift_east_rad).arcsec()},
+                              {"shift_north_arcsec", Angle::Radians(a->shift_north_rad).arcsec()},
+                              {"shift_error_arcsec", Angle::Radians(a->shift_error_rad).arcsec()},
+                              {"rotation_deg", Angle::Radians(a->rotation_rad).deg()},
+                              {"rotation_error_deg", Angle::Radians(a->turn_error).deg()},
+                              {"scale", a->scale},
+                              {"scale_error", a->turn_error}};
+    }
   }
   return result;
 }

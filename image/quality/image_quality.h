@@ -11,6 +11,7 @@
 #include "image/plane/beam_fit.h"
 #include "image/plane/image_statistics.h"
 #include "image/products/fits_image.h"
+#include "image/quality/astrometry.h"
 #include "image/quality/quality_gates.h"
 #include "image/response/source_catalogue.h"
 
@@ -43,6 +44,7 @@ struct CatalogueComparison {
   double flux_ratio_scatter = 0;  // 1.4826 × MAD
   double offset_median_rad = 0;   // of the lengths
   double offset_east_median_rad = 0, offset_north_median_rad = 0;
+  std::optional<Astrometry> astrometry;  // nothing: too few sources
 };
 struct ComparisonInput {
   ArrayView<const float, 2> image;  // restored, attenuated by the beam, plain SIN

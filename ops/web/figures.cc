@@ -48,7 +48,7 @@ const std::vector<Unit>& Units() {
 
 // Names whose parts do not say what they mean.
 std::string_view KnownName(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kNames{{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 20> kNames{{
       {"rms_jy", "noise (rms of the residual)"},
       {"thermal_rms_jy", "thermal noise expected"},
       {"thermal_from", "thermal noise told by"},
@@ -66,6 +66,9 @@ std::string_view KnownName(std::string_view name) {
       {"offset_median_arcsec", "offset from the catalogue, median"},
       {"offset_east_median_arcsec", "offset to the east, median"},
       {"offset_north_median_arcsec", "offset to the north, median"},
+      {"shift_east_arcsec", "shift to the east"},
+      {"shift_north_arcsec", "shift to the north"},
+      {"rotation_deg", "rotation, north through east"},
   }};
   for (const auto& [key, words] : kNames) {
     if (key == name) return words;
