@@ -140,10 +140,18 @@ image::CoarseMap MeasureRms(ArrayView<const float, 2> residual, const RmsMeshOpt
 }
 
 image::CoarseMap NoiseOf(const TileFiles& files, int threads) {
-  if (!files.even_noise_jy()) return MeasureRms(files.images().residual, {}, threads);
+  const TileImages& images = files.images();
+  if (!files.even_noise_jy()) return MeasureRms(images.residual, {}, threads);
+  const bool has_residual = images.residual.data() != images.image.data();
+  const auto told = static_cast<float>(*files.even_noise_jy());
   image::CoarseMap map;
-  map.nx = map.ny = 1;
-  map.values.assign(1, static_cast<float>(*files.even_noise_jy()));
+  if (has_residual) {
+    map = MeasureRms(images.residual, {}, threads);
+    for (float& value : map.values) value = std::max(value, told);
+  } else {
+    map.nx = map.ny = 1;
+    map.values.assign(1, told);
+  }
   return map;
 }
 

@@ -25,7 +25,9 @@ struct RmsMeshOptions {
 // The result does not depend on `threads`.
 image::CoarseMap MeasureRms(ArrayView<const float, 2> residual, const RmsMeshOptions& options, int threads);
 
-// The noise of what was read: measured on a tile's residual, of a mosaic the same everywhere (TileFiles).
+// The noise of what was read, measured on its residual. Of a mosaic no less than its rms map has (the same everywhere,
+// TileFiles): what is below each tile's CLEAN limit does not fall with the number of tiles as noise does, and of ten
+// days it is more than half of the error of a flux. Of a mosaic without a residual: its rms map's.
 image::CoarseMap NoiseOf(const TileFiles& files, int threads);
 
 }  // namespace contimg::mosaic

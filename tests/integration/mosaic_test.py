@@ -164,6 +164,18 @@ class MosaicTest(unittest.TestCase):
         ratio = [r["flux_jy"] / self.sources[r["source_id"] - 1, 2] for r in rows if r["flux_jy"] > 40 * r["flux_error_jy"]]
         self.assertAlmostEqual(np.median(ratio), 1, delta=0.005)
 
+    def test_what_clean_left_is_in_the_errors(self):
+        self.mosaic(*self.tiles)
+        before = Table.read(self.photometry("m"), format="ascii.csv")
+        with fits.open(self.root / "m.residual.fits", mode="update") as file:  # as faint sources that all days have
+            file[0].data *= 3
+        after = Table.read(self.photometry("m"), format="ascii.csv")
+        ratio = np.median(np.array(after["flux_error_jy"]) / np.array(before["flux_error_jy"]))
+        self.assertTrue(2.4 < ratio < 3.1, ratio)
+        (self.root / "m.residual.fits").unlink()  # its noise is then that of the rms map
+        alone = Table.read(self.photometry("m"), format="ascii.csv")
+        self.assertLessEqual(np.median(np.array(alone["sigma_jy"]) / np.array(before["sigma_jy"])), 1.0001)
+
     def photometry(self, prefix):
         self.contimg("photometry", self.root / prefix, "--catalogue", self.root / "list.csv", "--out", self.root / "p.csv", "--overwrite")
         return self.root / "p.csv"

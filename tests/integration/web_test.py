@@ -101,8 +101,9 @@ class Browser:
         return answer["result"].get("value")
 
     def text(self):
-        """Of the page once it has any: a page that is being put up has none for a moment."""
-        return wait_for(lambda: self.run("return document.body && document.body.innerText"), 20, what="the page has a text")
+        """Of the page once it is whole: one that is being put up has no text for a moment, or the first part of it."""
+        return wait_for(lambda: self.run("return document.readyState === 'complete' && document.body.innerText"), 20,
+                        what="the page has a text")
 
     def log(self, kind="browser"):
         return self._call("POST", self.session + "/se/log", {"type": kind})
