@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "config/error.h"
+#include "config/os.h"
 
 namespace contimg::image {
 
@@ -138,10 +140,16 @@ void Canvas::WritePng(const std::filesystem::path& path) {
   picture.height = static_cast<png_uint_32>(height);
   picture.format = PNG_FORMAT_BGR;
   picture.flags = PNG_IMAGE_FLAG_FAST;
-  if (png_image_write_to_file(&picture, path.c_str(), 0, colours.data(), 0, nullptr) == 0) {
-    throw Error(ErrorKind::kIo, "image", path.string(),
-                std::string("cannot write the picture: ") + static_cast<const char*>(picture.message));
+  // To memory first: of a full disk the house's own writer knows more to say than libpng.
+  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(picture);
+  std::vector<unsigned char> bytes(size);
+  if (png_image_write_to_memory(&picture, bytes.data(), &size, 0, colours.data(), 0, nullptr) == 0) {
+    throw Error(ErrorKind::kResource, "image", path.string(),
+                std::string("cannot draw the picture: ") + static_cast<const char*>(picture.message));
   }
+  const std::unique_ptr<OsFile> file = RealOs().Create(path);
+  file->WriteAt(bytes.data(), size, 0);
+  file->Close();
 }
 
 std::string Canvas::Png() {

@@ -45,7 +45,7 @@ class Canvas {
   void Raster(const Box& box, const std::function<Colour(int, int)>& colour);
   // Clips to the box while `draw` runs.
   void Clipped(const Box& box, const std::function<void()>& draw);
-  // Throws Error{kIo}.
+  // To a file that does not exist yet. Throws Error{kIo, kResource}.
   void WritePng(const std::filesystem::path& path);
   std::string Png();  // the same as bytes; throws Error{kResource}
 
