@@ -17,6 +17,14 @@ struct Weighted {
   double weight;
 };
 
+// How far a place is from where a solution has it; the square.
+double Distance2(const PlaceInBoth& p, const Astrometry& a) {
+  const double stretch = a.scale - 1;
+  const double e = p.offset_east_rad - a.shift_east_rad - stretch * p.east_rad - a.rotation_rad * p.north_rad;
+  const double n = p.offset_north_rad - a.shift_north_rad - stretch * p.north_rad + a.rotation_rad * p.east_rad;
+  return e * e + n * n;
+}
+
 std::optional<Astrometry> Solve(const std::vector<Weighted>& used) {
   if (used.size() < kFewestPlaces) return std::nullopt;
   double sum = 0, east = 0, north = 0, off_east = 0, off_north = 0;
@@ -44,28 +52,11 @@ std::optional<Astrometry> Solve(const std::vector<Weighted>& used) {
   out.shift_east_rad = off_east - stretch * east - out.rotation_rad * north;
   out.shift_north_rad = off_north - stretch * north + out.rotation_rad * east;
   double square = 0;
-  for (const auto& [p, w] : used) {
-    const double e = p->offset_east_rad - out.shift_east_rad - stretch * p->east_rad - out.rotation_rad * p->north_rad;
-    const double n =
-        p->offset_north_rad - out.shift_north_rad - stretch * p->north_rad + out.rotation_rad * p->east_rad;
-    square += w * (e * e + n * n);
-  }
+  for (const auto& [p, w] : used) square += w * Distance2(*p, out);
   const double variance = square / static_cast<double>(2 * used.size() - 4);  // of a place of weight 1
   out.turn_error = std::sqrt(variance / spread);
   out.shift_error_rad = std::sqrt(variance / sum + variance / spread * (east * east + north * north));
   return out;
-}
-
-// Distances from a solution in units of what weights promise.
-std::vector<double> Distances(const std::vector<Weighted>& all, const Astrometry& a) {
-  std::vector<double> distances;
-  for (const auto& [p, w] : all) {
-    const double stretch = a.scale - 1;
-    const double e = p->offset_east_rad - a.shift_east_rad - stretch * p->east_rad - a.rotation_rad * p->north_rad;
-    const double n = p->offset_north_rad - a.shift_north_rad - stretch * p->north_rad + a.rotation_rad * p->east_rad;
-    distances.push_back(std::sqrt(w) * std::hypot(e, n));
-  }
-  return distances;
 }
 
 }  // namespace
@@ -81,7 +72,8 @@ std::optional<Astrometry> SolveAstrometry(const std::vector<PlaceInBoth>& places
   // Half of a two-dimensional normal distribution lies within 1.1774 σ.
   constexpr double kSigmaOfMedian = 1 / 1.1774;
   for (int pass = 0; pass < kPasses && solution; ++pass) {
-    const std::vector<double> distances = Distances(all, *solution);
+    std::vector<double> distances;  // in units of what weights promise
+    for (const auto& [p, w] : all) distances.push_back(std::sqrt(w * Distance2(*p, *solution)));
     std::vector<double> sorted = distances;
     const double limit = kFarOff * kSigmaOfMedian * TakeMedian(sorted);
     used.clear();
