@@ -55,6 +55,7 @@ class Reader {
  public:
   Reader(std::string_view text, std::string subject) : text_(text), subject_(std::move(subject)) {
     if (text_.substr(0, 3) == "\xEF\xBB\xBF") text_.remove_prefix(3);
+    if (text_.find('\n') == std::string_view::npos) line_end_ = '\r';
   }
 
   std::vector<ListedSource> Read() {
@@ -66,7 +67,7 @@ class Reader {
     std::string comment;
     while (at_ < text_.size()) {
       line_ = next_line_;
-      const std::string_view rest = text_.substr(at_, text_.find('\n', at_) - at_);
+      const std::string_view rest = text_.substr(at_, text_.find(line_end_, at_) - at_);
       if (Trimmed(rest).empty() || rest.front() == '#') {
         if (!rest.empty() && rest.front() == '#' && names_.empty()) comment = Trimmed(rest.substr(1));
         SkipLine(rest.size());
@@ -113,7 +114,7 @@ class Reader {
       if (quoted) {
         for (++at_;; ++at_) {
           if (at_ >= text_.size()) Fail("has a quotation mark that is never closed");
-          if (text_[at_] == '\n') ++next_line_;
+          if (text_[at_] == line_end_) ++next_line_;
           if (text_[at_] != '"') {
             field += text_[at_];
           } else if (at_ + 1 < text_.size() && text_[at_ + 1] == '"') {
@@ -125,13 +126,13 @@ class Reader {
         }
         ++at_;
       }
-      const std::size_t end = std::min(text_.find_first_of(std::string{separator_, '\n'}, at_), text_.size());
+      const std::size_t end = std::min(text_.find_first_of(std::string{separator_, line_end_}, at_), text_.size());
       const std::string_view plain = Trimmed(text_.substr(at_, end - at_));
       if (quoted && !plain.empty()) Fail(fmt::format("has '{}' behind a quoted field", plain.substr(0, 30)));
       if (!quoted) field = std::string(plain);
       fields.push_back(std::move(field));
       at_ = end + 1;
-      if (end >= text_.size() || text_[end] == '\n') break;
+      if (end >= text_.size() || text_[end] == line_end_) break;
     }
     ++next_line_;
     return fields;
@@ -353,6 +354,7 @@ class Reader {
   std::string subject_;
   std::size_t at_ = 0, line_ = 1, next_line_ = 1;
   char separator_ = ',';
+  char line_end_ = '\n';  // old Macintosh files end their lines with carriage returns alone
   std::map<std::string, Column> names_;
   std::size_t n_names_ = 0;
   std::optional<Column> ra_, dec_, flux_, flux_error_, alpha_, major_, minor_, angle_, name_, c_band_, major_limit_,

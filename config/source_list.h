@@ -21,8 +21,9 @@ struct ListedSource {
 };
 
 // Reads a list: one line names the columns, the others hold a source each. Separators are commas, tabs, semicolons or
-// bars, told by the line of names; fields may be quoted ("" is a quotation mark in one); lines beginning with # are
-// comments, and one of them may be the line of names; a line of units or dashes below it is understood.
+// bars, told by the line of names; lines end in LF, CR LF or CR; fields may be quoted ("" is a quotation mark in one);
+// lines beginning with # are comments, and one of them may be the line of names; a line of units or dashes below it is
+// understood.
 //
 // Numbers are taken whole: what is left behind one is a unit that fits (mJy, deg, arcsec) or an error. Throws
 // Error{kIo} when the file cannot be read and Error{kBadInput} with the line's number for whatever else does not fit: a

@@ -68,6 +68,7 @@ TEST(SourceList, ReadsTheShapesThatProgramsWrite) {
            "\xEF\xBB\xBFname,ra_deg,dec_deg,flux_jy,alpha\r\na,106.4,16.1,2,-0.5\r\n",
            "# made today\n\nname\tRA\tDEC\tflux\tspectral_index\na\t07:05:36.0\t+16:06:00\t2\t-0.5\n",
            "# name, ra_deg, dec_deg, flux_jy, alpha\na, 106.4, 16.1, 2, -0.5\n",
+           "# made on an old Macintosh\rname,ra_deg,dec_deg,flux_jy,alpha\r\"a\",106.4,16.1,2,-0.5\r",
            "\"name\"|\"ra_deg\"|\"dec_deg\"|\"flux_jy\"|\"alpha\"\n\"a\"|106.4|16.1|2|-0.5\n# end\n",
            "name;ra_deg;dec_deg;flux_jy;alpha\n----;---;---;---;---\na;106.4;16.1;2;-0.5;;\n",
            "name\t_RAJ2000\t_DEJ2000\tS1.4\talpha\n\tdeg\tdeg\tmJy\t\n--\t--\t--\t--\t--\na\t106.4\t16.1\t2000\t-0.5",
