@@ -336,7 +336,7 @@ class ImageRun {
       spectral_.emplace(op, report_.beam, static_cast<std::size_t>(settings_.spectral_terms), std::move(variations),
                         context_.threads);
     } else {
-      one.emplace(op.op(0), variations.front());
+      one.emplace(op.op(0), variations.front(), report_.beam.major_rad / slant_.cell_rad);
     }
     TimedMajorCycle major(spectral_ ? static_cast<MajorCycle&>(*spectral_) : *one, context_);
     CleanInput input;

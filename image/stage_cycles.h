@@ -13,22 +13,29 @@
 
 namespace contimg::image {
 
-// The exact residual of one band, with what varies of bright sources.
+// The exact residual of one band, with what varies of bright sources and with their spectra, which each cycle improves.
 class OneBandMajorCycle : public MajorCycle {
  public:
-  OneBandMajorCycle(const MeasurementOperator& op, const SourceVariation& variation) : op_(op), variation_(variation) {}
+  // `reach_px`: components so close together are of one source.
+  OneBandMajorCycle(const MeasurementOperator& op, const SourceVariation& variation, double reach_px)
+      : op_(op), variation_(variation), spectra_(reach_px) {}
   void SetComponents(const std::vector<CleanComponent>& components, double rms_jy) override {
+    spectra_.SetComponents(components, rms_jy);
     // The side lobes of a deviation are a few per cent of it: below three times the rms it does not matter.
-    varying_ = variation_.Of(components, 3 * rms_jy);
+    varying_ = variation_.Of(components, spectra_, 3 * rms_jy);
   }
   void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
-    op_.Residual(model, varying_, residual);
+    ResidualProbe probe = spectra_.Probe(variation_);
+    op_.Residual(model, varying_, residual, &probe);
+    spectra_.Improve(probe, variation_);
   }
   VaryingSources TakeVarying() { return std::move(varying_); }
+  const SourceSpectra& spectra() const { return spectra_; }
 
  private:
   const MeasurementOperator& op_;
   const SourceVariation& variation_;
+  SourceSpectra spectra_;
   VaryingSources varying_;
 };
 

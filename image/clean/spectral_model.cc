@@ -150,7 +150,7 @@ VaryingSources SpectralMajorCycle::BandVarying(std::size_t i) const {
   if (variations_.empty()) return {};
   std::vector<CleanComponent> components = components_;
   for (CleanComponent& c : components) c.flux_jy *= static_cast<decltype(c.flux_jy)>(FactorAt(c, i));
-  return variations_[i].Of(components, least_varying_jy_);
+  return variations_[i].Of(components, SourceSpectra(), least_varying_jy_);  // within the band
 }
 
 double SpectralMajorCycle::FactorAt(const CleanComponent& component, std::size_t i) const {

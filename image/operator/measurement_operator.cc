@@ -348,7 +348,7 @@ void MeasurementOperator::DirtyAndPsf(ArrayView<float, 2> image, ArrayView<float
 }
 
 void MeasurementOperator::Residual(ArrayView<const float, 2> model, const VaryingSources& varying,
-                                   ArrayView<float, 2> residual) const {
+                                   ArrayView<float, 2> residual, ResidualProbe* probe) const {
   CheckShape(model, impl_->geometry);
   CheckShape(residual, impl_->geometry);
   if (impl_->gram.empty()) {
@@ -362,6 +362,9 @@ void MeasurementOperator::Residual(ArrayView<const float, 2> model, const Varyin
   Buffer<float>& re = impl_->residual_re;
   Buffer<float>& im = impl_->residual_im;
   impl_->engine->FromImage(model, re.data(), im.data(), impl_->settings.threads);
+  const std::size_t n_places = probe != nullptr ? probe->places.size : 0;
+  const std::size_t n_sums = n_places > 0 ? 2 * probe->places.padded : 0;
+  std::vector<double> sums(plan.leaves.size() * n_sums);  // leaf by leaf, so that they do not depend on threads
   ParallelFor(impl_->settings.threads, plan.leaves.size(), [&](std::size_t leaf) {
     std::vector<float> model_re, model_im, left_re, left_im;
     VaryingScratch scratch;
@@ -377,10 +380,23 @@ void MeasurementOperator::Residual(ArrayView<const float, 2> model, const Varyin
       std::copy_n(impl_->node_im.data() + row.first_node, size, left_im.data());
       SubtractGram(set, impl_->gram.data() + impl_->gram_offset[i], model_re.data(), model_im.data(), left_re.data(),
                    left_im.data());
+      if (n_sums > 0) {
+        ProbeResidual(probe->places, row, set, scratch, left_re.data(), left_im.data(), &sums[leaf * n_sums]);
+      }
       std::copy_n(left_re.data(), size, re.data() + row.first_node);
       std::copy_n(left_im.data(), size, im.data() + row.first_node);
     }
   });
+  if (probe != nullptr) {
+    probe->mean_jy.assign(n_places, 0.0);
+    probe->first_jy.assign(n_places, 0.0);
+    for (std::size_t leaf = 0; leaf < plan.leaves.size() && n_sums > 0; ++leaf) {
+      for (std::size_t s = 0; s < n_places; ++s) {
+        probe->mean_jy[s] += sums[leaf * n_sums + s] / impl_->figures.sum_weights;
+        probe->first_jy[s] += sums[leaf * n_sums + n_sums / 2 + s] / impl_->figures.sum_weights;
+      }
+    }
+  }
   impl_->engine->ToImage(GridEngine::Kind::kData, re.data(), im.data(), 1 / impl_->figures.sum_weights, residual,
                          impl_->settings.threads);
 }

@@ -94,8 +94,10 @@ class MeasurementOperator {
   void Psf(ArrayView<float, 2> psf) const;
   void DirtyAndPsf(ArrayView<float, 2> image, ArrayView<float, 2> psf) const;
 
-  // The exact residual: the dirty image of data − A·model − `varying`, model in Jy per pixel.
-  void Residual(ArrayView<const float, 2> model, const VaryingSources& varying, ArrayView<float, 2> residual) const;
+  // The exact residual: the dirty image of data − A·model − `varying`, model in Jy per pixel; and what it has at the
+  // places of a probe, which may be null.
+  void Residual(ArrayView<const float, 2> model, const VaryingSources& varying, ArrayView<float, 2> residual,
+                ResidualProbe* probe = nullptr) const;
   void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) const { Residual(model, {}, residual); }
 
   // Model visibilities for every row, channel and polarisation of `block` (its axes and uvw are used; parallel hands

@@ -137,6 +137,43 @@ void AddVaryingSourcesTarget(const VaryingSources& sources, const UvRow& row, co
   }
 }
 
+void ProbeResidualTarget(const VaryingSources& places, const UvRow& row, const FrequencyNodes& set,
+                         VaryingScratch& scratch, const float* re, const float* im, double* sums) {
+  const D d;
+  const std::size_t n = places.padded, lanes = hn::MaxLanes(d);
+  scratch.figures.resize(6 * n);
+  float* const phasor = scratch.figures.data();  // phasors, then steps: re and im
+  float* const of_run = phasor + 4 * n;          // sums of one run of nodes
+  double last_step_hz = -1;
+  for (std::size_t first = 0; first < set.size();) {
+    double step_hz = 0;
+    const std::size_t end = EvenRun(set, first, step_hz);
+    Phasors(places, row, set.frequency_hz[first], phasor, phasor + n);
+    if (step_hz != last_step_hz) Phasors(places, row, step_hz, phasor + 2 * n, phasor + 3 * n);
+    last_step_hz = step_hz;
+    for (std::size_t s = 0; s < n; s += lanes) {
+      V p_re = hn::LoadU(d, phasor + s);
+      V p_im = hn::LoadU(d, phasor + n + s);
+      const V step_re = hn::LoadU(d, phasor + 2 * n + s);
+      const V step_im = hn::LoadU(d, phasor + 3 * n + s);
+      V sum = hn::Zero(d), moment = hn::Zero(d);
+      for (std::size_t j = first; j < end; ++j) {
+        const V at = hn::MulAdd(hn::Set(d, re[j]), p_re, hn::Mul(hn::Set(d, im[j]), p_im));
+        sum = hn::Add(sum, at);
+        moment = hn::MulAdd(hn::Set(d, static_cast<float>((set.frequency_hz[j] - places.mid_hz) / places.half_hz)), at,
+                            moment);
+        const V turned = hn::NegMulAdd(p_im, step_im, hn::Mul(p_re, step_re));
+        p_im = hn::MulAdd(p_re, step_im, hn::Mul(p_im, step_re));
+        p_re = turned;
+      }
+      hn::StoreU(sum, d, of_run + s);
+      hn::StoreU(moment, d, of_run + n + s);
+    }
+    for (std::size_t i = 0; i < 2 * n; ++i) sums[i] += static_cast<double>(of_run[i]);
+    first = end;
+  }
+}
+
 }  // namespace contimg::image::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -144,11 +181,17 @@ HWY_AFTER_NAMESPACE();
 namespace contimg::image {
 
 HWY_EXPORT(AddVaryingSourcesTarget);
+HWY_EXPORT(ProbeResidualTarget);
 
 void AddVaryingSources(const VaryingSources& sources, const UvRow& row, const FrequencyNodes& set,
                        VaryingScratch& scratch, float* re, float* im) {
   if (sources.size == 0) return;
   HWY_DYNAMIC_DISPATCH(AddVaryingSourcesTarget)(sources, row, set, scratch, re, im);
+}
+
+void ProbeResidual(const VaryingSources& places, const UvRow& row, const FrequencyNodes& set, VaryingScratch& scratch,
+                   const float* re, const float* im, double* sums) {
+  HWY_DYNAMIC_DISPATCH(ProbeResidualTarget)(places, row, set, scratch, re, im, sums);
 }
 
 }  // namespace contimg::image

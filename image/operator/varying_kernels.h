@@ -19,4 +19,9 @@ struct VaryingScratch {
 void AddVaryingSources(const VaryingSources& sources, const UvRow& row, const FrequencyNodes& set,
                        VaryingScratch& scratch, float* re, float* im);
 
+// sums[s], sums[padded + s] += Σ r exp(…) and Σ x r exp(…) (real parts) over the row's nodes, r the residual that
+// GridEngine::ToImage takes: what an image has at each source's place, not yet over Σ w.
+void ProbeResidual(const VaryingSources& places, const UvRow& row, const FrequencyNodes& set, VaryingScratch& scratch,
+                   const float* re, const float* im, double* sums);
+
 }  // namespace contimg::image

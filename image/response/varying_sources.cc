@@ -68,14 +68,13 @@ SourceVariation::Deviation SourceVariation::At(double l, double m, double n, dou
   static const std::array<double, kTerms> points = ChebyshevPoints();
   Deviation deviation;
   deviation.terms.resize(track_.size() * kTerms);
-  if (!has_beam_) return deviation;
   double mean = 0;
   for (std::size_t t = 0; t < track_.size(); ++t) {
     const double sin_theta = SinSeparation(track_[t], l, m, n);
     std::array<double, kTerms> power{};
     for (std::size_t i = 0; i < kTerms; ++i) {
       const double hz = mid_hz_ + points[i] * half_hz_;
-      power[i] = model_.Power(sin_theta, hz) * std::pow(hz / kCatalogueHz, alpha);
+      power[i] = (has_beam_ ? model_.Power(sin_theta, hz) : 1) * std::pow(hz / kCatalogueHz, alpha);
     }
     const std::array<double, kTerms> cubic = Cubic(points, power);
     for (std::size_t p = 0; p < kTerms; ++p) {
@@ -110,15 +109,16 @@ struct SourceVariation::Candidate {
   Deviation deviation;
 };
 
-VaryingSources SourceVariation::Of(const std::vector<CleanComponent>& components, double least_jy) const {
+VaryingSources SourceVariation::Of(const std::vector<CleanComponent>& components, const SourceSpectra& spectra,
+                                   double least_jy) const {
   std::vector<Candidate> chosen;
   for (const CleanComponent& c : components) {
     const double flux = c.flux_jy;
     if (!(total_ > 0) || c.scale != 0 || std::abs(flux) < least_jy) continue;  // only a tiny P̄ deviates by more than 1
-    const DirectionCosines at =
-        PixelToDirection(geometry_, c.x + static_cast<double>(c.dx), c.y + static_cast<double>(c.dy));
+    const double x = c.x + static_cast<double>(c.dx), y = c.y + static_cast<double>(c.dy);
+    const DirectionCosines at = PixelToDirection(geometry_, x, y);
     if (!std::isfinite(at.n_minus_1)) continue;
-    Deviation deviation = At(at.l, at.m, 1 + at.n_minus_1, 0, false);
+    Deviation deviation = At(at.l, at.m, 1 + at.n_minus_1, spectra.IndexAt(x, y), false);
     const double kept = std::clamp(kept_(at.l, at.m), 0.1, 1.0);
     const double effect = std::abs(flux) * (deviation.rms + 1 - kept);
     if (effect > 0 && effect >= least_jy) {
@@ -151,6 +151,38 @@ VaryingSources SourceVariation::Outside(const std::vector<CatalogueSource>& cata
   VaryingSources sources = Strongest(std::move(chosen), kMaxOutside);
   for (std::size_t s = 0; s < sources.size; ++s) total_jy += sources.effect_jy[s];
   return sources;
+}
+
+VaryingSources SourceVariation::Places(const std::vector<PixelPosition>& places) const {
+  std::vector<Candidate> all;
+  for (const PixelPosition& place : places) {
+    const DirectionCosines at = PixelToDirection(geometry_, place.x, place.y);
+    all.push_back({at.l, at.m, at.n_minus_1, 0, 0, 1, 0, {}});
+  }
+  return Strongest(std::move(all), places.size());
+}
+
+SourceVariation::Band SourceVariation::band() const {
+  if (!(total_ > 0)) return {};
+  std::array<double, 3> sum{};
+  for (std::size_t t = 0; t < track_.size(); ++t) {
+    for (std::size_t p = 0; p < sum.size(); ++p) sum[p] += moments_[t * kTerms + p] / total_;
+  }
+  return {sum[1], sum[2] - sum[1] * sum[1], half_hz_ / mid_hz_};
+}
+
+double SourceVariation::Slope(const PixelPosition& place, double index) const {
+  const DirectionCosines at = PixelToDirection(geometry_, place.x, place.y);
+  const Deviation deviation = At(at.l, at.m, 1 + at.n_minus_1, index, false);
+  const Band b = band();
+  double covariance = 0;
+  for (std::size_t t = 0; t < track_.size(); ++t) {
+    for (std::size_t p = 0; p + 1 < kTerms; ++p) {  // the cubic term is small
+      const double* moments = &moments_[t * kTerms];
+      covariance += deviation.terms[t * kTerms + p] * (moments[p + 1] - b.mean * moments[p]) / total_;
+    }
+  }
+  return b.variance > 0 ? covariance / b.variance : 0;
 }
 
 VaryingSources SourceVariation::Strongest(std::vector<Candidate> chosen, std::size_t limit) const {

@@ -3,7 +3,8 @@
 // CLEAN's model is a constant sky. A source whose mean apparent flux is S (image/response/primary_beam.h,
 // image/response/smearing.h) is seen on a baseline at integration t and frequency ν with
 //     S · P(θ(t), ν)/P̄ · D(baseline, t)/D̄,
-// P the beam as it drifts over the source, D what smearing keeps, P̄ and D̄ their means over the imaging weights. To
+// P the beam as it drifts over the source times the source's spectrum ν^α (image/response/source_spectra.h), D what
+// smearing keeps, P̄ and D̄ their means over the imaging weights. To
 // subtract S everywhere leaves side lobes of the rest: in a tile of 309 s a source at the half-power radius changes by
 // ± 20 %, and smearing makes it an extended source. Major cycles take the deviation out of the data for the sources
 // for which it matters, by a direct sum at the nodes of the compressed visibilities
@@ -22,6 +23,7 @@
 #include "image/response/primary_beam.h"
 #include "image/response/smearing.h"
 #include "image/response/source_catalogue.h"
+#include "image/response/source_spectra.h"
 
 namespace contimg::image {
 
@@ -47,6 +49,12 @@ struct VaryingSources {
   std::vector<DirectionCosines> stopped;  // per time: where fringes are stopped
 };
 
+// A residual at places of the sky: as an image has it there, and its first moment in x.
+struct ResidualProbe {
+  VaryingSources places;
+  std::vector<double> mean_jy, first_jy;  // [places.size]: Σ w r, Σ w x r over Σ w, r turned to the place
+};
+
 struct SourceVariationInput {
   BeamModel beam;
   BeamAverage average;
@@ -64,7 +72,18 @@ class SourceVariation {
 
   // The components (points; others are left constant) whose flux times relative deviation is at least `least_jy`, the
   // strongest kMaxSources of them. Deterministic.
-  VaryingSources Of(const std::vector<CleanComponent>& components, double least_jy) const;
+  VaryingSources Of(const std::vector<CleanComponent>& components, const SourceSpectra& spectra, double least_jy) const;
+
+  // Places of the slant grid, without flux, in their order.
+  VaryingSources Places(const std::vector<PixelPosition>& places) const;
+
+  // The band in x as the weights have it, and half_hz/mid_hz.
+  struct Band {
+    double mean = 0, variance = 0, half_width = 0;
+  };
+  Band band() const;
+  // By how much the flux of a source at this place changes with x, over its mean: beam and index together.
+  double Slope(const PixelPosition& place, double index) const;
 
   // Whole sources (mean_jy is zero, deviation_jy all of them) that the grid does not hold: catalogued ones beyond its
   // edges with a mean apparent flux of at least `least_jy`, the strongest kMaxOutside of them, as far in as the beam is

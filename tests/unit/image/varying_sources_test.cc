@@ -14,6 +14,7 @@ namespace contimg::image {
 namespace {
 
 constexpr double kDish = 4.65;
+const SourceSpectra kFlat(0, 0);
 
 struct Sky {
   std::vector<CleanComponent> components;
@@ -178,7 +179,8 @@ TEST_P(VaryingSourcesTest, LeaveNothingOfASkySeenThroughAMovingBeam) {
     const MeasurementOperator op(block_, geometry_, {}, settings);
     op.Dirty({dirty.data(), {geometry_.ny, geometry_.nx}});
     op.Residual(View(sky.model), {constant.data(), {geometry_.ny, geometry_.nx}});
-    op.Residual(View(sky.model), Variation().Of(sky.components, 0), {varying.data(), {geometry_.ny, geometry_.nx}});
+    op.Residual(View(sky.model), Variation().Of(sky.components, kFlat, 0),
+                {varying.data(), {geometry_.ny, geometry_.nx}});
     EXPECT_GT(Rms(constant), 0.02 * Rms(dirty));  // what a constant sky leaves
     EXPECT_LT(Rms(varying), 3e-4 * Rms(dirty));   // time smearing is that of mid-band
     by_threads.push_back(Buffer<float>(varying.size()));
@@ -196,7 +198,7 @@ TEST_P(VaryingSourcesTest, ArePartOfThePrediction) {
   OperatorSettings settings;
   settings.fit_slant = false;
   const MeasurementOperator op(block_, geometry_, {}, settings);
-  op.Predict(View(sky.model), Variation().Of(sky.components, 0), block_);
+  op.Predict(View(sky.model), Variation().Of(sky.components, kFlat, 0), block_);
   double error = 0, reference = 0;
   for (std::size_t i = 0; i < block_.vis.size(); ++i) {
     error += std::norm(block_.vis[i] - expected.vis[i]);
@@ -207,13 +209,13 @@ TEST_P(VaryingSourcesTest, ArePartOfThePrediction) {
 
 TEST_P(VaryingSourcesTest, AreThoseThatMatterMostAndHaveMeanZero) {
   const Sky sky = MakeSky();
-  const VaryingSources all = Variation().Of(sky.components, 0);
+  const VaryingSources all = Variation().Of(sky.components, kFlat, 0);
   ASSERT_EQ(all.size, 4U);
   EXPECT_EQ(all.padded, 16U);
   // The one at the beam's flank first, the one in its middle last; a high limit leaves only the first.
   const DirectionCosines flank = PixelToDirection(geometry_, 60, 140);
   EXPECT_NEAR(all.l[0], flank.l, 1e-12);
-  const VaryingSources some = Variation().Of(sky.components, 0.2);
+  const VaryingSources some = Variation().Of(sky.components, kFlat, 0.2);
   EXPECT_GE(some.size, 1U);
   EXPECT_LT(some.size, 4U);
   for (std::size_t s = 0; s < all.padded; ++s) {
@@ -239,7 +241,7 @@ TEST_P(VaryingSourcesTest, KeepTheirFluxOutsideTheBeam) {
   CleanComponent far;
   far.x = far.y = 128;
   far.flux_jy = 100;
-  const VaryingSources sources = Variation(wide).Of({far}, 0);
+  const VaryingSources sources = Variation(wide).Of({far}, kFlat, 0);
   ASSERT_EQ(sources.size, 1U);
   for (const float jy : sources.deviation_jy) EXPECT_EQ(jy, 0);
 }
