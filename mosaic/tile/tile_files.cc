@@ -68,7 +68,9 @@ fs::path Beside(const std::string& prefix, ProductKind kind) {
 
 image::FitsImage ReadImage(const fs::path& path, Buffer<float> memory = {}) {
   if (!Exists(path)) throw Error(ErrorKind::kIo, kStage, path.string(), "expected an image, found no such file");
-  return IsDirectory(path) ? image::ReadCasacoreImage(path) : image::ReadFitsImage(path, std::move(memory));
+  return About(path, [&] {  // a want of memory knows no file
+    return IsDirectory(path) ? image::ReadCasacoreImage(path) : image::ReadFitsImage(path, std::move(memory));
+  });
 }
 
 image::ThinImage ReadThinImage(const fs::path& path) {
@@ -224,7 +226,7 @@ fs::path TileFiles::MetricsPath() const {
   const auto prefix = PrefixOf(path_);
   if (!prefix) return {};
   fs::path metrics = *prefix + "." + ProductSuffix(ProductKind::kQaMetrics);
-  return Exists(metrics) ? metrics : fs::path();
+  return IsFile(metrics) ? metrics : fs::path();
 }
 
 double TileFiles::mjd() const {
