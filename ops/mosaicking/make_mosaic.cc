@@ -21,6 +21,7 @@
 #include "ops/job/worker_process.h"
 #include "ops/lightcurves/meridian.h"
 #include "ops/mosaics/gate_marks.h"
+#include "ops/records/former_forms.h"
 #include "state/own_source_store.h"
 #include "state/source_store.h"
 
@@ -160,6 +161,7 @@ class Recorder {
       }
       for (std::size_t i = 0; i < rows.size(); ++i)
         products.SetParents(ids[i], ParentsOf(rows[i], row.image_id, tiles));
+      RetireFormerForms(products, order_.window.name, now);
       made = state::MosaicStore(products.database()).Close(row, tile_rows, now);
     });
     return made;
