@@ -111,7 +111,7 @@ void Mosaic(MosaicArgs& args) {
   if (!args.json) return PrintMosaic(report);
   nlohmann::ordered_json json = mosaic::ToJson(report);
   for (const image::ImageProduct& product : report.products) json["products"].push_back(product.path.string());
-  fmt::print("{}\n", json.dump(2));
+  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 }  // namespace
@@ -159,7 +159,7 @@ void AddMosaicCommand(CLI::App& app) {
   command->add_flag("--compress", request.compress, "Rice-compressed FITS (.fits.fz)");
   command->add_flag("--overwrite", request.overwrite, "replace existing products");
   command->add_flag("--no-durable", args->no_durable, "do not wait until the result is safe on the disk");
-  command->add_option("--threads", args->threads, "threads (default: all processors)")->check(CLI::Range(0, 1024));
+  command->add_option("--threads", args->threads, "threads (default: all processors)")->check(Between(0, 1024));
   command->add_flag("--json", args->json, "print the report as JSON");
   AddDeepOptions(command, args->deep);
   command->require_subcommand(0, 1);
