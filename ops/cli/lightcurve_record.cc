@@ -210,7 +210,7 @@ void AddLightCurveRecord(CLI::App* command) {
   auto places = std::make_shared<RefineArgs>();
   CLI::App* refine = command->add_subcommand("refine", "put sources where tiles have found them, as a new version");
   CLI::Option* often = refine->add_option("--min-n", places->rules.min_detections, "detections of a source at least")
-                           ->check(CLI::Range(2, 1000000))
+                           ->check(Between(2, 1000000))
                            ->capture_default_str();
   refine->add_option("--min-snr", places->rules.min_snr, "of each of them at least")
       ->check(Between(3, 1000))

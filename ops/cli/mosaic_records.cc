@@ -74,9 +74,16 @@ void ListMosaics(const ListArgs& args) {
   }
 }
 
-MosaicRow FindMosaic(state::ProductStore& products, const std::string& name) {
+// By its name, or by the task that makes it. (That of a deep one is named after the hourly one that brought it about.)
+MosaicRow FindMosaic(state::ProductStore& products, const std::string& word) {
+  std::string name = word;
+  const std::string task = fmt::format("{}/", kMosaicTask);
+  if (word.rfind(task, 0) == 0) {
+    const MosaicSubject subject = ParseMosaicSubject(word.substr(task.size()));
+    if (!subject.deep) name = MosaicName(subject.span.start, subject.span.end, subject.span.dec_deg);
+  }
   if (auto row = MosaicStore(products.database()).Find(name)) return std::move(*row);
-  throw Error(ErrorKind::kUsage, "mosaic", name, "is no mosaic on record (contimg mosaic list)");
+  throw Error(ErrorKind::kUsage, "mosaic", word, "is no mosaic on record (contimg mosaic list)");
 }
 
 std::vector<state::ProductRow> ProductsOf(state::ProductStore& products, const std::string& name) {
