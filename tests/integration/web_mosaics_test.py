@@ -112,7 +112,7 @@ class MosaicPages(unittest.TestCase):
             self.check("mosaics", width)
             text = self.text_of(self.page(self.deep))
             for words in ("reference", "11 tiles in it, 1 left out", "its fluxes are 0.69 of the others'", "310 µJy/beam", "41.3 deg²",
-                          "34.4″ × 16.4″ at 12°", "266 sources", "The same window", "missed: B", "contimg products reproduce"):
+                          "34.4″ × 16.4″ at 12°", "266 sources", "0.993 ± 0.005, 413 of 416 sources above 10 σ", "1.17 × thermal", "The same window", "missed: B", "contimg products reproduce"):
                 self.assertIn(words, text)
             self.assertEqual(self.browser.run("return document.querySelector('[aria-labelledby=tiles] tbody td').textContent"),
                              self.group(29, 4))  # what was left out comes first

@@ -174,7 +174,7 @@ TEST(SimulateGroup, SaysWhatTheBeamSeesOfAVariable) {
   SkyModel sky;
   for (const double east_deg : {1.5, -1.5, 120.0}) {
     Source source{FieldCentre(array, spec), 1.0, 0.0};
-    source.position.ra += Angle::Degrees(east_deg);
+    source.position.ra = WrapPositive(source.position.ra + Angle::Degrees(east_deg));
     source.variation.kind = VariationKind::kStep;
     source.variation.at_mjd = MiddleOf(spec).mjd();
     source.variation.factor = 3;
