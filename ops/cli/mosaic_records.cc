@@ -102,23 +102,25 @@ std::string TileWords(const MosaicTileRow& tile) {
   return words;
 }
 
-// Noise, sky and beam; empty where its products do not say.
+// Noise, sky, beam and completeness; empty where its products do not say.
 std::string FigureWords(const std::vector<state::ProductRow>& files) {
   const state::ProductRow* image = MosaicImage(files);
   const auto json = nlohmann::json::parse(image != nullptr ? image->qa_json : "", nullptr, false);
-  const auto number = [&](const char* part, const char* name) -> std::optional<double> {
-    if (!json.is_object() || !json.contains(part) || !json[part].is_object()) return std::nullopt;
-    const auto value = json[part].find(name);
-    if (value == json[part].end() || !value->is_number()) return std::nullopt;
-    return value->get<double>();
+  const auto number = [&](const char* pointer) -> std::optional<double> {
+    const nlohmann::json::json_pointer at(pointer);
+    if (!json.contains(at) || !json[at].is_number()) return std::nullopt;
+    return json[at].get<double>();
   };
   std::vector<std::string> words;
-  if (const auto rms = number("quality", "rms_median_jy")) words.push_back(fmt::format("noise {}/beam", Flux(*rms)));
-  if (const auto covered = number("quality", "covered_deg2")) {
+  if (const auto rms = number("/quality/rms_median_jy")) words.push_back(fmt::format("noise {}/beam", Flux(*rms)));
+  if (const auto covered = number("/quality/covered_deg2")) {
     words.push_back(fmt::format("{:.1f} square degrees", *covered));
   }
-  const auto major = number("beam", "major_arcsec"), minor = number("beam", "minor_arcsec");
+  const auto major = number("/beam/major_arcsec"), minor = number("/beam/minor_arcsec");
   if (major && minor) words.push_back(fmt::format("beam {:.1f}\" x {:.1f}\"", *major, *minor));
+  if (const auto complete = number("/quality/catalogue/completeness")) {
+    words.push_back(fmt::format("completeness {:.3f}", *complete));
+  }
   return fmt::format("{}", fmt::join(words, ", "));
 }
 
