@@ -45,6 +45,10 @@ void PrintMosaic(const mosaic::MosaicReport& report) {
              Angle::Radians(report.header.beam->minor_rad).arcsec());
   fmt::print("rms {:.3f} mJy/beam at best, {:.3f} in the median; {:.1f} tiles deep\n", 1e3 * q.rms_least_jy,
              1e3 * q.rms_median_jy, q.tiles_deep);
+  if (q.catalogue && q.catalogue->expected > 0) {
+    fmt::print("completeness {:.3f} ± {:.3f} ({} of {} sources of the catalogue above 10 σ)\n",
+               q.catalogue->completeness, q.catalogue->completeness_error, q.catalogue->matched, q.catalogue->expected);
+  }
   const auto restored = std::count_if(report.tiles.begin(), report.tiles.end(),
                                       [](const mosaic::MosaicTile& tile) { return tile.restored; });
   if (restored > 0) fmt::print("{} restored anew with one beam\n", Counted(restored, "tile"));

@@ -25,8 +25,9 @@ struct MosaicSubject {
 // Throws Error{kBadInput} for what is none.
 MosaicSubject ParseMosaicSubject(std::string_view text);
 
-// The work of a task: docs/formats/job.md. Done by ops/mosaicking/run_mosaic_task.h.
-nlohmann::json DescribeMosaicTask(std::string_view subject, const Settings& settings);
+// The work of a task: docs/formats/job.md. Done by ops/mosaicking/run_mosaic_task.h. `again`: an attempt before this
+// one may have put it on record.
+nlohmann::json DescribeMosaicTask(std::string_view subject, bool again, const Settings& settings);
 
 // A task for a mosaic, unless one for it is not done: waiting, at work, or given up and an operator's to look at.
 // Returns its id.
