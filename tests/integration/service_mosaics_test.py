@@ -223,7 +223,8 @@ class ServiceMosaicsTest(ServiceMosaics, unittest.TestCase):
         moved = own[:, 2] > 0
         self.assertGreater(moved.sum(), len(own) / 2)
         self.assertLess(np.median(off[moved]), 0.5)
-        self.assertLess((off / np.hypot(own[:, 3], own[:, 4]))[moved].max(), 4)
+        self.assertLess(np.quantile(off[moved] / np.hypot(own[moved, 3], own[moved, 4]), 0.9), 3)
+        self.assertLess(off[moved].max(), 3.5)  # through some goes the edge of a tile, where its beam is still 0.2
         np.testing.assert_allclose(off[~moved], 4, atol=0.01)
 
     def marks_come_back(self, spoiled):
