@@ -231,7 +231,9 @@ std::optional<MosaicRow> MadeBefore(const MosaicOrder& order, const std::string&
                                     state::ProductStore& products, const RunContext& context) {
   state::MosaicStore store(products.database());
   auto row = store.Find(order.window.name);
-  if (!row || row->state != "closed" || row->kind != order.kind || row->settings_hash != settings_hash) return {};
+  if (!row || row->state != "closed" || row->updated_at < *order.asked_at || row->settings_hash != settings_hash) {
+    return {};
+  }
   const auto tiles = store.Tiles(row->id);
   const bool same = std::equal(order.tiles.begin(), order.tiles.end(), tiles.begin(), tiles.end(),
                                [](const TileOnRecord& wanted, const MosaicTileRow& tile) {
@@ -292,7 +294,7 @@ std::vector<TileOnRecord> NewestPassages(const std::vector<TileOnRecord>& tiles,
 }  // namespace
 
 MosaicOrder OrderHourly(state::ProductStore& products, const MosaicWindow& window) {
-  MosaicOrder order{"hourly", window, {}, false};
+  MosaicOrder order{"hourly", window, {}};
   for (TileOnRecord& tile : TilesOnRecord(products, window.start_mjd, window.end_mjd)) {
     if (std::abs(tile.dec_deg - window.strip_deg) < kStripReachDeg) order.tiles.push_back(std::move(tile));
   }
@@ -301,7 +303,7 @@ MosaicOrder OrderHourly(state::ProductStore& products, const MosaicWindow& windo
 }
 
 MosaicOrder OrderDeep(state::ProductStore& products, const DeepRequest& request) {
-  MosaicOrder order{"deep", {}, {}, false};
+  MosaicOrder order{"deep", {}, {}};
   const double length_h = HoursInto(request.lst_start_h, request.lst_end_h);
   std::optional<double> strip_deg = request.strip_deg;
   std::vector<TileOnRecord> tiles;
@@ -341,7 +343,7 @@ MadeMosaic MakeMosaic(const MosaicOrder& order, const ProductPaths& paths, const
   const double started_at = UtcTime::Now().unix_s();
   const MosaicJob job = JobOf(order, paths, settings);
   MadeMosaic made;
-  if (order.again) {
+  if (order.asked_at) {
     if (auto row = MadeBefore(order, job.settings_hash, products, context)) {
       made.row = std::move(*row);
       made.was_there = true;

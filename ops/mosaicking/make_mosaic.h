@@ -20,9 +20,9 @@ struct MosaicOrder {
   std::string kind;     // "hourly", "deep"
   MosaicWindow window;  // of a deep one: start, end and name are those of its tiles
   std::vector<TileOnRecord> tiles;
-  // An attempt that was killed may have made it: when it is on record as this order would make it, and its files are as
-  // recorded, it is taken as it is, so that one order is one version.
-  bool again = false;
+  // unix_s. An attempt that was killed may have made it: when it is on record since then, as this order would make it,
+  // and its files are as recorded, it is taken as it is, so that one order is one version. Nothing: it is made.
+  std::optional<double> asked_at = std::nullopt;
 };
 
 // The tiles of one passage. Throws Error{kBadInput} when there are fewer than two.

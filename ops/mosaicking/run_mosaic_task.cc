@@ -73,8 +73,10 @@ void RunMosaicTask(const nlohmann::json& work, const RunContext& context, nlohma
   const ProductPaths paths(Roots(settings));
   if (const auto identity = ReadStateIdentity(paths.roots().state)) RequireTrees({identity->identity, identity->roots});
   state::ProductStore products(paths.Database(StateDatabase::kProducts));
-  MosaicOrder order = OrderOf(ParseMosaicSubject(work.at("subject").get<std::string>()), products, settings.mosaic);
-  order.again = work.value("again", false);
+  const std::string subject = work.at("subject").get<std::string>();
+  MosaicOrder order = OrderOf(ParseMosaicSubject(subject), products, settings.mosaic);
+  state::TaskStore tasks(paths.Database(StateDatabase::kIngest), state::DatabaseOptions::ForOneLook());
+  order.asked_at = AskedAt(tasks, subject);
   const MadeMosaic made = MakeMosaic(order, paths, settings, products, context);
   const RefinedPlaces places =
       RefineFrom(made.row, products, paths.Database(StateDatabase::kMasterSources), settings.mosaic);

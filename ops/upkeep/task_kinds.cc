@@ -124,7 +124,7 @@ void RunCleanupTask(const json& work, const RunContext& context, json& figures) 
 double CleanupEvery(const Settings&) { return 0; }
 
 json DescribeMosaic(const state::TaskRow& row, const Settings& settings, const ProductPaths&) {
-  return DescribeMosaicTask(row.subject, row.attempts > 1, settings);
+  return DescribeMosaicTask(row.subject, settings);
 }
 
 // Not by the clock: the service asks for one when its window has passed (ops/daemon/mosaic_watch.h).

@@ -216,14 +216,15 @@ class ServiceMosaicsTest(ServiceMosaics, unittest.TestCase):
         self.assertEqual(self.read("mosaic", "show", name)["place_version"], version)
         trails = "".join(self.answer("queue", "show", task) for task in deep)
         self.assertRegex(trails, rf"\d+ sources at places of version {version}, moved by (3\.[5-9]|4\.[0-5])\d arcsec")
-        own = np.array(self.ask("SELECT ra_deg, dec_deg, place_version FROM sources", database="master_sources"))
+        own = np.array(self.ask("SELECT ra_deg, dec_deg, place_version, ra_error_arcsec, dec_error_arcsec FROM sources", database="master_sources"))
         truth = sky(DEC)
         east = ((own[:, None, 0] - truth[:, 0] + 180) % 360 - 180) * np.cos(np.radians(DEC)) * 3600
         off = np.hypot(east, (own[:, None, 1] - truth[:, 1]) * 3600).min(axis=1)
         moved = own[:, 2] > 0
         self.assertGreater(moved.sum(), len(own) / 2)
         self.assertLess(np.median(off[moved]), 0.5)
-        self.assertLess(off[moved].max(), 2)
+        self.assertLess(np.quantile(off[moved] / np.hypot(own[moved, 3], own[moved, 4]), 0.9), 3)
+        self.assertLess(off[moved].max(), 3.5)  # through some goes the edge of a tile, where its beam is still 0.2
         np.testing.assert_allclose(off[~moved], 4, atol=0.01)
 
     def marks_come_back(self, spoiled):
@@ -419,6 +420,7 @@ class KilledAtRandomTest(ServiceMosaics, unittest.TestCase):
             self.serve(len(self.tasks()), seconds)
             self.assertEqual(self.versions()[name], version + 1, "made once")
             self.assertEqual(self.pixels(name), before)
+        self.serve(len(self.tasks()), seconds)  # sweeps what the last of them has left
         self.assertEqual(self.ask("SELECT count(*) FROM products"), rows)
         self.assertEqual(self.leftovers(), [], "what the killed ones left is swept")
         self.assertEqual(self.ask("SELECT state, n_refused FROM mosaics WHERE name = ?", name), [("closed", 0)])
