@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <exception>
 #include <limits>
 #include <utility>
 
@@ -152,6 +153,7 @@ TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const R
   std::array<Buffer<float>, 2> spare;  // of image, residual
   if (memory_ != nullptr) spare = {memory_->Take(), parts.residual ? memory_->Take() : Buffer<float>()};
   fs::path rms = prefix ? Beside(*prefix, ProductKind::kRms) : fs::path();  // of a mosaic
+  std::array<std::exception_ptr, 4> failures;  // which file is named shall not depend on who was first
   ParallelFor(context.threads, wanted.size() + 1, [&](std::size_t i) {
     context.CheckCancelled(kStage);
     if (i == 0) {
@@ -160,12 +162,19 @@ TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const R
     }
     const Wanted& each = wanted[i - 1];
     if (each.path.empty()) return;
-    if (each.thin != nullptr) {
-      *each.thin = ReadThinImage(each.path);
-    } else {
-      *each.into = ReadImage(each.path, each.into == &residual_ ? std::move(spare[1]) : Buffer<float>());
+    try {
+      if (each.thin != nullptr) {
+        *each.thin = ReadThinImage(each.path);
+      } else {
+        *each.into = ReadImage(each.path, each.into == &residual_ ? std::move(spare[1]) : Buffer<float>());
+      }
+    } catch (...) {
+      failures[i - 1] = std::current_exception();
     }
   });
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
   images_.header = &image_.header;
   images_.image = image_.view();
   for (const Wanted& each : wanted) {
