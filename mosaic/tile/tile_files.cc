@@ -96,6 +96,17 @@ void CheckSameGrid(const image::FitsHeader& a, const image::FitsHeader& b, const
                   Angle::Radians(off).arcsec()));
 }
 
+// Primary beam and smearing map say what is left of 1. It is enough to look at some of their pixels: both are smooth.
+template <typename Pixels>
+void CheckResponse(const Pixels& pixels, std::size_t step, const char* word, const fs::path& path) {
+  constexpr float kMost = 1.01F;  // rounding
+  for (std::size_t i = 0; i < pixels.size(); i += step) {
+    if (!(pixels[i] > kMost)) continue;
+    throw Error(ErrorKind::kBadInput, kStage, path.string(),
+                fmt::format("expected a {} of at most 1, found {:.3g}", word, pixels[i]));
+  }
+}
+
 }  // namespace
 
 Buffer<float> TileMemory::Take() {
@@ -181,6 +192,11 @@ TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const R
     if (each.path.empty()) continue;
     const image::FitsHeader& header = each.thin != nullptr ? (*each.thin)->header : each.into->header;
     if (each.kind != ProductKind::kPsf) CheckSameGrid(image_.header, header, each.path);
+    if (each.kind == ProductKind::kPb || each.kind == ProductKind::kSmear) {
+      constexpr std::size_t kSome = 61;  // not a part of usual sizes
+      each.thin != nullptr ? CheckResponse((*each.thin)->pixels, 1, each.word, each.path)
+                           : CheckResponse(each.into->pixels, kSome, each.word, each.path);
+    }
     if (each.thin == nullptr) images_.*each.view = each.into->view();
   }
   if (image_.header.mosaic && parts.response && !parts.thin_response) {

@@ -93,7 +93,8 @@ class MosaicInputTest(unittest.TestCase):
         self.refused("blank", none, self.changed(lambda p, h: (p * np.float32(np.inf), h), ("image",)))
         self.refused("blank", none, self.changed(lambda p, h: (-p, h), ("pb",)))
         self.refused("blank", none, self.changed(lambda p, h: (p * 0, h), ("smear",)))
-        self.refused("unreadable", "its primary beam is more than 1", self.changed(lambda p, h: (p * 3, h), ("pb",)), "--max-scale-error", 10)
+        self.refused("unreadable", "expected a primary beam of at most 1, found 3", self.changed(lambda p, h: (p * 3, h), ("pb",)), "--max-scale-error", 10)
+        self.assertIn("v.pb.fits: expected a primary beam of at most 1", self.contimg("sources", self.root / "v", status=3).stderr)
         self.refused("noise", "is the residual that of the image?", self.changed(lambda p, h: (p * np.float32(0.009), h), ("residual",)))
         self.assertIn("expected tiles that fit together", self.mosaic(*self.tiles, "--min-pb", 1, status=3))
 
