@@ -191,12 +191,6 @@ class MosaicRun {
     if (!files.thin_pb()) {
       return refuse(Refusal::kUnreadable, "there is no primary beam beside its image (PREFIX.pb.fits)");
     }
-    for (const auto& [response, what] :
-         {std::pair{&files.thin_pb(), "primary beam"}, std::pair{&files.thin_smear(), "smearing map"}}) {
-      constexpr float kMost = 1.01F;  // rounding
-      if (!*response || std::ranges::none_of((*response)->pixels, [](float v) { return v > kMost; })) continue;
-      return refuse(Refusal::kUnreadable, fmt::format("its {} is more than 1 somewhere, and scaled otherwise", what));
-    }
     for (const std::string& missing : files.missing()) {
       if (missing == "residual" && request_.residual) {
         return refuse(Refusal::kUnreadable, "there is no residual beside its image (PREFIX.residual.fits)");

@@ -71,10 +71,10 @@ FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const l
   ReadAxes(cards, path, static_cast<std::size_t>(lengths[0]), static_cast<std::size_t>(lengths[1]), header);
   header.unit = cards.Text("BUNIT");
   header.type = cards.Text("BTYPE");
-  const double major = cards.Number("BMAJ", 0);
+  const double major = cards.Number("BMAJ", 0), angle = cards.Number("BPA", 0);
   if (major > 0) {
     header.beam = GaussianBeam{Angle::Degrees(major).rad(), Angle::Degrees(cards.Number("BMIN", major)).rad(),
-                               Angle::Degrees(cards.Number("BPA", 0)).rad()};
+                               Angle::Degrees(std::abs(angle) <= 360 ? angle : std::remainder(angle, 180)).rad()};
   }
   header.start_mjd_s = TimeOf(cards.Number("MJD-BEG", cards.Number("MJD-OBS", 0)));
   header.end_mjd_s = TimeOf(cards.Number("MJD-END", 0));

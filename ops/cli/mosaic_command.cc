@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "config/os.h"
 #include "config/source_list.h"
 #include "config/text.h"
 #include "config/units.h"
@@ -72,6 +73,17 @@ void PrintMosaic(const mosaic::MosaicReport& report) {
              t.add_s, t.close_s, t.quality_s, t.publish_s);
 }
 
+// Products would take the place of what is read.
+void RefuseNameOfATile(const MosaicArgs& args) {
+  for (const std::string& tile : args.tiles) {
+    for (const char* end : {"", ".image.fits", ".image.fits.fz", ".image"}) {
+      if (Absolute(tile) != Absolute(args.out + end)) continue;
+      throw Error(ErrorKind::kUsage, "mosaic", "--out",
+                  fmt::format("expected a name of its own, found that of the tile {}", tile));
+    }
+  }
+}
+
 void Mosaic(MosaicArgs& args) {
   mosaic::MosaicRequest& request = args.request;
   CheckDeepOptions(args.deep);
@@ -86,6 +98,7 @@ void Mosaic(MosaicArgs& args) {
     throw Error(ErrorKind::kUsage, "mosaic", "",
                 "expected PREFIX… --out X, or --state --lst FROM,TO, or list, show, why");
   }
+  RefuseNameOfATile(args);
   request.tiles.assign(args.tiles.begin(), args.tiles.end());
   request.prefix = args.out;
   request.grid.projection = args.projection == "SIN" ? image::Projection::kSin : image::Projection::kZea;

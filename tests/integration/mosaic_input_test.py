@@ -70,7 +70,7 @@ class MosaicInputTest(unittest.TestCase):
         return self.changed(change)
 
     def test_a_tile_of_another_geometry_is_not_taken_for_one_of_ours(self):
-        self.refused("unreadable", "found CROTA2 = 30", self.cards(CROTA2=30.0))
+        self.refused("unreadable", "v.image.fits: expected an image with north up and without a slant, found CROTA2 = 30", self.cards(CROTA2=30.0))
         self.refused("unreadable", "PV2_1 = 0.1", self.cards(PV2_1=0.1, PV2_2=0.0))
         self.refused("unreadable", "FK4", self.cards(RADESYS="FK4", EQUINOX=1950.0))
         def with_cd(pixels, header):
@@ -93,7 +93,8 @@ class MosaicInputTest(unittest.TestCase):
         self.refused("blank", none, self.changed(lambda p, h: (p * np.float32(np.inf), h), ("image",)))
         self.refused("blank", none, self.changed(lambda p, h: (-p, h), ("pb",)))
         self.refused("blank", none, self.changed(lambda p, h: (p * 0, h), ("smear",)))
-        self.refused("unreadable", "its primary beam is more than 1", self.changed(lambda p, h: (p * 3, h), ("pb",)), "--max-scale-error", 10)
+        self.refused("unreadable", "expected a primary beam of at most 1, found 3", self.changed(lambda p, h: (p * 3, h), ("pb",)), "--max-scale-error", 10)
+        self.assertIn("v.pb.fits: expected a primary beam of at most 1", self.contimg("sources", self.root / "v", status=3).stderr)
         self.refused("noise", "is the residual that of the image?", self.changed(lambda p, h: (p * np.float32(0.009), h), ("residual",)))
         self.assertIn("expected tiles that fit together", self.mosaic(*self.tiles, "--min-pb", 1, status=3))
 
@@ -149,6 +150,8 @@ class MosaicInputTest(unittest.TestCase):
         (self.root / "d.image.fits/mine").write_text("mine")
         self.assertIn("d.image.fits: expected an earlier product", self.mosaic(*self.tiles, out="d", status=2))
         self.assertEqual((self.root / "d.image.fits/mine").read_text(), "mine")
+        self.assertIn("--out: expected a name of its own, found that of the tile", self.mosaic(*self.tiles, out="t1", status=2))
+        self.assertIn("--out", self.mosaic(*self.tiles[:2], f"{self.tiles[2]}.image.fits", out="t2", status=2))
         self.mosaic(*self.tiles, out="f")
         self.mosaic(*self.tiles[:2], "--compress", out="f")
         self.assertEqual(sorted(p.name for p in self.root.glob("f.*.fits*")), sorted([f"f.{kind}.fits.fz" for kind in KINDS] + ["f.tiles.fits"]))

@@ -140,6 +140,16 @@ TEST_F(FitsAxesTest, TimesOfNoTelescopeAreNone) {
   EXPECT_EQ(Read({"MJD-BEG=60961.5", "MJD-END=60900.5"}).end_mjd_s, 0);
 }
 
+TEST_F(FitsAxesTest, AnAngleIsOneOfATurnOrTwo) {
+  const auto degrees = [this](const char* card) {
+    return Angle::Radians(Read({"BMAJ=0.01", "BMIN=0.005", card}).beam->angle_rad).deg();
+  };
+  EXPECT_NEAR(degrees("BPA=93.0"), 93, 1e-9);
+  EXPECT_NEAR(degrees("BPA=-90.0"), -90, 1e-9);
+  EXPECT_NEAR(degrees("BPA=18030.0"), 30, 1e-9);
+  EXPECT_LE(std::abs(degrees("BPA=1E308")), 90);
+}
+
 // Before memory is asked for; and nobody waits for a pipe.
 TEST_F(FitsAxesTest, WhatIsNotWholeOrNoFileIsRefused) {
   Write({"NAXIS1=          40000000000"});
