@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -25,7 +27,9 @@
 #include "ops/records/mosaic_words.h"
 #include "ops/records/row_json.h"
 #include "state/mosaic_store.h"
+#include "state/own_source_store.h"
 #include "state/product_store.h"
+#include "state/source_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -118,13 +122,28 @@ std::string FigureWords(const std::vector<state::ProductRow>& files) {
   return fmt::format("{}", fmt::join(words, ", "));
 }
 
+// The version of places of our own sources that is from it.
+std::optional<std::int64_t> PlacesFrom(const std::string& name) {
+  const std::filesystem::path file =
+      ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kMasterSources);
+  if (!Exists(file)) return std::nullopt;
+  state::SourceStore store(file, state::DatabaseOptions::ForOneLook());
+  std::optional<std::int64_t> version;
+  for (const state::PlaceVersionRow& row : state::OwnSourceStore(store.database()).PlaceVersions()) {
+    if (row.mosaic == name) version = row.version;
+  }
+  return version;
+}
+
 void ShowMosaic(const ListArgs& args) {
   state::ProductStore products = ProductsToRead();
   const MosaicRow row = FindMosaic(products, args.name);
   const auto tiles = MosaicStore(products.database()).Tiles(row.id);
   const auto files = ProductsOf(products, row.name);
+  const auto places = PlacesFrom(row.name);
   if (args.json) {
     ordered_json out = RowJson(row);
+    out["place_version"] = places ? ordered_json(*places) : ordered_json();
     out["tiles"] = RowsJson(tiles);
     out["products"] = ordered_json::array();
     for (const state::ProductRow& file : files) {
@@ -143,6 +162,7 @@ void ShowMosaic(const ListArgs& args) {
   }
   if (const std::string figures = FigureWords(files); !figures.empty()) fmt::print("  figures   {}\n", figures);
   fmt::print("  tiles     {} in it, {} left out (contimg mosaic why {})\n", row.n_used, row.n_refused, row.name);
+  if (places) fmt::print("  places    of our own sources, version {}, are from it\n", *places);
   for (const state::ProductRow& file : files) {
     fmt::print("  {:<17} {:<8} {}\n", file.kind, file.status, Printable(file.path));
   }

@@ -52,6 +52,16 @@ json DescribeMosaicTask(std::string_view subject, const Settings& settings) {
   return {{"subject", subject}, {"settings", AsOverrides(settings)}};
 }
 
+std::optional<double> AskedAt(state::TaskStore& tasks, std::string_view subject) {
+  std::optional<double> at;
+  for (const state::EventRow& event : tasks.Events(fmt::format("{}/{}", kMosaicTask, subject))) {
+    const bool retry =
+        event.from_state == ToString(WorkState::kRunning) || event.from_state == ToString(WorkState::kFailed);
+    if (event.to_state == ToString(WorkState::kReady) && !retry) at = event.at;
+  }
+  return at;
+}
+
 std::optional<std::string> CreateMosaicTask(state::TaskStore& tasks, bool deep, const std::string& name,
                                             std::string_view why, double now) {
   const std::string stem = deep ? std::string(kDeepPrefix) + name : name;
