@@ -385,17 +385,21 @@ class KilledAtRandomTest(ServiceMosaics, unittest.TestCase):
         job.mkdir()
         words = [f"paths.scratch_dir={self.root}/scratch", f"paths.state_dir={self.root}/state", "convert.durable=false",
                  *(f"mosaic.{key}={value}" for key, value in settings.items())]
+        subject = f"{name}_v1000"  # of no task: each time it is made
         (job / "job.json").write_text(json.dumps({
-            "task_version": 1, "job": f"mosaic/{name}", "attempt": 1, "threads": 2, "memory_bytes": 0,
-            "work": {"subject": name, "settings": words}}))
+            "task_version": 1, "job": f"mosaic/{subject}", "attempt": 1, "threads": 2, "memory_bytes": 0,
+            "work": {"subject": subject, "settings": words}}))
 
         def begin():
             return subprocess.Popen([BIN / "contimg", "worker", job / "job.json"], env=self.environment,
                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        begun = time.monotonic()
-        whole = begin()
-        self.assertEqual(whole.wait(), 0, whole.stderr.read())
-        took = time.monotonic() - begun
+        times = []
+        for _ in range(2):
+            times.append(time.monotonic())
+            whole = begin()
+            self.assertEqual(whole.wait(), 0, whole.stderr.read())
+            times[-1] = time.monotonic() - times[-1]
+        took = min(times)
         chance, died = random.Random(15), 0
         for _ in range(KILLS):
             worker = begin()

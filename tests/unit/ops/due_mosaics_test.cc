@@ -9,6 +9,7 @@
 #include "ops/lightcurves/meridian.h"
 #include "ops/mosaics/mosaic_task.h"
 #include "tests/unit/ops/work_folders.h"
+#include "tests/unit/state/temporary_database.h"
 
 namespace contimg::ops {
 namespace {
@@ -248,6 +249,26 @@ TEST_F(DeepMosaicsDue, NotOfHoursOfWhichNoneCouldBeMade) {
   Pass(0, "failed");
   Pass(1, "failed");
   EXPECT_THAT(Due(), IsEmpty());
+}
+
+TEST(AskedAt, IsThatOfTheOrderAndNotOfItsRetries) {
+  const state::TemporaryDatabase place;
+  state::TaskStore tasks(place.path());
+  const std::string name = "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1";
+  EXPECT_FALSE(AskedAt(tasks, name));
+  const std::string id = *CreateMosaicTask(tasks, false, name, "its last place is taken", 10);
+  EXPECT_EQ(AskedAt(tasks, name), 10);
+  ASSERT_TRUE(tasks.Take(id, "runner 1", 60, 20));
+  ASSERT_EQ(tasks.ReclaimOwned("runner", "runner", 30).size(), 1u);
+  EXPECT_EQ(AskedAt(tasks, name), 10);
+  ASSERT_TRUE(tasks.Take(id, "runner 2", 60, 40));
+  state::TransitionDetails details;
+  details.actor = "runner";
+  tasks.Transition(id, state::WorkState::kDone, details, 50);
+  details.actor = "operator";
+  tasks.Transition(id, state::WorkState::kReady, details, 60);
+  EXPECT_EQ(AskedAt(tasks, name), 60);
+  EXPECT_FALSE(AskedAt(tasks, "deep_" + name));
 }
 
 TEST(MosaicSubject, SaysWhichPassage) {
