@@ -185,7 +185,8 @@ void AddPhotometryCommand(CLI::App& app) {
   CLI::App* command = app.add_subcommand("photometry", "fluxes of known places in images");
   command
       ->add_option("images", args->images,
-                   "images, or prefixes as `contimg image --out` takes them (default, with --at: all on record there)")
+                   "images or mosaics, or prefixes as `contimg image --out` takes them (default, with --at: all images "
+                   "on record there)")
       ->type_name("PREFIX");
   command->add_option("--at", args->at, "a place, in degrees or hh:mm:ss,dd:mm:ss; may be given several times")
       ->type_name("RA,DEC")

@@ -107,7 +107,7 @@ void Sources(const SourcesArgs& args) {
 void AddSourcesCommand(CLI::App& app) {
   auto args = std::make_shared<SourcesArgs>();
   CLI::App* command = app.add_subcommand("sources", "find the sources in an image");
-  command->add_option("image", args->image, "an image, or a prefix as `contimg image --out` takes it")
+  command->add_option("image", args->image, "an image or a mosaic, or a prefix as `contimg image --out` takes it")
       ->type_name("PREFIX")
       ->required();
   command->add_option("--out", args->out, "the catalogue: C.csv, C.vot or C.fits")->type_name("FILE");

@@ -113,6 +113,7 @@ class ServiceMosaicsTest(ServiceMosaics, unittest.TestCase):
         self.assertRegex(shown, r"figures +noise [0-9.]+ .Jy/beam, [0-9.]+ square degrees, beam")
         self.assertIn("no mosaic on record fits", self.contimg("mosaic", "list", "--strip", "-12").stderr)
         self.assertIn("version 2", shown)
+        self.assertEqual(self.answer("mosaic", "show", f"mosaic/{name}_v2"), shown, "by its task")
         self.assertIn(f"{name}.image.fits", shown)
         self.assertIn("in it", self.answer("mosaic", "why", name))
         self.assertIn(name, self.answer("mosaic", "list", "--tile", self.days[0][2]))

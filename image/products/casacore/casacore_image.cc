@@ -178,6 +178,8 @@ FitsHeader HeaderOf(const cc::PagedImage<cc::Float>& image, const fs::path& path
   if (spectral >= 0) {
     const cc::SpectralCoordinate& frequency = system.spectralCoordinate(static_cast<cc::uInt>(spectral));
     header.frequency_hz = frequency.referenceValue()[0];
+    cc::Double first = 0;  // of the plane that is read
+    if (frequency.referencePixel()[0] != 0 && frequency.toWorld(first, 0.0)) header.frequency_hz = first;
     header.bandwidth_hz = std::abs(frequency.increment()[0]);
   }
   const cc::TableRecord& misc = image.miscInfo();
