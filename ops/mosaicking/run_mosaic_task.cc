@@ -75,8 +75,10 @@ void RunMosaicTask(const nlohmann::json& work, const RunContext& context, nlohma
   state::ProductStore products(paths.Database(StateDatabase::kProducts));
   const std::string subject = work.at("subject").get<std::string>();
   MosaicOrder order = OrderOf(ParseMosaicSubject(subject), products, settings.mosaic);
-  state::TaskStore tasks(paths.Database(StateDatabase::kIngest), state::DatabaseOptions::ForOneLook());
-  order.asked_at = AskedAt(tasks, subject);
+  {
+    state::TaskStore tasks(paths.Database(StateDatabase::kIngest), state::DatabaseOptions::ForOneLook());
+    order.asked_at = AskedAt(tasks, subject);
+  }
   const MadeMosaic made = MakeMosaic(order, paths, settings, products, context);
   const RefinedPlaces places =
       RefineFrom(made.row, products, paths.Database(StateDatabase::kMasterSources), settings.mosaic);
