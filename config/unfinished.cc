@@ -103,17 +103,14 @@ Unfinished::~Unfinished() {
   if (!keep_) fs::remove_all(path_, ignored);
 }
 
-bool IsUnfinishedName(const fs::path& path) {
-  const std::string name = path.filename().string();
-  return !name.empty() && name.front() == '.' && name.find(kMark) != std::string::npos;
-}
+namespace {
 
-int SweepUnfinished(const fs::path& directory, Os& os) {
+template <typename Test>
+int Sweep(const fs::path& directory, Os& os, const Test& test) {
   if (!IsDirectory(directory, os)) return 0;
   std::set<fs::path> parts;
   for (const fs::path& entry : os.List(directory)) {
-    if (!IsUnfinishedName(entry)) continue;
-    parts.insert(entry.extension() == kLock ? entry.parent_path() / entry.stem() : entry);
+    if (test(entry)) parts.insert(entry.extension() == kLock ? entry.parent_path() / entry.stem() : entry);
   }
   int swept = 0;
   for (const fs::path& part : parts) {
@@ -124,6 +121,21 @@ int SweepUnfinished(const fs::path& directory, Os& os) {
     ++swept;
   }
   return swept;
+}
+
+}  // namespace
+
+bool IsUnfinishedName(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return !name.empty() && name.front() == '.' && name.find(kMark) != std::string::npos;
+}
+
+int SweepUnfinished(const fs::path& directory, Os& os) { return Sweep(directory, os, IsUnfinishedName); }
+
+int SweepUnfinishedOf(const fs::path& final_path, Os& os) {
+  const std::string start = fmt::format(".{}{}", final_path.filename().string(), kMark);
+  return Sweep(final_path.has_parent_path() ? final_path.parent_path() : fs::path("."), os,
+               [&](const fs::path& entry) { return entry.filename().string().rfind(start, 0) == 0; });
 }
 
 }  // namespace contimg

@@ -65,5 +65,7 @@ bool IsUnfinishedName(const std::filesystem::path& path);
 // Removes what stands in `directory` under such names without a living owner; returns how many products. Nothing is
 // removed where the owner cannot be told. Never throws for a missing directory.
 int SweepUnfinished(const std::filesystem::path& directory, Os& os);
+// The same of what was to be `final_path` alone: for folders of others.
+int SweepUnfinishedOf(const std::filesystem::path& final_path, Os& os);
 
 }  // namespace contimg

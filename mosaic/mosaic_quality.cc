@@ -6,7 +6,7 @@
 #include "config/robust_statistics.h"
 #include "config/units.h"
 #include "image/plane/image_statistics.h"
-#include "image/plane/slant_resample.h"
+#include "image/quality/image_quality.h"
 #include "mosaic/photometry/clusters.h"
 #include "mosaic/photometry/listed_places.h"
 #include "mosaic/tile/image_reader.h"
@@ -17,8 +17,11 @@ namespace {
 using image::GateBound;
 using image::QualityGate;
 
-constexpr double kAliasError = 1e-3;       // of the interpolation: worse is worth a word
-constexpr double kCompareSnr = 20;         // sources of a list that are compared
+constexpr double kResamplingError = 1e-3;  // of a source: a tenth of what fluxes of tiles are good to
+constexpr double kCompareSnr = 20;         // sources of a list whose fluxes and places are compared
+constexpr double kExpectedSnr = 10;        // sources of a list that must be there
+constexpr double kFoundSnr = 5;            // and are when there is a peak of so much
+constexpr double kMissing = 0.1;           // of them: resolved ones, and what the list is wrong by
 constexpr double kAloneWidths = 3;         // of the beam, from any other of them
 constexpr std::size_t kLeastCompared = 5;  // for a gate
 
@@ -57,11 +60,14 @@ double ResidualOverRms(const MosaicMaps& maps) {
   return kSigmaPerMad * static_cast<double>(TakeMad(values, median));
 }
 
-std::optional<MosaicComparison> Compare(const MosaicMaps& maps, const std::vector<ListedSource>& catalogue,
-                                        const image::FitsHeader& header) {
-  const double cell = header.geometry.cell_rad;
-  const BeamPixels beam(*header.beam, cell);
-  const ImageReader reader(maps.image.view(), BandOf(*header.beam, cell));
+// A source of a list that lies in the mosaic with no other near it that matters.
+struct AloneSource {
+  image::PixelPosition at;
+  double expected_jy = 0, rms_jy = 0;
+};
+
+std::vector<AloneSource> AloneIn(const MosaicMaps& maps, const std::vector<ListedSource>& catalogue,
+                                 const image::FitsHeader& header, const BeamPixels& beam) {
   std::vector<image::PixelPosition> places;
   std::vector<double> fluxes;
   for (const ForcedPlace& place : PlacesOfList(catalogue, header.frequency_hz)) {
@@ -75,17 +81,49 @@ std::optional<MosaicComparison> Compare(const MosaicMaps& maps, const std::vecto
     fluxes.push_back(place.expected_jy);
   }
   const auto near = NearPlaces(places, places, beam, kAloneWidths, true);
-  std::vector<double> ratios, east, north, away;
+  std::vector<AloneSource> alone;
   for (std::size_t i = 0; i < places.size(); ++i) {
-    const auto x0 = static_cast<std::size_t>(std::round(places[i].x)),
-               y0 = static_cast<std::size_t>(std::round(places[i].y));
-    const double rms = maps.rms.view()(y0, x0);
-    if (!(fluxes[i] > kCompareSnr * rms)) continue;
-    const bool alone = std::none_of(near[i].begin(), near[i].end(), [&](std::size_t k) { return fluxes[k] > 2 * rms; });
-    const double read = reader.At(places[i].x, places[i].y);
-    if (!alone || !std::isfinite(read)) continue;
-    ratios.push_back(read / fluxes[i]);
-    const ImageReader::Shape s = reader.ShapeAt(places[i].x, places[i].y);
+    const double rms = maps.rms.view()(static_cast<std::size_t>(std::round(places[i].y)),
+                                       static_cast<std::size_t>(std::round(places[i].x)));
+    if (!std::isfinite(rms)) continue;
+    if (std::any_of(near[i].begin(), near[i].end(), [&](std::size_t k) { return fluxes[k] > 2 * rms; })) continue;
+    alone.push_back({places[i], fluxes[i], rms});
+  }
+  return alone;
+}
+
+// What of the list is there, whatever flux it has: a source that has become half as bright since the list was made, or
+// whose peak resolution halves, still counts.
+void CountMatches(const MosaicMaps& maps, const std::vector<AloneSource>& sources, const BeamPixels& beam,
+                  MosaicComparison& c) {
+  for (const AloneSource& source : sources) {
+    if (!(source.expected_jy > kExpectedSnr * source.rms_jy)) continue;
+    ++c.expected;
+    const double peak = image::FindPeak(maps.image.view(), source.at, beam.major_px() / 2).measured_jy;
+    if (peak > kFoundSnr * source.rms_jy) ++c.matched;
+  }
+  if (c.expected == 0) return;
+  const auto n = static_cast<double>(c.expected), found = static_cast<double>(c.matched);
+  c.completeness = found / n;
+  // Binomial; after Laplace, so that all of five found leaves some doubt.
+  const double likely = (found + 1) / (n + 2);
+  c.completeness_error = std::sqrt(likely * (1 - likely) / n);
+}
+
+MosaicComparison Compare(const MosaicMaps& maps, const std::vector<ListedSource>& catalogue,
+                         const image::FitsHeader& header) {
+  const double cell = header.geometry.cell_rad;
+  const BeamPixels beam(*header.beam, cell);
+  const ImageReader reader(maps.image.view(), BandOf(*header.beam, cell));
+  const std::vector<AloneSource> sources = AloneIn(maps, catalogue, header, beam);
+  MosaicComparison c;
+  CountMatches(maps, sources, beam, c);
+  std::vector<double> ratios, east, north, away;
+  for (const AloneSource& source : sources) {
+    const double read = reader.At(source.at.x, source.at.y);
+    if (!(source.expected_jy > kCompareSnr * source.rms_jy) || !std::isfinite(read)) continue;
+    ratios.push_back(read / source.expected_jy);
+    const ImageReader::Shape s = reader.ShapeAt(source.at.x, source.at.y);
     const double determinant = s.hxx * s.hyy - s.hxy * s.hxy;
     const double dx = -(s.hyy * s.gx - s.hxy * s.gy) / determinant, dy = -(s.hxx * s.gy - s.hxy * s.gx) / determinant;
     if (!(determinant > 0) || !(std::hypot(dx, dy) < beam.minor_px() / 2)) continue;
@@ -93,7 +131,6 @@ std::optional<MosaicComparison> Compare(const MosaicMaps& maps, const std::vecto
     north.push_back(Angle::Radians(dy * cell).arcsec());
     away.push_back(std::hypot(dx, dy) / beam.minor_px());
   }
-  MosaicComparison c;
   c.sources = ratios.size();
   if (ratios.empty()) return c;
   c.flux_ratio_median = TakeMedian(ratios);
@@ -133,8 +170,8 @@ std::vector<QualityGate> JudgeMosaic(const MosaicQuality& q, const MosaicReport&
                        "tiles were left out: the table of tiles says why"));
   gates.push_back(StateGate("scales_known", "flux scales compared", q.scales_unknown == 0 || report.used() == 1, "B",
                             "tiles share too few bright sources with others to compare their flux scales"));
-  gates.push_back(StateGate("resampling", "beams wide enough to resample", q.over_nyquist == 0, "C",
-                            "tiles have a beam of too few pixels, so that fluxes between pixels are uncertain"));
+  gates.push_back(Gate("resampling", "error of sources between pixels", GateBound::kAtMost, q.resampling_error,
+                       kResamplingError, "tiles have a beam of too few pixels to be brought to those of the mosaic"));
   if (q.seams > 0) {
     gates.push_back(Gate("seams", "difference at tiles' edges / noise", GateBound::kAtMost, q.seams, 1.25,
                          "a tile differs at its edges from the others by more than their noise"));
@@ -142,6 +179,13 @@ std::vector<QualityGate> JudgeMosaic(const MosaicQuality& q, const MosaicReport&
   if (q.residual_over_rms > 0) {
     gates.push_back(Gate("residual_over_rms", "scatter of the residual / rms map", GateBound::kAtMost,
                          q.residual_over_rms, 1.25, "the residual scatters by more than the tiles' noise explains"));
+  }
+  if (q.catalogue && q.catalogue->expected >= kLeastCompared) {
+    // Two standard deviations of so few sources are forgiven.
+    const double chance = 2 * std::sqrt(kMissing * (1 - kMissing) / static_cast<double>(q.catalogue->expected));
+    gates.push_back(Gate("missing", "catalogue sources missing / expected", GateBound::kAtMost,
+                         1 - q.catalogue->completeness, kMissing + chance,
+                         "sources that the catalogue promises are not where they should be"));
   }
   if (q.catalogue && q.catalogue->sources >= kLeastCompared) {
     gates.push_back(Gate("flux_error", "|flux / catalogue - 1|", GateBound::kAtMost,
@@ -168,12 +212,19 @@ void AssessMosaic(const MosaicMaps& maps, const std::vector<ListedSource>& catal
       static_cast<double>(maps.covered) * std::pow(Angle::Radians(report.header.geometry.cell_rad).deg(), 2);
   AssessTiles(report, maps.covered, q);
   if (!maps.residual.empty()) q.residual_over_rms = ResidualOverRms(maps);
+  const TileFigures* narrowest = nullptr;
   for (const MosaicTile& tile : report.tiles) {
     if (tile.verdict.refusal != Refusal::kNone) continue;
     if (tile.verdict.scale.references == 0) ++q.scales_unknown;
     q.largest_scale_error = std::max(q.largest_scale_error, std::abs(tile.verdict.scale.scale - 1));
-    const double band = BandOf(tile.figures.beam, tile.figures.grid.geometry.cell_rad);
-    if (image::BandlimitedInterpolator(band, 1e-4).expected_error() > kAliasError) ++q.over_nyquist;
+    const TileFigures& f = tile.figures;
+    if (narrowest == nullptr ||
+        f.beam.minor_rad / f.grid.geometry.cell_rad < narrowest->beam.minor_rad / narrowest->grid.geometry.cell_rad) {
+      narrowest = &f;
+    }
+  }
+  if (narrowest != nullptr) {
+    q.resampling_error = ResamplingError(narrowest->beam, narrowest->grid.geometry.cell_rad);
   }
   if (!catalogue.empty()) q.catalogue = Compare(maps, catalogue, report.header);
   q.gates = JudgeMosaic(q, report);

@@ -60,7 +60,7 @@ ordered_json QualityJson(const MosaicQuality& q) {
                     {"covered_deg2", q.covered_deg2},
                     {"largest_scale_error", q.largest_scale_error},
                     {"scales_unknown", q.scales_unknown},
-                    {"over_nyquist", q.over_nyquist}};
+                    {"resampling_error", q.resampling_error}};
   json["tiles_deep"] = q.tiles_deep;
   if (q.rms_over_thermal > 0) json["rms_over_thermal"] = q.rms_over_thermal;
   if (q.differences > 0) json["differences"] = q.differences;
@@ -70,12 +70,18 @@ ordered_json QualityJson(const MosaicQuality& q) {
   }
   if (q.residual_over_rms > 0) json["residual_over_rms"] = q.residual_over_rms;
   if (q.catalogue) {
-    json["catalogue"] = {{"sources", q.catalogue->sources},
+    json["catalogue"] = {{"expected", q.catalogue->expected},
+                         {"matched", q.catalogue->matched},
+                         {"sources", q.catalogue->sources},
                          {"flux_ratio_median", q.catalogue->flux_ratio_median},
                          {"flux_ratio_scatter", q.catalogue->flux_ratio_scatter},
                          {"offset_east_arcsec", q.catalogue->offset_east_arcsec},
                          {"offset_north_arcsec", q.catalogue->offset_north_arcsec},
                          {"offset_median_beams", q.catalogue->offset_median_beams}};
+    if (q.catalogue->expected > 0) {
+      json["catalogue"]["completeness"] = q.catalogue->completeness;
+      json["catalogue"]["completeness_error"] = q.catalogue->completeness_error;
+    }
   }
   json["gates"] = ordered_json::array();
   for (const image::QualityGate& gate : q.gates) json["gates"].push_back(ordered_json(image::ToJson(gate)));

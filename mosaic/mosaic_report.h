@@ -37,9 +37,13 @@ struct MosaicTile {
   std::vector<image::CalibrationUsed> calibration;
 };
 
-// The mosaic at the places of a list of sources.
+// The mosaic at the places of a list of sources: isolated ones.
 struct MosaicComparison {
-  std::size_t sources = 0;                                 // isolated, above 20 σ
+  std::size_t expected = 0;                                // above 10 σ by the list
+  std::size_t matched = 0;                                 // of these with a peak above 5 σ within half a beam
+  double completeness = 0;                                 // matched / expected
+  double completeness_error = 0;                           // of so many: 1 σ
+  std::size_t sources = 0;                                 // above 20 σ by the list: what the other figures are from
   double flux_ratio_median = 0, flux_ratio_scatter = 0;    // over the list; 1.4826 × MAD
   double offset_east_arcsec = 0, offset_north_arcsec = 0;  // medians
   double offset_median_beams = 0;                          // of the lengths, over the minor axis
@@ -56,7 +60,7 @@ struct MosaicQuality {
   double residual_over_rms = 0;  // robust scatter of residual / rms; 0: there is no residual map
   double largest_scale_error = 0;
   std::size_t scales_unknown = 0;  // tiles that share too few sources with others
-  std::size_t over_nyquist = 0;    // tiles whose beam has too few pixels for exact resampling
+  double resampling_error = 0;     // of a source, between the pixels of the tile with the narrowest beam
   std::optional<MosaicComparison> catalogue;
   std::vector<image::QualityGate> gates;
   std::string grade;

@@ -113,7 +113,7 @@ class MosaicRun {
     plan.durable = request_.durable;
     image::StagedProducts staged(plan, OsOr(context_.os));
     for (const ProductKind kind : {ProductKind::kImage, ProductKind::kRms, ProductKind::kWeight}) staged.Expect(kind);
-    if (request_.residual) staged.Expect(ProductKind::kResidual);
+    request_.residual ? staged.Expect(ProductKind::kResidual) : staged.Supersede(ProductKind::kResidual);
     for (const ProductKind kind : {ProductKind::kTileTable, ProductKind::kQaMetrics, ProductKind::kQaPicture}) {
       staged.Expect(kind);
     }
@@ -221,6 +221,7 @@ class MosaicRun {
       return refuse(Refusal::kBlank, "all its pixels are blank or zero");
     }
     f.rms_jy = Median(rms.values);
+    f.least_rms_jy = rms.Minimum();
     Xxh64 hash;
     hash.Add(images.image.data(), images.image.size() * sizeof(float));
     f.pixels_checksum = hash.Hex();
@@ -263,6 +264,11 @@ class MosaicRun {
                             fmt::format("{} is left out: {}", looked.tile.figures.name, looked.tile.verdict.why));
   }
 
+  void KeepUsed() {
+    std::erase_if(used_, [](const Looked* looked) { return looked->tile.verdict.refusal != Refusal::kNone; });
+    RequireTiles();
+  }
+
   void RequireTiles() const {
     if (!used_.empty()) return;
     throw Error(ErrorKind::kBadInput, kStage, request_.prefix.string(),
@@ -303,8 +309,22 @@ class MosaicRun {
                                      image::BeamWords(tile.figures.beam), image::BeamWords(wanted));
       LeaveOut(*looked);
     }
-    std::erase_if(used_, [](const Looked* looked) { return looked->tile.verdict.refusal != Refusal::kNone; });
-    RequireTiles();
+    KeepUsed();
+  }
+
+  // Wider pixels than the tiles' must still hold what these show of points.
+  void RequireFinePixels() const {
+    const double wanted = request_.grid.cell_rad;
+    double cell = wanted, minor = HUGE_VAL;
+    for (const Looked* looked : used_) {
+      cell = std::min(cell, looked->tile.figures.grid.geometry.cell_rad);
+      minor = std::min(minor, looked->tile.beam.minor_rad);
+    }
+    if (wanted <= cell || wanted <= minor / 2) return;
+    throw Error(ErrorKind::kUsage, kStage, "--cell",
+                fmt::format("expected pixels of at most half the width of the beam, {:.4g} arcsec, found {:.4g}: "
+                            "points between wider ones would be lost",
+                            Angle::Radians(minor / 2).arcsec(), Angle::Radians(wanted).arcsec()));
   }
 
   OpenMosaic Open() {
@@ -314,6 +334,7 @@ class MosaicRun {
       grids.push_back(looked->tile.figures.grid);
       noise.push_back(looked->tile.factor * looked->tile.figures.rms_jy);
     }
+    RequireFinePixels();
     const SkyGrid grid = GridAround(grids, request_.grid);
     const std::uint64_t pixels = static_cast<std::uint64_t>(grid.geometry.nx) * grid.geometry.ny;
     const std::uint64_t tile = used_.front()->tile.figures.grid.geometry.nx * grids.front().geometry.ny * sizeof(float);
@@ -360,9 +381,16 @@ class MosaicRun {
     }
     memory_ = {};
     for (std::size_t i = 0; i < used_.size(); ++i) {
-      used_[i]->tile.pixels = shares[i].pixels;
-      used_[i]->tile.agreement = AgreementOf(mosaic.PullsOf(shares[i].samples));
+      MosaicTile& tile = used_[i]->tile;
+      tile.pixels = shares[i].pixels;
+      tile.agreement = AgreementOf(mosaic.PullsOf(shares[i].samples));
+      if (tile.pixels > 0) continue;
+      tile.verdict.refusal = Refusal::kBlank;
+      tile.verdict.why = fmt::format("none of its pixels has a value, a response and a primary beam of at least {:g}",
+                                     request_.min_pb);
+      LeaveOut(*used_[i]);
     }
+    KeepUsed();
   }
 
   void MakeHeader(const MosaicMaps& maps) {
@@ -376,12 +404,13 @@ class MosaicRun {
     h.instrument = first.instrument;
     h.software = request_.software;
     h.settings_hash = request_.settings_hash;
-    h.start_mjd_s = first.start_mjd_s;
     std::set<std::pair<std::string, std::string>> tables;
     std::int64_t restored = 0;
     for (const Looked* looked : used_) {
       h.bandwidth_hz = std::max(h.bandwidth_hz, looked->header.bandwidth_hz);
-      h.start_mjd_s = std::min(h.start_mjd_s, looked->header.start_mjd_s);
+      // A tile may have no times.
+      const double start = looked->header.start_mjd_s;
+      if (start > 0) h.start_mjd_s = h.start_mjd_s > 0 ? std::min(h.start_mjd_s, start) : start;
       h.end_mjd_s = std::max(h.end_mjd_s, looked->header.end_mjd_s);
       for (const image::CalibrationUsed& table : looked->tile.calibration) {
         if (tables.emplace(table.name, table.date).second) h.calibration.push_back(table);
@@ -417,7 +446,8 @@ class MosaicRun {
 
   void Publish(image::StagedProducts& staged) {
     context_.CheckCancelled(kStage);
-    staged.WriteText(ProductKind::kQaMetrics, ToJson(report_).dump(2) + "\n");
+    staged.WriteText(ProductKind::kQaMetrics,
+                     ToJson(report_).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     WriteFitsTable(staged.Path(ProductKind::kTileTable), TileTable(report_));
     report_.products = staged.Publish();
   }

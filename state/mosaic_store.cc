@@ -1,6 +1,7 @@
 #include "state/mosaic_store.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "state/query.h"
 
@@ -59,6 +60,11 @@ std::vector<MosaicTileRow> ReadTiles(Query& query) {
 
 }  // namespace
 
+bool SameWindow(double strip_deg, double lst_start_h, double other_strip_deg, double other_lst_start_h) {
+  constexpr double kSameStripDeg = 0.05, kSameLstH = 5.0 / 3600;
+  return std::abs(strip_deg - other_strip_deg) < kSameStripDeg && std::abs(lst_start_h - other_lst_start_h) < kSameLstH;
+}
+
 std::int64_t MosaicStore::Open(const MosaicRow& row, double now) {
   std::int64_t id = 0;
   db_.Write([&] {
@@ -100,18 +106,24 @@ MosaicRow MosaicStore::Close(const MosaicRow& row, const std::vector<MosaicTileR
         .Bind(version, row.grade, static_cast<std::int64_t>(used), static_cast<std::int64_t>(tiles.size()) - used,
               row.settings_hash, reference, row.image_id, now, id)
         .Run();
-    Query(db_, "DELETE FROM mosaic_tiles WHERE mosaic_id = ?").Bind(id).Run();
+    SaveTiles(id, tiles);
+    closed = *Find(row.name);
+  });
+  return closed;
+}
+
+void MosaicStore::SaveTiles(std::int64_t mosaic_id, const std::vector<MosaicTileRow>& tiles) {
+  db_.Write([&] {
+    Query(db_, "DELETE FROM mosaic_tiles WHERE mosaic_id = ?").Bind(mosaic_id).Run();
     for (const MosaicTileRow& tile : tiles) {
       Query(db_,
             "INSERT INTO mosaic_tiles (mosaic_id, group_id, image_id, checksum, mjd, used, refusal, why, scale, "
             "scale_error, n_references) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-          .Bind(id, tile.group_id, tile.image_id, tile.checksum, tile.mjd, tile.used, tile.refusal, tile.why,
+          .Bind(mosaic_id, tile.group_id, tile.image_id, tile.checksum, tile.mjd, tile.used, tile.refusal, tile.why,
                 tile.scale, tile.scale_error, tile.n_references)
           .Run();
     }
-    closed = *Find(row.name);
   });
-  return closed;
 }
 
 void MosaicStore::Fail(std::string_view name, std::string_view why, double now) {

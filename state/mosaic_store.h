@@ -53,6 +53,9 @@ struct MosaicTileRow {
   int n_references = 0;                      // sources that tell it
 };
 
+// Whether two windows are one: a strip to 0.05 degrees, its beginning to five seconds of time.
+bool SameWindow(double strip_deg, double lst_start_h, double other_strip_deg, double other_lst_start_h);
+
 // Selection for List; what is empty does not restrict.
 struct MosaicQuery {
   std::string kind, state;
@@ -77,6 +80,8 @@ class MosaicStore {
   // It is made, of `tiles` (in the place of those on record), as the next version of its window; of a deep one that is
   // better than F: the reference there. n_used and n_refused are counted. Returns the row as it is on record.
   MosaicRow Close(const MosaicRow& row, const std::vector<MosaicTileRow>& tiles, double now);
+  // Puts these in the place of its tiles on record and changes nothing else.
+  void SaveTiles(std::int64_t mosaic_id, const std::vector<MosaicTileRow>& tiles);
   // It could not be made. A row that is closed stays as it is.
   void Fail(std::string_view name, std::string_view why, double now);
 

@@ -91,11 +91,29 @@ void OwnSourceStore::Move(std::int64_t id, double ra_deg, double dec_deg, double
   });
 }
 
-std::int64_t OwnSourceStore::NextPlaceVersion(double now) {
-  Query query(db_, "INSERT INTO place_versions (made_at) VALUES (?) RETURNING version");
-  query.Bind(now);
+std::int64_t OwnSourceStore::AddPlaceVersion(const PlaceVersionRow& row) {
+  Query query(db_,
+              "INSERT INTO place_versions (made_at, mosaic, strip_deg, lst_start_h, tiles) VALUES (?, ?, ?, ?, ?) "
+              "RETURNING version");
+  query.Bind(row.made_at, row.mosaic, row.strip_deg, row.lst_start_h, row.tiles);
   query.Next();
   return query.Integer();
+}
+
+std::vector<PlaceVersionRow> OwnSourceStore::PlaceVersions() {
+  Query query(db_,
+              "SELECT version, made_at, mosaic, strip_deg, lst_start_h, tiles FROM place_versions ORDER BY version");
+  std::vector<PlaceVersionRow> rows;
+  while (query.Next()) {
+    PlaceVersionRow& row = rows.emplace_back();
+    row.version = query.Integer();
+    row.made_at = query.Number();
+    row.mosaic = query.Text();
+    row.strip_deg = query.Number();
+    row.lst_start_h = query.Number();
+    row.tiles = query.Int();
+  }
+  return rows;
 }
 
 std::optional<OwnSourceRow> OwnSourceStore::Find(std::int64_t id) {

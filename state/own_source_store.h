@@ -30,6 +30,17 @@ struct OwnSourceRow {
   std::int64_t place_version = 0;  // given by the store: of the refinement that its place is of; 0: as it came
 };
 
+// One refinement of places, of all sources that it could move.
+struct PlaceVersionRow {
+  std::int64_t version = 0;  // given by the store
+  double made_at = 0;        // unix_s
+  // Where it is from what a mosaic has: its name (empty: from what tiles have found), its window, as of
+  // state/mosaic_store.h, and how many tiles are in it.
+  std::string mosaic;
+  double strip_deg = 0, lst_start_h = 0;
+  int tiles = 0;
+};
+
 // Within this of a place stands the source that is meant: a third of the beam, beyond the errors of places, and below
 // the distance at which two sources are told apart.
 inline constexpr double kSamePlaceArcsec = 10;
@@ -46,10 +57,12 @@ class OwnSourceStore {
   // position that is not on the sky.
   OwnSourceRow Add(const OwnSourceRow& row);
   // Puts it where it has been found to be; its name stays. Error{kBadInput} for a position that is not on the sky.
-  // `place_version`: of NextPlaceVersion, or 0.
+  // `place_version`: of AddPlaceVersion, or 0.
   void Move(std::int64_t id, double ra_deg, double dec_deg, double ra_error_arcsec, double dec_error_arcsec,
             std::int64_t place_version);
-  std::int64_t NextPlaceVersion(double now);
+  // Returns its version.
+  std::int64_t AddPlaceVersion(const PlaceVersionRow& row);
+  std::vector<PlaceVersionRow> PlaceVersions();  // in their order
   std::optional<OwnSourceRow> Find(std::int64_t id);
   std::optional<OwnSourceRow> FindByName(std::string_view name);
   // Nearest first, within `radius_deg` (≤ 90).

@@ -13,6 +13,10 @@ namespace contimg::image {
 // cfitsio's status as an Error.
 void CheckFits(int status, ErrorKind kind, const std::filesystem::path& path, const char* doing);
 
+// Throws Error{kBadInput} for a pipe or a device of that name, of which cfitsio would wait for ever. What is not there
+// passes.
+void RequireFile(const std::filesystem::path& path);
+
 class FitsFile {
  public:
   FitsFile() = default;

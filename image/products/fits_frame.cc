@@ -22,6 +22,7 @@ bool Logical(fitsfile* file, const char* key) {
 FitsFrame ReadFitsFrame(const std::filesystem::path& path) {
   FitsFile fits;
   int status = 0;
+  RequireFile(path);
   fits_open_diskfile(&fits.file, path.c_str(), READONLY, &status);
   CheckFits(status, Exists(path) ? ErrorKind::kBadInput : ErrorKind::kIo, path, "cannot open the FITS image");
   FitsFrame frame;

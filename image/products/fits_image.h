@@ -83,8 +83,8 @@ struct FitsImage {
   ArrayView<const float, 2> view() const { return {pixels.data(), {header.geometry.ny, header.geometry.nx}}; }
 };
 
-// Reads the first plane of a FITS image in SIN or ZEA projection (plain or .fz). `memory` of just its size takes the
-// pixels: fresh memory is slow, the kernel has to clear it. Throws Error{kIo} when it cannot be opened and
+// Reads the first plane of a FITS image in SIN or ZEA projection (plain or .fz), north up. `memory` of just its size
+// takes the pixels: fresh memory is slow, the kernel has to clear it. Throws Error{kIo} when it cannot be opened and
 // Error{kBadInput} when it is no such image.
 FitsImage ReadFitsImage(const std::filesystem::path& path, Buffer<float> memory = {});
 // Its header alone. Errors as above.

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -10,6 +12,7 @@
 #include "config/os.h"
 #include "config/time.h"
 #include "config/units.h"
+#include "image/products/fits_axes.h"
 #include "image/products/fits_file.h"
 #include "image/products/fits_image.h"
 
@@ -27,6 +30,11 @@ void CheckFits(int status, ErrorKind kind, const std::filesystem::path& path, co
     throw SystemError("image", path.string(), doing, error_number);
   }
   throw Error(kind, "image", path.string(), std::string(doing) + ": " + text);
+}
+
+void RequireFile(const std::filesystem::path& path) {
+  if (!Exists(path) || IsFile(path)) return;
+  throw Error(ErrorKind::kBadInput, "image", path.string(), "expected a file, found something else (a pipe, a device)");
 }
 
 double CardReader::Number(const char* key, double otherwise) {
@@ -51,39 +59,26 @@ std::string CardReader::Text(const char* key) {
 
 namespace {
 
+// MJD, seconds; 0 for what is no time at which there were radio telescopes.
+double TimeOf(double mjd) {
+  constexpr double kFirst = 15020, kLast = 88069;  // 1900, 2100
+  return mjd >= kFirst && mjd <= kLast ? mjd * kSecondsPerDay : 0;
+}
+
 FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const long* lengths) {
   CardReader cards(file);
-  const std::string x_type = cards.Text("CTYPE1"), y_type = cards.Text("CTYPE2");
-  const bool zea = x_type == "RA---ZEA" && y_type == "DEC--ZEA";
-  if (!zea && (x_type != "RA---SIN" || y_type != "DEC--SIN")) {
-    throw Error(ErrorKind::kBadInput, "image", path.string(),
-                "expected axes RA---SIN and DEC--SIN (or ZEA), found '" + x_type + "' and '" + y_type + "'");
-  }
   FitsHeader header;
-  ImageGeometry& g = header.geometry;
-  if (zea) g.projection = Projection::kZea;
-  const double dx = cards.Number("CDELT1", 0), dy = cards.Number("CDELT2", 0);
-  if (!(dx < 0 && std::abs(dx + dy) < 1e-9 * dy)) {
-    throw Error(ErrorKind::kBadInput, "image", path.string(),
-                "expected square pixels with right ascension to the left");
-  }
-  g.nx = static_cast<std::size_t>(lengths[0]);
-  g.ny = static_cast<std::size_t>(lengths[1]);
-  g.cell_rad = Angle::Degrees(dy).rad();
-  g.shift_l = (cards.Number("CRPIX1", 0) - 1 - static_cast<double>(g.nx / 2)) * g.cell_rad;
-  g.shift_m = -(cards.Number("CRPIX2", 0) - 1 - static_cast<double>(g.ny / 2)) * g.cell_rad;
-  header.centre = {Angle::Degrees(cards.Number("CRVAL1", 0)).rad(), Angle::Degrees(cards.Number("CRVAL2", 0)).rad()};
+  ReadAxes(cards, path, static_cast<std::size_t>(lengths[0]), static_cast<std::size_t>(lengths[1]), header);
   header.unit = cards.Text("BUNIT");
   header.type = cards.Text("BTYPE");
-  const double major = cards.Number("BMAJ", 0);
+  const double major = cards.Number("BMAJ", 0), angle = cards.Number("BPA", 0);
   if (major > 0) {
     header.beam = GaussianBeam{Angle::Degrees(major).rad(), Angle::Degrees(cards.Number("BMIN", major)).rad(),
-                               Angle::Degrees(cards.Number("BPA", 0)).rad()};
+                               Angle::Degrees(std::abs(angle) <= 360 ? angle : std::remainder(angle, 180)).rad()};
   }
-  header.frequency_hz = cards.Number("CRVAL3", cards.Number("RESTFRQ", 0));
-  header.bandwidth_hz = cards.Number("CDELT3", 0);
-  header.start_mjd_s = cards.Number("MJD-BEG", cards.Number("MJD-OBS", 0)) * kSecondsPerDay;
-  header.end_mjd_s = cards.Number("MJD-END", 0) * kSecondsPerDay;
+  header.start_mjd_s = TimeOf(cards.Number("MJD-BEG", cards.Number("MJD-OBS", 0)));
+  header.end_mjd_s = TimeOf(cards.Number("MJD-END", 0));
+  if (header.end_mjd_s < header.start_mjd_s) header.end_mjd_s = 0;
   const double ra = cards.Number("OBSRA", NAN), dec = cards.Number("OBSDEC", NAN);
   if (!std::isnan(ra) && !std::isnan(dec))
     header.pointing = PhaseCentre{Angle::Degrees(ra).rad(), Angle::Degrees(dec).rad()};
@@ -113,9 +108,24 @@ FitsHeader ReadHeader(fitsfile* file, const std::filesystem::path& path, const l
   return header;
 }
 
+// Before there is memory for pixels that are not there.
+void CheckWhole(fitsfile* file, const std::filesystem::path& path) {
+  int status = 0;
+  LONGLONG header = 0, data = 0, end = 0;
+  if (fits_is_compressed_image(file, &status) != 0) return;
+  fits_get_hduaddrll(file, &header, &data, &end, &status);
+  CheckFits(status, ErrorKind::kBadInput, path, "cannot read the size of the image");
+  constexpr LONGLONG kBlock = 2880;  // the last one need not be filled up
+  const LONGLONG there = file->Fptr->filesize;
+  if (there > end - kBlock) return;
+  throw Error(ErrorKind::kBadInput, "image", path.string(),
+              fmt::format("expected {} bytes by its header, found {}: it is cut off", end, there));
+}
+
 // Opens the first image of the file and reads its header.
 FitsHeader OpenImage(const std::filesystem::path& path, FitsFile& fits) {
   int status = 0;
+  RequireFile(path);
   fits_open_diskfile(&fits.file, path.c_str(), READONLY, &status);
   CheckFits(status, Exists(path) ? ErrorKind::kBadInput : ErrorKind::kIo, path, "cannot open the FITS image");
   int n_axes = 0;
@@ -132,6 +142,7 @@ FitsHeader OpenImage(const std::filesystem::path& path, FitsFile& fits) {
   long lengths[4] = {1, 1, 1, 1};
   fits_get_img_size(fits.file, n_axes, lengths, &status);
   CheckFits(status, ErrorKind::kBadInput, path, "cannot read the size of the image");
+  CheckWhole(fits.file, path);
   return ReadHeader(fits.file, path, lengths);
 }
 

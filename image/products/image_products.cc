@@ -1,5 +1,7 @@
 #include "image/products/image_products.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "config/error.h"
@@ -13,6 +15,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::array kAllFormats{ImageFormat::kFits, ImageFormat::kFitsCompressed, ImageFormat::kCasa};
+
+// Whether what has the name may be a product of this form.
+bool IsOfForm(const fs::path& path, ImageFormat format, Os& os) {
+  return format == ImageFormat::kCasa ? IsFile(path / "table.dat", os) : IsFile(path, os);
+}
+
 fs::path FolderOf(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 
 }  // namespace
@@ -23,6 +32,7 @@ StagedProducts::StagedProducts(ProductPlan plan, Os& os) : plan_(std::move(plan)
   }
   if (plan_.qa_prefix.empty()) plan_.qa_prefix = plan_.prefix;
   for (const fs::path& target : {plan_.prefix, plan_.qa_prefix}) os_.CreateDirectories(FolderOf(target));
+  SweepUnfinishedOf(plan_.prefix, os_);  // of runs to the same names that were killed
   // Beside the products, so that publishing is a rename.
   folder_.emplace(plan_.prefix, os_);
   os_.CreateDirectories(folder_->path());
@@ -35,17 +45,32 @@ std::vector<ImageFormat> StagedProducts::Formats() const {
   return formats;
 }
 
-void StagedProducts::Expect(ProductKind kind, const std::string& suffix, const fs::path& prefix) {
+void StagedProducts::Expect(ProductKind kind, ImageFormat format, const std::string& suffix, const fs::path& prefix) {
   const fs::path final_path = prefix.string() + "." + suffix;
   if (!plan_.overwrite && Exists(final_path, os_)) {
     throw Error(ErrorKind::kUsage, kStage, final_path.string(), "the product exists already");
+  }
+  if (Exists(final_path, os_) && !IsOfForm(final_path, format, os_)) {
+    throw Error(ErrorKind::kUsage, kStage, final_path.string(),
+                "expected an earlier product to replace, found something else of its name; move it away");
   }
   expected_.push_back({kind, suffix, final_path});
 }
 
 void StagedProducts::Expect(ProductKind kind, int band) {
-  if (!IsImage(kind)) return Expect(kind, ProductSuffix(kind), plan_.qa_prefix);
-  for (const ImageFormat format : Formats()) Expect(kind, ProductSuffix(kind, format, band), plan_.prefix);
+  if (!IsImage(kind)) return Expect(kind, ImageFormat::kFits, ProductSuffix(kind), plan_.qa_prefix);
+  for (const ImageFormat format : Formats()) Expect(kind, format, ProductSuffix(kind, format, band), plan_.prefix);
+  Supersede(kind, band);
+}
+
+void StagedProducts::Supersede(ProductKind kind, int band) {
+  if (!plan_.overwrite) return;
+  for (const ImageFormat format : kAllFormats) {
+    fs::path path = plan_.prefix.string() + "." + ProductSuffix(kind, format, band);
+    const bool is_made =
+        std::any_of(expected_.begin(), expected_.end(), [&](const Expected& each) { return each.final_path == path; });
+    if (!is_made && IsOfForm(path, format, os_)) superseded_.push_back(std::move(path));
+  }
 }
 
 void StagedProducts::Write(const std::string& suffix, ImageFormat format, ArrayView<const float, 2> image,
@@ -121,6 +146,7 @@ std::vector<ImageProduct> StagedProducts::Publish() {
     }
     throw;
   }
+  for (const fs::path& path : superseded_) os_.RemoveAll(path);
   // Pages of large files take a while to give back.
   ParallelFor(2, older.size(), [&](std::size_t i) {
     try {

@@ -44,8 +44,12 @@ class StagedProducts {
   StagedProducts& operator=(const StagedProducts&) = delete;
 
   // Announces a product, so that one that exists and may not be replaced ends the run before it costs anything
-  // (Error{kUsage}). An image (`band`: of kBand) or kQaPicture, kQaMetrics.
+  // (Error{kUsage}); nor is something replaced that is no such product (a folder of somebody's). An image (`band`: of
+  // kBand) or kQaPicture, kQaMetrics.
   void Expect(ProductKind kind, int band = 0);
+  // What an earlier run left of this image goes at Publish, when it may be replaced: it would be read as of this run.
+  // So do the forms (FITS, casacore) of expected images that are not made this time.
+  void Supersede(ProductKind kind, int band = 0);
 
   // Pixels that stay as they are until Publish.
   void WriteImage(ProductKind kind, ArrayView<const float, 2> image, const FitsHeader& header, int band = 0);
@@ -68,7 +72,7 @@ class StagedProducts {
     std::string suffix;
     std::filesystem::path final_path;
   };
-  void Expect(ProductKind kind, const std::string& suffix, const std::filesystem::path& prefix);
+  void Expect(ProductKind kind, ImageFormat format, const std::string& suffix, const std::filesystem::path& prefix);
   std::vector<ImageFormat> Formats() const;
   std::filesystem::path Path(const std::string& suffix) const { return folder_->path() / suffix; }
   void Write(const std::string& suffix, ImageFormat format, ArrayView<const float, 2> image, const FitsHeader& header);
@@ -76,6 +80,7 @@ class StagedProducts {
   Os& os_;
   std::optional<Unfinished> folder_;
   std::vector<Expected> expected_;
+  std::vector<std::filesystem::path> superseded_;
   std::mutex one_writes_;                  // and the others sync
   std::deque<Background::Handle> passed_;  // writes of images that are wanted for nothing else
   Background background_{3};               // last: its work uses what stands above

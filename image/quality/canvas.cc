@@ -42,15 +42,20 @@ Canvas::~Canvas() {
   cairo_surface_destroy(surface_);
 }
 
-void Canvas::Text(double x, double y, const std::string& text, double size, const Colour& colour, Align align,
-                  bool bold) {
+double Canvas::TextWidth(const std::string& text, double size, bool bold) {
   cairo_select_font_face(cairo_, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL,
                          bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
   cairo_set_font_size(cairo_, size);
   cairo_text_extents_t extents;
   cairo_text_extents(cairo_, text.c_str(), &extents);
-  if (align == Align::kCentre) x -= extents.x_advance / 2;
-  if (align == Align::kRight) x -= extents.x_advance;
+  return extents.x_advance;
+}
+
+void Canvas::Text(double x, double y, const std::string& text, double size, const Colour& colour, Align align,
+                  bool bold) {
+  const double width = TextWidth(text, size, bold);  // selects the font, too
+  if (align == Align::kCentre) x -= width / 2;
+  if (align == Align::kRight) x -= width;
   Set(colour);
   cairo_move_to(cairo_, x, y);
   cairo_show_text(cairo_, text.c_str());

@@ -35,6 +35,7 @@ class Canvas {
   // `y` is the baseline.
   void Text(double x, double y, const std::string& text, double size, const Colour& colour, Align align = Align::kLeft,
             bool bold = false);
+  double TextWidth(const std::string& text, double size, bool bold = false);
   // Upwards, centred on (x, y), which is on the baseline.
   void TextUpwards(double x, double y, const std::string& text, double size, const Colour& colour);
   void Circle(double x, double y, double radius, const Colour& colour, double width = 1);

@@ -21,8 +21,8 @@ namespace {
 
 constexpr double kWeightUnit = 65536;     // steps in the weight of a tile of noise_jy where its response is 1
 constexpr double kLargestWeight = 65535;  // in such weights: as many as 32 bits hold
-// Of noise with power everywhere in the band; of a source, which has little of it at the end of the band, a hundredth.
-constexpr double kTolerance = 2e-3;
+// Of noise with power everywhere in the band.
+constexpr double kTolerance = 5e-4;
 constexpr float kBlank = std::numeric_limits<float>::quiet_NaN();
 
 // The nearest whole number (times `quantum`, in which `shift` is 1.5 · 2^52), for |value| < 2^51 of them.
@@ -40,6 +40,13 @@ Node Between(const Node& a, const Node& b, double t) {
           a.depth + (b.depth - a.depth) * t};
 }
 
+image::BandlimitedInterpolator InterpolatorFor(const image::GaussianBeam& beam, double cell_rad) {
+  return {BandOf(beam, cell_rad), kTolerance};
+}
+
+// Pixels of which one in kSampleStep is a sample.
+std::size_t Sampled(std::size_t pixels) { return (pixels + kSampleStep - 1) / kSampleStep; }
+
 struct Row {
   explicit Row(std::size_t n) : x(n), y(n), pb(n), response(n), depth(n), image(n), residual(n) {}
   std::vector<double> x, y;
@@ -49,6 +56,10 @@ struct Row {
 
 }  // namespace
 
+double ResamplingError(const image::GaussianBeam& beam, double cell_rad) {
+  return SourceError(InterpolatorFor(beam, cell_rad), beam, cell_rad);
+}
+
 OpenMosaic::OpenMosaic(const SkyGrid& grid, const CoaddOptions& options)
     : grid_(grid),
       options_(options),
@@ -56,7 +67,8 @@ OpenMosaic::OpenMosaic(const SkyGrid& grid, const CoaddOptions& options)
       quantum_(std::exp2(std::floor(std::log2(options.noise_jy)) + std::log2(kWeightUnit) - 20)),
       flux_(grid.geometry.nx * grid.geometry.ny),
       left_(options.residual ? grid.geometry.nx * grid.geometry.ny : 0),
-      weight_(grid.geometry.nx * grid.geometry.ny) {
+      weight_(grid.geometry.nx * grid.geometry.ny),
+      tiles_(Sampled(grid.geometry.nx) * Sampled(grid.geometry.ny)) {
   if (!(options.noise_jy > 0) || !std::isfinite(quantum_)) {
     throw Error(ErrorKind::kBug, kStage, "", "a mosaic needs the noise of its tiles");
   }
@@ -76,7 +88,7 @@ TileShare OpenMosaic::Add(const TileSky& tile, ArrayView<const float, 2> image, 
   if (!box) return {};
   const NodeMap map =
       MapGrid(tile.grid, grid_, *box, image::ThinStep(tile.grid.geometry.nx, tile.grid.geometry.ny), threads);
-  const image::BandlimitedInterpolator interpolator(BandOf(tile.beam, tile.grid.geometry.cell_rad), kTolerance);
+  const image::BandlimitedInterpolator interpolator = InterpolatorFor(tile.beam, tile.grid.geometry.cell_rad);
   const auto step = static_cast<std::ptrdiff_t>(map.step);
   const auto nx = static_cast<std::ptrdiff_t>(grid_.geometry.nx), ny = static_cast<std::ptrdiff_t>(grid_.geometry.ny);
   const std::ptrdiff_t x0 = std::max<std::ptrdiff_t>(box->x0, 0), x1 = std::min(box->x1, nx);
@@ -138,6 +150,10 @@ TileShare OpenMosaic::Add(const TileSky& tile, ArrayView<const float, 2> image, 
     all.pixels += share.pixels;
     all.samples.insert(all.samples.end(), share.samples.begin(), share.samples.end());
   }
+  for (const TileSample& sample : all.samples) {
+    const std::size_t x = sample.pixel % grid_.geometry.nx, y = sample.pixel / grid_.geometry.nx;
+    ++tiles_[y / kSampleStep * Sampled(grid_.geometry.nx) + x / kSampleStep];
+  }
   return all;
 }
 
@@ -179,6 +195,7 @@ MosaicMaps OpenMosaic::Close(int threads) && {
     if (options_.residual) keep(residual, left_);
   }
   for (const std::size_t n : covered) maps.covered += n;
+  maps.tiles = std::move(tiles_);
   const auto plane = [&](Buffer<float> memory) {
     image::Plane made;
     made.shape = {ny, nx};

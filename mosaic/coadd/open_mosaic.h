@@ -49,7 +49,13 @@ struct TilePull {
 struct MosaicMaps {
   image::Plane image, residual, rms, weight;  // NaN where there is no tile; Jy/beam, Jy/beam, Jy/beam, 1/Jy²
   std::size_t covered = 0;                    // pixels
+  // Number of tiles over one pixel in kSampleStep rows and columns of the maps, [⌈ny/step⌉][⌈nx/step⌉].
+  std::vector<std::uint16_t> tiles;
 };
+
+// Largest error of a point source of a tile with this beam, as a part of its peak, in what is added of it between its
+// pixels.
+double ResamplingError(const image::GaussianBeam& beam, double cell_rad);
 
 // Memory: 20 bytes a pixel (12 without residual), no more while it becomes maps.
 class OpenMosaic {
@@ -79,6 +85,7 @@ class OpenMosaic {
   double largest_weight_ = 0;     // that any pixel can have, in units of 1/noise_jy²
   Buffer<double> flux_, left_;    // Σ b I/σ², Σ b R/σ², in kWeightUnit/noise_jy²
   Buffer<std::uint32_t> weight_;  // Σ b²/σ², likewise
+  std::vector<std::uint16_t> tiles_;
 };
 
 }  // namespace contimg::mosaic

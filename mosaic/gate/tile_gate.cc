@@ -16,15 +16,16 @@
 namespace contimg::mosaic {
 namespace {
 
-constexpr std::array<std::pair<Refusal, std::string_view>, 9> kRefusals{{{Refusal::kNone, "none"},
-                                                                         {Refusal::kUnreadable, "unreadable"},
-                                                                         {Refusal::kBlank, "blank"},
-                                                                         {Refusal::kGrade, "grade"},
-                                                                         {Refusal::kTwice, "twice"},
-                                                                         {Refusal::kPixels, "pixels"},
-                                                                         {Refusal::kBeam, "beam"},
-                                                                         {Refusal::kFrequency, "frequency"},
-                                                                         {Refusal::kScale, "scale"}}};
+constexpr std::array<std::pair<Refusal, std::string_view>, 10> kRefusals{{{Refusal::kNone, "none"},
+                                                                          {Refusal::kUnreadable, "unreadable"},
+                                                                          {Refusal::kBlank, "blank"},
+                                                                          {Refusal::kGrade, "grade"},
+                                                                          {Refusal::kTwice, "twice"},
+                                                                          {Refusal::kPixels, "pixels"},
+                                                                          {Refusal::kBeam, "beam"},
+                                                                          {Refusal::kFrequency, "frequency"},
+                                                                          {Refusal::kNoise, "noise"},
+                                                                          {Refusal::kScale, "scale"}}};
 
 constexpr double kSameTime = 1;      // s: starts that are one
 constexpr double kSamePixel = 1e-3;  // relative: cells that are one
@@ -48,6 +49,7 @@ class Judgement {
     JudgePixels();
     JudgeBeams();
     JudgeFrequencies();
+    JudgeNoise();
     JudgeScales();
     return {std::move(verdicts_), frequency_hz_};
   }
@@ -140,8 +142,10 @@ class Judgement {
 
   void JudgeFrequencies() {
     std::vector<double> frequencies;
-    for (const std::size_t i : Left()) frequencies.push_back(tiles_[i].frequency_hz);
-    frequency_hz_ = Median(frequencies);
+    for (const std::size_t i : Left()) {
+      if (tiles_[i].frequency_hz > 0) frequencies.push_back(tiles_[i].frequency_hz);
+    }
+    frequency_hz_ = frequencies.empty() ? 0 : Median(frequencies);
     for (const std::size_t i : Left()) {
       if (!(tiles_[i].frequency_hz > 0)) {
         if (frequency_hz_ > 0) Refuse(i, Refusal::kFrequency, "its header has no frequency");
@@ -154,6 +158,21 @@ class Judgement {
           i, Refusal::kFrequency,
           fmt::format("at {:.1f} MHz instead of {:.1f} MHz fluxes differ by {:.1f} % (at most {:g} %)",
                       1e-6 * tiles_[i].frequency_hz, 1e-6 * frequency_hz_, 100 * off, 100 * limits_.frequency_error));
+    }
+  }
+
+  // A tile weighs as its noise says: one whose residual is not that of its image would be the mosaic.
+  void JudgeNoise() {
+    std::vector<double> noise;
+    for (const std::size_t i : Left()) noise.push_back(verdicts_[i].frequency_factor * tiles_[i].rms_jy);
+    const double usual = Median(noise);
+    for (const std::size_t i : Left()) {
+      const double least = verdicts_[i].frequency_factor * tiles_[i].least_rms_jy;
+      if (!(least > 0) || usual <= limits_.noise_ratio * least) continue;
+      Refuse(i, Refusal::kNoise,
+             fmt::format("its noise of {:.3g} Jy/beam is less than 1/{:g} of the usual one of {:.3g} Jy/beam: is the "
+                         "residual that of the image?",
+                         least, limits_.noise_ratio, usual));
     }
   }
 
@@ -175,7 +194,7 @@ class Judgement {
       verdict.scale = scales[k];
       if (std::abs(scales[k].scale - 1) <= limits_.scale_error) continue;
       Refuse(left[k], Refusal::kScale,
-             fmt::format("its fluxes are {:.3f} ± {:.3f} times those of the others, by {} sources (at most {:g} % off)",
+             fmt::format("its fluxes are {:.4g} ± {:.2g} times those of the others, by {} sources (at most {:g} % off)",
                          scales[k].scale, scales[k].error, scales[k].references, 100 * limits_.scale_error));
     }
   }

@@ -22,6 +22,7 @@ enum class Refusal {
   kPixels,      // other size or pixels than most
   kBeam,        // restored with another beam
   kFrequency,   // too far from the others' for a spectral index to bring it there
+  kNoise,       // so much less noise than the others that it would be the mosaic
   kScale,       // fluxes off from the others'
 };
 std::string_view ToString(Refusal refusal);  // "none", "unreadable", "blank", …
@@ -34,6 +35,7 @@ struct TileFigures {
   double frequency_hz = 0;
   double start_mjd_s = 0, end_mjd_s = 0;
   double rms_jy = 0;            // median of its noise
+  double least_rms_jy = 0;      // the least of it; 0: not known
   std::string grade;            // of its metrics; empty: not known
   std::string pixels_checksum;  // of the image's pixels
   std::vector<ScaleReference> references;
@@ -54,11 +56,12 @@ struct GateLimits {
   double scale_error = 0.05;          // |f − 1|
   double beam_error = kBeamsRelated;  // of the width in any direction
   double frequency_error = 0.03;      // |frequency factor − 1|
+  double noise_ratio = 30;            // of the usual noise over its least
 };
 
 struct GateResult {
   std::vector<TileVerdict> verdicts;  // in the order of the tiles
-  double frequency_hz = 0;            // the median of those that are used
+  double frequency_hz = 0;            // the median of those that are used; 0: none of them has one
 };
 
 inline constexpr double kMosaicAlpha = -0.7;  // S ∝ ν^α: usual at 1.4 GHz

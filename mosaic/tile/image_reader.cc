@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+
+#include "mosaic/tile/beam_pixels.h"
 
 namespace contimg::mosaic {
 namespace {
@@ -13,7 +16,29 @@ constexpr double kStep = 0.2;              // pixels: differences of float value
 
 double BandOf(const image::GaussianBeam& beam, double cell_rad) {
   const double transform = 0.8825424 / (beam.minor_rad / cell_rad);
-  return std::clamp(2.2 * transform, 0.2, 0.5);
+  return std::clamp(1.8 * transform, 0.2, 0.4);
+}
+
+double SourceError(const image::BandlimitedInterpolator& interpolator, const image::GaussianBeam& beam,
+                   double cell_rad) {
+  constexpr std::size_t kPhaseStep = 16;
+  constexpr double kStepPx = 0.25;
+  const double width = beam.minor_rad / cell_rad;  // along an axis of the pixels in the worst case
+  const auto taps = static_cast<double>(interpolator.taps());
+  const auto value = [&](double x) { return std::exp(-BeamPixels::kFourLn2 * x * x / (width * width)); };
+  double worst = 0;
+  for (std::size_t phase = 0; phase <= image::BandlimitedInterpolator::kPhases; phase += kPhaseStep) {
+    const float* weights = interpolator.Weights(phase);
+    const double at = static_cast<double>(phase) / image::BandlimitedInterpolator::kPhases;
+    for (double away = -taps / 2 - width; away <= taps / 2 + width; away += kStepPx) {
+      double read = 0;
+      for (std::size_t i = 0; i < interpolator.taps(); ++i) {
+        read += weights[i] * value(1 - taps / 2 + static_cast<double>(i) - (at + away));
+      }
+      worst = std::max(worst, std::abs(read - value(away)));
+    }
+  }
+  return worst;
 }
 
 ImageReader::ImageReader(ArrayView<const float, 2> image, double band)

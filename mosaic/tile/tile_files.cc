@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <exception>
 #include <limits>
 #include <utility>
 
@@ -68,7 +69,9 @@ fs::path Beside(const std::string& prefix, ProductKind kind) {
 
 image::FitsImage ReadImage(const fs::path& path, Buffer<float> memory = {}) {
   if (!Exists(path)) throw Error(ErrorKind::kIo, kStage, path.string(), "expected an image, found no such file");
-  return IsDirectory(path) ? image::ReadCasacoreImage(path) : image::ReadFitsImage(path, std::move(memory));
+  return About(path, [&] {  // a want of memory knows no file
+    return IsDirectory(path) ? image::ReadCasacoreImage(path) : image::ReadFitsImage(path, std::move(memory));
+  });
 }
 
 image::ThinImage ReadThinImage(const fs::path& path) {
@@ -91,6 +94,19 @@ void CheckSameGrid(const image::FitsHeader& a, const image::FitsHeader& b, const
                   "{:.3g} arcsec away",
                   g.nx, g.ny, Angle::Radians(g.cell_rad).arcsec(), h.nx, h.ny, Angle::Radians(h.cell_rad).arcsec(),
                   Angle::Radians(off).arcsec()));
+}
+
+// Primary beam and smearing map say what is left of 1. It is enough to look at some of their pixels: both are smooth.
+template <typename Pixels>
+void CheckResponse(const Pixels& pixels, std::size_t step, const char* word, const fs::path& path) {
+  constexpr float kMost = 1.01F;  // rounding
+  float largest = 0;
+  for (std::size_t i = 0; i < pixels.size(); i += step) {
+    if (pixels[i] > largest) largest = pixels[i];
+  }
+  if (largest <= kMost) return;
+  throw Error(ErrorKind::kBadInput, kStage, path.string(),
+              fmt::format("expected a {} of at most 1, found {:.3g}", word, largest));
 }
 
 }  // namespace
@@ -150,6 +166,7 @@ TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const R
   std::array<Buffer<float>, 2> spare;  // of image, residual
   if (memory_ != nullptr) spare = {memory_->Take(), parts.residual ? memory_->Take() : Buffer<float>()};
   fs::path rms = prefix ? Beside(*prefix, ProductKind::kRms) : fs::path();  // of a mosaic
+  std::array<std::exception_ptr, 4> failures;  // which file is named shall not depend on who was first
   ParallelFor(context.threads, wanted.size() + 1, [&](std::size_t i) {
     context.CheckCancelled(kStage);
     if (i == 0) {
@@ -158,18 +175,30 @@ TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const R
     }
     const Wanted& each = wanted[i - 1];
     if (each.path.empty()) return;
-    if (each.thin != nullptr) {
-      *each.thin = ReadThinImage(each.path);
-    } else {
-      *each.into = ReadImage(each.path, each.into == &residual_ ? std::move(spare[1]) : Buffer<float>());
+    try {
+      if (each.thin != nullptr) {
+        *each.thin = ReadThinImage(each.path);
+      } else {
+        *each.into = ReadImage(each.path, each.into == &residual_ ? std::move(spare[1]) : Buffer<float>());
+      }
+    } catch (...) {
+      failures[i - 1] = std::current_exception();
     }
   });
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
   images_.header = &image_.header;
   images_.image = image_.view();
   for (const Wanted& each : wanted) {
     if (each.path.empty()) continue;
     const image::FitsHeader& header = each.thin != nullptr ? (*each.thin)->header : each.into->header;
     if (each.kind != ProductKind::kPsf) CheckSameGrid(image_.header, header, each.path);
+    if (each.kind == ProductKind::kPb || each.kind == ProductKind::kSmear) {
+      constexpr std::size_t kSome = 61;  // not a part of usual sizes
+      each.thin != nullptr ? CheckResponse((*each.thin)->pixels, 1, each.word, each.path)
+                           : CheckResponse(each.into->pixels, kSome, each.word, each.path);
+    }
     if (each.thin == nullptr) images_.*each.view = each.into->view();
   }
   if (image_.header.mosaic && parts.response && !parts.thin_response) {
@@ -224,7 +253,7 @@ fs::path TileFiles::MetricsPath() const {
   const auto prefix = PrefixOf(path_);
   if (!prefix) return {};
   fs::path metrics = *prefix + "." + ProductSuffix(ProductKind::kQaMetrics);
-  return Exists(metrics) ? metrics : fs::path();
+  return IsFile(metrics) ? metrics : fs::path();
 }
 
 double TileFiles::mjd() const {

@@ -21,6 +21,7 @@
 #include "ops/cli/archive_runs.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/job/tree_marker.h"
 #include "ops/records/maintenance_run.h"
 
@@ -411,7 +412,7 @@ void AddArchiveCommand(CLI::App& app) {
   archive
       ->add_option("--older-than", args->older_than_days,
                    "days since a product was recorded (default: archive.after_days)")
-      ->check(CLI::Range(0.0, 36500.0));
+      ->check(Between(0.0, 36500.0));
   archive->add_option("--limit", args->limit, "at most so many objects, those of the oldest data first")
       ->check(CLI::PositiveNumber);
   archive->add_flag("--apply", args->apply, "do it; otherwise it is only shown");
@@ -438,7 +439,7 @@ void AddArchiveCommand(CLI::App& app) {
   CLI::App* verify =
       archive->add_subcommand("verify", "read a share of the objects again, as contimg verify --archive does");
   verify->add_option("--share", verify_args->share, "the share, 1 for all (default: integrity.share)")
-      ->check(CLI::Range(0.0001, 1.0));
+      ->check(Between(0.0001, 1.0));
   verify->add_flag("--json", verify_args->json, "one JSON object");
   verify->callback([verify_args] {
     verify_args->archive = true;

@@ -21,6 +21,7 @@
 #include "ops/cli/archive_runs.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/records/maintenance_run.h"
 #include "ops/upkeep/backup.h"
 #include "ops/upkeep/backup_shipping.h"
@@ -230,12 +231,12 @@ void AddBackupCommand(CLI::App& app) {
   };
   const auto keep = [args](CLI::App* command) {
     command->add_option("--keep-days", args->keep_days, "remove older ones, but for the newest three (0: none)")
-        ->check(CLI::Range(0.0, 36500.0));
+        ->check(Between(0.0, 36500.0));
   };
   common(backup, true);
   keep(backup);
   backup->add_option("--unless-newer", args->unless_newer_h, "make none while the newest is younger (h)")
-      ->check(CLI::Range(0.0, 8760.0))
+      ->check(Between(0.0, 8760.0))
       ->type_name("HOURS");
   const auto remote = [args](CLI::App* command, const char* help) {
     command->add_option("--remote", args->remote, help)->type_name("NAME");

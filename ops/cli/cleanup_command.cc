@@ -14,6 +14,7 @@
 #include "ops/cli/archive_runs.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/records/maintenance_run.h"
 #include "ops/retention/cleanup.h"
 
@@ -104,7 +105,7 @@ void AddCleanupCommand(CLI::App& app) {
   CLI::App* cleanup =
       app.add_subcommand("cleanup", "what may leave the disk by policy (retention.*); with --apply it leaves");
   const auto days = [&](const char* name, double& value, const char* help) {
-    cleanup->add_option(name, value, help)->type_name("N")->check(CLI::Range(0.0, 36500.0));
+    cleanup->add_option(name, value, help)->type_name("N")->check(Between(0.0, 36500.0));
   };
   cleanup->add_option("--class", args->classes, "only these classes (may be repeated)")
       ->check(CLI::IsMember(AllHeldClasses()));
@@ -115,7 +116,7 @@ void AddCleanupCommand(CLI::App& app) {
       ->add_option("--min-free-gb", args->min_free_gb,
                    "instead of retention.min_free_bytes: so much is to be free, 1e9 bytes")
       ->type_name("N")
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(Between(0.0, 1e6));
   days("--max-age-days", args->max_age_days, "of the classes that --class names, instead of their settings");
   cleanup->add_option("--limit", args->limit, "at most so many items")->check(CLI::PositiveNumber);
   cleanup->add_flag("--apply", args->apply, "do it; otherwise it is only shown");

@@ -39,6 +39,7 @@
 #include "ops/cli/demo_light_curve.h"
 #include "ops/cli/demo_mosaic.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/cli/stage_table.h"
 #include "ops/job/job.h"
 #include "state/group_store.h"
@@ -476,7 +477,7 @@ void AddDemoCommand(CLI::App& app) {
   command->add_option("--dir", args->folder, "folder to work in; an earlier demo there is replaced")
       ->capture_default_str();
   command->add_option("--tiles", args->tiles, "tiles to simulate, the calibrator's included")
-      ->check(CLI::Range(1, 100))
+      ->check(Between(1, 100))
       ->capture_default_str();
   command->add_flag("--full", args->full, "tiles of full size (2.2 GB each) instead of small ones");
   command->add_flag("--keep", args->keep, "leave the daemon and its status page running");

@@ -33,12 +33,15 @@ std::vector<LightCurvePoint> OnRecord(const fs::path& database, const SkyDirecti
   return LightCurveOf(curves, near.front(), {});
 }
 
-// The flux density that was simulated of the one source that varies, in the middle of a tile.
+// The flux density that was simulated of the one source that varies, as the tile sees it: a source that drifts out of
+// the beam is seen at the tile's beginning more than at its end.
 double SimulatedJy(const nlohmann::json& truth, const std::string& group) {
   for (const auto& source : truth.at("sources")) {
     if (source.at("kind") == "none") continue;
     for (std::size_t t = 0; t < truth["tiles"].size(); ++t) {
-      if (truth["tiles"][t].at("stamp") == group && !source["jy"][t].is_null()) return source["jy"][t];
+      if (truth["tiles"][t].at("stamp") == group && !source["seen_jy"][t].is_null()) {
+        return source["seen_jy"][t];
+      }
     }
   }
   return std::nan("");

@@ -25,7 +25,7 @@ struct DemoVariable {
 struct DemoPoint {
   std::string group;
   double mjd = 0, flux_jy = 0, error_jy = 0;
-  double simulated_jy = 0;  // in the middle of the tile
+  double simulated_jy = 0;  // mean over the tile, weighted by the beam
 };
 
 // What the daemon has on record of it, by time, beside `truth_folder`'s lightcurves_*.json. Waits up to `patience_s`

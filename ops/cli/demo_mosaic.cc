@@ -73,7 +73,6 @@ void PrintDemoMosaic(const ProductPaths& paths, const std::string& name, const s
   fmt::print("mosaic: {}\n  {} in it, {} left out, grade {}{}\n  page: http://127.0.0.1:{}{}\n", image->path,
              Counted(static_cast<std::int64_t>(row->n_used), "tile"), row->n_refused, row->grade, figures, port,
              MosaicAddress(name));
-  // Small tiles have few pixels across the beam, which costs a grade.
   for (const std::string& reason : GradeReasons(files)) fmt::print("  {}\n", reason);
   fmt::print("  which tiles, and why:\n  {} mosaic why {})\n", contimg, name);
 }

@@ -16,6 +16,7 @@
 #include "ops/cli/archive_runs.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/job/tree_marker.h"
 #include "ops/records/maintenance_run.h"
 
@@ -84,7 +85,7 @@ void AddExportCommand(CLI::App& app) {
   tables->add_option("--keep-days", args->keep_days, "remove folders of days that lie further back; 0: none")
       ->type_name("N")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 36500.0));
+      ->check(Between(0.0, 36500.0));
   tables->add_flag("--json", args->json, "one JSON object");
   tables->callback([args] { RunTables(*args); });
 }

@@ -1,4 +1,4 @@
-// What a table of fluxes or found sources (FITS) holds, for a person and for scripts.
+// What a table of fluxes, of found sources or of the tiles of a mosaic (FITS) holds, for a person and for scripts.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -25,7 +25,7 @@ bool IsSourceTable(const fs::path& path) {
   text.resize(static_cast<std::size_t>(file.gcount()));
   if (text.rfind("SIMPLE  =", 0) != 0 || text.compare(std::min(kBlock, text.size()), 9, "XTENSION=") != 0) return false;
   return text.find("EXTNAME = 'photometry'") != std::string::npos ||
-         text.find("EXTNAME = 'sources ") != std::string::npos;
+         text.find("EXTNAME = 'sources ") != std::string::npos || text.find("EXTNAME = 'TILES ") != std::string::npos;
 }
 
 void ValidateRows(const mosaic::Table& table, Inspection& inspection) {

@@ -21,6 +21,7 @@
 #include "ops/lightcurves/photometry_record.h"
 #include "ops/lightcurves/refine_places.h"
 #include "ops/mosaics/deep_places.h"
+#include "state/mosaic_store.h"
 #include "state/product_store.h"
 
 namespace contimg::ops {
@@ -126,28 +127,22 @@ void ReckonAnew() {
   fmt::print("transits and statistics of {} reckoned anew\n", Counted(n, "source"));
 }
 
-// The catalogue of a mosaic on record.
-std::filesystem::path CatalogueOf(const std::string& mosaic) {
+RefinedPlaces RefineFromMosaic(const PlaceRules& rules, const std::string& name, double now) {
   state::ProductStore products(ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kProducts),
                                state::DatabaseOptions::ForOneLook());
-  state::ProductQuery query;
-  query.group_id = mosaic;
-  query.kind = ToString(ProductKind::kMosaicSources);
-  query.status = "present";
-  const auto rows = products.List(query);
-  if (rows.empty()) {
-    throw Error(ErrorKind::kUsage, "lightcurve", mosaic,
-                "is no mosaic with a catalogue on record (contimg mosaic list)");
+  const auto mosaic = state::MosaicStore(products.database()).Find(name);
+  const auto catalogue = CatalogueOfMosaic(products, name);
+  if (!mosaic || !catalogue) {
+    throw Error(ErrorKind::kUsage, "lightcurve", name, "is no mosaic with a catalogue on record (contimg mosaic list)");
   }
-  return rows.front().path;
+  state::SourceStore store = SourcesToChange();
+  return RefinePlacesFromMosaic(store.database(), *mosaic, *catalogue, rules, now);
 }
 
 void RefineAll(const PlaceRules& rules, const std::string& mosaic, bool as_json) {
-  const std::filesystem::path catalogue = mosaic.empty() ? std::filesystem::path() : CatalogueOf(mosaic);
-  state::SourceStore store = SourcesToChange();
   const double now = UtcTime::Now().unix_s();
-  const RefinedPlaces done = mosaic.empty() ? RefinePlaces(store.database(), rules, now)
-                                            : RefinePlacesFromMosaic(store.database(), catalogue, rules, now);
+  const RefinedPlaces done =
+      mosaic.empty() ? RefinePlaces(SourcesToChange().database(), rules, now) : RefineFromMosaic(rules, mosaic, now);
   if (as_json) {
     fmt::print("{}\n",
                nlohmann::ordered_json{
@@ -210,7 +205,7 @@ void AddLightCurveRecord(CLI::App* command) {
   auto places = std::make_shared<RefineArgs>();
   CLI::App* refine = command->add_subcommand("refine", "put sources where tiles have found them, as a new version");
   CLI::Option* often = refine->add_option("--min-n", places->rules.min_detections, "detections of a source at least")
-                           ->check(CLI::Range(2, 1000000))
+                           ->check(Between(2, 1000000))
                            ->capture_default_str();
   refine->add_option("--min-snr", places->rules.min_snr, "of each of them at least")
       ->check(Between(3, 1000))

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "config/os.h"
 #include "config/source_list.h"
 #include "config/text.h"
 #include "config/units.h"
@@ -45,6 +46,10 @@ void PrintMosaic(const mosaic::MosaicReport& report) {
              Angle::Radians(report.header.beam->minor_rad).arcsec());
   fmt::print("rms {:.3f} mJy/beam at best, {:.3f} in the median; {:.1f} tiles deep\n", 1e3 * q.rms_least_jy,
              1e3 * q.rms_median_jy, q.tiles_deep);
+  if (q.catalogue && q.catalogue->expected > 0) {
+    fmt::print("completeness {:.3f} ± {:.3f} ({} of {} sources of the catalogue above 10 σ)\n",
+               q.catalogue->completeness, q.catalogue->completeness_error, q.catalogue->matched, q.catalogue->expected);
+  }
   const auto restored = std::count_if(report.tiles.begin(), report.tiles.end(),
                                       [](const mosaic::MosaicTile& tile) { return tile.restored; });
   if (restored > 0) fmt::print("{} restored anew with one beam\n", Counted(restored, "tile"));
@@ -68,6 +73,17 @@ void PrintMosaic(const mosaic::MosaicReport& report) {
              t.add_s, t.close_s, t.quality_s, t.publish_s);
 }
 
+// Products would take the place of what is read.
+void RefuseNameOfATile(const MosaicArgs& args) {
+  for (const std::string& tile : args.tiles) {
+    for (const char* end : {"", ".image.fits", ".image.fits.fz", ".image"}) {
+      if (Absolute(tile) != Absolute(args.out + end)) continue;
+      throw Error(ErrorKind::kUsage, "mosaic", "--out",
+                  fmt::format("expected a name of its own, found that of the tile {}", tile));
+    }
+  }
+}
+
 void Mosaic(MosaicArgs& args) {
   mosaic::MosaicRequest& request = args.request;
   CheckDeepOptions(args.deep);
@@ -82,6 +98,7 @@ void Mosaic(MosaicArgs& args) {
     throw Error(ErrorKind::kUsage, "mosaic", "",
                 "expected PREFIX… --out X, or --state --lst FROM,TO, or list, show, why");
   }
+  RefuseNameOfATile(args);
   request.tiles.assign(args.tiles.begin(), args.tiles.end());
   request.prefix = args.out;
   request.grid.projection = args.projection == "SIN" ? image::Projection::kSin : image::Projection::kZea;
@@ -111,7 +128,7 @@ void Mosaic(MosaicArgs& args) {
   if (!args.json) return PrintMosaic(report);
   nlohmann::ordered_json json = mosaic::ToJson(report);
   for (const image::ImageProduct& product : report.products) json["products"].push_back(product.path.string());
-  fmt::print("{}\n", json.dump(2));
+  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 }  // namespace
@@ -159,7 +176,7 @@ void AddMosaicCommand(CLI::App& app) {
   command->add_flag("--compress", request.compress, "Rice-compressed FITS (.fits.fz)");
   command->add_flag("--overwrite", request.overwrite, "replace existing products");
   command->add_flag("--no-durable", args->no_durable, "do not wait until the result is safe on the disk");
-  command->add_option("--threads", args->threads, "threads (default: all processors)")->check(CLI::Range(0, 1024));
+  command->add_option("--threads", args->threads, "threads (default: all processors)")->check(Between(0, 1024));
   command->add_flag("--json", args->json, "print the report as JSON");
   AddDeepOptions(command, args->deep);
   command->require_subcommand(0, 1);

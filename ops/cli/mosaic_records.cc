@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -25,7 +27,9 @@
 #include "ops/records/mosaic_words.h"
 #include "ops/records/row_json.h"
 #include "state/mosaic_store.h"
+#include "state/own_source_store.h"
 #include "state/product_store.h"
+#include "state/source_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -74,9 +78,16 @@ void ListMosaics(const ListArgs& args) {
   }
 }
 
-MosaicRow FindMosaic(state::ProductStore& products, const std::string& name) {
+// By its name, or by the task that makes it. (That of a deep one is named after the hourly one that brought it about.)
+MosaicRow FindMosaic(state::ProductStore& products, const std::string& word) {
+  std::string name = word;
+  const std::string task = fmt::format("{}/", kMosaicTask);
+  if (word.rfind(task, 0) == 0) {
+    const MosaicSubject subject = ParseMosaicSubject(word.substr(task.size()));
+    if (!subject.deep) name = MosaicName(subject.span.start, subject.span.end, subject.span.dec_deg);
+  }
   if (auto row = MosaicStore(products.database()).Find(name)) return std::move(*row);
-  throw Error(ErrorKind::kUsage, "mosaic", name, "is no mosaic on record (contimg mosaic list)");
+  throw Error(ErrorKind::kUsage, "mosaic", word, "is no mosaic on record (contimg mosaic list)");
 }
 
 std::vector<state::ProductRow> ProductsOf(state::ProductStore& products, const std::string& name) {
@@ -98,24 +109,39 @@ std::string TileWords(const MosaicTileRow& tile) {
   return words;
 }
 
-// Noise, sky and beam; empty where its products do not say.
+// Noise, sky, beam and completeness; empty where its products do not say.
 std::string FigureWords(const std::vector<state::ProductRow>& files) {
   const state::ProductRow* image = MosaicImage(files);
   const auto json = nlohmann::json::parse(image != nullptr ? image->qa_json : "", nullptr, false);
-  const auto number = [&](const char* part, const char* name) -> std::optional<double> {
-    if (!json.is_object() || !json.contains(part) || !json[part].is_object()) return std::nullopt;
-    const auto value = json[part].find(name);
-    if (value == json[part].end() || !value->is_number()) return std::nullopt;
-    return value->get<double>();
+  const auto number = [&](const char* pointer) -> std::optional<double> {
+    const nlohmann::json::json_pointer at(pointer);
+    if (!json.contains(at) || !json[at].is_number()) return std::nullopt;
+    return json[at].get<double>();
   };
   std::vector<std::string> words;
-  if (const auto rms = number("quality", "rms_median_jy")) words.push_back(fmt::format("noise {}/beam", Flux(*rms)));
-  if (const auto covered = number("quality", "covered_deg2")) {
+  if (const auto rms = number("/quality/rms_median_jy")) words.push_back(fmt::format("noise {}/beam", Flux(*rms)));
+  if (const auto covered = number("/quality/covered_deg2")) {
     words.push_back(fmt::format("{:.1f} square degrees", *covered));
   }
-  const auto major = number("beam", "major_arcsec"), minor = number("beam", "minor_arcsec");
+  const auto major = number("/beam/major_arcsec"), minor = number("/beam/minor_arcsec");
   if (major && minor) words.push_back(fmt::format("beam {:.1f}\" x {:.1f}\"", *major, *minor));
+  if (const auto complete = number("/quality/catalogue/completeness")) {
+    words.push_back(fmt::format("completeness {:.3f}", *complete));
+  }
   return fmt::format("{}", fmt::join(words, ", "));
+}
+
+// The version of places of our own sources that is from it.
+std::optional<std::int64_t> PlacesFrom(const std::string& name) {
+  const std::filesystem::path file =
+      ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kMasterSources);
+  if (!Exists(file)) return std::nullopt;
+  state::SourceStore store(file, state::DatabaseOptions::ForOneLook());
+  std::optional<std::int64_t> version;
+  for (const state::PlaceVersionRow& row : state::OwnSourceStore(store.database()).PlaceVersions()) {
+    if (row.mosaic == name) version = row.version;
+  }
+  return version;
 }
 
 void ShowMosaic(const ListArgs& args) {
@@ -123,8 +149,10 @@ void ShowMosaic(const ListArgs& args) {
   const MosaicRow row = FindMosaic(products, args.name);
   const auto tiles = MosaicStore(products.database()).Tiles(row.id);
   const auto files = ProductsOf(products, row.name);
+  const auto places = PlacesFrom(row.name);
   if (args.json) {
     ordered_json out = RowJson(row);
+    out["place_version"] = places ? ordered_json(*places) : ordered_json();
     out["tiles"] = RowsJson(tiles);
     out["products"] = ordered_json::array();
     for (const state::ProductRow& file : files) {
@@ -143,6 +171,7 @@ void ShowMosaic(const ListArgs& args) {
   }
   if (const std::string figures = FigureWords(files); !figures.empty()) fmt::print("  figures   {}\n", figures);
   fmt::print("  tiles     {} in it, {} left out (contimg mosaic why {})\n", row.n_used, row.n_refused, row.name);
+  if (places) fmt::print("  places    of our own sources, version {}, are from it\n", *places);
   for (const state::ProductRow& file : files) {
     fmt::print("  {:<17} {:<8} {}\n", file.kind, file.status, Printable(file.path));
   }

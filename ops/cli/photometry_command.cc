@@ -171,7 +171,8 @@ void Photometry(const PhotometryArgs& given) {
   const mosaic::Table table = mosaic::PhotometryTable(rows);
   if (!args.out.empty()) mosaic::WriteTable(RealOs(), args.out, WithProgram(table), args.overwrite);
   if (args.json) {
-    fmt::print("{}\n", nlohmann::ordered_json{{"measurements", mosaic::RowsJson(table)}}.dump(2));
+    fmt::print("{}\n", nlohmann::ordered_json{{"measurements", mosaic::RowsJson(table)}}.dump(
+                           2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else if (args.out.empty()) {
     fmt::print("{}", mosaic::CsvText(table));
   }
@@ -184,7 +185,8 @@ void AddPhotometryCommand(CLI::App& app) {
   CLI::App* command = app.add_subcommand("photometry", "fluxes of known places in images");
   command
       ->add_option("images", args->images,
-                   "images, or prefixes as `contimg image --out` takes them (default, with --at: all on record there)")
+                   "images or mosaics, or prefixes as `contimg image --out` takes them (default, with --at: all images "
+                   "on record there)")
       ->type_name("PREFIX");
   command->add_option("--at", args->at, "a place, in degrees or hh:mm:ss,dd:mm:ss; may be given several times")
       ->type_name("RA,DEC")
@@ -205,7 +207,7 @@ void AddPhotometryCommand(CLI::App& app) {
       ->check(Between(0.01, 1))
       ->capture_default_str();
   command->add_flag("--no-cluster", args->no_cluster, "read every place as if it were alone");
-  command->add_option("--threads", args->threads, "threads (default: all processors)")->check(CLI::Range(0, 1024));
+  command->add_option("--threads", args->threads, "threads (default: all processors)")->check(Between(0, 1024));
   command->add_flag("--overwrite", args->overwrite, "replace the table if it exists");
   command->add_flag("--json", args->json, "print the measurements as JSON");
   command->callback([args] { Photometry(*args); });

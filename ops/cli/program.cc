@@ -44,6 +44,19 @@ void AddOptionNames(const CLI::App& app, std::vector<std::string>& names) {
   }
 }
 
+// CLI11's words for a value that is none of its option's kind name the option, not what is expected of it.
+std::string WordsOf(const CLI::App& at, const CLI::ParseError& error) {
+  const std::string words = error.what();
+  constexpr std::string_view kStart = "Could not convert: ", kBetween = " = ";
+  const std::size_t between = words.find(kBetween);
+  if (words.rfind(kStart, 0) != 0 || between == std::string::npos) return words;
+  const std::string name = words.substr(kStart.size(), between - kStart.size());
+  const CLI::Option* option = at.get_option_no_throw(name);
+  const bool whole = option != nullptr && option->get_type_name().find("INT") != std::string::npos;
+  return fmt::format("{}: expected a {}number, found '{}'", name, whole ? "whole " : "",
+                     words.substr(between + kBetween.size()));
+}
+
 // What is wrong with the command line, in one sentence. CLI11 only says that a subcommand is missing when the one given
 // is unknown, and does not look for the nearest word.
 std::string Explain(CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
@@ -69,7 +82,7 @@ std::string Explain(CLI::App& app, const CLI::ParseError& error, int argc, char*
     const std::vector<std::string> known = SubcommandNames(*at);
     if (known.empty()) break;  // from here on words are arguments
     if (std::find(known.begin(), known.end(), word) == known.end()) {
-      if (at->get_require_subcommand_min() == 0) return error.what();  // it takes arguments as well
+      if (at->get_require_subcommand_min() == 0) return WordsOf(*at, error);  // it takes arguments as well
       return fmt::format("unknown {} '{}'{}", at == &app ? "command" : "subcommand", word,
                          NearestWord(word, known).empty() && at != &app
                              ? fmt::format("; {} knows {}", path, fmt::join(known, ", "))
@@ -82,7 +95,7 @@ std::string Explain(CLI::App& app, const CLI::ParseError& error, int argc, char*
     return fmt::format("{}: {}", at == &app ? "expected a command" : path + " needs a subcommand",
                        fmt::join(known, ", "));
   }
-  return error.what();
+  return WordsOf(*at, error);
 }
 
 // No option means "nan" or "inf" by a number, and a range lets "nan" through.

@@ -340,7 +340,7 @@ void Simulate(const SimulateOptions& o) {
     here.sources.insert(here.sources.end(), always.begin(), always.end());
     corruptions.rfi = interference.Of(number, spec);
     const sim::GroupResult group = sim::SimulateGroup(here, array, corruptions, spec);
-    light_curves.Add(group.stamp, day, sim::MiddleOf(spec), here);
+    light_curves.Add(group.stamp, day, sim::MiddleOf(spec), here, group.seen_jy);
     const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
     if (o.realtime) pacer.Publish(group, spec.start + sim::GroupSeconds(spec));
     if (terminal) fmt::print(stderr, "\r\033[K");

@@ -99,7 +99,7 @@ void Sources(const SourcesArgs& args) {
                             {"point_ratio", catalogue.point_ratio},
                             {"false_alarms", FalseAlarmsJson(catalogue)},
                             {"sources", mosaic::RowsJson(table)}};
-  fmt::print("{}\n", report.dump(2));
+  fmt::print("{}\n", report.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 }  // namespace
@@ -107,7 +107,7 @@ void Sources(const SourcesArgs& args) {
 void AddSourcesCommand(CLI::App& app) {
   auto args = std::make_shared<SourcesArgs>();
   CLI::App* command = app.add_subcommand("sources", "find the sources in an image");
-  command->add_option("image", args->image, "an image, or a prefix as `contimg image --out` takes it")
+  command->add_option("image", args->image, "an image or a mosaic, or a prefix as `contimg image --out` takes it")
       ->type_name("PREFIX")
       ->required();
   command->add_option("--out", args->out, "the catalogue: C.csv, C.vot or C.fits")->type_name("FILE");
@@ -122,7 +122,7 @@ void AddSourcesCommand(CLI::App& app) {
   command->add_option("--min-pb", args->find.min_pb, "primary beam below which nothing is looked for")
       ->check(Between(0.01, 1))
       ->capture_default_str();
-  command->add_option("--threads", args->threads, "threads (default: all processors)")->check(CLI::Range(0, 1024));
+  command->add_option("--threads", args->threads, "threads (default: all processors)")->check(Between(0, 1024));
   command->add_flag("--overwrite", args->overwrite, "replace what exists");
   command->add_flag("--json", args->json, "print figures and the whole catalogue as JSON");
   command->callback([args] { Sources(*args); });

@@ -14,6 +14,7 @@
 #include "ops/cli/archive_runs.h"
 #include "ops/cli/commands.h"
 #include "ops/cli/program_options.h"
+#include "ops/cli/setting_options.h"
 #include "ops/records/maintenance_run.h"
 
 namespace contimg::ops {
@@ -114,7 +115,7 @@ void AddVerifyCommand(CLI::App& app) {
   verify->add_flag("--local", args->local, "products on disk");
   verify->add_flag("--archive", args->archive, "archived objects (both, unless one is named)");
   verify->add_option("--share", args->share, "the share, 1 for all (default: integrity.share)")
-      ->check(CLI::Range(0.0001, 1.0));
+      ->check(Between(0.0001, 1.0));
   verify->add_flag("--failed", args->failed, "only list the damage that is known");
   verify->add_flag("--json", args->json, "one JSON object");
   verify->callback([args] { RunVerify(*args); });

@@ -53,7 +53,11 @@ RefinedPlaces RefinePlaces(state::Database& database, const PlaceRules& rules, d
         north_error.push_back(std::hypot(row.dec_error_arcsec, rules.floor_arcsec));
       }
       if (static_cast<std::int64_t>(east.size()) < rules.min_detections || !(shrink > 0)) continue;
-      if (done.version == 0) done.version = sources.NextPlaceVersion(now);
+      if (done.version == 0) {
+        state::PlaceVersionRow version;
+        version.made_at = now;
+        done.version = sources.AddPlaceVersion(version);
+      }
       const MeanOffset to_east = MeanOffsetOf(east, east_error), to_north = MeanOffsetOf(north, north_error);
       const double ra_deg = WrapPositive(Angle::Degrees(source.ra_deg) + Angle::Arcsec(to_east.value / shrink)).deg();
       sources.Move(id, ra_deg < 360 ? ra_deg : 0, source.dec_deg + Angle::Arcsec(to_north.value).deg(), to_east.error,

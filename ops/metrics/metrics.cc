@@ -305,7 +305,8 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
     families_->images.Add({{"grade", grade}});
     families_->mosaics.Add({{"grade", grade}});
   }
-  for (const char* refusal : {"unreadable", "blank", "grade", "twice", "pixels", "beam", "frequency", "scale"}) {
+  for (const char* refusal :
+       {"unreadable", "blank", "grade", "twice", "pixels", "beam", "frequency", "noise", "scale"}) {
     families_->mosaic_refusals.Add({{"refusal", refusal}});
   }
   for (const char* interval : {"24h", "1h"}) {

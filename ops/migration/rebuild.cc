@@ -24,6 +24,7 @@
 #include "ops/lightcurves/flux_scales.h"
 #include "ops/lightcurves/light_curves.h"
 #include "ops/lightcurves/tile_photometry.h"
+#include "ops/mosaics/gate_marks.h"
 #include "ops/mosaics/restore_mosaic.h"
 #include "ops/records/reconciler.h"
 #include "ops/records/registration.h"
@@ -286,7 +287,6 @@ class Rebuild {
       const auto known = checksums_.find(row.path);
       row.checksum = known != checksums_.end() ? known->second : ProductChecksum(row.path, context_.threads, os_);
       if (const auto name = ParseProductName(row.path); name && name->of_mosaic()) {
-        mosaics_.insert(row.group_id);
         completed_.emplace_back(std::move(row), std::vector<std::int64_t>());
         return;
       }
@@ -314,9 +314,18 @@ class Rebuild {
     completed_.clear();
   }
   void RecordMosaics() {
-    for (const std::string& name : mosaics_) {
+    state::ProductQuery query;
+    query.kind = ToString(ProductKind::kTileTable);
+    query.status = "present";
+    std::set<std::string> names;  // in the order in which they were made
+    for (const state::ProductRow& row : products_.List(query)) names.insert(row.group_id);
+    for (const std::string& name : names) {
       context_.CheckCancelled(kRebuildStage);
-      Try([&] { RestoreMosaicRecord(products_, name, settings_.mosaic, now_, os_); });
+      Try([&] {
+        for (std::string& group : RestoreMosaicRecord(products_, name, settings_.mosaic, now_, os_)) {
+          judged_.insert(std::move(group));
+        }
+      });
     }
   }
   // Of tiles whose tables are not on record; then what follows from all measurements.
@@ -331,6 +340,7 @@ class Rebuild {
       context_.CheckCancelled(kRebuildStage);
       Try([&] {
         RecordTables(sources.database(), tables, now_, os_);
+        judged_.insert(tables.group);
         ++figures_.tiles_measured;
       });
     }
@@ -339,6 +349,7 @@ class Rebuild {
       after = RecordMissingFrames(products_, sources.database(), after, kCommitTogether);
       if (after == 0) break;
     }
+    MarkTiles(products_, sources.database(), {judged_.begin(), judged_.end()});
     LightCurveRecorder(sources.database()).Rebuild();
     NormaliseRequest request;
     request.now = now_;
@@ -440,8 +451,8 @@ class Rebuild {
   std::map<double, std::vector<state::SubbandFileRow>> input_;  // by stamp, unix_s
   GroupFacts facts_;                                            // of the group that was looked up last
   std::vector<std::pair<state::ProductRow, std::vector<std::int64_t>>>
-      completed_;                  // and its parents; not committed yet
-  std::set<std::string> mosaics_;  // of which products were completed
+      completed_;                 // and its parents; not committed yet
+  std::set<std::string> judged_;  // tiles whose marks may be others now
   RebuildFigures figures_;
 };
 

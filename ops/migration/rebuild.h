@@ -10,8 +10,10 @@
 // - Products get their records by the rules of ops/records/reconciler.h; then their checksums, grades, and the tables
 //   that their histories name as what they were made with.
 //
-// - Measurements and detections of tiles come from their tables of photometry, transits and statistics from all
-//   measurements (ops/lightcurves/).
+// - Mosaics and their tiles come from the tables of tiles beside them (ops/mosaics/restore_mosaic.h).
+//
+// - Measurements and detections of tiles come from their tables of photometry, with the marks that mosaics give them;
+//   transits and statistics from all measurements (ops/lightcurves/).
 //
 // What is on record stays as it is. Interrupted, the next run goes on.
 #pragma once

@@ -21,6 +21,7 @@
 #include "ops/job/worker_process.h"
 #include "ops/lightcurves/meridian.h"
 #include "ops/mosaics/gate_marks.h"
+#include "ops/records/former_forms.h"
 #include "state/own_source_store.h"
 #include "state/source_store.h"
 
@@ -160,6 +161,7 @@ class Recorder {
       }
       for (std::size_t i = 0; i < rows.size(); ++i)
         products.SetParents(ids[i], ParentsOf(rows[i], row.image_id, tiles));
+      RetireFormerForms(products, order_.window.name, now);
       made = state::MosaicStore(products.database()).Close(row, tile_rows, now);
     });
     return made;
@@ -223,6 +225,31 @@ class Recorder {
   double started_at_;
   std::string quality_;
 };
+
+// The record of what another attempt has made to this order, if its files are as they were recorded.
+std::optional<MosaicRow> MadeBefore(const MosaicOrder& order, const std::string& settings_hash,
+                                    state::ProductStore& products, const RunContext& context) {
+  state::MosaicStore store(products.database());
+  auto row = store.Find(order.window.name);
+  if (!row || row->state != "closed" || row->updated_at < *order.asked_at || row->settings_hash != settings_hash) {
+    return {};
+  }
+  const auto tiles = store.Tiles(row->id);
+  const bool same = std::equal(order.tiles.begin(), order.tiles.end(), tiles.begin(), tiles.end(),
+                               [](const TileOnRecord& wanted, const MosaicTileRow& tile) {
+                                 return wanted.group == tile.group_id && wanted.checksum == tile.checksum;
+                               });
+  if (!same) return {};
+  state::ProductQuery query;
+  query.group_id = row->name;
+  const auto files = products.List(query);
+  Os& os = OsOr(context.os);
+  const bool there = std::all_of(files.begin(), files.end(), [&](const state::ProductRow& file) {
+    return file.status == "present" && Exists(file.path, os) &&
+           ProductChecksum(file.path, context.threads, os) == file.checksum;
+  });
+  return there ? row : std::nullopt;
+}
 
 std::vector<std::string> Mark(const MosaicOrder& order, state::ProductStore& products, const fs::path& database) {
   if (!Exists(database)) return {};
@@ -315,11 +342,19 @@ MadeMosaic MakeMosaic(const MosaicOrder& order, const ProductPaths& paths, const
   state::MosaicStore store(products.database());
   const double started_at = UtcTime::Now().unix_s();
   const MosaicJob job = JobOf(order, paths, settings);
+  MadeMosaic made;
+  if (order.asked_at) {
+    if (auto row = MadeBefore(order, job.settings_hash, products, context)) {
+      made.row = std::move(*row);
+      made.was_there = true;
+      made.marked = Mark(order, products, paths.Database(StateDatabase::kMasterSources));
+      return made;
+    }
+  }
   store.Open(RowOf(order, job.settings_hash), started_at);
   try {
     MosaicJobResult result = RunMosaicJob(job, context);
     context.CheckCancelled(kMakeStage);
-    MadeMosaic made;
     made.row = Recorder(order, job, result, settings, started_at).Record(products, context);
     made.marked = Mark(order, products, paths.Database(StateDatabase::kMasterSources));
     made.report = std::move(result.report);

@@ -20,6 +20,9 @@ struct MosaicOrder {
   std::string kind;     // "hourly", "deep"
   MosaicWindow window;  // of a deep one: start, end and name are those of its tiles
   std::vector<TileOnRecord> tiles;
+  // unix_s. An attempt that was killed may have made it: when it is on record since then, as this order would make it,
+  // and its files are as recorded, it is taken as it is, so that one order is one version. Nothing: it is made.
+  std::optional<double> asked_at = std::nullopt;
 };
 
 // The tiles of one passage. Throws Error{kBadInput} when there are fewer than two.
@@ -39,6 +42,7 @@ MosaicOrder OrderDeep(state::ProductStore& products, const DeepRequest& request)
 
 struct MadeMosaic {
   state::MosaicRow row;
+  bool was_there = false;  // made by an attempt before; then there is no report, nor what was found and measured
   mosaic::MosaicReport report;
   std::size_t found = 0, measured = 0;
   std::vector<std::string> marked;  // tiles whose measurements got other flags (ops/mosaics/gate_marks.h)

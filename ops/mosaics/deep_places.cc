@@ -2,20 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
-#include <string>
 #include <variant>
-#include <vector>
 
 #include "config/error.h"
+#include "config/product_kind.h"
 #include "config/quality_flags.h"
 #include "config/robust_statistics.h"
 #include "config/units.h"
 #include "mosaic/table/fits_table.h"
 #include "ops/lightcurves/light_curves.h"
-#include "state/own_source_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -55,8 +54,25 @@ std::vector<Found> FitToTell(const fs::path& path, double min_snr) {
 
 }  // namespace
 
-RefinedPlaces RefinePlacesFromMosaic(state::Database& database, const fs::path& catalogue, const PlaceRules& rules,
-                                     double now) {
+bool DeepensPlaces(const state::MosaicRow& mosaic, const std::vector<state::PlaceVersionRow>& earlier) {
+  return mosaic.is_reference && std::all_of(earlier.begin(), earlier.end(), [&](const state::PlaceVersionRow& row) {
+           const bool same = !row.mosaic.empty() &&
+                             state::SameWindow(mosaic.strip_deg, mosaic.lst_start_h, row.strip_deg, row.lst_start_h);
+           return !same || row.tiles < mosaic.n_used;
+         });
+}
+
+std::optional<fs::path> CatalogueOfMosaic(state::ProductStore& products, const std::string& name) {
+  state::ProductQuery query;
+  query.group_id = name;
+  query.kind = ToString(ProductKind::kMosaicSources);
+  query.status = "present";
+  const auto rows = products.List(query);
+  return rows.empty() ? std::nullopt : std::optional<fs::path>(rows.front().path);
+}
+
+RefinedPlaces RefinePlacesFromMosaic(state::Database& database, const state::MosaicRow& mosaic,
+                                     const fs::path& catalogue, const PlaceRules& rules, double now) {
   const std::vector<Found> found = FitToTell(catalogue, rules.min_snr);
   RefinedPlaces done;
   std::vector<double> moved_arcsec;
@@ -78,7 +94,10 @@ RefinedPlaces RefinePlacesFromMosaic(state::Database& database, const fs::path& 
       const auto [match, fresh] = matches.try_emplace(near.front().id);
       if (fresh || arcsec < match->second.arcsec) match->second = {&each, arcsec, near.front()};
     }
-    if (!matches.empty()) done.version = sources.NextPlaceVersion(now);
+    if (!matches.empty()) {
+      done.version =
+          sources.AddPlaceVersion({0, now, mosaic.name, mosaic.strip_deg, mosaic.lst_start_h, mosaic.n_used});
+    }
     for (const auto& [id, match] : matches) {
       sources.Move(id, match.found->ra_deg, match.found->dec_deg,
                    std::hypot(match.found->ra_error_arcsec, rules.floor_arcsec),

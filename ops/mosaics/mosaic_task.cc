@@ -52,6 +52,16 @@ json DescribeMosaicTask(std::string_view subject, const Settings& settings) {
   return {{"subject", subject}, {"settings", AsOverrides(settings)}};
 }
 
+std::optional<double> AskedAt(state::TaskStore& tasks, std::string_view subject) {
+  std::optional<double> at;
+  for (const state::EventRow& event : tasks.Events(fmt::format("{}/{}", kMosaicTask, subject))) {
+    const bool retry =
+        event.from_state == ToString(WorkState::kRunning) || event.from_state == ToString(WorkState::kFailed);
+    if (event.to_state == ToString(WorkState::kReady) && !retry) at = event.at;
+  }
+  return at;
+}
+
 std::optional<std::string> CreateMosaicTask(state::TaskStore& tasks, bool deep, const std::string& name,
                                             std::string_view why, double now) {
   const std::string stem = deep ? std::string(kDeepPrefix) + name : name;
@@ -101,7 +111,7 @@ MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& setti
   if (settings.deep_days == 0) return found;
   std::map<std::pair<long, long>, const state::MosaicRow*> newest;  // by strip and window
   for (const auto& [row, tiles] : facts.made) {                     // newest first
-    if (row.state != "closed") continue;
+    if (row.state == "open") continue;
     constexpr double kTenths = 10, kSecondsOfTime = kSecondsPerHour, kCoarseS = 10;
     newest.emplace(
         std::pair{std::lround(row.strip_deg * kTenths), std::lround(row.lst_start_h * kSecondsOfTime / kCoarseS)},
@@ -110,12 +120,15 @@ MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& setti
   for (const auto& [window, row] : newest) {
     state::MosaicQuery same;
     same.kind = "hourly";
-    same.state = "closed";
     same.strip_deg = row->strip_deg;
     same.lst_start_h = row->lst_start_h;
     same.from_mjd = row->start_mjd - static_cast<double>(settings.deep_days) - kDeepLookBackDays;
-    const std::vector<state::MosaicRow> passages = store.List(same);  // newest first
-    if (passages.size() >= 2 && passages.front().name == row->name) found.deep.push_back(row->name);
+    std::vector<state::MosaicRow> passages = store.List(same);  // newest first
+    // Tiles of an hour of which no mosaic could be made may do for one of many.
+    std::erase_if(passages, [](const state::MosaicRow& passage) { return passage.state == "open"; });
+    const bool any_made = std::any_of(passages.begin(), passages.end(),
+                                      [](const state::MosaicRow& passage) { return passage.state == "closed"; });
+    if (any_made && passages.size() >= 2 && passages.front().name == row->name) found.deep.push_back(row->name);
   }
   return found;
 }

@@ -28,6 +28,10 @@ MosaicSubject ParseMosaicSubject(std::string_view text);
 // The work of a task: docs/formats/job.md. Done by ops/mosaicking/run_mosaic_task.h.
 nlohmann::json DescribeMosaicTask(std::string_view subject, const Settings& settings);
 
+// When a task was asked for (unix_s), by its trail: made, or requeued by an operator; retries are of the same order.
+// Nothing for one that is not in the queue.
+std::optional<double> AskedAt(state::TaskStore& tasks, std::string_view subject);
+
 // A task for a mosaic, unless one for it is not done: waiting, at work, or given up and an operator's to look at.
 // Returns its id.
 std::optional<std::string> CreateMosaicTask(state::TaskStore& tasks, bool deep, const std::string& name,

@@ -132,10 +132,13 @@ bool IsOfImage(const std::string& kind) {
 
 }  // namespace
 
-bool RestoreMosaicRecord(state::ProductStore& products, const std::string& name, const MosaicSettings& settings,
-                         double now, Os& os) {
+std::vector<std::string> RestoreMosaicRecord(state::ProductStore& products, const std::string& name,
+                                             const MosaicSettings& settings, double now, Os& os) {
   state::MosaicStore store(products.database());
-  if (const auto known = store.Find(name); known && known->version > 0) return false;
+  const auto known = store.Find(name);
+  const bool stands = known && known->version > 0;
+  const auto n_known = static_cast<int>(known ? store.Tiles(known->id).size() : 0);
+  if (stands && n_known >= known->n_used + known->n_refused) return {};
   state::ProductQuery query;
   query.group_id = name;
   query.status = "present";
@@ -145,8 +148,14 @@ bool RestoreMosaicRecord(state::ProductStore& products, const std::string& name,
   };
   const auto table = of(ProductKind::kTileTable), figures = of(ProductKind::kMosaicMetrics),
              image = of(ProductKind::kMosaic);
-  if (table == rows.end() || image == rows.end()) return false;
+  if (table == rows.end() || image == rows.end()) return {};
   const std::vector<MosaicTileRow> tiles = TilesIn(table->path, products);
+  std::vector<std::string> groups;
+  for (const MosaicTileRow& tile : tiles) groups.push_back(tile.group_id);
+  if (stands) {
+    store.SaveTiles(known->id, tiles);
+    return groups;
+  }
   MosaicRow row = RowOfName(name, tiles, settings);
   row.image_id = image->id;
   std::string quality;
@@ -177,7 +186,7 @@ bool RestoreMosaicRecord(state::ProductStore& products, const std::string& name,
     }
     store.Close(row, tiles, now);
   });
-  return true;
+  return groups;
 }
 
 }  // namespace contimg::ops

@@ -11,6 +11,7 @@
 #include "ops/base/checksum.h"
 #include "ops/base/link_target.h"
 #include "ops/records/failed_set.h"
+#include "state/mosaic_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -149,6 +150,15 @@ void Reconciler::LogSome(LogLevel level, const std::string& group, const std::st
   }
 }
 
+// The command that makes the products of a group or mosaic. Deep mosaics have no task of their names.
+std::string Reconciler::Making(const std::string& group) {
+  if (!ParseMosaicName(group)) return "contimg queue requeue " + group;
+  const auto mosaic = state::MosaicStore(products_.database()).Find(group);
+  if (!mosaic || mosaic->kind != "deep") return fmt::format("contimg queue requeue mosaic/{}", group);
+  return fmt::format("contimg mosaic --state --lst {:.5f},{:.5f} --strip {:g}", mosaic->lst_start_h, mosaic->lst_end_h,
+                     mosaic->strip_deg);
+}
+
 void Reconciler::StepRecords(double now) {
   notes_.clear();
   // Afresh, after the records were read: a product is on disk before its record is written.
@@ -181,11 +191,9 @@ void Reconciler::StepRecords(double now) {
     } else if (product.kind == kInputKind) {
       ++inputs_gone[product.group_id];
     } else {
-      const std::string work = ParseMosaicName(product.group_id) ? "mosaic/" + product.group_id : product.group_id;
-      Note(
-          product.group_id,
-          fmt::format("{} {} is missing (`contimg queue requeue {}` makes it again)", product.kind, product.path, work),
-          LogLevel::kWarning, now);
+      Note(product.group_id,
+           fmt::format("{} {} is missing (`{}` makes it again)", product.kind, product.path, Making(product.group_id)),
+           LogLevel::kWarning, now);
       ++figures.n_lost;
     }
   }

@@ -69,6 +69,7 @@ class Reconciler {
   bool HasProducts(const std::string& group);  // recorded ones, input files aside
   void Note(const std::string& group, const std::string& detail, LogLevel level, double now);
   void WriteNotes();
+  std::string Making(const std::string& group);
   void LogSome(LogLevel level, const std::string& group, const std::string& sentence);
 
   ProductPaths paths_;

@@ -8,6 +8,7 @@
 #include "config/os.h"
 #include "config/product_paths.h"
 #include "ops/base/checksum.h"
+#include "ops/records/former_forms.h"
 
 namespace contimg::ops {
 namespace {
@@ -117,6 +118,7 @@ std::int64_t RecordProducts(state::ProductStore& store, const Job& job, const Jo
       for (const auto& parent : each.parents) parents.push_back(id_of(parent));
       if (!parents.empty()) store.SetParents(id_of(each.path), parents);
     }
+    RetireFormerForms(store, job.group, report.finished_at);
   });
   return job_id;
 }

@@ -16,6 +16,7 @@
 #include "ops/base/checksum.h"
 #include "ops/base/words.h"
 #include "ops/job/tree_marker.h"
+#include "state/task_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -190,6 +191,12 @@ Inventory TakeInventory(const ProductPaths& paths, state::ProductStore& products
       inventory.groups[std::string(line.id)] = {done || line.state == "dead" || line.state == "cancelled", done,
                                                 line.updated_at};
     });
+    state::TaskQuery at_work;
+    at_work.kind = "mosaic";
+    at_work.states = {state::WorkState::kRunning};
+    for (const state::TaskRow& task : state::TaskStore(groups->database()).List(at_work)) {
+      inventory.groups[task.subject.substr(0, task.subject.find("_v"))] = {};  // behind it which version
+    }
   }
   if (Contains(classes, "quarantine")) AddFolders("quarantine", paths.Quarantine(), os, inventory.folders);
   if (Contains(classes, "jobs")) AddFolders("jobs", paths.roots().state / "jobs", os, inventory.folders);

@@ -165,8 +165,8 @@ class Run {
     plan_.target_bytes = policy.min_free_bytes;
     plan_.present = holdings.present();
     // What can be made again first: its input is needed for that.
-    for (const char* name :
-         {"failed", "qa", "images", "science_ms", "calibrators", "incoming", "caltables", "quarantine", "jobs"}) {
+    for (const char* name : {"failed", "qa", "mosaics", "images", "science_ms", "calibrators", "incoming", "caltables",
+                             "quarantine", "jobs"}) {
       ByAge(name);
     }
     if (plan_.target_bytes > 0) {

@@ -29,6 +29,7 @@ RetentionPolicy PolicyOf(const Settings& settings) {
                     {"science_ms", {from.science_ms_days, require(from.require_science_ms)}},
                     {"calibrators", {from.calibrators_days, require(from.require_calibrators)}},
                     {"images", {from.images_days, require(from.require_images)}},
+                    {"mosaics", {from.mosaics_days, Require::kArchived}},
                     {"qa", {from.qa_days, require(from.require_qa)}},
                     {"failed", {from.failed_days, require(from.require_failed)}},
                     {"caltables", {from.caltables_days, Require::kArchived}},

@@ -121,7 +121,7 @@ void DrawMosaicPicture(const ShownMosaic& mosaic, Html& html) {
   if (address.empty()) return;
   html.Add(
       "<section class=\"wide picture\" aria-label=\"Picture\"><a href=\"{}\"><img src=\"{}\" alt=\"Mosaic {}: image "
-      "over noise, noise with the places of the tiles, tiles and gates\"></a></section>\n",
+      "over noise, noise, number of tiles over each place, figures, gates and tiles\"></a></section>\n",
       address, address, mosaic.row.name);
 }
 
@@ -167,9 +167,16 @@ void DrawMosaicQuality(const ShownMosaic& mosaic, Html& html) {
     if (const auto seams = quality("seams")) text += fmt::format(", at seams up to {:.2f}", *seams);
     line("between its tiles", text);
   }
-  if (const auto n = FigureAt(figures, {"quality", "catalogue", "sources"}); n && *n > 0) {
+  const auto of = [&](const char* name) { return FigureAt(figures, {"quality", "catalogue", name}); };
+  if (const auto complete = of("completeness")) {
+    std::string text = fmt::format("{:.3f}", *complete);
+    if (const auto error = of("completeness_error")) text += fmt::format(" ± {:.3f}", *error);
+    const auto expected = of("expected"), matched = of("matched");
+    if (expected && matched) text += fmt::format(", {:.0f} of {:.0f} sources above 10 σ", *matched, *expected);
+    line("completeness", text);
+  }
+  if (const auto n = of("sources"); n && *n > 0) {
     std::string text = Counted(static_cast<std::int64_t>(*n), "source");
-    const auto of = [&](const char* name) { return FigureAt(figures, {"quality", "catalogue", name}); };
     if (const auto ratio = of("flux_ratio_median")) {
       text += fmt::format(", flux ratio {:.3f}", *ratio);
       if (const auto scatter = of("flux_ratio_scatter")) text += fmt::format(" ± {:.3f}", *scatter);

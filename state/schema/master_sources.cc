@@ -481,13 +481,21 @@ CREATE INDEX quality_flag_arrays_by_observation ON quality_flag_arrays (observat
 CREATE INDEX quality_flag_arrays_by_source ON quality_flag_arrays (source_id) WHERE source_id IS NOT NULL;
 )sql";
 
+// From which mosaic places were refined, and of how many tiles it is; empty: from what tiles have found.
+constexpr std::string_view kMasterSources9 = R"sql(
+ALTER TABLE place_versions ADD COLUMN mosaic TEXT NOT NULL DEFAULT '';
+ALTER TABLE place_versions ADD COLUMN strip_deg REAL NOT NULL DEFAULT 0;
+ALTER TABLE place_versions ADD COLUMN lst_start_h REAL NOT NULL DEFAULT 0;
+ALTER TABLE place_versions ADD COLUMN tiles INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 }  // namespace
 
 const Schema& MasterSourcesSchema() {
   static const Schema schema{"master_sources",
                              0x63696d73,
                              {kMasterSources1, kMasterSources2, kMasterSources3, kMasterSources4, kMasterSources5,
-                              kMasterSources6, kMasterSources7, kMasterSources8}};
+                              kMasterSources6, kMasterSources7, kMasterSources8, kMasterSources9}};
   return schema;
 }
 

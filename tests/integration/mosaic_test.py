@@ -348,6 +348,54 @@ class MosaicTest(unittest.TestCase):
             if path.name[0] in "tl":
                 path.unlink()
 
+    def listed(self, name, moved=lambda i: False, brighter=1.0):
+        """The list with some sources in places where the sky has nothing."""
+        with open(self.root / name, "w") as file:
+            file.write("name,ra_deg,dec_deg,flux_jy\n")
+            for i, (ra, dec, flux) in enumerate(self.sources):
+                ra, dec = ra + 0.055 / np.cos(np.radians(54.0)) * moved(i), dec + 0.055 * moved(i)
+                file.write(f"s{i},{ra % 360:.8f},{dec:.8f},{flux * brighter}\n")
+        return self.root / name
+
+    def test_completeness_is_the_part_of_the_catalogue_that_is_there(self):
+        """All of it; with a third elsewhere two thirds, and a grade that says so; sources that have faded to a third are there."""
+        whole = self.mosaic(*self.tiles, "--catalogue", self.root / "list.csv")["quality"]
+        found = whole["catalogue"]
+        self.assertGreater(found["expected"], 40)
+        self.assertEqual((found["matched"], found["completeness"]), (found["expected"], 1))
+        self.assertTrue(0 < found["completeness_error"] < 0.03, found)
+        self.assertEqual(whole["grade"], "A")
+        report = self.mosaic(*self.tiles, "--catalogue", self.listed("moved.csv", moved=lambda i: i % 3 == 0))["quality"]
+        third = report["catalogue"]
+        self.assertAlmostEqual(third["completeness"], third["matched"] / third["expected"])
+        self.assertAlmostEqual(third["completeness"], 2 / 3, delta=0.1)
+        self.assertAlmostEqual(third["completeness_error"], np.sqrt(2 / 9 / third["expected"]), delta=0.012)
+        self.assertEqual(report["grade"], "C")
+        self.assertIn("sources that the catalogue promises are not where they should be", " ".join(report["reasons"]))
+        faded = self.mosaic(*self.tiles, "--catalogue", self.listed("faded.csv", brighter=3.0))["quality"]
+        self.assertEqual(faded["catalogue"]["completeness"], 1)
+        self.assertNotIn("missing", " ".join(faded["reasons"]))
+        self.assertNotIn("catalogue", self.mosaic(*self.tiles)["quality"])
+
+    def test_few_pixels_to_a_beam_cost_what_they_cost(self):
+        """A beam of three pixels is good enough, one of 2.2 is not: fluxes and the empty sky beside a source tell, and the grade says so."""
+        strong = np.array([[0.0, 54.0, 10.0], [0.1, 54.1, 5.0]])
+        for pixels, grade, error in ((3.0, "A", 1e-3), (2.2, "F", 2e-2)):
+            shape = (1.5 * pixels * CELL, pixels * CELL, 0.0)
+            for i in range(3):
+                make_tile(self.root / f"n{i}", 0.1 * (i - 1), 54.0, strong, i, shape=shape, quiet=1e-3, width=400)
+            quality = self.mosaic(*(self.root / f"n{i}" for i in range(3)), out="n")["quality"]
+            gate = next(g for g in quality["gates"] if g["name"] == "resampling")
+            self.assertEqual(gate["grade"], grade)
+            self.assertLess(quality["resampling_error"], error)
+            image, header = self.map("image", "n")
+            x, y = WCS(header).celestial.wcs_world2pix(*strong[0, :2], 0)
+            px, py = np.round([x, y]).astype(int)
+            box = image[py - 14:py + 15, px - 14:px + 15]
+            yy, xx = np.mgrid[py - 14:py + 15, px - 14:px + 15]
+            left = box - 10 * beam(xx - x, yy - y, shape)
+            self.assertLess(np.nanmax(np.abs(left)) / 10, 2.5 * quality["resampling_error"])
+
     def test_how_far_clean_went_makes_no_difference(self):
         """One tile cleaned to 60 mJy, the others to nothing: fluxes are the same, with the tiles' beam or a wider one."""
         make_tile(self.root / "shallow", 0.15, 54.0, self.sources, 2, left=0.06)

@@ -2,104 +2,44 @@
 """Mosaics in the service: images of tiles on record become a mosaic when their window has passed, once; late tiles make the next
 version, days are co-added; killed at any time it is made to the same bits; the record comes back from the files.
 
-    CONTIMG_BIN_DIR=build/release/bin /usr/bin/python3 tests/integration/service_mosaics_test.py [-v]
-    … service_mosaics_test.py --kills 50        the same with so many kills
+    CONTIMG_BIN_DIR=build/release/bin CONTIMG_FAULTY_CALLS=build/release/tests/libfaulty_calls.so \\
+        /usr/bin/python3 tests/integration/service_mosaics_test.py [-v]
+    … service_mosaics_test.py --kills 50        the same with so many kills of the worker, and a quarter as many of the service
+    … --tiles FOLDER --kills 5                  the random kills alone, on tiles of any size (FOLDER/*.image.fits and what is beside them)
 """
 import datetime
-import hashlib
 import json
 import pathlib
 import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
+import urllib.parse
 
+import numpy as np
 from astropy.io import fits
 
-from daemon_under_test import BIN, DaemonUnderTest, wait_for
-from mosaic_test import make_tile, sky
+import faulty_calls
+from daemon_under_test import BIN, wait_for
+from mosaic_test import sky
+from mosaics_under_test import DAY_S, DEC, EPOCH, FIRST, KINDS, TILE_S, ServiceMosaics, mjd
 
-TILE_S, DEC, DAY_S = 309.2376, 54.0, 86164.0905
-FIRST = datetime.datetime(2025, 10, 13, 12, 0, 0)
-KINDS = ["mosaic", "mosaic.photometry", "mosaic.qa_metrics", "mosaic.qa_picture", "mosaic.residual", "mosaic.sources", "rms", "tiles", "weight"]
-KILLS = 8
-
-
-def mjd(time):
-    return (time - datetime.datetime(1858, 11, 17)).total_seconds() / 86400
+KILLS, TILES = 8, None
 
 
-class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
+class ServiceMosaicsTest(ServiceMosaics, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         """Six tiles one after the other, and the same six a sidereal day later, the fourth of these spoiled."""
-        cls.pool = pathlib.Path(tempfile.mkdtemp(prefix="contimg-mosaics-pool-"))
-        cls.addClassCleanup(shutil.rmtree, cls.pool)
-        sources = sky(DEC)
-        cls.days = [[], []]
-        for day in range(2):
-            for i in range(6):
-                start = FIRST + datetime.timedelta(seconds=round(day * DAY_S + i * TILE_S))
-                stamp = start.isoformat()
-                make_tile(cls.pool / stamp, 0.25 * (i - 2.5), DEC, sources, 6 * day + i, 0.69 if (day, i) == (1, 3) else 1,
-                          **{"MJD-BEG": mjd(start), "MJD-END": mjd(start) + (TILE_S - 12.9) / 86400})
-                cls.days[day].append(stamp)
+        cls.make_pool()
+        cls.days = [[cls.make_tile(FIRST + datetime.timedelta(seconds=round(day * DAY_S + i * TILE_S)), 0.25 * (i - 2.5), DEC,
+                                   6 * day + i, 0.69 if (day, i) == (1, 3) else 1) for i in range(6)] for day in range(2)]
 
     def setUp(self):
-        self.begin("mosaics", CONTIMG_MOSAIC_ENABLED="true", CONTIMG_MOSAIC_TILES="3", CONTIMG_MOSAIC_OVERLAP="0",
-                   CONTIMG_PHOTOMETRY_ENABLED="false", CONTIMG_CONVERT_DURABLE="false", CONTIMG_BACKUP_EVERY_H="0",
-                   CONTIMG_INTEGRITY_EVERY_H="0")
-        self.addCleanup(self.end)
-
-    # --- tools -----------------------------------------------------------------------------------------------------
-    def put(self, stamps):
-        """Their images into the tree, and on record: as if they had been made here."""
-        for stamp in stamps:
-            folder = self.root / f"scratch/images/single/{stamp[:10]}"
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in self.pool.glob(f"{stamp}.*"):
-                shutil.copy(path, folder)
-        self.answer("doctor", "--rebuild", "--apply")
-
-    def ask(self, sql, *values):
-        database = sqlite3.connect(f"file:{self.root}/state/products.sqlite3?mode=ro", uri=True)
-        try:
-            return database.execute(sql, values).fetchall()
-        finally:
-            database.close()
-
-    def mosaics(self, *words):
-        return self.read("mosaic", "list", "--limit", 0, *words)
-
-    def tiles(self, name):
-        return {tile["group"]: tile for tile in self.read("mosaic", "why", name)["tiles"]}
-
-    def tasks(self):
-        return {row["id"]: row["state"] for row in json.loads(self.contimg("queue", "list", "--json").stdout or "[]")
-                if row["id"].startswith("mosaic/")}
-
-    def serve(self, n_tasks):
-        """The service runs until so many tasks of mosaics are done, and some longer: no other comes."""
-        process = self.start()
-        wait_for(lambda: list(self.tasks().values()).count("done") == n_tasks, 90,
-                 what=lambda: f"{n_tasks} mosaics are made: {self.tasks()}\n{self.log()}")
-        time.sleep(2)
-        self.assertEqual(list(self.tasks().values()), ["done"] * n_tasks)
-        process.terminate()
-        process.wait()
-
-    def pixels(self, name):
-        """What is in its images, without their headers: their dates differ."""
-        found = {}
-        for path in sorted((self.root / "scratch/images/mosaics").glob(f"{name}.*.fits")):
-            with fits.open(path) as file:
-                found[path.name] = [hashlib.sha256(hdu.data.tobytes()).hexdigest() for hdu in file if hdu.data is not None]
-        return found
+        self.begin_service()
 
     # --- tests -----------------------------------------------------------------------------------------------------
     def test_windows_become_mosaics_once_and_late_tiles_the_next_version(self):
@@ -168,20 +108,12 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
         n = int(86164.0905 / (3 * TILE_S))
         return (north.ra.hour * 3600 * 0.9972695663) % (86164.0905 / n)
 
-    def again_bit_for_bit(self, name):
-        product, = self.ask("SELECT id FROM products WHERE kind = 'rms' AND group_id = ?", name)[0]
-        again = self.read("products", "reproduce", product)
-        self.assertTrue(again["equal"], again)
-        self.assertEqual(sorted(p["kind"] for p in again["products"]), [k for k in KINDS if "qa" not in k])
-        image, = self.ask("SELECT id FROM products WHERE kind = 'mosaic' AND group_id = ?", name)[0]
-        self.assertIn(self.days[0][0][:10], self.answer("products", "lineage", image))
-        self.answer("verify", "--share", 1)
-
     def said(self, name):
         shown = self.answer("mosaic", "show", name)
         self.assertRegex(shown, r"figures +noise [0-9.]+ .Jy/beam, [0-9.]+ square degrees, beam")
         self.assertIn("no mosaic on record fits", self.contimg("mosaic", "list", "--strip", "-12").stderr)
         self.assertIn("version 2", shown)
+        self.assertEqual(self.answer("mosaic", "show", f"mosaic/{name}_v2"), shown, "by its task")
         self.assertIn(f"{name}.image.fits", shown)
         self.assertIn("in it", self.answer("mosaic", "why", name))
         self.assertIn(name, self.answer("mosaic", "list", "--tile", self.days[0][2]))
@@ -215,11 +147,18 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
             path.unlink()
         self.answer("doctor", "--rebuild", "--apply")
         self.assertEqual([self.ask(each) for each in (sql, lineage, grades)], before)
+        # Of records that stand the tiles alone.
+        records = self.ask("SELECT * FROM mosaics")
+        self.change("DELETE FROM mosaic_tiles")
+        self.answer("doctor", "--rebuild", "--apply")
+        self.assertEqual([self.ask(each) for each in (sql, lineage, grades)], before)
+        self.assertEqual(self.ask("SELECT * FROM mosaics"), records)
         self.serve(len(self.tasks()))
 
     def test_days_of_one_window_are_co_added_and_a_spoiled_tile_is_refused(self):
-        self.environment["CONTIMG_MOSAIC_DEEP_DAYS"] = "5"
+        self.environment.update(CONTIMG_MOSAIC_DEEP_DAYS="5", CONTIMG_MOSAIC_REFINE_PLACES="false")
         self.put(self.days[0] + self.days[1])
+        self.record_sources(self.days[1][3])
         n = 2 * self.expected(self.days[0])
         process = self.start()
         wait_for(lambda: len([r for r in self.mosaics() if r["state"] == "closed" and r["kind"] == "hourly"]) == n, 90,
@@ -247,29 +186,221 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
         self.assertTrue(all(tile["group"] >= self.days[1][0] for tile in newest["tiles"]), newest)
         self.assertEqual(self.read("mosaic", "--state", "--lst", lst, "--since", self.days[1][0])["name"], newest["name"])
         self.assertEqual(self.read("mosaic", "list", "--references", "--strip", DEC)[0]["name"], newest["name"])
+        self.places_of_co_adds()
+        self.marks_come_back(spoiled)
 
-    def test_killed_at_random_it_is_made_to_the_same_bits(self):
+    def record_sources(self, group):
+        """Each source of the sky becomes one of our own, 4 arcsec to the south, by what was measured in this tile."""
+        path = self.root / "photometry.csv"
+        path.write_text("source_id,name,ra_deg,dec_deg,mjd,product,flux_jy,flux_error_jy,sigma_jy,response,scale,frequency_hz,flags\n" + "".join(
+            f"{i},,{ra % 360:.8f},{dec - 4 / 3600:.8f},{mjd(datetime.datetime.fromisoformat(group)):.9f},{group},{flux},0.001,0.001,1,1,1.4e9,0\n"
+            for i, (ra, dec, flux) in enumerate(sky(DEC))))
+        self.answer("lightcurve", "record", path)
+
+    def places(self):
+        return self.ask("SELECT mosaic, tiles FROM place_versions ORDER BY version", database="master_sources")
+
+    def places_of_co_adds(self):
+        """Where the switch is on, sources go to their places in each co-add that is deeper than those before it, and stay there."""
+        self.assertEqual(self.places(), [])
+        deep = [task for task in self.tasks() if task.startswith("mosaic/deep_")]
+        self.environment["CONTIMG_MOSAIC_REFINE_PLACES"] = "true"
+        for _ in range(2):
+            for task in deep:
+                self.answer("queue", "requeue", task)
+            self.serve(len(self.tasks()))
+            references = self.mosaics("--references")
+            self.assertEqual(sorted(self.places()), sorted((row["name"], row["tiles_used"]) for row in references))
+        self.assertEqual(len(self.places()), len(deep))
+        version, name = len(deep), self.places()[-1][0]
+        self.assertIn(f"places    of our own sources, version {version}, are from it", self.answer("mosaic", "show", name))
+        self.assertEqual(self.read("mosaic", "show", name)["place_version"], version)
+        trails = "".join(self.answer("queue", "show", task) for task in deep)
+        self.assertRegex(trails, rf"\d+ sources at places of version {version}, moved by (3\.[5-9]|4\.[0-5])\d arcsec")
+        own = np.array(self.ask("SELECT ra_deg, dec_deg, place_version, ra_error_arcsec, dec_error_arcsec FROM sources", database="master_sources"))
+        truth = sky(DEC)
+        east = ((own[:, None, 0] - truth[:, 0] + 180) % 360 - 180) * np.cos(np.radians(DEC)) * 3600
+        off = np.hypot(east, (own[:, None, 1] - truth[:, 1]) * 3600).min(axis=1)
+        moved = own[:, 2] > 0
+        self.assertGreater(moved.sum(), len(own) / 2)
+        self.assertLess(np.median(off[moved]), 0.5)
+        self.assertLess(np.quantile(off[moved] / np.hypot(own[moved, 3], own[moved, 4]), 0.9), 3)
+        self.assertLess(off[moved].max(), 3.5)  # through some goes the edge of a tile, where its beam is still 0.2
+        np.testing.assert_allclose(off[~moved], 4, atol=0.01)
+
+    def marks_come_back(self, spoiled):
+        """The mark of a tile that the gate refused, when both it and what the gate said are lost."""
+        flags = "SELECT flags FROM observations WHERE group_id = ?"
+        before = self.ask(flags, spoiled, database="master_sources")
+        self.assertEqual(before[0][0] & 16, 16)
+        self.change("DELETE FROM mosaic_tiles")
+        self.change("UPDATE observations SET flags = 0", "master_sources")
+        self.answer("doctor", "--rebuild", "--apply")
+        self.assertEqual(self.ask(flags, spoiled, database="master_sources"), before)
+
+    def test_archived_let_go_and_brought_back(self):
+        """Mosaics leave the disk by an age of their own and with their copies; then nothing is made, and all is known of them."""
+        if shutil.which("rclone") is None:
+            self.skipTest("needs rclone")
         self.put(self.days[0])
         self.serve(self.expected(self.days[0]))
+        name = self.mosaics()[0]["name"]
+        folder = self.root / "scratch/images/mosaics"
+        kept = {path: path.read_bytes() for path in folder.iterdir() if ".qa." not in path.name and ".metrics." not in path.name}
+        (self.root / "tape").mkdir()
+        self.environment.update(
+            CONTIMG_ARCHIVE_REMOTES=f'[{{name = "tape", target = "{self.root}/tape"}}]', CONTIMG_ARCHIVE_AFTER_DAYS="0",
+            CONTIMG_RETENTION_MIN_AGE_S="0", CONTIMG_RETENTION_REQUIRE="none")
+        classes = "SELECT DISTINCT status FROM products WHERE path LIKE '%/mosaics/%' AND kind NOT LIKE '%.qa_%'"
+        by_age = {"CONTIMG_RETENTION_MOSAICS_DAYS": "0.000001"}
+
+        def cleanup(*words, **settings):
+            self.environment.update(settings)
+            done = self.contimg("cleanup", "--apply", "--force", *words)
+            for key in settings:
+                del self.environment[key]
+            return done.stdout + done.stderr
+        self.assertIn("not archived", cleanup(**by_age))
+        self.assertIn("not archived", cleanup("--class", "mosaics", "--max-age-days", "0.000001"))
+        archived = self.read("archive", "--apply")
+        self.assertEqual(archived["result"].get("failed", 0), 0, archived)
+        copies = self.ask("SELECT object, state FROM archives WHERE class = 'mosaics' AND group_id = ?", name)
+        self.assertEqual([state for _, state in copies], ["verified"])
+        self.assertRegex(copies[0][0], r"^mosaics/2025-10-13/2025-10-13T\d{6}_2025-10-13T\d{6}_\+54\.0\.mosaics\.tar$")
+        self.answer("archive", "verify", "--share", 1)
+        cleanup()
+        cleanup("--min-free-gb", "900000", CONTIMG_RETENTION_PRESSURE_ORDER="failed")
+        self.assertEqual(self.ask(classes), [("present",)], "nobody has asked for it")
+        self.assertIn("1 verified copy", cleanup(**by_age))
+        self.assertEqual(self.ask(classes), [("archived",)])
+        self.assertEqual([path for path in kept if path.exists()], [])
+        self.assertTrue((folder / f"{name}.qa.png").exists())
+        # All is known, nothing is made.
+        versions, tiles = self.versions(), self.tiles(name)
+        self.serve(len(self.tasks()))
+        self.assertEqual((self.versions(), self.tiles(name)), (versions, tiles))
+        self.assertEqual(list(folder.glob("*.image.fits")), [])
+        self.assertIn(name, self.answer("mosaic", "list"))
+        self.assertIn("in it", self.answer("mosaic", "why", name))
+        self.assertRegex(self.answer("mosaic", "show", name), rf"mosaic +archived +\S+{name}.image.fits".replace("+54", r"\+54"))
+        service = self.start()
+        page = "mosaics/" + urllib.parse.quote(name)
+        status, text = self.get("/" + page)
+        self.assertEqual(status, 200, text)
+        self.assertIn(f"{name}.image.fits", text.replace("&#43;", "+"))
+        files = json.loads(self.get("/api/v1/" + page)[1])["products"]
+        self.assertEqual({file["kind"]: file["file"] is None for file in files},
+                         {kind: ".qa_" not in kind for kind in KINDS})
+        service.terminate()
+        service.wait()
+        self.answer("doctor", "--rebuild", "--apply")
+        self.assertEqual((self.ask(classes), self.versions()), ([("archived",)], versions))
+        # It comes back as it was.
+        for each in versions:
+            self.answer("restore", "--group", each, "--apply")
+        self.assertEqual({path: path.read_bytes() for path in kept}, kept)
+        self.assertEqual(self.ask(classes), [("present",)])
+        self.again_bit_for_bit(name)
+        self.serve(len(self.tasks()))
+        self.assertEqual(self.versions(), versions)
+
+    def test_the_service_killed_while_co_adds_are_recorded(self):
+        """At the writes to the records of products and of sources, and between a worker's end and its record."""
+        if not faulty_calls.library():
+            self.skipTest("needs the library of faulty calls (CONTIMG_FAULTY_CALLS)")
+        self.put(self.days[0] + self.days[1])
+        self.record_sources(self.days[1][3])
+        n = 2 * self.expected(self.days[0])
+        self.serve(n)
+        self.environment.update(CONTIMG_MOSAIC_DEEP_DAYS="5", KILL=str(self.root / "kill"))
+        parts = [("state", "kept-state"), ("scratch/images/mosaics", "kept-mosaics")]
+        for part, kept in parts:
+            shutil.copytree(self.root / part, self.root / kept)
+        files = [self.root / f"state/{name}.sqlite3{log}" for name in ("products", "master_sources") for log in ("", "-wal")]
+        faults = faulty_calls.FaultyCalls(self.root / "faults", files, program="contimg")
+        self.replace_worker("".join(f"export {key}='{value}'\n" for key, value in faults.environment.items()) +
+                            '"$REAL" "$@"; status=$?\n[ $status = 137 ] || [ -e "$KILL" ] && kill -9 $PPID\nexit $status')
+
+        def record():
+            self.assertEqual(self.leftovers(), [])
+            return [self.ask("SELECT name, version, state, is_reference, n_used, n_refused, (SELECT count(*) FROM mosaic_tiles t WHERE "
+                             "t.mosaic_id = m.mosaic_id) FROM mosaics m ORDER BY 1"),
+                    self.ask("SELECT path, status FROM products ORDER BY 1"), self.places(),
+                    self.ask("SELECT name, round(ra_deg, 8), round(dec_deg, 8), place_version FROM sources ORDER BY 1", database="master_sources"),
+                    self.ask("SELECT group_id, flags FROM observations", database="master_sources"),
+                    {name: self.pixels(name) for name in self.versions()}]
+        budget, writes = 1 << 40, ["write", "sync"]
+        faults.die_before(writes, budget)
+        self.serve(n + n // 2)
+        calls = budget - faults.calls_left()
+        faults.end()
+        whole = record()
+        self.assertEqual(len(self.places()), n // 2)
+        for point in sorted({round(calls * k / 6) for k in range(1, 6)} | {1, calls, budget}):
+            with self.subTest(point=point, calls=calls):
+                for part, kept in parts:
+                    shutil.rmtree(self.root / part)
+                    shutil.copytree(self.root / kept, self.root / part)
+                if point == budget:
+                    (self.root / "kill").touch()
+                faults.die_before(writes, point)
+                self.assertEqual(self.start(wait=False).wait(60), -signal.SIGKILL)
+                faults.end()
+                (self.root / "kill").unlink(missing_ok=True)
+                self.serve(n + n // 2)
+                self.assertEqual(record(), whole)
+
+
+class KilledAtRandomTest(ServiceMosaics, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """Six tiles, or those of --tiles and one of hours later, so that their window has passed."""
+        cls.make_pool()
+        if TILES is None:
+            cls.days = [[cls.make_tile(FIRST + datetime.timedelta(seconds=round(i * TILE_S)), 0.25 * (i - 2.5), DEC, i) for i in range(6)]]
+            return
+        stamps = []
+        for image in TILES.glob("*.image.fits"):
+            header = fits.getheader(image)
+            stamps.append((EPOCH + datetime.timedelta(seconds=round(header["MJD-BEG"] * 86400))).isoformat())
+            for path in TILES.glob(image.name.replace(".image.fits", ".*.fits")):
+                (cls.pool / f"{stamps[-1]}.{path.name.split('.', 1)[1]}").symlink_to(path)
+        last = datetime.datetime.fromisoformat(max(stamps)) + datetime.timedelta(hours=5)
+        cls.days = [sorted(stamps) + [cls.make_tile(last, 0, header["CRVAL2"], 1)]]
+
+    def test_it_is_made_to_the_same_bits(self):
+        settings = {"tiles": 3, "overlap": 0, "max_scale_error": 0.05}
+        if TILES is not None:
+            settings = {"tiles": 24, "overlap": 0.5, "max_scale_error": 10}  # all in one; a tile moved over the sky shows others' sources
+        seconds = 90 if TILES is None else 900
+        self.begin_service(**{f"CONTIMG_MOSAIC_{key.upper()}": str(value) for key, value in settings.items()})
+        self.put(self.days[0])
+        service = self.start()
+        wait_for(lambda: set(self.tasks().values()) == {"done"}, seconds, what=lambda: f"mosaics are made: {self.tasks()}\n{self.log()}")
+        service.terminate()
+        service.wait()
         name = max(self.mosaics(), key=lambda row: row["tiles_used"])["name"]
         before = self.pixels(name)
         rows = self.ask("SELECT count(*) FROM products")
         job = self.root / "job"
         job.mkdir()
-        settings = [f"{key}={value}" for key, value in (
-            ("paths.scratch_dir", self.root / "scratch"), ("paths.state_dir", self.root / "state"),
-            ("convert.durable", "false"), ("mosaic.tiles", 3), ("mosaic.overlap", 0))]
+        words = [f"paths.scratch_dir={self.root}/scratch", f"paths.state_dir={self.root}/state", "convert.durable=false",
+                 *(f"mosaic.{key}={value}" for key, value in settings.items())]
+        subject = f"{name}_v1000"  # of no task: each time it is made
         (job / "job.json").write_text(json.dumps({
-            "task_version": 1, "job": f"mosaic/{name}", "attempt": 1, "threads": 2, "memory_bytes": 0,
-            "work": {"subject": name, "settings": settings}}))
+            "task_version": 1, "job": f"mosaic/{subject}", "attempt": 1, "threads": 2, "memory_bytes": 0,
+            "work": {"subject": subject, "settings": words}}))
 
         def begin():
             return subprocess.Popen([BIN / "contimg", "worker", job / "job.json"], env=self.environment,
                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        begun = time.monotonic()
-        whole = begin()
-        self.assertEqual(whole.wait(), 0, whole.stderr.read())
-        took = time.monotonic() - begun
+        times = []
+        for _ in range(2):
+            times.append(time.monotonic())
+            whole = begin()
+            self.assertEqual(whole.wait(), 0, whole.stderr.read())
+            times[-1] = time.monotonic() - times[-1]
+        took = min(times)
         chance, died = random.Random(15), 0
         for _ in range(KILLS):
             worker = begin()
@@ -281,18 +412,31 @@ class ServiceMosaicsTest(DaemonUnderTest, unittest.TestCase):
         last = begin()
         self.assertEqual(last.wait(), 0, last.stderr.read())
         self.assertEqual(self.pixels(name), before)
+        # The service, and its worker with it.
+        task, n_services = f"mosaic/{name}", max(2, KILLS // 4)
+        for _ in range(n_services):
+            version = self.versions()[name]
+            self.answer("queue", "requeue", task)
+            service = self.start(wait=False)
+            wait_for(lambda: self.tasks()[task] != "ready", step=0.02, what=lambda: f"{task} is begun\n{self.log()}")
+            time.sleep(chance.uniform(0, took))
+            service.kill()
+            service.wait()
+            self.serve(len(self.tasks()), seconds)
+            self.assertEqual(self.versions()[name], version + 1, "made once")
+            self.assertEqual(self.pixels(name), before)
+        self.serve(len(self.tasks()), seconds)  # sweeps what the last of them has left
         self.assertEqual(self.ask("SELECT count(*) FROM products"), rows)
-        self.serve(len(self.tasks()))
-        self.assertEqual([p.name for p in (self.root / "scratch/images/mosaics").iterdir() if p.name.startswith(".")], [],
-                         "what the killed ones left is swept")
+        self.assertEqual(self.leftovers(), [], "what the killed ones left is swept")
         self.assertEqual(self.ask("SELECT state, n_refused FROM mosaics WHERE name = ?", name), [("closed", 0)])
         self.again_bit_for_bit(name)
-        print(f"{died} of {KILLS} killed before their end ({took:.2f} s); the same bits")
+        print(f"{died} of {KILLS} workers killed before their end ({took:.2f} s), {n_services} services; the same bits")
 
 
 if __name__ == "__main__":
-    if "--kills" in sys.argv:
-        at = sys.argv.index("--kills")
-        KILLS = int(sys.argv[at + 1])
-        del sys.argv[at:at + 2]
-    unittest.main()
+    for option, kind in (("--kills", int), ("--tiles", lambda folder: pathlib.Path(folder).resolve())):
+        if option in sys.argv:
+            at = sys.argv.index(option)
+            globals()[option[2:].upper()] = kind(sys.argv[at + 1])
+            del sys.argv[at:at + 2]
+    unittest.main(defaultTest="KilledAtRandomTest" if TILES else None)

@@ -23,7 +23,9 @@ QUALITY = {"quality": {"grade": "B", "reasons": ["fluxes: 0.12, limit 0.1"], "rm
                        "tiles_deep": 2.4, "differences": 0.91, "seams": 1.04,
                        "gates": [{"name": "flux_error", "title": "fluxes", "value": 0.12, "limit": 0.1, "passed": False,
                                   "bound": "at_most", "grade": "B"}],
-                       "catalogue": {"sources": 266, "flux_ratio_median": 0.993, "flux_ratio_scatter": 0.02,
+                       "rms_over_thermal": 1.17,
+                       "catalogue": {"expected": 416, "matched": 413, "completeness": 0.9928, "completeness_error": 0.0047,
+                                     "sources": 266, "flux_ratio_median": 0.993, "flux_ratio_scatter": 0.02,
                                      "offset_east_arcsec": 0.1, "offset_north_arcsec": -0.1}},
            "beam": {"major_arcsec": 34.4, "minor_arcsec": 16.4, "angle_deg": 12}, "frequency_hz": 1.406e9}
 
@@ -111,7 +113,8 @@ class MosaicPages(unittest.TestCase):
             self.check("mosaics", width)
             text = self.text_of(self.page(self.deep))
             for words in ("reference", "11 tiles in it, 1 left out", "its fluxes are 0.69 of the others'", "310 µJy/beam", "41.3 deg²",
-                          "34.4″ × 16.4″ at 12°", "266 sources", "The same window", "missed: B", "contimg products reproduce"):
+                          "34.4″ × 16.4″ at 12°", "266 sources", "0.993 ± 0.005, 413 of 416 sources above 10 σ", "1.17 × thermal", "The same window",
+                          "missed: B", "contimg products reproduce"):
                 self.assertIn(words, text)
             self.assertEqual(self.browser.run("return document.querySelector('[aria-labelledby=tiles] tbody td').textContent"),
                              self.group(29, 4))  # what was left out comes first

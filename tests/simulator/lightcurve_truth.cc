@@ -9,13 +9,18 @@
 
 namespace contimg::simulator {
 
-void LightCurveTruth::Add(const std::string& stamp, int day, UtcTime middle, const SkyModel& sky) {
+void LightCurveTruth::Add(const std::string& stamp, int day, UtcTime middle, const SkyModel& sky,
+                          const std::vector<double>& seen_jy) {
   tiles_.push_back({stamp, day, middle.mjd()});
-  for (const Source& source : sky.sources) {
+  for (std::size_t i = 0; i < sky.sources.size(); ++i) {
+    const Source& source = sky.sources[i];
     Curve& curve = curves_[{source.position.ra.rad(), source.position.dec.rad(), source.flux_jy}];
     curve.source = source;
-    curve.jy.resize(tiles_.size(), std::numeric_limits<double>::quiet_NaN());
+    for (std::vector<double>* jy : {&curve.jy, &curve.seen_jy}) {
+      jy->resize(tiles_.size(), std::numeric_limits<double>::quiet_NaN());
+    }
     curve.jy.back() = source.flux_jy * source.variation.FactorAt(middle.mjd());
+    curve.seen_jy.back() = seen_jy[i];
   }
 }
 
@@ -27,10 +32,13 @@ void LightCurveTruth::Write(const std::filesystem::path& path) const {
   }
   for (const auto& [key, curve] : curves_) {
     const Source& source = curve.source;
-    json jy = json::array();
-    for (std::size_t t = 0; t < tiles_.size(); ++t) {
-      jy.push_back(t < curve.jy.size() && !std::isnan(curve.jy[t]) ? json(curve.jy[t]) : json());
-    }
+    const auto in_tiles = [&](const std::vector<double>& of) {
+      json all = json::array();
+      for (std::size_t t = 0; t < tiles_.size(); ++t) {
+        all.push_back(t < of.size() && !std::isnan(of[t]) ? json(of[t]) : json());
+      }
+      return all;
+    };
     truth["sources"].push_back(
         {{"ra_deg", source.position.ra.deg()},
          {"dec_deg", source.position.dec.deg()},
@@ -38,7 +46,8 @@ void LightCurveTruth::Write(const std::filesystem::path& path) const {
          {"kind", ToString(source.variation.kind)},
          {"transient", std::isfinite(source.variation.from_mjd) || std::isfinite(source.variation.to_mjd)},
          {"major_arcsec", source.shape.major.arcsec()},
-         {"jy", std::move(jy)}});
+         {"jy", in_tiles(curve.jy)},
+         {"seen_jy", in_tiles(curve.seen_jy)}});
   }
   std::ofstream file(path);
   file << truth.dump() << '\n';

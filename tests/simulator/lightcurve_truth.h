@@ -14,11 +14,12 @@ namespace contimg::simulator {
 
 class LightCurveTruth {
  public:
-  // A tile of the run, in the order of time; `day`: sidereal days after the first.
-  void Add(const std::string& stamp, int day, UtcTime middle, const SkyModel& sky);
+  // A tile of the run, in the order of time; `day`: sidereal days after the first; `seen_jy`: of each source of the sky
+  // what the tile sees of it (GroupResult).
+  void Add(const std::string& stamp, int day, UtcTime middle, const SkyModel& sky, const std::vector<double>& seen_jy);
   // One object: tiles [{stamp, day, mid_mjd}…] and sources [{ra_deg, dec_deg, spectral_index, kind, transient,
-  // major_arcsec, jy}…] with `jy` the flux density at 1.4 GHz in the middle of each tile, null in those that do not
-  // have the source in their sky. Throws Error{kIo}.
+  // major_arcsec, jy, seen_jy}…] with `jy` the flux density at 1.4 GHz in the middle of each tile and `seen_jy` its
+  // mean over the tile weighted by the beam, null in those that do not have the source in their sky. Throws Error{kIo}.
   void Write(const std::filesystem::path& path) const;
 
  private:
@@ -29,7 +30,7 @@ class LightCurveTruth {
   };
   struct Curve {
     Source source;
-    std::vector<double> jy;  // NaN: not in the tile
+    std::vector<double> jy, seen_jy;  // NaN: not in the tile
   };
   std::vector<Tile> tiles_;
   std::map<std::array<double, 3>, Curve> curves_;  // by right ascension, declination, flux density

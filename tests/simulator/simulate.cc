@@ -130,6 +130,7 @@ struct Observation {
 // Mean over time and channels of what one subband adds to the truth.
 struct SubbandTruth {
   std::vector<double> apparent_jy;  // per source, Σ over times and channels
+  std::vector<double> steady_jy;    // the same if it did not vary
   std::vector<double> intrinsic_jy;
 };
 
@@ -146,6 +147,7 @@ class SubbandSimulator {
         vis_(sky_re_.size() * kPols) {
     const std::size_t n_sources = o.sky.sources.size();
     truth_.apparent_jy.assign(n_sources, 0.0);
+    truth_.steady_jy.assign(n_sources, 0.0);
     truth_.intrinsic_jy.assign(n_sources, 0.0);
     for (const Source& source : o.sky.sources) {
       for (std::size_t k = 0; k < channels_.n; ++k) flux_.push_back(source.FluxJy(channels_.Frequency(k)));
@@ -208,6 +210,7 @@ class SubbandSimulator {
         const double flux = level * flux_[i * channels_.n + k];
         emitters.Amplitude(k, i) = flux * beam;
         truth_.apparent_jy[i] += flux * beam;
+        truth_.steady_jy[i] += flux_[i * channels_.n + k] * beam;
         truth_.intrinsic_jy[i] += flux;
       }
     }
@@ -422,12 +425,14 @@ GroupResult SimulateGroup(const SkyModel& sky, const ArrayConfig& array, const C
     TruthInput truth{sky, array, corruptions, spec, observation.gains, {}, {}};
     const double samples = static_cast<double>(n_times * static_cast<std::size_t>(spec.n_channels) * truths.size());
     for (std::size_t s = 0; s < sky.sources.size(); ++s) {
-      double apparent = 0, intrinsic = 0;
+      double apparent = 0, steady = 0, intrinsic = 0;
       for (const SubbandTruth& part : truths) {
         apparent += part.apparent_jy[s];
+        steady += part.steady_jy[s];
         intrinsic += part.intrinsic_jy[s];
       }
       truth.apparent_jy.push_back(apparent / samples);
+      result.seen_jy.push_back(sky.sources[s].flux_jy * apparent / steady);
       truth.band_mean_jy.push_back(intrinsic / samples);
     }
     const std::filesystem::path truth_dir = spec.truth_dir.empty() ? spec.out_dir : spec.truth_dir;

@@ -69,6 +69,9 @@ struct GroupResult {
   std::vector<SubbandFile> files;
   std::filesystem::path truth_path, mask_path;  // empty when not written
   SkyDirection field_centre;                    // ICRS
+  // Per source: its flux density at 1.4 GHz, mean over the tile weighted by the beam that it drifts through, which is
+  // what an image has of a source that varies; NaN of one that the beam does not reach.
+  std::vector<double> seen_jy;
 };
 
 // Writes one group. Deterministic: the same arguments give the same bytes for any number of threads. Throws

@@ -146,6 +146,18 @@ FitsHeader HeaderOf(const cc::PagedImage<cc::Float>& image, const fs::path& path
     throw Error(ErrorKind::kBadInput, "image", path.string(),
                 "expected SIN or ZEA projection with square pixels and right ascension to the left");
   }
+  const cc::Matrix<cc::Double> turn = direction.linearTransform();
+  const cc::Vector<cc::Double> slant = direction.projection().parameters();
+  if (turn(0, 0) != 1 || turn(1, 1) != 1 || turn(0, 1) != 0 || turn(1, 0) != 0 || cc::anyNE(slant, 0.0)) {
+    throw Error(ErrorKind::kBadInput, "image", path.string(),
+                "expected an image with north up and without a slant, found one that is turned or has a slant; regrid "
+                "it first");
+  }
+  const cc::MDirection::Types frame = direction.directionType();
+  if (frame != cc::MDirection::ICRS && frame != cc::MDirection::J2000) {
+    throw Error(ErrorKind::kBadInput, "image", path.string(),
+                "expected positions in ICRS or J2000, found " + std::string(cc::MDirection::showType(frame)));
+  }
   FitsHeader header;
   ImageGeometry& g = header.geometry;
   if (projection == cc::Projection::ZEA) g.projection = Projection::kZea;
@@ -166,6 +178,8 @@ FitsHeader HeaderOf(const cc::PagedImage<cc::Float>& image, const fs::path& path
   if (spectral >= 0) {
     const cc::SpectralCoordinate& frequency = system.spectralCoordinate(static_cast<cc::uInt>(spectral));
     header.frequency_hz = frequency.referenceValue()[0];
+    cc::Double first = 0;  // of the plane that is read
+    if (frequency.referencePixel()[0] != 0 && frequency.toWorld(first, 0.0)) header.frequency_hz = first;
     header.bandwidth_hz = std::abs(frequency.increment()[0]);
   }
   const cc::TableRecord& misc = image.miscInfo();

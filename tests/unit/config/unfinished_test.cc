@@ -70,6 +70,14 @@ TEST_F(UnfinishedTest, WhatNobodyOwnsIsSwept) {
   EXPECT_EQ(SweepUnfinished(root_ / "absent", RealOs()), 0);
 }
 
+TEST_F(UnfinishedTest, OfOneProductAloneIsSweptInFoldersOfOthers) {
+  for (const char* name : {".x.part-1", ".x.y.part-1", ".y.part-1"}) std::ofstream(root_ / name) << "left";
+  EXPECT_EQ(SweepUnfinishedOf(root_ / "x", RealOs()), 1);
+  EXPECT_FALSE(fs::exists(root_ / ".x.part-1"));
+  EXPECT_TRUE(fs::exists(root_ / ".x.y.part-1"));
+  EXPECT_TRUE(fs::exists(root_ / ".y.part-1"));
+}
+
 TEST_F(UnfinishedTest, WhatAKilledOwnerLeftIsSweptAlsoBeforeItIsCollected) {
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);

@@ -72,6 +72,58 @@ TEST_F(ImageProductsTest, AnyExceptionTakesBackWhatWasPublished) {
   EXPECT_EQ(Names(), 2u);
 }
 
+// What an earlier run left in another form would be read as of this one.
+TEST_F(ImageProductsTest, OtherFormsOfAnImageGoWithIt) {
+  const auto publish = [&](bool compress, bool overwrite) {
+    ProductPlan plan;
+    plan.prefix = folder_ / "tile";
+    plan.compress = compress;
+    plan.overwrite = overwrite;
+    StagedProducts products(plan, RealOs());
+    products.Expect(ProductKind::kImage);
+    products.Supersede(ProductKind::kResidual);
+    FitsHeader header;
+    header.geometry.nx = header.geometry.ny = 8;
+    header.geometry.cell_rad = 1e-5;
+    products.WriteImage(ProductKind::kImage, Plane(8, 8), header);
+    products.Publish();
+  };
+  publish(false, true);
+  std::ofstream(folder_ / "tile.residual.fits") << "old";
+  std::ofstream(folder_ / "tile.pb.fits") << "of nobody's business";
+  fs::create_directories(folder_ / "tile.residual");
+  std::ofstream(folder_ / "tile.residual/notes") << "no casacore image";
+  publish(true, false);
+  EXPECT_EQ(Names(), 5u);
+  publish(true, true);
+  for (const char* gone : {"tile.image.fits", "tile.residual.fits"}) EXPECT_FALSE(fs::exists(folder_ / gone)) << gone;
+  for (const char* left : {"tile.image.fits.fz", "tile.pb.fits", "tile.residual/notes"}) {
+    EXPECT_TRUE(fs::exists(folder_ / left)) << left;
+  }
+  EXPECT_EQ(Names(), 3u);
+}
+
+TEST_F(ImageProductsTest, WhatIsNoProductIsNotReplaced) {
+  fs::create_directories(folder_ / "tile.qa.png");
+  std::ofstream(folder_ / "tile.qa.png/mine") << "mine";
+  try {
+    Publish(RealOs(), "new");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_EQ(error.subject(), (folder_ / "tile.qa.png").string());
+  }
+  EXPECT_EQ(Text("tile.qa.png/mine"), "mine");
+}
+
+TEST_F(ImageProductsTest, WhatKilledRunsLeftIsSwept) {
+  fs::create_directories(folder_ / ".tile.part-1");
+  std::ofstream(folder_ / ".other.part-1") << "of another run";
+  Publish(RealOs(), "new");
+  EXPECT_FALSE(fs::exists(folder_ / ".tile.part-1"));
+  EXPECT_TRUE(fs::exists(folder_ / ".other.part-1"));
+}
+
 // Each changing call fails in turn: both products are the old ones, or both the new ones.
 TEST_F(ImageProductsTest, ProductsAreNeverHalfReplaced) {
   Publish(RealOs(), "old");

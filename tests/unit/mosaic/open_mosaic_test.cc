@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <set>
 #include <vector>
 
 #include "config/error.h"
@@ -111,6 +112,34 @@ TEST_P(OpenMosaicAt, HasTheFluxesOfTheSky) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Declinations, OpenMosaicAt, testing::Values(-30.0, 0.0, 16.1, 54.0, 72.0, 85.0, 89.9));
+
+TEST(OpenMosaic, ResamplesTilesOfThreePixelsToABeamToAThousandth) {
+  const auto error = [](double width_px) {
+    return ResamplingError({2 * width_px * testing_tile::kCell, width_px * testing_tile::kCell, 0},
+                           testing_tile::kCell);
+  };
+  EXPECT_LT(error(9.6), 5e-5);
+  EXPECT_LT(error(5.3), 1e-4);
+  EXPECT_LT(error(2.8), 1e-3);
+  EXPECT_GT(error(2.4), 2e-3);
+}
+
+TEST(OpenMosaic, CountsTheTilesOverEachPlace) {
+  std::vector<MadeUpTile> tiles;
+  for (unsigned i = 0; i < 3; ++i) tiles.push_back(TileWith(0.11 * i, 16.1, {}));
+  const MosaicMaps maps = Mosaic(tiles, {0, 1, 2}, 2);
+  const std::size_t ny = maps.rms.shape[0], nx = maps.rms.shape[1], wide = (nx + kSampleStep - 1) / kSampleStep;
+  ASSERT_EQ(maps.tiles.size(), wide * ((ny + kSampleStep - 1) / kSampleStep));
+  std::set<std::uint16_t> counts;
+  for (std::size_t y = 0; y < ny; y += kSampleStep) {
+    for (std::size_t x = 0; x < nx; x += kSampleStep) {
+      const std::uint16_t n = maps.tiles[y / kSampleStep * wide + x / kSampleStep];
+      EXPECT_EQ(n == 0, std::isnan(maps.rms.view()(y, x)));
+      counts.insert(n);
+    }
+  }
+  EXPECT_EQ(counts, (std::set<std::uint16_t>{0, 1, 2, 3}));
+}
 
 TEST(OpenMosaic, IsTheSameBitsInAnyOrderAndWithAnyThreads) {
   std::vector<MadeUpTile> tiles;

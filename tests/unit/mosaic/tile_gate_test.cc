@@ -124,6 +124,30 @@ TEST(TileGate, GradeFIsRefused) {
   ExpectRefused(Judged(tiles), 1, Refusal::kGrade, "grade F");
 }
 
+// It would weigh ten thousand times as much as the others, and be the mosaic.
+TEST(TileGate, ATileWithHardlyAnyNoiseIsRefused) {
+  std::vector<TileFigures> tiles = SixTiles();
+  for (TileFigures& tile : tiles) tile.least_rms_jy = 2.5e-4;
+  EXPECT_EQ(Judged(tiles)[3].refusal, Refusal::kNone);
+  tiles[3].rms_jy = 3e-6, tiles[3].least_rms_jy = 2.5e-6;
+  ExpectRefused(Judged(tiles), 3, Refusal::kNoise, "its noise of 2.5e-06 Jy/beam is less than 1/30 of the usual one");
+}
+
+TEST(TileGate, TilesWithoutAFrequencyDoNotMoveTheOthers) {
+  std::vector<TileFigures> tiles = SixTiles();
+  tiles.resize(2);
+  tiles[0].frequency_hz = 0;
+  ExpectRefused(Judged(tiles), 0, Refusal::kFrequency, "no frequency");
+  tiles = SixTiles();
+  for (std::size_t i = 0; i < 4; ++i) tiles[i].frequency_hz = 0;
+  const auto verdicts = Judged(tiles);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(ToString(verdicts[i].refusal), ToString(i < 4 ? Refusal::kFrequency : Refusal::kNone)) << i;
+  }
+  for (TileFigures& tile : tiles) tile.frequency_hz = 0;
+  EXPECT_EQ(Judged(tiles)[0].refusal, Refusal::kNone) << "when none has one";
+}
+
 TEST(TileGate, ATileTwiceIsUsedOnce) {
   std::vector<TileFigures> tiles = SixTiles();
   tiles.push_back(tiles[1]);

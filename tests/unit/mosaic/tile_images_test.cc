@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -40,7 +41,33 @@ TEST(ImageReader, ABeamOfThreePixelsIsReadToo) {
   MadeUpTile tile = MakeTile(64, 10, 16);
   tile.header.beam = image::GaussianBeam{4 * kCell, 3 * kCell, 0};
   AddSource(tile, {30.5, 30.5, 1});
-  EXPECT_NEAR(ImageReader(tile.image.view(), BandOf(*tile.header.beam, kCell)).At(30.5, 30.5), 1, 2e-3);
+  const ImageReader reader(tile.image.view(), BandOf(*tile.header.beam, kCell));
+  EXPECT_NEAR(reader.At(30.5, 30.5), 1, 1e-3);
+  // Beside it there is nothing of it: taps that end on a source do not show it elsewhere.
+  for (double d = -14; d <= 14; d += 0.37) {
+    EXPECT_NEAR(reader.At(30.5 + d, 30.5), testing_tile::BeamValue(*tile.header.beam, d, 0), 1e-3) << d;
+    EXPECT_NEAR(reader.At(30.5, 30.5 + d), testing_tile::BeamValue(*tile.header.beam, 0, d), 1e-3) << d;
+  }
+}
+
+// The error that is told is the error that is made.
+TEST(SourceError, IsWhatIsReadOfASource) {
+  for (const double width : {2.4, 2.8, 4.0, 5.3, 9.6}) {
+    const image::GaussianBeam beam{width * kCell, width * kCell, 0};
+    const double band = BandOf(beam, kCell);
+    double worst = 0;
+    for (const double place : {32.0, 32.125, 32.25, 32.375, 32.5}) {
+      MadeUpTile tile = MakeTile(64, 10, 16);
+      tile.header.beam = beam;
+      AddSource(tile, {place, 32, 1});
+      const ImageReader reader(tile.image.view(), band);
+      for (double x = 8; x < 56; x += 0.0625) {
+        worst = std::max(worst, std::abs(reader.At(x, 32) - testing_tile::BeamValue(beam, x - place, 0)));
+      }
+    }
+    const double told = SourceError(image::BandlimitedInterpolator(band, 1e-4), beam, kCell);
+    EXPECT_NEAR(worst, told, 0.1 * told + 2e-6) << width;
+  }
 }
 
 TEST(ImageReader, OutsideAndBlankAreBlank) {

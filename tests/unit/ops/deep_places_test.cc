@@ -43,6 +43,17 @@ std::filesystem::path DeepCatalogue(const state::TemporaryDatabase& place, const
   return path;
 }
 
+state::MosaicRow DeepMosaic(int tiles) {
+  state::MosaicRow row;
+  row.name = "m";
+  row.kind = "deep";
+  row.strip_deg = 16.1;
+  row.lst_start_h = 23.5;
+  row.n_used = tiles;
+  row.is_reference = true;
+  return row;
+}
+
 TEST(RefinePlacesFromMosaic, MovesWhatIsFoundThereAndNothingElse) {
   const state::TemporaryDatabase place;
   state::SourceStore store(place.path());
@@ -63,7 +74,8 @@ TEST(RefinePlacesFromMosaic, MovesWhatIsFoundThereAndNothingElse) {
                                           {20 + arcsec, 16, 50, quality::kBlend.mask()},
                                           {30, 16 + 20 * arcsec, 50},
                                           {40 + arcsec, 16, 50, 0, 1}});
-  const RefinedPlaces done = RefinePlacesFromMosaic(store.database(), path, {3, 10, 0.3}, 5);
+  const state::MosaicRow mosaic = DeepMosaic(24);
+  const RefinedPlaces done = RefinePlacesFromMosaic(store.database(), mosaic, path, {3, 10, 0.3}, 5);
   EXPECT_EQ(done.sources, 1);
   EXPECT_GT(done.version, 0);
   EXPECT_NEAR(done.median_arcsec, std::hypot(3 * std::cos(Angle::Degrees(16).rad()), 2), 0.01);
@@ -77,7 +89,36 @@ TEST(RefinePlacesFromMosaic, MovesWhatIsFoundThereAndNothingElse) {
     EXPECT_EQ(sources.Find(same.id)->ra_deg, same.ra_deg);
     EXPECT_EQ(sources.Find(same.id)->place_version, 0);
   }
-  EXPECT_THROW(RefinePlacesFromMosaic(store.database(), place.path(), {3, 10, 0.3}, 6), Error);
+  const auto versions = sources.PlaceVersions();
+  ASSERT_EQ(versions.size(), 1u);
+  EXPECT_EQ(versions[0].mosaic, "m");
+  EXPECT_EQ(versions[0].tiles, 24);
+  EXPECT_THROW(RefinePlacesFromMosaic(store.database(), mosaic, place.path(), {3, 10, 0.3}, 6), Error);
+  EXPECT_EQ(sources.PlaceVersions().size(), 1u);
+}
+
+state::PlaceVersionRow PlacesOf(const state::MosaicRow& mosaic) {
+  return {1, 5, mosaic.name, mosaic.strip_deg, mosaic.lst_start_h, mosaic.n_used};
+}
+
+TEST(DeepensPlaces, WhileCoAddsOfTheWindowGrow) {
+  const state::MosaicRow mosaic = DeepMosaic(24);
+  EXPECT_TRUE(DeepensPlaces(mosaic, {}));
+  EXPECT_TRUE(DeepensPlaces(mosaic, {PlacesOf(DeepMosaic(12)), PlacesOf(DeepMosaic(23))}));
+  EXPECT_FALSE(DeepensPlaces(mosaic, {PlacesOf(mosaic)})) << "the days are full";
+  EXPECT_FALSE(DeepensPlaces(mosaic, {PlacesOf(DeepMosaic(25)), PlacesOf(DeepMosaic(12))}));
+  state::MosaicRow none = mosaic;
+  none.is_reference = false;
+  EXPECT_FALSE(DeepensPlaces(none, {}));
+}
+
+TEST(DeepensPlaces, EachWindowAndStripForItself) {
+  state::MosaicRow elsewhere = DeepMosaic(60), later = DeepMosaic(60);
+  elsewhere.strip_deg = 54;
+  later.lst_start_h += 0.5;
+  state::PlaceVersionRow of_tiles;
+  of_tiles.version = 1;
+  EXPECT_TRUE(DeepensPlaces(DeepMosaic(2), {of_tiles, PlacesOf(elsewhere), PlacesOf(later)}));
 }
 
 }  // namespace

@@ -8,10 +8,13 @@
 #include "config/time.h"
 #include "ops/lightcurves/meridian.h"
 #include "ops/mosaics/mosaic_task.h"
+#include "tests/unit/ops/work_folders.h"
+#include "tests/unit/state/temporary_database.h"
 
 namespace contimg::ops {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -188,6 +191,84 @@ TEST(DueMosaics, PhaseCentresThatWanderOverATenthAreOfOneStrip) {
   bool whole = false;
   for (const DueMosaic& each : due) whole |= TilesOf(each.window, hour.facts.tiles).size() >= 12;
   EXPECT_TRUE(whole);
+}
+
+// Hours of one window on record, the newest last, each with an image of a tile in it.
+class DeepMosaicsDue : public testing::Test {
+ protected:
+  void Pass(int day, const std::string& state) {
+    const MosaicWindow window = WindowsAt(kDay + 0.3 + day * kSiderealDay, kDec, Defaults()).back();
+    state::ProductRow image;
+    image.kind = "image";
+    image.group_id = UtcTime::FromMjd(window.start_mjd).Iso8601();
+    image.path = "/" + image.group_id + ".image.fits";
+    image.start_mjd = image.end_mjd = window.start_mjd + kTileDays;
+    image.ra_deg = 10;
+    image.dec_deg = kDec;
+    products_.Save(image, 5);
+    state::MosaicRow row;
+    row.name = newest_ = window.name;
+    row.strip_deg = window.strip_deg;
+    row.lst_start_h = window.lst_start_h;
+    row.lst_end_h = window.lst_end_h;
+    row.start_mjd = window.start_mjd;
+    row.end_mjd = window.end_mjd;
+    row.grade = "A";
+    state::MosaicStore store(products_.database());
+    if (state == "closed") store.Close(row, {}, 5);
+    if (state != "closed") store.Open(row, 5);
+    if (state == "failed") store.Fail(row.name, "no tile is left", 5);
+  }
+  std::vector<std::string> Due() {
+    MosaicSettings settings = Defaults();
+    settings.deep_days = 5;
+    return FindMosaicWork(folders_.paths, settings, kDay - 1, kDay + 10, 5).deep;
+  }
+
+  WorkFolders folders_;
+  state::ProductStore products_{folders_.paths.Database(StateDatabase::kProducts)};
+  std::string newest_;
+};
+
+TEST_F(DeepMosaicsDue, WhenTwoDaysWentThroughAWindow) {
+  Pass(0, "closed");
+  EXPECT_THAT(Due(), IsEmpty());
+  Pass(1, "closed");
+  EXPECT_THAT(Due(), ElementsAre(newest_));
+}
+
+TEST_F(DeepMosaicsDue, AlsoWhenTheNewestHourCouldNotBeMade) {
+  Pass(0, "closed");
+  Pass(1, "failed");
+  EXPECT_THAT(Due(), ElementsAre(newest_)) << "its good tiles count";
+  Pass(2, "open");
+  EXPECT_THAT(Due(), testing::Not(testing::Contains(newest_))) << "it may be made yet";
+}
+
+TEST_F(DeepMosaicsDue, NotOfHoursOfWhichNoneCouldBeMade) {
+  Pass(0, "failed");
+  Pass(1, "failed");
+  EXPECT_THAT(Due(), IsEmpty());
+}
+
+TEST(AskedAt, IsThatOfTheOrderAndNotOfItsRetries) {
+  const state::TemporaryDatabase place;
+  state::TaskStore tasks(place.path());
+  const std::string name = "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1";
+  EXPECT_FALSE(AskedAt(tasks, name));
+  const std::string id = *CreateMosaicTask(tasks, false, name, "its last place is taken", 10);
+  EXPECT_EQ(AskedAt(tasks, name), 10);
+  ASSERT_TRUE(tasks.Take(id, "runner 1", 60, 20));
+  ASSERT_EQ(tasks.ReclaimOwned("runner", "runner", 30).size(), 1u);
+  EXPECT_EQ(AskedAt(tasks, name), 10);
+  ASSERT_TRUE(tasks.Take(id, "runner 2", 60, 40));
+  state::TransitionDetails details;
+  details.actor = "runner";
+  tasks.Transition(id, state::WorkState::kDone, details, 50);
+  details.actor = "operator";
+  tasks.Transition(id, state::WorkState::kReady, details, 60);
+  EXPECT_EQ(AskedAt(tasks, name), 60);
+  EXPECT_FALSE(AskedAt(tasks, "deep_" + name));
 }
 
 TEST(MosaicSubject, SaysWhichPassage) {

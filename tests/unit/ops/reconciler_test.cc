@@ -17,6 +17,7 @@
 
 #include "config/time.h"
 #include "ops/records/failed_set.h"
+#include "state/mosaic_store.h"
 #include "tests/faulty_os.h"
 #include "tests/unit/ops/work_folders.h"
 
@@ -168,6 +169,30 @@ TEST_F(ReconcilerTest, MarksWhatIsGoneAndWhatCameBackOnceEach) {
   EXPECT_EQ(Status(id), "present");
   EXPECT_EQ(reconciler_->n_missing(), 0);
   EXPECT_EQ(CountEvents("is there again"), 1);
+}
+
+TEST_F(ReconcilerTest, NamesWhatMakesAMosaicAgain) {
+  for (const char* kind : {"hourly", "deep"}) {
+    state::MosaicRow row;
+    row.name = kind[0] == 'd' ? "2025-10-13T13:30:37_2025-10-23T12:53:10_+16.1"
+                              : "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1";
+    row.kind = kind;
+    row.strip_deg = 16.1;
+    row.lst_start_h = 7;
+    row.lst_end_h = 8.25;
+    state::MosaicStore(products_->database()).Open(row, kNow);
+    state::ProductRow image;
+    image.kind = "mosaic";
+    image.path = (paths_.roots().images / "mosaics" / (row.name + ".image.fits")).string();
+    image.group_id = row.name;
+    products_->Save(image, kNow);
+  }
+  EXPECT_EQ(Round().n_lost, 2);
+  const std::string hourly = "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1";
+  EXPECT_EQ(CountEvents("(`contimg queue requeue mosaic/" + hourly + "` makes", hourly), 1);
+  EXPECT_EQ(CountEvents("(`contimg mosaic --state --lst 7.00000,8.25000 --strip 16.1` makes",
+                        "2025-10-13T13:30:37_2025-10-23T12:53:10_+16.1"),
+            1);
 }
 
 // The cure of "1 product missing on disk" is seen at once, not at the next round a day later.

@@ -92,5 +92,18 @@ TEST_F(RecordProductsTest, FollowsAProductThatIsMadeAnew) {
   EXPECT_EQ(store.Parents(image->id).size(), 2u);
 }
 
+TEST_F(RecordProductsTest, AFormThatWentWhenTheImageWasMadeInAnotherIsNotMissed) {
+  state::ProductStore store(root_ / "products.sqlite3");
+  RecordProducts(store, MakeJob(), MakeReport(100), {});
+  JobReport again = MakeReport(200);
+  again.products.back().path = root_ / "y.image.fits";
+  RecordProducts(store, MakeJob(), again, {});
+  EXPECT_EQ(store.FindByPath("/images/x.image.fits")->status, "present") << "another image, gone for other reasons";
+  again = MakeReport(300);
+  again.products.back().path = "/images/x.image.fits.fz";
+  RecordProducts(store, MakeJob(), again, {});
+  EXPECT_EQ(store.FindByPath("/images/x.image.fits")->status, "removed");
+}
+
 }  // namespace
 }  // namespace contimg::ops

@@ -177,6 +177,26 @@ TEST_F(RetentionPlan, TablesOfWhatIsHereStay) {
   EXPECT_THAT(Leaving(), ElementsAre("caltables"));
 }
 
+TEST_F(RetentionPlan, MosaicsLeaveByAnAgeOfTheirOwnAndWithTheirCopies) {
+  Settings settings;
+  settings.retention.require = "none";
+  settings.retention.images_days = settings.retention.qa_days = 1;
+  settings.retention.min_free_bytes = 1000000;
+  policy_ = PolicyOf(settings);
+  const std::string name = "2025-10-01T00:00:00_2025-10-01T01:00:00_+16.1";
+  Add("mosaic", "/s/images/mosaics/" + name + ".image.fits", 5000, 1, {}, name);
+  Add("tiles", "/s/images/mosaics/" + name + ".tiles.fits", 5000, 0, {}, name);
+  EXPECT_THAT(Leaving(), IsEmpty()) << "room or not";
+  EXPECT_FALSE(plan_.reached());
+  settings.retention.mosaics_days = 4000;
+  policy_ = PolicyOf(settings);
+  EXPECT_THAT(Leaving(), ElementsAre("mosaics"));
+  EXPECT_EQ(plan_.leaving[0].rule, "4000 d after it was made; 1 verified copy");
+  EXPECT_EQ(Kept("mosaics"), "not archived");
+  inventory_.groups[name] = {};
+  EXPECT_THAT(Leaving(), IsEmpty()) << "it is being made again";
+}
+
 TEST_F(RetentionPlan, TheYoungStayButForWhatArchivedInputGivesAgain) {
   policy_.classes["images"] = {0.001, Require::kArchived};
   policy_.classes["science_ms"] = {0.001, Require::kRegenerable};

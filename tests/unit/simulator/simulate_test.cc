@@ -158,10 +158,36 @@ TEST(SimulateGroup, FollowsAVariableFromIntegrationToIntegration) {
     mean += expected / static_cast<double>(vis.size());
   }
   EXPECT_NEAR(truth["apparent_jy"][0].get<double>(), mean, 1e-4);
+  EXPECT_NEAR(group.seen_jy[0], mean, 1e-4);
   EXPECT_NEAR(truth["sources"][0][2].get<double>(), jy(2 * kDsa110IntegrationS), 1e-6);
   EXPECT_EQ(truth["varying"][0]["kind"], "sinusoid");
   EXPECT_EQ(truth["varying"][0]["steady_jy"], 3.0);
   EXPECT_TRUE(truth["varying"][0]["from_mjd"].is_null());
+}
+
+// A source that brightens in the middle of the tile is seen brighter as it enters the beam than as it leaves it.
+TEST(SimulateGroup, SaysWhatTheBeamSeesOfAVariable) {
+  GroupSpec spec;
+  spec.n_channels = 1;
+  spec.n_subbands = 1;
+  const ArrayConfig array = Dsa110Array(4);
+  SkyModel sky;
+  for (const double east_deg : {1.5, -1.5, 120.0}) {
+    Source source{FieldCentre(array, spec), 1.0, 0.0};
+    source.position.ra = WrapPositive(source.position.ra + Angle::Degrees(east_deg));
+    source.variation.kind = VariationKind::kStep;
+    source.variation.at_mjd = MiddleOf(spec).mjd();
+    source.variation.factor = 3;
+    sky.sources.push_back(source);
+  }
+  const TemporaryFolder folder;
+  spec.out_dir = folder.path();
+  const GroupResult group = SimulateGroup(sky, array, {}, spec);
+  const double entering = group.seen_jy[0], leaving = group.seen_jy[1];
+  EXPECT_NEAR((entering + leaving) / 2, 2, 0.01);
+  EXPECT_GT(entering, 2.1);
+  EXPECT_LT(leaving, 1.9);
+  EXPECT_TRUE(std::isnan(group.seen_jy[2]));
 }
 
 // A Gaussian at the phase centre: real, and falling with the baseline along its axes on the sky.

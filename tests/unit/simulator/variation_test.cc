@@ -69,14 +69,16 @@ TEST(LightCurveTruth, HasEverySourceInEveryTile) {
   step.variation.at_mjd = 60000.5;
   step.variation.factor = 3;
   LightCurveTruth truth;
-  truth.Add("a", 0, UtcTime::FromMjd(60000), {{steady, step}});
-  truth.Add("b", 1, UtcTime::FromMjd(60001), {{step}});
+  truth.Add("a", 0, UtcTime::FromMjd(60000), {{steady, step}}, {0.5, 2.5});
+  truth.Add("b", 1, UtcTime::FromMjd(60001), {{step}}, {std::nan("")});
   truth.Write(folder.path() / "t.json");
   const auto read = nlohmann::json::parse(std::ifstream(folder.path() / "t.json"));
   EXPECT_EQ(read["tiles"][1], (nlohmann::json{{"stamp", "b"}, {"day", 1}, {"mid_mjd", 60001.0}}));
   ASSERT_EQ(read["sources"].size(), 2u);
   EXPECT_EQ(read["sources"][0]["jy"], (nlohmann::json{0.5, nullptr}));
   EXPECT_EQ(read["sources"][1]["jy"], (nlohmann::json{2.0, 6.0}));
+  EXPECT_EQ(read["sources"][0]["seen_jy"], (nlohmann::json{0.5, nullptr}));
+  EXPECT_EQ(read["sources"][1]["seen_jy"], (nlohmann::json{2.5, nullptr}));
   EXPECT_EQ(read["sources"][1]["kind"], "step");
 }
 

@@ -88,6 +88,28 @@ TEST(MosaicStore, OneIsOpenedClosedAndMadeAgainUnderItsName) {
   EXPECT_EQ(store.Tiles(id).size(), 1u);
 }
 
+TEST(MosaicStore, TilesThatWereLostComeBackAndNothingElseChanges) {
+  TemporaryDatabase place;
+  ProductStore products(place.path());
+  MosaicStore store(products.database());
+  const MosaicRow made = store.Close(AMosaic("a", "deep"), {ATile("g1", 1), ATile("g2", 2, "scale")}, 5);
+  store.SaveTiles(made.id, {});
+  EXPECT_TRUE(store.Tiles(made.id).empty());
+  store.SaveTiles(made.id, {ATile("g1", 1), ATile("g2", 2, "scale")});
+  ASSERT_EQ(store.Tiles(made.id).size(), 2u);
+  EXPECT_EQ(store.Tiles(made.id)[1].refusal, "scale");
+  const MosaicRow found = *store.Find("a");
+  EXPECT_EQ(found.version, 1);
+  EXPECT_TRUE(found.is_reference);
+  EXPECT_EQ(found.updated_at, 5);
+}
+
+TEST(MosaicStore, OneWindowIsOneOnEveryDay) {
+  EXPECT_TRUE(SameWindow(16.1, 23.5, 16.1, 23.5 + 4.0 / 3600));
+  EXPECT_FALSE(SameWindow(16.1, 23.5, 16.1, 23.5 - 6.0 / 3600));
+  EXPECT_FALSE(SameWindow(16.1, 23.5, 16.2, 23.5));
+}
+
 TEST(MosaicStore, WhatCouldNotBeMadeSaysWhy) {
   TemporaryDatabase place;
   ProductStore products(place.path());
