@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <complex>
 #include <vector>
@@ -80,7 +81,7 @@ class SourceSpectraTest : public ::testing::Test {
     settings.fit_slant = false;
     const MeasurementOperator op(block_, geometry_, {}, settings);
     const SourceVariation variation = Variation();
-    const ArrayView<float, 2>::Shape shape{geometry_.ny, geometry_.nx};
+    const std::array<std::size_t, 2> shape{geometry_.ny, geometry_.nx};
     Buffer<float> model(geometry_.nx * geometry_.ny), residual(model.size());
     std::fill(model.begin(), model.end(), 0.0F);
     for (const CleanComponent& c : components_) {
