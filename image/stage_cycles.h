@@ -9,6 +9,7 @@
 #include "config/stopwatch.h"
 #include "image/clean/clean.h"
 #include "image/operator/measurement_operator.h"
+#include "image/response/source_spectra.h"
 #include "image/response/varying_sources.h"
 
 namespace contimg::image {
@@ -22,7 +23,8 @@ class OneBandMajorCycle : public MajorCycle {
   void SetComponents(const std::vector<CleanComponent>& components, double rms_jy) override {
     spectra_.SetComponents(components, rms_jy);
     // The side lobes of a deviation are a few per cent of it: below three times the rms it does not matter.
-    varying_ = variation_.Of(components, spectra_, 3 * rms_jy);
+    varying_ = variation_.Of(
+        components, [&](double x, double y) { return spectra_.IndexAt(x, y); }, 3 * rms_jy);
   }
   void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
     ResidualProbe probe = spectra_.Probe(variation_);

@@ -9,6 +9,7 @@
 
 #include "config/parallel.h"
 #include "image/plane/image_statistics.h"
+#include "image/response/source_spectra.h"
 
 namespace contimg::image {
 namespace {
@@ -150,7 +151,26 @@ VaryingSources SpectralMajorCycle::BandVarying(std::size_t i) const {
   if (variations_.empty()) return {};
   std::vector<CleanComponent> components = components_;
   for (CleanComponent& c : components) c.flux_jy *= static_cast<decltype(c.flux_jy)>(FactorAt(c, i));
-  return variations_[i].Of(components, SourceSpectra(), least_varying_jy_);  // within the band
+  return variations_[i].Of(
+      components,
+      [&](double x, double y) {
+        return IndexIn(i, {x, y});
+      },
+      least_varying_jy_);
+}
+
+// The factors have the beam's run with frequency in them, which VaryingSources adds.
+double SpectralMajorCycle::IndexIn(std::size_t i, const PixelPosition& place) const {
+  const SourceSpectrum* source =
+      SourceAt(static_cast<std::size_t>(std::lround(std::clamp(place.x, 0.0, static_cast<double>(nx_ - 1)))),
+               static_cast<std::size_t>(std::lround(std::clamp(place.y, 0.0, static_cast<double>(ny_ - 1)))));
+  if (source == nullptr || n_terms_ < 2 || source->snr < SourceSpectra::kLeastSnr) return SourceSpectra::kUsualIndex;
+  const std::size_t before = i == 0 ? 0 : i - 1, after = std::min(i + 1, bands_.n_bands() - 1);
+  const double ratio = source->factor[after] / source->factor[before];
+  if (!(ratio > 0)) return SourceSpectra::kUsualIndex;
+  const double apparent =
+      std::log(ratio) / std::log(bands_.band(after).frequency_hz / bands_.band(before).frequency_hz);
+  return apparent - variations_[i].Slope(place, 0) / variations_[i].band().half_width;
 }
 
 double SpectralMajorCycle::FactorAt(const CleanComponent& component, std::size_t i) const {

@@ -77,6 +77,8 @@ class SpectralMajorCycle : public MajorCycle {
       for (std::size_t u = x - std::min(x, reach); u <= std::min(nx_ - 1, x + reach); ++u) visit(u, v);
     }
   }
+  // The spectral index within band i of the sky at this pixel.
+  double IndexIn(std::size_t i, const PixelPosition& place) const;
   void FindSources(ArrayView<const float, 2> model);
   void Measure(ArrayView<const float, 2> model);
   void Refine();

@@ -8,7 +8,6 @@
 namespace contimg::image {
 namespace {
 
-constexpr double kLeastSnr = 50;       // below it noise tells less than what is usual
 constexpr double kSteepestIndex = 3;   // beyond it is no source's
 constexpr double kSideLobe = 0.1;      // of a PSF, about the highest
 constexpr double kLeastInModel = 0.5;  // of a source, before its index is looked for

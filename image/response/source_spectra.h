@@ -23,6 +23,7 @@ class SourceSpectra {
  public:
   static constexpr double kUsualIndex = -0.7;  // of extragalactic sources at 1.4 GHz, and how they scatter about it,
   static constexpr double kUsualSpread = 0.4;  // widened for the tails (de Gasperin et al. 2018, MNRAS 474, 5008)
+  static constexpr double kLeastSnr = 50;      // below it noise tells less than what is usual
   static constexpr std::size_t kMaxSources = 32;
 
   // Components closer than `reach_px` to the brightest of a source are of it. Those that nothing is told of have

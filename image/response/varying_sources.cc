@@ -109,7 +109,7 @@ struct SourceVariation::Candidate {
   Deviation deviation;
 };
 
-VaryingSources SourceVariation::Of(const std::vector<CleanComponent>& components, const SourceSpectra& spectra,
+VaryingSources SourceVariation::Of(const std::vector<CleanComponent>& components, const IndexAt& index_at,
                                    double least_jy) const {
   std::vector<Candidate> chosen;
   for (const CleanComponent& c : components) {
@@ -118,7 +118,7 @@ VaryingSources SourceVariation::Of(const std::vector<CleanComponent>& components
     const double x = c.x + static_cast<double>(c.dx), y = c.y + static_cast<double>(c.dy);
     const DirectionCosines at = PixelToDirection(geometry_, x, y);
     if (!std::isfinite(at.n_minus_1)) continue;
-    Deviation deviation = At(at.l, at.m, 1 + at.n_minus_1, spectra.IndexAt(x, y), false);
+    Deviation deviation = At(at.l, at.m, 1 + at.n_minus_1, index_at(x, y), false);
     const double kept = std::clamp(kept_(at.l, at.m), 0.1, 1.0);
     const double effect = std::abs(flux) * (deviation.rms + 1 - kept);
     if (effect > 0 && effect >= least_jy) {

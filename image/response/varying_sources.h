@@ -23,7 +23,6 @@
 #include "image/response/primary_beam.h"
 #include "image/response/smearing.h"
 #include "image/response/source_catalogue.h"
-#include "image/response/source_spectra.h"
 
 namespace contimg::image {
 
@@ -71,8 +70,9 @@ class SourceVariation {
   SourceVariation(const SourceVariationInput& input, const ImageGeometry& geometry);
 
   // The components (points; others are left constant) whose flux times relative deviation is at least `least_jy`, the
-  // strongest kMaxSources of them. Deterministic.
-  VaryingSources Of(const std::vector<CleanComponent>& components, const SourceSpectra& spectra, double least_jy) const;
+  // strongest kMaxSources of them. `index_at`: the spectral index of what stands at a pixel. Deterministic.
+  using IndexAt = std::function<double(double x, double y)>;
+  VaryingSources Of(const std::vector<CleanComponent>& components, const IndexAt& index_at, double least_jy) const;
 
   // Places of the slant grid, without flux, in their order.
   VaryingSources Places(const std::vector<PixelPosition>& places) const;

@@ -15,20 +15,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A sky of nine sources of flat spectrum within 1.5 degrees of the centre, without noise, seen by 48 antennas.
+// A sky of nine sources within 1.5 degrees of the centre, each with a spectrum of its own, without noise, seen by 48
+// antennas.
 class Imaging : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     temporary_.emplace("imaging");
     folder_ = temporary_->path();
-    // Degrees from the centre, Jy; all within the half-power beam, where one flat spectrum describes what is seen.
-    constexpr double kSky[][3] = {{0.103, 0.052, 1.0},   {-0.391, 0.218, 0.8}, {0.611, -0.387, 1.5},
-                                  {-0.702, -0.713, 2.0}, {0.987, 0.843, 3.0},  {1.204, -0.153, 2.5},
-                                  {-1.101, 0.754, 3.0},  {0.252, -1.187, 2.5}, {-0.148, 1.103, 3.0}};
+    // Degrees from the centre, Jy, spectral index; all within the half-power beam.
+    constexpr double kSky[][4] = {{0.103, 0.052, 1.0, -0.9},   {-0.391, 0.218, 0.8, 0.3},  {0.611, -0.387, 1.5, -0.7},
+                                  {-0.702, -0.713, 2.0, -1.3}, {0.987, 0.843, 3.0, -0.5},  {1.204, -0.153, 2.5, 0},
+                                  {-1.101, 0.754, 3.0, -0.8},  {0.252, -1.187, 2.5, -1.0}, {-0.148, 1.103, 3.0, 0.1}};
     std::string sources;
-    for (const auto& [east, north, flux] : kSky) {
-      sources += fmt::format(" --source {:.6f},{:.6f},{},0", kRa + east / std::cos((kDec + north) * M_PI / 180),
-                             kDec + north, flux);
+    for (const auto& [east, north, flux, index] : kSky) {
+      sources += fmt::format(" --source {:.6f},{:.6f},{},{}", kRa + east / std::cos((kDec + north) * M_PI / 180),
+                             kDec + north, flux, index);
     }
     const PeerResult made =
         RunCommand(fmt::format("{}/contimg simulate --out {} --transit {},{}{} --no-noise --integrations "
@@ -57,8 +58,8 @@ TEST_F(Imaging, FluxesAndPositionsAreThoseOfTheSimulatedSky) {
   if (!HavePythonPeer("astropy")) GTEST_SKIP() << "needs python3-astropy";
   const PeerResult cleaned = Image("clean", "--size 3600 --cell 3 --robust 0 --minuv 0 --niter 20000");
   ASSERT_EQ(cleaned.status, 0) << cleaned.output;
-  // Each flux to 0.2 %, their median to 0.05 %, positions to 0.002 beams: with the beam's drift and smearing in the
-  // model (docs/imaging.md); without, fluxes were off by 1 %.
+  // Each flux to 0.2 %, their median to 0.05 %, positions to 0.002 beams: with the beam's drift, smearing and spectra
+  // in the model (docs/imaging.md); without the first two, fluxes were off by 1 %.
   const PeerResult check =
       RunPythonPeer("image_fluxes.py", {(folder_ / "clean").string(), Truth(), "0.002", "0.0005", "0.002"});
   EXPECT_EQ(check.status, 0) << check.output;

@@ -588,21 +588,21 @@ TEST_F(ImageStageTest, TakesPublishedProductsBackWhenOneCannotBePublished) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_ / "qa"));
 }
 
-TEST_F(ImageStageTest, FindsSpectralIndicesAndCleansDeeperWithThem) {
+TEST_F(ImageStageTest, FindsSpectralIndicesAndCleansAsDeepWithOneBand) {
   const Sky sky = {{0, 0, 1.0, -0.7}, {0.004, 0.003, 0.5, 0.6}, {-0.006, 0.005, 0.3, -1.5}, {0.005, -0.007, 0.2, 0}};
   VisibilityBlock block = Tile(0.02, sky, 25e6, true);
   block.channel_width_hz = 1e5;  // the data hold no smearing
   request_.settings.auto_mask = 4;
   request_.settings.max_major_cycles = 60;
-  const ImageReport flat = RunImage(block, request_, context_);
+  const ImageReport one = RunImage(block, request_, context_);
   request_.prefix = folder_ / "bands";
   request_.settings.spectral_channels = 4;
   const ImageReport report = RunImage(block, request_, context_);
   EXPECT_EQ(report.products.size(), 16U);
   ASSERT_EQ(report.bands.size(), 4U);
   ASSERT_GE(report.spectra.size(), 4U);
-  EXPECT_LT(report.quality.rms_over_thermal, 0.8 * flat.quality.rms_over_thermal);
-  EXPECT_LT(report.quality.rms_over_thermal, 1.4);
+  EXPECT_LT(report.quality.rms_over_thermal, 1.1);
+  EXPECT_LT(one.quality.rms_over_thermal, 1.1);  // flat models leave 1.4
   const FitsImage alpha = ReadFitsImage(folder_ / "bands.alpha.fits");
   for (std::size_t i = 0; i < 4; ++i) {
     const Source& s = sky[i];

@@ -14,7 +14,7 @@ namespace contimg::image {
 namespace {
 
 constexpr double kDish = 4.65;
-const SourceSpectra kFlat(0, 0);
+const SourceVariation::IndexAt kFlat = [](double, double) { return 0.0; };
 
 struct Sky {
   std::vector<CleanComponent> components;
