@@ -18,6 +18,7 @@ using nlohmann::ordered_json;
 
 constexpr int kMosaicsUnlessAsked = 100, kMostMosaics = 1000, kMostOfAWindow = 100;
 constexpr double kMostHours = 24;
+constexpr int kMostWindowDays = 30;
 
 std::string OneOf(const HttpRequest& request, const char* name, const std::vector<std::string>& words) {
   std::string word = request.Parameter(name);
@@ -78,6 +79,25 @@ HttpResponse ApiMosaics(const HttpRequest& request, PipelineView& view) {
   const bool full = static_cast<int>(rows.size()) == query.limit;
   return JsonAnswer(
       {{"mosaics", RowsJson(rows)}, {"next_after", full ? ordered_json(rows.back().name) : ordered_json()}});
+}
+
+const std::vector<std::string>& MosaicWindowParameters() {
+  static const std::vector<std::string> names{"strip", "from", "before"};
+  return names;
+}
+
+HttpResponse ApiMosaicWindows(const HttpRequest& request, PipelineView& view) {
+  const auto strip = NumberParameter(request, "strip", -90, 90);
+  const auto from = MjdParameter(request, "from"), before = MjdParameter(request, "before");
+  if (from && before && *before - *from > kMostWindowDays) {
+    throw Error(ErrorKind::kUsage, "http", "before",
+                fmt::format("expected at most {} days from 'from'", kMostWindowDays));
+  }
+  WindowsOfTime told = view.MosaicWindows(from, before);
+  if (strip) KeepStrip(told, *strip);
+  return JsonAnswer({{"from", TimeOfMjdJson(told.from_mjd)},
+                     {"before", TimeOfMjdJson(told.to_mjd)},
+                     {"windows", RowsJson(told.windows)}});
 }
 
 HttpResponse ApiMosaic(const HttpRequest& request, PipelineView& view) {

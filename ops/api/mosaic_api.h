@@ -1,4 +1,4 @@
-// Mosaics over HTTP, read-only: /api/v1/mosaics. docs/operations/http-api.md describes them.
+// Mosaics over HTTP, read-only: /api/v1/mosaics, /api/v1/mosaic-windows. docs/operations/http-api.md describes them.
 #pragma once
 
 #include <string>
@@ -17,6 +17,10 @@ state::MosaicQuery MosaicQueryOf(const HttpRequest& request, PipelineView& view,
 std::vector<state::MosaicRow> OfTheSameWindow(PipelineView& view, const state::MosaicRow& mosaic, int limit);
 
 HttpResponse ApiMosaics(const HttpRequest& request, PipelineView& view);
+// strip, from, before.
+const std::vector<std::string>& MosaicWindowParameters();
+// What became of each window (PipelineView::MosaicWindows).
+HttpResponse ApiMosaicWindows(const HttpRequest& request, PipelineView& view);
 // request.tail: the name; with its tiles, the reasons of its grade, its products and others of its window.
 HttpResponse ApiMosaic(const HttpRequest& request, PipelineView& view);
 

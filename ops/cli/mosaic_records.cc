@@ -1,4 +1,5 @@
-// `contimg mosaic list|show|why`: mosaics on record, of which tiles they are and of which not.
+// `contimg mosaic list|windows|show|why`: mosaics on record, which windows have none, of which tiles they are and of
+// which not.
 #include "ops/cli/mosaic_records.h"
 
 #include <fmt/format.h>
@@ -24,8 +25,10 @@
 #include "ops/cli/setting_options.h"
 #include "ops/mosaicking/make_mosaic.h"
 #include "ops/mosaics/mosaic_task.h"
+#include "ops/mosaics/window_states.h"
 #include "ops/records/mosaic_words.h"
 #include "ops/records/row_json.h"
+#include "state/group_store.h"
 #include "state/mosaic_store.h"
 #include "state/own_source_store.h"
 #include "state/product_store.h"
@@ -76,6 +79,41 @@ void ListMosaics(const ListArgs& args) {
   if (args.limit > 0 && rows.size() == static_cast<std::size_t>(args.limit)) {
     fmt::print(stderr, "the newest {} are shown; --limit 0 shows all\n", args.limit);
   }
+}
+
+void PrintWindow(const WindowState& each) {
+  std::string words(SpokenState(each));
+  if (each.state == "made") {
+    words += fmt::format(", grade {}, {} in, {} out, version {}", each.made->grade, each.made->n_used,
+                         each.made->n_refused, each.made->version);
+  }
+  fmt::print("{:<45} {}-{} {:>2} on disk  {}{}\n", each.window.name, LstWords(each.window.lst_start_h),
+             LstWords(each.window.lst_end_h), each.tiles, words, each.why.empty() ? "" : ": " + each.why);
+}
+
+void ListWindows(const ListArgs& args) {
+  const Settings settings = CurrentSettings().values;
+  const ProductPaths paths(Roots(settings));
+  state::ProductStore products = ProductsToRead();
+  std::optional<state::GroupStore> groups;
+  if (const auto database = paths.Database(StateDatabase::kIngest); Exists(database)) {
+    groups.emplace(database, state::DatabaseOptions::ForOneLook());
+  }
+  const auto mjd = [](const char* option, const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional(UtcTime::FromPerson(option, text).mjd());
+  };
+  WindowsOfTime told = WindowStates(products, groups ? &*groups : nullptr, settings.mosaic, mjd("--from", args.from),
+                                    mjd("--to", args.to), UtcTime::Now().unix_s());
+  if (args.strip_deg) KeepStrip(told, *args.strip_deg);
+  const std::vector<WindowState>& windows = told.windows;
+  if (args.json) {
+    fmt::print("{}\n", RowsJson(windows).dump(2));
+    return;
+  }
+  for (const WindowState& each : windows) PrintWindow(each);
+  fmt::print(stderr, "{} to {}: {}\n", UtcTime::FromMjd(told.from_mjd).Stamp(), UtcTime::FromMjd(told.to_mjd).Stamp(),
+             windows.empty() ? "no tiles and no mosaics" : CountedStates(windows));
+  if (!settings.mosaic.enabled) fmt::print(stderr, "mosaic.enabled is off: the service makes none\n");
 }
 
 // By its name, or by the task that makes it. (That of a deep one is named after the hourly one that brought it about.)
@@ -288,6 +326,15 @@ void AddMosaicRecords(CLI::App* command) {
       ->capture_default_str();
   add_json(list);
   list->callback([args] { ListMosaics(*args); });
+
+  CLI::App* windows = command->add_subcommand(
+      "windows", "what became of each window of sidereal time with tiles, by time (default: of the newest day)");
+  windows->add_option("--strip", args->strip_deg, "of this declination")->type_name("DEG")->check(Between(-90, 90));
+  windows->add_option("--from", args->from, "from this time on (UTC; default: a day before --to)")->type_name("TIME");
+  windows->add_option("--to", args->to, "before this time (default: a day after --from, or the end of the newest tile)")
+      ->type_name("TIME");
+  add_json(windows);
+  windows->callback([args] { ListWindows(*args); });
 
   const auto add_name = [&](CLI::App* sub) {
     sub->add_option("name", args->name, "as contimg mosaic list has it")->type_name("NAME")->required();

@@ -127,7 +127,8 @@ ordered_json StatusReport::Document() {
           ? ordered_json(fmt::format("images go out uncalibrated, as calibrate.policy says: {}", missing))
           : ordered_json();
   status["sky"] = at_.dispatcher.sky().Status();
-  status["mosaics"] = {{"enabled", at_.settings.mosaic.enabled}};
+  const MosaicSettings& mosaic = at_.settings.mosaic;
+  status["mosaics"] = {{"enabled", mosaic.enabled}, {"tiles", mosaic.tiles}, {"overlap", mosaic.overlap}};
   status["dispatch_allowed"] = at_.health.may_start();
   for (const auto& [name, disk] : at_.health.disks().disks) {
     status["disks"][name] = {

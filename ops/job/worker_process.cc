@@ -65,14 +65,19 @@ class LineReporter final : public Reporter {
   int last_percent_ = -1;
 };
 
-// Processor seconds and largest resident memory of this process so far.
-std::pair<double, std::uint64_t> Usage() {
-  struct rusage usage {};
+rusage Usage() {
+  rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
+  return usage;
+}
+
+// Of this process so far.
+double ProcessorSeconds() {
+  const rusage usage = Usage();
   const auto seconds = [](const timeval& t) {
     return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
   };
-  return {seconds(usage.ru_utime) + seconds(usage.ru_stime), static_cast<std::uint64_t>(usage.ru_maxrss) * 1024};
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 void Fail(JobReport& report, const Error& error) {
@@ -84,6 +89,8 @@ void Fail(JobReport& report, const Error& error) {
 }
 
 }  // namespace
+
+std::uint64_t PeakMemoryBytes() { return static_cast<std::uint64_t>(Usage().ru_maxrss) * 1024; }
 
 std::string InstructionSet() {
   // What decides which variant of the SIMD code runs, and with it the last bits of its results.
@@ -121,14 +128,13 @@ void RunStage(const std::string& name, const RunContext& context, const Expected
   RequireTrees(trees);
   context.reporter->Progress(name, 0);
   const Stopwatch watch;
-  const double cpu = Usage().first;
+  const double cpu = ProcessorSeconds();
   StageReport stage;
   stage.name = name;
   work(stage.figures);
   stage.seconds = watch.Seconds();
-  const auto [cpu_end, memory] = Usage();
-  stage.cpu_s = cpu_end - cpu;
-  stage.peak_memory_bytes = memory;
+  stage.cpu_s = ProcessorSeconds() - cpu;
+  stage.peak_memory_bytes = PeakMemoryBytes();
   report.stages.push_back(std::move(stage));
   context.reporter->Progress(name, 1);
 }

@@ -2,6 +2,7 @@
 // leaves a report in the job's folder however it ends.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -23,6 +24,8 @@ struct WorkerIdentity {
 
 // The instruction sets of this processor that results depend on in their last bits: "sse4.2 avx2 fma".
 std::string InstructionSet();
+// Largest resident memory of this process so far.
+std::uint64_t PeakMemoryBytes();
 
 // A report with who, where and when; no stage yet.
 JobReport BeginReport(const JobId& job, int attempt);

@@ -211,6 +211,7 @@ class Recorder {
     row.started_at = started_at_;
     row.finished_at = now;
     row.outcome = "done";
+    row.peak_memory_bytes = static_cast<std::int64_t>(PeakMemoryBytes());
     const mosaic::MosaicTimings& t = result_.report.timings;
     row.timings_json = nlohmann::json{{kMakeStage, {{"seconds", t.total_s}}}}.dump();
     row.job_json = ToJson(job_).dump();
@@ -327,7 +328,7 @@ MosaicOrder OrderDeep(state::ProductStore& products, const DeepRequest& request)
   const std::string what = fmt::format("sidereal time {:.3f} to {:.3f} h", request.lst_start_h, request.lst_end_h);
   order.tiles = NewestPassages(tiles, request.days);
   RequireTwo(order.tiles, what);
-  order.window.strip_deg = *strip_deg;
+  order.window.strip_deg = StripOf(*strip_deg);
   order.window.lst_start_h = request.lst_start_h;
   order.window.lst_end_h = request.lst_end_h;
   order.window.start_mjd = order.tiles.front().mjd;

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "config/text.h"
 #include "config/time.h"
@@ -23,36 +22,45 @@ class Planner {
  public:
   Planner(const MosaicFacts& facts, const MosaicSettings& settings) : facts_(facts), settings_(settings) {}
 
-  std::vector<DueMosaic> Due() {
-    std::map<std::string, MosaicWindow> windows;
+  std::vector<WindowWithTiles> Windows() {
+    std::map<std::string, WindowWithTiles> windows;  // their names begin with their times
     for (const TileOnRecord& tile : facts_.tiles) {
-      for (MosaicWindow& window : WindowsAt(tile.mjd, StripNear(tile), settings_)) {
-        MosaicWindow known = AsOnRecord(std::move(window));
-        std::string name = known.name;
+      for (MosaicWindow& window : WindowsAt(tile.mjd, StripOfTile(tile), settings_)) {
+        WindowWithTiles known = AsOnRecord(std::move(window));
+        std::string name = known.window.name;
         windows.emplace(std::move(name), std::move(known));
       }
     }
-    std::vector<DueMosaic> due;
-    for (const auto& [name, window] : windows) {
-      if (auto each = Judge(window)) due.push_back(std::move(*each));
+    std::vector<WindowWithTiles> judged;
+    for (auto& [name, window] : windows) {
+      Judge(window);
+      if (window.tiles > 0) judged.push_back(std::move(window));
     }
-    return due;
+    return judged;
   }
 
  private:
-  // That of the first tile of the strip: one drift has one, though its phase centres wander.
-  double StripNear(const TileOnRecord& tile) {
+  using Made = std::pair<state::MosaicRow, std::vector<state::MosaicTileRow>>;
+
+  // One drift has one strip, though its phase centres wander: that of its tiles before, or, where a drift begins, the
+  // nearest that is known.
+  double StripOfTile(const TileOnRecord& tile) {
     for (const double strip : strips_) {
       if (OfStrip(tile, strip)) return strip;
     }
     for (const auto& [row, tiles] : facts_.made) {
       if (OfStrip(tile, row.strip_deg)) return strips_.emplace_back(row.strip_deg);
     }
-    return strips_.emplace_back(StripOf(tile.dec_deg));
+    const auto& known = facts_.strips_deg;
+    const auto nearest = std::min_element(known.begin(), known.end(), [&](double a, double b) {
+      return std::abs(tile.dec_deg - a) < std::abs(tile.dec_deg - b);
+    });
+    const bool near = nearest != known.end() && OfStrip(tile, *nearest);
+    return strips_.emplace_back(near ? *nearest : StripOf(tile.dec_deg));
   }
 
-  const std::pair<state::MosaicRow, std::vector<state::MosaicTileRow>>* Made(const MosaicWindow& window) const {
-    for (const auto& each : facts_.made) {
+  const Made* MadeOf(const MosaicWindow& window) const {
+    for (const Made& each : facts_.made) {
       const state::MosaicRow& row = each.first;
       if (std::abs(row.strip_deg - window.strip_deg) < kStripReachDeg &&
           std::abs(row.start_mjd - window.start_mjd) < kSameWindowS * kSecondDays &&
@@ -62,27 +70,43 @@ class Planner {
     }
     return nullptr;
   }
-  MosaicWindow AsOnRecord(MosaicWindow window) const {
-    const auto* made = Made(window);
-    if (made == nullptr) return window;
-    const state::MosaicRow& row = made->first;
-    return {row.strip_deg, row.lst_start_h, row.lst_end_h, row.start_mjd, row.end_mjd, row.name};
+  WindowWithTiles AsOnRecord(MosaicWindow window) const {
+    WindowWithTiles known;
+    known.window = std::move(window);
+    if (const Made* made = MadeOf(known.window)) {
+      const state::MosaicRow& row = made->first;
+      known.window = {row.strip_deg, row.lst_start_h, row.lst_end_h, row.start_mjd, row.end_mjd, row.name};
+      known.made = row;
+    }
+    return known;
   }
 
-  std::optional<DueMosaic> Judge(const MosaicWindow& window) const {
-    const std::vector<TileOnRecord> tiles = TilesOf(window, facts_.tiles);
-    if (tiles.size() < 2) return std::nullopt;
-    const auto within = [&](double mjd) { return mjd >= window.start_mjd && mjd < window.end_mjd; };
-    if (std::any_of(facts_.on_the_way_mjd.begin(), facts_.on_the_way_mjd.end(), within)) return std::nullopt;
-    const auto* made = Made(window);
-    if (made != nullptr && made->first.version > 0) {
-      const std::string why = WhatIsNew(tiles, made->second);
-      return why.empty() ? std::nullopt : std::optional(DueMosaic{window, why});
+  void Judge(WindowWithTiles& each) const {
+    const std::vector<TileOnRecord> tiles = TilesOf(each.window, facts_.tiles);
+    each.tiles = tiles.size();
+    if (tiles.size() < 2) {
+      each.why = "of one tile nothing is made";
+      return;
     }
-    const std::string why = HasPassed(window, tiles);
-    if (why.empty()) return std::nullopt;
-    return DueMosaic{window,
-                     fmt::format("{} on record; {}", Counted(static_cast<std::int64_t>(tiles.size()), "tile"), why)};
+    const auto on_the_way = std::count_if(facts_.on_the_way_mjd.begin(), facts_.on_the_way_mjd.end(), [&](double mjd) {
+      return mjd >= each.window.start_mjd && mjd < each.window.end_mjd;
+    });
+    const bool made = each.made && each.made->version > 0;
+    const std::string fresh = made ? WhatIsNew(tiles, MadeOf(each.window)->second) : std::string();
+    if (made && fresh.empty()) return;
+    if (on_the_way > 0) {
+      each.why = fmt::format("{} of it on the way", Counted(static_cast<std::int64_t>(on_the_way), "group"));
+      return;
+    }
+    const std::string passed = made ? std::string() : HasPassed(each.window, tiles);
+    each.due = made || !passed.empty();
+    if (!each.due) {
+      each.why = "more of it may come";
+    } else if (made) {
+      each.why = fresh;
+    } else {
+      each.why = fmt::format("{} on record; {}", Counted(static_cast<std::int64_t>(tiles.size()), "tile"), passed);
+    }
   }
 
   std::string HasPassed(const MosaicWindow& window, const std::vector<TileOnRecord>& tiles) const {
@@ -116,7 +140,7 @@ class Planner {
 
   const MosaicFacts& facts_;
   const MosaicSettings& settings_;
-  std::vector<double> strips_;
+  std::vector<double> strips_;  // of these tiles
 };
 
 }  // namespace
@@ -131,8 +155,16 @@ std::vector<TileOnRecord> TilesOf(const MosaicWindow& window, const std::vector<
   return some;
 }
 
+std::vector<WindowWithTiles> WindowsWithTiles(const MosaicFacts& facts, const MosaicSettings& settings) {
+  return Planner(facts, settings).Windows();
+}
+
 std::vector<DueMosaic> DueMosaics(const MosaicFacts& facts, const MosaicSettings& settings) {
-  return Planner(facts, settings).Due();
+  std::vector<DueMosaic> due;
+  for (WindowWithTiles& each : WindowsWithTiles(facts, settings)) {
+    if (each.due) due.push_back({std::move(each.window), std::move(each.why)});
+  }
+  return due;
 }
 
 }  // namespace contimg::ops

@@ -74,22 +74,15 @@ std::optional<std::string> CreateMosaicTask(state::TaskStore& tasks, bool deep, 
   return std::nullopt;
 }
 
-MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& settings, double from_mjd, double to_mjd,
-                          double now) {
-  MosaicWork found;
-  state::ProductStore products(paths.Database(StateDatabase::kProducts));
+MosaicFacts FactsAbout(state::ProductStore& products, state::GroupStore* groups, double from_mjd, double to_mjd,
+                       double now) {
   MosaicFacts facts;
   facts.now = now;
   facts.tiles = TilesOnRecord(products, from_mjd - kWindowMarginDays, to_mjd + kWindowMarginDays);
-  if (facts.tiles.empty()) return found;
-  for (const TileOnRecord& tile : facts.tiles) {
-    const bool asked = tile.mjd >= from_mjd && tile.mjd < to_mjd;
-    if (asked && tile.recorded_at > now - kSecondsPerHour) found.recent_mjd.push_back(tile.mjd);
-  }
-  state::GroupStore groups(paths.Database(StateDatabase::kIngest));
+  if (facts.tiles.empty()) return facts;
   state::GroupQuery query;
   query.states = {WorkState::kCollecting, WorkState::kReady, WorkState::kRunning, WorkState::kFailed};
-  for (const state::GroupRow& row : groups.List(query)) {
+  for (const state::GroupRow& row : groups ? groups->List(query) : std::vector<state::GroupRow>()) {
     if (row.data_start_mjd <= 0 && !IsTimestamp(row.id)) continue;
     const double start = row.data_start_mjd > 0 ? row.data_start_mjd : MjdOf(row.id);
     const double end = row.data_end_mjd > 0 ? row.data_end_mjd : start + kTileS / kSecondsPerDay;
@@ -104,11 +97,26 @@ MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& setti
     auto tiles = store.Tiles(row.id);
     facts.made.emplace_back(std::move(row), std::move(tiles));
   }
+  facts.strips_deg = store.Strips();
+  return facts;
+}
+
+MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& settings, double from_mjd, double to_mjd,
+                          double now) {
+  MosaicWork found;
+  state::ProductStore products(paths.Database(StateDatabase::kProducts));
+  state::GroupStore groups(paths.Database(StateDatabase::kIngest));
+  const MosaicFacts facts = FactsAbout(products, &groups, from_mjd, to_mjd, now);
+  for (const TileOnRecord& tile : facts.tiles) {
+    const bool asked = tile.mjd >= from_mjd && tile.mjd < to_mjd;
+    if (asked && tile.recorded_at > now - kSecondsPerHour) found.recent_mjd.push_back(tile.mjd);
+  }
   for (DueMosaic& due : DueMosaics(facts, settings)) {
     // Of the margin others know better what is on the way.
     if (due.window.end_mjd >= from_mjd && due.window.start_mjd <= to_mjd) found.hourly.push_back(std::move(due));
   }
   if (settings.deep_days == 0) return found;
+  state::MosaicStore store(products.database());
   std::map<std::pair<long, long>, const state::MosaicRow*> newest;  // by strip and window
   for (const auto& [row, tiles] : facts.made) {                     // newest first
     if (row.state == "open") continue;

@@ -11,6 +11,8 @@
 #include "config/product_paths.h"
 #include "config/settings.h"
 #include "ops/mosaics/due.h"
+#include "state/group_store.h"
+#include "state/product_store.h"
 #include "state/task_store.h"
 
 namespace contimg::ops {
@@ -36,6 +38,10 @@ std::optional<double> AskedAt(state::TaskStore& tasks, std::string_view subject)
 // Returns its id.
 std::optional<std::string> CreateMosaicTask(state::TaskStore& tasks, bool deep, const std::string& name,
                                             std::string_view why, double now);
+
+// What the databases tell of tiles with from ≤ mjd < to, and of a margin of a window before and behind.
+MosaicFacts FactsAbout(state::ProductStore& products, state::GroupStore* groups, double from_mjd, double to_mjd,
+                       double now);
 
 // What the service is to ask for, as the databases tell now. `from_mjd`: only what has tiles since then.
 struct MosaicWork {

@@ -146,6 +146,19 @@ std::vector<double> PipelineView::MosaicStrips() {
   return db ? state::MosaicStore(db->database()).Strips() : std::vector<double>();
 }
 
+WindowsOfTime PipelineView::MosaicWindows(std::optional<double> from_mjd, std::optional<double> to_mjd) {
+  auto* db = ProductsDb();
+  if (db == nullptr) return {};
+  const auto status = Status();
+  const auto told = status->find("mosaics");
+  MosaicSettings settings;
+  if (told != status->end() && told->is_object()) {
+    settings.tiles = told->value("tiles", settings.tiles);
+    settings.overlap = told->value("overlap", settings.overlap);
+  }
+  return WindowStates(*db, GroupsDb(), settings, from_mjd, to_mjd, Now());
+}
+
 std::vector<state::CalTableRow> PipelineView::Tables(const state::CalTableQuery& query) {
   auto* db = TablesDb();
   return db ? db->List(query) : std::vector<state::CalTableRow>();

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "config/product_paths.h"
+#include "ops/mosaics/window_states.h"
 #include "state/cal_table_store.h"
 #include "state/group_store.h"
 #include "state/group_timeline.h"
@@ -59,6 +60,8 @@ class PipelineView {
   std::optional<state::MosaicRow> FindMosaic(const std::string& name);
   std::vector<state::MosaicTileRow> MosaicTiles(const state::MosaicRow& mosaic);
   std::vector<double> MosaicStrips();
+  // ops/mosaics/window_states.h, with the service's own settings.
+  WindowsOfTime MosaicWindows(std::optional<double> from_mjd, std::optional<double> to_mjd);
 
   // --- calibration
   std::vector<state::CalTableRow> Tables(const state::CalTableQuery& query);

@@ -162,6 +162,25 @@ ordered_json RowJson(const state::MosaicTileRow& row) {
           {"references", row.n_references}};
 }
 
+ordered_json RowJson(const WindowState& window) {
+  const MosaicWindow& of = window.window;
+  const bool made = window.made && window.made->version > 0;
+  return {{"name", of.name},
+          {"strip_deg", of.strip_deg},
+          {"lst_start_h", of.lst_start_h},
+          {"lst_end_h", of.lst_end_h},
+          {"start", TimeOfMjdJson(of.start_mjd)},
+          {"end", TimeOfMjdJson(of.end_mjd)},
+          {"state", window.state},
+          {"why", TextOrNull(window.why)},
+          {"tiles_on_disk", window.tiles},
+          {"version", made ? window.made->version : 0},
+          {"grade", TextOrNull(made ? window.made->grade : "")},
+          {"tiles_used", made ? window.made->n_used : 0},
+          {"tiles_refused", made ? window.made->n_refused : 0},
+          {"task", TextOrNull(window.task)}};
+}
+
 ordered_json RowJson(const state::CalTableRow& row) {
   return {{"id", row.id},
           {"kind", row.kind},

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "ops/mosaics/window_states.h"
 #include "state/cal_table_store.h"
 #include "state/dataset_store.h"
 #include "state/group_store.h"
@@ -34,6 +35,7 @@ nlohmann::ordered_json RowJson(const state::ProductRow& row);
 nlohmann::ordered_json RowJson(const state::JobRow& row);
 nlohmann::ordered_json RowJson(const state::MosaicRow& row);
 nlohmann::ordered_json RowJson(const state::MosaicTileRow& row);
+nlohmann::ordered_json RowJson(const WindowState& window);
 nlohmann::ordered_json RowJson(const state::CalTableRow& row);
 nlohmann::ordered_json RowJson(const state::CalChoiceRow& row);
 nlohmann::ordered_json RowJson(const state::SolveRow& row);

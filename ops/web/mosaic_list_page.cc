@@ -10,9 +10,11 @@
 
 #include "ops/api/mosaic_api.h"
 #include "ops/base/words.h"
+#include "ops/mosaics/mosaic_task.h"
 #include "ops/records/mosaic_words.h"
 #include "ops/web/figures.h"
 #include "ops/web/mosaic_pages.h"
+#include "ops/web/mosaic_windows.h"
 #include "ops/web/page.h"
 #include "ops/web/tile_quality.h"
 
@@ -102,7 +104,7 @@ void DrawListedMosaic(PipelineView& view, const state::MosaicRow& row, Html& htm
   html.Add(
       "<tr><td class=\"thumb\">{}</td><td class=\"why\">{} {}{}</td><td data-name=\"declination\">{}</td><td "
       "data-name=\"sidereal time\">{}–{}</td><td data-name=\"grade\">{}</td><td data-name=\"noise\">{}</td>",
-      thumbnail, MosaicLink(row.name), MosaicMarks(row),
+      thumbnail, MosaicLink(row.name), MosaicMarks(view, row),
       row.why.empty() ? Html() : MakeHtml("<br><small>{}</small>", row.why), StripWords(row.strip_deg),
       LstWords(row.lst_start_h), LstWords(row.lst_end_h), made ? GradeBadge(row.grade) : Html(), noise);
   html.Add(
@@ -112,8 +114,8 @@ void DrawListedMosaic(PipelineView& view, const state::MosaicRow& row, Html& htm
       made ? std::to_string(row.version) : "", TimeTag(row.updated_at));
 }
 
-// Why the list is empty, and what to do about it.
-void DrawNoMosaics(const PipelineView& view, Html& html) {
+// Why the list is empty, and what to do about it. Whether the service makes some.
+bool DrawNoMosaics(const PipelineView& view, Html& html) {
   html.Add("<p class=\"empty\">No mosaic has been made yet.</p>");
   const auto status = view.Status();
   const auto mosaics = status->find("mosaics");
@@ -123,13 +125,14 @@ void DrawNoMosaics(const PipelineView& view, Html& html) {
         "<p class=\"cure\">One is made when its window of sidereal time has passed and at least two tiles of it are on "
         "record: when the window’s last place is taken, a later tile is on record, or no more has come for fifteen "
         "minutes.</p>\n");
-    return;
+    return true;
   }
   html.Add(
       "<p class=\"cure\">The service makes them of the tiles that it records where the setting "
       "<code>mosaic.enabled</code> is on; it is off. By hand, of all tiles on record between two sidereal times "
       "(hours):</p>{}\n",
       CommandLine("contimg mosaic --state --lst 13.0,14.0"));
+  return false;
 }
 
 }  // namespace
@@ -149,13 +152,29 @@ Html MosaicTimeLink(const state::MosaicRow& row) {
                   one_day && end.size() > kDay ? end.substr(kDay + 1) : end);
 }
 
-Html MosaicMarks(const state::MosaicRow& row) {
+std::optional<state::TaskRow> TaskOfMosaic(PipelineView& view, const state::MosaicRow& row) {
+  if (row.kind != "hourly") return std::nullopt;
+  state::TaskQuery query;
+  query.kind = kMosaicTask;
+  query.subject_from = row.name;
+  query.subject_before = row.name + "`";  // behind "_v2"
+  query.limit = 1;
+  auto tasks = view.Tasks(query);
+  return tasks.empty() ? std::nullopt : std::optional(std::move(tasks.front()));
+}
+
+bool IsGivenUp(const std::optional<state::TaskRow>& task) {
+  return task && (task->state == state::WorkState::kDead || task->state == state::WorkState::kHeld);
+}
+
+Html MosaicMarks(PipelineView& view, const state::MosaicRow& row) {
   Html html = MakeHtml("<span class=\"kind\">{}</span>", row.kind);
   if (row.is_reference) {
     html.Add(" <span class=\"kind reference\" title=\"the newest one of its window better than F\">reference</span>");
   }
-  if (row.state == "open") html.Add(" <span class=\"badge running\">being made</span>");
-  if (row.state == "failed") html.Add(" <span class=\"badge dead\">failed</span>");
+  const bool given_up = row.state == "open" && IsGivenUp(TaskOfMosaic(view, row));  // its worker died
+  if (row.state == "open" && !given_up) html.Add(" <span class=\"badge running\">being made</span>");
+  if (row.state == "failed" || given_up) html.Add(" <span class=\"badge dead\">failed</span>");
   return html;
 }
 
@@ -181,10 +200,19 @@ HttpResponse MosaicListPage(const HttpRequest& request, PipelineView& view) {
   }
   DrawStrips(request, query, strips, html);
   html.Add("</div>\n");
+  // Which windows have no mosaic: unless the question is about something else.
+  const bool about_windows = query.kind != "deep" && query.state.empty() && query.group_id.empty() &&
+                             query.after.empty() && !query.lst_h && !query.references_only;
+  const auto draw_windows = [&] {
+    DrawSection(html, [&](Html& part) {
+      if (about_windows) DrawMosaicWindows(view, query.strip_deg, query.from_mjd, query.before_mjd, part);
+    });
+  };
   if (strips.empty()) {
-    DrawNoMosaics(view, html);
+    if (DrawNoMosaics(view, html)) draw_windows();
     return RenderPage(page, view);
   }
+  draw_windows();
   DrawMosaicFilter(request, query, html);
   if (rows.empty()) {
     html.Add("<p class=\"empty\">No mosaic fits.</p>\n");

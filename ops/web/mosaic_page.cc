@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct ShownMosaic {
   PipelineView& view;
   MosaicRow row;
   std::vector<ProductRow> products;
+  std::optional<state::TaskRow> task;  // the newest
+  bool under_way = false;              // it is being made, as far as is known
   json figures = json::object();
 
   const ProductRow* Of(ProductKind kind) const {
@@ -49,14 +52,15 @@ struct ShownMosaic {
   }
 };
 
-std::string MosaicSentence(const MosaicRow& row, double now) {
+std::string MosaicSentence(const ShownMosaic& mosaic) {
+  const MosaicRow& row = mosaic.row;
   std::string text = fmt::format("{} to {} UTC, declination {}, sidereal time {} to {}. ", StampOfMjd(row.start_mjd),
                                  StampOfMjd(row.end_mjd), StripWords(row.strip_deg), LstWords(row.lst_start_h),
                                  LstWords(row.lst_end_h));
-  if (row.version == 0) return text + (row.state == "open" ? "It is being made." : "It was not made.");
+  if (row.version == 0) return text + (mosaic.under_way ? "It is being made." : "It was not made.");
   return text + fmt::format("{} in it, {} left out. Version {}, made {}.",
                             Counted(static_cast<std::int64_t>(row.n_used), "tile"), row.n_refused, row.version,
-                            Ago(now - row.updated_at));
+                            Ago(mosaic.view.Now() - row.updated_at));
 }
 
 // Beside it in time, of the same kind and strip.
@@ -86,9 +90,11 @@ void DrawNeighbouringMosaics(const ShownMosaic& mosaic, Html& html) {
 // What is wrong with it as a whole: not made, or not on the disk.
 void DrawTrouble(const ShownMosaic& mosaic, Html& html) {
   const MosaicRow& row = mosaic.row;
-  const std::string task = ShellWord("mosaic/" + row.name);
-  if (row.state == "failed") {
-    html.Add("<section class=\"wide cause dead\" aria-label=\"Cause\"><p>{}</p>", row.why);
+  const bool given_up = IsGivenUp(mosaic.task);
+  const std::string task = ShellWord(given_up ? mosaic.task->id : "mosaic/" + row.name);
+  if (row.state == "failed" || given_up) {
+    html.Add("<section class=\"wide cause dead\" aria-label=\"Cause\"><p>{}{}</p>",
+             row.version > 0 ? "Its next version was not made: " : "", given_up ? mosaic.task->error : row.why);
     if (row.kind == "hourly") {
       html.Add("<p class=\"cure\">Its task, and how it is tried again:</p>{}{}",
                CommandLine("contimg queue show " + task), CommandLine("contimg queue requeue " + task));
@@ -307,7 +313,7 @@ void DrawWindow(const ShownMosaic& mosaic, Html& html) {
     html.Add(
         "<tr><td>{} {}</td><td data-name=\"grade\">{}</td><td data-name=\"tiles\">{}</td><td data-name=\"left "
         "out\">{}</td><td data-name=\"version\">{}</td></tr>\n",
-        MosaicTimeLink(row), MosaicMarks(row), made ? GradeBadge(row.grade) : Html(),
+        MosaicTimeLink(row), MosaicMarks(mosaic.view, row), made ? GradeBadge(row.grade) : Html(),
         made ? std::to_string(row.n_used) : "", made ? std::to_string(row.n_refused) : "",
         made ? std::to_string(row.version) : "");
   }
@@ -354,7 +360,8 @@ void DrawMosaicsOfGroup(PipelineView& view, const std::string& group, Html& html
       html.Add(
           "<tr><td>{} {}</td><td><span class=\"verdict {}\">{}</span></td><td data-name=\"flux scale\">{}</td><td "
           "class=\"why\">{}</td></tr>\n",
-          MosaicTimeLink(row), MosaicMarks(row), tile.used ? "passed" : "missed", tile.used ? "in it" : "left out",
+          MosaicTimeLink(row), MosaicMarks(view, row), tile.used ? "passed" : "missed",
+          tile.used ? "in it" : "left out",
           tile.scale ? fmt::format("{:.4f} ± {:.4f}", *tile.scale, tile.scale_error.value_or(0)) : std::string("–"),
           tile.why);
     }
@@ -378,18 +385,19 @@ HttpResponse MosaicPage(const HttpRequest& request, PipelineView& view) {
              request.tail);
     return RenderPage(page, view, 404);
   }
-  page.refreshes = row->state == "open";
   state::ProductQuery query;
   query.group_id = row->name;
   query.newest_first = false;
-  ShownMosaic mosaic{view, *row, view.Products(query)};
+  ShownMosaic mosaic{view, *row, view.Products(query), TaskOfMosaic(view, *row)};
+  mosaic.under_way = row->state == "open" && !IsGivenUp(mosaic.task);
+  page.refreshes = mosaic.under_way;
   for (const ProductRow& product : mosaic.products) {
     json figures = json::parse(product.qa_json, nullptr, false);
     if (mosaic.figures.empty() && figures.is_object()) mosaic.figures = std::move(figures);
   }
-  html.Add("<div class=\"head\"><h1 class=\"id\">{}</h1>{}", row->name, MosaicMarks(*row));
+  html.Add("<div class=\"head\"><h1 class=\"id\">{}</h1>{}", row->name, MosaicMarks(view, *row));
   DrawSection(html, [&](Html& part) { DrawNeighbouringMosaics(mosaic, part); });
-  html.Add("</div>\n<p class=\"lead\">{}</p>\n", MosaicSentence(*row, view.Now()));
+  html.Add("</div>\n<p class=\"lead\">{}</p>\n", MosaicSentence(mosaic));
   DrawTrouble(mosaic, html);
   DrawMosaicPicture(mosaic, html);
   DrawSection(html, [&](Html& part) { DrawMosaicTiles(mosaic, part); });

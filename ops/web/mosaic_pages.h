@@ -2,6 +2,7 @@
 // its page.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,13 @@ void DrawMosaicsOfGroup(PipelineView& view, const std::string& group, Html& html
 std::string MosaicAddress(std::string_view name);  // "/mosaics/2025-10-13T13:28:03_2025-10-13T14:30:46_%2B16.1"
 Html MosaicLink(std::string_view name);
 Html MosaicTimeLink(const state::MosaicRow& row);  // in fewer words: "2025-10-13 13:28 to 14:30"
-Html MosaicMarks(const state::MosaicRow& row);  // kind, whether it is the reference, its state where it is not closed
-std::string StripWords(double strip_deg);       // "+16.1°"
+// Kind, whether it is the reference, its state where it is not closed.
+Html MosaicMarks(PipelineView& view, const state::MosaicRow& row);
+std::string StripWords(double strip_deg);  // "+16.1°"
+
+// The newest task for it; nothing: there is none, as for deep ones.
+std::optional<state::TaskRow> TaskOfMosaic(PipelineView& view, const state::MosaicRow& row);
+// Given up or held: an operator's to look at.
+bool IsGivenUp(const std::optional<state::TaskRow>& task);
 
 }  // namespace contimg::ops

@@ -60,6 +60,8 @@ void Web::AddRoutes(HttpRouter& router) {
   add("/api/v1/lightcurves/*", "The light curve of one source.", ApiLightCurve, with(LightCurveParameters(), "format"));
   add("/api/v1/mosaics", "Mosaics, newest data first.", ApiMosaics, MosaicListParameters());
   add("/api/v1/mosaics/*", "One mosaic with its tiles, products and others of its window.", ApiMosaic, {});
+  add("/api/v1/mosaic-windows", "What became of each window of sidereal time, by time.", ApiMosaicWindows,
+      MosaicWindowParameters());
   add("/api/v1/missions", "Telescopes and surveys, and what their times mean.", ApiMissions, {});
   add("/api/v1/catalogues", "Catalogues that were imported.", ApiCatalogues, {});
   add("/api/v1/instruments", "Instruments and their parts.", ApiInstruments, {"parent"});

@@ -271,6 +271,41 @@ TEST(AskedAt, IsThatOfTheOrderAndNotOfItsRetries) {
   EXPECT_FALSE(AskedAt(tasks, "deep_" + name));
 }
 
+TEST(DueMosaics, ADriftThatBeginsAnewGoesOnInTheStripOnRecord) {
+  Hour hour;
+  for (TileOnRecord& tile : hour.facts.tiles) tile.dec_deg = 16.24;
+  hour.facts.strips_deg = {15.9, 16.1, 54};
+  const auto strips = [&] {
+    std::vector<double> found;
+    for (const DueMosaic& due : DueMosaics(hour.facts, Defaults())) found.push_back(due.window.strip_deg);
+    return found;
+  };
+  EXPECT_THAT(strips(), testing::AllOf(testing::Not(IsEmpty()), testing::Each(16.1)));
+  hour.facts.strips_deg = {54};
+  EXPECT_THAT(strips(), testing::Each(16.2));
+}
+
+TEST(WindowsWithTiles, SayWhatTheyWaitFor) {
+  Hour hour;
+  const auto why = [&]() -> std::string {
+    for (const WindowWithTiles& each : WindowsWithTiles(hour.facts, Defaults())) {
+      if (each.window.name == hour.window.name) return each.due ? "due" : each.why;
+    }
+    return "no such window";
+  };
+  EXPECT_EQ(why(), "due");
+  hour.facts.on_the_way_mjd = {hour.window.start_mjd + 0.01, hour.window.start_mjd + 0.02};
+  EXPECT_EQ(why(), "2 groups of it on the way");
+  hour.facts.on_the_way_mjd.clear();
+  hour.Make();
+  EXPECT_EQ(why(), "");
+  hour.facts.made.clear();
+  hour.facts.tiles.pop_back();
+  EXPECT_EQ(why(), "more of it may come");
+  hour.facts.tiles.resize(1);
+  EXPECT_EQ(why(), "of one tile nothing is made");
+}
+
 TEST(MosaicSubject, SaysWhichPassage) {
   const std::string name = "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1";
   EXPECT_EQ(ParseMosaicSubject(name).span.end, "2025-10-13T14:30:46");

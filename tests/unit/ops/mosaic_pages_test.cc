@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "state/group_store.h"
+#include "state/task_store.h"
 #include "tests/unit/ops/mosaic_site.h"
 
 namespace contimg::ops {
@@ -44,6 +45,35 @@ TEST_F(MosaicPages, AListLeadsToMosaicsAndMarksTheReference) {
               HasSubstr("/mosaics?after=2025-10-16T02:00:00_2025-10-16T03:00:00_%2B54.0&amp;kind=hourly&amp;limit=2"));
   EXPECT_THAT(Get("/mosaics?kind=deep&strip=54").body, HasSubstr("No mosaic fits."));
   EXPECT_THAT(Get("/mosaics?group=2025-10-14T23:40:00").body, HasSubstr("href=\"/groups/2025-10-14T23:40:00\""));
+}
+
+TEST_F(MosaicPages, AListSaysWhichWindowsHaveNoMosaic) {
+  const std::string page = Get("/mosaics?from=2025-11-23T00:00:00&before=2025-11-25T00:00:00").body;
+  EXPECT_THAT(page, AllOf(HasSubstr("3 windows: 1 made, 1 failed, 1 being made"), HasSubstr("1 of 1 made"),
+                          HasSubstr("no tile is left &lt;b&gt;"), HasSubstr("from=2025-11-22T00:00:00"),
+                          HasSubstr("from=2025-11-25T00:00:00")));
+  EXPECT_THAT(Get("/mosaics?from=2025-11-23&before=2025-11-25&strip=54").body, HasSubstr("2 windows: 1 failed"));
+  EXPECT_THAT(Get("/mosaics?kind=deep").body, Not(HasSubstr("Windows of sidereal time")));
+  EXPECT_THAT(Get("/mosaics?from=2026-10-16").body, Not(HasSubstr("Windows of sidereal time")));
+  const auto windows = GetJson("/api/v1/mosaic-windows?from=2025-11-23&before=2025-11-25");
+  ASSERT_EQ(windows["windows"].size(), 3u);
+  EXPECT_EQ(windows["windows"][1]["state"], "failed");
+  EXPECT_EQ(Get("/api/v1/mosaic-windows?from=2025-10-16&before=2026-10-17").status, 400);
+}
+
+TEST_F(MosaicPages, OneWhoseTaskWasGivenUpIsNotBeingMade) {
+  state::GroupStore groups(folders_.paths.Database(StateDatabase::kIngest));
+  state::TaskStore tasks(groups.database());
+  const std::string id = tasks.Create("mosaic", kOpen, "test", "", 1).id;
+  ASSERT_TRUE(tasks.Take(id, "test", 10, 2));
+  state::TransitionDetails details;
+  details.actor = "test";
+  details.error_kind = ErrorKind::kCrash;
+  details.error = "it ended by signal 9";
+  tasks.Transition(id, state::WorkState::kDead, details, 3);
+  EXPECT_THAT(PageOf(kOpen), AllOf(HasSubstr("It was not made."), HasSubstr("it ended by signal 9"),
+                                   HasSubstr("contimg queue requeue"), Not(HasSubstr("being made"))));
+  EXPECT_THAT(Get("/mosaics?state=open").body, Not(HasSubstr("<span class=\"badge running\">being made")));
 }
 
 TEST_F(MosaicPages, APageShowsPictureTilesFiguresWindowAndFiles) {
