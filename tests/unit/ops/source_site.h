@@ -54,10 +54,10 @@ class SourceSite : public testing::Test {
   }
 
   static state::ObservationRow Tile(int day) {
-    constexpr double kSiderealDay = 0.9972695663;
+    constexpr double kDaySidereal = 0.9972695663;
     state::ObservationRow tile;
     tile.group_id = "2026-01-2" + std::to_string(day) + "T00:00:00";
-    tile.mjd = 61060 + day * kSiderealDay;
+    tile.mjd = 61060 + day * kDaySidereal;
     tile.frequency_hz = 1.4e9;
     return tile;
   }

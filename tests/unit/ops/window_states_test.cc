@@ -1,5 +1,6 @@
 #include "ops/mosaics/window_states.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
