@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/text.h"
 #include "config/time.h"
 #include "config/units.h"
 #include "image/quality/canvas.h"
@@ -154,8 +155,10 @@ class MosaicPicture {
   }
 
   void DrawTitle() {
-    canvas_.Text(kEdge, 52, fmt::format("mosaic of {} tiles, {} left out", report_.used(), refused()), 32, image::kInk,
-                 Align::kLeft, true);
+    canvas_.Text(
+        kEdge, 52,
+        fmt::format("mosaic of {}, {} left out", Counted(static_cast<std::int64_t>(report_.used()), "tile"), refused()),
+        32, image::kInk, Align::kLeft, true);
     const image::FitsHeader& h = report_.header;
     std::string line =
         fmt::format("centre {} {}", image::FormatRa(WrapPositive(Angle::Radians(h.centre.ra_rad)).hours(), false),

@@ -22,8 +22,9 @@ std::string FormatDec(double degrees, bool minutes) {
 
 std::string FormatFlux(double jy) {
   const double size = std::abs(jy);
-  if (size >= 1) return fmt::format("{:.3g} Jy", jy);
-  if (size >= 1e-3) return fmt::format("{:.3g} mJy", jy * 1e3);
+  constexpr double kRounds = 1 - 5e-4;  // to three digits
+  if (size >= kRounds) return fmt::format("{:.3g} Jy", jy);
+  if (size >= 1e-3 * kRounds) return fmt::format("{:.3g} mJy", jy * 1e3);
   return fmt::format("{:.3g} µJy", jy * 1e6);
 }
 
