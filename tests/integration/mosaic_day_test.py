@@ -271,7 +271,7 @@ class MosaicDayTest(DaemonUnderTest, unittest.TestCase):
     def test_holes_a_lone_tile_another_declination_and_a_pause(self):
         # An hour is missing, a tile stands alone, then the array points elsewhere; five days later it is back.
         kept = [*range(0, 25), *range(37, 50), 75, *range(100, 112)]
-        other, later = Drift(DEC + 3, range(112, 125)), Drift(DEC, range(5 * A_DAY + 150, 5 * A_DAY + 164))
+        other, later = Drift(DEC + 3, range(112, 125)), Drift(DEC, range(5 * A_DAY + 163, 5 * A_DAY + 177))
         drifts = [(self.drift, kept), (other, range(13)), (later, range(14))]
         with tempfile.TemporaryDirectory(prefix="contimg-mosaic-day-pool-") as pool:
             pool = pathlib.Path(pool)
