@@ -32,7 +32,6 @@ class OneBandMajorCycle : public MajorCycle {
     spectra_.Improve(probe, variation_);
   }
   VaryingSources TakeVarying() { return std::move(varying_); }
-  const SourceSpectra& spectra() const { return spectra_; }
 
  private:
   const MeasurementOperator& op_;

@@ -96,14 +96,8 @@ MosaicJob JobOf(const MosaicOrder& order, const ProductPaths& paths, const Setti
 }
 
 MosaicRow RowOf(const MosaicOrder& order, const std::string& settings_hash) {
-  MosaicRow row;
-  row.name = order.window.name;
+  MosaicRow row = RecordOf(order.window);
   row.kind = order.kind;
-  row.strip_deg = order.window.strip_deg;
-  row.lst_start_h = order.window.lst_start_h;
-  row.lst_end_h = order.window.lst_end_h;
-  row.start_mjd = order.window.start_mjd;
-  row.end_mjd = order.window.end_mjd;
   row.settings_hash = settings_hash;
   return row;
 }

@@ -75,7 +75,7 @@ class Planner {
     known.window = std::move(window);
     if (const Made* made = MadeOf(known.window)) {
       const state::MosaicRow& row = made->first;
-      known.window = {row.strip_deg, row.lst_start_h, row.lst_end_h, row.start_mjd, row.end_mjd, row.name};
+      known.window = WindowOf(row);
       known.made = row;
     }
     return known;

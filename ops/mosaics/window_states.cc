@@ -98,7 +98,7 @@ WindowsOfTime WindowStates(state::ProductStore& products, state::GroupStore* gro
   for (MosaicRow& row : state::MosaicStore(products.database()).List(query)) {
     if (names.count(row.name) > 0) continue;
     WindowWithTiles& each = known.emplace_back();
-    each.window = {row.strip_deg, row.lst_start_h, row.lst_end_h, row.start_mjd, row.end_mjd, row.name};
+    each.window = WindowOf(row);
     each.made = std::move(row);
   }
   const auto tasks = groups != nullptr ? TasksOf(*groups, from_mjd, to_mjd) : std::map<std::string, TaskRow>();

@@ -44,6 +44,21 @@ std::string NameOf(double start_mjd, double end_mjd, double strip_deg) {
 
 double StripOf(double dec_deg) { return std::round(dec_deg * 10) / 10; }
 
+MosaicWindow WindowOf(const state::MosaicRow& row) {
+  return {row.strip_deg, row.lst_start_h, row.lst_end_h, row.start_mjd, row.end_mjd, row.name};
+}
+
+state::MosaicRow RecordOf(const MosaicWindow& window) {
+  state::MosaicRow row;
+  row.name = window.name;
+  row.strip_deg = window.strip_deg;
+  row.lst_start_h = window.lst_start_h;
+  row.lst_end_h = window.lst_end_h;
+  row.start_mjd = window.start_mjd;
+  row.end_mjd = window.end_mjd;
+  return row;
+}
+
 double HoursInto(double lst_start_h, double lst_h) {
   const double hours = std::fmod(lst_h - lst_start_h + 2 * kHoursADay, kHoursADay);
   return hours < kHoursADay ? hours : 0;

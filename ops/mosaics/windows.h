@@ -11,6 +11,7 @@
 
 #include "config/settings.h"
 #include "config/telescope.h"
+#include "state/mosaic_store.h"
 #include "state/product_store.h"
 
 namespace contimg::ops {
@@ -32,6 +33,9 @@ struct MosaicWindow {
 std::vector<MosaicWindow> WindowsAt(double mjd, double strip_deg, const MosaicSettings& settings);
 // The passage from one time to another at that declination, as a mosaic's name gives them.
 MosaicWindow WindowOf(double start_mjd, double end_mjd, double strip_deg);
+// A window as the record of its mosaic has it, and the beginning of such a record.
+MosaicWindow WindowOf(const state::MosaicRow& row);
+state::MosaicRow RecordOf(const MosaicWindow& window);
 // Hours from the beginning of a window of sidereal time to another sidereal time: [0, 24).
 double HoursInto(double lst_start_h, double lst_h);
 

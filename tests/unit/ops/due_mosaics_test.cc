@@ -206,13 +206,8 @@ class DeepMosaicsDue : public testing::Test {
     image.ra_deg = 10;
     image.dec_deg = kDec;
     products_.Save(image, 5);
-    state::MosaicRow row;
-    row.name = newest_ = window.name;
-    row.strip_deg = window.strip_deg;
-    row.lst_start_h = window.lst_start_h;
-    row.lst_end_h = window.lst_end_h;
-    row.start_mjd = window.start_mjd;
-    row.end_mjd = window.end_mjd;
+    state::MosaicRow row = RecordOf(window);
+    newest_ = row.name;
     row.grade = "A";
     state::MosaicStore store(products_.database());
     if (state == "closed") store.Close(row, {}, 5);

@@ -42,13 +42,7 @@ class WindowStatesTest : public testing::Test {
     return WindowStates(products_, &groups_, Settings{}.mosaic, {}, {}, now).windows;
   }
   void Close(const MosaicWindow& window) {
-    state::MosaicRow row;
-    row.name = window.name;
-    row.strip_deg = window.strip_deg;
-    row.lst_start_h = window.lst_start_h;
-    row.lst_end_h = window.lst_end_h;
-    row.start_mjd = window.start_mjd;
-    row.end_mjd = window.end_mjd;
+    state::MosaicRow row = RecordOf(window);
     row.grade = "B";
     std::vector<state::MosaicTileRow> tiles;
     for (const TileOnRecord& tile : TilesOnRecord(products_, window.start_mjd, window.end_mjd)) {
