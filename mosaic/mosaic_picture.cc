@@ -244,7 +244,7 @@ class MosaicPicture {
   void DrawCentre(const std::array<double, 2>& at, std::size_t index, bool used,
                   std::vector<std::array<double, 2>>& labels) {
     constexpr double kMark = 7, kRoom = 22;
-    const auto [x, y] = at;
+    const double x = at[0], y = at[1];
     if (used) {
       canvas_.Circle(x, y, kMark - 2, image::kInk, 2);
     } else {
