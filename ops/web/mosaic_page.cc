@@ -63,27 +63,43 @@ std::string MosaicSentence(const ShownMosaic& mosaic) {
                             Ago(mosaic.view.Now() - row.updated_at));
 }
 
+// The first one behind it, of the same kind and strip. Lists are newest first and may be of years: it is looked for in
+// longer and longer times, so that no more is read than a few times what lies between.
+std::optional<MosaicRow> NextMosaic(const ShownMosaic& mosaic) {
+  state::MosaicQuery query;
+  query.kind = mosaic.row.kind;
+  query.strip_deg = mosaic.row.strip_deg;
+  query.limit = 1;
+  const std::vector<MosaicRow> newest = mosaic.view.Mosaics(query);
+  if (newest.empty() || newest.front().id == mosaic.row.id) return std::nullopt;
+  query.limit = 0;
+  query.from_mjd = mosaic.row.end_mjd;
+  const double last = newest.front().start_mjd;
+  for (double days = 1;; days *= 2) {
+    query.before_mjd = mosaic.row.end_mjd + days;
+    std::optional<MosaicRow> next;
+    for (const MosaicRow& row : mosaic.view.Mosaics(query)) {
+      if (row.id == mosaic.row.id) break;
+      next = row;
+    }
+    if (next || !(*query.before_mjd <= last)) return next;
+  }
+}
+
 // Beside it in time, of the same kind and strip.
 void DrawNeighbouringMosaics(const ShownMosaic& mosaic, Html& html) {
   state::MosaicQuery earlier;
   earlier.kind = mosaic.row.kind;
   earlier.strip_deg = mosaic.row.strip_deg;
-  state::MosaicQuery later = earlier;
   earlier.after = mosaic.row.name;
   earlier.limit = 1;
-  later.from_mjd = mosaic.row.end_mjd;
-  later.before_mjd = mosaic.row.end_mjd + 1;
-  const MosaicRow* next = nullptr;
-  const std::vector<MosaicRow> rows = mosaic.view.Mosaics(later);
-  for (const MosaicRow& row : rows) {  // newest first
-    if (row.id == mosaic.row.id) break;
-    next = &row;
-  }
   html.Add("<nav class=\"spans\" aria-label=\"Neighbouring mosaics\">");
   for (const MosaicRow& row : mosaic.view.Mosaics(earlier)) {
     html.Add("<a href=\"{}\" rel=\"prev\">‹ earlier</a>", MosaicAddress(row.name));
   }
-  if (next != nullptr) html.Add("<a href=\"{}\" rel=\"next\">later ›</a>", MosaicAddress(next->name));
+  if (const auto next = NextMosaic(mosaic)) {
+    html.Add("<a href=\"{}\" rel=\"next\">later ›</a>", MosaicAddress(next->name));
+  }
   html.Add("</nav>");
 }
 
