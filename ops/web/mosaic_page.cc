@@ -19,6 +19,7 @@
 #include "ops/records/served_names.h"
 #include "ops/web/figures.h"
 #include "ops/web/lineage_tree.h"
+#include "ops/web/map_page.h"
 #include "ops/web/mosaic_pages.h"
 #include "ops/web/page.h"
 #include "ops/web/product_table.h"
@@ -413,7 +414,7 @@ HttpResponse MosaicPage(const HttpRequest& request, PipelineView& view) {
   }
   html.Add("<div class=\"head\"><h1 class=\"id\">{}</h1>{}", row->name, MosaicMarks(view, *row));
   DrawSection(html, [&](Html& part) { DrawNeighbouringMosaics(mosaic, part); });
-  html.Add("</div>\n<p class=\"lead\">{}</p>\n", MosaicSentence(mosaic));
+  html.Add("</div>\n<p class=\"lead\">{} {}</p>\n", MosaicSentence(mosaic), MapLink(view, row->name));
   DrawTrouble(mosaic, html);
   DrawMosaicPicture(mosaic, html);
   DrawSection(html, [&](Html& part) { DrawMosaicTiles(mosaic, part); });
