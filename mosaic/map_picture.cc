@@ -97,7 +97,7 @@ class MapPictureDrawing {
     MapPanel(canvas_, square_.grid, map_, style).Draw([&](int x, int y) { return ColourAt(x, y); });
     canvas_.Clipped(map_, [&] {
       DrawRings();
-      DrawMiddle();
+      DrawCross();
       if (header_.beam) DrawBeam(*header_.beam);
     });
     DrawStrip();
@@ -140,8 +140,10 @@ class MapPictureDrawing {
   }
 
   // A cross that leaves what it points to free.
-  void DrawMiddle() {
-    const double x = map_.width / 2, y = map_.height / 2;
+  void DrawCross() {
+    const auto at = square_.PlaceOf(square_.place);  // beside the middle by a pixel at most
+    if (!at) return;
+    const double x = (*at)[0] * map_.width, y = (*at)[1] * map_.height;
     for (const auto& [dx, dy] : {std::pair{1, 0}, {-1, 0}, {0, 1}, {0, -1}}) {
       canvas_.Line(x + dx * Px(14), y + dy * Px(14), x + dx * Px(26), y + dy * Px(26), {0, 0, 0, 0.6}, Px(3));
       canvas_.Line(x + dx * Px(14), y + dy * Px(14), x + dx * Px(26), y + dy * Px(26), image::kAccent, Px(1.3));

@@ -183,6 +183,7 @@ MapSquare SquareAbout(const image::FitsHeader& header, const fs::path& path, con
   }
   const auto pixels = static_cast<std::size_t>(std::lround(size.rad() / cell.rad() / 2)) * 2;
   MapSquare square;
+  square.place = place;
   square.part = SquareOfPixels(*at, std::clamp(pixels, kFewestMapPixels, kMostMapPixels));
   square.grid = {header.centre, image::GeometryOfPart(header.geometry, square.part)};
   return square;

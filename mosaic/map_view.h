@@ -39,6 +39,7 @@ inline constexpr double kLargestMapDeg = 7;
 
 // A square of pixels, an even number to a side, about the one that is nearest to a place.
 struct MapSquare {
+  SkyDirection place;
   image::PixelPart part;
   SkyGrid grid;  // of the part; about the image's phase centre
   double side_rad() const { return static_cast<double>(part.nx) * grid.geometry.cell_rad; }
