@@ -48,7 +48,7 @@ CutoutForm FormOfCutout(const std::string& out) {
 SkyDirection CutoutPlace(const std::string& text) {
   if (const auto place = PlaceOf(text)) return {Angle::Degrees(place->ra_deg), Angle::Degrees(place->dec_deg)};
   const bool name = text.find_first_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos;
-  if (!name || !Exists(SourceStorePath())) return ParsePlace("PLACE", text);  // says what is expected
+  if (!name || !AreSourcesOnRecord()) return ParsePlace("PLACE", text);  // says what is expected
   state::SourceStore store = SourcesToRead();
   const state::OwnSourceRow source = FindOwnSource(store, text);
   return {Angle::Degrees(source.ra_deg), Angle::Degrees(source.dec_deg)};
@@ -74,7 +74,7 @@ MapLayer CutoutLayer(const CutoutArgs& args, const mosaic::NamedMap& map) {
 
 std::vector<mosaic::MapMark> MarksOnRecord(const CutoutArgs& args, const mosaic::MapSquare& square) {
   constexpr int kMostMarks = 300;
-  if (args.unmarked || !Exists(SourceStorePath())) return {};
+  if (args.unmarked || !AreSourcesOnRecord()) return {};
   state::SourceStore store = SourcesToRead();
   return MarksOf(SourcesInView(store.database(), square, kMostMarks));
 }
