@@ -96,9 +96,9 @@ class MapPictureDrawing {
     style.finest_dec_arcsec = style.finest_ra_s = 1;
     MapPanel(canvas_, square_.grid, map_, style).Draw([&](int x, int y) { return ColourAt(x, y); });
     canvas_.Clipped(map_, [&] {
+      if (header_.beam) DrawBeam(*header_.beam);
       DrawRings();
       DrawCross();
-      if (header_.beam) DrawBeam(*header_.beam);
     });
     DrawStrip();
     return canvas_.Png();
@@ -151,13 +151,13 @@ class MapPictureDrawing {
   }
 
   void DrawBeam(const image::GaussianBeam& beam) {
-    const double scale = PixelsAradian(), largest = Px(44);
+    const double scale = PixelsAradian(), largest = Px(40);
     if (beam.major_rad * scale > largest || !(beam.minor_rad > 0)) return DrawLargeBeam(beam);
     // At the true scale where it can be seen.
     const double grow = std::max(1.0, Px(10) / (beam.major_rad * scale));
-    const Box plate{map_.width - Px(70), Px(10), Px(60), Px(66)};
+    const Box plate{map_.width - Px(66), Px(8), Px(58), Px(60)};
     canvas_.Fill(plate, {0, 0, 0, 0.55});
-    image::TraceBeam(canvas_, beam, plate.x + plate.width / 2, plate.y + Px(25), grow * scale);
+    image::TraceBeam(canvas_, beam, plate.x + plate.width / 2, plate.y + Px(24), grow * scale);
     canvas_.Set({1, 1, 1, 0.9});
     cairo_fill(canvas_.cairo());
     canvas_.Text(plate.x + plate.width / 2, plate.y + plate.height - Px(6),

@@ -123,7 +123,10 @@ void DrawMapSteps(const ShownMap& map, Html& html) {
              words);
   };
   const auto pan = [&](const char* words, double dx, double dy) {
-    const auto place = map.look.square.DirectionAt(0.5 + kPan * dx, 0.5 + kPan * dy);
+    // From the place itself, which stands beside the middle by a pixel at most: to and fro is where it was.
+    const auto here = map.look.square.PlaceOf(map.look.place);
+    if (!here) return;
+    const auto place = map.look.square.DirectionAt((*here)[0] + kPan * dx, (*here)[1] + kPan * dy);
     if (place) link(words, *place, map.look.size);
   };
   html.Add("<nav class=\"spans steps\" aria-label=\"To other places and sizes\">");
@@ -198,8 +201,8 @@ void DrawMapSources(const ShownMap& map, Html& html) {
     return;
   }
   html.Add(
-      "<div class=\"scroll\"><table class=\"rows\"><thead><tr><th>source</th><th>mean flux</th><th>from the "
-      "middle</th></tr></thead><tbody>\n");
+      "<div class=\"scroll\"><table class=\"rows\"><thead><tr><th>source</th><th>mean "
+      "flux</th><th>away</th></tr></thead><tbody>\n");
   for (std::size_t i = 0; i < std::min(map.sources.size(), kMapSourcesListed); ++i) {
     const state::ListedSource& listed = map.sources[i];
     const Angle away =
@@ -284,6 +287,10 @@ const std::vector<std::string>& MapPageParameters() {
     return all;
   }();
   return names;
+}
+
+std::string MapAddressAt(const std::string& name, double ra_deg, double dec_deg) {
+  return fmt::format("{}/map?ra={:.5f}&dec={:.5f}&size=20arcmin", MapOwnerAddress(name), ra_deg, dec_deg);
 }
 
 std::string MapAddress(PipelineView& view, const std::string& name) {

@@ -17,7 +17,9 @@ const std::vector<std::string>& MapPageParameters();
 
 // The address of the map of a mosaic or group; empty when no image of it is on the disk.
 std::string MapAddress(PipelineView& view, const std::string& name);
-// A link to it; nothing where there is none.
+// Of twenty arcminutes about a place.
+std::string MapAddressAt(const std::string& name, double ra_deg, double dec_deg);
+// A link to the map; nothing where there is none.
 Html MapLink(PipelineView& view, const std::string& name);
 
 }  // namespace contimg::ops

@@ -291,16 +291,19 @@ void DrawFound(const ShownMosaic& shown, Html& html) {
     if (std::isfinite((*flux)[i])) order.push_back(i);
   }
   const std::size_t n = std::min(order.size(), kFoundShown);
+  const bool map = !MapAddress(shown.view, shown.row.name).empty();
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n), order.end(),
                     [&](std::size_t a, std::size_t b) { return (*flux)[a] > (*flux)[b]; });
   html.Add(
       "<section aria-labelledby=\"found\"><h2 id=\"found\">{} found</h2><div class=\"scroll\"><table "
-      "class=\"rows\"><thead><tr><th>RA, Dec: our own sources there</th><th>flux</th></tr></thead><tbody>\n",
-      Counted(static_cast<std::int64_t>(table.rows()), "source"));
+      "class=\"rows\"><thead><tr><th>RA, Dec: our own sources there</th><th>flux</th>{}</tr></thead><tbody>\n",
+      Counted(static_cast<std::int64_t>(table.rows()), "source"), map ? MakeHtml("<th></th>") : Html());
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t at = order[i];
-    html.Add("<tr><td><a href=\"/sources?at={:.5f},{:.5f}\">{} {}</a></td><td>{}</td></tr>\n", (*ra)[at], (*dec)[at],
-             RaWords((*ra)[at]), DecWords((*dec)[at]), FluxWithError((*flux)[at], (*error)[at]));
+    html.Add("<tr><td><a href=\"/sources?at={:.5f},{:.5f}\">{} {}</a></td><td>{}</td>{}</tr>\n", (*ra)[at], (*dec)[at],
+             RaWords((*ra)[at]), DecWords((*dec)[at]), FluxWithError((*flux)[at], (*error)[at]),
+             map ? MakeHtml("<td><a href=\"{}\">map</a></td>", MapAddressAt(shown.row.name, (*ra)[at], (*dec)[at]))
+                 : Html());
   }
   html.Add("</tbody></table></div>");
   if (n < table.rows()) {

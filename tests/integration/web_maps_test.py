@@ -207,7 +207,7 @@ class Maps(unittest.TestCase):
             for name in (self.zero, self.high):
                 wcs = self.wcs[name]
                 x, y, flux = self.places[0]
-                for from_x, from_y in ((x - 60, y + 45), (x + 70, y - 20)):
+                for from_x, from_y in ((x - 60, y + 45),) if browser is still else ((x - 60, y + 45), (x + 70, y - 20)):
                     at = wcs.pixel_to_world(from_x, from_y)
                     self.visit(self.page(name, ra=f"{at.ra.deg:.6f}", dec=f"{at.dec.deg:.6f}", size="25'"), browser)
                     pixels = 25 * 60 / CELL  # a side; its middle is the edge before the pixel of the place
@@ -231,7 +231,7 @@ class Maps(unittest.TestCase):
         east = go("← east")
         self.assertAlmostEqual(middle.spherical_offsets_to(east)[0].arcmin, 10, delta=0.15)
         back = go("west →")
-        self.assertLess(back.separation(middle).arcsec, CELL)
+        self.assertLess(back.separation(middle).arcsec, 0.2)
         north = go("↑ north")
         self.assertAlmostEqual(middle.spherical_offsets_to(north)[1].arcmin, 10, delta=0.15)
         go("wider")
