@@ -71,6 +71,7 @@ Angle SizeParameter(const HttpRequest& request, const image::FitsHeader& header)
 }  // namespace
 
 std::optional<MapImages> MapImagesOf(PipelineView& view, const std::string& name) {
+  if (name.empty()) return std::nullopt;  // a query without a group is one of all
   MapImages images;
   images.name = name;
   images.mosaic = ParseMosaicName(name).has_value();

@@ -221,7 +221,9 @@ TEST_F(MapPages, SayInOneSentenceWhatTheyCannotShow) {
   for (const char* rest : {"?side=100", "?side=1e9", "?side=nan", "?scale=0", "?scale=inf", "?scale=9"}) {
     EXPECT_EQ(Get(Map(std::string(".png") + rest)).status, 400) << rest;
   }
-  EXPECT_EQ(Get("/mosaics/none/map").status, 404);
+  for (const char* name : {"none", "*", "%20", "%00", "..%2f.."}) {
+    EXPECT_EQ(Get(std::string("/mosaics/") + name + "/map").status, 404) << name;
+  }
   EXPECT_EQ(Get("/groups/none/map.png").status, 404);
   EXPECT_EQ(Get("/groups/none/map.fits").status, 404);
   EXPECT_THAT(Get("/groups/%3Cb%3E/map").body, AllOf(HasSubstr("&lt;b&gt;"), Not(HasSubstr("<b>"))));
