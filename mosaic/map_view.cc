@@ -52,8 +52,13 @@ image::PixelPart SquareOfPixels(const image::PixelPosition& about, std::size_t s
   return {first(about.x), first(about.y), size, size};
 }
 
+// What has sources is read between pixels, what is smooth at the nearest one: interpolation is good to a thousandth.
+bool HasSources(MapLayer layer) {
+  return layer == MapLayer::kImage || layer == MapLayer::kCorrected || layer == MapLayer::kResidual;
+}
+
 // Nothing for blanks.
-std::optional<double> ValueAt(const fs::path& path, const SkyDirection& place) {
+std::optional<double> ValueAt(const fs::path& path, MapLayer layer, const SkyDirection& place) {
   constexpr std::size_t kTaps = 34;  // more than any interpolator takes
   const image::FitsHeader header = image::ReadFitsHeader(path);
   const auto at = PixelOf(header, place);
@@ -62,7 +67,7 @@ std::optional<double> ValueAt(const fs::path& path, const SkyDirection& place) {
   const std::vector<float> pixels = image::ReadFitsPart(path, part);
   const double x = at->x - static_cast<double>(part.x), y = at->y - static_cast<double>(part.y);
   double value = NAN;
-  if (header.beam && header.unit == "Jy/beam") {
+  if (header.beam && HasSources(layer)) {
     value = ImageReader({pixels.data(), {kTaps, kTaps}}, BandOf(*header.beam, header.geometry.cell_rad)).At(x, y);
   }
   if (!std::isfinite(value)) {  // at the edge of what is blank
@@ -200,8 +205,9 @@ SkyDirection MiddleOfImage(const image::FitsHeader& header) {
 
 PlaceFigures FiguresAt(const MapFiles& files, const SkyDirection& place) {
   PlaceFigures figures;
-  for (const auto& [layer, path] : files) {
-    const auto value = Known(files, layer, [&](const fs::path& of) { return ValueAt(of, place); });
+  for (const auto& file : files) {
+    const MapLayer layer = file.first;
+    const auto value = Known(files, layer, [&](const fs::path& of) { return ValueAt(of, layer, place); });
     if (value) figures.values[layer] = *value;
   }
   if (const auto rms = figures.values.find(MapLayer::kRms); rms != figures.values.end() && rms->second > 0) {

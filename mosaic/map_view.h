@@ -57,8 +57,8 @@ MapSquare SquareAbout(const image::FitsHeader& header, const std::filesystem::pa
 // The middle of the image.
 SkyDirection MiddleOfImage(const image::FitsHeader& header);
 
-// What the images say at a place: read between pixels where they have the beam, else of the nearest pixel. What is
-// blank or cannot be read is not there.
+// What the images say at a place: kImage, kCorrected and kResidual read between pixels, the others, which are smooth,
+// at the nearest one. What is blank or cannot be read is not there.
 struct PlaceFigures {
   std::map<MapLayer, double> values;  // in the images' units
   // Of the image there, Jy/beam: of a mosaic by its rms map, else measured about the place on the residual or, where

@@ -188,7 +188,8 @@ void DrawMapFigures(const ShownMap& map, Html& html) {
   if (const auto residual = at(MapLayer::kResidual)) line("residual", Flux(*residual) + "/beam");
   if (const auto weight = at(MapLayer::kWeight)) line("weight", fmt::format("{:.4g} beam²/Jy²", *weight));
   html.Add(
-      "</dl><p class=\"twin\">Read between pixels of {:.3g}″. <a href=\"{}\" download>This part as FITS</a> · <a "
+      "</dl><p class=\"twin\">Fluxes are read between pixels of {:.3g}″. <a href=\"{}\" download>This part as FITS</a> "
+      "· <a "
       "href=\"/api/v1/maps/{}?{}\">as JSON</a></p></section>\n",
       Angle::Radians(map.look.header.geometry.cell_rad).arcsec(), map.Address(".fits", map.look),
       UrlPart(map.images.name), MapParametersOf(map.look));

@@ -186,8 +186,8 @@ TEST_F(MapFilesTest, HaveAPictureOfEveryKindPlaceAndSize) {
   picture.marks = {{At(700, 300), "DSA J000000.0+160000"}, {At(705, 300), "beside it"}, {Degrees(90, 90), "elsewhere"}};
   for (const auto& [layer, path] : map.files) {
     picture.layer = layer;
-    for (const SkyDirection& place : {At(700, 300), At(20, 20), At(1199, 799)}) {
-      for (const double size : {0.005, 0.3, 7.0}) {
+    for (const SkyDirection& place : {At(700, 300), At(20, 20)}) {
+      for (const double size : {0.005, 7.0}) {
         picture.noise_jy = size > 1 ? std::optional<double>() : 1e-3;
         picture.names = size < 1;
         const MapSquare square = SquareAbout(header_, path, place, Angle::Degrees(size));
