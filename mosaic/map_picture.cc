@@ -26,10 +26,6 @@ constexpr Colour kBlankPixel{0.3, 0.3, 0.32, 1}, kRing{0.45, 0.95, 0.75, 0.85};
 constexpr double kKeepBeyond = 5;  // of the noise: what stands out so far is a point source, not noise
 constexpr double kLetters = 12;
 
-bool HasFluxes(MapLayer layer) {
-  return layer == MapLayer::kImage || layer == MapLayer::kCorrected || layer == MapLayer::kResidual;
-}
-
 // Values of a layer as colours.
 struct ColourScale {
   double low = 0, high = 1;
@@ -72,7 +68,7 @@ ColourScale ScaleFor(MapLayer layer, double noise, const image::ReducedPart& pix
 
 // "3.1 mJy", or as many digits for what is no flux.
 std::string ValueWords(MapLayer layer, double value) {
-  if (HasFluxes(layer) || layer == MapLayer::kRms) return image::FormatFlux(value);
+  if (HasSources(layer) || layer == MapLayer::kRms) return image::FormatFlux(value);
   return fmt::format("{:.3g}", value);
 }
 
@@ -180,7 +176,7 @@ class MapPictureDrawing {
     const double y = map_.height + Px(20), size = Px(kLetters);
     std::string words = ValueWords(wishes_.layer, scale_.high);
     const std::string low = ValueWords(wishes_.layer, scale_.low);
-    if (HasFluxes(wishes_.layer) || wishes_.layer == MapLayer::kRms) words += "/beam";
+    if (HasSources(wishes_.layer) || wishes_.layer == MapLayer::kRms) words += "/beam";
     if (scale_.soft > 0) words += ", arsinh";
     double x = Px(10);
     canvas_.Text(x, y, low, size, image::kInk);
@@ -208,7 +204,7 @@ class MapPictureDrawing {
 
 std::string MapPng(const std::filesystem::path& image, const MapSquare& square, const MapPicture& picture) {
   const double known = picture.noise_jy.value_or(0);
-  const double keep = HasFluxes(picture.layer) && known > 0 ? kKeepBeyond * known : HUGE_VAL;
+  const double keep = HasSources(picture.layer) && known > 0 ? kKeepBeyond * known : HUGE_VAL;
   const image::ReducedPart pixels =
       image::ReadReducedPart(image, square.part, static_cast<std::size_t>(picture.side_px), keep);
   double noise = known;

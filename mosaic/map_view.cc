@@ -52,11 +52,6 @@ image::PixelPart SquareOfPixels(const image::PixelPosition& about, std::size_t s
   return {first(about.x), first(about.y), size, size};
 }
 
-// What has sources is read between pixels, what is smooth at the nearest one: interpolation is good to a thousandth.
-bool HasSources(MapLayer layer) {
-  return layer == MapLayer::kImage || layer == MapLayer::kCorrected || layer == MapLayer::kResidual;
-}
-
 // Nothing for blanks.
 std::optional<double> ValueAt(const fs::path& path, MapLayer layer, const SkyDirection& place) {
   constexpr std::size_t kTaps = 34;  // more than any interpolator takes
@@ -67,7 +62,7 @@ std::optional<double> ValueAt(const fs::path& path, MapLayer layer, const SkyDir
   const std::vector<float> pixels = image::ReadFitsPart(path, part);
   const double x = at->x - static_cast<double>(part.x), y = at->y - static_cast<double>(part.y);
   double value = NAN;
-  if (header.beam && HasSources(layer)) {
+  if (header.beam && HasSources(layer)) {  // interpolation is good to a thousandth, what is smooth better as it is
     value = ImageReader({pixels.data(), {kTaps, kTaps}}, BandOf(*header.beam, header.geometry.cell_rad)).At(x, y);
   }
   if (!std::isfinite(value)) {  // at the edge of what is blank
@@ -116,13 +111,8 @@ std::optional<MapLayer> FindMapLayer(std::string_view word) {
   return std::nullopt;
 }
 
-const std::vector<MapLayer>& AllMapLayers() {
-  static const std::vector<MapLayer> all = [] {
-    std::vector<MapLayer> layers;
-    for (const NamedLayer& each : kLayers) layers.push_back(each.layer);
-    return layers;
-  }();
-  return all;
+bool HasSources(MapLayer layer) {
+  return layer == MapLayer::kImage || layer == MapLayer::kCorrected || layer == MapLayer::kResidual;
 }
 
 NamedMap MapOfName(const fs::path& name) {
