@@ -55,8 +55,9 @@ class FitsPartTest : public testing::Test {
     int count = 0;
     float farthest = 0;
     for (std::size_t y = 0; y < part.ny; ++y) {
+      if (y * ny / part.ny != j) continue;
       for (std::size_t x = 0; x < part.nx; ++x) {
-        if (x * nx / part.nx != i || y * ny / part.ny != j) continue;
+        if (x * nx / part.nx != i) continue;
         const auto at_x = part.x + static_cast<std::ptrdiff_t>(x), at_y = part.y + static_cast<std::ptrdiff_t>(y);
         if (at_x < 0 || at_y < 0 || at_x >= static_cast<std::ptrdiff_t>(kNx) ||
             at_y >= static_cast<std::ptrdiff_t>(kNy)) {
