@@ -120,10 +120,10 @@ void PrintCutout(const CutoutArgs& args, const std::filesystem::path& image, Map
   const auto value = figures.values.find(layer);
   const auto noise = mosaic::NoiseOfLayer(figures, layer);
   if (value == figures.values.end()) fmt::print("  {:<9} blank\n", mosaic::ToString(layer));
-  if (!noise) return;
+  if (!noise || value == figures.values.end()) return;
   fmt::print("  {:<9} {}/beam\n", "noise", Flux(*noise));
   const bool fluxes = layer == MapLayer::kImage || layer == MapLayer::kCorrected;
-  if (fluxes && value != figures.values.end()) fmt::print("  {:<9} {:.1f}\n", "S/N", value->second / *noise);
+  if (fluxes) fmt::print("  {:<9} {:.1f}\n", "S/N", value->second / *noise);
 }
 
 void Cutout(const CutoutArgs& args) {

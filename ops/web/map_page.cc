@@ -180,7 +180,7 @@ void DrawMapFigures(const ShownMap& map, Html& html) {
   line("degrees", fmt::format("{:.5f} {:+.5f}", map.look.place.ra.deg(), map.look.place.dec.deg()));
   const auto value = at(MapLayer::kImage), response = at(MapLayer::kResponse);
   line("image", value ? Flux(*value) + "/beam" : "blank");
-  if (figures.noise_jy) line("noise", Flux(*figures.noise_jy) + "/beam");
+  if (value && figures.noise_jy) line("noise", Flux(*figures.noise_jy) + "/beam");
   if (value && figures.noise_jy) line("signal to noise", fmt::format("{:.1f}", *value / *figures.noise_jy));
   if (value && response && *response > 0) {
     line("over primary beam", fmt::format("{}/beam at {:.3f} of it", Flux(*value / *response), *response));
