@@ -21,7 +21,7 @@ namespace contimg::mosaic {
 enum class MapLayer { kImage, kCorrected, kResidual, kRms, kWeight, kResponse };
 std::string_view ToString(MapLayer layer);
 std::optional<MapLayer> FindMapLayer(std::string_view word);
-bool HasSources(MapLayer layer);              // kImage, kCorrected, kResidual; the others are smooth
+bool HasSources(MapLayer layer);  // kImage, kCorrected, kResidual; the others are smooth
 
 // The files of one mosaic or tile, FITS, all of the same pixels.
 using MapFiles = std::map<MapLayer, std::filesystem::path>;
