@@ -1,9 +1,13 @@
 #include "config/sky_text.h"
-#include "config/trimmed.h"
 
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <string>
+#include <utility>
+
+#include "config/quantity.h"
+#include "config/trimmed.h"
 
 namespace contimg {
 namespace {
@@ -89,6 +93,19 @@ std::optional<double> ParseDeclination(std::string_view text) {
   // Hours are no unit of declination.
   if (!degrees || text.find('h') != std::string_view::npos || std::abs(*degrees) > 90) return std::nullopt;
   return degrees;
+}
+
+std::optional<double> ParseAngularSize(std::string_view text) {
+  std::string words(Trimmed(text));
+  for (const auto& [mark, word] :
+       {std::pair{"'", "arcmin"}, {"\u2032", "arcmin"}, {"\"", "arcsec"}, {"\u2033", "arcsec"}}) {
+    const std::string_view end(mark);
+    if (words.size() <= end.size() || words.compare(words.size() - end.size(), end.size(), end) != 0) continue;
+    words.replace(words.size() - end.size(), end.size(), word);
+    break;
+  }
+  const auto degrees = ParseQuantity(words, "deg");
+  return degrees && *degrees > 0 ? degrees : std::nullopt;
 }
 
 }  // namespace contimg

@@ -15,4 +15,8 @@ std::optional<double> ParseRightAscension(std::string_view text);
 // arcseconds may also be written ' and ".
 std::optional<double> ParseDeclination(std::string_view text);
 
+// An angle on the sky, such as the side of a square, in degrees: "1.5", "1.5deg", "20'", "20arcmin", "90\"",
+// "90arcsec"; a bare number is degrees. Nothing for anything else and for what is not above 0.
+std::optional<double> ParseAngularSize(std::string_view text);
+
 }  // namespace contimg

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "config/error.h"
+#include "image/products/fits_image.h"
 
 namespace contimg::image {
 
@@ -28,6 +29,9 @@ class FitsFile {
   }
   fitsfile* file = nullptr;
 };
+
+// Opens the first image of the file and reads its header. Errors as ReadFitsHeader.
+FitsHeader OpenFitsImage(const std::filesystem::path& path, FitsFile& fits);
 
 class CardReader {
  public:

@@ -89,8 +89,6 @@ struct FitsImage {
 FitsImage ReadFitsImage(const std::filesystem::path& path, Buffer<float> memory = {});
 // Its header alone. Errors as above.
 FitsHeader ReadFitsHeader(const std::filesystem::path& path);
-// `size` × `size` of its pixels from (x, y) on, y first; NaN beyond its edges. Reads these rows alone. Errors as above.
-std::vector<float> ReadFitsSquare(const std::filesystem::path& path, std::ptrdiff_t x, std::ptrdiff_t y, int size);
 
 // A smooth image by some of its pixels: every `step`-th of every `step`-th row, from the first on.
 struct ThinImage {

@@ -122,8 +122,9 @@ void CheckWhole(fitsfile* file, const std::filesystem::path& path) {
               fmt::format("expected {} bytes by its header, found {}: it is cut off", end, there));
 }
 
-// Opens the first image of the file and reads its header.
-FitsHeader OpenImage(const std::filesystem::path& path, FitsFile& fits) {
+}  // namespace
+
+FitsHeader OpenFitsImage(const std::filesystem::path& path, FitsFile& fits) {
   int status = 0;
   RequireFile(path);
   fits_open_diskfile(&fits.file, path.c_str(), READONLY, &status);
@@ -146,6 +147,8 @@ FitsHeader OpenImage(const std::filesystem::path& path, FitsFile& fits) {
   return ReadHeader(fits.file, path, lengths);
 }
 
+namespace {
+
 ThinImage Unfilled(const FitsHeader& header) {
   ThinImage thin;
   thin.header = header;
@@ -161,13 +164,13 @@ ThinImage Unfilled(const FitsHeader& header) {
 
 FitsHeader ReadFitsHeader(const std::filesystem::path& path) {
   FitsFile fits;
-  return OpenImage(path, fits);
+  return OpenFitsImage(path, fits);
 }
 
 FitsImage ReadFitsImage(const std::filesystem::path& path, Buffer<float> memory) {
   FitsFile fits;
   FitsImage result;
-  result.header = OpenImage(path, fits);
+  result.header = OpenFitsImage(path, fits);
   const std::size_t count = result.header.geometry.nx * result.header.geometry.ny;
   result.pixels = memory.size() == count ? std::move(memory) : Buffer<float>(count);
   int status = 0;
@@ -195,7 +198,7 @@ ThinImage Thinned(const FitsImage& image) {
 
 ThinImage ReadThinFitsImage(const std::filesystem::path& path) {
   FitsFile fits;
-  ThinImage thin = Unfilled(OpenImage(path, fits));
+  ThinImage thin = Unfilled(OpenFitsImage(path, fits));
   const ImageGeometry& g = thin.header.geometry;
   const auto step = static_cast<long>(thin.step);
   long first[4] = {1, 1, 1, 1}, last[4] = {static_cast<long>(g.nx), static_cast<long>(g.ny), 1, 1},
@@ -205,26 +208,6 @@ ThinImage ReadThinFitsImage(const std::filesystem::path& path) {
   fits_read_subset(fits.file, TFLOAT, first, last, steps, &null_value, thin.pixels.data(), &any_null, &status);
   CheckFits(status, ErrorKind::kBadInput, path, "cannot read the pixels");
   return thin;
-}
-
-std::vector<float> ReadFitsSquare(const std::filesystem::path& path, std::ptrdiff_t x, std::ptrdiff_t y, int size) {
-  FitsFile fits;
-  const FitsHeader header = OpenImage(path, fits);
-  std::vector<float> square(static_cast<std::size_t>(size) * static_cast<std::size_t>(size),
-                            std::numeric_limits<float>::quiet_NaN());
-  const auto nx = static_cast<std::ptrdiff_t>(header.geometry.nx), ny = static_cast<std::ptrdiff_t>(header.geometry.ny);
-  const std::ptrdiff_t x0 = std::clamp<std::ptrdiff_t>(x, 0, nx), x1 = std::clamp<std::ptrdiff_t>(x + size, 0, nx),
-                       y0 = std::clamp<std::ptrdiff_t>(y, 0, ny), y1 = std::clamp<std::ptrdiff_t>(y + size, 0, ny);
-  int status = 0;
-  float null_value = std::numeric_limits<float>::quiet_NaN();
-  int any_null = 0;
-  for (std::ptrdiff_t row = y0; row < y1 && x0 < x1; ++row) {
-    long first[4] = {static_cast<long>(x0 + 1), static_cast<long>(row + 1), 1, 1};
-    fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(x1 - x0), &null_value,
-                  square.data() + (row - y) * size + (x0 - x), &any_null, &status);
-  }
-  CheckFits(status, ErrorKind::kBadInput, path, "cannot read the pixels");
-  return square;
 }
 
 }  // namespace contimg::image

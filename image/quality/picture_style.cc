@@ -20,6 +20,11 @@ std::string FormatDec(double degrees, bool minutes) {
                  : fmt::format("{}{:02d}°", sign, total / 60);
 }
 
+std::string FormatDecSeconds(double degrees) {
+  const auto total = static_cast<long>(std::lround(std::abs(degrees) * 3600));
+  return fmt::format("{}{:02d}°{:02d}′{:02d}″", degrees < 0 ? "−" : "+", total / 3600, total / 60 % 60, total % 60);
+}
+
 std::string FormatFlux(double jy) {
   const double size = std::abs(jy);
   constexpr double kRounds = 1 - 5e-4;  // to three digits

@@ -18,6 +18,7 @@ inline constexpr Colour kBad{0.95, 0.40, 0.35, 1};
 
 std::string FormatRa(double hours, bool seconds);     // "13ʰ31ᵐ08ˢ"
 std::string FormatDec(double degrees, bool minutes);  // "+30°30′"
+std::string FormatDecSeconds(double degrees);         // "+30°30′15″"
 std::string FormatFlux(double jy);                    // "1.23 mJy"
 
 }  // namespace contimg::image

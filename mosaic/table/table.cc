@@ -144,11 +144,7 @@ std::string VotableText(const Table& table) {
   return text + "</TABLEDATA></DATA>\n</TABLE>\n</RESOURCE>\n</VOTABLE>\n";
 }
 
-namespace {
-
-// Makes the content under a hidden name and gives it its own.
-template <typename Make>
-void PublishResult(Os& os, const fs::path& path, bool overwrite, const Make& make) {
+void PublishResult(Os& os, const fs::path& path, bool overwrite, const std::function<void(const fs::path&)>& make) {
   CheckName(path, overwrite);
   const Unfinished hidden(path, os);
   make(hidden.path());
@@ -160,8 +156,6 @@ void PublishResult(Os& os, const fs::path& path, bool overwrite, const Make& mak
   }
   os.SyncDirectory(hidden.path().parent_path());
 }
-
-}  // namespace
 
 void CheckName(const fs::path& path, bool overwrite) {
   if (!IsTaken(path)) return;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -67,5 +68,8 @@ std::filesystem::path MetadataPath(const std::filesystem::path& csv);
 void WriteTable(Os& os, const std::filesystem::path& path, const Table& table, bool overwrite);
 // The same of any text.
 void WriteResult(Os& os, const std::filesystem::path& path, const std::string& text, bool overwrite);
+// The same of what `make` makes at the path that it is given, a hidden one beside `path`.
+void PublishResult(Os& os, const std::filesystem::path& path, bool overwrite,
+                   const std::function<void(const std::filesystem::path& hidden)>& make);
 
 }  // namespace contimg::mosaic

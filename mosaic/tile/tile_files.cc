@@ -17,37 +17,15 @@
 #include "image/plane/beam_algebra.h"
 #include "image/products/casacore/casacore_image.h"
 #include "mosaic/table/stage_name.h"
+#include "mosaic/tile/image_names.h"
 
 namespace contimg::mosaic {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kFormats{ImageFormat::kFits, ImageFormat::kFitsCompressed, ImageFormat::kCasa};
-
-// "X.image.fits" is "X" for the suffix "image.fits".
-std::optional<std::string> WithoutSuffix(const std::string& path, const std::string& suffix) {
-  const std::string end = "." + suffix;
-  if (path.size() <= end.size() || path.compare(path.size() - end.size(), end.size(), end) != 0) return std::nullopt;
-  return path.substr(0, path.size() - end.size());
-}
-
-std::string PlainName(const fs::path& path) {
-  std::string text = path.string();
-  while (text.size() > 1 && text.back() == '/') text.pop_back();
-  return text;
-}
-
-// The prefix of an image by its name: nothing when it is named otherwise.
-std::optional<std::string> PrefixOf(const fs::path& image) {
-  for (const ImageFormat format : kFormats) {
-    if (const auto prefix = WithoutSuffix(PlainName(image), ProductSuffix(ProductKind::kImage, format))) return prefix;
-  }
-  return std::nullopt;
-}
-
 void RefuseCorrected(const fs::path& image) {
-  for (const ImageFormat format : kFormats) {
+  for (const ImageFormat format : kImageFormats) {
     const auto prefix = WithoutSuffix(PlainName(image), ProductSuffix(ProductKind::kPbcor, format));
     if (!prefix) continue;
     throw Error(ErrorKind::kUsage, kStage, image.string(),
@@ -56,15 +34,6 @@ void RefuseCorrected(const fs::path& image) {
                             *prefix, ProductSuffix(ProductKind::kImage, format), *prefix,
                             ProductSuffix(ProductKind::kPb, format)));
   }
-}
-
-// PREFIX.<kind> in whatever format there is; empty when there is none.
-fs::path Beside(const std::string& prefix, ProductKind kind) {
-  for (const ImageFormat format : kFormats) {
-    const fs::path path = prefix + "." + ProductSuffix(kind, format);
-    if (Exists(path)) return path;
-  }
-  return {};
 }
 
 image::FitsImage ReadImage(const fs::path& path, Buffer<float> memory = {}) {
@@ -131,9 +100,9 @@ TileFiles::~TileFiles() {
 TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const RunContext& context, TileMemory* memory)
     : path_(names.image), memory_(memory) {
   RefuseCorrected(path_);
-  std::optional<std::string> prefix = PrefixOf(path_);
+  std::optional<std::string> prefix = PrefixOfImage(path_);
   if (!Exists(path_)) {
-    if (const fs::path made = Beside(PlainName(path_), ProductKind::kImage); !made.empty()) {
+    if (const fs::path made = ProductBeside(PlainName(path_), ProductKind::kImage); !made.empty()) {
       prefix = PlainName(path_);
       path_ = made;
     }
@@ -160,12 +129,12 @@ TileFiles::TileFiles(const TileFileNames& names, const TileParts& parts, const R
       each.path.clear();
       continue;
     }
-    if (each.path.empty() && prefix) each.path = Beside(*prefix, each.kind);
+    if (each.path.empty() && prefix) each.path = ProductBeside(*prefix, each.kind);
     if (each.path.empty()) missing_.emplace_back(each.word);
   }
   std::array<Buffer<float>, 2> spare;  // of image, residual
   if (memory_ != nullptr) spare = {memory_->Take(), parts.residual ? memory_->Take() : Buffer<float>()};
-  fs::path rms = prefix ? Beside(*prefix, ProductKind::kRms) : fs::path();  // of a mosaic
+  fs::path rms = prefix ? ProductBeside(*prefix, ProductKind::kRms) : fs::path();  // of a mosaic
   std::array<std::exception_ptr, 4> failures;  // which file is named shall not depend on who was first
   ParallelFor(context.threads, wanted.size() + 1, [&](std::size_t i) {
     context.CheckCancelled(kStage);
@@ -245,12 +214,12 @@ void TileFiles::RestoreWith(const image::GaussianBeam& beam, int threads) {
 }
 
 std::string TileFiles::name() const {
-  const auto prefix = PrefixOf(path_);
+  const auto prefix = PrefixOfImage(path_);
   return fs::path(prefix ? *prefix : PlainName(path_)).filename().string();
 }
 
 fs::path TileFiles::MetricsPath() const {
-  const auto prefix = PrefixOf(path_);
+  const auto prefix = PrefixOfImage(path_);
   if (!prefix) return {};
   fs::path metrics = *prefix + "." + ProductSuffix(ProductKind::kQaMetrics);
   return IsFile(metrics) ? metrics : fs::path();

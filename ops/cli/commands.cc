@@ -10,6 +10,7 @@ void AddCommands(CLI::App& app) {
   AddCleanupCommand(app);
   AddConfigCommand(app);
   AddConvertCommand(app);
+  AddCutoutCommand(app);
   AddDemoCommand(app);
   AddDoctorCommand(app);
   AddExportCommand(app);

@@ -17,6 +17,7 @@ void AddCatalogCommand(CLI::App& app);
 void AddCleanupCommand(CLI::App& app);
 void AddConfigCommand(CLI::App& app);
 void AddConvertCommand(CLI::App& app);
+void AddCutoutCommand(CLI::App& app);
 void AddDemoCommand(CLI::App& app);
 void AddDoctorCommand(CLI::App& app);
 void AddExportCommand(CLI::App& app);

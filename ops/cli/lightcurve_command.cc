@@ -186,6 +186,8 @@ std::filesystem::path SourceStorePath() {
   return ProductPaths(Roots(CurrentSettings().values)).Database(StateDatabase::kMasterSources);
 }
 
+bool AreSourcesOnRecord() { return !Roots(CurrentSettings().values).state.empty() && Exists(SourceStorePath()); }
+
 state::SourceStore SourcesToRead() {
   return state::SourceStore(SourceStorePath(), state::DatabaseOptions::ForOneLook());
 }

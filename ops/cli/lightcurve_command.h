@@ -13,6 +13,7 @@ namespace contimg::ops {
 
 std::filesystem::path SourceStorePath();
 state::SourceStore SourcesToRead();
+bool AreSourcesOnRecord();  // false: no state directory is set, or no source was ever put into it
 
 // A source of our own: its name, that of a catalogue's source that it is, or RA,DEC near which it stands. Throws
 // Error{kUsage} when there is none.

@@ -64,10 +64,16 @@ std::string Decode(const std::string& text, bool in_query) {
 // What `pattern` leaves of the path; nothing when it does not fit.
 std::optional<std::string> Tail(const std::string& pattern, const std::string& path) {
   if (pattern == path) return "";
-  if (pattern.size() < 2 || pattern.compare(pattern.size() - 2, 2, "/*") != 0) return std::nullopt;
-  const std::size_t n_prefix = pattern.size() - 1;
-  if (path.size() <= n_prefix || path.compare(0, n_prefix, pattern, 0, n_prefix) != 0) return std::nullopt;
-  return path.substr(n_prefix);
+  const std::size_t star = pattern.find("/*");
+  if (star == std::string::npos) return std::nullopt;
+  const std::string before = pattern.substr(0, star + 1), after = pattern.substr(star + 2);
+  if (path.size() <= before.size() + after.size() || path.compare(0, before.size(), before) != 0 ||
+      path.compare(path.size() - after.size(), after.size(), after) != 0) {
+    return std::nullopt;
+  }
+  std::string tail = path.substr(before.size(), path.size() - before.size() - after.size());
+  if (!after.empty() && tail.find('/') != std::string::npos) return std::nullopt;  // one part of the path
+  return tail;
 }
 
 std::string WithoutSlash(std::string path) {

@@ -21,7 +21,7 @@ struct HttpRequest {
   std::string method;                        // "GET"…
   std::string path;                          // "/api/v1/status", decoded, without the query
   std::map<std::string, std::string> query;  // decoded
-  std::string tail;                          // what a route that ends in "/*" leaves of the path
+  std::string tail;                          // what stands in the place of a route's "*"
   std::string if_none_match;                 // header of this name
   std::string host;                          // header of this name, as it was sent
 
@@ -41,7 +41,8 @@ struct HttpResponse {
   std::shared_ptr<void> held = {};                                // let go when the answer has been sent, or cannot be
 };
 
-// One line of the router: method and path, exact or with "/*" at its end for everything below it.
+// One line of the router: method and path, exact, with "/*" at its end for everything below it, or with "/*/"
+// within it for one part of the path.
 struct HttpRoute {
   std::string method, path, help;
   std::function<HttpResponse(const HttpRequest&)> handler;
@@ -62,8 +63,8 @@ class HttpRouter {
   void DrawProblems(ProblemPage draw) { draw_problem_ = std::move(draw); }
   // 404 for unknown paths, 405 for wrong methods; with one sentence when a handler throws: 400 for Error{kUsage}, 503
   // for what may pass (io, busy, resource), else 500.
-  // HEAD counts as GET. An exact path goes before "/*", a longer "/*" before a shorter one; "/a/" is "/a" where nothing
-  // is below it.
+  // HEAD counts as GET. An exact path goes before one with "*", a longer one of these before a shorter one; "/a/"
+  // is "/a" where nothing is below it.
   HttpResponse Handle(const HttpRequest& request) const;
   bool IsSlow(const HttpRequest& request) const;
   // The path of the route that answers: "/api/v1/groups/*"; empty: none does.

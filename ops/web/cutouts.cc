@@ -11,7 +11,7 @@
 #include "config/product_paths.h"
 #include "config/units.h"
 #include "image/plane/sky_coordinates.h"
-#include "image/products/fits_image.h"
+#include "image/products/fits_part.h"
 #include "image/quality/cutout.h"
 #include "ops/api/source_query.h"
 #include "ops/web/figures.h"
@@ -47,8 +47,8 @@ std::string DrawCutout(const std::filesystem::path& path, const state::OwnSource
   const int size = std::clamp(static_cast<int>(std::ceil(2 * kReachBeams * beam)), kFewestPixels, kMostPixels);
   const auto x = static_cast<std::ptrdiff_t>(std::lround(place.x)) - size / 2,
              y = static_cast<std::ptrdiff_t>(std::lround(place.y)) - size / 2;
-  const std::vector<float> pixels = image::ReadFitsSquare(path, x, y, size);
   const auto side = static_cast<std::size_t>(size);
+  const std::vector<float> pixels = image::ReadFitsPart(path, {x, y, side, side});
   return image::CutoutPng({pixels.data(), {side, side}}, low, high, place.x - static_cast<double>(x),
                           place.y - static_cast<double>(y), beam);
 }

@@ -15,6 +15,7 @@
 #include "ops/web/group_pages.h"
 #include "ops/web/group_sources.h"
 #include "ops/web/lineage_tree.h"
+#include "ops/web/map_page.h"
 #include "ops/web/mosaic_pages.h"
 #include "ops/web/page.h"
 #include "ops/web/product_table.h"
@@ -296,6 +297,10 @@ HttpResponse GroupPage(const HttpRequest& request, PipelineView& view) {
   });
   DrawSection(html, [&](Html& part) { DrawNeighbours(view, *row, part); });
   html.Add("</div>\n<p class=\"lead\">{}</p>\n", Sentence(*row, view.Now()));
+  DrawSection(html, [&](Html& part) {
+    const Html map = MapLink(view, row->id);
+    if (!map.empty()) part.Add("<p class=\"lead\">{}</p>\n", map);
+  });
   DrawCause(view, *row, html);
   std::vector<state::ProductRow> products;
   DrawSection(html, [&](Html&) {

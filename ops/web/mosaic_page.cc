@@ -19,6 +19,7 @@
 #include "ops/records/served_names.h"
 #include "ops/web/figures.h"
 #include "ops/web/lineage_tree.h"
+#include "ops/web/map_page.h"
 #include "ops/web/mosaic_pages.h"
 #include "ops/web/page.h"
 #include "ops/web/product_table.h"
@@ -63,27 +64,43 @@ std::string MosaicSentence(const ShownMosaic& mosaic) {
                             Ago(mosaic.view.Now() - row.updated_at));
 }
 
+// The first one behind it, of the same kind and strip. Lists are newest first and may be of years: it is looked for in
+// longer and longer times, so that no more is read than a few times what lies between.
+std::optional<MosaicRow> NextMosaic(const ShownMosaic& mosaic) {
+  state::MosaicQuery query;
+  query.kind = mosaic.row.kind;
+  query.strip_deg = mosaic.row.strip_deg;
+  query.limit = 1;
+  const std::vector<MosaicRow> newest = mosaic.view.Mosaics(query);
+  if (newest.empty() || newest.front().id == mosaic.row.id) return std::nullopt;
+  query.limit = 0;
+  query.from_mjd = mosaic.row.end_mjd;
+  const double last = newest.front().start_mjd;
+  for (double days = 1;; days *= 2) {
+    query.before_mjd = mosaic.row.end_mjd + days;
+    std::optional<MosaicRow> next;
+    for (const MosaicRow& row : mosaic.view.Mosaics(query)) {
+      if (row.id == mosaic.row.id) break;
+      next = row;
+    }
+    if (next || !(*query.before_mjd <= last)) return next;
+  }
+}
+
 // Beside it in time, of the same kind and strip.
 void DrawNeighbouringMosaics(const ShownMosaic& mosaic, Html& html) {
   state::MosaicQuery earlier;
   earlier.kind = mosaic.row.kind;
   earlier.strip_deg = mosaic.row.strip_deg;
-  state::MosaicQuery later = earlier;
   earlier.after = mosaic.row.name;
   earlier.limit = 1;
-  later.from_mjd = mosaic.row.end_mjd;
-  later.before_mjd = mosaic.row.end_mjd + 1;
-  const MosaicRow* next = nullptr;
-  const std::vector<MosaicRow> rows = mosaic.view.Mosaics(later);
-  for (const MosaicRow& row : rows) {  // newest first
-    if (row.id == mosaic.row.id) break;
-    next = &row;
-  }
   html.Add("<nav class=\"spans\" aria-label=\"Neighbouring mosaics\">");
   for (const MosaicRow& row : mosaic.view.Mosaics(earlier)) {
     html.Add("<a href=\"{}\" rel=\"prev\">‹ earlier</a>", MosaicAddress(row.name));
   }
-  if (next != nullptr) html.Add("<a href=\"{}\" rel=\"next\">later ›</a>", MosaicAddress(next->name));
+  if (const auto next = NextMosaic(mosaic)) {
+    html.Add("<a href=\"{}\" rel=\"next\">later ›</a>", MosaicAddress(next->name));
+  }
   html.Add("</nav>");
 }
 
@@ -274,16 +291,19 @@ void DrawFound(const ShownMosaic& shown, Html& html) {
     if (std::isfinite((*flux)[i])) order.push_back(i);
   }
   const std::size_t n = std::min(order.size(), kFoundShown);
+  const bool map = !MapAddress(shown.view, shown.row.name).empty();
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n), order.end(),
                     [&](std::size_t a, std::size_t b) { return (*flux)[a] > (*flux)[b]; });
   html.Add(
       "<section aria-labelledby=\"found\"><h2 id=\"found\">{} found</h2><div class=\"scroll\"><table "
-      "class=\"rows\"><thead><tr><th>RA, Dec: our own sources there</th><th>flux</th></tr></thead><tbody>\n",
-      Counted(static_cast<std::int64_t>(table.rows()), "source"));
+      "class=\"rows\"><thead><tr><th>RA, Dec: our own sources there</th><th>flux</th>{}</tr></thead><tbody>\n",
+      Counted(static_cast<std::int64_t>(table.rows()), "source"), map ? MakeHtml("<th></th>") : Html());
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t at = order[i];
-    html.Add("<tr><td><a href=\"/sources?at={:.5f},{:.5f}\">{} {}</a></td><td>{}</td></tr>\n", (*ra)[at], (*dec)[at],
-             RaWords((*ra)[at]), DecWords((*dec)[at]), FluxWithError((*flux)[at], (*error)[at]));
+    html.Add("<tr><td><a href=\"/sources?at={:.5f},{:.5f}\">{} {}</a></td><td>{}</td>{}</tr>\n", (*ra)[at], (*dec)[at],
+             RaWords((*ra)[at]), DecWords((*dec)[at]), FluxWithError((*flux)[at], (*error)[at]),
+             map ? MakeHtml("<td><a href=\"{}\">map</a></td>", MapAddressAt(shown.row.name, (*ra)[at], (*dec)[at]))
+                 : Html());
   }
   html.Add("</tbody></table></div>");
   if (n < table.rows()) {
@@ -397,7 +417,7 @@ HttpResponse MosaicPage(const HttpRequest& request, PipelineView& view) {
   }
   html.Add("<div class=\"head\"><h1 class=\"id\">{}</h1>{}", row->name, MosaicMarks(view, *row));
   DrawSection(html, [&](Html& part) { DrawNeighbouringMosaics(mosaic, part); });
-  html.Add("</div>\n<p class=\"lead\">{}</p>\n", MosaicSentence(mosaic));
+  html.Add("</div>\n<p class=\"lead\">{} {}</p>\n", MosaicSentence(mosaic), MapLink(view, row->name));
   DrawTrouble(mosaic, html);
   DrawMosaicPicture(mosaic, html);
   DrawSection(html, [&](Html& part) { DrawMosaicTiles(mosaic, part); });

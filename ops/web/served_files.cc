@@ -16,7 +16,7 @@
 namespace contimg::ops {
 namespace {
 
-constexpr int kImagesAtOnce = 2;
+constexpr int kLargeAtOnce = 2;
 constexpr int kThumbnailSize = 400, kLargeThumbnailSize = 1000;
 constexpr std::size_t kThumbnailsKept = 64;
 
@@ -72,16 +72,25 @@ std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::stri
   return file;
 }
 
+std::shared_ptr<void> LargeAnswers::Take() const {
+  if (under_way_->fetch_add(1) >= kLargeAtOnce) {
+    under_way_->fetch_sub(1);
+    return nullptr;
+  }
+  return {under_way_.get(), [count = under_way_](void*) { count->fetch_sub(1); }};
+}
+
+HttpResponse LargeAnswers::Later() {
+  HttpResponse later = HttpProblem(503, "two images are being sent already: ask again when they have arrived");
+  later.headers.emplace_back("Retry-After", "10");
+  return later;
+}
+
 HttpResponse FileServer::Whole(const HttpRequest& request) const {
   std::shared_ptr<void> held;
   if (IsServedImage(request.tail)) {
-    if (images_under_way_->fetch_add(1) >= kImagesAtOnce) {
-      images_under_way_->fetch_sub(1);
-      HttpResponse later = HttpProblem(503, "two images are being sent already: ask again when they have arrived");
-      later.headers.emplace_back("Retry-After", "10");
-      return later;
-    }
-    held = std::shared_ptr<void>(images_under_way_.get(), [count = images_under_way_](void*) { count->fetch_sub(1); });
+    held = large_.Take();
+    if (!held) return LargeAnswers::Later();
   }
   std::optional<ServedFile> file = ReadBelow(root_, request.tail);
   if (!file) return HttpProblem(404, fmt::format("there is no file {} that is served", request.tail));

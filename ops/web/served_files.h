@@ -28,13 +28,23 @@ struct ServedFile {
 // meanwhile).
 std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::string_view relative);
 
+// Answers of many megabytes: two are on their way at a time.
+class LargeAnswers {
+ public:
+  // Keeps a place for as long as it lives (HttpResponse::held). Nothing when both are taken.
+  std::shared_ptr<void> Take() const;
+  static HttpResponse Later();  // 503: to come again
+
+ private:
+  std::shared_ptr<std::atomic<int>> under_way_ = std::make_shared<std::atomic<int>>(0);
+};
+
 // Serves them. A picture is kept by the browser and asked after again (ETag, 304); an address with "?v=…" is kept for a
 // year, as its owner changes the address when the file changes.
 class FileServer {
  public:
   explicit FileServer(std::filesystem::path root) : root_(std::move(root)) {}
-  // request.tail: the path below the root. Of images, which are large, two are on their way at a time; more are asked
-  // to come again (503).
+  // request.tail: the path below the root. Images are LargeAnswers.
   HttpResponse Whole(const HttpRequest& request) const;
   // Of a .png; remembers the last ones. "?size=": 400 pixels, or 1000.
   HttpResponse Thumbnail(const HttpRequest& request);
@@ -45,7 +55,7 @@ class FileServer {
     std::string key, png;
   };
   std::filesystem::path root_;
-  std::shared_ptr<std::atomic<int>> images_under_way_ = std::make_shared<std::atomic<int>>(0);
+  LargeAnswers large_;
   std::list<Remembered> thumbnails_;  // last used first
 };
 

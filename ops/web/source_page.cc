@@ -12,6 +12,7 @@
 #include "ops/api/source_query.h"
 #include "ops/base/words.h"
 #include "ops/web/cutouts.h"
+#include "ops/web/map_page.h"
 #include "ops/web/mosaic_pages.h"
 #include "ops/web/page.h"
 #include "ops/web/sky_words.h"
@@ -229,9 +230,11 @@ void DrawCutouts(const ShownSource& source, const std::vector<LightCurvePoint>& 
   if (reference) {
     pictures.Add(
         "<figure><a href=\"{}\"><img src=\"/cutouts/{}/{}.png\" width=\"160\" height=\"160\" loading=\"lazy\" "
-        "decoding=\"async\" alt=\"The sky about it, co-added\"></a><figcaption>reference mosaic<br>{}, grade "
-        "{}</figcaption></figure>\n",
+        "decoding=\"async\" alt=\"The sky about it, co-added\"></a><figcaption>reference mosaic, <a href=\"{}\">its "
+        "map</a><br>{}, "
+        "grade {}</figcaption></figure>\n",
         MosaicAddress(reference->name), source.row.id, UrlPart(reference->name),
+        MapAddressAt(reference->name, source.row.ra_deg, source.row.dec_deg),
         Counted(static_cast<std::int64_t>(reference->n_used), "tile"), reference->grade);
   }
   for (auto point = tiles.rbegin(); point != tiles.rend() && shown < kCutoutsShown && looked_at < kTilesLookedAt;

@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "ops/api/api.h"
+#include "ops/api/map_query.h"
 #include "ops/api/mosaic_api.h"
 #include "ops/api/record_api.h"
 #include "ops/api/source_api.h"
 #include "ops/web/assets.h"
 #include "ops/web/group_pages.h"
+#include "ops/web/map_page.h"
 #include "ops/web/mosaic_pages.h"
 #include "ops/web/page.h"
 #include "ops/web/source_pages.h"
@@ -38,6 +40,14 @@ void Web::AddRoutes(HttpRouter& router) {
   add("/sources/*", "The page of one source.", SourcePage, LightCurveParameters());
   add("/mosaics", "The list of mosaics.", MosaicListPage, MosaicListParameters());
   add("/mosaics/*", "The page of one mosaic.", MosaicPage, {});
+  for (const std::string of : {"/mosaics", "/groups"}) {
+    add((of + "/*/map").c_str(), "The sky of it about a place.", MapPage, MapPageParameters());
+    router.Add({"GET", of + "/*/map.png", "The same as a picture.",
+                [this](const HttpRequest& request) { return maps_.Picture(request, view_); }, true,
+                MapServer::PictureParameters()});
+    router.Add({"GET", of + "/*/map.fits", "The same as a FITS image.",
+                [this](const HttpRequest& request) { return maps_.Cutout(request, view_); }, true, MapParameters()});
+  }
   const auto with = [](Names names, const char* further) {
     names.emplace_back(further);
     return names;
@@ -62,6 +72,7 @@ void Web::AddRoutes(HttpRouter& router) {
   add("/api/v1/mosaics/*", "One mosaic with its tiles, products and others of its window.", ApiMosaic, {});
   add("/api/v1/mosaic-windows", "What became of each window of sidereal time, by time.", ApiMosaicWindows,
       MosaicWindowParameters());
+  add("/api/v1/maps/*", "What images say at a place, and the sources about it.", ApiMap, MapParameters());
   add("/api/v1/missions", "Telescopes and surveys, and what their times mean.", ApiMissions, {});
   add("/api/v1/catalogues", "Catalogues that were imported.", ApiCatalogues, {});
   add("/api/v1/instruments", "Instruments and their parts.", ApiInstruments, {"parent"});

@@ -6,6 +6,7 @@
 #include "ops/http/http_server.h"
 #include "ops/records/pipeline_view.h"
 #include "ops/web/cutouts.h"
+#include "ops/web/map_pictures.h"
 #include "ops/web/served_files.h"
 
 namespace contimg::ops {
@@ -13,7 +14,8 @@ namespace contimg::ops {
 class Web {
  public:
   explicit Web(const ProductPaths& paths);
-  // Adds the pages, "/images/*", "/thumbnails/*", "/lightcurves/*", "/cutouts/*", "/static/*" and the API. All but
+  // Adds the pages, "/images/*", "/thumbnails/*", "/lightcurves/*", "/cutouts/*", maps, "/static/*" and the API. All
+  // but
   // "/static/*" are slow: they read databases and files. `this` must outlive the router; its handlers belong to one
   // thread.
   void AddRoutes(HttpRouter& router);
@@ -23,6 +25,7 @@ class Web {
   PipelineView view_;
   FileServer files_;
   CutoutServer cutouts_;
+  MapServer maps_;
 };
 
 }  // namespace contimg::ops

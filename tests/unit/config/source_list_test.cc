@@ -53,6 +53,19 @@ TEST(SkyText, UnderstandsPositionsAsPeopleWriteThem) {
   }
 }
 
+TEST(SkyText, ReadsSizesOnTheSky) {
+  for (const char* text :
+       {"0.5", "0.5deg", "30'", " 30' ", "30arcmin", "30 arcmin", "30\u2032", "1800\"", "1800\u2033", "1800arcsec"}) {
+    const auto size = ParseAngularSize(text);
+    ASSERT_TRUE(size) << text;
+    EXPECT_NEAR(*size, 0.5, 1e-12) << text;
+  }
+  for (const char* text :
+       {"", " ", "'", "x", "nan", "inf", "-1", "0", "0'", "-3'", "20m", "20s", "1e999", "2'3", "20'deg", "5 Jy"}) {
+    EXPECT_FALSE(ParseAngularSize(text)) << text;
+  }
+}
+
 TEST(SourceList, TakesUnitsWholeOrNotAtAll) {
   EXPECT_EQ(One("ra_deg,dec_deg,flux_jy\n106.4deg,16.1,2000 mJy\n").flux_jy, 2);
   EXPECT_EQ(One("ra_deg,dec_deg,flux_mjy\n106.4,16.1,2000\n").flux_jy, 2);

@@ -1,4 +1,5 @@
 #include "image/products/fits_image.h"
+#include "image/products/fits_part.h"
 
 #include <gtest/gtest.h>
 #include <wcslib/wcs.h>
@@ -255,7 +256,7 @@ TEST_F(FitsImageTest, ReadsASquareAlone) {
     // Inside, over each edge, over the blank pixel, and beyond.
     for (const auto& [x, y] : std::vector<std::pair<int, int>>{
              {20, 30}, {-3, 5}, {85, 5}, {30, -4}, {30, 55}, {12, 0}, {200, 5}, {-50, -50}}) {
-      const std::vector<float> square = ReadFitsSquare(path, x, y, 10);
+      const std::vector<float> square = ReadFitsPart(path, {x, y, 10, 10});
       ASSERT_EQ(square.size(), 100U);
       for (int row = 0; row < 10; ++row) {
         for (int column = 0; column < 10; ++column) {
@@ -271,7 +272,7 @@ TEST_F(FitsImageTest, ReadsASquareAlone) {
       }
     }
   }
-  EXPECT_THROW(ReadFitsSquare(folder_ / "absent.fits", 0, 0, 4), Error);
+  EXPECT_THROW(ReadFitsPart(folder_ / "absent.fits", {0, 0, 4, 4}), Error);
   EXPECT_THROW(ReadFitsHeader(folder_ / "absent.fits"), Error);
 }
 

@@ -53,6 +53,25 @@ TEST(HttpRouter, APatternTakesWhatIsBelowIt) {
   EXPECT_EQ(router.RouteOf(ParseTarget("GET", "/none")), "");
 }
 
+TEST(HttpRouter, AStarWithinAPatternIsOnePart) {
+  HttpRouter router;
+  const auto name = [](const char* word) {
+    return [word](const HttpRequest& r) { return HttpResponse{200, "text/plain", std::string(word) + ":" + r.tail}; };
+  };
+  router.Add({"GET", "/g/*", "", name("below")});
+  router.Add({"GET", "/g/*/map", "", name("map"), true});
+  router.Add({"GET", "/g/*/map.png", "", name("picture")});
+  const auto body = [&](const char* target) { return router.Handle(ParseTarget("GET", target)).body; };
+  EXPECT_EQ(body("/g/a+b/map?x=1"), "map:a+b");
+  EXPECT_EQ(body("/g/a/map.png"), "picture:a");
+  EXPECT_EQ(body("/g/a/b/map"), "below:a/b/map");
+  EXPECT_EQ(body("/g//map"), "below:/map");
+  EXPECT_EQ(body("/g/map"), "below:map");
+  EXPECT_EQ(body("/g/amap"), "below:amap");
+  EXPECT_EQ(body("/g/a/map.gif"), "below:a/map.gif");
+  EXPECT_EQ(router.RouteOf(ParseTarget("GET", "/g/a/map")), "/g/*/map");
+}
+
 TEST(HttpRouter, SaysWhichMethodsAreAllowed) {
   const HttpResponse refused = MakeRouter().Handle(ParseTarget("PUT", "/a"));
   ASSERT_EQ(refused.headers.size(), 1u);

@@ -91,6 +91,28 @@ TEST_F(MosaicPages, APageShowsPictureTilesFiguresWindowAndFiles) {
   EXPECT_THAT(PageOf(kFailed), AllOf(HasSubstr("contimg queue requeue"), HasSubstr("no tile is left &lt;b&gt;")));
 }
 
+TEST_F(MosaicPages, LeadToTheNextOneHoweverLate) {
+  const auto later_of = [&](const char* name) {
+    const std::string page = PageOf(name);
+    const std::size_t at = page.find("rel=\"next\"");
+    if (at == std::string::npos) return std::string();
+    const std::size_t begin = page.rfind("/mosaics/", at);
+    return page.substr(begin, page.find('"', begin) - begin);
+  };
+  EXPECT_EQ(later_of(kThird), "");
+  state::MosaicStore store(products_->database());
+  for (const auto& [name, mjd] : {std::pair{"2026-02-11T23:00:00_2026-02-12T00:00:00_+16.1", 61082.9},
+                                  {"2027-02-11T23:00:00_2027-02-12T00:00:00_+16.1", 61447.9},
+                                  {"2026-01-11T23:00:00_2026-01-12T00:00:00_+54.0", 61051.9}}) {
+    store.Close(Row(name, "hourly", mjd == 61051.9 ? 54 : 16.1, mjd, 23.5), {}, 1760000000);
+  }
+  EXPECT_EQ(later_of(kFirst), MosaicAddress(kSecond));
+  EXPECT_EQ(later_of(kThird), MosaicAddress("2026-02-11T23:00:00_2026-02-12T00:00:00_+16.1"));
+  EXPECT_EQ(later_of("2026-02-11T23:00:00_2026-02-12T00:00:00_%2B16.1"),
+            MosaicAddress("2027-02-11T23:00:00_2027-02-12T00:00:00_+16.1"));
+  EXPECT_EQ(later_of("2027-02-11T23:00:00_2027-02-12T00:00:00_%2B16.1"), "");
+}
+
 TEST_F(MosaicPages, ACatalogueThatCannotBeReadIsSaidInOurWords) {
   state::ProductRow catalogue;
   catalogue.kind = "mosaic.sources";

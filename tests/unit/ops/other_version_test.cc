@@ -20,7 +20,8 @@ std::vector<std::string> Addresses(const HttpRouter& router) {
   std::vector<std::string> addresses;
   for (const HttpRoute& route : router.routes()) {
     addresses.push_back(route.path);
-    if (route.path.back() == '*') addresses.back().replace(route.path.size() - 1, 1, "1");
+    const std::size_t star = route.path.find('*');
+    if (star != std::string::npos) addresses.back().replace(star, 1, "1");
   }
   return addresses;
 }
