@@ -97,7 +97,6 @@ MosaicFacts FactsAbout(state::ProductStore& products, state::GroupStore* groups,
     auto tiles = store.Tiles(row.id);
     facts.made.emplace_back(std::move(row), std::move(tiles));
   }
-  facts.strips_deg = store.Strips();
   return facts;
 }
 
@@ -117,15 +116,15 @@ MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& setti
   }
   if (settings.deep_days == 0) return found;
   state::MosaicStore store(products.database());
-  std::map<std::pair<long, long>, const state::MosaicRow*> newest;  // by strip and window
-  for (const auto& [row, tiles] : facts.made) {                     // newest first
+  std::vector<const state::MosaicRow*> newest;   // of each window
+  for (const auto& [row, tiles] : facts.made) {  // newest first
     if (row.state == "open") continue;
-    constexpr double kTenths = 10, kSecondsOfTime = kSecondsPerHour, kCoarseS = 10;
-    newest.emplace(
-        std::pair{std::lround(row.strip_deg * kTenths), std::lround(row.lst_start_h * kSecondsOfTime / kCoarseS)},
-        &row);
+    const bool known = std::any_of(newest.begin(), newest.end(), [&row = row](const state::MosaicRow* other) {
+      return state::SameWindow(row.strip_deg, row.lst_start_h, other->strip_deg, other->lst_start_h);
+    });
+    if (!known) newest.push_back(&row);
   }
-  for (const auto& [window, row] : newest) {
+  for (const state::MosaicRow* row : newest) {
     state::MosaicQuery same;
     same.kind = "hourly";
     same.strip_deg = row->strip_deg;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -119,9 +118,8 @@ WindowsOfTime WindowStates(state::ProductStore& products, state::GroupStore* gro
 }
 
 void KeepStrip(WindowsOfTime& windows, double strip_deg) {
-  constexpr double kSameStripDeg = 0.05;
   std::erase_if(windows.windows,
-                [&](const WindowState& each) { return std::abs(each.window.strip_deg - strip_deg) > kSameStripDeg; });
+                [&](const WindowState& each) { return !state::SameStrip(each.window.strip_deg, strip_deg); });
 }
 
 std::string_view SpokenState(const WindowState& window) {

@@ -28,7 +28,7 @@ TileOnRecord TileAt(double mjd, double dec = kDec) {
   tile.group = UtcTime::FromMjd(mjd - kTileDays / 2).Iso8601();
   tile.checksum = "sum of " + tile.group;
   tile.mjd = mjd;
-  tile.dec_deg = dec;
+  tile.dec_deg = tile.strip_deg = dec;
   tile.recorded_at = UtcTime::FromMjd(mjd).unix_s() + 60;
   return tile;
 }
@@ -131,7 +131,7 @@ TEST(DueMosaics, OneThatIsNotOverWaits) {
   EXPECT_THAT(hour.Due(), IsEmpty()) << "old data that are just coming in";
   hour.facts.tiles.push_back(TileAt(hour.window.end_mjd + kTileDays));
   EXPECT_EQ(hour.Due().size(), 1u) << "a later one is there";
-  hour.facts.tiles.back().dec_deg = 54;
+  hour.facts.tiles.back().strip_deg = 54;
   EXPECT_THAT(hour.Due(), IsEmpty()) << "of another strip";
 }
 
@@ -173,24 +173,12 @@ TEST(DueMosaics, OneTileIsNoMosaicAndTwoStripsAreTwo) {
   int of_ours = 0, of_theirs = 0;
   for (const DueMosaic& due : DueMosaics(both.facts, Defaults())) {
     for (const TileOnRecord& tile : TilesOf(due.window, both.facts.tiles)) {
-      EXPECT_EQ(tile.dec_deg, due.window.strip_deg);
+      EXPECT_EQ(tile.strip_deg, due.window.strip_deg);
     }
     (due.window.strip_deg == kDec ? of_ours : of_theirs) += 1;
   }
   EXPECT_GE(of_ours, 1);
   EXPECT_EQ(of_theirs, of_ours);
-}
-
-TEST(DueMosaics, PhaseCentresThatWanderOverATenthAreOfOneStrip) {
-  Hour hour;
-  for (std::size_t i = 0; i < hour.facts.tiles.size(); ++i)
-    hour.facts.tiles[i].dec_deg = 16.04 + 0.003 * static_cast<double>(i);
-  const auto due = DueMosaics(hour.facts, Defaults());
-  for (const DueMosaic& each : due) EXPECT_NEAR(each.window.strip_deg, 16.0, 1e-9);
-  ASSERT_FALSE(due.empty());
-  bool whole = false;
-  for (const DueMosaic& each : due) whole |= TilesOf(each.window, hour.facts.tiles).size() >= 12;
-  EXPECT_TRUE(whole);
 }
 
 // Hours of one window on record, the newest last, each with an image of a tile in it.
@@ -203,7 +191,7 @@ class DeepMosaicsDue : public testing::Test {
     image.group_id = UtcTime::FromMjd(window.start_mjd).Iso8601();
     image.path = "/" + image.group_id + ".image.fits";
     image.start_mjd = image.end_mjd = window.start_mjd + kTileDays;
-    image.ra_deg = 10;
+    image.ra_deg = 90;  // where declinations are those of the date
     image.dec_deg = kDec;
     products_.Save(image, 5);
     state::MosaicRow row = RecordOf(window);
@@ -264,20 +252,6 @@ TEST(AskedAt, IsThatOfTheOrderAndNotOfItsRetries) {
   tasks.Transition(id, state::WorkState::kReady, details, 60);
   EXPECT_EQ(AskedAt(tasks, name), 60);
   EXPECT_FALSE(AskedAt(tasks, "deep_" + name));
-}
-
-TEST(DueMosaics, ADriftThatBeginsAnewGoesOnInTheStripOnRecord) {
-  Hour hour;
-  for (TileOnRecord& tile : hour.facts.tiles) tile.dec_deg = 16.24;
-  hour.facts.strips_deg = {15.9, 16.1, 54};
-  const auto strips = [&] {
-    std::vector<double> found;
-    for (const DueMosaic& due : DueMosaics(hour.facts, Defaults())) found.push_back(due.window.strip_deg);
-    return found;
-  };
-  EXPECT_THAT(strips(), testing::AllOf(testing::Not(IsEmpty()), testing::Each(16.1)));
-  hour.facts.strips_deg = {54};
-  EXPECT_THAT(strips(), testing::Each(16.2));
 }
 
 TEST(WindowsWithTiles, SayWhatTheyWaitFor) {

@@ -32,7 +32,7 @@ class WindowStatesTest : public testing::Test {
     tile.path = "/images/" + tile.group_id + ".image.fits";
     tile.start_mjd = start_mjd;
     tile.end_mjd = start_mjd + kTileOfDay;
-    tile.ra_deg = 10;
+    tile.ra_deg = 90;  // where declinations are those of the date
     tile.dec_deg = dec_deg;
     tile.status = "present";
     products_.Save(tile, UtcTime::FromMjd(tile.end_mjd).unix_s() + 60);
