@@ -35,7 +35,7 @@ std::string AskForDemoMosaic(const ProductPaths& paths) {
   const MosaicWindow window =
       WindowOf(tiles.front().mjd - half_days, tiles.back().mjd + half_days, tiles.front().strip_deg);
   state::TaskStore tasks(paths.Database(StateDatabase::kIngest));
-  CreateMosaicTask(tasks, false, window.name, "asked for by contimg demo", UtcTime::Now().unix_s());
+  AskForMosaic(tasks, {false, window.name, "asked for by contimg demo"}, UtcTime::Now().unix_s());
   return window.name;
 }
 

@@ -65,6 +65,7 @@ class Planner {
   void Judge(WindowWithTiles& each) const {
     const std::vector<TileOnRecord> tiles = TilesOf(each.window, facts_.tiles);
     each.tiles = tiles.size();
+    for (const TileOnRecord& tile : tiles) each.news_at = std::max(each.news_at, tile.recorded_at);
     if (tiles.size() < 2) {
       each.why = "of one tile nothing is made";
       return;
@@ -79,7 +80,7 @@ class Planner {
       each.why = fmt::format("{} of it on the way", Counted(static_cast<std::int64_t>(on_the_way), "group"));
       return;
     }
-    const std::string passed = made ? std::string() : HasPassed(each.window, tiles);
+    const std::string passed = made ? std::string() : HasPassed(each.window, tiles, each.news_at);
     each.due = made || !passed.empty();
     if (!each.due) {
       each.why = "more of it may come";
@@ -90,14 +91,13 @@ class Planner {
     }
   }
 
-  std::string HasPassed(const MosaicWindow& window, const std::vector<TileOnRecord>& tiles) const {
+  std::string HasPassed(const MosaicWindow& window, const std::vector<TileOnRecord>& tiles, double news_at) const {
     if (tiles.back().mjd + (kTileS - 1) * kSecondDays >= window.end_mjd) return "the window's last place is taken";
     const auto later = std::find_if(facts_.tiles.begin(), facts_.tiles.end(), [&](const TileOnRecord& tile) {
       return tile.mjd >= window.end_mjd && state::SameStrip(tile.strip_deg, window.strip_deg);
     });
     if (later != facts_.tiles.end()) return fmt::format("the later tile {} is on record", later->group);
-    double since = UtcTime::FromMjd(window.end_mjd).unix_s();
-    for (const TileOnRecord& tile : tiles) since = std::max(since, tile.recorded_at);
+    const double since = std::max(UtcTime::FromMjd(window.end_mjd).unix_s(), news_at);
     if (facts_.now >= since + kTileS + kMosaicGraceS) return "no more has come for a while";
     return "";
   }
@@ -141,7 +141,7 @@ std::vector<WindowWithTiles> WindowsWithTiles(const MosaicFacts& facts, const Mo
 std::vector<DueMosaic> DueMosaics(const MosaicFacts& facts, const MosaicSettings& settings) {
   std::vector<DueMosaic> due;
   for (WindowWithTiles& each : WindowsWithTiles(facts, settings)) {
-    if (each.due) due.push_back({std::move(each.window), std::move(each.why)});
+    if (each.due) due.push_back({std::move(each.window), std::move(each.why), each.news_at});
   }
   return due;
 }

@@ -32,6 +32,7 @@ struct MosaicFacts {
 struct WindowWithTiles {
   MosaicWindow window;
   std::size_t tiles = 0;
+  double news_at = 0;                    // unix_s: when the newest of these was recorded
   std::optional<state::MosaicRow> made;  // as it stands on record
   bool due = false;
   std::string why;  // it is due, or what it waits for; empty: it is made, and nothing is new
@@ -41,7 +42,8 @@ std::vector<WindowWithTiles> WindowsWithTiles(const MosaicFacts& facts, const Mo
 
 struct DueMosaic {
   MosaicWindow window;
-  std::string why;  // for the trail
+  std::string why;     // for the trail
+  double news_at = 0;  // as above
 };
 
 std::vector<DueMosaic> DueMosaics(const MosaicFacts& facts, const MosaicSettings& settings);

@@ -70,7 +70,7 @@ void Decide(const WindowWithTiles& known, const TaskRow* task, WindowState& wind
     if (task->state == WorkState::kRunning) return is("making", "");
     if (task->state == WorkState::kReady) return is("queued", "");
     if (task->state == WorkState::kFailed) return is("queued", what);  // to be tried again
-    if (task->state == WorkState::kDead) return is("failed", what);
+    if (task->state == WorkState::kDead && !IsWantedAgain(*task, known.news_at)) return is("failed", what);
     if (task->state == WorkState::kHeld) return is("held", what);
     if (task->state == WorkState::kCancelled) return is("held", "it was cancelled");
   }

@@ -205,7 +205,11 @@ class DeepMosaicsDue : public testing::Test {
   std::vector<std::string> Due() {
     MosaicSettings settings = Defaults();
     settings.deep_days = 5;
-    return FindMosaicWork(folders_.paths, settings, kDay - 1, kDay + 10, 5).deep;
+    std::vector<std::string> names;
+    for (const WantedMosaic& wanted : FindMosaicWork(folders_.paths, settings, kDay - 1, kDay + 10, 5).wanted) {
+      if (wanted.deep) names.push_back(wanted.name);
+    }
+    return names;
   }
 
   WorkFolders folders_;
@@ -239,7 +243,7 @@ TEST(AskedAt, IsThatOfTheOrderAndNotOfItsRetries) {
   state::TaskStore tasks(place.path());
   const std::string name = "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1";
   EXPECT_FALSE(AskedAt(tasks, name));
-  const std::string id = *CreateMosaicTask(tasks, false, name, "its last place is taken", 10);
+  const std::string id = *AskForMosaic(tasks, {false, name, "its last place is taken"}, 10);
   EXPECT_EQ(AskedAt(tasks, name), 10);
   ASSERT_TRUE(tasks.Take(id, "runner 1", 60, 20));
   ASSERT_EQ(tasks.ReclaimOwned("runner", "runner", 30).size(), 1u);
@@ -252,6 +256,77 @@ TEST(AskedAt, IsThatOfTheOrderAndNotOfItsRetries) {
   tasks.Transition(id, state::WorkState::kReady, details, 60);
   EXPECT_EQ(AskedAt(tasks, name), 60);
   EXPECT_FALSE(AskedAt(tasks, "deep_" + name));
+}
+
+// The task of one mosaic, its attempt at 20 and its end at 30.
+class MosaicAskedFor : public testing::Test {
+ protected:
+  std::optional<std::string> Ask(double news_at, bool deep = false) {
+    return AskForMosaic(tasks_, {deep, kName, "a later tile is on record", news_at}, 10);
+  }
+  void End(state::WorkState state, bool deep = false) {
+    const std::string id = *Ask(5, deep);
+    ASSERT_TRUE(tasks_.Take(id, "runner 1", 60, 20));
+    state::TransitionDetails details;
+    details.actor = "runner";
+    if (state == state::WorkState::kDead) {
+      details.error_kind = ErrorKind::kBadInput;
+      details.error = "expected two tiles or more on record and on the disk, found 1";
+    }
+    tasks_.Transition(id, state, details, 30);
+  }
+
+  static constexpr const char* kName = "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1";
+  const state::TemporaryDatabase place_;
+  state::TaskStore tasks_{place_.path()};
+};
+
+TEST_F(MosaicAskedFor, OneThatWasGivenUpIsTakenUpWhenSomethingOfItCame) {
+  End(state::WorkState::kDead);
+  EXPECT_FALSE(Ask(20)) << "its attempt saw that";
+  const std::optional<std::string> id = Ask(25);
+  EXPECT_EQ(id, std::string("mosaic/") + kName);
+  const state::TaskRow task = *tasks_.Find(*id);
+  EXPECT_EQ(task.state, state::WorkState::kReady);
+  EXPECT_EQ(task.attempts, 0);
+  EXPECT_THAT(tasks_.Events(*id).back().detail, HasSubstr("since it was given up: a later tile is on record"));
+  EXPECT_EQ(AskedAt(tasks_, kName), 10) << "an order, as one of an operator";
+  EXPECT_FALSE(Ask(25)) << "it waits";
+}
+
+TEST_F(MosaicAskedFor, OneThatWasGivenUpWithoutAnAttemptIsNotTakenUpForever) {
+  const std::string id = *Ask(5);
+  state::TransitionDetails details;
+  details.actor = "runner";
+  details.error_kind = ErrorKind::kBadInput;
+  details.error = "cannot be described";
+  tasks_.Transition(id, state::WorkState::kDead, details, 30);
+  EXPECT_FALSE(Ask(25));
+  EXPECT_TRUE(Ask(31));
+}
+
+TEST_F(MosaicAskedFor, ADeepOneThatWasGivenUpToo) {
+  End(state::WorkState::kDead, true);
+  EXPECT_FALSE(Ask(20, true));
+  EXPECT_TRUE(Ask(40, true)) << "the passage's hourly one was made since";
+}
+
+TEST_F(MosaicAskedFor, WhatIsDoneMakesItsNextVersionAndADeepOneNone) {
+  End(state::WorkState::kDone);
+  EXPECT_EQ(Ask(40), std::string("mosaic/") + kName + "_v2");
+  End(state::WorkState::kDone, true);
+  EXPECT_FALSE(Ask(40, true));
+}
+
+TEST_F(MosaicAskedFor, WhatAnOperatorHoldsStaysHeld) {
+  const std::string id = *Ask(5);
+  state::TransitionDetails details;
+  details.actor = "operator";
+  details.detail = "bad weather";
+  for (const auto state : {state::WorkState::kHeld, state::WorkState::kCancelled}) {
+    tasks_.Transition(id, state, details, 30);
+    EXPECT_FALSE(Ask(40));
+  }
 }
 
 TEST(WindowsWithTiles, SayWhatTheyWaitFor) {
