@@ -73,6 +73,7 @@ class StripsOnRecord : public testing::Test {
     row.end_mjd = mjd + 0.04;
     state::MosaicTileRow tile;
     tile.group_id = group;
+    tile.used = true;
     state::MosaicStore(products_.database()).Close(row, {tile}, 5);
   }
   std::vector<DueMosaic> Due() {
