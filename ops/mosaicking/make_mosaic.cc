@@ -19,7 +19,6 @@
 #include "ops/base/version.h"
 #include "ops/job/job.h"
 #include "ops/job/worker_process.h"
-#include "ops/lightcurves/meridian.h"
 #include "ops/mosaics/due.h"
 #include "ops/mosaics/gate_marks.h"
 #include "ops/mosaics/strips.h"
@@ -256,11 +255,6 @@ std::vector<std::string> Mark(const MosaicOrder& order, state::ProductStore& pro
   return MarkTiles(products, sources.database(), groups);
 }
 
-double LstOfTile(const TileOnRecord& tile) {
-  constexpr double kDegreesPerHour = 15;
-  return MeridianDeg(tile.mjd, tile.strip_deg) / kDegreesPerHour;
-}
-
 // The one that there is near it.
 double StripAskedFor(state::ProductStore& products, double dec_deg) {
   state::MosaicStore mosaics(products.database());
@@ -313,7 +307,7 @@ MosaicOrder OrderDeep(state::ProductStore& products, const DeepRequest& request)
   if (strip_deg) strips.push_back(*strip_deg);
   std::vector<TileOnRecord> tiles;
   const auto take = [&](TileOnRecord& tile) {
-    if (HoursInto(request.lst_start_h, LstOfTile(tile)) >= length_h) return;
+    if (HoursInto(request.lst_start_h, LstHours(tile.mjd, tile.strip_deg)) >= length_h) return;
     if (!strip_deg) strips.push_back(strip_deg.emplace(tile.strip_deg));
     if (state::SameStrip(tile.strip_deg, *strip_deg)) {
       tiles.push_back(std::move(tile));
@@ -332,13 +326,9 @@ MosaicOrder OrderDeep(state::ProductStore& products, const DeepRequest& request)
   const std::string what = fmt::format("sidereal time {:.3f} to {:.3f} h", request.lst_start_h, request.lst_end_h);
   order.tiles = NewestPassages(tiles, request.days);
   RequireTwo(order.tiles, what);
-  order.window.strip_deg = *strip_deg;
+  order.window = WindowOf(order.tiles.front().mjd, order.tiles.back().mjd, *strip_deg);
   order.window.lst_start_h = request.lst_start_h;
   order.window.lst_end_h = request.lst_end_h;
-  order.window.start_mjd = order.tiles.front().mjd;
-  order.window.end_mjd = order.tiles.back().mjd;
-  order.window.name = MosaicName(UtcTime::FromMjd(order.window.start_mjd).Iso8601(),
-                                 UtcTime::FromMjd(order.window.end_mjd).Iso8601(), order.window.strip_deg);
   return order;
 }
 

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "config/product_kind.h"
-#include "config/product_paths.h"
 #include "config/time.h"
 #include "ops/lightcurves/meridian.h"
 #include "ops/mosaics/strips.h"
@@ -16,8 +15,6 @@ namespace contimg::ops {
 namespace {
 
 constexpr double kHoursADay = 24, kDegreesAnHour = 15;
-
-double LstHours(double mjd, double dec_deg) { return MeridianDeg(mjd, dec_deg) / kDegreesAnHour; }
 
 double ToASecond(double mjd) { return std::round(mjd * kSecondsPerDay) / kSecondsPerDay; }
 
@@ -42,6 +39,8 @@ std::string NameOf(double start_mjd, double end_mjd, double strip_deg) {
 }
 
 }  // namespace
+
+double LstHours(double mjd, double app_dec_deg) { return MeridianDeg(mjd, app_dec_deg) / kDegreesAnHour; }
 
 MosaicWindow WindowOf(const state::MosaicRow& row) {
   return {row.strip_deg, row.lst_start_h, row.lst_end_h, row.start_mjd, row.end_mjd, row.name};
@@ -97,6 +96,15 @@ MosaicWindow WindowOf(double start_mjd, double end_mjd, double strip_deg) {
   window.lst_end_h = LstHours(end_mjd, strip_deg);
   window.name = NameOf(start_mjd, end_mjd, strip_deg);
   return window;
+}
+
+MosaicWindow WindowOf(const MosaicSpan& span, const MosaicSettings& settings) {
+  const double start = UtcTime::FromIso8601(span.start).mjd(), end = UtcTime::FromIso8601(span.end).mjd();
+  MosaicWindow said = WindowOf(start, end, span.dec_deg);
+  for (MosaicWindow& window : WindowsAt((start + end) / 2, span.dec_deg, settings)) {
+    if (window.name == said.name) return std::move(window);
+  }
+  return said;
 }
 
 std::vector<TileOnRecord> TilesOnRecord(state::ProductStore& products, double from_mjd, double to_mjd,

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "config/product_paths.h"
 #include "config/settings.h"
 #include "config/telescope.h"
 #include "state/mosaic_store.h"
@@ -30,9 +31,13 @@ struct MosaicWindow {
 std::vector<MosaicWindow> WindowsAt(double mjd, double strip_deg, const MosaicSettings& settings);
 // The passage from one time to another at that declination, as a mosaic's name gives them.
 MosaicWindow WindowOf(double start_mjd, double end_mjd, double strip_deg);
+// The same of such a name: the window of these settings that is called so, if there is one.
+MosaicWindow WindowOf(const MosaicSpan& span, const MosaicSettings& settings);
 // A window as the record of its mosaic has it, and the beginning of such a record.
 MosaicWindow WindowOf(const state::MosaicRow& row);
 state::MosaicRow RecordOf(const MosaicWindow& window);
+// The sidereal time at that declination (apparent), hours.
+double LstHours(double mjd, double app_dec_deg);
 // Hours from the beginning of a window of sidereal time to another sidereal time: [0, 24).
 double HoursInto(double lst_start_h, double lst_h);
 

@@ -111,6 +111,19 @@ TEST(MosaicWindows, WithoutOverlapEveryTimeIsInOne) {
   for (double mjd = kDay; mjd < kDay + 1; mjd += 0.00113) EXPECT_EQ(WindowsAt(mjd, kDec, settings).size(), 1u) << mjd;
 }
 
+TEST(MosaicWindows, AreFoundByTheirNames) {
+  const MosaicWindow window = WindowsAt(kDay + 0.3, kDec, Defaults()).back();
+  const MosaicWindow found = WindowOf(*ParseMosaicName(window.name), Defaults());
+  EXPECT_EQ(found.name, window.name);
+  EXPECT_EQ(found.lst_start_h, window.lst_start_h) << "that of every day, not what its times tell to a second";
+  EXPECT_EQ(WindowOf(RecordOf(found)).start_mjd, window.start_mjd);
+  MosaicSettings others = Defaults();
+  others.tiles = 7;
+  const MosaicWindow other = WindowOf(*ParseMosaicName(window.name), others);
+  EXPECT_EQ(other.name, window.name);
+  EXPECT_NEAR(other.lst_start_h, window.lst_start_h, 1.0 / 3600);
+}
+
 TEST(DueMosaics, AWindowWhoseLastPlaceIsTakenIsDue) {
   Hour hour;
   const auto due = hour.Due();
