@@ -353,11 +353,19 @@ class ImageRun {
     RequireFinite(residual_, "residual");
     RequireFinite(model_, "model");
     report_.timings.major_s = major.seconds;
-    if (one) varying_ = one->TakeVarying();
+    if (one) KeepVarying(*one);
     if (report_.clean.stop == CleanStop::kDiverged) {
       context_.reporter->Warn(kStage, "CLEAN diverged; the best model it had is kept");
     }
     psf_.reset();
+  }
+
+  void KeepVarying(OneBandMajorCycle& cycle) {
+    varying_ = cycle.TakeVarying();
+    if (report_.clean.stop == CleanStop::kDiverged) return;
+    report_.spectra =
+        IndicesWithin(cycle.spectra(), {slant_, plain_, pb_.view(), smear_.view(), settings_.pb_limit,
+                                        data().phase_centre, header_.geometry.cell_rad / plain_.cell_rad});
   }
 
   // Of each band.
