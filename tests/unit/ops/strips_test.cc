@@ -10,15 +10,14 @@
 #include "config/units.h"
 #include "convert/frames.h"
 #include "ops/lightcurves/meridian.h"
+#include "ops/mosaicking/make_mosaic.h"
 #include "ops/mosaics/mosaic_task.h"
 #include "tests/unit/ops/work_folders.h"
 
 namespace contimg::ops {
 namespace {
 
-using testing::Each;
 using testing::IsEmpty;
-using testing::Not;
 
 constexpr double kFirstMjd = 61000, kTileLength = kTileS / kSecondsPerDay;
 
@@ -140,6 +139,29 @@ TEST_F(StripsOnRecord, AWindowHasItsTilesThoughNoMosaicIsOnRecordYet) {
   EXPECT_THAT(TilesOf(last.window, alone), IsEmpty()) << "they begin a strip by themselves";
   const auto tiles = TilesOnRecord(products_, last.window.start_mjd, last.window.end_mjd, {last.window.strip_deg});
   EXPECT_EQ(TilesOf(last.window, tiles).size(), tiles.size());
+}
+
+TEST_F(StripsOnRecord, ADeepCoAddIsOfTheOneNearToThatAskedFor) {
+  AddDrift(16.1, kFirstMjd, kFirstMjd + 0.02);
+  AddDrift(19.1, kFirstMjd + 0.1, kFirstMjd + 0.12);
+  Put(16.1, "long ago", kFirstMjd - 100);
+  DeepRequest request;
+  request.lst_start_h = 0;
+  request.lst_end_h = 23.9999;
+  request.strip_deg = 16;
+  const MosaicOrder order = OrderDeep(products_, request);
+  EXPECT_EQ(order.window.strip_deg, 16.1);
+  EXPECT_EQ(order.tiles.size(), 6u);
+  for (const TileOnRecord& tile : order.tiles) EXPECT_LT(tile.mjd, kFirstMjd + 0.05);
+  EXPECT_THAT(order.window.name, testing::EndsWith("_+16.1"));
+  request.strip_deg.reset();
+  try {
+    OrderDeep(products_, request);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(error.message(), testing::HasSubstr("(+16.1 and +19.1): name one"));
+  }
 }
 
 }  // namespace
