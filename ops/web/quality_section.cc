@@ -90,9 +90,10 @@ void DrawSpectra(const json& figures, Html& html) {
                flux = FigureAt(each, {"apparent_flux_jy"}), index = FigureAt(each, {"spectral_index"}),
                error = FigureAt(each, {"error"});
     if (!ra || !dec || !flux || !index || !error) continue;
+    const int digits = *error < 0.01 ? 3 : 2;
     const std::string place = RaWords(*ra) + " " + DecWords(*dec);
-    html.Add("<tr><th scope=\"row\"><a href=\"/sources?q={}\">{}</a></th><td>{}</td><td>{:.2f} ± {:.2f}</td></tr>\n",
-             UrlPart(place), place, Flux(*flux), *index, *error);
+    html.Add("<tr><th scope=\"row\"><a href=\"/sources?q={}\">{}</a></th><td>{}</td><td>{}</td></tr>\n", UrlPart(place),
+             place, Flux(*flux), fmt::format("{:.{}f} ± {:.{}f}", *index, digits, *error, digits));
   }
   html.Add("</tbody></table></details>\n");
 }
