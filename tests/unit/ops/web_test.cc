@@ -263,9 +263,8 @@ TEST_F(WebPages, ATileShowsItsImageQualityAndLineage) {
   EXPECT_THAT(page, HasSubstr("noise over the field, 310 µJy/beam to 500 µJy/beam"));
   EXPECT_THAT(page, Not(HasSubstr("0.000421")));
   EXPECT_THAT(page, HasSubstr("<details id=\"figures\"><summary>"));  // folded
-  EXPECT_THAT(page,
-              HasSubstr("<a href=\"/sources?q=00%3A01%3A28.01%20%2B16%3A12%3A04.0\">00:01:28.01 +16:12:04.0</a></th>"
-                        "<td>1.5 Jy</td><td>-0.81 ± 0.05</td>"));
+  EXPECT_THAT(page, HasSubstr("<a href=\"/sources?q=00:01:28.01%20%2B16:12:04.0\">00:01:28.01 +16:12:04.0</a></th>"
+                              "<td>1.50 Jy</td><td>-0.81 ± 0.05</td>"));
   EXPECT_THAT(page, HasSubstr("sb00.hdf5"));
   const json product = GetJson("/api/v1/products/" + std::to_string(qa));
   EXPECT_EQ(product["lineage"].size(), 3u);
