@@ -13,7 +13,6 @@
 #include "config/parallel.h"
 #include "config/stopwatch.h"
 #include "config/time.h"
-#include "image/clean/clean_masks.h"
 #include "image/clean/restore.h"
 #include "image/clean/spectral_model.h"
 #include "image/component_drawing.h"
@@ -33,6 +32,7 @@
 #include "image/response/varying_sources.h"
 #include "image/spectral_products.h"
 #include "image/stage_cycles.h"
+#include "image/user_mask.h"
 #include "ingest/channel_slice.h"
 #include "ingest/uv_limit.h"
 
@@ -308,28 +308,13 @@ class ImageRun {
     return *catalogue_;
   }
 
-  Buffer<std::uint8_t> MakeUserMask() {
-    Buffer<std::uint8_t> mask;
-    const bool from_catalogue = settings_.catalogue_mask_arcsec > 0 && !settings_.catalogue_file.empty();
-    if (settings_.mask_file.empty() && !from_catalogue) return mask;
-    mask = Buffer<std::uint8_t>(slant_.nx * slant_.ny);
-    const ArrayView<std::uint8_t, 2> view{mask.data(), {slant_.ny, slant_.nx}};
-    if (!settings_.mask_file.empty()) {
-      MaskFromImage(ReadFitsImage(settings_.mask_file), slant_, data().phase_centre, view, context_.threads);
-    }
-    if (from_catalogue) {
-      MaskFromCatalogue(Catalogue(), Angle::Arcsec(settings_.catalogue_mask_arcsec).rad(), slant_, data().phase_centre,
-                        view);
-    }
-    return mask;
-  }
-
   void Deconvolve(const BandOperators& op) {
     model_ = Plane(slant_);
     CleanSettings settings = CleaningOf(settings_, report_.beam, slant_.cell_rad);
     settings.psf_band = PsfBand();
     if (settings.max_iterations == 0) return;
-    const Buffer<std::uint8_t> mask = MakeUserMask();
+    const Buffer<std::uint8_t> mask =
+        MakeUserMask(settings_, Catalogue(), slant_, data().phase_centre, context_.threads);
     std::vector<SourceVariation> variations = Variations(op);
     std::optional<OneBandMajorCycle> one;
     if (spectral()) {
@@ -353,11 +338,19 @@ class ImageRun {
     RequireFinite(residual_, "residual");
     RequireFinite(model_, "model");
     report_.timings.major_s = major.seconds;
-    if (one) varying_ = one->TakeVarying();
+    if (one) KeepVarying(*one);
     if (report_.clean.stop == CleanStop::kDiverged) {
       context_.reporter->Warn(kStage, "CLEAN diverged; the best model it had is kept");
     }
     psf_.reset();
+  }
+
+  void KeepVarying(OneBandMajorCycle& cycle) {
+    varying_ = cycle.TakeVarying();
+    if (report_.clean.stop == CleanStop::kDiverged) return;
+    report_.spectra =
+        IndicesWithin(cycle.spectra(), {slant_, plain_, pb_.view(), smear_.view(), settings_.pb_limit,
+                                        data().phase_centre, header_.geometry.cell_rad / plain_.cell_rad});
   }
 
   // Of each band.

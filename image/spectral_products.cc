@@ -1,11 +1,13 @@
 #include "image/spectral_products.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "image/clean/image_spectra.h"
 #include "image/image_description.h"
 #include "image/plane/image_statistics.h"
+#include "image/plane/sky_coordinates.h"
 #include "image/plane/stage_name.h"
 
 namespace contimg::image {
@@ -13,6 +15,27 @@ namespace contimg::image {
 std::vector<double> FrequenciesOf(const BandOperators::Band& band, const VisibilityBlock& block) {
   const auto at = [&](std::size_t k) { return block.frequency_hz.begin() + static_cast<std::ptrdiff_t>(k); };
   return {at(band.first_channel), at(band.last_channel + 1)};
+}
+
+std::vector<SpectralIndex> IndicesWithin(const SourceSpectra& spectra, const IndexPlaces& places) {
+  std::vector<SpectralIndex> known;
+  for (const SourceSpectra::Source& source : spectra.sources()) {
+    if (!(source.measured_error > 0)) continue;
+    const DirectionCosines place = PixelToDirection(places.slant, source.x, source.y);
+    const PixelPosition at = DirectionToPixel(places.plain, place.l, place.m);
+    const double x = std::round(at.x), y = std::round(at.y);
+    const auto nx = static_cast<double>(places.plain.nx), ny = static_cast<double>(places.plain.ny);
+    if (!(x >= 0 && y >= 0 && x < nx && y < ny)) continue;
+    const auto column = static_cast<std::size_t>(x), row = static_cast<std::size_t>(y);
+    const double lost = 1 - static_cast<double>(places.smear(row, column));
+    const double error = std::hypot(source.measured_error, lost);
+    if (!(error <= SpectralIndexMaker::kLargestError && places.pb(row, column) >= places.pb_limit)) continue;
+    const SkyDirection direction = DirectionOfCosines(places.centre, place.l * places.scale, place.m * places.scale);
+    known.push_back({WrapPositive(direction.ra).deg(), direction.dec.deg(), source.flux_jy, source.measured, error});
+  }
+  std::stable_sort(known.begin(), known.end(),
+                   [](const SpectralIndex& a, const SpectralIndex& b) { return a.flux_jy > b.flux_jy; });
+  return known;
 }
 
 void WriteSpectra(const SpectralFacts& facts, StagedProducts& staged, const RunContext& context, ImageReport& report) {

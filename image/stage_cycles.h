@@ -29,9 +29,10 @@ class OneBandMajorCycle : public MajorCycle {
   void Residual(ArrayView<const float, 2> model, ArrayView<float, 2> residual) override {
     ResidualProbe probe = spectra_.Probe(variation_);
     op_.Residual(model, varying_, residual, &probe);
-    spectra_.Improve(probe, variation_);
+    spectra_.Improve(probe, variation_, varying_);
   }
   VaryingSources TakeVarying() { return std::move(varying_); }
+  const SourceSpectra& spectra() const { return spectra_; }
 
  private:
   const MeasurementOperator& op_;

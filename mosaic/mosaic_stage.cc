@@ -329,13 +329,15 @@ class MosaicRun {
 
   OpenMosaic Open() {
     std::vector<SkyGrid> grids;
+    std::vector<std::string> names;
     std::vector<double> noise;
     for (const Looked* looked : used_) {
       grids.push_back(looked->tile.figures.grid);
+      names.push_back(looked->tile.figures.name);
       noise.push_back(looked->tile.factor * looked->tile.figures.rms_jy);
     }
     RequireFinePixels();
-    const SkyGrid grid = GridAround(grids, request_.grid);
+    const SkyGrid grid = GridAround(grids, request_.grid, names);
     const std::uint64_t pixels = static_cast<std::uint64_t>(grid.geometry.nx) * grid.geometry.ny;
     const std::uint64_t tile = used_.front()->tile.figures.grid.geometry.nx * grids.front().geometry.ny * sizeof(float);
     const image::ImageGeometry& of_tile = grids.front().geometry;

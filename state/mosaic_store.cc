@@ -11,10 +11,13 @@ namespace {
 #define CONTIMG_MOSAIC_COLUMNS                                                                                         \
   "mosaic_id, name, kind, strip_deg, lst_start_h, lst_end_h, start_mjd, end_mjd, version, state, why, grade, n_used, " \
   "n_refused, settings_hash, is_reference, image_id, updated_at"
-// Of one window: of an hourly mosaic that of its own day. ?1 kind, ?2 name, ?3 strip, ?4 beginning of the window.
-#define CONTIMG_SAME_WINDOW                                                         \
-  " kind = ?1 AND (kind = 'deep' OR name = ?2) AND abs(strip_deg - ?3) < 0.05 AND " \
-  "abs(lst_start_h - ?4) < 5.0 / 3600 "
+constexpr double kSameLstH = 5.0 / 3600;
+
+// Of one window: of an hourly mosaic that of its own day. ?1 kind, ?2 name, ?3 strip, ?4 beginning of the window, ?5
+// kSameStripDeg, ?6 kSameLstH.
+#define CONTIMG_SAME_WINDOW                                                       \
+  " kind = ?1 AND (kind = 'deep' OR name = ?2) AND abs(strip_deg - ?3) < ?5 AND " \
+  "abs(lst_start_h - ?4) < ?6 "
 
 MosaicRow ReadMosaic(Query& query) {
   MosaicRow row;
@@ -60,9 +63,10 @@ std::vector<MosaicTileRow> ReadTiles(Query& query) {
 
 }  // namespace
 
+bool SameStrip(double one_deg, double other_deg) { return std::abs(one_deg - other_deg) < kSameStripDeg; }
+
 bool SameWindow(double strip_deg, double lst_start_h, double other_strip_deg, double other_lst_start_h) {
-  constexpr double kSameStripDeg = 0.05, kSameLstH = 5.0 / 3600;
-  return std::abs(strip_deg - other_strip_deg) < kSameStripDeg && std::abs(lst_start_h - other_lst_start_h) < kSameLstH;
+  return SameStrip(strip_deg, other_strip_deg) && std::abs(lst_start_h - other_lst_start_h) < kSameLstH;
 }
 
 std::int64_t MosaicStore::Open(const MosaicRow& row, double now) {
@@ -89,14 +93,14 @@ MosaicRow MosaicStore::Close(const MosaicRow& row, const std::vector<MosaicTileR
     std::int64_t version = 0;
     {
       Query query(db_, "SELECT coalesce(max(version), 0) + 1 FROM mosaics WHERE" CONTIMG_SAME_WINDOW);
-      query.Bind(row.kind, row.name, row.strip_deg, row.lst_start_h);
+      query.Bind(row.kind, row.name, row.strip_deg, row.lst_start_h, kSameStripDeg, kSameLstH);
       query.Next();
       version = query.Integer();
     }
     const bool reference = row.kind == "deep" && row.grade != "F";
     if (reference) {
       Query(db_, "UPDATE mosaics SET is_reference = 0 WHERE" CONTIMG_SAME_WINDOW)
-          .Bind(row.kind, row.name, row.strip_deg, row.lst_start_h)
+          .Bind(row.kind, row.name, row.strip_deg, row.lst_start_h, kSameStripDeg, kSameLstH)
           .Run();
     }
     const auto used = std::count_if(tiles.begin(), tiles.end(), [](const MosaicTileRow& tile) { return tile.used; });
@@ -153,7 +157,7 @@ std::optional<MosaicRow> MosaicStore::Reference(double strip_deg, double lst_sta
 std::vector<MosaicRow> MosaicStore::List(const MosaicQuery& selection) {
   Query query(db_, "SELECT " CONTIMG_MOSAIC_COLUMNS
                    " FROM mosaics AS m WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR state = ?2) AND (?3 IS NULL OR "
-                   "abs(strip_deg - ?3) < 0.05) AND (?4 IS NULL OR abs(lst_start_h - ?4) < 5.0 / 3600) AND (?5 IS NULL "
+                   "abs(strip_deg - ?3) < ?12) AND (?4 IS NULL OR abs(lst_start_h - ?4) < ?13) AND (?5 IS NULL "
                    "OR end_mjd >= ?5) AND (?6 IS NULL OR start_mjd < ?6) AND (?7 = '' OR EXISTS (SELECT 1 FROM "
                    "mosaic_tiles AS t WHERE t.mosaic_id = m.mosaic_id AND t.group_id = ?7)) AND (?8 = 0 OR "
                    "is_reference = 1) AND (?9 IS NULL OR CASE WHEN lst_start_h <= lst_end_h THEN ?9 >= lst_start_h AND "
@@ -162,7 +166,7 @@ std::vector<MosaicRow> MosaicStore::List(const MosaicQuery& selection) {
                    "start_mjd DESC, name DESC LIMIT ?11");
   query.Bind(selection.kind, selection.state, selection.strip_deg, selection.lst_start_h, selection.from_mjd,
              selection.before_mjd, selection.group_id, selection.references_only, selection.lst_h, selection.after,
-             selection.limit > 0 ? selection.limit : -1);
+             selection.limit > 0 ? selection.limit : -1, kSameStripDeg, kSameLstH);
   std::vector<MosaicRow> rows;
   while (query.Next()) rows.push_back(ReadMosaic(query));
   return rows;
@@ -173,6 +177,21 @@ std::vector<double> MosaicStore::Strips() {
   std::vector<double> strips;
   while (query.Next()) strips.push_back(query.Number());
   return strips;
+}
+
+std::vector<TileStripRow> MosaicStore::StripsOfTiles(double from_mjd, double to_mjd) {
+  Query query(
+      db_,
+      "SELECT t.group_id, m.strip_deg FROM mosaics AS m JOIN mosaic_tiles AS t USING (mosaic_id) WHERE m.kind = "
+      "'hourly' AND m.end_mjd >= ? AND m.start_mjd <= ?");
+  query.Bind(from_mjd, to_mjd);
+  std::vector<TileStripRow> rows;
+  while (query.Next()) {
+    TileStripRow& row = rows.emplace_back();
+    row.group_id = query.Text();
+    row.strip_deg = query.Number();
+  }
+  return rows;
 }
 
 std::vector<MosaicTileRow> MosaicStore::Tiles(std::int64_t mosaic_id) {

@@ -8,8 +8,9 @@
 //   of
 //            its own. The newest one that is good is the reference of its strip there.
 //
-// A strip is a declination, to a tenth of a degree. Sidereal times are hours, [0, 24): the right ascension (ICRS) on
-// the meridian at that declination; a window may go over 24 h, then its end is the smaller number.
+// A strip is an apparent declination, to a tenth of a degree (ops/mosaics/strips.h). Sidereal times are hours, [0, 24):
+// the right ascension (ICRS) on the meridian at that declination; a window may go over 24 h, then its end is the
+// smaller number.
 #pragma once
 
 #include <cstdint>
@@ -53,13 +54,22 @@ struct MosaicTileRow {
   int n_references = 0;                      // sources that tell it
 };
 
-// Whether two windows are one: a strip to 0.05 degrees, its beginning to five seconds of time.
+// The strip of one tile, as a mosaic has it.
+struct TileStripRow {
+  std::string group_id;
+  double strip_deg = 0;
+};
+
+// Strips are one when they differ by less than half of what they are told to.
+inline constexpr double kSameStripDeg = 0.05;
+bool SameStrip(double one_deg, double other_deg);
+// Whether two windows are one: their strips, and their beginning to five seconds of time.
 bool SameWindow(double strip_deg, double lst_start_h, double other_strip_deg, double other_lst_start_h);
 
 // Selection for List; what is empty does not restrict.
 struct MosaicQuery {
   std::string kind, state;
-  std::optional<double> strip_deg;    // to 0.05 degrees
+  std::optional<double> strip_deg;    // SameStrip
   std::optional<double> lst_start_h;  // to five seconds of time
   std::optional<double> lst_h;        // with this sidereal time in the window
   std::optional<double> from_mjd;     // that end at or after it
@@ -90,6 +100,8 @@ class MosaicStore {
   std::vector<MosaicRow> List(const MosaicQuery& query);     // newest first
   std::vector<double> Strips();                              // that have any, from the south
   std::vector<MosaicTileRow> Tiles(std::int64_t mosaic_id);  // by time
+  // Of all tiles that hourly mosaics of that time have, used or not; several times those that are in several.
+  std::vector<TileStripRow> StripsOfTiles(double from_mjd, double to_mjd);
   // What all mosaics say of one tile, the newest first.
   std::vector<MosaicTileRow> JudgementsOf(std::string_view group_id);
 

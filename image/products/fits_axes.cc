@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "config/units.h"
 
@@ -36,6 +37,26 @@ std::string Lower(std::string text) {
   return text;
 }
 
+constexpr double kStokesI = 1;
+
+// As the standard numbers them; empty for a number that has no name.
+std::string StokesName(double number) {
+  constexpr std::array<std::pair<int, const char*>, 12> kNames{{{1, "I"},
+                                                                {2, "Q"},
+                                                                {3, "U"},
+                                                                {4, "V"},
+                                                                {-1, "RR"},
+                                                                {-2, "LL"},
+                                                                {-3, "RL"},
+                                                                {-4, "LR"},
+                                                                {-5, "XX"},
+                                                                {-6, "YY"},
+                                                                {-7, "XY"},
+                                                                {-8, "YX"}}};
+  const auto found = std::find_if(kNames.begin(), kNames.end(), [&](const auto& each) { return each.first == number; });
+  return found != kNames.end() ? found->second : "";
+}
+
 class AxesReader {
  public:
   AxesReader(CardReader& cards, const std::filesystem::path& path) : cards_(cards), path_(path) {}
@@ -61,6 +82,7 @@ class AxesReader {
       Refuse("expected an image of the sky about its reference pixel, found its middle beyond the horizon of that");
     }
     header.centre = {Angle::Degrees(ra).rad(), Angle::Degrees(dec).rad()};
+    CheckStokes();
     ReadFrequency(header);
   }
 
@@ -131,6 +153,23 @@ class AxesReader {
         "expected square pixels with north up and right ascension to the left, found steps of {:.4g}, {:.4g} degrees "
         "from column to column and {:.4g}, {:.4g} from row to row; regrid it first",
         xx, yx, xy, yy));
+  }
+
+  // Of the first plane; without a word of it it is taken for I.
+  void CheckStokes() {
+    for (int axis = 3; axis <= 4; ++axis) {
+      const std::string n = std::to_string(axis), value = "CRVAL" + n;
+      if (Lower(cards_.Text(("CTYPE" + n).c_str())) != "stokes") continue;
+      const double reference = cards_.Number(value.c_str(), kStokesI);
+      const double first =
+          reference + (1 - cards_.Number(("CRPIX" + n).c_str(), 1)) * cards_.Number(("CDELT" + n).c_str(), 1);
+      if (first == kStokesI) continue;
+      const std::string named = StokesName(first);
+      Refuse(
+          fmt::format("expected an image of Stokes I (1 on the axis STOKES), found {} = {:g}, which makes the first "
+                      "plane {:g}{}; give the image of I",
+                      value, reference, first, named.empty() ? "" : " (" + named + ")"));
+    }
   }
 
   // Of the first plane. An image without such an axis may name it apart; one by velocities has none to be told here.

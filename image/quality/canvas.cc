@@ -1,15 +1,12 @@
 #include "image/quality/canvas.h"
 
-#include <png.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <memory>
-#include <vector>
 
-#include "config/error.h"
 #include "config/os.h"
+#include "image/quality/png.h"
 
 namespace contimg::image {
 
@@ -127,46 +124,13 @@ void Canvas::Clipped(const Box& box, const std::function<void()>& draw) {
 }
 
 void Canvas::WritePng(const std::filesystem::path& path) {
-  cairo_surface_flush(surface_);
-  const auto width = static_cast<std::size_t>(cairo_image_surface_get_width(surface_));
-  const auto height = static_cast<std::size_t>(cairo_image_surface_get_height(surface_));
-  const auto stride = static_cast<std::size_t>(cairo_image_surface_get_stride(surface_));
-  const unsigned char* from = cairo_image_surface_get_data(surface_);
-  std::vector<unsigned char> colours;  // cairo's without the fourth byte of a pixel
-  colours.reserve(3 * width * height);
-  for (std::size_t y = 0; y < height; ++y) {
-    const unsigned char* pixel = from + y * stride;
-    for (std::size_t x = 0; x < width; ++x, pixel += 4) colours.insert(colours.end(), pixel, pixel + 3);
-  }
-  // cairo's own writer filters rows and compresses well, which takes four times as long and makes maps of noise larger.
-  png_image picture = {};
-  picture.version = PNG_IMAGE_VERSION;
-  picture.width = static_cast<png_uint_32>(width);
-  picture.height = static_cast<png_uint_32>(height);
-  picture.format = PNG_FORMAT_BGR;
-  picture.flags = PNG_IMAGE_FLAG_FAST;
-  // To memory first: of a full disk the house's own writer knows more to say than libpng.
-  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(picture);
-  std::vector<unsigned char> bytes(size);
-  if (png_image_write_to_memory(&picture, bytes.data(), &size, 0, colours.data(), 0, nullptr) == 0) {
-    throw Error(ErrorKind::kResource, "image", path.string(),
-                std::string("cannot draw the picture: ") + static_cast<const char*>(picture.message));
-  }
+  // In memory first: of a full disk the house's own writer knows more to say than libpng.
+  const std::string bytes = PngOf(surface_, path.string());
   const std::unique_ptr<OsFile> file = RealOs().Create(path);
-  file->WriteAt(bytes.data(), size, 0);
+  file->WriteAt(bytes.data(), bytes.size(), 0);
   file->Close();
 }
 
-std::string Canvas::Png() {
-  std::string bytes;
-  const auto take = [](void* text, const unsigned char* data, unsigned int size) {
-    static_cast<std::string*>(text)->append(reinterpret_cast<const char*>(data), size);
-    return CAIRO_STATUS_SUCCESS;
-  };
-  if (cairo_surface_write_to_png_stream(surface_, take, &bytes) != CAIRO_STATUS_SUCCESS) {
-    throw Error(ErrorKind::kResource, "image", "picture", "cannot be drawn");
-  }
-  return bytes;
-}
+std::string Canvas::Png() { return PngOf(surface_, "picture"); }
 
 }  // namespace contimg::image

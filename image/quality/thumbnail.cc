@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "config/error.h"
+#include "image/quality/png.h"
 #include "image/quality/quick_look.h"
 
 namespace contimg::image {
@@ -43,11 +44,6 @@ cairo_status_t ReadSome(void* closure, unsigned char* data, unsigned int length)
   if (rest.size() < length) return CAIRO_STATUS_READ_ERROR;
   std::memcpy(data, rest.data(), length);
   rest.remove_prefix(length);
-  return CAIRO_STATUS_SUCCESS;
-}
-
-cairo_status_t WriteSome(void* closure, const unsigned char* data, unsigned int length) {
-  static_cast<std::string*>(closure)->append(reinterpret_cast<const char*>(data), length);
   return CAIRO_STATUS_SUCCESS;
 }
 
@@ -112,11 +108,7 @@ std::string ThumbnailPng(std::string_view png, int size) {
   const Surface small(cairo_image_surface_create(CAIRO_FORMAT_RGB24, size, size));
   Shrink(picture.get(), {x, y, side, side}, small.get());
   cairo_surface_mark_dirty(small.get());
-  std::string out;
-  if (cairo_surface_write_to_png_stream(small.get(), WriteSome, &out) != CAIRO_STATUS_SUCCESS) {
-    throw Error(ErrorKind::kResource, "image", "thumbnail", "cannot be drawn");
-  }
-  return out;
+  return PngOf(small.get(), "thumbnail");
 }
 
 }  // namespace contimg::image

@@ -45,6 +45,8 @@ void SourceSpectra::SetComponents(const std::vector<CleanComponent>& components,
     if (known == sources_.end()) continue;
     source.index = known->index;
     source.error = known->error;
+    source.measured = known->measured;
+    source.measured_error = known->measured_error;
   }
   sources_ = std::move(found);
 }
@@ -64,7 +66,7 @@ ResidualProbe SourceSpectra::Probe(const SourceVariation& variation) const {
   return probe;
 }
 
-void SourceSpectra::Improve(const ResidualProbe& probe, const SourceVariation& variation) {
+void SourceSpectra::Improve(const ResidualProbe& probe, const SourceVariation& variation, const VaryingSources& held) {
   const SourceVariation::Band band = variation.band();
   if (!(band.variance > 0)) return;
   const auto slope = [&](std::size_t i) { return (probe.first_jy[i] - band.mean * probe.mean_jy[i]) / band.variance; };
@@ -76,14 +78,21 @@ void SourceSpectra::Improve(const ResidualProbe& probe, const SourceVariation& v
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     Source& source = sources_[i];
     const double whole_jy = source.flux_jy + probe.mean_jy[i];
-    if (!(source.flux_jy >= kLeastInModel * whole_jy && whole_jy > 0)) continue;
+    source.measured_error = 0;
+    const PixelPosition at{source.x, source.y};
+    if (!(source.flux_jy >= kLeastInModel * whole_jy && whole_jy > 0) || !variation.KnowsBeamAt(at)) continue;
+    double flat_jy = whole_jy;  // of which the residual has the whole slope
+    for (std::size_t s = 0; s < held.size; ++s) {
+      if (std::hypot(held.at[s].x - at.x, held.at[s].y - at.y) <= reach_px_) flat_jy -= held.mean_jy[s];
+    }
     const double step_jy = whole_jy * band.half_width;  // what one unit of the index makes of the slope
-    const double not_taken = probe.mean_jy[i] * variation.Slope({source.x, source.y}, source.index);
-    const double told = source.index + (slope(i) - not_taken) / step_jy;
+    const double told = source.index + (slope(i) - flat_jy * variation.Slope(at, source.index)) / step_jy;
     const double error = noise_jy / (std::sqrt(band.variance) * step_jy);
     const double share = kUsualSpread * kUsualSpread / (kUsualSpread * kUsualSpread + error * error);
     source.index = std::clamp(usual_ + share * (told - usual_), -kSteepestIndex, kSteepestIndex);
     source.error = kUsualSpread * std::sqrt(1 - share);
+    source.measured = told;
+    source.measured_error = error;
   }
 }
 

@@ -18,6 +18,7 @@ namespace contimg::image {
 
 class SourceVariation;
 struct ResidualProbe;
+struct VaryingSources;
 
 class SourceSpectra {
  public:
@@ -39,12 +40,14 @@ class SourceSpectra {
   // Where the residual is to be looked at, and what it says there. An index moves from the usual one as far as its
   // error lets it: noise is the rms, or a tenth of what other sources still leave.
   ResidualProbe Probe(const SourceVariation& variation) const;
-  void Improve(const ResidualProbe& probe, const SourceVariation& variation);
+  // `held`: what of the components that residual has seen with their slopes; the others were flat.
+  void Improve(const ResidualProbe& probe, const SourceVariation& variation, const VaryingSources& held);
 
   struct Source {
     double x = 0, y = 0;  // pixels of the slant grid
     double flux_jy = 0;   // apparent mean
     double index = kUsualIndex, error = kUsualSpread;
+    double measured = 0, measured_error = 0;  // by the residual alone; an error of 0: it says nothing
   };
   const std::vector<Source>& sources() const { return sources_; }  // the brightest first
 

@@ -102,6 +102,7 @@ SourceVariation::Deviation SourceVariation::At(double l, double m, double n, dou
 }
 
 struct SourceVariation::Candidate {
+  PixelPosition at;
   double l, m, n_minus_1;
   double mean_jy;         // S, of which only the deviation is wanted; zero: the deviation is all of it
   double scale_jy, kept;  // deviation_jy is scale_jy × deviation
@@ -122,7 +123,7 @@ VaryingSources SourceVariation::Of(const std::vector<CleanComponent>& components
     const double kept = std::clamp(kept_(at.l, at.m), 0.1, 1.0);
     const double effect = std::abs(flux) * (deviation.rms + 1 - kept);
     if (effect > 0 && effect >= least_jy) {
-      chosen.push_back({at.l, at.m, at.n_minus_1, flux, flux, kept, effect, std::move(deviation)});
+      chosen.push_back({{x, y}, at.l, at.m, at.n_minus_1, flux, flux, kept, effect, std::move(deviation)});
     }
   }
   return Strongest(std::move(chosen), kMaxSources);
@@ -145,7 +146,7 @@ VaryingSources SourceVariation::Outside(const std::vector<CatalogueSource>& cata
     Deviation deviation = At(l, m, 1 + n_minus_1, source.alpha, true);
     const double effect = source.flux_jy * deviation.mean;
     if (effect > 0 && effect >= least_jy) {
-      chosen.push_back({l, m, n_minus_1, 0, source.flux_jy, 1, effect, std::move(deviation)});
+      chosen.push_back({at, l, m, n_minus_1, 0, source.flux_jy, 1, effect, std::move(deviation)});
     }
   }
   VaryingSources sources = Strongest(std::move(chosen), kMaxOutside);
@@ -157,7 +158,7 @@ VaryingSources SourceVariation::Places(const std::vector<PixelPosition>& places)
   std::vector<Candidate> all;
   for (const PixelPosition& place : places) {
     const DirectionCosines at = PixelToDirection(geometry_, place.x, place.y);
-    all.push_back({at.l, at.m, at.n_minus_1, 0, 0, 1, 0, {}});
+    all.push_back({place, at.l, at.m, at.n_minus_1, 0, 0, 1, 0, {}});
   }
   return Strongest(std::move(all), places.size());
 }
@@ -169,6 +170,11 @@ SourceVariation::Band SourceVariation::band() const {
     for (std::size_t p = 0; p < sum.size(); ++p) sum[p] += moments_[t * kTerms + p] / total_;
   }
   return {sum[1], sum[2] - sum[1] * sum[1], half_hz_ / mid_hz_};
+}
+
+bool SourceVariation::KnowsBeamAt(const PixelPosition& place) const {
+  const DirectionCosines at = PixelToDirection(geometry_, place.x, place.y);
+  return total_ > 0 && std::isfinite(at.n_minus_1) && At(at.l, at.m, 1 + at.n_minus_1, 0, false).mean > 0;
 }
 
 double SourceVariation::Slope(const PixelPosition& place, double index) const {
@@ -209,6 +215,7 @@ VaryingSources SourceVariation::Strongest(std::vector<Candidate> chosen, std::si
     sources.kept[s] = c.kept;
     sources.mean_jy[s] = static_cast<float>(c.mean_jy);
     sources.effect_jy.push_back(c.effect_jy);
+    sources.at.push_back(c.at);
     for (std::size_t i = 0; i < c.deviation.terms.size(); ++i) {
       sources.deviation_jy[i * sources.padded + s] = static_cast<float>(c.scale_jy * c.deviation.terms[i]);
     }

@@ -39,6 +39,7 @@ struct VaryingSources {
   Buffer<float> deviation_jy;           // S (P/P̄ − 1): [time][kTerms][padded], coefficients of x⁰ … x³
   std::vector<double> kept;             // D̄
   std::vector<double> effect_jy;        // [size]: by what they were chosen
+  std::vector<PixelPosition> at;        // [size]: on the grid of the components
 
   // The frame of the rows (image/operator/uv_plan.h) and how they are smeared.
   double slant_a = 0, slant_b = 0;
@@ -82,6 +83,8 @@ class SourceVariation {
     double mean = 0, variance = 0, half_width = 0;
   };
   Band band() const;
+  // Whether the beam is known at this place (kLeastBeam), or there is none.
+  bool KnowsBeamAt(const PixelPosition& place) const;
   // By how much the flux of a source at this place changes with x, over its mean: beam and index together.
   double Slope(const PixelPosition& place, double index) const;
 

@@ -15,6 +15,10 @@ namespace {
 
 using convert::Dot;
 
+double LargestSpanDeg(image::Projection projection) {
+  return projection == image::Projection::kSin ? kLargestSinDeg : kLargestZeaDeg;
+}
+
 // Calls visit(x, y) along the outer edges of the border pixels.
 template <typename Visit>
 void WalkBorder(const image::ImageGeometry& g, const Visit& visit) {
@@ -29,24 +33,64 @@ void WalkBorder(const image::ImageGeometry& g, const Visit& visit) {
   }
 }
 
-PhaseCentre MeanDirection(const std::vector<SkyGrid>& tiles) {
+// Of tiles that fit into no mosaic: which are to be left out.
+class SpanRefusal {
+ public:
+  SpanRefusal(const std::vector<SkyGrid>& tiles, const GridWishes& wishes, const std::vector<std::string>& names)
+      : tiles_(tiles), wishes_(wishes), names_(names) {}
+
+  [[noreturn]] void AllAround() const {
+    throw Error(ErrorKind::kUsage, kStage, "",
+                fmt::format("expected tiles of one part of the sky, found them all around it{}; give those of one "
+                            "mosaic",
+                            Farthest()));
+  }
+  [[noreturn]] void TooFar() const {
+    const bool sin = wishes_.projection == image::Projection::kSin;
+    throw Error(ErrorKind::kUsage, kStage, "",
+                fmt::format("these tiles span more than the {:g} degrees of a mosaic in {}{}; give fewer{}",
+                            LargestSpanDeg(wishes_.projection), image::Code(wishes_.projection), Farthest(),
+                            sin ? ", or use --projection ZEA" : ""));
+  }
+
+ private:
+  static double ApartDeg(const PhaseCentre& one, const PhaseCentre& other) {
+    const Vector3 a = UnitVector(one), b = UnitVector(other), across = convert::Cross(a, b);
+    return Angle::Radians(std::atan2(std::sqrt(Dot(across, across)), Dot(a, b))).deg();
+  }
+  std::string NameOf(std::size_t tile) const {
+    return tile < names_.size() ? names_[tile] : fmt::format("tile {}", tile + 1);
+  }
+  // " (a and b are 118 degrees apart)"; of one tile nothing.
+  std::string Farthest() const {
+    double apart_deg = 0;
+    std::string words;
+    const auto consider = [&](double deg, const std::string& one, const std::string& other) {
+      if (deg < apart_deg) return;
+      apart_deg = deg;
+      words = fmt::format(" ({} and {} are {:.1f} degrees apart)", one, other, deg);
+    };
+    for (std::size_t i = 0; i < tiles_.size(); ++i) {
+      if (wishes_.centre) consider(ApartDeg(tiles_[i].centre, *wishes_.centre), NameOf(i), "--centre");
+      for (std::size_t j = i + 1; j < tiles_.size(); ++j)
+        consider(ApartDeg(tiles_[i].centre, tiles_[j].centre), NameOf(i), NameOf(j));
+    }
+    return words;
+  }
+
+  const std::vector<SkyGrid>& tiles_;
+  const GridWishes& wishes_;
+  const std::vector<std::string>& names_;
+};
+
+PhaseCentre MeanDirection(const std::vector<SkyGrid>& tiles, const SpanRefusal& refusal) {
   Vector3 sum{};
   for (const SkyGrid& tile : tiles) {
     const Vector3 v = UnitVector(tile.centre);
     for (std::size_t k = 0; k < 3; ++k) sum[k] += v[k];
   }
-  if (std::sqrt(Dot(sum, sum)) < 0.5 * static_cast<double>(tiles.size())) {
-    throw Error(ErrorKind::kUsage, kStage, "",
-                "expected tiles of one part of the sky, found them all around it; give those of one mosaic");
-  }
+  if (std::sqrt(Dot(sum, sum)) < 0.5 * static_cast<double>(tiles.size())) refusal.AllAround();
   return DirectionOfVector(sum);
-}
-
-[[noreturn]] void RefuseSpan(image::Projection projection, double largest_deg) {
-  const bool sin = projection == image::Projection::kSin;
-  throw Error(ErrorKind::kUsage, kStage, "",
-              fmt::format("these tiles span more than the {:g} degrees of a mosaic in {}; give fewer{}", largest_deg,
-                          image::Code(projection), sin ? ", or use --projection ZEA" : ""));
 }
 
 }  // namespace
@@ -80,9 +124,10 @@ std::optional<Vector3> GridAxes::DirectionAt(double x, double y) const {
   return direction;
 }
 
-SkyGrid GridAround(const std::vector<SkyGrid>& tiles, const GridWishes& wishes) {
+SkyGrid GridAround(const std::vector<SkyGrid>& tiles, const GridWishes& wishes, const std::vector<std::string>& names) {
+  const SpanRefusal refusal(tiles, wishes, names);
   SkyGrid grid;
-  grid.centre = wishes.centre ? *wishes.centre : MeanDirection(tiles);
+  grid.centre = wishes.centre ? *wishes.centre : MeanDirection(tiles, refusal);
   image::ImageGeometry& g = grid.geometry;
   g.projection = wishes.projection;
   g.cell_rad = wishes.cell_rad;
@@ -90,7 +135,6 @@ SkyGrid GridAround(const std::vector<SkyGrid>& tiles, const GridWishes& wishes) 
     g.cell_rad = tiles.front().geometry.cell_rad;
     for (const SkyGrid& tile : tiles) g.cell_rad = std::min(g.cell_rad, tile.geometry.cell_rad);
   }
-  const double largest_deg = g.projection == image::Projection::kSin ? kLargestSinDeg : kLargestZeaDeg;
   // In cells from the centre, x to the west. With no pixels yet, the reference pixel is (0, 0).
   const GridAxes axes(grid);
   double x0 = std::numeric_limits<double>::infinity(), y0 = x0, x1 = -x0, y1 = -x0;
@@ -99,13 +143,13 @@ SkyGrid GridAround(const std::vector<SkyGrid>& tiles, const GridWishes& wishes) 
     WalkBorder(tile.geometry, [&](double x, double y) {
       const auto direction = from.DirectionAt(x, y);
       const auto at = direction ? axes.PixelAt(*direction) : std::nullopt;
-      if (!at) RefuseSpan(g.projection, largest_deg);
+      if (!at) refusal.TooFar();
       x0 = std::min(x0, at->x), x1 = std::max(x1, at->x);
       y0 = std::min(y0, at->y), y1 = std::max(y1, at->y);
     });
   }
   const double span_deg = Angle::Radians(std::max(x1 - x0, y1 - y0) * g.cell_rad).deg();
-  if (span_deg > largest_deg) RefuseSpan(g.projection, largest_deg);
+  if (span_deg > LargestSpanDeg(g.projection)) refusal.TooFar();
   x0 = std::floor(x0), y0 = std::floor(y0);
   const auto even = [](double count) { return (static_cast<std::size_t>(count) + 2) / 2 * 2; };
   g.nx = even(std::ceil(x1) - x0);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "convert/frames.h"
@@ -44,8 +45,10 @@ struct GridWishes {
 inline constexpr double kLargestZeaDeg = 60, kLargestSinDeg = 20;  // that a grid may span
 
 // The smallest grid of whole pixels, the reference pixel among them, that holds all tiles. Throws Error{kUsage} when it
-// spans more than kLargest…Deg or the centre is more than that from a tile.
-SkyGrid GridAround(const std::vector<SkyGrid>& tiles, const GridWishes& wishes);
+// spans more than kLargest…Deg or the centre is more than that from a tile; `names` (of the tiles; none: their numbers)
+// are for its sentence.
+SkyGrid GridAround(const std::vector<SkyGrid>& tiles, const GridWishes& wishes,
+                   const std::vector<std::string>& names = {});
 
 // Where the border of `inner` lies in `outer`: the smallest box of whole pixels {x0, y0, x1, y1} (the last ones beyond)
 // about it. Nothing when a part of it is beyond the horizon.

@@ -33,9 +33,9 @@ std::string AskForDemoMosaic(const ProductPaths& paths) {
   // Not a window of the service's: those of an hour would wait for tiles that do not come.
   const double half_days = kTileS / 2 / kSecondsPerDay;
   const MosaicWindow window =
-      WindowOf(tiles.front().mjd - half_days, tiles.back().mjd + half_days, StripOf(tiles.front().dec_deg));
+      WindowOf(tiles.front().mjd - half_days, tiles.back().mjd + half_days, tiles.front().strip_deg);
   state::TaskStore tasks(paths.Database(StateDatabase::kIngest));
-  CreateMosaicTask(tasks, false, window.name, "asked for by contimg demo", UtcTime::Now().unix_s());
+  AskForMosaic(tasks, {false, window.name, "asked for by contimg demo"}, UtcTime::Now().unix_s());
   return window.name;
 }
 

@@ -35,8 +35,7 @@ struct MosaicWatch::Look {
     }
     for (const auto& [from, to] : spans) {
       MosaicWork some = FindMosaicWork(paths, settings, from, to, unix_s);
-      std::move(some.hourly.begin(), some.hourly.end(), std::back_inserter(work.hourly));
-      std::move(some.deep.begin(), some.deep.end(), std::back_inserter(work.deep));
+      std::move(some.wanted.begin(), some.wanted.end(), std::back_inserter(work.wanted));
       work.recent_mjd.insert(work.recent_mjd.end(), some.recent_mjd.begin(), some.recent_mjd.end());
     }
   }
@@ -84,13 +83,10 @@ void MosaicWatch::Ended(const Look& look, const std::exception_ptr& failure) {
   }
   first_ = false;
   for (const double mjd : look.work.recent_mjd) since_.emplace(mjd, clock_.Steady());
-  if (look.work.empty()) return;
+  if (look.work.wanted.empty()) return;
   writes_.Add("mosaics that are due", [work = look.work, now = clock_.Unix()](state::GroupStore& store) {
     state::TaskStore tasks(store.database());
-    for (const DueMosaic& each : work.hourly) CreateMosaicTask(tasks, false, each.window.name, each.why, now);
-    for (const std::string& name : work.deep) {
-      CreateMosaicTask(tasks, true, name, "another day went through its window", now);
-    }
+    for (const WantedMosaic& each : work.wanted) AskForMosaic(tasks, each, now);
   });
 }
 

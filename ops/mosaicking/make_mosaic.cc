@@ -19,8 +19,9 @@
 #include "ops/base/version.h"
 #include "ops/job/job.h"
 #include "ops/job/worker_process.h"
-#include "ops/lightcurves/meridian.h"
+#include "ops/mosaics/due.h"
 #include "ops/mosaics/gate_marks.h"
+#include "ops/mosaics/strips.h"
 #include "ops/records/former_forms.h"
 #include "state/own_source_store.h"
 #include "state/source_store.h"
@@ -254,9 +255,10 @@ std::vector<std::string> Mark(const MosaicOrder& order, state::ProductStore& pro
   return MarkTiles(products, sources.database(), groups);
 }
 
-double LstOfTile(const TileOnRecord& tile) {
-  constexpr double kDegreesPerHour = 15;
-  return MeridianDeg(tile.mjd, tile.dec_deg) / kDegreesPerHour;
+// The one that there is near it.
+double StripAskedFor(state::ProductStore& products, double dec_deg) {
+  state::MosaicStore mosaics(products.database());
+  return Strips(mosaics.Strips(), {}).Nearest(dec_deg).value_or(dec_deg);
 }
 
 // Between which times images are on record; nothing: 0 and −1.
@@ -290,9 +292,8 @@ std::vector<TileOnRecord> NewestPassages(const std::vector<TileOnRecord>& tiles,
 
 MosaicOrder OrderHourly(state::ProductStore& products, const MosaicWindow& window) {
   MosaicOrder order{"hourly", window, {}};
-  for (TileOnRecord& tile : TilesOnRecord(products, window.start_mjd, window.end_mjd)) {
-    if (std::abs(tile.dec_deg - window.strip_deg) < kStripReachDeg) order.tiles.push_back(std::move(tile));
-  }
+  order.tiles =
+      TilesOf(window, TilesOnRecord(products, window.start_mjd, window.end_mjd, std::vector{window.strip_deg}));
   RequireTwo(order.tiles, window.name);
   return order;
 }
@@ -301,34 +302,33 @@ MosaicOrder OrderDeep(state::ProductStore& products, const DeepRequest& request)
   MosaicOrder order{"deep", {}, {}};
   const double length_h = HoursInto(request.lst_start_h, request.lst_end_h);
   std::optional<double> strip_deg = request.strip_deg;
+  if (strip_deg) strip_deg = StripAskedFor(products, *strip_deg);
+  std::vector<double> strips;
+  if (strip_deg) strips.push_back(*strip_deg);
   std::vector<TileOnRecord> tiles;
   const auto take = [&](TileOnRecord& tile) {
-    if (request.strip_deg && std::abs(tile.dec_deg - *request.strip_deg) >= kStripReachDeg) return;
-    if (HoursInto(request.lst_start_h, LstOfTile(tile)) >= length_h) return;
-    if (!strip_deg) strip_deg = StripOf(tile.dec_deg);
-    if (std::abs(tile.dec_deg - *strip_deg) >= kStripReachDeg) {
+    if (HoursInto(request.lst_start_h, LstHours(tile.mjd, tile.strip_deg)) >= length_h) return;
+    if (!strip_deg) strips.push_back(strip_deg.emplace(tile.strip_deg));
+    if (state::SameStrip(tile.strip_deg, *strip_deg)) {
+      tiles.push_back(std::move(tile));
+    } else if (!request.strip_deg) {
       throw Error(ErrorKind::kUsage, kMakeStage, "--strip",
                   fmt::format("there are tiles of several strips of declination ({:+.1f} and {:+.1f}): name one",
-                              *strip_deg, StripOf(tile.dec_deg)));
+                              *strip_deg, tile.strip_deg));
     }
-    tiles.push_back(std::move(tile));
   };
   const auto [first, last] = SpanOfImages(products);
   constexpr double kAtOnceDays = 10;  // a year's figures of quality are not held at once
   const double end = std::min(request.to_mjd, last + 1);
   for (double from = std::max(request.from_mjd, first); from < end; from += kAtOnceDays) {
-    for (TileOnRecord& tile : TilesOnRecord(products, from, std::min(end, from + kAtOnceDays))) take(tile);
+    for (TileOnRecord& tile : TilesOnRecord(products, from, std::min(end, from + kAtOnceDays), strips)) take(tile);
   }
   const std::string what = fmt::format("sidereal time {:.3f} to {:.3f} h", request.lst_start_h, request.lst_end_h);
   order.tiles = NewestPassages(tiles, request.days);
   RequireTwo(order.tiles, what);
-  order.window.strip_deg = StripOf(*strip_deg);
+  order.window = WindowOf(order.tiles.front().mjd, order.tiles.back().mjd, *strip_deg);
   order.window.lst_start_h = request.lst_start_h;
   order.window.lst_end_h = request.lst_end_h;
-  order.window.start_mjd = order.tiles.front().mjd;
-  order.window.end_mjd = order.tiles.back().mjd;
-  order.window.name = MosaicName(UtcTime::FromMjd(order.window.start_mjd).Iso8601(),
-                                 UtcTime::FromMjd(order.window.end_mjd).Iso8601(), order.window.strip_deg);
   return order;
 }
 

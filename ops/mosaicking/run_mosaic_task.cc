@@ -25,17 +25,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The window that has this passage; where the settings have become others, what its name says.
+// As on record, where settings have become others.
 MosaicWindow WindowOfSpan(const MosaicSpan& span, state::MosaicStore& store, const MosaicSettings& settings) {
-  const double start = UtcTime::FromIso8601(span.start).mjd(), end = UtcTime::FromIso8601(span.end).mjd();
-  const std::string name = MosaicName(span.start, span.end, span.dec_deg);
-  if (const auto row = store.Find(name)) {
-    return {row->strip_deg, row->lst_start_h, row->lst_end_h, row->start_mjd, row->end_mjd, row->name};
-  }
-  for (MosaicWindow& window : WindowsAt((start + end) / 2, span.dec_deg, settings)) {
-    if (window.name == name) return std::move(window);
-  }
-  return WindowOf(start, end, span.dec_deg);
+  const auto row = store.Find(MosaicName(span.start, span.end, span.dec_deg));
+  return row ? WindowOf(*row) : WindowOf(span, settings);
 }
 
 MosaicOrder OrderOf(const MosaicSubject& subject, state::ProductStore& products, const MosaicSettings& settings) {

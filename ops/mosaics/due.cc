@@ -16,8 +16,6 @@ namespace {
 constexpr double kSecondDays = 1 / kSecondsPerDay;
 constexpr double kSameWindowS = 5;  // a strip's declination moves its windows by less
 
-bool OfStrip(const TileOnRecord& tile, double strip_deg) { return std::abs(tile.dec_deg - strip_deg) < kStripReachDeg; }
-
 class Planner {
  public:
   Planner(const MosaicFacts& facts, const MosaicSettings& settings) : facts_(facts), settings_(settings) {}
@@ -25,7 +23,7 @@ class Planner {
   std::vector<WindowWithTiles> Windows() {
     std::map<std::string, WindowWithTiles> windows;  // their names begin with their times
     for (const TileOnRecord& tile : facts_.tiles) {
-      for (MosaicWindow& window : WindowsAt(tile.mjd, StripOfTile(tile), settings_)) {
+      for (MosaicWindow& window : WindowsAt(tile.mjd, tile.strip_deg, settings_)) {
         WindowWithTiles known = AsOnRecord(std::move(window));
         std::string name = known.window.name;
         windows.emplace(std::move(name), std::move(known));
@@ -42,27 +40,10 @@ class Planner {
  private:
   using Made = std::pair<state::MosaicRow, std::vector<state::MosaicTileRow>>;
 
-  // One drift has one strip, though its phase centres wander: that of its tiles before, or, where a drift begins, the
-  // nearest that is known.
-  double StripOfTile(const TileOnRecord& tile) {
-    for (const double strip : strips_) {
-      if (OfStrip(tile, strip)) return strip;
-    }
-    for (const auto& [row, tiles] : facts_.made) {
-      if (OfStrip(tile, row.strip_deg)) return strips_.emplace_back(row.strip_deg);
-    }
-    const auto& known = facts_.strips_deg;
-    const auto nearest = std::min_element(known.begin(), known.end(), [&](double a, double b) {
-      return std::abs(tile.dec_deg - a) < std::abs(tile.dec_deg - b);
-    });
-    const bool near = nearest != known.end() && OfStrip(tile, *nearest);
-    return strips_.emplace_back(near ? *nearest : StripOf(tile.dec_deg));
-  }
-
   const Made* MadeOf(const MosaicWindow& window) const {
     for (const Made& each : facts_.made) {
       const state::MosaicRow& row = each.first;
-      if (std::abs(row.strip_deg - window.strip_deg) < kStripReachDeg &&
+      if (state::SameStrip(row.strip_deg, window.strip_deg) &&
           std::abs(row.start_mjd - window.start_mjd) < kSameWindowS * kSecondDays &&
           std::abs(row.end_mjd - window.end_mjd) < kSameWindowS * kSecondDays) {
         return &each;
@@ -84,6 +65,7 @@ class Planner {
   void Judge(WindowWithTiles& each) const {
     const std::vector<TileOnRecord> tiles = TilesOf(each.window, facts_.tiles);
     each.tiles = tiles.size();
+    for (const TileOnRecord& tile : tiles) each.news_at = std::max(each.news_at, tile.recorded_at);
     if (tiles.size() < 2) {
       each.why = "of one tile nothing is made";
       return;
@@ -98,7 +80,7 @@ class Planner {
       each.why = fmt::format("{} of it on the way", Counted(static_cast<std::int64_t>(on_the_way), "group"));
       return;
     }
-    const std::string passed = made ? std::string() : HasPassed(each.window, tiles);
+    const std::string passed = made ? std::string() : HasPassed(each.window, tiles, each.news_at);
     each.due = made || !passed.empty();
     if (!each.due) {
       each.why = "more of it may come";
@@ -109,14 +91,13 @@ class Planner {
     }
   }
 
-  std::string HasPassed(const MosaicWindow& window, const std::vector<TileOnRecord>& tiles) const {
+  std::string HasPassed(const MosaicWindow& window, const std::vector<TileOnRecord>& tiles, double news_at) const {
     if (tiles.back().mjd + (kTileS - 1) * kSecondDays >= window.end_mjd) return "the window's last place is taken";
     const auto later = std::find_if(facts_.tiles.begin(), facts_.tiles.end(), [&](const TileOnRecord& tile) {
-      return tile.mjd >= window.end_mjd && OfStrip(tile, window.strip_deg);
+      return tile.mjd >= window.end_mjd && state::SameStrip(tile.strip_deg, window.strip_deg);
     });
     if (later != facts_.tiles.end()) return fmt::format("the later tile {} is on record", later->group);
-    double since = UtcTime::FromMjd(window.end_mjd).unix_s();
-    for (const TileOnRecord& tile : tiles) since = std::max(since, tile.recorded_at);
+    const double since = std::max(UtcTime::FromMjd(window.end_mjd).unix_s(), news_at);
     if (facts_.now >= since + kTileS + kMosaicGraceS) return "no more has come for a while";
     return "";
   }
@@ -140,7 +121,6 @@ class Planner {
 
   const MosaicFacts& facts_;
   const MosaicSettings& settings_;
-  std::vector<double> strips_;  // of these tiles
 };
 
 }  // namespace
@@ -148,9 +128,8 @@ class Planner {
 std::vector<TileOnRecord> TilesOf(const MosaicWindow& window, const std::vector<TileOnRecord>& tiles) {
   std::vector<TileOnRecord> some;
   for (const TileOnRecord& tile : tiles) {
-    if (tile.mjd >= window.start_mjd && tile.mjd < window.end_mjd && OfStrip(tile, window.strip_deg)) {
-      some.push_back(tile);
-    }
+    const bool inside = tile.mjd >= window.start_mjd && tile.mjd < window.end_mjd;
+    if (inside && state::SameStrip(tile.strip_deg, window.strip_deg)) some.push_back(tile);
   }
   return some;
 }
@@ -162,7 +141,7 @@ std::vector<WindowWithTiles> WindowsWithTiles(const MosaicFacts& facts, const Mo
 std::vector<DueMosaic> DueMosaics(const MosaicFacts& facts, const MosaicSettings& settings) {
   std::vector<DueMosaic> due;
   for (WindowWithTiles& each : WindowsWithTiles(facts, settings)) {
-    if (each.due) due.push_back({std::move(each.window), std::move(each.why)});
+    if (each.due) due.push_back({std::move(each.window), std::move(each.why), each.news_at});
   }
   return due;
 }

@@ -6,9 +6,6 @@
 // While a group of it is on the way (collecting to running, or to be tried again) it is waited for. Nothing is made of
 // one tile. One that is made is made again when a tile came late or anew, unless tiles that it has are gone from the
 // disk: what is there stays better.
-//
-// A tile is of the strip of those before it when that is within reach (kStripReachDeg); a drift that begins goes on in
-// the nearest strip on record, or begins one.
 #pragma once
 
 #include <optional>
@@ -28,7 +25,6 @@ struct MosaicFacts {
   std::vector<TileOnRecord> tiles;     // by time; all of a time with a margin of a window
   std::vector<double> on_the_way_mjd;  // groups: about the middle of their data
   std::vector<std::pair<state::MosaicRow, std::vector<state::MosaicTileRow>>> made;  // hourly ones of that time
-  std::vector<double> strips_deg;                                                    // on record, of any time
   double now = 0;                                                                    // unix_s
 };
 
@@ -36,6 +32,7 @@ struct MosaicFacts {
 struct WindowWithTiles {
   MosaicWindow window;
   std::size_t tiles = 0;
+  double news_at = 0;                    // unix_s: when the newest of these was recorded
   std::optional<state::MosaicRow> made;  // as it stands on record
   bool due = false;
   std::string why;  // it is due, or what it waits for; empty: it is made, and nothing is new
@@ -45,7 +42,8 @@ std::vector<WindowWithTiles> WindowsWithTiles(const MosaicFacts& facts, const Mo
 
 struct DueMosaic {
   MosaicWindow window;
-  std::string why;  // for the trail
+  std::string why;     // for the trail
+  double news_at = 0;  // as above
 };
 
 std::vector<DueMosaic> DueMosaics(const MosaicFacts& facts, const MosaicSettings& settings);

@@ -62,14 +62,28 @@ std::optional<double> AskedAt(state::TaskStore& tasks, std::string_view subject)
   return at;
 }
 
-std::optional<std::string> CreateMosaicTask(state::TaskStore& tasks, bool deep, const std::string& name,
-                                            std::string_view why, double now) {
-  const std::string stem = deep ? std::string(kDeepPrefix) + name : name;
+bool IsWantedAgain(const state::TaskRow& given_up, double news_at) {
+  if (given_up.state != WorkState::kDead) return false;
+  // What comes during an attempt it may have seen or not.
+  const bool at_work = given_up.finished_at >= given_up.updated_at;
+  return news_at > (at_work ? given_up.started_at : given_up.updated_at);
+}
+
+std::optional<std::string> AskForMosaic(state::TaskStore& tasks, const WantedMosaic& wanted, double now) {
+  const std::string stem = wanted.deep ? std::string(kDeepPrefix) + wanted.name : wanted.name;
   for (int version = 1; version < kMostVersions; ++version) {
     const std::string subject = version == 1 ? stem : fmt::format("{}{}{}", stem, kVersionMark, version);
     const auto known = tasks.Find(fmt::format("{}/{}", kMosaicTask, subject));
-    if (!known) return tasks.Create(kMosaicTask, subject, "daemon", why, now).id;
-    if (known->state != WorkState::kDone || deep) return std::nullopt;  // a day's passage is co-added once
+    if (!known) return tasks.Create(kMosaicTask, subject, "daemon", wanted.why, now).id;
+    if (IsWantedAgain(*known, wanted.news_at)) {
+      state::TransitionDetails details;
+      details.actor = "daemon";
+      details.detail = "something of it came since it was given up: " + wanted.why;
+      details.reset_attempts = true;
+      tasks.Transition(known->id, WorkState::kReady, details, now);
+      return known->id;
+    }
+    if (known->state != WorkState::kDone || wanted.deep) return std::nullopt;  // a day's passage is co-added once
   }
   return std::nullopt;
 }
@@ -97,7 +111,6 @@ MosaicFacts FactsAbout(state::ProductStore& products, state::GroupStore* groups,
     auto tiles = store.Tiles(row.id);
     facts.made.emplace_back(std::move(row), std::move(tiles));
   }
-  facts.strips_deg = store.Strips();
   return facts;
 }
 
@@ -113,19 +126,21 @@ MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& setti
   }
   for (DueMosaic& due : DueMosaics(facts, settings)) {
     // Of the margin others know better what is on the way.
-    if (due.window.end_mjd >= from_mjd && due.window.start_mjd <= to_mjd) found.hourly.push_back(std::move(due));
+    if (due.window.end_mjd >= from_mjd && due.window.start_mjd <= to_mjd) {
+      found.wanted.push_back({false, due.window.name, std::move(due.why), due.news_at});
+    }
   }
   if (settings.deep_days == 0) return found;
   state::MosaicStore store(products.database());
-  std::map<std::pair<long, long>, const state::MosaicRow*> newest;  // by strip and window
-  for (const auto& [row, tiles] : facts.made) {                     // newest first
+  std::vector<const state::MosaicRow*> newest;   // of each window
+  for (const auto& [row, tiles] : facts.made) {  // newest first
     if (row.state == "open") continue;
-    constexpr double kTenths = 10, kSecondsOfTime = kSecondsPerHour, kCoarseS = 10;
-    newest.emplace(
-        std::pair{std::lround(row.strip_deg * kTenths), std::lround(row.lst_start_h * kSecondsOfTime / kCoarseS)},
-        &row);
+    const bool known = std::any_of(newest.begin(), newest.end(), [&row = row](const state::MosaicRow* other) {
+      return state::SameWindow(row.strip_deg, row.lst_start_h, other->strip_deg, other->lst_start_h);
+    });
+    if (!known) newest.push_back(&row);
   }
-  for (const auto& [window, row] : newest) {
+  for (const state::MosaicRow* row : newest) {
     state::MosaicQuery same;
     same.kind = "hourly";
     same.strip_deg = row->strip_deg;
@@ -136,7 +151,9 @@ MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& setti
     std::erase_if(passages, [](const state::MosaicRow& passage) { return passage.state == "open"; });
     const bool any_made = std::any_of(passages.begin(), passages.end(),
                                       [](const state::MosaicRow& passage) { return passage.state == "closed"; });
-    if (any_made && passages.size() >= 2 && passages.front().name == row->name) found.deep.push_back(row->name);
+    if (any_made && passages.size() >= 2 && passages.front().name == row->name) {
+      found.wanted.push_back({true, row->name, "another day went through its window", row->updated_at});
+    }
   }
   return found;
 }

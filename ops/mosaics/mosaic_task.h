@@ -34,10 +34,17 @@ nlohmann::json DescribeMosaicTask(std::string_view subject, const Settings& sett
 // Nothing for one that is not in the queue.
 std::optional<double> AskedAt(state::TaskStore& tasks, std::string_view subject);
 
-// A task for a mosaic, unless one for it is not done: waiting, at work, or given up and an operator's to look at.
-// Returns its id.
-std::optional<std::string> CreateMosaicTask(state::TaskStore& tasks, bool deep, const std::string& name,
-                                            std::string_view why, double now);
+struct WantedMosaic {
+  bool deep = false;
+  std::string name;    // the passage, config/product_paths.h
+  std::string why;     // for the trail
+  double news_at = 0;  // unix_s: when something of it was last put on record
+};
+// Whether a task that was given up is asked for again by itself: something has come since its last attempt began, or
+// since it was given up without one.
+bool IsWantedAgain(const state::TaskRow& given_up, double news_at);
+// A task for it, unless one is not done: waiting, at work, held, or given up with nothing new. Returns its id.
+std::optional<std::string> AskForMosaic(state::TaskStore& tasks, const WantedMosaic& wanted, double now);
 
 // What the databases tell of tiles with from ≤ mjd < to, and of a margin of a window before and behind.
 MosaicFacts FactsAbout(state::ProductStore& products, state::GroupStore* groups, double from_mjd, double to_mjd,
@@ -45,10 +52,8 @@ MosaicFacts FactsAbout(state::ProductStore& products, state::GroupStore* groups,
 
 // What the service is to ask for, as the databases tell now. `from_mjd`: only what has tiles since then.
 struct MosaicWork {
-  std::vector<DueMosaic> hourly;
-  std::vector<std::string> deep;   // passages whose days are to be co-added
+  std::vector<WantedMosaic> wanted;
   std::vector<double> recent_mjd;  // tiles that were recorded within the last hour: more may be due soon
-  bool empty() const { return hourly.empty() && deep.empty(); }
 };
 MosaicWork FindMosaicWork(const ProductPaths& paths, const MosaicSettings& settings, double from_mjd, double to_mjd,
                           double now);

@@ -16,7 +16,6 @@
 #include "config/product_paths.h"
 #include "config/time.h"
 #include "mosaic/table/fits_table.h"
-#include "ops/lightcurves/meridian.h"
 #include "ops/mosaics/windows.h"
 #include "state/mosaic_store.h"
 
@@ -69,17 +68,12 @@ std::vector<MosaicTileRow> TilesIn(const fs::path& path, state::ProductStore& pr
   return rows;
 }
 
-double LstHoursAt(double mjd, double dec_deg) {
-  constexpr double kDegreesAnHour = 15;
-  return MeridianDeg(mjd, dec_deg) / kDegreesAnHour;
-}
-
 // The window of a deep one: the service's own where all its tiles are in one, else what they span.
 void SetDeepWindow(MosaicRow& row, const std::vector<MosaicTileRow>& tiles, const MosaicSettings& settings) {
   const auto inside = [&](const MosaicWindow& window) {
     const double length_h = HoursInto(window.lst_start_h, window.lst_end_h);
     return std::all_of(tiles.begin(), tiles.end(), [&](const MosaicTileRow& tile) {
-      return HoursInto(window.lst_start_h, LstHoursAt(tile.mjd, row.strip_deg)) < length_h;
+      return HoursInto(window.lst_start_h, LstHours(tile.mjd, row.strip_deg)) < length_h;
     });
   };
   for (const MosaicWindow& window : WindowsAt(tiles.front().mjd, row.strip_deg, settings)) {
@@ -90,9 +84,9 @@ void SetDeepWindow(MosaicRow& row, const std::vector<MosaicTileRow>& tiles, cons
   }
   constexpr double kDayHours = 24;
   double first = 0, last = 0;  // hours from the first tile
-  const double middle = LstHoursAt(tiles.front().mjd, row.strip_deg);
+  const double middle = LstHours(tiles.front().mjd, row.strip_deg);
   for (const MosaicTileRow& tile : tiles) {
-    const double hours = std::remainder(LstHoursAt(tile.mjd, row.strip_deg) - middle, kDayHours);
+    const double hours = std::remainder(LstHours(tile.mjd, row.strip_deg) - middle, kDayHours);
     first = std::min(first, hours), last = std::max(last, hours);
   }
   constexpr double kSecondH = 1 / kSecondsPerHour;
@@ -103,22 +97,11 @@ void SetDeepWindow(MosaicRow& row, const std::vector<MosaicTileRow>& tiles, cons
 MosaicRow RowOfName(const std::string& name, const std::vector<MosaicTileRow>& tiles, const MosaicSettings& settings) {
   const auto span = ParseMosaicName(name);
   if (!span) throw Error(ErrorKind::kBadInput, "mosaic", name, "is no name of a mosaic");
-  const double start = UtcTime::FromIso8601(span->start).mjd(), end = UtcTime::FromIso8601(span->end).mjd();
-  MosaicWindow window = WindowOf(start, end, span->dec_deg);
-  for (MosaicWindow& each : WindowsAt((start + end) / 2, span->dec_deg, settings)) {
-    if (each.name == name) window = std::move(each);
-  }
-  MosaicRow row;
-  row.name = name;
-  row.strip_deg = span->dec_deg;
-  row.lst_start_h = window.lst_start_h;
-  row.lst_end_h = window.lst_end_h;
-  row.start_mjd = start;
-  row.end_mjd = end;
+  MosaicRow row = RecordOf(WindowOf(*span, settings));
   if (tiles.empty()) return row;
   const auto [first, last] =
       std::minmax_element(tiles.begin(), tiles.end(), [](const auto& a, const auto& b) { return a.mjd < b.mjd; });
-  if (std::abs(first->mjd - start) < kRoundingDays && std::abs(last->mjd - end) < kRoundingDays) {
+  if (std::abs(first->mjd - row.start_mjd) < kRoundingDays && std::abs(last->mjd - row.end_mjd) < kRoundingDays) {
     row.kind = "deep";
     SetDeepWindow(row, tiles, settings);
   }

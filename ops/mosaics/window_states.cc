@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -71,7 +70,7 @@ void Decide(const WindowWithTiles& known, const TaskRow* task, WindowState& wind
     if (task->state == WorkState::kRunning) return is("making", "");
     if (task->state == WorkState::kReady) return is("queued", "");
     if (task->state == WorkState::kFailed) return is("queued", what);  // to be tried again
-    if (task->state == WorkState::kDead) return is("failed", what);
+    if (task->state == WorkState::kDead && !IsWantedAgain(*task, known.news_at)) return is("failed", what);
     if (task->state == WorkState::kHeld) return is("held", what);
     if (task->state == WorkState::kCancelled) return is("held", "it was cancelled");
   }
@@ -119,9 +118,8 @@ WindowsOfTime WindowStates(state::ProductStore& products, state::GroupStore* gro
 }
 
 void KeepStrip(WindowsOfTime& windows, double strip_deg) {
-  constexpr double kSameStripDeg = 0.05;
   std::erase_if(windows.windows,
-                [&](const WindowState& each) { return std::abs(each.window.strip_deg - strip_deg) > kSameStripDeg; });
+                [&](const WindowState& each) { return !state::SameStrip(each.window.strip_deg, strip_deg); });
 }
 
 std::string_view SpokenState(const WindowState& window) {

@@ -7,16 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "config/product_kind.h"
-#include "config/product_paths.h"
 #include "config/time.h"
 #include "ops/lightcurves/meridian.h"
+#include "ops/mosaics/strips.h"
 
 namespace contimg::ops {
 namespace {
 
 constexpr double kHoursADay = 24, kDegreesAnHour = 15;
-
-double LstHours(double mjd, double dec_deg) { return MeridianDeg(mjd, dec_deg) / kDegreesAnHour; }
 
 double ToASecond(double mjd) { return std::round(mjd * kSecondsPerDay) / kSecondsPerDay; }
 
@@ -42,7 +40,7 @@ std::string NameOf(double start_mjd, double end_mjd, double strip_deg) {
 
 }  // namespace
 
-double StripOf(double dec_deg) { return std::round(dec_deg * 10) / 10; }
+double LstHours(double mjd, double app_dec_deg) { return MeridianDeg(mjd, app_dec_deg) / kDegreesAnHour; }
 
 MosaicWindow WindowOf(const state::MosaicRow& row) {
   return {row.strip_deg, row.lst_start_h, row.lst_end_h, row.start_mjd, row.end_mjd, row.name};
@@ -100,7 +98,17 @@ MosaicWindow WindowOf(double start_mjd, double end_mjd, double strip_deg) {
   return window;
 }
 
-std::vector<TileOnRecord> TilesOnRecord(state::ProductStore& products, double from_mjd, double to_mjd) {
+MosaicWindow WindowOf(const MosaicSpan& span, const MosaicSettings& settings) {
+  const double start = UtcTime::FromIso8601(span.start).mjd(), end = UtcTime::FromIso8601(span.end).mjd();
+  MosaicWindow said = WindowOf(start, end, span.dec_deg);
+  for (MosaicWindow& window : WindowsAt((start + end) / 2, span.dec_deg, settings)) {
+    if (window.name == said.name) return std::move(window);
+  }
+  return said;
+}
+
+std::vector<TileOnRecord> TilesOnRecord(state::ProductStore& products, double from_mjd, double to_mjd,
+                                        const std::vector<double>& strips_deg) {
   state::ProductQuery query;
   query.kind = ToString(ProductKind::kImage);
   query.status = "present";
@@ -113,12 +121,18 @@ std::vector<TileOnRecord> TilesOnRecord(state::ProductStore& products, double fr
     const auto [at, fresh] = tiles.try_emplace(row.group_id);
     // A casacore image is a folder of the same pixels.
     if (!fresh && std::filesystem::path(row.path).extension() == ".image") continue;
-    at->second = {row.group_id, row.id,       row.path,     row.checksum,           mjd,
-                  *row.ra_deg,  *row.dec_deg, row.qa_grade, ThermalIn(row.qa_json), row.updated_at};
+    at->second = {row.group_id, row.id, row.path,     row.checksum,           mjd,           *row.ra_deg,
+                  *row.dec_deg, 0,      row.qa_grade, ThermalIn(row.qa_json), row.updated_at};
   }
   std::vector<TileOnRecord> sorted;
   for (auto& [group, tile] : tiles) sorted.push_back(std::move(tile));
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.mjd < b.mjd; });
+  state::MosaicStore mosaics(products.database());
+  Strips strips = Strips::OnRecord(mosaics, from_mjd, to_mjd);
+  for (const double strip_deg : strips_deg) strips.Know(strip_deg);
+  for (TileOnRecord& tile : sorted) {
+    tile.strip_deg = strips.Of(tile.group, ApparentDecDeg(tile.mjd, tile.ra_deg, tile.dec_deg));
+  }
   return sorted;
 }
 

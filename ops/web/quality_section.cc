@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "config/text.h"
 #include "ops/base/words.h"
 #include "ops/web/figures.h"
+#include "ops/web/sky_words.h"
 
 namespace contimg::ops {
 namespace {
@@ -73,6 +75,27 @@ void DrawNoiseMap(const std::vector<std::vector<double>>& map, Html& html) {
     }
   }
   html.Add("</svg></figure>\n");
+}
+
+// What the image's metrics have of its bright sources (docs/formats/fits_images.md).
+void DrawSpectra(const json& figures, Html& html) {
+  const auto found = figures.find("spectra");
+  if (found == figures.end() || !found->is_array() || found->empty()) return;
+  html.Add(
+      "<details id=\"spectra\"><summary>Spectral indices of {}</summary><table class=\"rows\"><thead><tr><th>place</th>"
+      "<th>apparent flux</th><th>index within the band</th></tr></thead><tbody>\n",
+      Counted(static_cast<std::int64_t>(found->size()), "bright source"));
+  for (const json& each : *found) {
+    const auto ra = FigureAt(each, {"ra_deg"}), dec = FigureAt(each, {"dec_deg"}),
+               flux = FigureAt(each, {"apparent_flux_jy"}), index = FigureAt(each, {"spectral_index"}),
+               error = FigureAt(each, {"error"});
+    if (!ra || !dec || !flux || !index || !error) continue;
+    const int digits = *error < 0.01 ? 3 : 2;
+    const std::string place = RaWords(*ra) + " " + DecWords(*dec);
+    html.Add("<tr><th scope=\"row\"><a href=\"/sources?q={}\">{}</a></th><td>{}</td><td>{}</td></tr>\n", UrlPart(place),
+             place, Flux(*flux), fmt::format("{:.{}f} ± {:.{}f}", *index, digits, *error, digits));
+  }
+  html.Add("</tbody></table></details>\n");
 }
 
 }  // namespace
@@ -159,7 +182,10 @@ void DrawQuality(const TileQuality& quality, Html& html) {
   const auto map = part.find("local_rms_map_jy");
   if (map != part.end()) DrawNoiseMap(MapOf(*map), html);
 
-  DrawOtherFigures(quality.figures, "All figures of the image", html);
+  DrawSpectra(quality.figures, html);
+  json rest = quality.figures;
+  rest.erase("spectra");
+  DrawOtherFigures(rest, "All figures of the image", html);
   html.Add("</section>\n");
 }
 

@@ -81,6 +81,28 @@ class MosaicInputTest(unittest.TestCase):
         report = self.mosaic(self.tiles[0], self.changed(with_cd), self.tiles[2])
         self.assertEqual((report["tiles_used"], report["grid"]), (3, plain["grid"]))
 
+    def test_another_stokes_parameter_is_not_taken_for_i(self):
+        tile, places = self.cards(CTYPE3="FREQ", CTYPE4="STOKES", CRVAL4=2.0), self.root / "places.csv"
+        self.refused("unreadable", "v.image.fits: expected an image of Stokes I (1 on the axis STOKES), found CRVAL4 = 2", tile)
+        places.write_text("name,ra_deg,dec_deg,flux_jy\na,0,54,1\n")
+        for words in (("sources", tile), ("photometry", tile, "--catalogue", places)):
+            self.assertIn("found CRVAL4 = 2, which makes the first plane 2 (Q); give the image of I", self.contimg(*words, status=3).stderr)
+
+    def test_another_stokes_parameter_in_a_casacore_image(self):
+        try:
+            from casacore import tables
+        except ImportError:
+            self.skipTest("no python3-casacore")
+        self.mosaic(*self.tiles, "--format", "casacore", out="q")
+        table = tables.table(str(self.root / "q.image"), readonly=False, ack=False)
+        coordinates = table.getkeyword("coords")
+        stokes, = (each for key, each in coordinates.items() if key.startswith("stokes"))
+        self.assertEqual(stokes["stokes"], ["I"])
+        stokes["stokes"] = ["V"]
+        table.putkeyword("coords", coordinates)
+        table.close()
+        self.assertIn("expected an image of Stokes I, found a first plane of V", self.contimg("sources", self.root / "q", status=3).stderr)
+
     def test_axes_in_the_order_of_casa(self):
         def casa(pixels, header):
             header.update(CTYPE3="STOKES", CRVAL3=1.0, CRPIX3=1.0, CDELT3=1.0, CTYPE4="FREQ", CRVAL4=1.4e9, CRPIX4=1.0, CDELT4=2e8, CUNIT4="Hz")

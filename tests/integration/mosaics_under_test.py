@@ -15,6 +15,7 @@ from daemon_under_test import DaemonUnderTest, wait_for
 from mosaic_test import make_tile, sky
 
 TILE_S, DEC, DAY_S = 309.2376, 54.0, 86164.0905
+STRIP = 54.1  # the apparent declination of tiles there
 FIRST = datetime.datetime(2025, 10, 13, 12, 0, 0)
 KINDS = ["mosaic", "mosaic.photometry", "mosaic.qa_metrics", "mosaic.qa_picture", "mosaic.residual", "mosaic.sources", "rms", "tiles", "weight"]
 EPOCH = datetime.datetime(1858, 11, 17)

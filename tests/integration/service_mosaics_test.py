@@ -25,7 +25,7 @@ from astropy.io import fits
 import faulty_calls
 from daemon_under_test import BIN, wait_for
 from mosaic_test import sky
-from mosaics_under_test import DAY_S, DEC, EPOCH, FIRST, KINDS, TILE_S, ServiceMosaics, mjd
+from mosaics_under_test import DAY_S, DEC, EPOCH, FIRST, KINDS, STRIP, TILE_S, ServiceMosaics, mjd
 
 KILLS, TILES = 8, None
 
@@ -103,7 +103,7 @@ class ServiceMosaicsTest(ServiceMosaics, unittest.TestCase):
         iers.conf.iers_degraded_accuracy = "warn"
         place = EarthLocation(lon=-118.2830 * u.deg, lat=37.2334 * u.deg)
         when = Time(FIRST.isoformat())
-        altitude = 90 - (DEC - 37.2334)
+        altitude = 90 - (STRIP - 37.2334)
         north = SkyCoord(AltAz(az=0 * u.deg, alt=altitude * u.deg, obstime=when, location=place)).transform_to(ICRS())
         n = int(86164.0905 / (3 * TILE_S))
         return (north.ra.hour * 3600 * 0.9972695663) % (86164.0905 / n)
@@ -185,7 +185,7 @@ class ServiceMosaicsTest(ServiceMosaics, unittest.TestCase):
         newest = self.read("mosaic", "--state", "--lst", lst, "--days", 1)
         self.assertTrue(all(tile["group"] >= self.days[1][0] for tile in newest["tiles"]), newest)
         self.assertEqual(self.read("mosaic", "--state", "--lst", lst, "--since", self.days[1][0])["name"], newest["name"])
-        self.assertEqual(self.read("mosaic", "list", "--references", "--strip", DEC)[0]["name"], newest["name"])
+        self.assertEqual(self.read("mosaic", "list", "--references", "--strip", STRIP)[0]["name"], newest["name"])
         self.places_of_co_adds()
         self.marks_come_back(spoiled)
 
@@ -266,7 +266,7 @@ class ServiceMosaicsTest(ServiceMosaics, unittest.TestCase):
         self.assertEqual(archived["result"].get("failed", 0), 0, archived)
         copies = self.ask("SELECT object, state FROM archives WHERE class = 'mosaics' AND group_id = ?", name)
         self.assertEqual([state for _, state in copies], ["verified"])
-        self.assertRegex(copies[0][0], r"^mosaics/2025-10-13/2025-10-13T\d{6}_2025-10-13T\d{6}_\+54\.0\.mosaics\.tar$")
+        self.assertRegex(copies[0][0], r"^mosaics/2025-10-13/2025-10-13T\d{6}_2025-10-13T\d{6}_\+54\.1\.mosaics\.tar$")
         self.answer("archive", "verify", "--share", 1)
         cleanup()
         cleanup("--min-free-gb", "900000", CONTIMG_RETENTION_PRESSURE_ORDER="failed")

@@ -158,6 +158,16 @@ FitsHeader HeaderOf(const cc::PagedImage<cc::Float>& image, const fs::path& path
     throw Error(ErrorKind::kBadInput, "image", path.string(),
                 "expected positions in ICRS or J2000, found " + std::string(cc::MDirection::showType(frame)));
   }
+  const cc::Int stokes = system.findCoordinate(cc::Coordinate::STOKES);
+  if (stokes >= 0) {
+    const auto first =
+        static_cast<cc::Stokes::StokesTypes>(system.stokesCoordinate(static_cast<cc::uInt>(stokes)).stokes()[0]);
+    if (first != cc::Stokes::I) {
+      throw Error(ErrorKind::kBadInput, "image", path.string(),
+                  "expected an image of Stokes I, found a first plane of " + std::string(cc::Stokes::name(first)) +
+                      "; give the image of I");
+    }
+  }
   FitsHeader header;
   ImageGeometry& g = header.geometry;
   if (projection == cc::Projection::ZEA) g.projection = Projection::kZea;

@@ -20,7 +20,7 @@ void WriteCasacoreImage(const std::filesystem::path& path, ArrayView<const float
 bool IsCasacoreImage(const std::filesystem::path& path);
 
 // Reads the first plane of a casacore image in SIN or ZEA projection; masked pixels become NaN. Throws Error{kIo} when
-// it cannot be opened and Error{kBadInput} when it is no such image.
+// it cannot be opened and Error{kBadInput} when it is no such image or that plane is not Stokes I.
 FitsImage ReadCasacoreImage(const std::filesystem::path& path);
 
 }  // namespace contimg::image

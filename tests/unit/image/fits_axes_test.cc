@@ -133,6 +133,18 @@ TEST_F(FitsAxesTest, TheFrequencyIsThatOfTheAxisWhichHasIt) {
   EXPECT_THAT(Refusal({"CUNIT3='GHz'", "CRVAL3=1.4"}), HasSubstr("expected CUNIT3 'hz', found 'GHz'"));
 }
 
+TEST_F(FitsAxesTest, WhatIsNotStokesIIsRefused) {
+  EXPECT_THAT(Refusal({"CRVAL4=2.0"}),
+              HasSubstr("Stokes I (1 on the axis STOKES), found CRVAL4 = 2, which makes the first "
+                        "plane 2 (Q)"));
+  EXPECT_THAT(Refusal({"CRVAL4=-5.0"}), HasSubstr("-5 (XX)"));
+  EXPECT_THAT(Refusal({"CRVAL4=9.0"}), HasSubstr("plane 9;"));
+  EXPECT_THAT(Refusal({"CTYPE3='STOKES'", "CRVAL3=4.0", "CTYPE4='FREQ'", "CUNIT4='Hz'"}), HasSubstr("CRVAL3 = 4"));
+  EXPECT_THAT(Refusal({"CRPIX4=0.0"}), HasSubstr("CRVAL4 = 1, which makes the first plane 2 (Q)"));
+  EXPECT_EQ(Read({"CRVAL4=2.0", "CRPIX4=2.0"}).frequency_hz, 1.4e9) << "Q is the second plane";
+  EXPECT_EQ(Read({"CRVAL4="}).frequency_hz, 1.4e9);
+}
+
 TEST_F(FitsAxesTest, TimesOfNoTelescopeAreNone) {
   EXPECT_EQ(Read({"MJD-BEG=60961.5", "MJD-END=60961.6"}).end_mjd_s, 60961.6 * 86400);
   EXPECT_EQ(Read({"MJD-BEG=1E300", "MJD-END=1E300"}).start_mjd_s, 0);

@@ -85,28 +85,28 @@ class SourceSpectraTest : public ::testing::Test {
     Buffer<float> model(geometry_.nx * geometry_.ny), residual(model.size());
     std::fill(model.begin(), model.end(), 0.0F);
     for (const CleanComponent& c : components_) {
-      model[static_cast<std::size_t>(c.y) * geometry_.nx + static_cast<std::size_t>(c.x)] = c.flux_jy;
+      model[static_cast<std::size_t>(c.y) * geometry_.nx + static_cast<std::size_t>(c.x)] += c.flux_jy;
     }
     for (int i = 0; i < cycles; ++i) {
       spectra.SetComponents(components_, 1e-4);
       ResidualProbe probe = spectra.Probe(variation);
-      op.Residual({model.data(), shape},
-                  variation.Of(
-                      components_, [&](double x, double y) { return spectra.IndexAt(x, y); }, 0),
-                  {residual.data(), shape}, &probe);
+      const VaryingSources held = variation.Of(
+          components_, [&](double x, double y) { return spectra.IndexAt(x, y); }, least_varying_jy_);
+      op.Residual({model.data(), shape}, held, {residual.data(), shape}, &probe);
       for (std::size_t s = 0; s < probe.mean_jy.size(); ++s) {  // what it says is what the image has there
         const auto& source = spectra.sources()[s];
         EXPECT_NEAR(probe.mean_jy[s],
                     residual[static_cast<std::size_t>(source.y) * geometry_.nx + static_cast<std::size_t>(source.x)],
                     2e-4 * source.flux_jy);
       }
-      spectra.Improve(probe, variation);
+      spectra.Improve(probe, variation, held);
     }
     double peak = 0;
     for (const float jy : residual) peak = std::max(peak, std::abs(static_cast<double>(jy)));
     return peak;
   }
 
+  double least_varying_jy_ = 0;
   VisibilityBlock block_;
   ImageGeometry geometry_;
   std::vector<double> weights_;
@@ -146,6 +146,33 @@ TEST_F(SourceSpectraTest, WhatCleanHasNotTakenYetIsNoSlope) {
   SourceSpectra spectra(3, -1.2);
   ResidualPeak(spectra, 5);
   EXPECT_NEAR(spectra.IndexAt(128, 128), -1.2, 0.02);
+}
+
+// A component of this source makes less of a slope than the model has: it is flat there, and the residual has all of
+// it.
+TEST_F(SourceSpectraTest, AreThoseOfTheSkyWhereTheModelIsFlat) {
+  for (const float part : {0.04F, 0.03F, 0.02F}) Observe({128, 128, part, -1.2});
+  Observe({60, 140, 1, 0.4});
+  least_varying_jy_ = 1.5e-3;
+  SourceSpectra spectra(3);
+  ResidualPeak(spectra, 6);
+  ASSERT_EQ(spectra.sources().size(), 2U);
+  const SourceSpectra::Source& faint = spectra.sources()[1];
+  EXPECT_NEAR(faint.flux_jy, 0.09, 1e-6);
+  EXPECT_NEAR(faint.measured, -1.2, 0.02);
+  EXPECT_GT(faint.measured_error, 0.02);
+  EXPECT_NEAR(spectra.sources()[0].measured, 0.4, 0.02);
+}
+
+TEST_F(SourceSpectraTest, WhatIsMeasuredIsWithoutTheUsual) {
+  Observe({128, 128, 0.006F, 0.8});  // 60 times the rms: its index is told to 0.4
+  SourceSpectra spectra(3);
+  ResidualPeak(spectra, 6);
+  ASSERT_EQ(spectra.sources().size(), 1U);
+  const SourceSpectra::Source& source = spectra.sources()[0];
+  EXPECT_NEAR(source.measured, 0.8, 0.02);
+  EXPECT_NEAR(source.measured_error, 1e-4 / (0.006 * 187.5e6 / 1.405e9 / std::sqrt(12)), 0.03);
+  EXPECT_LT(source.index, 0.4) << "drawn to the usual one";
 }
 
 }  // namespace

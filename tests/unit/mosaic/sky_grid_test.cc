@@ -1,5 +1,6 @@
 #include "mosaic/grid/sky_grid.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -95,6 +96,30 @@ TEST(SkyGrid, TooWideASpanIsRefused) {
   sin.projection = image::Projection::kSin;
   EXPECT_THROW(GridAround(Drift(0, 0, 20), sin), Error);
   EXPECT_NO_THROW(GridAround(Drift(0, 0, 6), sin));
+}
+
+TEST(SkyGrid, TheRefusalNamesTheTilesFarthestApart) {
+  const auto refusal = [](const std::vector<SkyGrid>& tiles, const GridWishes& wishes = {},
+                          const std::vector<std::string>& names = {"a", "b", "c", "d"}) -> std::string {
+    try {
+      GridAround(tiles, wishes, names);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      return error.message();
+    }
+    return "none";
+  };
+  using testing::HasSubstr;
+  EXPECT_THAT(refusal({TileAt(359, 0), TileAt(0, 0), TileAt(65, 0), TileAt(20, 0)}),
+              HasSubstr("the 60 degrees of a mosaic in ZEA (a and c are 66.0 degrees apart)"));
+  EXPECT_THAT(refusal({TileAt(0, 0), TileAt(120, 0), TileAt(241, 0)}), HasSubstr("(b and c are 121.0 degrees apart)"));
+  EXPECT_THAT(refusal({TileAt(0, 0), TileAt(180, 0)}, {}, {}),
+              HasSubstr("(tile 1 and tile 2 are 180.0 degrees apart)"));
+  GridWishes wishes;
+  wishes.centre = PhaseCentre{0, Angle::Degrees(-54).rad()};
+  EXPECT_THAT(refusal({TileAt(0, 50), TileAt(0, 54)}, wishes), HasSubstr("(b and --centre are 108.0 degrees apart)"));
+  wishes.centre = PhaseCentre{Angle::Degrees(40).rad(), 0};
+  EXPECT_THAT(refusal({TileAt(0, 0), TileAt(80, 0)}, wishes), HasSubstr("(a and b are 80.0 degrees apart)"));
 }
 
 TEST(NodeMap, IsExactToATenThousandthOfAPixel) {

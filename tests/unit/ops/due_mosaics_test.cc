@@ -28,7 +28,7 @@ TileOnRecord TileAt(double mjd, double dec = kDec) {
   tile.group = UtcTime::FromMjd(mjd - kTileDays / 2).Iso8601();
   tile.checksum = "sum of " + tile.group;
   tile.mjd = mjd;
-  tile.dec_deg = dec;
+  tile.dec_deg = tile.strip_deg = dec;
   tile.recorded_at = UtcTime::FromMjd(mjd).unix_s() + 60;
   return tile;
 }
@@ -111,6 +111,19 @@ TEST(MosaicWindows, WithoutOverlapEveryTimeIsInOne) {
   for (double mjd = kDay; mjd < kDay + 1; mjd += 0.00113) EXPECT_EQ(WindowsAt(mjd, kDec, settings).size(), 1u) << mjd;
 }
 
+TEST(MosaicWindows, AreFoundByTheirNames) {
+  const MosaicWindow window = WindowsAt(kDay + 0.3, kDec, Defaults()).back();
+  const MosaicWindow found = WindowOf(*ParseMosaicName(window.name), Defaults());
+  EXPECT_EQ(found.name, window.name);
+  EXPECT_EQ(found.lst_start_h, window.lst_start_h) << "that of every day, not what its times tell to a second";
+  EXPECT_EQ(WindowOf(RecordOf(found)).start_mjd, window.start_mjd);
+  MosaicSettings others = Defaults();
+  others.tiles = 7;
+  const MosaicWindow other = WindowOf(*ParseMosaicName(window.name), others);
+  EXPECT_EQ(other.name, window.name);
+  EXPECT_NEAR(other.lst_start_h, window.lst_start_h, 1.0 / 3600);
+}
+
 TEST(DueMosaics, AWindowWhoseLastPlaceIsTakenIsDue) {
   Hour hour;
   const auto due = hour.Due();
@@ -131,7 +144,7 @@ TEST(DueMosaics, OneThatIsNotOverWaits) {
   EXPECT_THAT(hour.Due(), IsEmpty()) << "old data that are just coming in";
   hour.facts.tiles.push_back(TileAt(hour.window.end_mjd + kTileDays));
   EXPECT_EQ(hour.Due().size(), 1u) << "a later one is there";
-  hour.facts.tiles.back().dec_deg = 54;
+  hour.facts.tiles.back().strip_deg = 54;
   EXPECT_THAT(hour.Due(), IsEmpty()) << "of another strip";
 }
 
@@ -173,24 +186,12 @@ TEST(DueMosaics, OneTileIsNoMosaicAndTwoStripsAreTwo) {
   int of_ours = 0, of_theirs = 0;
   for (const DueMosaic& due : DueMosaics(both.facts, Defaults())) {
     for (const TileOnRecord& tile : TilesOf(due.window, both.facts.tiles)) {
-      EXPECT_EQ(tile.dec_deg, due.window.strip_deg);
+      EXPECT_EQ(tile.strip_deg, due.window.strip_deg);
     }
     (due.window.strip_deg == kDec ? of_ours : of_theirs) += 1;
   }
   EXPECT_GE(of_ours, 1);
   EXPECT_EQ(of_theirs, of_ours);
-}
-
-TEST(DueMosaics, PhaseCentresThatWanderOverATenthAreOfOneStrip) {
-  Hour hour;
-  for (std::size_t i = 0; i < hour.facts.tiles.size(); ++i)
-    hour.facts.tiles[i].dec_deg = 16.04 + 0.003 * static_cast<double>(i);
-  const auto due = DueMosaics(hour.facts, Defaults());
-  for (const DueMosaic& each : due) EXPECT_NEAR(each.window.strip_deg, 16.0, 1e-9);
-  ASSERT_FALSE(due.empty());
-  bool whole = false;
-  for (const DueMosaic& each : due) whole |= TilesOf(each.window, hour.facts.tiles).size() >= 12;
-  EXPECT_TRUE(whole);
 }
 
 // Hours of one window on record, the newest last, each with an image of a tile in it.
@@ -203,7 +204,7 @@ class DeepMosaicsDue : public testing::Test {
     image.group_id = UtcTime::FromMjd(window.start_mjd).Iso8601();
     image.path = "/" + image.group_id + ".image.fits";
     image.start_mjd = image.end_mjd = window.start_mjd + kTileDays;
-    image.ra_deg = 10;
+    image.ra_deg = 90;  // where declinations are those of the date
     image.dec_deg = kDec;
     products_.Save(image, 5);
     state::MosaicRow row = RecordOf(window);
@@ -217,7 +218,11 @@ class DeepMosaicsDue : public testing::Test {
   std::vector<std::string> Due() {
     MosaicSettings settings = Defaults();
     settings.deep_days = 5;
-    return FindMosaicWork(folders_.paths, settings, kDay - 1, kDay + 10, 5).deep;
+    std::vector<std::string> names;
+    for (const WantedMosaic& wanted : FindMosaicWork(folders_.paths, settings, kDay - 1, kDay + 10, 5).wanted) {
+      if (wanted.deep) names.push_back(wanted.name);
+    }
+    return names;
   }
 
   WorkFolders folders_;
@@ -251,7 +256,7 @@ TEST(AskedAt, IsThatOfTheOrderAndNotOfItsRetries) {
   state::TaskStore tasks(place.path());
   const std::string name = "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1";
   EXPECT_FALSE(AskedAt(tasks, name));
-  const std::string id = *CreateMosaicTask(tasks, false, name, "its last place is taken", 10);
+  const std::string id = *AskForMosaic(tasks, {false, name, "its last place is taken"}, 10);
   EXPECT_EQ(AskedAt(tasks, name), 10);
   ASSERT_TRUE(tasks.Take(id, "runner 1", 60, 20));
   ASSERT_EQ(tasks.ReclaimOwned("runner", "runner", 30).size(), 1u);
@@ -266,18 +271,75 @@ TEST(AskedAt, IsThatOfTheOrderAndNotOfItsRetries) {
   EXPECT_FALSE(AskedAt(tasks, "deep_" + name));
 }
 
-TEST(DueMosaics, ADriftThatBeginsAnewGoesOnInTheStripOnRecord) {
-  Hour hour;
-  for (TileOnRecord& tile : hour.facts.tiles) tile.dec_deg = 16.24;
-  hour.facts.strips_deg = {15.9, 16.1, 54};
-  const auto strips = [&] {
-    std::vector<double> found;
-    for (const DueMosaic& due : DueMosaics(hour.facts, Defaults())) found.push_back(due.window.strip_deg);
-    return found;
-  };
-  EXPECT_THAT(strips(), testing::AllOf(testing::Not(IsEmpty()), testing::Each(16.1)));
-  hour.facts.strips_deg = {54};
-  EXPECT_THAT(strips(), testing::Each(16.2));
+// The task of one mosaic, its attempt at 20 and its end at 30.
+class MosaicAskedFor : public testing::Test {
+ protected:
+  std::optional<std::string> Ask(double news_at, bool deep = false) {
+    return AskForMosaic(tasks_, {deep, kName, "a later tile is on record", news_at}, 10);
+  }
+  void End(state::WorkState state, bool deep = false) {
+    const std::string id = *Ask(5, deep);
+    ASSERT_TRUE(tasks_.Take(id, "runner 1", 60, 20));
+    state::TransitionDetails details;
+    details.actor = "runner";
+    if (state == state::WorkState::kDead) {
+      details.error_kind = ErrorKind::kBadInput;
+      details.error = "expected two tiles or more on record and on the disk, found 1";
+    }
+    tasks_.Transition(id, state, details, 30);
+  }
+
+  static constexpr const char* kName = "2025-10-13T13:28:03_2025-10-13T14:30:46_+16.1";
+  const state::TemporaryDatabase place_;
+  state::TaskStore tasks_{place_.path()};
+};
+
+TEST_F(MosaicAskedFor, OneThatWasGivenUpIsTakenUpWhenSomethingOfItCame) {
+  End(state::WorkState::kDead);
+  EXPECT_FALSE(Ask(20)) << "its attempt saw that";
+  const std::optional<std::string> id = Ask(25);
+  EXPECT_EQ(id, std::string("mosaic/") + kName);
+  const state::TaskRow task = *tasks_.Find(*id);
+  EXPECT_EQ(task.state, state::WorkState::kReady);
+  EXPECT_EQ(task.attempts, 0);
+  EXPECT_THAT(tasks_.Events(*id).back().detail, HasSubstr("since it was given up: a later tile is on record"));
+  EXPECT_EQ(AskedAt(tasks_, kName), 10) << "an order, as one of an operator";
+  EXPECT_FALSE(Ask(25)) << "it waits";
+}
+
+TEST_F(MosaicAskedFor, OneThatWasGivenUpWithoutAnAttemptIsNotTakenUpForever) {
+  const std::string id = *Ask(5);
+  state::TransitionDetails details;
+  details.actor = "runner";
+  details.error_kind = ErrorKind::kBadInput;
+  details.error = "cannot be described";
+  tasks_.Transition(id, state::WorkState::kDead, details, 30);
+  EXPECT_FALSE(Ask(25));
+  EXPECT_TRUE(Ask(31));
+}
+
+TEST_F(MosaicAskedFor, ADeepOneThatWasGivenUpToo) {
+  End(state::WorkState::kDead, true);
+  EXPECT_FALSE(Ask(20, true));
+  EXPECT_TRUE(Ask(40, true)) << "the passage's hourly one was made since";
+}
+
+TEST_F(MosaicAskedFor, WhatIsDoneMakesItsNextVersionAndADeepOneNone) {
+  End(state::WorkState::kDone);
+  EXPECT_EQ(Ask(40), std::string("mosaic/") + kName + "_v2");
+  End(state::WorkState::kDone, true);
+  EXPECT_FALSE(Ask(40, true));
+}
+
+TEST_F(MosaicAskedFor, WhatAnOperatorHoldsStaysHeld) {
+  const std::string id = *Ask(5);
+  state::TransitionDetails details;
+  details.actor = "operator";
+  details.detail = "bad weather";
+  for (const auto state : {state::WorkState::kHeld, state::WorkState::kCancelled}) {
+    tasks_.Transition(id, state, details, 30);
+    EXPECT_FALSE(Ask(40));
+  }
 }
 
 TEST(WindowsWithTiles, SayWhatTheyWaitFor) {

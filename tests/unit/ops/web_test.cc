@@ -242,7 +242,9 @@ TEST_F(WebPages, ATileShowsItsImageQualityAndLineage) {
                         "local_rms_map_jy": [[0.00031, 0.00042123456789012345], [0.0004, 0.0005]],
                         "gates": [{"name": "rms_over_thermal", "title": "rms / thermal noise", "unit": "",
                                    "bound": "at_most", "value": 1.87, "limit": 1.5, "passed": false, "grade": "B",
-                                   "explanation": "more than noise is left"}]}})";
+                                   "explanation": "more than noise is left"}]},
+                        "spectra": [{"ra_deg": 0.36670, "dec_deg": 16.20110, "apparent_flux_jy": 1.5,
+                                     "spectral_index": -0.8123, "error": 0.0456}, 7, {"ra_deg": "x"}]})";
   products.Save(metrics, kNow);
   products.Link(ms, {raw});
   products.Link(image, {ms});
@@ -261,6 +263,8 @@ TEST_F(WebPages, ATileShowsItsImageQualityAndLineage) {
   EXPECT_THAT(page, HasSubstr("noise over the field, 310 µJy/beam to 500 µJy/beam"));
   EXPECT_THAT(page, Not(HasSubstr("0.000421")));
   EXPECT_THAT(page, HasSubstr("<details id=\"figures\"><summary>"));  // folded
+  EXPECT_THAT(page, HasSubstr("<a href=\"/sources?q=00:01:28.01%20%2B16:12:04.0\">00:01:28.01 +16:12:04.0</a></th>"
+                              "<td>1.50 Jy</td><td>-0.81 ± 0.05</td>"));
   EXPECT_THAT(page, HasSubstr("sb00.hdf5"));
   const json product = GetJson("/api/v1/products/" + std::to_string(qa));
   EXPECT_EQ(product["lineage"].size(), 3u);

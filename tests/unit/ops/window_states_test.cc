@@ -25,17 +25,17 @@ class WindowStatesTest : public testing::Test {
   WindowStatesTest() {
     for (double mjd = kBegin; mjd < kBegin + 24 * kTileOfDay; mjd += kTileOfDay) AddTile(mjd);
   }
-  void AddTile(double start_mjd, double dec_deg = kStrip) {
+  void AddTile(double start_mjd, double dec_deg = kStrip, double recorded_at = 0) {
     state::ProductRow tile;
     tile.kind = "image";
     tile.group_id = UtcTime::FromMjd(start_mjd).Iso8601();
     tile.path = "/images/" + tile.group_id + ".image.fits";
     tile.start_mjd = start_mjd;
     tile.end_mjd = start_mjd + kTileOfDay;
-    tile.ra_deg = 10;
+    tile.ra_deg = 90;  // where declinations are those of the date
     tile.dec_deg = dec_deg;
     tile.status = "present";
-    products_.Save(tile, UtcTime::FromMjd(tile.end_mjd).unix_s() + 60);
+    products_.Save(tile, recorded_at > 0 ? recorded_at : UtcTime::FromMjd(tile.end_mjd).unix_s() + 60);
   }
   std::vector<WindowState> States() {
     const double now = UtcTime::FromMjd(kBegin + 24 * kTileOfDay).unix_s() + 90;
@@ -53,13 +53,13 @@ class WindowStatesTest : public testing::Test {
     state::MosaicStore(products_.database()).Close(row, tiles, 2e9);
   }
   void GiveUp(const std::string& name, const std::string& error) {
-    const std::string id = *CreateMosaicTask(tasks_, false, name, "test", 1);
-    ASSERT_TRUE(tasks_.Take(id, "test", 10, 2));
+    const std::string id = *AskForMosaic(tasks_, {false, name, "test"}, 2e9);
+    ASSERT_TRUE(tasks_.Take(id, "test", 10, 2e9 + 1));
     state::TransitionDetails details;
     details.actor = "test";
     details.error_kind = ErrorKind::kCrash;
     details.error = error;
-    tasks_.Transition(id, WorkState::kDead, details, 3);
+    tasks_.Transition(id, WorkState::kDead, details, 2e9 + 2);
   }
 
   WorkFolders folders_;
@@ -75,7 +75,7 @@ TEST_F(WindowStatesTest, SayWhatBecameOfEach) {
   EXPECT_EQ(windows.back().state, windows.back().tiles < 2 ? "alone" : "waiting");
   Close(windows[0].window);
   GiveUp(windows[1].window.name, "its worker died");
-  CreateMosaicTask(tasks_, false, windows[2].window.name, "test", 1);
+  AskForMosaic(tasks_, {false, windows[2].window.name, "test"}, 1);
   windows = States();
   EXPECT_EQ(windows[0].state, "made");
   EXPECT_EQ(windows[0].made->grade, "B");
@@ -94,6 +94,15 @@ TEST_F(WindowStatesTest, AVersionThatFailedIsToldThoughTheOneBeforeIsThere) {
   GiveUp(first.window.name, "no room");
   EXPECT_EQ(States().front().state, "failed");
   EXPECT_EQ(States().front().why, "its next version: no room");
+}
+
+TEST_F(WindowStatesTest, OneThatWasGivenUpIsDueWhenATileOfItComes) {
+  const auto given_up = States()[1];
+  GiveUp(given_up.window.name, "expected two tiles or more on record and on the disk, found 1");
+  EXPECT_EQ(States()[1].state, "failed");
+  AddTile(kBegin + 5 * kTileOfDay, kStrip, 2e9 + 3);
+  ASSERT_EQ(States()[1].window.name, given_up.window.name);
+  EXPECT_EQ(States()[1].state, "due");
 }
 
 TEST_F(WindowStatesTest, AMosaicWhoseTilesAreGoneIsStillTold) {

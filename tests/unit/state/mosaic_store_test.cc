@@ -108,6 +108,29 @@ TEST(MosaicStore, OneWindowIsOneOnEveryDay) {
   EXPECT_TRUE(SameWindow(16.1, 23.5, 16.1, 23.5 + 4.0 / 3600));
   EXPECT_FALSE(SameWindow(16.1, 23.5, 16.1, 23.5 - 6.0 / 3600));
   EXPECT_FALSE(SameWindow(16.1, 23.5, 16.2, 23.5));
+  EXPECT_TRUE(SameStrip(16.1, 16.14));
+  EXPECT_FALSE(SameStrip(16.1, 16.0));
+}
+
+TEST(MosaicStore, TilesAreOfTheStripsOfTheirHourlyMosaics) {
+  TemporaryDatabase place;
+  ProductStore products(place.path());
+  MosaicStore store(products.database());
+  store.Close(AMosaic("a"), {ATile("g1", 1), ATile("g2", 2, "scale")}, 5);
+  store.Close(AMosaic("deep one", "deep"), {ATile("g3", 1)}, 5);
+  MosaicRow other = AMosaic("b");
+  other.strip_deg = 16.7;
+  store.Close(other, {ATile("g2", 2)}, 5);
+  const auto strips = [&](double from_mjd, double to_mjd) {
+    std::vector<std::pair<std::string, double>> found;
+    for (const TileStripRow& row : store.StripsOfTiles(from_mjd, to_mjd))
+      found.emplace_back(row.group_id, row.strip_deg);
+    return found;
+  };
+  using testing::Pair;
+  EXPECT_THAT(strips(61000, 61001),
+              testing::UnorderedElementsAre(Pair("g1", 16.1), Pair("g2", 16.1), Pair("g2", 16.7)));
+  EXPECT_THAT(strips(61001, 61002), testing::IsEmpty());
 }
 
 TEST(MosaicStore, WhatCouldNotBeMadeSaysWhy) {
