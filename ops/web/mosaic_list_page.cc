@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -17,6 +16,7 @@
 #include "ops/web/mosaic_windows.h"
 #include "ops/web/page.h"
 #include "ops/web/tile_quality.h"
+#include "state/mosaic_store.h"
 
 namespace contimg::ops {
 namespace {
@@ -46,7 +46,7 @@ void DrawStrips(const HttpRequest& request, const state::MosaicQuery& query, con
   };
   entry(!query.strip_deg, "", "all strips");
   for (const double strip : strips) {
-    entry(query.strip_deg && std::abs(*query.strip_deg - strip) < 0.05, fmt::format("{:.1f}", strip),
+    entry(query.strip_deg && state::SameStrip(*query.strip_deg, strip), fmt::format("{:.1f}", strip),
           StripWords(strip));
   }
   html.Add("</span></nav>");
