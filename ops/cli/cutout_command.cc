@@ -29,7 +29,7 @@ namespace {
 using mosaic::MapLayer;
 
 struct CutoutArgs {
-  std::string image, place, size = "20'", out, kind;
+  std::string image, place, size = "20arcmin", out, kind;
   int side_px = 720;
   bool names = false, unmarked = false, json = false, overwrite = false;
 };
@@ -58,7 +58,7 @@ Angle CutoutSize(const std::string& text) {
   const auto degrees = ParseAngularSize(text);
   if (degrees) return Angle::Degrees(*degrees);
   throw Error(ErrorKind::kUsage, "cutout", "--size",
-              fmt::format("expected an angle as 20', 20arcmin or 0.5 (degrees), found '{}'", text));
+              fmt::format("expected an angle as 20arcmin or 0.5 (degrees), found '{}'", text));
 }
 
 MapLayer CutoutLayer(const CutoutArgs& args, const mosaic::NamedMap& map) {
@@ -160,7 +160,7 @@ void AddCutoutCommand(CLI::App& app) {
       ->add_option("place", args->place, "RA,DEC in degrees or as hh:mm:ss,dd:mm:ss, or the name of a source on record")
       ->type_name("RA,DEC")
       ->required();
-  command->add_option("--size", args->size, "side of the square: degrees, or as 20', 20arcmin, 90arcsec")
+  command->add_option("--size", args->size, "side of the square: degrees, or as 20arcmin, 90arcsec")
       ->capture_default_str();
   command
       ->add_option("--out", args->out,
