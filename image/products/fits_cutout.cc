@@ -55,8 +55,8 @@ void WriteCutoutTo(FitsFile& to, const std::filesystem::path& from, const PixelP
     fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(part.nx), &null_value, row.data(), &any_null,
                   &reading);
     CheckFits(reading, ErrorKind::kBadInput, from, "cannot read the pixels");
-    fits_write_img(to.file, TFLOAT, static_cast<LONGLONG>(y * part.nx + 1), static_cast<LONGLONG>(part.nx), row.data(),
-                   &status);
+    fits_write_img(to.file, TFLOAT, static_cast<LONGLONG>(y) * static_cast<LONGLONG>(part.nx) + 1,
+                   static_cast<LONGLONG>(part.nx), row.data(), &status);
   }
 }
 
