@@ -9,7 +9,7 @@ everything (half an hour of one processor and more) and the later ones what has 
 
 PATTERN    regular expressions: sources whose path below the root matches one; default: all of the product's modules
 --sample   at most N sources, for continuous integration, where nothing is known: half of them those of the newest commits,
-           the rest in turn, which moves on with commits and days, so that some fifteen runs take all of them
+           the rest in turn, which moves on with commits and days, so that some thirty runs take all of them
 """
 import argparse
 import concurrent.futures
