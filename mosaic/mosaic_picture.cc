@@ -15,7 +15,7 @@
 #include "config/units.h"
 #include "image/quality/canvas.h"
 #include "image/quality/picture_style.h"
-#include "mosaic/map_panel.h"
+#include "mosaic/map/map_panel.h"
 
 namespace contimg::mosaic {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "config/error.h"
-#include "mosaic/map_view.h"
+#include "mosaic/map/map_view.h"
 #include "ops/http/http_server.h"
 #include "ops/records/pipeline_view.h"
 #include "state/source_list.h"
@@ -39,9 +39,9 @@ struct MapLook {
   mosaic::MapSquare square;
 };
 // From the parameters ra and dec (degrees or sexagesimal; without them the middle of the image), size (degrees, or with
-// a unit; without it kUsualMapDeg or what the image has), kind (as mosaic/map_view.h calls layers) and names. Throws
-// Error{kUsage} for what means nothing and for a place or a size that the image does not have, Error{kIo, kBadInput}
-// when it cannot be read.
+// a unit; without it kUsualMapDeg or what the image has), kind (as mosaic/map/map_view.h calls layers) and names.
+// Throws Error{kUsage} for what means nothing and for a place or a size that the image does not have, Error{kIo,
+// kBadInput} when it cannot be read.
 MapLook MapLookOf(const HttpRequest& request, const MapImages& images);
 const std::vector<std::string>& MapParameters();  // those
 

@@ -13,7 +13,7 @@
 #include "config/os.h"
 #include "config/sky_text.h"
 #include "image/products/fits_part.h"
-#include "mosaic/map_view.h"
+#include "mosaic/map/map_view.h"
 #include "mosaic/table/table.h"
 #include "ops/base/words.h"
 #include "ops/cli/commands.h"

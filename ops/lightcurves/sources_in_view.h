@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "mosaic/map_view.h"
+#include "mosaic/map/map_view.h"
 #include "state/database.h"
 #include "state/source_list.h"
 

@@ -11,7 +11,7 @@
 
 #include "config/error.h"
 #include "config/product_paths.h"
-#include "mosaic/map_view.h"
+#include "mosaic/map/map_view.h"
 #include "ops/api/map_query.h"
 #include "ops/base/words.h"
 #include "ops/web/map_pictures.h"

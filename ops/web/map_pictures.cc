@@ -12,7 +12,7 @@
 
 #include "config/error.h"
 #include "image/products/fits_part.h"
-#include "mosaic/map_view.h"
+#include "mosaic/map/map_view.h"
 #include "ops/api/answer.h"
 #include "ops/api/map_query.h"
 #include "ops/lightcurves/sources_in_view.h"

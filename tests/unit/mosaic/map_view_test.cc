@@ -1,5 +1,5 @@
 // Any place of an image: the square about it, what the images say there, the picture of it.
-#include "mosaic/map_view.h"
+#include "mosaic/map/map_view.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Pictures of parts of images: mosaic/map_view.h.
+// Pictures of parts of images: mosaic/map/map_view.h.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,8 +12,8 @@
 #include "image/quality/canvas.h"
 #include "image/quality/picture_style.h"
 #include "image/quality/sky_panel.h"
-#include "mosaic/map_panel.h"
-#include "mosaic/map_view.h"
+#include "mosaic/map/map_panel.h"
+#include "mosaic/map/map_view.h"
 
 namespace contimg::mosaic {
 namespace {

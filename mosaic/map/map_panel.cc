@@ -1,4 +1,4 @@
-#include "mosaic/map_panel.h"
+#include "mosaic/map/map_panel.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "mosaic/map_view.h"
+#include "mosaic/map/map_view.h"
 
 #include <fmt/format.h>
 
