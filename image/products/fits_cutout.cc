@@ -2,12 +2,12 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <limits>
 #include <memory>
 #include <vector>
 
 #include "image/products/fits_file.h"
 #include "image/products/fits_part.h"
+#include "image/products/fits_rows.h"
 
 namespace contimg::image {
 namespace {
@@ -47,17 +47,10 @@ void WriteCutoutTo(FitsFile& to, const std::filesystem::path& from, const PixelP
                                 part.x + static_cast<std::ptrdiff_t>(part.nx), part.y + 1,
                                 part.y + static_cast<std::ptrdiff_t>(part.ny)),
                     status);
-  std::vector<float> row(part.nx);
-  float null_value = std::numeric_limits<float>::quiet_NaN();
-  for (std::size_t y = 0; y < part.ny && status == 0; ++y) {
-    int reading = 0, any_null = 0;
-    long first[4] = {static_cast<long>(part.x + 1), static_cast<long>(part.y) + static_cast<long>(y) + 1, 1, 1};
-    fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(part.nx), &null_value, row.data(), &any_null,
-                  &reading);
-    CheckFits(reading, ErrorKind::kBadInput, from, "cannot read the pixels");
-    fits_write_img(to.file, TFLOAT, static_cast<LONGLONG>(y) * static_cast<LONGLONG>(part.nx) + 1,
-                   static_cast<LONGLONG>(part.nx), row.data(), &status);
-  }
+  VisitFitsRows(fits, from, part, [&](std::size_t row, std::vector<float>& values) {
+    fits_write_img(to.file, TFLOAT, static_cast<LONGLONG>(row) * static_cast<LONGLONG>(part.nx) + 1,
+                   static_cast<LONGLONG>(part.nx), values.data(), &status);
+  });
 }
 
 }  // namespace

@@ -5,26 +5,12 @@
 #include <limits>
 
 #include "image/products/fits_file.h"
+#include "image/products/fits_rows.h"
 
 namespace contimg::image {
 namespace {
 
 constexpr float kBlank = std::numeric_limits<float>::quiet_NaN();
-
-// Calls visit(row, values) for each row of the part that the image has; `values` are those of `within`, from its x on.
-template <typename Visit>
-void VisitRows(FitsFile& fits, const std::filesystem::path& path, const PixelPart& within, const Visit& visit) {
-  std::vector<float> values(within.nx);
-  float null_value = kBlank;
-  int status = 0, any_null = 0;  // cfitsio writes to it whenever it meets a NaN
-  for (std::size_t row = 0; row < within.ny; ++row) {
-    long first[4] = {static_cast<long>(within.x + 1), static_cast<long>(within.y) + static_cast<long>(row) + 1, 1, 1};
-    fits_read_pix(fits.file, TFLOAT, first, static_cast<LONGLONG>(within.nx), &null_value, values.data(), &any_null,
-                  &status);
-    CheckFits(status, ErrorKind::kBadInput, path, "cannot read the pixels");
-    visit(row, values);
-  }
-}
 
 // One block of a row of blocks while its rows come in.
 struct Block {
@@ -75,7 +61,7 @@ std::vector<float> ReadFitsPart(const std::filesystem::path& path, const PixelPa
   FitsFile fits;
   const PixelPart within = WithinImage(part, OpenFitsImage(path, fits).geometry);
   std::vector<float> pixels(part.nx * part.ny, kBlank);
-  VisitRows(fits, path, within, [&](std::size_t row, const std::vector<float>& values) {
+  VisitFitsRows(fits, path, within, [&](std::size_t row, const std::vector<float>& values) {
     const std::size_t y = row + static_cast<std::size_t>(within.y - part.y),
                       x = static_cast<std::size_t>(within.x - part.x);
     std::copy(values.begin(), values.end(), pixels.begin() + static_cast<std::ptrdiff_t>(y * part.nx + x));
@@ -103,7 +89,7 @@ ReducedPart ReadReducedPart(const std::filesystem::path& path, const PixelPart& 
     }
     blocks.assign(reduced.nx, Block{});
   };
-  VisitRows(fits, path, within, [&](std::size_t row, const std::vector<float>& values) {
+  VisitFitsRows(fits, path, within, [&](std::size_t row, const std::vector<float>& values) {
     const std::size_t here = BlockOf(row + static_cast<std::size_t>(within.y - part.y), part.ny, reduced.ny);
     if (here != line) finish();
     line = here;

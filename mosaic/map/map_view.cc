@@ -1,6 +1,7 @@
 #include "mosaic/map/map_view.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -104,11 +105,17 @@ std::string_view ToString(MapLayer layer) {
   throw Error(ErrorKind::kBug, kStage, "", "no such layer of a map");
 }
 
-std::optional<MapLayer> FindMapLayer(std::string_view word) {
-  for (const NamedLayer& each : kLayers) {
-    if (each.word == word) return each.layer;
+std::optional<MapLayer> FindMapLayer(std::string_view word, const MapFiles& files) {
+  for (const auto& [layer, path] : files) {
+    if (ToString(layer) == word) return layer;
   }
   return std::nullopt;
+}
+
+std::string LayerWords(const MapFiles& files) {
+  std::vector<std::string_view> words;
+  for (const auto& [layer, path] : files) words.push_back(ToString(layer));
+  return fmt::format("{}", fmt::join(words, ", "));
 }
 
 bool HasSources(MapLayer layer) {

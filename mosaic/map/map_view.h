@@ -20,7 +20,6 @@ namespace contimg::mosaic {
 // "residual", "rms", "weight", "pb".
 enum class MapLayer { kImage, kCorrected, kResidual, kRms, kWeight, kResponse };
 std::string_view ToString(MapLayer layer);
-std::optional<MapLayer> FindMapLayer(std::string_view word);
 bool HasSources(MapLayer layer);  // kImage, kCorrected, kResidual; the others are smooth
 
 // The files of one mosaic or tile, FITS, all of the same pixels.
@@ -32,6 +31,9 @@ struct NamedMap {
   MapLayer layer = MapLayer::kImage;
 };
 NamedMap MapOfName(const std::filesystem::path& name);
+// The one of them that is called so, and what all of them are called: "image, residual, rms".
+std::optional<MapLayer> FindMapLayer(std::string_view word, const MapFiles& files);
+std::string LayerWords(const MapFiles& files);
 
 // No request can make more work than a square of so many pixels, which a picture then has by blocks.
 inline constexpr std::size_t kFewestMapPixels = 16, kMostMapPixels = 6000;
@@ -73,15 +75,15 @@ struct MapMark {
   SkyDirection place;
   std::string name;
 };
+inline constexpr int kFewestSidePx = 200, kUsualSidePx = 720, kMostSidePx = 2000;
 struct MapPicture {
   MapLayer layer = MapLayer::kImage;  // of the image that is drawn: tells its colours
   std::optional<double> noise_jy;     // tells the colours of fluxes; none: what the pixels scatter by
-  int side_px = 720;                  // of the map; below it stands a strip of kMapStripPx with the colours
+  int side_px = kUsualSidePx;         // of the map; below it stands a strip of kMapStripPx with the colours
   double scale = 1;                   // of letters and lines
   std::vector<MapMark> marks = {};    // rings
   bool names = false;                 // beside the rings
 };
-inline constexpr int kFewestSidePx = 200, kMostSidePx = 2000;
 inline constexpr double kMapStripPx = 30;  // times `scale`
 
 // A PNG of the square, north up, with lines of right ascension and declination, the beam and the marks. Where one

@@ -1,7 +1,6 @@
 #include "ops/api/map_query.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -37,12 +36,9 @@ std::optional<MapLayer> LayerOf(const state::ProductRow& product) {
 MapLayer LayerParameter(const HttpRequest& request, const MapImages& images) {
   const std::string word = request.Parameter("kind");
   if (word.empty()) return images.Usual();
-  const auto layer = mosaic::FindMapLayer(word);
-  if (layer && images.files.count(*layer) > 0) return *layer;
-  std::vector<std::string_view> words;
-  for (const auto& [known, path] : images.files) words.push_back(mosaic::ToString(known));
-  throw WrongMap("kind",
-                 fmt::format("expected {}, which are on the disk, and found '{}'", fmt::join(words, ", "), word));
+  if (const auto layer = mosaic::FindMapLayer(word, images.files)) return *layer;
+  throw WrongMap("kind", fmt::format("expected {}, which are on the disk, and found '{}'",
+                                     mosaic::LayerWords(images.files), word));
 }
 
 SkyDirection PlaceParameter(const HttpRequest& request, const image::FitsHeader& header) {

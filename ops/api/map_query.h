@@ -52,8 +52,7 @@ SkyDirection PlaceOfWords(PipelineView& view, const std::string& words);
 std::string MapParametersOf(const MapLook& look);
 std::string MapSizeWords(Angle size);  // "20arcmin", as size takes it
 
-// Our own sources in the square, the brightest first; none without a database of sources.
-inline constexpr int kMostMapSources = 300;
+// Our own sources in the square, the brightest kMostMapSources; none without a database of sources.
 std::vector<state::ListedSource> SourcesIn(PipelineView& view, const mosaic::MapSquare& square);
 
 // Whether the error is that a file of these is not there any more, or damaged.

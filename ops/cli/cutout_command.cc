@@ -1,6 +1,5 @@
 // `contimg cutout`: a part of an image as a picture or an image of its own, and what the images say at its middle.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <memory>
@@ -30,7 +29,7 @@ using mosaic::MapLayer;
 
 struct CutoutArgs {
   std::string image, place, size = "20arcmin", out, kind;
-  int side_px = 720;
+  int side_px = mosaic::kUsualSidePx;
   bool names = false, unmarked = false, json = false, overwrite = false;
 };
 
@@ -63,20 +62,16 @@ Angle CutoutSize(const std::string& text) {
 
 MapLayer CutoutLayer(const CutoutArgs& args, const mosaic::NamedMap& map) {
   if (args.kind.empty()) return map.layer;
-  const auto layer = mosaic::FindMapLayer(args.kind);
-  if (layer && map.files.count(*layer) > 0) return *layer;
-  std::vector<std::string_view> words;
-  for (const auto& [known, path] : map.files) words.push_back(mosaic::ToString(known));
-  throw Error(
-      ErrorKind::kUsage, "cutout", "--kind",
-      fmt::format("expected {}, which stand beside each other there, found '{}'", fmt::join(words, ", "), args.kind));
+  if (const auto layer = mosaic::FindMapLayer(args.kind, map.files)) return *layer;
+  throw Error(ErrorKind::kUsage, "cutout", "--kind",
+              fmt::format("expected {}, which stand beside each other there, found '{}'", mosaic::LayerWords(map.files),
+                          args.kind));
 }
 
 std::vector<mosaic::MapMark> MarksOnRecord(const CutoutArgs& args, const mosaic::MapSquare& square) {
-  constexpr int kMostMarks = 300;
   if (args.unmarked || !AreSourcesOnRecord()) return {};
   state::SourceStore store = SourcesToRead();
-  return MarksOf(SourcesInView(store.database(), square, kMostMarks));
+  return MarksOf(SourcesInView(store.database(), square, kMostMapSources));
 }
 
 void DrawCutout(const CutoutArgs& args, const mosaic::NamedMap& map, MapLayer layer, const mosaic::MapSquare& square,
@@ -85,7 +80,7 @@ void DrawCutout(const CutoutArgs& args, const mosaic::NamedMap& map, MapLayer la
   picture.layer = layer;
   picture.noise_jy = mosaic::NoiseOfLayer(figures, layer);
   picture.side_px = args.side_px;
-  picture.scale = std::max(1.0, args.side_px / 720.0);
+  picture.scale = std::max(1.0, static_cast<double>(args.side_px) / mosaic::kUsualSidePx);
   picture.names = args.names;
   picture.marks = MarksOnRecord(args, square);
   mosaic::WriteResult(RealOs(), args.out, mosaic::MapPng(map.files.at(layer), square, picture), args.overwrite);

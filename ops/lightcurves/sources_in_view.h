@@ -9,6 +9,8 @@
 
 namespace contimg::ops {
 
+inline constexpr int kMostMapSources = 300;  // that a picture has rings for
+
 // Those in the square, at most so many: the brightest by their mean flux, or by the one that is expected of them.
 std::vector<state::ListedSource> SourcesInView(state::Database& sources, const mosaic::MapSquare& square, int most);
 // Rings for them.

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <vector>
 
 #include "config/error.h"
@@ -15,11 +14,11 @@
 #include "image/quality/cutout.h"
 #include "ops/api/source_query.h"
 #include "ops/web/figures.h"
+#include "ops/web/served_files.h"
 
 namespace contimg::ops {
 namespace {
 
-constexpr std::size_t kCutoutsKept = 128;
 constexpr double kReachBeams = 4;  // to each side
 constexpr int kFewestPixels = 16, kMostPixels = 256;
 
@@ -116,26 +115,14 @@ HttpResponse CutoutServer::Answer(const HttpRequest& request, PipelineView& view
   const double low = std::min(-3 * noise, -0.05 * high);
   const std::string etag =
       fmt::format("\"{}-{}-{:.0f}-{:.4g}-{:.4g}\"", source->id, image->id, image->updated_at * 1000, low, high);
-  HttpResponse response;
-  response.cache_control = "private, no-cache";
+  HttpResponse response = Conditional(request, etag);
   response.content_type = "image/png";
-  response.headers.emplace_back("ETag", etag);
-  if (request.if_none_match.find(etag) != std::string::npos) {
-    response.status = 304;
-    return response;
+  if (response.status == 304) return response;
+  try {
+    response.body = pictures_.Of(etag, [&] { return DrawCutout(image->path, *source, low, high); });
+  } catch (const Error& error) {
+    return NoCutout(error.message());
   }
-  const auto known = std::find_if(pictures_.begin(), pictures_.end(), [&](const auto& p) { return p.key == etag; });
-  if (known == pictures_.end()) {
-    try {
-      pictures_.push_front({etag, DrawCutout(image->path, *source, low, high)});
-    } catch (const Error& error) {
-      return NoCutout(error.message());
-    }
-    if (pictures_.size() > kCutoutsKept) pictures_.pop_back();
-  } else {
-    pictures_.splice(pictures_.begin(), pictures_, known);
-  }
-  response.body = pictures_.front().png;
   return response;
 }
 

@@ -1,12 +1,13 @@
 // Cut-outs: the image of a tile or mosaic about one source, as a small picture.
 #pragma once
 
-#include <list>
+#include <cstddef>
 #include <optional>
 #include <string>
 
 #include "ops/http/http_server.h"
 #include "ops/records/pipeline_view.h"
+#include "ops/web/remembered_pictures.h"
 #include "state/light_curve_store.h"
 #include "state/mosaic_store.h"
 #include "state/own_source_store.h"
@@ -27,10 +28,8 @@ class CutoutServer {
   HttpResponse Answer(const HttpRequest& request, PipelineView& view);
 
  private:
-  struct Remembered {
-    std::string key, png;
-  };
-  std::list<Remembered> pictures_;  // last used first
+  static constexpr std::size_t kCutoutsKept = 128;
+  RememberedPictures pictures_{kCutoutsKept};
 };
 
 }  // namespace contimg::ops

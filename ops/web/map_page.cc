@@ -14,6 +14,7 @@
 #include "mosaic/map/map_view.h"
 #include "ops/api/map_query.h"
 #include "ops/base/words.h"
+#include "ops/lightcurves/sources_in_view.h"
 #include "ops/web/map_pictures.h"
 #include "ops/web/mosaic_pages.h"
 #include "ops/web/page.h"
@@ -232,10 +233,12 @@ void DrawMapHead(const std::string& name, Html& html) {
   html.Add("<h1 class=\"id\"><a href=\"{}\">{}</a></h1>", MapOwnerAddress(name), name);
 }
 
-HttpResponse Elsewhere(const std::string& name, const MapLook& look) {
+// To the page of another place. Throws Error{kUsage} where the image does not have it.
+HttpResponse Elsewhere(const MapImages& images, const MapLook& look) {
+  mosaic::SquareAbout(look.header, images.files.at(look.layer).filename(), look.place, look.size);
   HttpResponse response;
   response.status = 303;
-  response.headers.emplace_back("Location", MapOwnerAddress(name) + "/map?" + MapParametersOf(look));
+  response.headers.emplace_back("Location", MapOwnerAddress(images.name) + "/map?" + MapParametersOf(look));
   return response;
 }
 
@@ -315,13 +318,11 @@ HttpResponse MapPage(const HttpRequest& request, PipelineView& view) {
     MapLook look = MapLookOf(request, *images);
     if (const std::string words = request.Parameter("q"); !words.empty()) {
       look.place = PlaceOfWords(view, words);
-      mosaic::SquareAbout(look.header, images->files.at(look.layer).filename(), look.place, look.size);
-      return Elsewhere(images->name, look);
+      return Elsewhere(*images, look);
     }
     if (request.query.count("click") > 0) {
       look.place = ClickedPlace(request, look).value_or(look.place);
-      mosaic::SquareAbout(look.header, images->files.at(look.layer).filename(), look.place, look.size);
-      return Elsewhere(images->name, look);
+      return Elsewhere(*images, look);
     }
     const ShownMap map{view, *images, look, SourcesIn(view, look.square)};
     Html& html = page.body;

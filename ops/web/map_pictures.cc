@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cctype>
 #include <functional>
-#include <iterator>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -19,8 +17,6 @@
 
 namespace contimg::ops {
 namespace {
-
-constexpr std::size_t kMapsKept = 32;
 
 // What the picture depends on.
 std::string KeyOf(const MapImages& images, const MapLook& look, const mosaic::MapPicture& wishes) {
@@ -69,23 +65,13 @@ HttpResponse MapServer::Picture(const HttpRequest& request, PipelineView& view) 
     wishes.scale = scale.value_or(1);
     wishes.marks = MarksOf(SourcesIn(view, look.square));
     const std::string etag = KeyOf(images, look, wishes);
-    HttpResponse response;
-    response.cache_control = "private, no-cache";
+    HttpResponse response = Conditional(request, etag);
     response.content_type = "image/png";
-    response.headers.emplace_back("ETag", etag);
-    if (request.if_none_match.find(etag) != std::string::npos) {
-      response.status = 304;
-      return response;
-    }
-    const auto known = std::find_if(pictures_.begin(), pictures_.end(), [&](const auto& p) { return p.key == etag; });
-    if (known == pictures_.end()) {
+    if (response.status == 304) return response;
+    response.body = pictures_.Of(etag, [&] {
       wishes.noise_jy = mosaic::NoiseOfLayer(mosaic::FiguresAt(images.files, look.place), look.layer);
-      pictures_.push_front({etag, mosaic::MapPng(images.files.at(look.layer), look.square, wishes)});
-      if (pictures_.size() > kMapsKept) pictures_.pop_back();
-    } else {
-      pictures_.splice(pictures_.begin(), pictures_, known);
-    }
-    response.body = pictures_.front().png;
+      return mosaic::MapPng(images.files.at(look.layer), look.square, wishes);
+    });
     return response;
   });
 }

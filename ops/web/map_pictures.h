@@ -1,18 +1,20 @@
 // Parts of mosaics and tiles as pictures and as FITS images.
 #pragma once
 
-#include <list>
+#include <cstddef>
 #include <string>
 #include <vector>
 
+#include "mosaic/map/map_view.h"
 #include "ops/http/http_server.h"
 #include "ops/records/pipeline_view.h"
+#include "ops/web/remembered_pictures.h"
 #include "ops/web/served_files.h"
 
 namespace contimg::ops {
 
 // Of the map, in CSS pixels: on wide screens, and on a phone.
-inline constexpr int kMapSidePx = 720, kNarrowMapSidePx = 340;
+inline constexpr int kMapSidePx = mosaic::kUsualSidePx, kNarrowMapSidePx = 340;
 
 class MapServer {
  public:
@@ -24,10 +26,8 @@ class MapServer {
   static const std::vector<std::string>& PictureParameters();
 
  private:
-  struct Remembered {
-    std::string key, png;
-  };
-  std::list<Remembered> pictures_;  // last used first
+  static constexpr std::size_t kMapsKept = 32;
+  RememberedPictures pictures_{kMapsKept};
   LargeAnswers large_;
 };
 

@@ -5,8 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "config/descriptor.h"
@@ -18,13 +16,13 @@ namespace {
 
 constexpr int kLargeAtOnce = 2;
 constexpr int kThumbnailSize = 400, kLargeThumbnailSize = 1000;
-constexpr std::size_t kThumbnailsKept = 64;
 
 bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() > end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-// The answer to a request for something with this etag: 304 when the browser has it.
+}  // namespace
+
 HttpResponse Conditional(const HttpRequest& request, const std::string& etag) {
   HttpResponse response;
   const bool versioned = request.query.count("v") > 0;
@@ -33,8 +31,6 @@ HttpResponse Conditional(const HttpRequest& request, const std::string& etag) {
   if (request.if_none_match.find(etag) != std::string::npos || request.if_none_match == "*") response.status = 304;
   return response;
 }
-
-}  // namespace
 
 std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::string_view relative) {
   ServedFile file;
@@ -121,19 +117,12 @@ HttpResponse FileServer::Thumbnail(const HttpRequest& request) {
   response.content_type = "image/png";
   if (response.status == 304) return response;
   const std::string key = fmt::format("{}{} {}", request.tail, file->etag, size);
-  auto at = std::find_if(thumbnails_.begin(), thumbnails_.end(), [&](const Remembered& r) { return r.key == key; });
-  if (at == thumbnails_.end()) {
-    try {
-      thumbnails_.push_front({key, image::ThumbnailPng(file->body, size)});
-    } catch (const Error& error) {
-      return HttpProblem(error.kind() == ErrorKind::kBadInput ? 404 : 500,
-                         fmt::format("{}: {}", request.tail, error.message()));
-    }
-    if (thumbnails_.size() > kThumbnailsKept) thumbnails_.pop_back();
-  } else {
-    thumbnails_.splice(thumbnails_.begin(), thumbnails_, at);
+  try {
+    response.body = thumbnails_.Of(key, [&] { return image::ThumbnailPng(file->body, size); });
+  } catch (const Error& error) {
+    return HttpProblem(error.kind() == ErrorKind::kBadInput ? 404 : 500,
+                       fmt::format("{}: {}", request.tail, error.message()));
   }
-  response.body = thumbnails_.front().png;
   return response;
 }
 

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "ops/http/http_server.h"
 #include "ops/records/served_names.h"
+#include "ops/web/remembered_pictures.h"
 
 namespace contimg::ops {
 
@@ -27,6 +27,10 @@ struct ServedFile {
 // symbolic links below the root (each step is opened relative to the one before, so that nobody can exchange one
 // meanwhile).
 std::optional<ServedFile> ReadBelow(const std::filesystem::path& root, std::string_view relative);
+
+// The answer to a request for something with this etag, without it: 304 when the browser has it. An address with "?v=…"
+// is kept for a year, any other asked after again.
+HttpResponse Conditional(const HttpRequest& request, const std::string& etag);
 
 // Answers of many megabytes: two are on their way at a time.
 class LargeAnswers {
@@ -51,12 +55,10 @@ class FileServer {
   const std::filesystem::path& root() const { return root_; }
 
  private:
-  struct Remembered {
-    std::string key, png;
-  };
+  static constexpr std::size_t kThumbnailsKept = 64;
   std::filesystem::path root_;
   LargeAnswers large_;
-  std::list<Remembered> thumbnails_;  // last used first
+  RememberedPictures thumbnails_{kThumbnailsKept};
 };
 
 }  // namespace contimg::ops

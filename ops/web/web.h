@@ -15,9 +15,8 @@ class Web {
  public:
   explicit Web(const ProductPaths& paths);
   // Adds the pages, "/images/*", "/thumbnails/*", "/lightcurves/*", "/cutouts/*", maps, "/static/*" and the API. All
-  // but
-  // "/static/*" are slow: they read databases and files. `this` must outlive the router; its handlers belong to one
-  // thread.
+  // but "/static/*" are slow: they read databases and files. `this` must outlive the router; its handlers belong to
+  // one thread.
   void AddRoutes(HttpRouter& router);
   PipelineView& view() { return view_; }
 
